@@ -1,0 +1,276 @@
+//! A saga's table as data: states, rows, compensations and timers, and the diagrams drawn from it.
+//!
+//! Owns: the shape of a definition and looking things up in it.
+//! Does not own: deciding (the `machine` reads this and decides), nor the checks that refuse bad tables, which run in
+//! the derive.
+//!
+//! The derive writes a definition as one `static`; everything refers to everything else by index into its slices, in
+//! source order.
+
+mod diagram;
+mod types;
+
+pub use types::{CommandType, EventType};
+
+/// The whole table of a saga. Made by `#[derive(Saga)]`, read through [`Saga::definition`](crate::Saga::definition).
+#[derive(Debug)]
+pub struct Definition {
+    /// The saga's stored name.
+    pub name: &'static str,
+    /// The version of the definition.
+    pub version: u32,
+    /// The enum's own documentation.
+    pub doc: &'static str,
+    /// The states, in source order.
+    pub states: &'static [State],
+    /// All rows: those of `initially`, then of each state, then of `during_any`.
+    pub rows: &'static [Row],
+    /// The rows of `initially`, as indices into `rows`.
+    pub initially: &'static [usize],
+    /// The events of the table, replies included, in order of first mention.
+    pub events: &'static [EventType],
+    /// The commands it sends and the undo commands, in order of first mention.
+    pub commands: &'static [CommandType],
+    /// The timers of its states.
+    pub timers: &'static [Timer],
+    /// The undos that may come to be owed.
+    pub undos: &'static [Undo],
+    /// The failure end at which an aborted instance arrives; without one it ends as `aborted`.
+    pub on_abort: Option<usize>,
+    /// What happens to an event for an instance that has ended.
+    pub ended_instance: Verdict,
+}
+
+/// One state: a variant of the enum.
+#[derive(Debug)]
+pub struct State {
+    /// The variant, as written.
+    pub variant: &'static str,
+    /// The stored name.
+    pub name: &'static str,
+    /// The variant's documentation.
+    pub doc: &'static str,
+    /// The type the variant carries, as written.
+    pub payload: Option<&'static str>,
+    /// Set on `#[terminal]` states.
+    pub end: Option<End>,
+    /// The rows that apply here, in search order (rule R2): the state's own, then those of `during_any`.
+    pub rows: &'static [usize],
+    /// What decides an event that no row took; `None` when rows decide them all.
+    pub unhandled: Option<Verdict>,
+    /// The timers armed on entering, as indices into [`Definition::timers`].
+    pub timers: &'static [usize],
+    /// What is owed from entering on, as indices into [`Definition::undos`], in the order it is stacked.
+    pub compensations: &'static [usize],
+    /// The clauses of `#[on_enter]`.
+    pub on_enter: &'static [Clause],
+    /// The clauses of `#[on_leave]`.
+    pub on_leave: &'static [Clause],
+}
+
+/// How a saga ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// `#[terminal]`: as intended. What is still owed is released.
+    Completed,
+    /// `#[terminal(failure)]`: as a failure. Nothing may be owed any more.
+    Failed,
+}
+
+/// A decision about an event that needs no action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Recorded in the history, with no effect.
+    Ignore,
+    /// Kept as a dead letter.
+    Reject,
+}
+
+/// One row: `when(..)`, `timeout(..)`, `ignore(..)` or `reject(..)`.
+#[derive(Debug)]
+pub struct Row {
+    /// What it answers to; several for `any(..)`, `ignore(..)` and `reject(..)`.
+    pub triggers: &'static [Trigger],
+    /// Set on `ignore(..)` and `reject(..)`.
+    pub verdict: Option<Verdict>,
+    /// The guard's method.
+    pub guard: Option<&'static str>,
+    /// Whether what is owed is undone before the row runs.
+    pub compensate: bool,
+    /// The undo commands (indices into [`Definition::commands`]) of which the newest is dropped.
+    pub not_owed: &'static [usize],
+    /// What is given up on purpose.
+    pub waive: Waive,
+    /// `run`, `send` and `publish`, in the order they happen.
+    pub clauses: &'static [Clause],
+    /// Where the instance goes.
+    pub to: Move,
+    /// The text of `doc = ".."`.
+    pub doc: &'static str,
+}
+
+impl Row {
+    #[doc(hidden)]
+    pub const NEW: Self = Self {
+        triggers: &[],
+        verdict: None,
+        guard: None,
+        compensate: false,
+        not_owed: &[],
+        waive: Waive::Nothing,
+        clauses: &[],
+        to: Move::Stay,
+        doc: "",
+    };
+
+    /// Whether one of its clauses is a `run`.
+    pub(crate) fn runs(&self) -> bool {
+        self.clauses.iter().any(|clause| matches!(clause, Clause::Run { .. }))
+    }
+}
+
+/// What a row answers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trigger {
+    /// An event, by index into [`Definition::events`].
+    Event(usize),
+    /// `failed(Command)`, by index into [`Definition::commands`].
+    Failed(usize),
+    /// `unknown(Command)`, by index into [`Definition::commands`].
+    Unknown(usize),
+    /// A timer, by index into [`Definition::timers`].
+    Timer(usize),
+}
+
+/// The obligations a row gives up on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waive {
+    /// None.
+    Nothing,
+    /// All there are.
+    All,
+    /// All with these undo commands, by index into [`Definition::commands`].
+    Named(&'static [usize]),
+}
+
+/// The one move of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// `transition_to`: to one of these states.
+    To(&'static [usize]),
+    /// Stays; the visit and its timers go on.
+    Stay,
+    /// Leaves and enters the same state: a new visit.
+    Reenter,
+    /// Stays and waits for a person.
+    Park,
+}
+
+/// Something a row, `on_enter` or `on_leave` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Clause {
+    /// Runs a method that may change the data.
+    Run {
+        /// The method.
+        method: &'static str,
+    },
+    /// Sends a command.
+    Send {
+        /// By index into [`Definition::commands`].
+        command: usize,
+        /// The method that builds it.
+        method: &'static str,
+        /// Whether the method returns any number of them.
+        each: bool,
+        /// What is owed from now on, by index into [`Definition::undos`].
+        undo: Option<usize>,
+    },
+    /// Publishes an event.
+    Publish {
+        /// The event; not necessarily one this saga takes.
+        event: EventType,
+        /// The method that builds it.
+        method: &'static str,
+        /// Whether the method returns any number of them.
+        each: bool,
+    },
+}
+
+/// A timer of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// The stored name; unique within its state.
+    pub name: &'static str,
+    /// How long after entering it is due.
+    pub after_ms: u64,
+}
+
+/// A way an undo command comes to be owed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undo {
+    /// The undo command, by index into [`Definition::commands`].
+    pub command: usize,
+    /// What it undoes.
+    pub of: UndoOf,
+    /// The method that builds it.
+    pub method: &'static str,
+}
+
+/// What an undo undoes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UndoOf {
+    /// Having been in a state (`#[compensate_with(..)]`), by index into [`Definition::states`].
+    State(usize),
+    /// A command (`send(.., undo(..))`), by index into [`Definition::commands`].
+    Command(usize),
+}
+
+impl Definition {
+    /// The state stored as `name`.
+    pub(crate) fn state(&self, name: &str) -> Option<usize> {
+        self.states.iter().position(|state| state.name == name)
+    }
+
+    /// The event stored as `name`.
+    pub(crate) fn event(&self, name: &str) -> Option<usize> {
+        self.events.iter().position(|event| event.name == name)
+    }
+
+    /// The command stored as `name`.
+    pub(crate) fn command(&self, name: &str) -> Option<usize> {
+        self.commands.iter().position(|command| command.name == name)
+    }
+
+    /// The timer called `name` of the state `state`.
+    pub(crate) fn timer(&self, state: usize, name: &str) -> Option<usize> {
+        self.states[state].timers.iter().copied().find(|&timer| self.timers[timer].name == name)
+    }
+
+    /// Whether `event` starts an instance.
+    pub(crate) fn starts(&self, event: usize) -> bool {
+        self.initially.iter().any(|&row| self.rows[row].triggers.contains(&Trigger::Event(event)))
+    }
+
+    /// A trigger as people read it: `PaymentCompleted`, `failed(MakePayment)`, `timeout 15m`.
+    pub(crate) fn describe(&self, trigger: Trigger) -> String {
+        match trigger {
+            Trigger::Event(event) => self.events[event].type_name.to_owned(),
+            Trigger::Failed(command) => format!("failed({})", self.commands[command].type_name),
+            Trigger::Unknown(command) => format!("unknown({})", self.commands[command].type_name),
+            Trigger::Timer(timer) => format!("timeout {}", self.timers[timer].name),
+        }
+    }
+
+    /// The table as a Mermaid state diagram.
+    pub fn mermaid(&self) -> String {
+        diagram::mermaid(self)
+    }
+
+    /// The table as a Graphviz digraph.
+    pub fn dot(&self) -> String {
+        diagram::dot(self)
+    }
+}

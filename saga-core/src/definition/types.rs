@@ -1,0 +1,107 @@
+//! The event and command types a definition mentions, with the code that reads their stored form.
+
+use std::any::Any;
+use std::fmt;
+
+use crate::message::{Command, Event, Failed, Payload, PayloadError, Unknown};
+
+/// A decoded value whose type the table knows.
+pub(crate) type Value = Box<dyn Any + Send + Sync>;
+
+/// An event type of a table.
+#[derive(Clone, Copy)]
+pub struct EventType {
+    /// The stored name.
+    pub name: &'static str,
+    /// The type, as written in the table.
+    pub type_name: &'static str,
+    /// The version of its payload.
+    pub version: u32,
+    /// Whether it has a key.
+    pub keyed: bool,
+    pub(crate) decode: fn(&Payload) -> Result<Value, PayloadError>,
+}
+
+/// A command type of a table.
+#[derive(Clone, Copy)]
+pub struct CommandType {
+    /// The stored name.
+    pub name: &'static str,
+    /// The type, as written in the table.
+    pub type_name: &'static str,
+    /// The version of its payload.
+    pub version: u32,
+    /// The stored names of its replies.
+    pub replies: &'static [&'static str],
+    /// Whether it is called at most once.
+    pub at_most_once: bool,
+    /// Whether its failures are only recorded.
+    pub best_effort: bool,
+    pub(crate) failed: fn(&Payload, u32, String) -> Result<Value, PayloadError>,
+    pub(crate) unknown: fn(&Payload, u32, String) -> Result<Value, PayloadError>,
+}
+
+impl EventType {
+    #[doc(hidden)]
+    pub const fn of<E: Event>(type_name: &'static str) -> Self {
+        Self {
+            name: E::NAME,
+            type_name,
+            version: E::VERSION,
+            keyed: E::KEYED,
+            decode: |payload| Ok(Box::new(payload.decode::<E>()?)),
+        }
+    }
+}
+
+impl CommandType {
+    #[doc(hidden)]
+    pub const fn of<C: Command>(type_name: &'static str) -> Self {
+        Self {
+            name: C::NAME,
+            type_name,
+            version: C::VERSION,
+            replies: C::REPLIES,
+            at_most_once: C::AT_MOST_ONCE,
+            best_effort: C::BEST_EFFORT,
+            failed: |payload, attempts, reason| {
+                Ok(Box::new(Failed::__new(payload.decode::<C>()?, attempts, reason)))
+            },
+            unknown: |payload, attempts, reason| {
+                Ok(Box::new(Unknown::__new(payload.decode::<C>()?, attempts, reason)))
+            },
+        }
+    }
+}
+
+impl PartialEq for EventType {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for EventType {}
+
+impl fmt::Debug for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventType")
+            .field("name", &self.name)
+            .field("type_name", &self.type_name)
+            .field("version", &self.version)
+            .field("keyed", &self.keyed)
+            .finish()
+    }
+}
+
+impl fmt::Debug for CommandType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommandType")
+            .field("name", &self.name)
+            .field("type_name", &self.type_name)
+            .field("version", &self.version)
+            .field("replies", &self.replies)
+            .field("at_most_once", &self.at_most_once)
+            .field("best_effort", &self.best_effort)
+            .finish()
+    }
+}

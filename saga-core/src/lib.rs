@@ -1,0 +1,20 @@
+//! The engine behind the facade crate `saga-rs`; use that one.
+
+pub mod definition;
+pub mod machine;
+pub mod message;
+pub mod store;
+
+pub use machine::Saga;
+
+/// Used by generated code, and by nothing else. Named after the version so that nobody can depend on it.
+#[doc(hidden)]
+pub mod __private_0_1_0 {
+    pub use crate::definition::{
+        Clause, CommandType, Definition, End, EventType, Move, Row, State, Timer, Trigger, Undo, UndoOf, Verdict, Waive,
+    };
+    pub use crate::machine::{Cause, Context, EventOf, Outbox, Saga, Undone, encode_command};
+    pub use crate::message::{
+        Command, Correlated, Event, Failed, Message, NoReply, Payload, PayloadError, ReplyTo, Result, Unknown,
+    };
+}

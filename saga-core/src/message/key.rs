@@ -1,0 +1,130 @@
+//! The business identity of an instance.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use twox_hash::XxHash3_64;
+
+/// The longest key, in bytes of UTF-8.
+pub const MAX_KEY_BYTES: usize = 256;
+
+/// The business identity of an instance within its saga, such as `order-1017`.
+///
+/// One to [`MAX_KEY_BYTES`] bytes of UTF-8 without control characters. Keys compare as bytes: `A` and `a` differ,
+/// and nothing is trimmed or normalised.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Arc<str>);
+
+impl Key {
+    /// Checks `text` and makes it a key.
+    ///
+    /// # Errors
+    /// When `text` is empty, longer than [`MAX_KEY_BYTES`], or holds a control character.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, KeyError> {
+        let text = text.as_ref();
+        if text.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        if text.len() > MAX_KEY_BYTES {
+            return Err(KeyError::TooLong { bytes: text.len() });
+        }
+        match text.char_indices().find(|(_, c)| c.is_control()) {
+            Some((at, _)) => Err(KeyError::Control { at }),
+            None => Ok(Self(text.into())),
+        }
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition of this key in the saga `saga`, from 0 to 255: XXH3-64 (seed 0) of the saga's name, a zero byte
+    /// and the key, modulo 256. Part of the stored format; it never changes.
+    pub fn partition(&self, saga: &str) -> u8 {
+        let mut bytes = [0_u8; 2 * MAX_KEY_BYTES + 1];
+        let length = saga.len() + 1 + self.0.len();
+        let hash = if let Some(buffer) = bytes.get_mut(..length) {
+            buffer[..saga.len()].copy_from_slice(saga.as_bytes());
+            buffer[saga.len() + 1..].copy_from_slice(self.0.as_bytes());
+            XxHash3_64::oneshot(buffer)
+        } else {
+            XxHash3_64::oneshot(&[saga.as_bytes(), &[0], self.0.as_bytes()].concat())
+        };
+        // Modulo 256 is the low byte.
+        hash.to_le_bytes()[0]
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<&str> for Key {
+    type Error = KeyError;
+    fn try_from(text: &str) -> Result<Self, KeyError> {
+        Self::new(text)
+    }
+}
+
+/// Why a text cannot be a [`Key`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The key has no bytes at all.
+    #[error("the key is empty; an event must name the instance it is for")]
+    Empty,
+    /// The key is longer than [`MAX_KEY_BYTES`].
+    #[error("the key has {bytes} bytes, more than the limit of {MAX_KEY_BYTES}")]
+    TooLong {
+        /// Its length in bytes.
+        bytes: usize,
+    },
+    /// The key holds a control character.
+    #[error("the key holds a control character at byte {at}; keys are printable text")]
+    Control {
+        /// Where, counted in bytes from zero.
+        at: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_keys_are_named() {
+        assert_eq!(Key::new(""), Err(KeyError::Empty));
+        assert_eq!(Key::new("x".repeat(10_000)), Err(KeyError::TooLong { bytes: 10_000 }));
+        assert_eq!(Key::new("a\u{0}b"), Err(KeyError::Control { at: 1 }));
+        assert_eq!(Key::new("Zürich 1").map(|k| k.to_string()), Ok("Zürich 1".to_owned()));
+    }
+
+    #[test]
+    fn r35_partition_is_a_published_constant() {
+        let partition = |saga: &str, key: &str| Key::new(key).unwrap().partition(saga);
+        assert_eq!(partition("order", "order-1017"), XxHash3_64::oneshot(b"order\0order-1017").to_le_bytes()[0]);
+        let long = "s".repeat(600);
+        assert_eq!(
+            partition(&long, "k"),
+            XxHash3_64::oneshot([long.as_bytes(), b"\0k"].concat().as_slice()).to_le_bytes()[0]
+        );
+        // Written down, so that a changed hash or separator cannot pass unnoticed.
+        assert_eq!([partition("order", "order-1017"), partition("order", "a"), partition("", "k")], [0, 0, 0]);
+    }
+}

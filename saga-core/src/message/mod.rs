@@ -1,0 +1,20 @@
+//! What travels: events, commands, replies and their stored form.
+//!
+//! Owns: the traits a user derives, keys, ids, the clock's [`Timestamp`], payload encoding and its limits.
+//! Does not own: who receives what (the `definition`), or where anything is kept (the `store`).
+
+mod command;
+mod error;
+mod event;
+mod ids;
+mod key;
+mod payload;
+mod timestamp;
+
+pub use command::{Command, Done, Failed, NoReply, Outcome, Reply, ReplyTo, Report, Unknown};
+pub use error::{ActionError, BoxError, HandlerError, HandlerErrorKind, Result};
+pub use event::{Correlated, Event};
+pub use ids::{Id, Incarnation, MessageId};
+pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use payload::{Message, Name, Payload, PayloadError, PayloadLimits};
+pub use timestamp::Timestamp;

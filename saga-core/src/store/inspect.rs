@@ -1,0 +1,127 @@
+//! Reading for people, and upkeep. Both grow by fields of a struct, never by further positional arguments.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use super::{Address, DeadId, DeadLetter, HistoryEntry, InboxId, Mail, Snapshot, Status, StoreError};
+use crate::message::{Name, Timestamp};
+
+/// Reads for people: pages by key, never everything at once, without disturbing the lease holder.
+#[async_trait]
+pub trait Inspect: Send + Sync + 'static {
+    /// One instance with what it owes, its timers and its open tasks.
+    async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Instances that match `filter`, by row.
+    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<InstanceView>, StoreError>;
+
+    /// How many instances each saga has in each status; `parked` ones are counted under `parked` instead.
+    async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError>;
+
+    /// The history of an instance, oldest first, as far as it has not been trimmed; at most the newest `limit` lines.
+    async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
+
+    /// Dead letters in order, starting behind `after`.
+    async fn dead_letters(&self, after: DeadId, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError>;
+
+    /// Who takes which events (rule R28).
+    async fn takers(&self) -> Result<Vec<TakerRow>, StoreError>;
+
+    /// What waits in the inbox of one instance, oldest first.
+    async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError>;
+}
+
+/// Upkeep by the lease holder.
+#[async_trait]
+pub trait Maintain: Send + Sync + 'static {
+    /// Adds takers that are not there yet. Never removes one.
+    async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError>;
+
+    /// Removes ended instances (with their history) and marks older than `before`, at most `limit` of each; call again
+    /// while it removes as many. Never touches an instance that has not ended or still has tasks.
+    async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError>;
+}
+
+/// What one call to [`Maintain::purge`] removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Ended instances.
+    pub instances: usize,
+    /// Marks against duplicates.
+    pub marks: usize,
+}
+
+/// Which instances to list.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct InstanceFilter {
+    /// Only of this saga.
+    pub saga: Option<String>,
+    /// Only in this status.
+    pub status: Option<Status>,
+    /// Only parked ones, or only ones that are not.
+    pub parked: Option<bool>,
+    /// Only behind this one, in the order of the list: the `position` of the last line of the page before.
+    pub after: Option<i64>,
+    /// At most so many; 0 is the default of 50, and there are never more than 200.
+    pub limit: usize,
+}
+
+impl InstanceFilter {
+    /// The number of lines a page has.
+    pub fn page(&self) -> usize {
+        match self.limit {
+            0 => 50,
+            limit => limit.min(200),
+        }
+    }
+}
+
+/// One line of a list of instances.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceView {
+    /// Saga and key.
+    pub address: Address,
+    /// Where it is in its life.
+    pub status: Status,
+    /// The stored name of its state.
+    pub state: Name,
+    /// Why it is parked.
+    pub parked: Option<String>,
+    /// The number of its last step.
+    pub seq: u64,
+    /// When that was.
+    pub changed_at: Timestamp,
+    /// Its place in the list, for [`InstanceFilter::after`].
+    pub position: i64,
+}
+
+/// One line of an instance's history, with its step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryRow {
+    /// The step that wrote it.
+    pub seq: u64,
+    /// The line.
+    pub entry: HistoryEntry,
+}
+
+/// A dead letter with its number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeadLetterRow {
+    /// Its number.
+    pub id: DeadId,
+    /// The letter.
+    pub letter: DeadLetter,
+}
+
+/// One taker of one event.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TakerRow {
+    /// The stored name of the event.
+    pub event: String,
+    /// The stored name of the saga, or the name of the subscriber.
+    pub taker: String,
+    /// Whether it is a subscriber.
+    pub subscriber: bool,
+}
