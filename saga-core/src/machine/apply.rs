@@ -54,7 +54,7 @@ impl Instance {
         program: &Arc<dyn Program>,
         address: Address,
         incarnation: Incarnation,
-        event: EventIn,
+        event: &EventIn,
         at: At,
     ) -> Result<(Self, Decision), NotStarted> {
         let definition = program.definition();
@@ -64,12 +64,16 @@ impl Instance {
             let detail = format!("there is no {address}, and `{name}` does not start one");
             return Err(not("missing-instance", detail));
         };
-        let value = match event.value {
+        let decoded;
+        let value = match &event.value {
             Some(value) => value,
-            None => (definition.events[index].decode)(&event.message.payload)
-                .map_err(|error| not("undecodable", format!("event `{name}` {error}")))?,
+            None => {
+                decoded = (definition.events[index].decode)(&event.message.payload)
+                    .map_err(|error| not("undecodable", format!("event `{name}` {error}")))?;
+                &decoded
+            }
         };
-        let cause = Cause(Some(&*value));
+        let cause = Cause(Some(&**value));
         let mut cx = super::Context::new(at.now, address.key.clone(), incarnation, 1);
         let failed = |error| not("start-failed", format!("`{name}` could not start {address}: {error}"));
         let mut row = None;
@@ -127,14 +131,14 @@ impl Instance {
         work.queue(sent);
         work.settle_in(state);
         work.queue(entered);
-        let cause = event.id.map(|id| Name::Owned(id.to_string()));
+        let cause = event.id.as_ref().map(|id| Name::Owned(id.to_string()));
         work.line(Line::message("started", &event.message).cause(cause));
         let decision = work.finish(Disposition::Applied);
         Ok((instance, decision))
     }
 
     /// Decides what `input` does. `begun` tells how far each forward task has come; it is asked only at a turn.
-    pub(crate) fn apply(&mut self, input: Input, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+    pub(crate) fn apply(&mut self, input: &Input, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
         if self.record.parked.is_none() && !self.status().is_over() {
             if let Err(error) = &self.live {
                 let detail = error.clone();
@@ -145,10 +149,15 @@ impl Instance {
         }
         match input {
             Input::Event(event) => self.apply_event(event, at, begun),
-            Input::Report(task, report) => self.apply_report(task, report, at, begun),
-            Input::Timer { name, visit } => self.apply_timer(&name, visit, at, begun),
+            Input::Report(task, report) => self.apply_report(*task, report, at, begun),
+            Input::Timer { name, visit } => self.apply_timer(name, *visit, at, begun),
             Input::Continue => self.go_on(at),
-            Input::Verb(verb) => self.apply_verb(verb, at, begun),
+            Input::Verb(verb) => self.apply_verb(verb.clone(), at, begun),
+            Input::Skipped(task, report) => match self.task(*task).map(|task| task.command.clone()) {
+                Some(command) => self.recorded(*task, &command, report, at),
+                None => Decision::nothing(Disposition::Stale),
+            },
+            Input::CrashLoop(task, detail) => self.crash_loop(*task, detail, at),
         }
     }
 
@@ -165,7 +174,7 @@ impl Instance {
         work.finish(Disposition::Kept)
     }
 
-    fn apply_event(&mut self, event: EventIn, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+    fn apply_event(&mut self, event: &EventIn, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
         let definition = self.definition();
         let name = &event.message.name;
         let id = event.id.as_ref().map(ToString::to_string);
@@ -182,10 +191,14 @@ impl Instance {
                 _ => self.ignored(&event.message, id.as_deref(), "the instance has ended", at),
             };
         }
-        let value = match event.value {
+        let decoded;
+        let value = match &event.value {
             Some(value) => value,
             None => match (definition.events[index].decode)(&event.message.payload) {
-                Ok(value) => value,
+                Ok(value) => {
+                    decoded = value;
+                    &decoded
+                }
                 Err(error) => {
                     let detail = format!("event `{name}` {error}");
                     return self.dead(&event.message, id.as_deref(), "undecodable", detail, at);
@@ -194,7 +207,7 @@ impl Instance {
         };
         let fired = Fired {
             trigger: Trigger::Event(index),
-            value: Some(&value),
+            value: Some(value),
             event: Some(&event.message),
             id: id.as_deref(),
             task: None,
@@ -228,7 +241,7 @@ impl Instance {
     fn apply_report(
         &mut self,
         task: TaskId,
-        report: ReportRecord,
+        report: &ReportRecord,
         at: At,
         begun: &dyn Fn(TaskId) -> Begun,
     ) -> Decision {
@@ -237,10 +250,10 @@ impl Instance {
         };
         let command = found.command.clone();
         if found.kind == TaskKind::Undo {
-            return self.undo_ended(task, &command, report, at);
+            return self.undo_ended(task, &command, report.clone(), at);
         }
         if self.status() == Status::Compensating {
-            return self.ended_while_compensating(task, &command, report, at);
+            return self.ended_while_compensating(task, &command, report.clone(), at);
         }
         let definition = self.definition();
         let index = definition.command(&command.name);
@@ -248,16 +261,16 @@ impl Instance {
         let failed = matches!(report, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. });
         if self.status().is_over() || (best_effort && failed) || matches!(report, ReportRecord::Replied(None))
         {
-            return self.recorded(task, &command, &report, at);
+            return self.recorded(task, &command, report, at);
         }
         if found.progress.superseded && self.verb.is_none() {
             let detail =
                 format!("`{}` was sent again since, and this answer is to the earlier one", command.name);
-            return self.held_over(task, &report, ParkReason::Superseded, detail, at);
+            return self.held_over(task, report, ParkReason::Superseded, detail, at);
         }
         let event: Option<Message>;
         let value: Value;
-        let trigger = match &report {
+        let trigger = match report {
             ReportRecord::Replied(Some(reply)) => {
                 let reply = Message::from(reply.clone());
                 let Some(index) = definition.event(&reply.name) else {
@@ -265,13 +278,13 @@ impl Instance {
                         "`{}` v{} does not take the reply `{}`",
                         definition.name, definition.version, reply.name
                     );
-                    return self.held_over(task, &report, ParkReason::OutcomeUnhandled, detail, at);
+                    return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
                 };
                 match (definition.events[index].decode)(&reply.payload) {
                     Ok(decoded) => value = decoded,
                     Err(error) => {
                         let detail = format!("reply `{}` {error}", reply.name);
-                        return self.held_over(task, &report, ParkReason::OutcomeUnhandled, detail, at);
+                        return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
                     }
                 }
                 event = Some(reply);
@@ -284,7 +297,7 @@ impl Instance {
                         "`{}` v{} no longer sends `{}`",
                         definition.name, definition.version, command.name
                     );
-                    return self.held_over(task, &report, ParkReason::OutcomeUnhandled, detail, at);
+                    return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
                 };
                 let kind = &definition.commands[index];
                 let decode = if refused { kind.failed } else { kind.unknown };
@@ -292,17 +305,17 @@ impl Instance {
                     Ok(decoded) => value = decoded,
                     Err(error) => {
                         let detail = format!("command `{}` {error}", command.name);
-                        return self.held_over(task, &report, ParkReason::OutcomeUnhandled, detail, at);
+                        return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
                     }
                 }
                 event = None;
                 if refused { Trigger::Failed(index) } else { Trigger::Unknown(index) }
             }
             ReportRecord::Replied(None) | ReportRecord::Withdrawn => {
-                return self.recorded(task, &command, &report, at);
+                return self.recorded(task, &command, report, at);
             }
         };
-        let refused = match &report {
+        let refused = match report {
             ReportRecord::Refused { .. } => self.obligation_of(task).map(|owed| owed.undo.clone()),
             _ => None,
         };
@@ -313,7 +326,7 @@ impl Instance {
             id: None,
             task: Some(task),
             command: Some(command),
-            report: Some(&report),
+            report: Some(report),
             refused,
         };
         self.fire(fired, at, begun)
@@ -453,6 +466,16 @@ impl Instance {
         let mut work = Work::new(self, at);
         work.hold_over(task, report, reason, detail);
         work.finish(Disposition::Applied)
+    }
+
+    /// A command that was found begun after several crashes in a row waits for a person (rule R19).
+    fn crash_loop(&mut self, task: TaskId, detail: &str, at: At) -> Decision {
+        let Some(attempts) = self.task(task).map(|task| task.progress.attempts) else {
+            return Decision::nothing(Disposition::Stale);
+        };
+        let report = ReportRecord::Unknown { attempts, reason: detail.to_owned() };
+        let name = self.task(task).map(|task| format!("`{}`", task.command.name)).unwrap_or_default();
+        self.held_over(task, &report, ParkReason::CrashLoop, name, at)
     }
 
     /// An outcome that is written down and has no other effect.

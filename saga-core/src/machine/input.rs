@@ -44,6 +44,10 @@ pub(crate) enum Input {
         name: String,
         visit: u32,
     },
+    /// A report that a person skipped: written down, without its row.
+    Skipped(TaskId, ReportRecord),
+    /// A task was found begun too often, as these words say.
+    CrashLoop(TaskId, String),
     /// Go on unwinding: the next undo, or the arrival.
     Continue,
     /// An operator's verb.

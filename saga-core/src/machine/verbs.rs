@@ -1,6 +1,6 @@
 //! What an operator may do to an instance (rules R15, R16): abort it, or release it when it is parked.
 
-use super::input::{At, Begun, Decision, Disposition, Resolution, Verb, VerbRecord};
+use super::input::{At, Begun, Decision, Disposition, Input, Resolution, Verb, VerbRecord};
 use super::instance::Instance;
 use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject, TurnCause};
 use super::work::{Line, Work};
@@ -203,7 +203,7 @@ impl Instance {
             }
         };
         self.record.parked = None;
-        self.apply(super::input::Input::Report(task, report), at, begun)
+        self.apply(&Input::Report(task, report), at, begun)
     }
 }
 

@@ -388,6 +388,8 @@ pub struct Mail {
     pub task: Option<TaskId>,
     /// How many sagas it has come through.
     pub hops: u32,
+    /// The epoch of the lease holder that wrote it and will remember it; 0 when it is to be found by a scan.
+    pub epoch: u64,
     /// Why: the id of what caused it, or who asked for it.
     pub cause: Option<Name>,
     /// When it was accepted.

@@ -70,7 +70,7 @@ impl<S: Saga> Given<S> {
         let at = given.at();
         let program: Arc<dyn Program> = given.program.clone();
         let address = Address::new(S::NAME, key);
-        match Instance::start(&program, address, Incarnation::from_u128(1), event_in(&event), at) {
+        match Instance::start(&program, address, Incarnation::from_u128(1), &event_in(&event), at) {
             Ok((instance, decision)) => {
                 given.instance = Some(instance);
                 given.keep(decision);
@@ -210,7 +210,7 @@ impl<S: Saga> Given<S> {
     #[track_caller]
     fn verb(mut self, verb: Verb, why: &str) -> Self {
         let record = VerbRecord { verb, by: "test".to_owned(), why: why.to_owned(), seq: None };
-        let decision = self.decide(Input::Verb(record));
+        let decision = self.decide(&Input::Verb(record));
         if let Disposition::Declined(why) = &decision.disposition {
             panic!("declined: {why}");
         }
@@ -361,17 +361,16 @@ impl<S: Saga> Given<S> {
             let waiting =
                 self.waiting.iter().position(|input| !compensating || matches!(input, Input::Report(..)));
             if let Some(undo) = undo {
-                drop(self.decide(Input::Report(undo, ReportRecord::Replied(None))));
+                drop(self.decide(&Input::Report(undo, ReportRecord::Replied(None))));
             } else if let Some(at) = waiting {
                 let input = self.waiting.remove(at).expect("just found there");
-                let kept = keep(&input);
-                let decision = self.decide(input);
+                let decision = self.decide(&input);
                 if decision.disposition == Disposition::Kept {
-                    self.waiting.insert(at, kept);
+                    self.waiting.insert(at, input);
                 }
                 self.last = Some(decision.disposition);
             } else if compensating && self.instance().tasks.is_empty() {
-                drop(self.decide(Input::Continue));
+                drop(self.decide(&Input::Continue));
             } else {
                 return;
             }
@@ -380,7 +379,7 @@ impl<S: Saga> Given<S> {
     }
 
     #[track_caller]
-    fn decide(&mut self, input: Input) -> Decision {
+    fn decide(&mut self, input: &Input) -> Decision {
         let at = self.at();
         let begun = self.begun.clone();
         let instance = self.instance.as_mut().expect("a `Given` is started");
@@ -414,19 +413,6 @@ impl<S: Saga> Given<S> {
             self.waiting.pop_front();
         }
         decision
-    }
-}
-
-/// The input once more, should the instance be parked over it.
-fn keep(input: &Input) -> Input {
-    match input {
-        Input::Event(event) => {
-            Input::Event(EventIn { message: event.message.clone(), value: None, id: event.id.clone() })
-        }
-        Input::Report(task, report) => Input::Report(*task, report.clone()),
-        Input::Timer { name, visit } => Input::Timer { name: name.clone(), visit: *visit },
-        Input::Continue => Input::Continue,
-        Input::Verb(verb) => Input::Verb(verb.clone()),
     }
 }
 
