@@ -1,6 +1,7 @@
 //! The engine behind the facade crate `saga-rs`; use that one.
 
 pub mod definition;
+pub mod dispatcher;
 pub mod engine;
 pub mod machine;
 pub mod message;

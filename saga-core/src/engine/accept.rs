@@ -67,7 +67,10 @@ impl Shard {
         let mut step = Step::default();
         let mut takers = Vec::new();
         let content = content_hash(&event.message.name, &event.message.payload);
-        let id = event.id.clone().unwrap_or_else(|| MessageId::from(crate::message::Id::from_u128((self.random)())));
+        let id = event
+            .id
+            .clone()
+            .unwrap_or_else(|| MessageId::from(crate::message::Id::from_u128((self.random)())));
         for (taker, key) in event.takers {
             let to = self.address(taker.name(), key);
             if event.id.is_some() {
@@ -179,7 +182,13 @@ impl Shard {
     }
 
     /// A dead letter of `item`, if it is something that can be one.
-    pub(super) fn letter(&self, address: &Address, item: &Item, reason: &'static str, detail: String) -> Option<DeadLetter> {
+    pub(super) fn letter(
+        &self,
+        address: &Address,
+        item: &Item,
+        reason: &'static str,
+        detail: String,
+    ) -> Option<DeadLetter> {
         let mail = item.mail(address, 0)?;
         Some(DeadLetter {
             to: mail.to,

@@ -14,7 +14,8 @@ impl Shard {
         let Some((tokens, steps)) = self.under_way.take() else { return };
         self.tally.batches += 1;
         for ((token, step), outcome) in tokens.into_iter().zip(&steps.steps).zip(outcomes) {
-            self.tally.steps += u64::from(matches!(outcome, Outcome::Committed(_)) && step.instance.is_some());
+            self.tally.steps +=
+                u64::from(matches!(outcome, Outcome::Committed(_)) && step.instance.is_some());
             match token {
                 Token::Instance(address) => self.instance_committed(&address, step, outcome),
                 Token::Mailed { ticket, takers } => {
@@ -67,7 +68,9 @@ impl Shard {
     }
 
     fn instance_committed(&mut self, address: &Address, step: &Step, outcome: Outcome) {
-        let Some(in_flight) = self.slots.get_mut(address).and_then(|slot| slot.in_flight.take()) else { return };
+        let Some(in_flight) = self.slots.get_mut(address).and_then(|slot| slot.in_flight.take()) else {
+            return;
+        };
         match &outcome {
             Outcome::Committed(committed) => {
                 let own = in_flight.spilled.len();
@@ -95,7 +98,13 @@ impl Shard {
         self.weigh(address);
     }
 
-    fn step_is_durable(&mut self, address: &Address, step: &Step, in_flight: InFlight, committed: &Committed) {
+    fn step_is_durable(
+        &mut self,
+        address: &Address,
+        step: &Step,
+        in_flight: InFlight,
+        committed: &Committed,
+    ) {
         let InFlight {
             item,
             answer,
@@ -117,7 +126,8 @@ impl Shard {
         let stays = kept && item.as_ref().is_some_and(|item| item.inbox.is_some());
         slot.spilled |= !spilled.is_empty() || stays;
         if kept {
-            slot.held += spilled.iter().chain(item.iter().filter(|_| stays)).filter(|item| item.is_event()).count();
+            slot.held +=
+                spilled.iter().chain(item.iter().filter(|_| stays)).filter(|item| item.is_event()).count();
         }
         if let (Some(row), Some(instance)) = (committed.row, slot.instance_mut()) {
             instance.row = Some(row);
@@ -193,7 +203,8 @@ impl Shard {
         for item in item.iter().chain(&spilled) {
             step.consumed.extend(item.inbox);
             if answer == TakerAnswer::IdConflict && item.is_event() {
-                let detail = "another event with this message id and other content was taken before".to_owned();
+                let detail =
+                    "another event with this message id and other content was taken before".to_owned();
                 step.dead.extend(self.letter(address, item, "id-conflict", detail));
             }
         }
@@ -222,7 +233,12 @@ impl Shard {
             if let Input::Event(event) = &item.what {
                 if let Some(id) = &event.id {
                     let content = super::accept::content_hash(&event.message.name, &event.message.payload);
-                    step.marks.push(crate::store::Mark { to: address.clone(), id: id.clone(), content, at: now });
+                    step.marks.push(crate::store::Mark {
+                        to: address.clone(),
+                        id: id.clone(),
+                        content,
+                        at: now,
+                    });
                 }
             }
             mail.marked = true;
@@ -270,7 +286,9 @@ impl Shard {
                 self.slot(&address).queue.push_back(item);
                 self.pump(&address);
             }
-            Err(error) => tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there"),
+            Err(error) => {
+                tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there")
+            }
         }
     }
 
@@ -313,9 +331,17 @@ impl Shard {
             match task.progress.stage {
                 TaskStage::Held | TaskStage::Answered => {}
                 // Rule R18: it may have been called, and nobody knows what came of it.
-                TaskStage::Started => reports.push((task.id, task.progress.attempts, "the process ended while it may have been running")),
+                TaskStage::Started => reports.push((
+                    task.id,
+                    task.progress.attempts,
+                    "the process ended while it may have been running",
+                )),
                 TaskStage::Ready if compensating && task.kind == TaskKind::Command => {
-                    reports.push((task.id, task.progress.attempts, "it may have been running when the process ended, and the instance turned"));
+                    reports.push((
+                        task.id,
+                        task.progress.attempts,
+                        "it may have been running when the process ended, and the instance turned",
+                    ));
                 }
                 TaskStage::Ready => enlisted.push(task.id),
             }

@@ -83,7 +83,10 @@ impl Shard {
         delivery.progress.epoch = epoch;
         delivery.progress.armed = now;
         if delivery.progress.recoveries > self.limits.recoveries {
-            let why = format!("found begun {} times in a row after the process had ended", delivery.progress.recoveries);
+            let why = format!(
+                "found begun {} times in a row after the process had ended",
+                delivery.progress.recoveries
+            );
             self.give_up_delivery(id, "crash-loop", why);
             return;
         }

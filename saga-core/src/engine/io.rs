@@ -146,7 +146,10 @@ pub(crate) enum TakerAnswer {
 
 impl std::fmt::Debug for Accepted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Accepted").field("message", &self.message).field("takers", &self.takers).finish_non_exhaustive()
+        f.debug_struct("Accepted")
+            .field("message", &self.message)
+            .field("takers", &self.takers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -172,4 +175,3 @@ impl std::fmt::Debug for In {
         })
     }
 }
-

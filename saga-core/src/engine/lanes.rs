@@ -13,7 +13,9 @@ use super::slot::{Item, Place, Run, Token};
 use super::{Shard, first_key};
 use crate::machine::{Begun, Input, MessageRecord, ReportRecord};
 use crate::message::{Message, Timestamp};
-use crate::store::{Address, DeliveryId, Status, Step, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage};
+use crate::store::{
+    Address, DeliveryId, Status, Step, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
+};
 
 /// Something a lane runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +172,10 @@ impl Shard {
         let row = instance.row;
         // An undo runs while its instance compensates; nothing else does (rule R13).
         let compensating = instance.status() == Status::Compensating;
-        let Some(found) = instance.task_mut(task).filter(|task| task.progress.stage == TaskStage::Ready) else { return };
+        let Some(found) = instance.task_mut(task).filter(|task| task.progress.stage == TaskStage::Ready)
+        else {
+            return;
+        };
         if compensating && found.kind == TaskKind::Command {
             return;
         }
@@ -186,7 +191,10 @@ impl Shard {
             found.progress.recoveries += 1;
             found.progress.error = Some("it may have been running when the process ended".to_owned());
             if found.progress.recoveries > most {
-                let why = format!("found begun {} times in a row after the process had ended", found.progress.recoveries);
+                let why = format!(
+                    "found begun {} times in a row after the process had ended",
+                    found.progress.recoveries
+                );
                 slot.set_run(task, Run::Reported);
                 slot.queue.push_back(Item::own(Input::CrashLoop(task, why), now));
                 self.pump(&address);
@@ -209,7 +217,10 @@ impl Shard {
         let change = TaskChange::Progress(task, found.progress.clone());
         slot.set_run(task, Run::Marking);
         self.lanes.lanes[lane].taken += 1;
-        self.queue_step(Token::Mark(address, task, lane), Step { row, tasks: vec![change], ..Step::default() });
+        self.queue_step(
+            Token::Mark(address, task, lane),
+            Step { row, tasks: vec![change], ..Step::default() },
+        );
     }
 
     /// The mark of a task is durable.
@@ -238,7 +249,14 @@ impl Shard {
         let key = instance.record.incarnation.derive(task.seq, task.ord, &command.name);
         let number = found.progress.attempts + 1;
         slot.set_run(task, Run::Running { attempt });
-        self.launch(lane, Job::Task(address.clone(), task), command, key.to_string(), number, address.clone());
+        self.launch(
+            lane,
+            Job::Task(address.clone(), task),
+            command,
+            key.to_string(),
+            number,
+            address.clone(),
+        );
         true
     }
 
@@ -293,7 +311,9 @@ impl Shard {
                     let lane = self.registry.handlers.get(&*task.command.name);
                     let once = lane.is_some_and(|&lane| self.lanes.lanes[lane].at_most_once);
                     match (slot.run(task.id), task.progress.stage) {
-                        (Some(Run::Running { .. } | Run::Reported), _) | (_, TaskStage::Answered) => Begun::Running,
+                        (Some(Run::Running { .. } | Run::Reported), _) | (_, TaskStage::Answered) => {
+                            Begun::Running
+                        }
                         // Its mark is not durable yet or was not followed by the permit: it never began.
                         (Some(Run::Marking), TaskStage::Started) => Begun::No,
                         (_, TaskStage::Ready) if once => Begun::No,
@@ -317,7 +337,9 @@ impl Shard {
     pub(super) fn ended(&mut self, attempt: u64, how: AttemptEnd) {
         if let Some(Running { job: Job::Task(address, _), .. }) = self.lanes.attempts.get(&attempt) {
             // Its instance is being read again: the end is taken up when that is done.
-            if let Some(slot) = self.slots.get_mut(address).filter(|slot| matches!(slot.place, Place::Loading)) {
+            if let Some(slot) =
+                self.slots.get_mut(address).filter(|slot| matches!(slot.place, Place::Loading))
+            {
                 slot.late.push((attempt, how));
                 return;
             }
@@ -340,7 +362,14 @@ impl Shard {
         self.free_place(running.lane);
     }
 
-    fn task_ended(&mut self, address: &Address, task: TaskId, running: &Running, how: AttemptEnd, took: Duration) {
+    fn task_ended(
+        &mut self,
+        address: &Address,
+        task: TaskId,
+        running: &Running,
+        how: AttemptEnd,
+        took: Duration,
+    ) {
         let now = self.moment.wall;
         let jitter = self.jitter();
         let epoch = self.lease.epoch;
@@ -494,7 +523,9 @@ fn verdict(progress: &mut TaskProgress, how: AttemptEnd, undo: bool, last: bool,
         AttemptEnd::Replied(reply) => {
             return Verdict::Report(ReportRecord::Replied(reply.as_ref().map(MessageRecord::from)));
         }
-        AttemptEnd::RefusedForGood(reason) => return Verdict::Report(ReportRecord::Refused { attempts, reason }),
+        AttemptEnd::RefusedForGood(reason) => {
+            return Verdict::Report(ReportRecord::Refused { attempts, reason });
+        }
         AttemptEnd::Refused(reason) if attempts == 1 || undo => {
             return Verdict::Report(ReportRecord::Refused { attempts, reason });
         }

@@ -226,6 +226,16 @@ impl Shard {
         self.under_way.is_none() && self.ready.is_empty() && self.lanes.running() == 0
     }
 
+    /// Whether nothing waits to be committed.
+    pub(crate) fn is_committed(&self) -> bool {
+        self.under_way.is_none() && self.ready.is_empty()
+    }
+
+    /// How many attempts run.
+    pub(crate) fn running(&self) -> usize {
+        self.lanes.running()
+    }
+
     pub(crate) fn tally(&self) -> Tally {
         self.tally
     }
@@ -257,13 +267,17 @@ impl Shard {
 
 impl std::fmt::Debug for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shard").field("lease", &self.lease).field("slots", &self.slots.len()).finish_non_exhaustive()
+        f.debug_struct("Shard")
+            .field("lease", &self.lease)
+            .field("slots", &self.slots.len())
+            .finish_non_exhaustive()
     }
 }
 
 /// The bytes of payload a step writes.
 fn weight(step: &crate::store::Step) -> usize {
-    let instance = step.instance.as_ref().map_or(0, |i| i.data.len() + i.payload.as_ref().map_or(0, |p| p.len()));
+    let instance =
+        step.instance.as_ref().map_or(0, |i| i.data.len() + i.payload.as_ref().map_or(0, |p| p.len()));
     let history: usize = step.history.iter().filter_map(|line| line.payload.as_ref()).map(|p| p.len()).sum();
     let mail: usize = step.mail.iter().map(|mail| mail.message.payload.len()).sum();
     512 + instance + history + mail

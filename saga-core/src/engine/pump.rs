@@ -10,8 +10,8 @@ use super::slot::{InFlight, Item, Place, Token};
 use crate::machine::{Decision, Disposition, Input, Instance, NotStarted, Published};
 use crate::message::{Key, MessageId, Name};
 use crate::store::{
-    Address, DeadLetter, Delivery, DeliveryChange, Mail, MailKind, Mark, Status, Step, TaskChange, TaskId, TaskProgress,
-    TaskStage,
+    Address, DeadLetter, Delivery, DeliveryChange, Mail, MailKind, Mark, Status, Step, TaskChange, TaskId,
+    TaskProgress, TaskStage,
 };
 
 /// What an instance may do next.
@@ -226,7 +226,8 @@ impl Shard {
 
     /// Addresses what a step published to its takers: inbox rows for sagas, deliveries for subscribers.
     fn route(&mut self, from: &Address, cause: &Item, published: Vec<Published>, step: &mut Step) {
-        let Some((incarnation, seq)) = step.instance.as_ref().map(|record| (record.incarnation, record.seq)) else {
+        let Some((incarnation, seq)) = step.instance.as_ref().map(|record| (record.incarnation, record.seq))
+        else {
             return;
         };
         let now = self.moment.wall;
@@ -246,7 +247,10 @@ impl Shard {
                         self.send(to, taker, &event, &id, hops, from, step);
                         continue;
                     }
-                    Ok(_) => ("too-many-hops", format!("it has come through {hops} sagas; the limit is {}", self.limits.hops)),
+                    Ok(_) => (
+                        "too-many-hops",
+                        format!("it has come through {hops} sagas; the limit is {}", self.limits.hops),
+                    ),
                     Err(error) => ("bad-key", format!("`{}` of {from}: {error}", event.message.name)),
                 };
                 self.tally.dead_letters += 1;
@@ -333,7 +337,8 @@ impl Shard {
         let Some(item) = slot.queue.pop_front() else { return };
         match &item.what {
             Input::Event(event) => {
-                let detail = format!("there is no {address}, and `{}` does not start one", event.message.name);
+                let detail =
+                    format!("there is no {address}, and `{}` does not start one", event.message.name);
                 self.dead_on_arrival(address, item, NotStarted { reason: "missing-instance", detail });
             }
             Input::Verb(_) => {
@@ -424,7 +429,8 @@ impl Shard {
     /// The head of the inbox of a parked instance was skipped by a person.
     pub(super) fn skip(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
-        let head = slot.queue.iter().position(|item| matches!(item.what, Input::Event(_) | Input::Report(..)));
+        let head =
+            slot.queue.iter().position(|item| matches!(item.what, Input::Event(_) | Input::Report(..)));
         slot.skip_head = false;
         let Some(item) = head.and_then(|head| slot.queue.remove(head)) else { return };
         match item.what {
@@ -470,4 +476,3 @@ impl InFlight {
 fn task_ids(step: &Step, of: impl Fn(&TaskChange) -> Option<TaskId>) -> Vec<TaskId> {
     step.tasks.iter().filter_map(of).collect()
 }
-

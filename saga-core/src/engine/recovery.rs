@@ -135,7 +135,9 @@ impl Shard {
             for (id, mail) in rows.into_iter().filter(|(id, _)| !queued.contains(id)) {
                 match Item::from_mail(id, mail) {
                     Ok(item) => items.push(item),
-                    Err(error) => tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there"),
+                    Err(error) => {
+                        tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there")
+                    }
                 }
             }
             for item in items.into_iter().rev() {
@@ -145,7 +147,8 @@ impl Shard {
             let (mut durable, other): (Vec<Item>, Vec<Item>) =
                 std::mem::take(&mut slot.queue).into_iter().partition(|item| item.inbox.is_some());
             durable.sort_by_key(|item| item.inbox);
-            let (internal, fresh): (Vec<Item>, Vec<Item>) = other.into_iter().partition(|item| !item.is_event());
+            let (internal, fresh): (Vec<Item>, Vec<Item>) =
+                other.into_iter().partition(|item| !item.is_event());
             slot.queue = internal.into_iter().chain(durable).chain(fresh).collect();
             if slot.skip_head {
                 self.skip(&address);

@@ -106,16 +106,22 @@ impl Registry {
     fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for name in &self.duplicate_sagas {
-            problems.push(format!("two sagas are called `{name}`: give one of them another `#[saga(name = \"..\")]`"));
+            problems.push(format!(
+                "two sagas are called `{name}`: give one of them another `#[saga(name = \"..\")]`"
+            ));
         }
         for name in &self.duplicate_handlers {
             problems.push(format!("command `{name}` has two handlers: exactly one runs a command"));
         }
         for name in &self.duplicate_subscribers {
-            problems.push(format!("two subscribers are called `{name}`: their names are stored, so they must differ"));
+            problems.push(format!(
+                "two subscribers are called `{name}`: their names are stored, so they must differ"
+            ));
         }
         for name in self.subscribers.keys().filter(|name| self.sagas.contains_key(&***name)) {
-            problems.push(format!("a subscriber and a saga are both called `{name}`: takers need different names"));
+            problems.push(format!(
+                "a subscriber and a saga are both called `{name}`: takers need different names"
+            ));
         }
         let mut sagas: Vec<&Definition> = self.sagas.values().map(|program| program.definition()).collect();
         sagas.sort_by_key(|definition| definition.name);
@@ -156,6 +162,9 @@ fn published(definition: &Definition) -> BTreeSet<(&'static str, &'static str)> 
 
 impl std::fmt::Debug for Registry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Registry").field("sagas", &self.sagas.keys()).field("lanes", &self.lanes).finish_non_exhaustive()
+        f.debug_struct("Registry")
+            .field("sagas", &self.sagas.keys())
+            .field("lanes", &self.lanes)
+            .finish_non_exhaustive()
     }
 }

@@ -83,7 +83,12 @@ impl Item {
         Self { what, inbox: None, marked: true, ticket: None, hops: 0, at }
     }
 
-    pub(crate) fn event(message: Message, value: Option<Value>, id: Option<MessageId>, at: Timestamp) -> Self {
+    pub(crate) fn event(
+        message: Message,
+        value: Option<Value>,
+        id: Option<MessageId>,
+        at: Timestamp,
+    ) -> Self {
         Self::own(Input::Event(EventIn { message, value, id }), at)
     }
 
@@ -92,8 +97,11 @@ impl Item {
         let (kind, message, id, task, cause) = match &self.what {
             Input::Event(event) => (MailKind::Event, event.message.clone(), event.id.clone(), None, None),
             Input::Report(task, report) | Input::Skipped(task, report) => {
-                let message =
-                    Message { name: Name::Borrowed(REPORT), version: 1, payload: crate::machine::write(report) };
+                let message = Message {
+                    name: Name::Borrowed(REPORT),
+                    version: 1,
+                    payload: crate::machine::write(report),
+                };
                 (MailKind::Report, message, None, Some(*task), None)
             }
             Input::Verb(verb) => {
@@ -246,4 +254,3 @@ pub(crate) struct Queued {
     pub(crate) token: Token,
     pub(crate) step: Step,
 }
-

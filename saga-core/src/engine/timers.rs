@@ -68,7 +68,9 @@ impl Shard {
     fn arm(&mut self, row: RowId, address: &Address, timer: &TimerRow) {
         if self.timers.horizon.is_some_and(|horizon| timer.due <= horizon) {
             self.rows.insert(row, address.clone());
-            self.timers.window.insert((timer.due, row, timer.name.to_string()), (address.clone(), timer.visit));
+            self.timers
+                .window
+                .insert((timer.due, row, timer.name.to_string()), (address.clone(), timer.visit));
             self.shrink_window();
         }
     }
@@ -82,11 +84,11 @@ impl Shard {
             self.timers.window.pop_last();
         }
         self.timers.horizon = self.timers.window.last_key_value().map(|((due, ..), _)| *due);
-        self.timers.after = self
-            .timers
-            .window
-            .last_key_value()
-            .map(|((due, row, name), _)| TimerKey { due: *due, row: *row, name: name.clone() });
+        self.timers.after = self.timers.window.last_key_value().map(|((due, row, name), _)| TimerKey {
+            due: *due,
+            row: *row,
+            name: name.clone(),
+        });
     }
 
     pub(super) fn fetch_timers(&mut self) {
@@ -106,7 +108,11 @@ impl Shard {
         self.timers.after = if more { last } else { None };
         for DueTimer { row, address, timer } in rows {
             // An instance in memory knows its timers better than a page that was read a moment ago.
-            if self.slots.get(&address).is_some_and(|slot| slot.instance().is_some() || slot.in_flight.is_some()) {
+            if self
+                .slots
+                .get(&address)
+                .is_some_and(|slot| slot.instance().is_some() || slot.in_flight.is_some())
+            {
                 self.sync_timers(&address);
                 continue;
             }
@@ -115,8 +121,12 @@ impl Shard {
             self.timers.window.insert((due, row, timer.name.into_owned()), (address, timer.visit));
         }
         // Instances that set timers while the page was being read.
-        let present: Vec<Address> =
-            self.slots.iter().filter(|(_, slot)| !slot.armed.is_empty()).map(|(address, _)| address.clone()).collect();
+        let present: Vec<Address> = self
+            .slots
+            .iter()
+            .filter(|(_, slot)| !slot.armed.is_empty())
+            .map(|(address, _)| address.clone())
+            .collect();
         for address in present {
             if let Some(slot) = self.slots.get_mut(&address) {
                 slot.armed.clear();

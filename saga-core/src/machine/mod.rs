@@ -30,5 +30,5 @@ pub(crate) use instance::{Instance, panic_text};
 pub(crate) use live::{Program, Typed, TypedLive};
 pub(crate) use outbox::{AnyEvent, Published};
 pub(crate) use position::{owed_names, read_parked};
-pub(crate) use record::{read, write};
 pub(crate) use record::{MessageRecord, ParkedRecord, ReportRecord, Subject, TurnCause, TurnRecord};
+pub(crate) use record::{read, write};

@@ -69,6 +69,12 @@ impl fmt::Debug for Key {
     }
 }
 
+impl AsRef<str> for Key {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
         &self.0
