@@ -11,7 +11,7 @@ mod memory;
 pub mod step;
 
 pub use inspect::{
-    DeadLetterRow, HistoryRow, InstanceFilter, InstanceView, Inspect, Maintain, Purged, TakerRow,
+    DeadLetterRow, HistoryRow, Inspect, InstanceFilter, InstanceView, Maintain, Purged, TakerRow,
 };
 pub use memory::MemoryStore;
 pub use step::*;
@@ -84,10 +84,18 @@ pub trait Store: Inspect + Maintain {
 
     /// Pages through all open tasks of all instances, by instance; starts with `None`, goes on with the last row of
     /// the page before. Every task that was there throughout is seen once.
-    async fn open_tasks(&self, after: Option<(RowId, TaskId)>, limit: usize) -> Result<Vec<OpenTask>, StoreError>;
+    async fn open_tasks(
+        &self,
+        after: Option<(RowId, TaskId)>,
+        limit: usize,
+    ) -> Result<Vec<OpenTask>, StoreError>;
 
     /// Pages through the instances that are compensating, in order of their rows.
-    async fn compensating(&self, after: Option<RowId>, limit: usize) -> Result<Vec<(RowId, Address)>, StoreError>;
+    async fn compensating(
+        &self,
+        after: Option<RowId>,
+        limit: usize,
+    ) -> Result<Vec<(RowId, Address)>, StoreError>;
 
     /// Pages through the inbox in order, starting behind `after`.
     async fn inbox(&self, after: InboxId, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError>;

@@ -225,26 +225,35 @@ pub struct TaskProgress {
     pub attempts: u32,
     /// How many times in a row it was found begun after an unclean start (rule R19).
     pub recoveries: u32,
-    /// When it was first ready to run: the total time allowed counts from here.
+    /// When it was first ready to run, for people and for the *overdue* flag.
     pub since: Timestamp,
+    /// The milliseconds charged to it: attempts that ended, and the waits before them (rule R17).
+    pub spent_ms: u64,
+    /// The epoch of the lease under which this was written: what an earlier one left may have begun (rule R19).
+    pub epoch: u64,
     /// When `due` was set (rule R33).
     pub armed: Timestamp,
     /// The next attempt is not before this; [`Timestamp::EPOCH`] is "at once".
     pub due: Timestamp,
+    /// Whether the same command was sent again in a later visit (rule R9).
+    pub superseded: bool,
     /// What the last attempt said.
     pub error: Option<String>,
 }
 
 impl TaskProgress {
     /// A task that has just been queued.
-    pub const fn queued(now: Timestamp) -> Self {
+    pub const fn queued(now: Timestamp, epoch: u64) -> Self {
         Self {
             stage: TaskStage::Ready,
             attempts: 0,
             recoveries: 0,
             since: now,
+            spent_ms: 0,
+            epoch,
             armed: now,
             due: Timestamp::EPOCH,
+            superseded: false,
             error: None,
         }
     }
@@ -276,7 +285,9 @@ impl TaskStage {
 
     /// Reads the stored form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Ready, Self::Started, Self::Answered, Self::Held].into_iter().find(|stage| stage.as_str() == text)
+        [Self::Ready, Self::Started, Self::Answered, Self::Held]
+            .into_iter()
+            .find(|stage| stage.as_str() == text)
     }
 }
 
@@ -377,6 +388,8 @@ pub struct Mail {
     pub task: Option<TaskId>,
     /// How many sagas it has come through.
     pub hops: u32,
+    /// The epoch of the lease holder that wrote it and will remember it; 0 when it is to be found by a scan.
+    pub epoch: u64,
     /// Why: the id of what caused it, or who asked for it.
     pub cause: Option<Name>,
     /// When it was accepted.
