@@ -4,6 +4,7 @@
 //! Does not own: any decision. A store never sees user types, never calls user code, never interprets a payload and
 //! never reads a clock.
 
+mod check;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod inspect;
@@ -13,6 +14,8 @@ pub mod step;
 pub use inspect::{
     DeadLetterRow, HistoryRow, Inspect, InstanceFilter, InstanceView, Maintain, Purged, TakerRow,
 };
+#[cfg(any(test, feature = "testing"))]
+pub use memory::Fault;
 pub use memory::MemoryStore;
 pub use step::*;
 
@@ -51,10 +54,11 @@ pub struct Batch {
 pub trait Store: Inspect + Maintain {
     /// Takes the right to advance instances, as `owner` (for people to read).
     ///
-    /// On `Ok` the epoch is durable, and nobody who holds an earlier epoch can write any more.
+    /// On `Ok` the epoch is durable, and nobody who holds an earlier epoch can write any more. That includes a lease
+    /// taken through this very handle: a dispatcher that died without releasing it is superseded.
     ///
     /// # Errors
-    /// [`StoreError::Owned`] while somebody else holds it.
+    /// [`StoreError::Owned`] while another process, or another handle opened by itself, holds it.
     async fn lease(&self, owner: &str) -> Result<Lease, StoreError>;
 
     /// Gives the right back and records that nothing was running.
@@ -67,7 +71,8 @@ pub trait Store: Inspect + Maintain {
     /// On `Ok` there is one outcome per step, and what it calls committed survives `kill -9` and, unless the store was
     /// opened otherwise, power loss. A refused step harms no other. On [`StoreError::Unavailable`] nobody knows: duty
     /// of the caller is to call again with the same batch, as often as it takes; a store then first makes sure what
-    /// became of it (rule R30), and never applies it twice (rule R32).
+    /// became of it (rule R30), and never applies it twice (rule R32). The last batch can be sent again at any time, and
+    /// is answered as it was. Of a step, the instance is looked at before the marks.
     async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError>;
 
     /// Puts rows into the inbox. Anybody may call this, with or without a lease. All rows or none.

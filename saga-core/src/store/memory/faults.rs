@@ -1,0 +1,85 @@
+//! Trouble on demand, for tests of whatever sits on top of a store.
+
+use std::sync::PoisonError;
+
+use super::MemoryStore;
+use super::model::Model;
+use crate::store::{Address, Batch, Outcome, StoreError};
+
+/// What goes wrong with a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// [`StoreError::Unavailable`], and nothing was written.
+    BeforeCommit,
+    /// [`StoreError::Unavailable`], although everything was written.
+    AfterCommit,
+    /// [`StoreError::Full`], and nothing was written.
+    Full,
+    /// The first step of the batch is [`Outcome::Refused`]; the others go on.
+    RefuseStep,
+}
+
+#[derive(Default)]
+pub(super) struct Faults {
+    next: Option<(usize, Fault)>,
+    fired: usize,
+}
+
+impl Fault {
+    pub(super) fn strike(self, model: &mut Model, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
+        let store = || "the memory store".to_owned();
+        match self {
+            Self::BeforeCommit => {
+                Err(StoreError::Unavailable { store: store(), source: "failed before the commit".into() })
+            }
+            Self::AfterCommit => {
+                model.commit(batch);
+                Err(StoreError::Unavailable { store: store(), source: "failed after the commit".into() })
+            }
+            Self::Full => Err(StoreError::Full { store: store(), source: "no room left".into() }),
+            Self::RefuseStep => {
+                let Some((_, rest)) = batch.steps.split_first() else { return Ok(Vec::new()) };
+                let mut outcomes = vec![Outcome::Refused("refused by the test".to_owned())];
+                outcomes.extend(model.commit(&Batch { number: batch.number, steps: rest.to_vec() }));
+                model.last_batch = Some((batch.number, outcomes.clone()));
+                Ok(outcomes)
+            }
+        }
+    }
+}
+
+impl MemoryStore {
+    /// Makes the next `n` commits fail with `fault`, instead of whatever was asked for before.
+    pub fn fail_next_commits(&self, n: usize, fault: Fault) {
+        self.with_faults(|faults| faults.next = Some((n, fault)));
+    }
+
+    /// How many commits have failed on demand: a fault test asserts that its fault fired.
+    pub fn faults_fired(&self) -> usize {
+        self.with_faults(|faults| faults.fired)
+    }
+
+    /// Makes an instance unreadable, as a flipped bit would. Returns whether there is one.
+    pub fn damage(&self, address: &Address) -> bool {
+        let mut model = self.model();
+        let there = model.find(address).is_some();
+        if there {
+            model.damaged.insert(address.clone());
+        }
+        there
+    }
+
+    pub(super) fn next_fault(&self) -> Option<Fault> {
+        self.with_faults(|faults| {
+            let (n, fault) = faults.next.filter(|(n, _)| *n > 0)?;
+            faults.next = Some((n - 1, fault));
+            faults.fired += 1;
+            Some(fault)
+        })
+    }
+
+    fn with_faults<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
+        change(&mut self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

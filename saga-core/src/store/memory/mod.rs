@@ -1,0 +1,162 @@
+//! The store that forgets: the reference model of [`Store`], for tests and for users' examples.
+//!
+//! Owns: the plainest possible meaning of every promise, which other stores are compared with.
+//! Does not own: durability. What a clone of the handle sees is what "survived".
+
+#[cfg(any(test, feature = "testing"))]
+mod faults;
+mod model;
+mod read;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+
+#[cfg(any(test, feature = "testing"))]
+pub use faults::Fault;
+
+use self::model::Model;
+use super::{
+    Address, Batch, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain, OpenTask,
+    Outcome, Purged, RowId, Store, StoreError, TakerRow, TaskId, TimerKey,
+};
+use crate::message::Timestamp;
+
+/// A store in memory. Clones share what they hold, so a test can drop a dispatcher without ceremony (a crash) and
+/// start another one on a clone.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    model: Mutex<Model>,
+    delivered: Notify,
+    #[cfg(any(test, feature = "testing"))]
+    faults: Mutex<faults::Faults>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn model(&self) -> MutexGuard<'_, Model> {
+        // A step is checked before anything of it is written, so a panicking holder leaves no half of one.
+        self.shared.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let model = self.model();
+        f.debug_struct("MemoryStore")
+            .field("epoch", &model.epoch)
+            .field("instances", &model.instances.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn lease(&self, _owner: &str) -> Result<Lease, StoreError> {
+        let mut model = self.model();
+        let clean = !model.unclean;
+        model.unclean = true;
+        model.epoch += 1;
+        model.held = true;
+        model.last_batch = None;
+        Ok(Lease { epoch: model.epoch, clean })
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let mut model = self.model();
+        model.fence(lease)?;
+        model.held = false;
+        model.unclean = false;
+        Ok(())
+    }
+
+    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError> {
+        let mut model = self.model();
+        model.fence(lease)?;
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(fault) = self.next_fault() {
+            return fault.strike(&mut model, &batch);
+        }
+        Ok(model.commit(&batch))
+    }
+
+    async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError> {
+        let mut model = self.model();
+        let ids = mail.into_iter().map(|mail| model.add_mail(mail)).collect();
+        model.delivered = true;
+        self.shared.delivered.notify_one();
+        Ok(ids)
+    }
+
+    async fn load(&self, addresses: &[Address]) -> Result<Vec<Option<Loaded>>, StoreError> {
+        let model = self.model();
+        Ok(addresses.iter().map(|address| model.load(address)).collect())
+    }
+
+    async fn open_tasks(
+        &self,
+        after: Option<(RowId, TaskId)>,
+        limit: usize,
+    ) -> Result<Vec<OpenTask>, StoreError> {
+        Ok(self.model().open_tasks(after, limit))
+    }
+
+    async fn compensating(
+        &self,
+        after: Option<RowId>,
+        limit: usize,
+    ) -> Result<Vec<(RowId, Address)>, StoreError> {
+        Ok(self.model().compensating(after, limit))
+    }
+
+    async fn inbox(&self, after: InboxId, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
+        Ok(model::behind(&self.model().inbox, after, limit))
+    }
+
+    async fn deliveries(
+        &self,
+        after: DeliveryId,
+        limit: usize,
+    ) -> Result<Vec<(DeliveryId, Delivery)>, StoreError> {
+        Ok(model::behind(&self.model().deliveries, after, limit))
+    }
+
+    async fn timers(
+        &self,
+        until: Timestamp,
+        after: Option<TimerKey>,
+        limit: usize,
+    ) -> Result<Vec<DueTimer>, StoreError> {
+        Ok(self.model().timers(until, after.as_ref(), limit))
+    }
+
+    async fn pulse(&self) -> Result<bool, StoreError> {
+        Ok(std::mem::take(&mut self.model().delivered))
+    }
+
+    async fn woken(&self) {
+        self.shared.delivered.notified().await;
+    }
+}
+
+#[async_trait]
+impl Maintain for MemoryStore {
+    async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError> {
+        self.model().takers.extend(takers.iter().cloned());
+        Ok(())
+    }
+
+    async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
+        self.model().purge(before, limit)
+    }
+}

@@ -1,0 +1,262 @@
+//! The contents of a [`MemoryStore`](super::MemoryStore) and what a batch does to them.
+//!
+//! A step is first judged and then written; judging changes nothing and writing cannot fail, which is what makes it
+//! all or nothing.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::super::{
+    Address, Batch, Committed, DeadId, DeadLetter, Delivery, DeliveryChange, DeliveryId, HistoryEntry,
+    HistoryRow, InboxId, InstanceChange, Lease, Mail, Mark, Obligation, ObligationChange, Outcome, Purged,
+    RowId, Step, StoreError, TakerRow, Task, TaskChange, TaskId, TimerChange, TimerRow,
+};
+use crate::message::{MessageId, Name, Timestamp};
+
+#[derive(Default)]
+pub(super) struct Model {
+    pub(super) epoch: u64,
+    pub(super) held: bool,
+    pub(super) unclean: bool,
+    pub(super) delivered: bool,
+    /// The last batch of this epoch with what was answered, so that it can be answered again.
+    pub(super) last_batch: Option<(u64, Vec<Outcome>)>,
+    pub(super) instances: BTreeMap<RowId, Kept>,
+    pub(super) rows: BTreeMap<Address, RowId>,
+    pub(super) inbox: BTreeMap<InboxId, Mail>,
+    pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
+    pub(super) marks: BTreeMap<(Address, MessageId), Mark>,
+    pub(super) dead: BTreeMap<DeadId, DeadLetter>,
+    pub(super) takers: BTreeSet<TakerRow>,
+    pub(super) damaged: BTreeSet<Address>,
+    last_row: i64,
+    last_mail: i64,
+    last_delivery: i64,
+    last_dead: i64,
+}
+
+/// An instance with everything that belongs to it.
+pub(super) struct Kept {
+    pub(super) change: InstanceChange,
+    pub(super) history: Vec<HistoryRow>,
+    pub(super) tasks: BTreeMap<TaskId, Task>,
+    pub(super) timers: BTreeMap<Name, TimerRow>,
+    pub(super) obligations: BTreeMap<TaskId, Obligation>,
+}
+
+/// At most `limit` entries behind `after`.
+pub(super) fn behind<K: Ord + Copy, V: Clone>(map: &BTreeMap<K, V>, after: K, limit: usize) -> Vec<(K, V)> {
+    use std::ops::Bound::{Excluded, Unbounded};
+    map.range((Excluded(after), Unbounded)).take(limit).map(|(id, value)| (*id, value.clone())).collect()
+}
+
+fn next(counter: &mut i64) -> i64 {
+    *counter += 1;
+    *counter
+}
+
+impl Model {
+    pub(super) fn fence(&self, lease: &Lease) -> Result<(), StoreError> {
+        if self.held && self.epoch == lease.epoch {
+            Ok(())
+        } else {
+            Err(StoreError::Fenced { epoch: lease.epoch })
+        }
+    }
+
+    pub(super) fn commit(&mut self, batch: &Batch) -> Vec<Outcome> {
+        if let Some((number, outcomes)) = &self.last_batch {
+            if *number == batch.number {
+                return outcomes.clone();
+            }
+            if *number > batch.number {
+                let reason = format!("batch {} after batch {number}", batch.number);
+                return vec![Outcome::Refused(reason); batch.steps.len()];
+            }
+        }
+        let outcomes: Vec<Outcome> = batch.steps.iter().map(|step| self.step(step)).collect();
+        self.last_batch = Some((batch.number, outcomes.clone()));
+        outcomes
+    }
+
+    fn step(&mut self, step: &Step) -> Outcome {
+        match self.judge(step) {
+            Ok(()) => Outcome::Committed(self.write(step)),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Whether the step can be written. The instance is looked at before the marks, so that a repeated step is called
+    /// that and not a duplicate of itself.
+    fn judge(&self, step: &Step) -> Result<(), Outcome> {
+        if let Some(reason) = step.contradiction() {
+            return Err(Outcome::Refused(reason.to_owned()));
+        }
+        let there = match (step.row, &step.instance) {
+            (Some(row), _) => Some(self.instances.get(&row).ok_or(Outcome::Conflict)?),
+            (None, Some(change)) => self.rows.get(&change.address).and_then(|row| self.instances.get(row)),
+            (None, None) => None,
+        };
+        if let (Some(there), Some(change)) = (there, &step.instance) {
+            let same = there.change.incarnation == change.incarnation;
+            if same && (there.change.seq, there.change.step) == (change.seq, change.step) {
+                return Err(Outcome::Repeated);
+            }
+            if step.row.is_none() || !same || there.change.seq.checked_add(1) != Some(change.seq) {
+                return Err(Outcome::Conflict);
+            }
+        }
+        let mut fresh = HashSet::new();
+        for change in &step.tasks {
+            if let TaskChange::Add(task) = change {
+                let taken = there.is_some_and(|there| there.tasks.contains_key(&task.id));
+                if taken || !fresh.insert(task.id) {
+                    return Err(Outcome::Refused(format!(
+                        "task {}.{} is there already",
+                        task.id.seq, task.id.ord
+                    )));
+                }
+            }
+        }
+        let mut set = BTreeMap::new();
+        for mark in &step.marks {
+            let key = (mark.to.clone(), mark.id.clone());
+            let there = self.marks.get(&key).map(|mark| mark.content).or_else(|| set.get(&key).copied());
+            match there {
+                Some(content) if content == mark.content => return Err(Outcome::Duplicate),
+                Some(_) => return Err(Outcome::IdConflict),
+                None => drop(set.insert(key, mark.content)),
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, step: &Step) -> Committed {
+        let mut committed = Committed::default();
+        let row = match (step.row, &step.instance) {
+            (Some(row), _) => Some(row),
+            (None, Some(change)) => {
+                let row = self.create(change);
+                committed.row = Some(row);
+                Some(row)
+            }
+            (None, None) => None,
+        };
+        if let Some(kept) = row.and_then(|row| self.instances.get_mut(&row)) {
+            kept.write(step);
+        }
+        for id in &step.consumed {
+            self.inbox.remove(id);
+        }
+        committed.mail = step.mail.iter().map(|mail| self.add_mail(mail.clone())).collect();
+        for change in &step.deliveries {
+            match change {
+                DeliveryChange::Add(delivery) => {
+                    let id = DeliveryId(next(&mut self.last_delivery));
+                    self.deliveries.insert(id, delivery.clone());
+                    committed.deliveries.push(id);
+                }
+                DeliveryChange::Progress(id, progress) => {
+                    if let Some(delivery) = self.deliveries.get_mut(id) {
+                        delivery.progress = progress.clone();
+                    }
+                }
+                DeliveryChange::Finish(id) => drop(self.deliveries.remove(id)),
+            }
+        }
+        for mark in &step.marks {
+            self.marks.insert((mark.to.clone(), mark.id.clone()), mark.clone());
+        }
+        for letter in &step.dead {
+            self.dead.insert(DeadId(next(&mut self.last_dead)), letter.clone());
+        }
+        for id in &step.undead {
+            self.dead.remove(id);
+        }
+        committed
+    }
+
+    fn create(&mut self, change: &InstanceChange) -> RowId {
+        let row = RowId(next(&mut self.last_row));
+        self.rows.insert(change.address.clone(), row);
+        self.instances.insert(
+            row,
+            Kept {
+                change: change.clone(),
+                history: Vec::new(),
+                tasks: BTreeMap::new(),
+                timers: BTreeMap::new(),
+                obligations: BTreeMap::new(),
+            },
+        );
+        row
+    }
+
+    pub(super) fn add_mail(&mut self, mail: Mail) -> InboxId {
+        let id = InboxId(next(&mut self.last_mail));
+        self.inbox.insert(id, mail);
+        id
+    }
+
+    pub(super) fn purge(&mut self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
+        if !self.held {
+            return Err(StoreError::Fenced { epoch: 0 });
+        }
+        let old = |kept: &Kept| {
+            kept.change.status.is_over() && kept.change.changed_at < before && kept.tasks.is_empty()
+        };
+        let rows: Vec<RowId> =
+            self.instances.iter().filter(|(_, kept)| old(kept)).map(|(row, _)| *row).take(limit).collect();
+        for kept in rows.iter().filter_map(|row| self.instances.remove(row)) {
+            self.rows.remove(&kept.change.address);
+        }
+        let marks: Vec<_> = self
+            .marks
+            .iter()
+            .filter(|(_, mark)| mark.at < before)
+            .map(|(key, _)| key.clone())
+            .take(limit)
+            .collect();
+        for key in &marks {
+            self.marks.remove(key);
+        }
+        Ok(Purged { instances: rows.len(), marks: marks.len() })
+    }
+}
+
+impl Kept {
+    fn write(&mut self, step: &Step) {
+        if let Some(change) = &step.instance {
+            let fixed = (self.change.address.clone(), self.change.created_at);
+            self.change = change.clone();
+            (self.change.address, self.change.created_at) = fixed;
+            self.history.extend(
+                step.history
+                    .iter()
+                    .map(|entry: &HistoryEntry| HistoryRow { seq: change.seq, entry: entry.clone() }),
+            );
+        }
+        for change in &step.tasks {
+            match change {
+                TaskChange::Add(task) => drop(self.tasks.insert(task.id, task.clone())),
+                TaskChange::Progress(id, progress) => {
+                    if let Some(task) = self.tasks.get_mut(id) {
+                        task.progress = progress.clone();
+                    }
+                }
+                TaskChange::Finish(id) => drop(self.tasks.remove(id)),
+            }
+        }
+        for change in &step.timers {
+            match change {
+                TimerChange::Set(timer) => drop(self.timers.insert(timer.name.clone(), timer.clone())),
+                TimerChange::Clear(name) => drop(self.timers.remove(name)),
+            }
+        }
+        for change in &step.obligations {
+            match change {
+                ObligationChange::Put(owed) => drop(self.obligations.insert(owed.id, owed.clone())),
+                ObligationChange::Drop(id) => drop(self.obligations.remove(id)),
+            }
+        }
+    }
+}

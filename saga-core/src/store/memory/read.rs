@@ -1,0 +1,149 @@
+//! Reading a [`MemoryStore`]: pages, snapshots, and the views for people.
+
+use std::collections::BTreeMap;
+use std::ops::Bound::{Excluded, Unbounded};
+
+use async_trait::async_trait;
+
+use super::super::{
+    Address, DeadId, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView,
+    Loaded, Mail, OpenTask, RowId, Snapshot, Status, StoreError, TakerRow, TaskId, TimerKey,
+};
+use super::MemoryStore;
+use super::model::{Kept, Model, behind};
+use crate::message::Timestamp;
+
+impl Model {
+    pub(super) fn find(&self, address: &Address) -> Option<(RowId, &Kept)> {
+        let row = *self.rows.get(address)?;
+        Some((row, self.instances.get(&row)?))
+    }
+
+    pub(super) fn load(&self, address: &Address) -> Option<Loaded> {
+        let (row, kept) = self.find(address)?;
+        Some(if self.damaged.contains(address) {
+            Loaded::Unreadable(format!("{address}: damaged by the test"))
+        } else {
+            Loaded::Snapshot(Box::new(kept.snapshot(row)))
+        })
+    }
+
+    pub(super) fn open_tasks(&self, after: Option<(RowId, TaskId)>, limit: usize) -> Vec<OpenTask> {
+        self.instances
+            .iter()
+            .flat_map(|(row, kept)| kept.tasks.values().map(move |task| (*row, kept, task)))
+            .filter(|(row, _, task)| after.is_none_or(|after| (*row, task.id) > after))
+            .take(limit)
+            .map(|(row, kept, task)| OpenTask {
+                row,
+                address: kept.change.address.clone(),
+                task: task.clone(),
+            })
+            .collect()
+    }
+
+    pub(super) fn compensating(&self, after: Option<RowId>, limit: usize) -> Vec<(RowId, Address)> {
+        self.instances
+            .range((after.map_or(Unbounded, Excluded), Unbounded))
+            .filter(|(_, kept)| kept.change.status == Status::Compensating)
+            .take(limit)
+            .map(|(row, kept)| (*row, kept.change.address.clone()))
+            .collect()
+    }
+
+    pub(super) fn timers(&self, until: Timestamp, after: Option<&TimerKey>, limit: usize) -> Vec<DueTimer> {
+        let mut due: Vec<(TimerKey, DueTimer)> = self
+            .instances
+            .iter()
+            .flat_map(|(row, kept)| kept.timers.values().map(move |timer| (*row, kept, timer)))
+            .filter(|(_, _, timer)| timer.due <= until)
+            .map(|(row, kept, timer)| {
+                let key = TimerKey { due: timer.due, row, name: timer.name.to_string() };
+                (key, DueTimer { row, address: kept.change.address.clone(), timer: timer.clone() })
+            })
+            .filter(|(key, _)| after.is_none_or(|after| key > after))
+            .collect();
+        due.sort_by(|(a, _), (b, _)| a.cmp(b));
+        due.into_iter().take(limit).map(|(_, timer)| timer).collect()
+    }
+}
+
+impl Kept {
+    fn snapshot(&self, row: RowId) -> Snapshot {
+        Snapshot {
+            row,
+            instance: self.change.clone(),
+            tasks: self.tasks.values().cloned().collect(),
+            timers: self.timers.values().cloned().collect(),
+            obligations: self.obligations.values().cloned().collect(),
+        }
+    }
+}
+
+#[async_trait]
+impl Inspect for MemoryStore {
+    async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError> {
+        match self.model().load(address) {
+            None => Ok(None),
+            Some(Loaded::Snapshot(snapshot)) => Ok(Some(*snapshot)),
+            Some(Loaded::Unreadable(detail)) => {
+                Err(StoreError::Corrupt { store: "the memory store".to_owned(), detail })
+            }
+        }
+    }
+
+    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<InstanceView>, StoreError> {
+        let model = self.model();
+        let wanted = |kept: &Kept| {
+            filter.saga.as_ref().is_none_or(|saga| kept.change.address.saga == *saga)
+                && filter.status.is_none_or(|status| kept.change.status == status)
+                && filter.parked.is_none_or(|parked| kept.change.parked.is_some() == parked)
+        };
+        let after = filter.after.map_or(Unbounded, |after| Excluded(RowId(after)));
+        Ok(model
+            .instances
+            .range((after, Unbounded))
+            .filter(|(_, kept)| wanted(kept))
+            .take(filter.page())
+            .map(|(row, kept)| InstanceView {
+                address: kept.change.address.clone(),
+                status: kept.change.status,
+                state: kept.change.state.clone(),
+                parked: kept.change.parked.as_ref().map(|why| why.as_str().to_owned()),
+                seq: kept.change.seq,
+                changed_at: kept.change.changed_at,
+                position: row.0,
+            })
+            .collect())
+    }
+
+    async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError> {
+        let mut counts = BTreeMap::new();
+        for kept in self.model().instances.values() {
+            let status = if kept.change.parked.is_some() { "parked" } else { kept.change.status.as_str() };
+            *counts.entry((kept.change.address.saga.to_string(), status.to_owned())).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
+        let model = self.model();
+        let history = model.find(address).map_or(&[][..], |(_, kept)| &kept.history);
+        Ok(history[history.len().saturating_sub(limit)..].to_vec())
+    }
+
+    async fn dead_letters(&self, after: DeadId, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError> {
+        let letters = behind(&self.model().dead, after, limit);
+        Ok(letters.into_iter().map(|(id, letter)| DeadLetterRow { id, letter }).collect())
+    }
+
+    async fn takers(&self) -> Result<Vec<TakerRow>, StoreError> {
+        Ok(self.model().takers.iter().cloned().collect())
+    }
+
+    async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
+        let model = self.model();
+        let waiting = model.inbox.iter().filter(|(_, mail)| mail.to == *address).take(limit);
+        Ok(waiting.map(|(id, mail)| (*id, mail.clone())).collect())
+    }
+}
