@@ -16,8 +16,13 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Both clocks, read together.
     fn now(&self) -> Moment;
 
+    /// Ends once the forward-only clock has reached `mono`.
+    fn sleep_until(&self, mono: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+
     /// Ends once `duration` has passed by the forward-only clock.
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        self.sleep_until(self.now().mono.saturating_add(duration))
+    }
 }
 
 /// The clocks of this machine.
@@ -37,8 +42,8 @@ impl Clock for SystemClock {
         Moment { wall: Timestamp::now(), mono: self.started.elapsed() }
     }
 
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        Box::pin(tokio::time::sleep(duration))
+    fn sleep_until(&self, mono: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        Box::pin(tokio::time::sleep(mono.saturating_sub(self.started.elapsed())))
     }
 }
 
@@ -82,12 +87,11 @@ impl Clock for ManualClock {
         *self.now.borrow()
     }
 
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+    fn sleep_until(&self, mono: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         let mut changes = self.now.subscribe();
-        let until = changes.borrow().mono.saturating_add(duration);
         Box::pin(async move {
             // The sender lives as long as any clock; without one, time stands still for ever.
-            if changes.wait_for(|now| now.mono >= until).await.is_err() {
+            if changes.wait_for(|now| now.mono >= mono).await.is_err() {
                 std::future::pending::<()>().await;
             }
         })

@@ -122,7 +122,7 @@ impl Runner {
             let end_at = ending.as_ref().map(|end| end.by);
             let due = self.due(now.wall, now.mono, [Some(pulse), end_at]);
             if due != wait.0 {
-                wait = (due, self.clock.sleep(due.saturating_sub(now.mono)));
+                wait = (due, self.clock.sleep_until(due));
             }
             let input = tokio::select! {
                 biased;

@@ -143,13 +143,11 @@ impl Shard {
             for item in items.into_iter().rev() {
                 slot.queue.push_front(item);
             }
-            // Rows the scan has found meanwhile and rows read just now: in the order of the inbox, others behind.
-            let (mut durable, other): (Vec<Item>, Vec<Item>) =
+            // Rows the scan has found meanwhile and rows read just now are older than what is in memory only.
+            let (mut durable, fresh): (Vec<Item>, Vec<Item>) =
                 std::mem::take(&mut slot.queue).into_iter().partition(|item| item.inbox.is_some());
             durable.sort_by_key(|item| item.inbox);
-            let (internal, fresh): (Vec<Item>, Vec<Item>) =
-                other.into_iter().partition(|item| !item.is_event());
-            slot.queue = internal.into_iter().chain(durable).chain(fresh).collect();
+            slot.queue = durable.into_iter().chain(fresh).collect();
             if slot.skip_head {
                 self.skip(&address);
             }

@@ -6,6 +6,8 @@
 
 mod apply;
 mod context;
+#[doc(hidden)]
+pub mod generated;
 mod input;
 mod instance;
 mod live;

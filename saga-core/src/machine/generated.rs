@@ -1,0 +1,96 @@
+//! Small functions that generated code calls, so that it stays short. Nobody else does.
+
+use serde::de::DeserializeOwned;
+
+use crate::message::{ActionError, Payload, PayloadError};
+
+/// Decodes the payload of a state that carries one.
+///
+/// # Errors
+/// When there is none, or it is not one.
+pub fn payload<T: DeserializeOwned>(payload: Option<&Payload>) -> Result<T, PayloadError> {
+    payload.ok_or_else(|| PayloadError::Decode("the state's payload is missing".to_owned()))?.decode()
+}
+
+/// The answer to an index that the definition does not have.
+///
+/// # Errors
+/// Always.
+pub fn no_such_state<T>(index: usize) -> Result<T, PayloadError> {
+    Err(PayloadError::Decode(format!("there is no state number {index}")))
+}
+
+/// The answer to a row that the definition does not have.
+///
+/// # Errors
+/// Always.
+pub fn no_such_row<T>(row: usize) -> Result<T, ActionError> {
+    Err(format!("there is no row number {row} for this").into())
+}
+
+/// A row was applied in a state it does not stand for.
+///
+/// # Panics
+/// Always: the machine finds rows by state, so this is a mistake in it.
+pub fn wrong_state() -> ! {
+    panic!("a row was applied in a state it does not stand for")
+}
+
+/// What every row but a starting one has.
+///
+/// # Panics
+/// When it is missing, which is a mistake in the machine.
+pub fn there<'a, D, S>(on: Option<(&'a D, &'a S)>) -> (&'a D, &'a S) {
+    some(on)
+}
+
+/// What the kind of row guarantees to be there.
+///
+/// # Panics
+/// When it is missing, which is a mistake in the machine.
+pub fn some<T>(value: Option<T>) -> T {
+    value.unwrap_or_else(|| panic!("a row was applied without the state it needs"))
+}
+
+/// Whether `name` is in one of the lists.
+pub const fn among(name: &str, lists: &[&[&str]]) -> bool {
+    let mut list = 0;
+    while list < lists.len() {
+        let mut item = 0;
+        while item < lists[list].len() {
+            if same(name, lists[list][item]) {
+                return true;
+            }
+            item += 1;
+        }
+        list += 1;
+    }
+    false
+}
+
+/// Whether every name is in the list.
+pub const fn all_among(names: &[&str], list: &[&str]) -> bool {
+    let mut name = 0;
+    while name < names.len() {
+        if !among(names[name], &[list]) {
+            return false;
+        }
+        name += 1;
+    }
+    true
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < a.len() {
+        if a[index] != b[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}

@@ -1,0 +1,536 @@
+//! The rules of running: attempts, commits, recovery, back-pressure; on the memory store, with a clock that stands
+//! still.
+
+mod support;
+#[path = "support/world.rs"]
+mod world;
+
+use std::time::Duration;
+
+use saga_core::dispatcher::{
+    Dispatcher, Disposition, Health, InstanceError, ManualClock, PublishError, PublishOptions, Resolved, StartError,
+};
+use saga_core::machine::Position;
+use saga_core::message::{MessageId, PayloadLimits};
+use saga_core::store::{DeadId, Fault, MemoryStore};
+use world::{Call, Plan, World, builder};
+use support::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+struct Shop {
+    store: MemoryStore,
+    world: World,
+    clock: ManualClock,
+    dispatcher: Dispatcher,
+}
+
+impl Shop {
+    async fn open() -> Self {
+        Self::on(MemoryStore::new(), World::default()).await
+    }
+
+    async fn on(store: MemoryStore, world: World) -> Self {
+        let clock = ManualClock::default();
+        let dispatcher = builder(store.clone(), &world, &clock).start().await.unwrap();
+        Self { store, world, clock, dispatcher }
+    }
+
+    /// The process dies; another one starts on the same store.
+    async fn crash(self) -> Self {
+        self.dispatcher.kill().await;
+        let world = self.world;
+        let clock = self.clock;
+        let dispatcher = builder(self.store.clone(), &world, &clock).start().await.unwrap();
+        Self { store: self.store, world, clock, dispatcher }
+    }
+
+    async fn restart(self) -> Self {
+        self.dispatcher.shutdown(MINUTE).await.unwrap();
+        let dispatcher = builder(self.store.clone(), &self.world, &self.clock).start().await.unwrap();
+        Self { store: self.store, world: self.world, clock: self.clock, dispatcher }
+    }
+
+    async fn place(&self, order: &str) -> Disposition {
+        let receipt = self.dispatcher.publish(placed(order)).await.unwrap();
+        receipt.takers[0].disposition.clone()
+    }
+
+    async fn settled(&self, order: &str) -> Position<OrderState> {
+        self.dispatcher.settled::<OrderState>(order).await.unwrap()
+    }
+
+    async fn history(&self, order: &str) -> Vec<String> {
+        let rows = self.dispatcher.history::<OrderState>(order).await.unwrap();
+        rows.into_iter().map(|row| format!("{} {} {}", row.seq, row.entry.kind, row.entry.name)).collect()
+    }
+
+    async fn dead(&self) -> Vec<String> {
+        let letters = self.dispatcher.dead_letters(DeadId::default()).await.unwrap();
+        letters.into_iter().map(|row| format!("{} {}", row.letter.message.name, row.letter.reason)).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_happy_path_takes_four_steps() {
+    let shop = Shop::open().await;
+    assert_eq!(shop.place("1").await, Disposition::Applied);
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+    assert_eq!(
+        shop.history("1").await,
+        ["1 started order.placed", "2 applied payment.completed", "3 applied label.created"]
+    );
+    shop.world.delivered_times(1).await;
+    assert_eq!(shop.world.names(), ["payment.make", "label.create"]);
+    shop.dispatcher.shutdown(MINUTE).await.unwrap();
+}
+
+#[tokio::test]
+async fn r11_a_refused_label_is_compensated() {
+    let shop = Shop::open().await;
+    shop.world.plan::<CreateShippingLabel>(&[Plan::Decline]);
+    shop.place("1").await;
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Cancelled));
+    assert_eq!(shop.world.names(), ["payment.make", "label.create", "payment.refund", "label.void"]);
+}
+
+#[tokio::test]
+async fn r12_a_failure_end_with_nothing_owed_is_entered() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Refuse]);
+    shop.place("1").await;
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::PaymentFailed));
+}
+
+#[tokio::test]
+async fn r13_the_undo_waits_until_a_running_command_has_ended() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Hang]);
+    shop.place("1").await;
+    shop.world.called::<MakePayment>(1).await;
+    shop.dispatcher.publish(cancel("1")).await.unwrap();
+    let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
+    assert!(matches!(order.position, Position::Compensating { .. }), "{:?}", order.position);
+    assert_eq!(shop.world.names(), ["payment.make"]);
+    shop.world.let_go();
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Cancelled));
+    assert_eq!(shop.world.names(), ["payment.make", "payment.void"]);
+}
+
+#[tokio::test]
+async fn r13_a_running_command_is_dropped_at_its_timeout_and_then_undone() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Hang]);
+    shop.place("1").await;
+    shop.world.called::<MakePayment>(1).await;
+    shop.dispatcher.publish(cancel("1")).await.unwrap();
+    shop.clock.advance(MINUTE);
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Cancelled));
+    assert_eq!(shop.world.names(), ["payment.make", "payment.void"]);
+}
+
+#[tokio::test]
+async fn r13_after_a_crash_a_forward_command_of_a_compensating_instance_never_runs() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Hang]);
+    shop.place("1").await;
+    shop.world.called::<MakePayment>(1).await;
+    shop.dispatcher.publish(cancel("1")).await.unwrap();
+    let shop = shop.crash().await;
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Cancelled));
+    assert_eq!(shop.world.names(), ["payment.make", "payment.void"]);
+}
+
+#[tokio::test]
+async fn r14_undo_attempts_are_unlimited() {
+    let shop = Shop::open().await;
+    shop.world.plan::<CreateShippingLabel>(&[Plan::Decline]).plan::<RefundPayment>(&vec![Plan::Lose; 50]);
+    shop.place("1").await;
+    for n in 4..=51 {
+        shop.world.called::<RefundPayment>(n - 1).await;
+        while shop.world.calls_of::<RefundPayment>().len() < n {
+            shop.clock.advance(5 * MINUTE);
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Cancelled));
+    let keys: std::collections::BTreeSet<String> =
+        shop.world.calls_of::<RefundPayment>().into_iter().map(|call| call.key).collect();
+    assert_eq!(keys.len(), 1, "one key for all attempts");
+}
+
+#[tokio::test]
+async fn r15_abort_undoes_and_ends() {
+    let shop = Shop::open().await;
+    shop.world.plan::<CreateShippingLabel>(&[Plan::Hang]);
+    shop.place("1").await;
+    shop.world.called::<CreateShippingLabel>(1).await;
+    shop.dispatcher.abort::<OrderState>("1", "ann", "fraud").await.unwrap();
+    shop.clock.advance(MINUTE);
+    assert_eq!(shop.settled("1").await, Position::Aborted);
+    let error = shop.dispatcher.abort::<OrderState>("1", "ann", "fraud").await.unwrap_err();
+    assert_eq!(error.to_string(), "order `1` has ended as aborted");
+    assert!(matches!(shop.dispatcher.abort::<OrderState>("2", "ann", "x").await, Err(InstanceError::Declined(_))));
+}
+
+#[tokio::test]
+async fn r16_a_parked_instance_loses_nothing() {
+    let shop = Shop::open().await;
+    shop.world.plan::<CreateShippingLabel>(&[Plan::Hang]);
+    shop.place("1").await;
+    shop.world.called::<CreateShippingLabel>(1).await;
+    let parked = shop.dispatcher.publish(nudge("1", "err")).await.unwrap();
+    assert_eq!(parked.takers[0].disposition, Disposition::Queued);
+    assert!(shop.settled("1").await.is_parked());
+    let later = shop.dispatcher.publish(nudge("1", "gently")).await.unwrap();
+    assert_eq!(later.takers[0].disposition, Disposition::Queued);
+    // Committed commands run on, and their reports wait.
+    shop.world.let_go();
+    let shop = shop.crash().await;
+    assert!(shop.settled("1").await.is_parked());
+    shop.dispatcher.skip::<OrderState>("1", "ann", "wrong nudge").await.unwrap();
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+    let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
+    assert_eq!(order.data.nudges, 1);
+    assert_eq!(shop.dead().await, ["order.nudged skipped"]);
+}
+
+#[tokio::test]
+async fn r16_resolve_and_retry_of_a_parked_command() {
+    let shop = Shop::open().await;
+    shop.world.plan::<CreateShippingLabel>(&vec![Plan::Lose; 4_000]);
+    shop.place("1").await;
+    while !matches!(
+        shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap().position,
+        Position::Parked { .. }
+    ) {
+        shop.clock.advance(5 * MINUTE);
+        tokio::task::yield_now().await;
+    }
+    let before = shop.world.calls_of::<CreateShippingLabel>();
+    let wrong = shop.dispatcher.resolve::<OrderState>("1", Resolved::done(), "ann", "asked").await.unwrap_err();
+    assert_eq!(wrong.to_string(), "`label.create` is answered by one of: label.created, label.refused");
+    let reply = Resolved::reply(&LabelCreated {}).unwrap();
+    shop.dispatcher.resolve::<OrderState>("1", reply, "ann", "asked the carrier").await.unwrap();
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+    assert_eq!(shop.world.calls_of::<CreateShippingLabel>(), before, "nobody called again");
+}
+
+#[tokio::test]
+async fn r17_refused_after_an_unclear_attempt_is_unknown() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Lose, Plan::Refuse]);
+    shop.place("1").await;
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::PaymentFailed));
+    assert_eq!(shop.world.names(), ["payment.make", "payment.make", "payment.void"], "so it is undone");
+}
+
+#[tokio::test]
+async fn r17_a_panicking_handler_is_unclear_and_harms_nobody() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Panic]);
+    shop.place("1").await;
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+    assert_eq!(shop.world.calls_of::<MakePayment>().len(), 2);
+}
+
+#[tokio::test]
+async fn r17_a_hanging_handler_is_dropped_at_its_timeout_and_tried_again() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Hang]);
+    shop.place("1").await;
+    shop.world.called::<MakePayment>(1).await;
+    shop.clock.advance(MINUTE);
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+    assert_eq!(shop.world.calls_of::<MakePayment>().len(), 2);
+}
+
+#[tokio::test]
+async fn r19_a_command_found_begun_after_a_crash_is_counted_before_it_runs() {
+    let mut shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&vec![Plan::Hang; 20]);
+    shop.place("1").await;
+    for crashes in 1..=5 {
+        shop.world.called::<MakePayment>(crashes).await;
+        shop = shop.crash().await;
+    }
+    shop.world.called::<MakePayment>(6).await;
+    let attempts: Vec<u32> = shop.world.calls_of::<MakePayment>().into_iter().map(|call| call.attempt).collect();
+    assert_eq!(attempts, [1, 2, 3, 4, 5, 6]);
+    let shop = shop.crash().await;
+    let Position::Parked { detail, .. } = shop.settled("1").await else { panic!("not parked") };
+    assert_eq!(detail, "`payment.make` (unknown: found begun 6 times in a row after the process had ended)");
+    assert_eq!(shop.world.calls_of::<MakePayment>().len(), 6, "it does not run again by itself");
+}
+
+#[tokio::test]
+async fn r19_a_clean_restart_counts_nothing() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Lose, Plan::Lose, Plan::Lose]);
+    shop.place("1").await;
+    shop.world.called::<MakePayment>(3).await;
+    let shop = shop.restart().await;
+    shop.clock.advance(MINUTE);
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+    let attempts: Vec<u32> = shop.world.calls_of::<MakePayment>().into_iter().map(|call| call.attempt).collect();
+    assert_eq!(attempts, [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn r20_a_command_keeps_its_key_over_attempts_and_crashes() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Lose, Plan::Hang]);
+    shop.place("1").await;
+    shop.world.called::<MakePayment>(2).await;
+    let shop = shop.crash().await;
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+    let calls = shop.world.calls_of::<MakePayment>();
+    assert_eq!(calls.len(), 3);
+    assert!(calls.iter().all(|call: &Call| call.key == calls[0].key));
+    shop.place("2").await;
+    shop.settled("2").await;
+    assert_ne!(shop.world.calls_of::<MakePayment>()[3].key, calls[0].key);
+}
+
+#[tokio::test]
+async fn r22_a_failing_delivery_holds_back_its_own_key_only() {
+    let shop = Shop::open().await;
+    shop.world.plan_mail(&[Plan::Lose, Plan::Lose, Plan::Lose]);
+    shop.place("1").await;
+    shop.settled("1").await;
+    shop.world.delivered_times(3).await;
+    shop.place("2").await;
+    shop.settled("2").await;
+    shop.world.delivered_times(4).await;
+    shop.clock.advance(MINUTE);
+    shop.world.delivered_times(5).await;
+    assert_eq!(shop.world.delivered(), ["1", "1", "1", "2", "1"]);
+}
+
+#[tokio::test]
+async fn r22_a_refused_delivery_is_a_dead_letter_and_can_be_redriven() {
+    let shop = Shop::open().await;
+    shop.world.plan_mail(&[Plan::Refuse]);
+    shop.place("1").await;
+    shop.world.delivered_times(1).await;
+    while shop.dead().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let letter = shop.dispatcher.dead_letters(DeadId::default()).await.unwrap().remove(0);
+    assert_eq!(letter.letter.reason, "refused");
+    shop.dispatcher.redrive(letter).await.unwrap();
+    shop.world.delivered_times(2).await;
+    assert!(shop.dead().await.is_empty());
+}
+
+#[tokio::test]
+async fn r24_a_published_event_outlives_a_crash() {
+    let shop = Shop::open().await;
+    shop.place("1").await;
+    let shop = shop.crash().await;
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+}
+
+#[tokio::test]
+async fn r26_a_duplicate_changes_nothing_and_other_content_is_a_conflict() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Hang]);
+    shop.place("1").await;
+    let id = || MessageId::new("m-1").unwrap();
+    let first = shop.dispatcher.publish_as(id(), nudge("1", "gently")).await.unwrap();
+    assert_eq!(first.takers[0].disposition, Disposition::Applied);
+    let second = shop.dispatcher.publish_as(id(), nudge("1", "gently")).await.unwrap();
+    assert_eq!(second.takers[0].disposition, Disposition::Duplicate);
+    let other = shop.dispatcher.publish_as(id(), nudge("1", "firmly")).await.unwrap_err();
+    assert!(matches!(other, PublishError::IdConflict { .. }), "{other}");
+    let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
+    assert_eq!(order.data.nudges, 1);
+    shop.world.let_go();
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+    assert_eq!(shop.dead().await, ["order.nudged id-conflict"]);
+}
+
+#[tokio::test]
+async fn r27_a_repeated_starting_event_does_not_start_an_ended_instance_again() {
+    let shop = Shop::open().await;
+    shop.place("1").await;
+    shop.settled("1").await;
+    let ended = |disposition| matches!(disposition, Disposition::Ignored { why: "the instance has ended", .. });
+    assert!(ended(shop.place("1").await));
+    let shop = shop.restart().await;
+    assert!(ended(shop.place("1").await));
+    assert_eq!(shop.world.calls_of::<MakePayment>().len(), 1);
+}
+
+#[tokio::test]
+async fn r27_an_event_for_a_missing_instance_is_a_dead_letter() {
+    let shop = Shop::open().await;
+    let receipt = shop.dispatcher.publish(cancel("9")).await.unwrap();
+    assert!(!receipt.is_accepted());
+    assert_eq!(shop.dead().await, ["order.cancel missing-instance"]);
+    assert!(matches!(shop.dispatcher.settled::<OrderState>("9").await, Err(InstanceError::Missing { .. })));
+}
+
+#[tokio::test]
+async fn r08_a_starting_action_that_fails_is_a_dead_letter_and_redrivable() {
+    let shop = Shop::open().await;
+    let free = OrderPlaced { order: "1".into(), cents: 0 };
+    let receipt = shop.dispatcher.publish(free).await.unwrap();
+    assert!(!receipt.is_accepted());
+    let letter = shop.dispatcher.dead_letters(DeadId::default()).await.unwrap().remove(0);
+    assert_eq!(letter.letter.reason, "start-failed");
+    assert_eq!(letter.letter.detail, "`order.placed` could not start order `1`: an order needs a price");
+    shop.dispatcher.redrive(letter).await.unwrap();
+    while shop.dead().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shop.place("1").await, Disposition::Applied);
+}
+
+#[tokio::test]
+async fn r29_a_full_instance_refuses_events_from_outside_and_nothing_else() {
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    let dispatcher = builder(store, &world, &clock).waiting_events(2).start().await.unwrap();
+    world.plan::<MakePayment>(&[Plan::Hang]);
+    dispatcher.publish(placed("1")).await.unwrap();
+    dispatcher.publish(nudge("1", "err")).await.unwrap();
+    dispatcher.publish(nudge("1", "gently")).await.unwrap();
+    let full = dispatcher.publish(nudge("1", "gently")).await.unwrap_err();
+    assert!(matches!(full, PublishError::InstanceFull { waiting: 2, .. }), "{full}");
+    world.let_go();
+    dispatcher.skip::<OrderState>("1", "ann", "wrong").await.unwrap();
+    assert_eq!(dispatcher.settled::<OrderState>("1").await.unwrap(), Position::In(OrderState::Completed));
+}
+
+#[tokio::test]
+async fn r30_an_unknown_commit_is_decided_by_the_store_and_never_applied_twice() {
+    for fault in [Fault::BeforeCommit, Fault::AfterCommit] {
+        let shop = Shop::open().await;
+        shop.store.fail_next_commits(2, fault);
+        let publishing = shop.dispatcher.publish(placed("1"));
+        tokio::pin!(publishing);
+        let receipt = loop {
+            tokio::select! {
+                biased;
+                receipt = &mut publishing => break receipt.unwrap(),
+                () = tokio::task::yield_now() => shop.clock.advance(Duration::from_secs(1)),
+            }
+        };
+        assert_eq!(receipt.takers[0].disposition, Disposition::Applied);
+        assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+        assert_eq!(shop.world.calls_of::<MakePayment>().len(), 1);
+        assert_eq!(shop.store.faults_fired(), 2);
+        assert_eq!(shop.dispatcher.health(), Health::Running);
+    }
+}
+
+#[tokio::test]
+async fn r30_publish_ends_by_its_deadline_while_nobody_knows() {
+    let shop = Shop::open().await;
+    shop.store.fail_next_commits(1_000, Fault::BeforeCommit);
+    let options = PublishOptions::new().deadline(MINUTE).id(MessageId::new("m").unwrap());
+    let publishing = shop.dispatcher.publish_with(placed("1"), options);
+    tokio::pin!(publishing);
+    tokio::select! {
+        biased;
+        receipt = &mut publishing => panic!("{receipt:?}"),
+        health = shop.dispatcher.health_changed() => assert!(matches!(health, Health::Degraded { .. }), "{health:?}"),
+    }
+    let error = loop {
+        tokio::select! {
+            biased;
+            receipt = &mut publishing => break receipt.unwrap_err(),
+            () = tokio::task::yield_now() => shop.clock.advance(Duration::from_secs(1)),
+        }
+    };
+    assert!(matches!(error, PublishError::Unknown { id: Some(_), .. }), "{error}");
+    assert!(matches!(shop.dispatcher.health(), Health::Degraded { .. }));
+    assert!(shop.store.faults_fired() > 0);
+}
+
+#[tokio::test]
+async fn r31_a_step_the_store_refuses_is_quarantined_and_the_rest_goes_on() {
+    let shop = Shop::open().await;
+    shop.store.fail_next_commits(1, Fault::RefuseStep);
+    let refused = shop.dispatcher.publish(placed("1")).await.unwrap_err();
+    assert!(matches!(refused, PublishError::Refused(_)), "{refused}");
+    assert_eq!(shop.store.faults_fired(), 1);
+    assert_eq!(shop.place("2").await, Disposition::Applied);
+    assert_eq!(shop.settled("2").await, Position::In(OrderState::Completed));
+}
+
+#[tokio::test]
+async fn r33_a_clock_set_back_neither_fires_early_nor_wedges() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Hang, Plan::Hang]);
+    shop.place("1").await;
+    shop.world.called::<MakePayment>(1).await;
+    let now = saga_core::dispatcher::Clock::now(&shop.clock).wall;
+    shop.clock.set_wall(now.minus(120 * MINUTE));
+    let shop = shop.crash().await;
+    shop.world.called::<MakePayment>(2).await;
+    shop.clock.advance(14 * MINUTE);
+    let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
+    assert!(!matches!(order.position, Position::In(OrderState::Cancelled)));
+    shop.clock.advance(2 * MINUTE);
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Cancelled), "15 minutes, not two hours and 15 minutes");
+}
+
+#[tokio::test]
+async fn start_names_everything_that_is_missing() {
+    let error = Dispatcher::builder(MemoryStore::new())
+        .saga::<OrderState>()
+        .saga::<OrderState>()
+        .handler::<MakePayment>(World::default())
+        .start()
+        .await
+        .unwrap_err();
+    let StartError::Registration { problems } = error else { panic!("{error}") };
+    assert_eq!(
+        problems,
+        [
+            "two sagas are called `order`: give one of them another `#[saga(name = \"..\")]`",
+            "command `payment.void` of saga `order` has no handler: add `.handler::<VoidPayment>(..)`",
+            "command `label.create` of saga `order` has no handler: add `.handler::<CreateShippingLabel>(..)`",
+            "command `label.void` of saga `order` has no handler: add `.handler::<VoidLabel>(..)`",
+            "command `payment.refund` of saga `order` has no handler: add `.handler::<RefundPayment>(..)`",
+            "nobody takes event `order.completed` that saga `order` publishes: add `.subscribe::<OrderCompleted>(\"..\", ..)`",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn bad_keys_and_payloads_are_refused_at_the_door() {
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    let limits = PayloadLimits { bytes: 200, depth: 8 };
+    let dispatcher = builder(store, &world, &clock).payload_limits(limits).start().await.unwrap();
+    let error = dispatcher.publish(placed("")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "event `order.placed` for `order`: the key is empty; an event must name the instance it is for"
+    );
+    let error = dispatcher.publish(placed(&"k".repeat(10_000))).await.unwrap_err();
+    assert!(matches!(error, PublishError::Key { .. }), "{error}");
+    let error = dispatcher.publish(nudge("1", &"x".repeat(300))).await.unwrap_err();
+    assert!(error.to_string().contains("more than the limit of 200"), "{error}");
+    assert!(dispatcher.dead_letters(DeadId::default()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn many_instances_at_once_all_finish() {
+    let shop = Shop::open().await;
+    let mut running = tokio::task::JoinSet::new();
+    for n in 0..500 {
+        let dispatcher = shop.dispatcher.clone();
+        running.spawn(async move {
+            let order = format!("order-{n}");
+            dispatcher.publish(placed(&order)).await.unwrap();
+            dispatcher.settled::<OrderState>(&order).await.unwrap()
+        });
+    }
+    while let Some(position) = running.join_next().await {
+        assert_eq!(position.unwrap(), Position::In(OrderState::Completed));
+    }
+    assert_eq!(shop.world.calls().len(), 1_000);
+    shop.dispatcher.shutdown(MINUTE).await.unwrap();
+}

@@ -1,0 +1,202 @@
+//! Rule R12: no failure end while something is owed that nobody would undo.
+//!
+//! A data flow over the table. For each state the set of undo commands that may be outstanding on entry, each counted
+//! as none, one, or more: rows add what they send and what the entered state owes, drop what they call not owed, and
+//! the sets of all rows into a state are joined until nothing changes.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::errors::Errors;
+use crate::model::{Act, End, Model, Origin, Row, TriggerKind, UndoUse, Waive, last};
+
+/// How many of each undo may be outstanding: 1, or 2 for "more".
+type Owed = BTreeMap<String, u8>;
+
+/// What is known on entering a state, with one way to get there.
+#[derive(Clone, Default)]
+struct Entry {
+    owed: Owed,
+    path: Vec<String>,
+}
+
+pub(super) fn check(model: &Model, errors: &mut Errors) {
+    let entries = flow(model);
+    for row in &model.rows {
+        let places: Vec<Option<usize>> = match row.origin {
+            Origin::Initially => vec![None],
+            _ => model.stands_for(row).into_iter().map(Some).collect(),
+        };
+        for place in places {
+            let Some(before) = entries.get(&place) else { continue };
+            if complain(model, row, place, before, errors) {
+                break;
+            }
+        }
+    }
+}
+
+/// Says when a row leads to an end with something owed. Once per row.
+fn complain(
+    model: &Model,
+    row: &Row,
+    place: Option<usize>,
+    before: &Entry,
+    errors: &mut Errors,
+) -> bool {
+    if row.compensate.is_some() || row.verdict.is_some() {
+        return false;
+    }
+    for trigger in &row.triggers {
+        let bad = !matches!(trigger.kind, TriggerKind::Event(_));
+        let after = after_clauses(model, row, &trigger.kind, place, &before.owed);
+        let Some(undo) = after.keys().next() else { continue };
+        for target in row.targets() {
+            let Some(state) = model.state(&target.to_string()) else { continue };
+            let what = match model.states[state].end.map(|(end, _)| end) {
+                Some(End::Failed) => "is a failure end",
+                Some(End::Completed) if bad => "is a plain end, and this is not a success",
+                _ => continue,
+            };
+            let mut path = before.path.clone();
+            path.push(target.to_string());
+            errors.on(
+                target,
+                format!(
+                    "`{target}` {what}, and on the way {} nobody would run `{undo}`: add `compensate`, or say `not_owed({undo})` or `waive({undo})`",
+                    path.join(" > "),
+                ),
+            );
+            return true;
+        }
+    }
+    false
+}
+
+/// The fixed point: what may be owed on entering each state. `None` is the place before the start.
+fn flow(model: &Model) -> BTreeMap<Option<usize>, Entry> {
+    let mut entries: BTreeMap<Option<usize>, Entry> = BTreeMap::new();
+    entries.insert(None, Entry { owed: Owed::new(), path: vec!["start".to_owned()] });
+    let mut work: VecDeque<Option<usize>> = VecDeque::from([None]);
+    while let Some(place) = work.pop_front() {
+        let Some(before) = entries.get(&place).cloned() else { continue };
+        let rows: Vec<&Row> = match place {
+            None => model.rows.iter().filter(|row| row.origin == Origin::Initially).collect(),
+            Some(state) => model.rows_of(state).into_iter().map(|row| &model.rows[row]).collect(),
+        };
+        for row in rows.into_iter().filter(|row| row.verdict.is_none()) {
+            for trigger in &row.triggers {
+                let owed = after_clauses(model, row, &trigger.kind, place, &before.owed);
+                let owed = if row.compensate.is_some() { sent_by(row) } else { owed };
+                let targets: Vec<usize> = match row.targets().as_slice() {
+                    [] => place.into_iter().collect(),
+                    targets => targets.iter().filter_map(|target| model.state(&target.to_string())).collect(),
+                };
+                let moves = !row.keeps_state();
+                for target in targets {
+                    let mut owed = owed.clone();
+                    if moves {
+                        let state = &model.states[target];
+                        for undo in &state.compensations {
+                            add(&mut owed, undo);
+                        }
+                        state.on_enter.iter().filter_map(undo_of).for_each(|undo| add(&mut owed, undo));
+                    }
+                    let mut path = before.path.clone();
+                    path.push(model.states[target].ident.to_string());
+                    if join(entries.entry(Some(target)).or_insert_with(|| Entry { owed: Owed::new(), path: Vec::new() }), owed, path) {
+                        work.push_back(Some(target));
+                    }
+                }
+            }
+        }
+    }
+    entries
+}
+
+/// What may be owed after the clauses of a row, before it moves.
+fn after_clauses(model: &Model, row: &Row, trigger: &TriggerKind, place: Option<usize>, before: &Owed) -> Owed {
+    let mut owed = before.clone();
+    // A command that was surely refused drops its own undo.
+    if let TriggerKind::Failed(command) = trigger {
+        for undo in undos_of_command(model, &last(command)) {
+            drop_one(&mut owed, &undo);
+        }
+    }
+    for undo in &row.not_owed {
+        let name = last(undo);
+        let refused = matches!(trigger, TriggerKind::Failed(command) if undos_of_command(model, &last(command)).contains(&name));
+        if !refused {
+            drop_one(&mut owed, &name);
+        }
+    }
+    match &row.waive {
+        Waive::Nothing => {}
+        Waive::All => owed.clear(),
+        Waive::Named(undos) => undos.iter().for_each(|undo| drop(owed.remove(&last(undo)))),
+    }
+    if let (Some(state), false) = (place, row.keeps_state()) {
+        model.states[state].on_leave.iter().filter_map(undo_of).for_each(|undo| add(&mut owed, undo));
+    }
+    row.acts.iter().filter_map(undo_of).for_each(|undo| add(&mut owed, undo));
+    owed
+}
+
+/// What a row that compensates owes after its arrival: only what it sends itself.
+fn sent_by(row: &Row) -> Owed {
+    let mut owed = Owed::new();
+    row.acts.iter().filter_map(undo_of).for_each(|undo| add(&mut owed, undo));
+    owed
+}
+
+fn undo_of(act: &Act) -> Option<&UndoUse> {
+    match act {
+        Act::Send { undo, .. } => undo.as_ref(),
+        _ => None,
+    }
+}
+
+/// The undos that sending `command` makes owed.
+fn undos_of_command(model: &Model, command: &str) -> Vec<String> {
+    model
+        .acts()
+        .filter_map(|act| match act {
+            Act::Send { command: sent, undo: Some(undo), .. } if last(sent) == command => Some(last(&undo.command)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn add(owed: &mut Owed, undo: &UndoUse) {
+    let count = owed.entry(last(&undo.command)).or_insert(0);
+    *count = (*count + 1).min(2);
+}
+
+/// Drops the newest. Of "more than one" an unknown number is left, so it stays outstanding.
+fn drop_one(owed: &mut Owed, undo: &str) {
+    if owed.get(undo) == Some(&1) {
+        owed.remove(undo);
+    }
+}
+
+/// Joins what another way into the state leaves owed; whether that is news.
+fn join(entry: &mut Entry, owed: Owed, path: Vec<String>) -> bool {
+    let mut news = entry.path.is_empty();
+    for (undo, count) in owed {
+        let known = entry.owed.entry(undo).or_insert(0);
+        if count > *known {
+            *known = count;
+            news = true;
+        }
+    }
+    if news {
+        entry.path = path;
+        // A loop would make the path longer each time round.
+        let mut seen: Vec<String> = Vec::new();
+        entry.path.retain(|step| {
+            let new = !seen.contains(step);
+            seen.push(step.clone());
+            new
+        });
+    }
+    news
+}

@@ -1,0 +1,21 @@
+//! What makes a table wrong. Pure functions of the model; each mistake points at the token to change.
+
+mod coverage;
+mod structure;
+
+use crate::errors::Errors;
+use crate::model::Model;
+
+/// Runs every check. Later ones rely on names that earlier ones found to be good.
+pub(crate) fn all(model: &Model, errors: &mut Errors) {
+    structure::names(model, errors);
+    if !errors.is_empty() {
+        return;
+    }
+    structure::rows(model, errors);
+    structure::states(model, errors);
+    structure::totality(model, errors);
+    if errors.is_empty() {
+        coverage::check(model, errors);
+    }
+}

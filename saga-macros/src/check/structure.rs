@@ -1,0 +1,348 @@
+//! Names, rows and states: what can never run, what nothing reaches, what nobody decided.
+
+use std::collections::BTreeSet;
+
+use crate::errors::Errors;
+use crate::model::{Act, End, Model, MoveKind, Origin, Row, TriggerKind, last};
+
+/// Every name must be known, and known once.
+pub(super) fn names(model: &Model, errors: &mut Errors) {
+    let known = |ident: &syn::Ident, errors: &mut Errors| {
+        let found = model.state(&ident.to_string());
+        if found.is_none() {
+            let near = model.states.iter().map(|state| state.ident.to_string());
+            let hint = nearest(&ident.to_string(), near).map(|near| format!("; did you mean `{near}`?"));
+            errors.on(ident, format!("no state `{ident}` in this enum{}", hint.unwrap_or_default()));
+        }
+        found
+    };
+    for row in &model.rows {
+        for target in row.targets() {
+            known(target, errors);
+        }
+        if let Origin::Any { only, except } = &row.origin {
+            for name in only.iter().flatten().chain(except) {
+                if model.state(name).is_none() {
+                    errors.at(row.span, format!("no state `{name}` in this enum, but this `during_any` names it"));
+                }
+            }
+        }
+    }
+    if let Some(target) = &model.on_abort {
+        if let Some(state) = known(target, errors) {
+            let state = &model.states[state];
+            if !matches!(state.end, Some((End::Failed, _))) || state.payload.is_some() {
+                errors.on(target, "an aborted instance arrives in a failure end without payload: name a `#[terminal(failure)]` state that carries nothing");
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    for state in &model.states {
+        if !names.insert(&state.name) {
+            errors.at(state.name_span, format!("two states are stored as `{}`: give one of them another `#[state(name = \"..\")]`", state.name));
+        }
+    }
+    let mut events: Vec<&syn::Path> = Vec::new();
+    for trigger in model.rows.iter().flat_map(|row| &row.triggers) {
+        if let TriggerKind::Event(path) = &trigger.kind {
+            match events.iter().find(|known| last(known) == last(path)) {
+                Some(known) if *known != path => {
+                    errors.on(path, format!("two events are called `{}` here; write the same path everywhere, or rename one with `use .. as ..`", last(path)));
+                }
+                Some(_) => {}
+                None => events.push(path),
+            }
+        }
+    }
+}
+
+/// Rows that say too little, or can never run.
+pub(super) fn rows(model: &Model, errors: &mut Errors) {
+    for row in &model.rows {
+        initially(row, errors);
+        payloads(model, row, errors);
+        moves(model, row, errors);
+        if row.triggers.len() > 1 {
+            let mut seen = BTreeSet::new();
+            for trigger in &row.triggers {
+                if !seen.insert(trigger.kind.text()) {
+                    errors.at(trigger.span, format!("`{}` stands twice in this row", trigger.kind.text()));
+                }
+            }
+        }
+    }
+    closed(model, &model.rows.iter().enumerate().filter(|(_, row)| row.origin == Origin::Initially).map(|(index, _)| index).collect::<Vec<_>>(), errors);
+    let mut told = BTreeSet::new();
+    for state in 0..model.states.len() {
+        let own: Vec<usize> = model.rows_of(state);
+        for pair in closing(model, &own) {
+            // A row of `during_any` that a state's own row overrides is what `during_any` is for.
+            let overridden = matches!(model.rows[pair.1].origin, Origin::Any { .. }) && model.rows[pair.0].origin == Origin::State(state);
+            if !overridden {
+                told.insert(pair);
+            }
+        }
+    }
+    for (earlier, later, text) in told {
+        report_closed(model, earlier, later, &text, errors);
+    }
+}
+
+/// The rows that can never run because an earlier one takes all there is: earlier, later, what.
+fn closing(model: &Model, rows: &[usize]) -> Vec<(usize, usize, String)> {
+    let mut found = Vec::new();
+    for (position, &later) in rows.iter().enumerate() {
+        for trigger in &model.rows[later].triggers {
+            let text = trigger.kind.text();
+            let earlier = rows[..position].iter().copied().find(|&earlier| {
+                let row = &model.rows[earlier];
+                row.guard.is_none() && row.triggers.iter().any(|trigger| trigger.kind.text() == text)
+            });
+            found.extend(earlier.map(|earlier| (earlier, later, text)));
+        }
+    }
+    found
+}
+
+fn closed(model: &Model, rows: &[usize], errors: &mut Errors) {
+    for (earlier, later, text) in closing(model, rows) {
+        report_closed(model, earlier, later, &text, errors);
+    }
+}
+
+fn report_closed(model: &Model, earlier: usize, later: usize, text: &str, errors: &mut Errors) {
+    let span = |row: usize| {
+        let row = &model.rows[row];
+        row.triggers.iter().find(|trigger| trigger.kind.text() == text).map_or(row.span, |trigger| trigger.span)
+    };
+    errors.at(span(later), format!("this row can never run: an earlier row already takes every `{text}` here"));
+    errors.at(span(earlier), format!("the earlier row for `{text}`; give it a `guard(..)` or remove one of the two"));
+}
+
+fn initially(row: &Row, errors: &mut Errors) {
+    if row.origin != Origin::Initially {
+        return;
+    }
+    if row.verdict.is_some() || !row.triggers.iter().all(|trigger| matches!(trigger.kind, TriggerKind::Event(_))) {
+        errors.at(row.span, "an instance starts with an event: only `when(Event, ..)` can stand in `initially`");
+        return;
+    }
+    if row.triggers.len() > 1 {
+        errors.at(row.span, "a starting row makes the data from one event: write a row for each");
+    }
+    if row.run().is_none() {
+        errors.at(row.span, "nothing makes the data of the instance: add `run(method)` to this row");
+    }
+    if row.targets().is_empty() {
+        errors.at(row.span, "this row does not say where the instance starts: add `transition_to(State)`");
+    }
+    if let Some(span) = row.compensate {
+        errors.at(span, "nothing can be owed before the start: remove `compensate`");
+    }
+}
+
+/// A payload must come from somewhere.
+fn payloads(model: &Model, row: &Row, errors: &mut Errors) {
+    let targets = row.targets();
+    if row.origin == Origin::Initially || row.run().is_some() {
+        return;
+    }
+    match targets.as_slice() {
+        [] => {}
+        [target] => {
+            let state = model.state(&target.to_string()).map(|state| &model.states[state]);
+            if let Some(payload) = state.and_then(|state| state.payload.as_ref()) {
+                let payload = quote::quote!(#payload);
+                errors.on(target, format!("`{target}` carries `{payload}`: add `run(method)` to this row, so that something makes it"));
+            }
+        }
+        [first, ..] => {
+            errors.on(first, "with several targets something must choose: add `run(method)` to this row");
+        }
+    }
+}
+
+fn moves(model: &Model, row: &Row, errors: &mut Errors) {
+    let own = match row.origin {
+        Origin::State(state) => Some(&model.states[state]),
+        _ => None,
+    };
+    for target in row.targets() {
+        if own.is_some_and(|state| state.ident == *target) {
+            errors.on(target, format!("`{target}` is the present state: write `reenter` for a new visit, or `stay`"));
+        }
+    }
+    if let Some(to) = &row.to {
+        let leaves = matches!(to.kind, MoveKind::To(_) | MoveKind::Reenter);
+        if let (Some(span), false) = (row.compensate, leaves) {
+            errors.at(span, "compensation ends in a state: write `transition_to(..)` or `reenter` in this row");
+        }
+        if matches!(to.kind, MoveKind::Reenter) && own.is_none() && row.run().is_some() {
+            errors.at(to.span, "a row of `during_any` does not know which payload to make: leave out `run`, or write the row in each state");
+        }
+    }
+}
+
+/// States nothing reaches, nothing leaves, or from which there is no end.
+pub(super) fn states(model: &Model, errors: &mut Errors) {
+    let leads = |row: &Row| -> Vec<usize> { row.targets().iter().filter_map(|target| model.state(&target.to_string())).collect() };
+    let mut reached: BTreeSet<usize> =
+        model.rows.iter().filter(|row| row.origin == Origin::Initially).flat_map(leads).collect();
+    if !model.rows.iter().any(|row| row.origin == Origin::Initially) {
+        errors.on(&model.ident, "nothing starts this saga: add `#[initially(when(Event, run(method), transition_to(State)))]`");
+        return;
+    }
+    loop {
+        let more: BTreeSet<usize> = reached
+            .iter()
+            .flat_map(|&state| model.rows_of(state))
+            .flat_map(|row| leads(&model.rows[row]))
+            .chain(model.on_abort.as_ref().and_then(|state| model.state(&state.to_string())))
+            .filter(|state| !reached.contains(state))
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        reached.extend(more);
+    }
+    let mut ending: BTreeSet<usize> = (0..model.states.len()).filter(|&state| model.states[state].end.is_some()).collect();
+    loop {
+        let more: Vec<usize> = (0..model.states.len())
+            .filter(|state| !ending.contains(state))
+            .filter(|&state| model.rows_of(state).iter().any(|&row| leads(&model.rows[row]).iter().any(|to| ending.contains(to))))
+            .collect();
+        if more.is_empty() {
+            break;
+        }
+        ending.extend(more);
+    }
+    for (index, state) in model.states.iter().enumerate() {
+        let ident = &state.ident;
+        if !reached.contains(&index) {
+            errors.on(ident, format!("no row leads to `{ident}`: add a `transition_to({ident})`, or remove the state"));
+        } else if state.end.is_none() && !model.rows_of(index).iter().any(|&row| leaves(&model.rows[row])) {
+            errors.on(ident, format!("nothing leads out of `{ident}`: give it a `#[during(..)]`, or mark it `#[terminal]`"));
+        } else if !ending.contains(&index) {
+            errors.on(ident, format!("no end can be reached from `{ident}`: add a row towards a `#[terminal]` state"));
+        }
+        if state.end.is_some() {
+            terminal(model, index, errors);
+        }
+    }
+    compensations(model, errors);
+}
+
+fn leaves(row: &Row) -> bool {
+    matches!(row.to.as_ref().map(|to| &to.kind), Some(MoveKind::To(_)))
+}
+
+fn terminal(model: &Model, index: usize, errors: &mut Errors) {
+    let state = &model.states[index];
+    let ident = &state.ident;
+    for row in model.rows.iter().filter(|row| row.origin == Origin::State(index)) {
+        let span = row.triggers.first().map_or(row.span, |trigger| trigger.span);
+        errors.at(span, format!("`{ident}` is terminal: a saga that reached it takes nothing more"));
+    }
+    for undo in &state.compensations {
+        errors.on(&undo.command, format!("`{ident}` is terminal: nothing is undone once a saga has reached it"));
+    }
+    if let Some(Act::Run(method) | Act::Send { method, .. } | Act::Publish { method, .. }) = state.on_leave.first() {
+        errors.on(method, format!("`{ident}` is terminal: a saga never leaves it"));
+    }
+    for act in &state.on_enter {
+        if let Act::Send { undo: Some(undo), .. } = act {
+            errors.on(&undo.command, format!("`{ident}` is terminal: this undo could never run"));
+        }
+    }
+}
+
+/// A compensation that no row from its state onwards ever runs.
+fn compensations(model: &Model, errors: &mut Errors) {
+    let runs_from = |start: usize| {
+        let (mut seen, mut next) = (BTreeSet::from([start]), vec![start]);
+        while let Some(state) = next.pop() {
+            for row in model.rows_of(state) {
+                let row = &model.rows[row];
+                if row.compensate.is_some() {
+                    return true;
+                }
+                for target in row.targets().iter().filter_map(|target| model.state(&target.to_string())) {
+                    if seen.insert(target) {
+                        next.push(target);
+                    }
+                }
+            }
+        }
+        false
+    };
+    for (index, state) in model.states.iter().enumerate() {
+        for undo in &state.compensations {
+            if state.end.is_none() && !runs_from(index) {
+                errors.on(
+                    &undo.command,
+                    format!("`{}` could never run: no row from `{}` onwards says `compensate`", last(&undo.command), state.ident),
+                );
+            }
+        }
+    }
+}
+
+/// Every event of the table is decided in every state (rule R1).
+pub(super) fn totality(model: &Model, errors: &mut Errors) {
+    let starting: BTreeSet<String> = model
+        .rows
+        .iter()
+        .filter(|row| row.origin == Origin::Initially)
+        .flat_map(|row| row.triggers.iter().map(|trigger| trigger.kind.text()))
+        .collect();
+    for (index, state) in model.states.iter().enumerate() {
+        if state.end.is_some() || state.unhandled.or(model.unhandled).is_some() {
+            continue;
+        }
+        let rows = model.rows_of(index);
+        let (mut missing, mut guarded) = (Vec::new(), Vec::new());
+        for event in model.events() {
+            let name = last(event);
+            let taking: Vec<&Row> = rows
+                .iter()
+                .map(|&row| &model.rows[row])
+                .filter(|row| row.triggers.iter().any(|trigger| trigger.kind.text() == name))
+                .collect();
+            if starting.contains(&name) || taking.iter().any(|row| row.guard.is_none()) {
+                continue;
+            }
+            if taking.is_empty() { missing.push(name) } else { guarded.push(name) }
+        }
+        let ident = &state.ident;
+        if !missing.is_empty() {
+            let list = missing.join(", ");
+            errors.on(ident, format!("nobody decided what happens to {list} in `{ident}`: add rows, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"));
+        }
+        if !guarded.is_empty() {
+            let list = guarded.join(", ");
+            errors.on(ident, format!("only guarded rows take {list} in `{ident}`: add one without a guard, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"));
+        }
+    }
+}
+
+/// The known name that differs least, if it differs little.
+fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    known.map(|known| (distance(name, &known), known)).filter(|(distance, _)| *distance <= 3).min().map(|(_, known)| known)
+}
+
+/// How many letters must change (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = usize::from(x != *y);
+            let next = (diagonal + cost).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = row[j + 1];
+            row[j + 1] = next;
+        }
+    }
+    row[b.len()]
+}

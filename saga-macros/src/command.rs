@@ -1,0 +1,84 @@
+//! `#[derive(Command)]`.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{DeriveInput, Path};
+
+use crate::errors::Errors;
+use crate::model::{last, lower};
+use crate::parse::items;
+
+pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    let mut errors = Errors::default();
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.to_compile_error(),
+    };
+    let ident = &input.ident;
+    if !input.generics.params.is_empty() {
+        errors.on(&input.generics, "a command has no generics: what is stored must have one shape");
+    }
+    let (mut name, mut version) = (lower(&ident.to_string(), '-'), 1_u64);
+    let (mut at_most_once, mut best_effort) = (false, false);
+    let mut replies: Vec<Path> = Vec::new();
+    let mut krate: Path = syn::parse_quote!(::saga);
+    for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("command")) {
+        let Ok(list) = attribute.meta.require_list() else {
+            errors.on(attribute.path(), "write it as a list: `#[command(name = \"..\", replies(..))]`");
+            continue;
+        };
+        for item in items(list.tokens.clone(), &mut errors) {
+            match item.name().as_str() {
+                "name" => name = item.text(&mut errors).unwrap_or(name),
+                "version" => version = item.number(&mut errors).unwrap_or(version),
+                "crate" => krate = item.one_path("path", &mut errors).unwrap_or(krate),
+                "at_most_once" => at_most_once = true,
+                "best_effort" => best_effort = true,
+                "replies" => {
+                    for reply in item.items(&mut errors) {
+                        let Some(reply) = reply.only_path(&mut errors) else { continue };
+                        if replies.iter().any(|known| last(known) == last(&reply)) {
+                            errors.on(&reply, "this reply is listed twice");
+                        } else {
+                            replies.push(reply);
+                        }
+                    }
+                }
+                _ => errors.on(
+                    &item.path,
+                    "unknown setting; `command` takes name, version, replies, at_most_once, best_effort and crate",
+                ),
+            }
+        }
+    }
+    let Ok(version) = u32::try_from(version) else {
+        errors.on(ident, "versions fit in 32 bits");
+        return errors.into_tokens();
+    };
+    let private = quote!(#krate::__private_0_1_0);
+    let reply_to = replies.iter().map(|reply| {
+        quote_spanned! {reply.span()=>
+            #[automatically_derived]
+            impl #private::ReplyTo<#ident> for #reply {}
+        }
+    });
+    let no_reply = replies.is_empty().then(|| {
+        quote! {
+            #[automatically_derived]
+            impl #private::NoReply for #ident {}
+        }
+    });
+    let errors = errors.into_tokens();
+    let implement = quote_spanned! {ident.span()=>
+        #[automatically_derived]
+        impl #private::Command for #ident {
+            const NAME: &'static str = #name;
+            const VERSION: u32 = #version;
+            const REPLIES: &'static [&'static str] = &[#(<#replies as #private::Event>::NAME),*];
+            const AT_MOST_ONCE: bool = #at_most_once;
+            const BEST_EFFORT: bool = #best_effort;
+        }
+    };
+    quote!(#errors #implement #(#reply_to)* #no_reply)
+}

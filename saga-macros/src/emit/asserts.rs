@@ -1,0 +1,129 @@
+//! Assertions about what other derives say: keys, replies, at most once. They are checked by the compiler after
+//! expansion and point at the user's token.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Path;
+use syn::spanned::Spanned;
+
+use super::table::Table;
+use crate::model::{Act, Model, TriggerKind, Verdict, last};
+
+pub(super) fn all(table: &Table<'_>) -> TokenStream {
+    let mut out = TokenStream::new();
+    keys(table, &mut out);
+    replies(table, &mut out);
+    at_most_once(table, &mut out);
+    undos(table, &mut out);
+    out
+}
+
+fn check(span: Span, holds: &TokenStream, message: &str, out: &mut TokenStream) {
+    out.extend(quote_spanned! {span=>
+        const _: () = ::core::assert!(#holds, #message);
+    });
+}
+
+/// An event without a key reaches an instance only as the reply to a command it sent.
+fn keys(table: &Table<'_>, out: &mut TokenStream) {
+    let private = &table.private;
+    let sent = table.model.sent();
+    for event in &table.events {
+        let name = last(event);
+        check(
+            event.span(),
+            &quote! {
+                <#event as #private::Event>::KEYED
+                    || #private::among(<#event as #private::Event>::NAME, &[#(<#sent as #private::Command>::REPLIES),*])
+            },
+            &format!("`{name}` has no key and is not a reply of a command this saga sends: give it `#[event(key(..))]`, or list it in the `replies(..)` of a command"),
+            out,
+        );
+    }
+}
+
+/// Every reply of a command that is sent stands somewhere in the table.
+fn replies(table: &Table<'_>, out: &mut TokenStream) {
+    let private = &table.private;
+    let events = &table.events;
+    for command in table.model.sent() {
+        let name = last(command);
+        check(
+            command.span(),
+            &quote! {
+                #private::all_among(
+                    <#command as #private::Command>::REPLIES,
+                    &[#(<#events as #private::Event>::NAME),*],
+                )
+            },
+            &format!("a reply of `{name}` stands nowhere in the table: give each event in its `replies(..)` a `when(..)` or an `ignore(..)`"),
+            out,
+        );
+    }
+}
+
+/// Where an at-most-once command may be open, `unknown(..)` must have a row: nobody may call it again.
+fn at_most_once(table: &Table<'_>, out: &mut TokenStream) {
+    let private = &table.private;
+    for command in table.model.sent() {
+        if let Some(state) = without_unknown(table.model, command) {
+            let name = last(command);
+            check(
+                command.span(),
+                &quote!(!<#command as #private::Command>::AT_MOST_ONCE),
+                &format!("`{name}` is called at most once, so its outcome may stay unknown, and `{state}` has no row for that: add `when(unknown({name}), ..)`"),
+                out,
+            );
+        }
+    }
+}
+
+/// A state in which `command` may be open and its unknown outcome is not decided.
+fn without_unknown(model: &Model, command: &Path) -> Option<String> {
+    let name = last(command);
+    let sends = |act: &Act| matches!(act, Act::Send { command, .. } if last(command) == name);
+    let mut open: Vec<usize> = Vec::new();
+    for row in &model.rows {
+        if row.acts.iter().any(sends) {
+            if row.keeps_state() || row.targets().is_empty() {
+                open.extend(model.stands_for(row));
+            }
+            open.extend(row.targets().iter().filter_map(|target| model.state(&target.to_string())));
+        }
+    }
+    for (index, state) in model.states.iter().enumerate() {
+        if state.on_enter.iter().any(sends) {
+            open.push(index);
+        }
+    }
+    let decided = |state: usize| {
+        model.rows_of(state).into_iter().any(|row| {
+            let row = &model.rows[row];
+            row.guard.is_none()
+                && row.verdict != Some(Verdict::Reject)
+                && row.triggers.iter().any(|trigger| matches!(&trigger.kind, TriggerKind::Unknown(path) if last(path) == name))
+        })
+    };
+    open.into_iter()
+        .find(|&state| model.states[state].end.is_none() && !decided(state))
+        .map(|state| model.states[state].ident.to_string())
+}
+
+/// An undo is tried for ever and answered at most one way.
+fn undos(table: &Table<'_>, out: &mut TokenStream) {
+    let private = &table.private;
+    for entry in &table.undos {
+        let undo = &entry.undo.command;
+        let name = last(undo);
+        check(
+            undo.span(),
+            &quote! {
+                !<#undo as #private::Command>::AT_MOST_ONCE
+                    && !<#undo as #private::Command>::BEST_EFFORT
+                    && <#undo as #private::Command>::REPLIES.len() <= 1
+            },
+            &format!("`{name}` undoes something, so it is tried until it succeeds and has at most one reply: drop its `at_most_once`, `best_effort` or further `replies(..)`"),
+            out,
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! Writing code: the event enum, the action trait, the machine, the definition, and assertions about other derives.
+//!
+//! After a mistake all of it is still written, with bodies that cannot run, so that the rest of the program does not
+//! fail for it.
+
+mod asserts;
+mod docs;
+mod machine;
+mod methods;
+mod table;
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::Ident;
+use syn::spanned::Spanned;
+
+use crate::errors::Errors;
+use crate::model::{Model, last_ident};
+use machine::Machine;
+use methods::Methods;
+use table::Table;
+
+pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
+    let krate = &model.krate;
+    let private = quote!(#krate::__private_0_1_0);
+    let methods = Methods::collect(model, &private, &mut errors);
+    let table = Table::new(model, private.clone());
+    let sound = errors.is_empty();
+    let errors = errors.into_tokens();
+    let (Some(data), Some(events), Some(actions)) = (&model.data, &model.events, &model.actions) else {
+        return errors;
+    };
+    let event_enum = event_enum(model, events, &table);
+    let targets = target_enums(model, &methods);
+    let action_trait = action_trait(model, actions, &methods, &private);
+    let machine = Machine { table: &table, methods: &methods, data, actions };
+    let implement = implement(model, events, &machine, sound);
+    let event_of = table.events.iter().enumerate().map(|(index, path)| {
+        let ident = &model.ident;
+        quote_spanned! {path.span()=>
+            #[automatically_derived]
+            impl #private::EventOf<#ident> for #path {
+                const INDEX: usize = #index;
+            }
+        }
+    });
+    let asserts = if sound { asserts::all(&table) } else { quote!() };
+    quote! {
+        #errors
+        #event_enum
+        #targets
+        #action_trait
+        const _: () = {
+            #implement
+            #(#event_of)*
+            #asserts
+        };
+    }
+}
+
+fn event_enum(model: &Model, name: &Ident, table: &Table<'_>) -> TokenStream {
+    let vis = &model.vis;
+    let doc = format!("An event of the saga `{}`.", model.name);
+    let variants = table.events.iter().map(|path| {
+        let ident = last_ident(path);
+        let ident = Ident::new(&ident.to_string(), ident.span().resolved_at(proc_macro2::Span::call_site()));
+        let doc = format!("The event `{ident}`.");
+        quote!(#[doc = #doc] #ident(#path),)
+    });
+    let from = table.events.iter().map(|path| {
+        let ident = last_ident(path);
+        quote_spanned! {path.span()=>
+            #[automatically_derived]
+            impl ::core::convert::From<#path> for #name {
+                fn from(event: #path) -> Self {
+                    Self::#ident(event)
+                }
+            }
+        }
+    });
+    quote! {
+        #[doc = #doc]
+        #[allow(dead_code, clippy::large_enum_variant, clippy::enum_variant_names, missing_debug_implementations)]
+        #vis enum #name { #(#variants)* }
+        #(#from)*
+    }
+}
+
+fn target_enums(model: &Model, methods: &Methods) -> TokenStream {
+    let vis = &model.vis;
+    let mut out = TokenStream::new();
+    for method in &methods.0 {
+        let Some((name, targets)) = &method.to else { continue };
+        let doc = format!("Where `{}` leads.", method.ident);
+        let variants = targets.iter().map(|&target| {
+            let state = &model.states[target];
+            let ident = format_ident!("{}", state.ident);
+            let doc = format!("To the state `{ident}`.");
+            match &state.payload {
+                Some(payload) => quote!(#[doc = #doc] #ident(#payload),),
+                None => quote!(#[doc = #doc] #ident,),
+            }
+        });
+        out.extend(quote! {
+            #[doc = #doc]
+            #[allow(clippy::large_enum_variant, missing_debug_implementations)]
+            #vis enum #name { #(#variants)* }
+        });
+    }
+    out
+}
+
+fn action_trait(model: &Model, name: &Ident, methods: &Methods, private: &TokenStream) -> TokenStream {
+    let vis = &model.vis;
+    let docs = docs::of_trait(model);
+    let declared = methods.0.iter().map(|method| method.declare(private));
+    quote! {
+        #(#[doc = #docs])*
+        #[allow(clippy::ptr_arg, clippy::trivially_copy_pass_by_ref)]
+        #vis trait #name: Sized {
+            #(#declared)*
+        }
+    }
+}
+
+fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) -> TokenStream {
+    let private = &machine.table.private;
+    let (ident, data) = (&model.ident, machine.data);
+    let (name, version) = (&model.name, model.version);
+    let body = |tokens: TokenStream| {
+        if sound { tokens } else { quote!(::core::unreachable!("the saga's table has mistakes")) }
+    };
+    let definition = if sound {
+        let definition = machine.table.definition();
+        quote! {
+            static DEFINITION: #private::Definition = #definition;
+            &DEFINITION
+        }
+    } else {
+        body(quote!())
+    };
+    let (index, encode, decode) = (body(machine.index()), body(machine.encode()), body(machine.decode()));
+    let (guard, begin) = (body(machine.guard()), body(machine.begin()));
+    let (run, build) = (body(machine.run()), body(machine.build()));
+    let enter = body(machine.at_state(|state| &state.on_enter));
+    let leave = body(machine.at_state(|state| &state.on_leave));
+    let undo = body(machine.undo());
+    quote! {
+        #[automatically_derived]
+        #[allow(clippy::all, clippy::pedantic, unused_variables, unused_mut, unreachable_patterns, unreachable_code)]
+        impl #private::Saga for #ident {
+            type Data = #data;
+            type Event = #events;
+            const NAME: &'static str = #name;
+            const VERSION: u32 = #version;
+
+            fn definition() -> &'static #private::Definition {
+                #definition
+            }
+
+            fn __index(&self) -> usize {
+                #index
+            }
+
+            fn __encode(
+                &self,
+            ) -> ::core::result::Result<::core::option::Option<#private::Payload>, #private::PayloadError> {
+                #encode
+            }
+
+            fn __decode(
+                __saga_index: usize,
+                __saga_payload: ::core::option::Option<&#private::Payload>,
+            ) -> ::core::result::Result<Self, #private::PayloadError> {
+                #decode
+            }
+
+            fn __guard(
+                __saga_row: usize,
+                __saga_on: ::core::option::Option<(&#data, &Self)>,
+                __saga_cause: #private::Cause<'_>,
+                __saga_cx: &#private::Context,
+            ) -> bool {
+                #guard
+            }
+
+            fn __begin(
+                __saga_row: usize,
+                __saga_cause: #private::Cause<'_>,
+                __saga_cx: &mut #private::Context,
+            ) -> #private::Result<(#data, Self)> {
+                #begin
+            }
+
+            fn __run(
+                __saga_row: usize,
+                __saga_data: &mut #data,
+                __saga_state: &mut Self,
+                __saga_cause: #private::Cause<'_>,
+                __saga_cx: &mut #private::Context,
+            ) -> #private::Result<::core::option::Option<Self>> {
+                #run
+            }
+
+            fn __build(
+                __saga_row: usize,
+                __saga_data: &#data,
+                __saga_from: ::core::option::Option<&Self>,
+                __saga_to: ::core::option::Option<&Self>,
+                __saga_cause: #private::Cause<'_>,
+                __saga_cx: &mut #private::Context,
+                __saga_out: &mut #private::Outbox,
+            ) -> #private::Result<()> {
+                #build
+            }
+
+            fn __enter(
+                __saga_data: &mut #data,
+                __saga_state: &mut Self,
+                __saga_cx: &mut #private::Context,
+                __saga_out: &mut #private::Outbox,
+            ) -> #private::Result<()> {
+                #enter
+            }
+
+            fn __leave(
+                __saga_data: &mut #data,
+                __saga_state: &mut Self,
+                __saga_cx: &mut #private::Context,
+                __saga_out: &mut #private::Outbox,
+            ) -> #private::Result<()> {
+                #leave
+            }
+
+            fn __undo(
+                __saga_undo: usize,
+                __saga_data: &#data,
+                __saga_of: #private::Undone<'_, Self>,
+                __saga_cx: &mut #private::Context,
+            ) -> #private::Result<#private::Message> {
+                #undo
+            }
+        }
+    }
+}
+

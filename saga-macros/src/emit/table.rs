@@ -1,0 +1,279 @@
+//! The definition as a `static`, by index into its own slices.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::Path;
+use syn::spanned::Spanned;
+
+use crate::model::{Act, End, Model, MoveKind, Row, TriggerKind, UndoUse, Verdict, Waive, last};
+
+/// A way an undo comes to be owed.
+pub(super) struct UndoEntry<'a> {
+    pub(super) undo: &'a UndoUse,
+    pub(super) of: Of<'a>,
+}
+
+pub(super) enum Of<'a> {
+    State(usize),
+    Command(&'a Path),
+}
+
+/// The table's numbers for things.
+pub(super) struct Table<'a> {
+    pub(super) model: &'a Model,
+    pub(super) private: TokenStream,
+    pub(super) events: Vec<&'a Path>,
+    pub(super) commands: Vec<&'a Path>,
+    pub(super) undos: Vec<UndoEntry<'a>>,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(model: &'a Model, private: TokenStream) -> Self {
+        let mut undos: Vec<UndoEntry<'a>> = Vec::new();
+        for act in model.acts() {
+            if let Act::Send { command, undo: Some(undo), .. } = act {
+                let known = undos.iter().any(|entry| {
+                    matches!(entry.of, Of::Command(of) if last(of) == last(command))
+                        && last(&entry.undo.command) == last(&undo.command)
+                });
+                if !known {
+                    undos.push(UndoEntry { undo, of: Of::Command(command) });
+                }
+            }
+        }
+        for (index, state) in model.states.iter().enumerate() {
+            undos.extend(state.compensations.iter().map(|undo| UndoEntry { undo, of: Of::State(index) }));
+        }
+        Self { events: model.events(), commands: model.commands(), undos, model, private }
+    }
+
+    pub(super) fn event(&self, path: &Path) -> usize {
+        self.events.iter().position(|known| last(known) == last(path)).unwrap_or(0)
+    }
+
+    pub(super) fn command(&self, path: &Path) -> usize {
+        self.commands.iter().position(|known| last(known) == last(path)).unwrap_or(0)
+    }
+
+    /// The number of the undo that comes with sending `command`.
+    pub(super) fn undo_of(&self, command: &Path, undo: &UndoUse) -> usize {
+        self.undos
+            .iter()
+            .position(|entry| {
+                matches!(entry.of, Of::Command(of) if last(of) == last(command))
+                    && last(&entry.undo.command) == last(&undo.command)
+            })
+            .unwrap_or(0)
+    }
+
+    pub(super) fn definition(&self) -> TokenStream {
+        let private = &self.private;
+        let model = self.model;
+        let (name, version, doc) = (&model.name, model.version, &model.doc);
+        let states = (0..model.states.len()).map(|index| self.state(index));
+        let rows = model.rows.iter().map(|row| self.row(row));
+        let initially = (0..model.rows.len()).filter(|&row| model.rows[row].origin == crate::model::Origin::Initially);
+        let events = self.events.iter().map(|path| self.event_type(path));
+        let commands = self.commands.iter().map(|path| {
+            let name = last(path);
+            quote_spanned!(path.span()=> #private::CommandType::of::<#path>(#name))
+        });
+        let timers = model
+            .timers()
+            .into_iter()
+            .map(|(name, millis)| quote!(#private::Timer { name: #name, after_ms: #millis }));
+        let undos = self.undos.iter().map(|entry| {
+            let command = self.command(&entry.undo.command);
+            let method = entry.undo.method.to_string();
+            let of = match entry.of {
+                Of::State(state) => quote!(#private::UndoOf::State(#state)),
+                Of::Command(of) => {
+                    let of = self.command(of);
+                    quote!(#private::UndoOf::Command(#of))
+                }
+            };
+            quote!(#private::Undo { command: #command, of: #of, method: #method })
+        });
+        let on_abort = match model.on_abort.as_ref().and_then(|state| model.state(&state.to_string())) {
+            Some(state) => quote!(::core::option::Option::Some(#state)),
+            None => quote!(::core::option::Option::None),
+        };
+        let ended = self.verdict(model.ended_instance);
+        quote! {
+            #private::Definition {
+                name: #name,
+                version: #version,
+                doc: #doc,
+                states: &[#(#states),*],
+                rows: &[#(#rows),*],
+                initially: &[#(#initially),*],
+                events: &[#(#events),*],
+                commands: &[#(#commands),*],
+                timers: &[#(#timers),*],
+                undos: &[#(#undos),*],
+                on_abort: #on_abort,
+                ended_instance: #ended,
+            }
+        }
+    }
+
+    fn event_type(&self, path: &Path) -> TokenStream {
+        let private = &self.private;
+        let name = last(path);
+        quote_spanned!(path.span()=> #private::EventType::of::<#path>(#name))
+    }
+
+    fn verdict(&self, verdict: Verdict) -> TokenStream {
+        let private = &self.private;
+        match verdict {
+            Verdict::Ignore => quote!(#private::Verdict::Ignore),
+            Verdict::Reject => quote!(#private::Verdict::Reject),
+        }
+    }
+
+    fn state(&self, index: usize) -> TokenStream {
+        let private = &self.private;
+        let model = self.model;
+        let state = &model.states[index];
+        let (variant, name, doc) = (state.ident.to_string(), &state.name, &state.doc);
+        let payload = option(state.payload.as_ref().map(|ty| {
+            let text = quote!(#ty).to_string();
+            quote!(#text)
+        }));
+        let end = option(state.end.map(|(end, _)| match end {
+            End::Completed => quote!(#private::End::Completed),
+            End::Failed => quote!(#private::End::Failed),
+        }));
+        let rows = model.rows_of(index);
+        let mut timers: Vec<usize> = Vec::new();
+        for &row in &rows {
+            for trigger in &model.rows[row].triggers {
+                if let Some(timer) = self.timer(&trigger.kind).filter(|timer| !timers.contains(timer)) {
+                    timers.push(timer);
+                }
+            }
+        }
+        let unhandled = option(state.unhandled.or(model.unhandled).map(|verdict| self.verdict(verdict)));
+        let compensations: Vec<usize> = self
+            .undos
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| matches!(entry.of, Of::State(of) if of == index))
+            .map(|(undo, _)| undo)
+            .collect();
+        let on_enter = state.on_enter.iter().map(|act| self.act(act));
+        let on_leave = state.on_leave.iter().map(|act| self.act(act));
+        quote! {
+            #private::State {
+                variant: #variant,
+                name: #name,
+                doc: #doc,
+                payload: #payload,
+                end: #end,
+                rows: &[#(#rows),*],
+                unhandled: #unhandled,
+                timers: &[#(#timers),*],
+                compensations: &[#(#compensations),*],
+                on_enter: &[#(#on_enter),*],
+                on_leave: &[#(#on_leave),*],
+            }
+        }
+    }
+
+    fn timer(&self, kind: &TriggerKind) -> Option<usize> {
+        let TriggerKind::Timer { name, millis } = kind else { return None };
+        self.model.timers().iter().position(|timer| *timer == (name.as_str(), *millis))
+    }
+
+    fn row(&self, row: &Row) -> TokenStream {
+        let private = &self.private;
+        let triggers = row.triggers.iter().map(|trigger| match &trigger.kind {
+            TriggerKind::Event(path) => {
+                let event = self.event(path);
+                quote!(#private::Trigger::Event(#event))
+            }
+            TriggerKind::Failed(path) => {
+                let command = self.command(path);
+                quote!(#private::Trigger::Failed(#command))
+            }
+            TriggerKind::Unknown(path) => {
+                let command = self.command(path);
+                quote!(#private::Trigger::Unknown(#command))
+            }
+            TriggerKind::Timer { .. } => {
+                let timer = self.timer(&trigger.kind).unwrap_or(0);
+                quote!(#private::Trigger::Timer(#timer))
+            }
+        });
+        let verdict = option(row.verdict.map(|verdict| self.verdict(verdict)));
+        let guard = option(row.guard.as_ref().map(|guard| {
+            let guard = guard.to_string();
+            quote!(#guard)
+        }));
+        let compensate = row.compensate.is_some();
+        let not_owed = row.not_owed.iter().map(|path| self.command(path));
+        let waive = match &row.waive {
+            Waive::Nothing => quote!(#private::Waive::Nothing),
+            Waive::All => quote!(#private::Waive::All),
+            Waive::Named(undos) => {
+                let undos = undos.iter().map(|path| self.command(path));
+                quote!(#private::Waive::Named(&[#(#undos),*]))
+            }
+        };
+        let acts = row.acts.iter().map(|act| self.act(act));
+        let to = match row.to.as_ref().map(|to| &to.kind) {
+            Some(MoveKind::To(targets)) => {
+                let targets = targets.iter().filter_map(|target| self.model.state(&target.to_string()));
+                quote!(#private::Move::To(&[#(#targets),*]))
+            }
+            Some(MoveKind::Reenter) => quote!(#private::Move::Reenter),
+            Some(MoveKind::Park) => quote!(#private::Move::Park),
+            Some(MoveKind::Stay) | None => quote!(#private::Move::Stay),
+        };
+        let doc = &row.doc;
+        quote! {
+            #private::Row {
+                triggers: &[#(#triggers),*],
+                verdict: #verdict,
+                guard: #guard,
+                compensate: #compensate,
+                not_owed: &[#(#not_owed),*],
+                waive: #waive,
+                clauses: &[#(#acts),*],
+                to: #to,
+                doc: #doc,
+            }
+        }
+    }
+
+    fn act(&self, act: &Act) -> TokenStream {
+        let private = &self.private;
+        match act {
+            Act::Run(method) => {
+                let method = method.to_string();
+                quote!(#private::Clause::Run { method: #method })
+            }
+            Act::Send { command, method, each, undo } => {
+                let method = method.to_string();
+                let undo = option(undo.as_ref().map(|undo| {
+                    let undo = self.undo_of(command, undo);
+                    quote!(#undo)
+                }));
+                let command = self.command(command);
+                quote!(#private::Clause::Send { command: #command, method: #method, each: #each, undo: #undo })
+            }
+            Act::Publish { event, method, each } => {
+                let method = method.to_string();
+                let event = self.event_type(event);
+                quote!(#private::Clause::Publish { event: #event, method: #method, each: #each })
+            }
+        }
+    }
+}
+
+fn option(value: Option<TokenStream>) -> TokenStream {
+    match value {
+        Some(value) => quote!(::core::option::Option::Some(#value)),
+        None => quote!(::core::option::Option::None),
+    }
+}

@@ -1,0 +1,345 @@
+//! A saga's table as it was written: plain data with the spans of the user's tokens. Knows nothing of how it was
+//! parsed or what is emitted.
+
+use proc_macro2::Span;
+use syn::{Ident, Path, Type, Visibility};
+
+/// The enum with its table.
+pub(crate) struct Model {
+    pub(crate) ident: Ident,
+    pub(crate) vis: Visibility,
+    pub(crate) doc: String,
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    pub(crate) data: Option<Type>,
+    pub(crate) events: Option<Ident>,
+    pub(crate) actions: Option<Ident>,
+    pub(crate) krate: Path,
+    pub(crate) on_abort: Option<Ident>,
+    pub(crate) unhandled: Option<Verdict>,
+    pub(crate) ended_instance: Verdict,
+    pub(crate) states: Vec<State>,
+    /// Those of `initially`, then of each state, then of `during_any`.
+    pub(crate) rows: Vec<Row>,
+}
+
+/// A variant.
+pub(crate) struct State {
+    pub(crate) ident: Ident,
+    pub(crate) doc: String,
+    pub(crate) name: String,
+    pub(crate) name_span: Span,
+    pub(crate) payload: Option<Type>,
+    pub(crate) end: Option<(End, Span)>,
+    pub(crate) unhandled: Option<Verdict>,
+    pub(crate) compensations: Vec<UndoUse>,
+    pub(crate) on_enter: Vec<Act>,
+    pub(crate) on_leave: Vec<Act>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum End {
+    Completed,
+    Failed,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Ignore,
+    Reject,
+}
+
+/// An undo command and the method that builds it.
+#[derive(Clone)]
+pub(crate) struct UndoUse {
+    pub(crate) command: Path,
+    pub(crate) method: Ident,
+}
+
+/// Where a row was written.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    Initially,
+    State(usize),
+    Any { only: Option<Vec<String>>, except: Vec<String> },
+}
+
+pub(crate) struct Row {
+    pub(crate) origin: Origin,
+    /// The keyword.
+    pub(crate) span: Span,
+    pub(crate) triggers: Vec<Trigger>,
+    pub(crate) verdict: Option<Verdict>,
+    pub(crate) guard: Option<Ident>,
+    pub(crate) compensate: Option<Span>,
+    pub(crate) not_owed: Vec<Path>,
+    pub(crate) waive: Waive,
+    pub(crate) acts: Vec<Act>,
+    pub(crate) to: Option<Move>,
+    pub(crate) doc: String,
+    /// Something in it could not be read.
+    pub(crate) broken: bool,
+}
+
+pub(crate) struct Trigger {
+    pub(crate) kind: TriggerKind,
+    pub(crate) span: Span,
+}
+
+pub(crate) enum TriggerKind {
+    Event(Path),
+    Failed(Path),
+    Unknown(Path),
+    Timer { name: String, millis: u64 },
+}
+
+#[derive(Clone)]
+pub(crate) enum Waive {
+    Nothing,
+    All,
+    Named(Vec<Path>),
+}
+
+/// `run`, `send` or `publish`.
+#[derive(Clone)]
+pub(crate) enum Act {
+    Run(Ident),
+    Send { command: Path, method: Ident, each: bool, undo: Option<UndoUse> },
+    Publish { event: Path, method: Ident, each: bool },
+}
+
+pub(crate) struct Move {
+    pub(crate) kind: MoveKind,
+    pub(crate) span: Span,
+}
+
+pub(crate) enum MoveKind {
+    To(Vec<Ident>),
+    Stay,
+    Reenter,
+    Park,
+}
+
+/// What a type is called, wherever it was named from: two paths with one last name are one type to the table.
+pub(crate) fn last(path: &Path) -> String {
+    path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default()
+}
+
+/// The identifier of a path's last name, with its span.
+pub(crate) fn last_ident(path: &Path) -> Ident {
+    path.segments.last().map_or_else(|| Ident::new("_unnamed", Span::call_site()), |segment| segment.ident.clone())
+}
+
+impl Model {
+    pub(crate) fn is_broken(&self) -> bool {
+        self.rows.iter().any(|row| row.broken)
+    }
+
+    pub(crate) fn state(&self, name: &str) -> Option<usize> {
+        self.states.iter().position(|state| state.ident == name)
+    }
+
+    /// The states a row stands for (rule R2); none for rows of `initially`.
+    pub(crate) fn stands_for(&self, row: &Row) -> Vec<usize> {
+        match &row.origin {
+            Origin::Initially => Vec::new(),
+            Origin::State(state) => vec![*state],
+            Origin::Any { only, except } => {
+                let only_target = match row.targets().as_slice() {
+                    [target] => self.state(&target.to_string()),
+                    _ => None,
+                };
+                (0..self.states.len())
+                    .filter(|&index| {
+                        let state = &self.states[index];
+                        let name = state.ident.to_string();
+                        state.end.is_none()
+                            && Some(index) != only_target
+                            && only.as_ref().is_none_or(|only| only.contains(&name))
+                            && !except.contains(&name)
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    /// The rows that apply in a state, in search order: its own, then those of `during_any`.
+    pub(crate) fn rows_of(&self, state: usize) -> Vec<usize> {
+        let own = self.rows.iter().enumerate().filter(|(_, row)| row.origin == Origin::State(state));
+        let any = self
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| matches!(row.origin, Origin::Any { .. }) && self.stands_for(row).contains(&state));
+        own.chain(any).map(|(index, _)| index).collect()
+    }
+
+    /// Every event of the table, in order of first mention.
+    pub(crate) fn events(&self) -> Vec<&Path> {
+        let mut events: Vec<&Path> = Vec::new();
+        for trigger in self.rows.iter().flat_map(|row| &row.triggers) {
+            if let TriggerKind::Event(path) = &trigger.kind {
+                if !events.iter().any(|known| last(known) == last(path)) {
+                    events.push(path);
+                }
+            }
+        }
+        events
+    }
+
+    /// Every `run`, `send` and `publish`, wherever it stands.
+    pub(crate) fn acts(&self) -> impl Iterator<Item = &Act> {
+        let states = self.states.iter().flat_map(|state| state.on_enter.iter().chain(&state.on_leave));
+        self.rows.iter().flat_map(|row| &row.acts).chain(states)
+    }
+
+    /// Every command and undo command, in order of first mention.
+    pub(crate) fn commands(&self) -> Vec<&Path> {
+        let mut commands: Vec<&Path> = Vec::new();
+        let mut add = |path| {
+            if !commands.iter().any(|known: &&Path| last(known) == last(path)) {
+                commands.push(path);
+            }
+        };
+        for act in self.acts() {
+            if let Act::Send { command, undo, .. } = act {
+                add(command);
+                if let Some(undo) = undo {
+                    add(&undo.command);
+                }
+            }
+        }
+        for compensation in self.states.iter().flat_map(|state| &state.compensations) {
+            add(&compensation.command);
+        }
+        for row in &self.rows {
+            for trigger in &row.triggers {
+                if let TriggerKind::Failed(path) | TriggerKind::Unknown(path) = &trigger.kind {
+                    add(path);
+                }
+            }
+            row.not_owed.iter().for_each(&mut add);
+            if let Waive::Named(undos) = &row.waive {
+                undos.iter().for_each(&mut add);
+            }
+        }
+        commands
+    }
+
+    /// The commands that are sent.
+    pub(crate) fn sent(&self) -> Vec<&Path> {
+        let mut sent: Vec<&Path> = Vec::new();
+        for act in self.acts() {
+            if let Act::Send { command, .. } = act {
+                if !sent.iter().any(|known| last(known) == last(command)) {
+                    sent.push(command);
+                }
+            }
+        }
+        sent
+    }
+
+    /// The distinct timers, in order of first mention.
+    pub(crate) fn timers(&self) -> Vec<(&str, u64)> {
+        let mut timers = Vec::new();
+        for trigger in self.rows.iter().flat_map(|row| &row.triggers) {
+            if let TriggerKind::Timer { name, millis } = &trigger.kind {
+                if !timers.contains(&(name.as_str(), *millis)) {
+                    timers.push((name.as_str(), *millis));
+                }
+            }
+        }
+        timers
+    }
+}
+
+impl Row {
+    /// The states it may lead to; none when it keeps its state.
+    pub(crate) fn targets(&self) -> Vec<&Ident> {
+        match &self.to {
+            Some(Move { kind: MoveKind::To(targets), .. }) => targets.iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Its one target.
+    pub(crate) fn target(&self) -> Option<&Ident> {
+        match self.targets().as_slice() {
+            [target] => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Its one event, failure or unknown outcome; `None` for timers and `any(..)`.
+    pub(crate) fn only_trigger(&self) -> Option<&Trigger> {
+        match self.triggers.as_slice() {
+            [trigger] => Some(trigger),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn run(&self) -> Option<&Ident> {
+        self.acts.iter().find_map(|act| match act {
+            Act::Run(method) => Some(method),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn keeps_state(&self) -> bool {
+        matches!(self.to, Some(Move { kind: MoveKind::Stay | MoveKind::Park, .. }) | None)
+    }
+}
+
+impl TriggerKind {
+    /// As people read it, and the same for the same thing.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Event(path) => last(path),
+            Self::Failed(path) => format!("failed({})", last(path)),
+            Self::Unknown(path) => format!("unknown({})", last(path)),
+            Self::Timer { name, .. } => format!("timeout {name}"),
+        }
+    }
+}
+
+/// `AwaitingPayment` as `awaiting-payment` (with `-`) or `awaiting_payment` (with `_`).
+pub(crate) fn lower(name: &str, between: char) -> String {
+    let mut out = String::new();
+    let chars: Vec<char> = name.chars().collect();
+    for (index, c) in chars.iter().enumerate() {
+        if c.is_uppercase() {
+            let after_lower = index > 0 && !chars[index - 1].is_uppercase() && chars[index - 1] != '_';
+            let before_lower = index > 0 && chars.get(index + 1).is_some_and(|next| next.is_lowercase());
+            if after_lower || before_lower {
+                out.push(between);
+            }
+            out.extend(c.to_lowercase());
+        } else {
+            out.push(if *c == '_' { between } else { *c });
+        }
+    }
+    out
+}
+
+/// `keep_receipt` as `KeepReceipt`.
+pub(crate) fn camel(name: &str) -> String {
+    name.split('_')
+        .map(|word| {
+            let mut chars = word.chars();
+            chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_split_at_capitals() {
+        assert_eq!(lower("AwaitingPayment", '-'), "awaiting-payment");
+        assert_eq!(lower("HTTPSent", '_'), "http_sent");
+        assert_eq!(lower("Snake_case2", '-'), "snake-case2");
+        assert_eq!(camel("keep_receipt"), "KeepReceipt");
+    }
+}

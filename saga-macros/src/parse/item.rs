@@ -1,0 +1,162 @@
+//! One item of an attribute's list: `stay`, `run(place)`, `minutes = 15`. A mistake stays inside its item: reading
+//! goes on at the next comma.
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
+use syn::{Ident, Lit, Path, Token};
+
+use crate::errors::Errors;
+
+/// A path, perhaps with a list in parentheses or a literal behind `=`.
+pub(crate) struct Item {
+    pub(crate) path: Path,
+    pub(crate) args: Option<TokenStream>,
+    pub(crate) value: Option<Lit>,
+}
+
+impl Parse for Item {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let path = input.call(Path::parse_mod_style)?;
+        let mut item = Self { path, args: None, value: None };
+        if input.peek(syn::token::Paren) {
+            let content;
+            syn::parenthesized!(content in input);
+            item.args = Some(content.parse()?);
+        } else if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            item.value = Some(input.parse()?);
+        }
+        if !input.is_empty() {
+            return Err(input.error("expected `,`"));
+        }
+        Ok(item)
+    }
+}
+
+impl Item {
+    /// Its name, when it is a single one.
+    pub(crate) fn name(&self) -> String {
+        self.path.get_ident().map(ToString::to_string).unwrap_or_default()
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.path.span()
+    }
+
+    /// Its name as identifier, where nothing else may stand.
+    pub(crate) fn ident(&self, errors: &mut Errors) -> Option<Ident> {
+        match (self.path.get_ident(), &self.args, &self.value) {
+            (Some(ident), None, None) => Some(ident.clone()),
+            _ => {
+                errors.on(&self.path, "expected a single name here");
+                None
+            }
+        }
+    }
+
+    /// Its path, where nothing else may stand.
+    pub(crate) fn only_path(self, errors: &mut Errors) -> Option<Path> {
+        if self.args.is_some() || self.value.is_some() {
+            errors.on(&self.path, "expected only a type here");
+            return None;
+        }
+        Some(self.path)
+    }
+
+    /// The items of its list.
+    pub(crate) fn items(&self, errors: &mut Errors) -> Vec<Self> {
+        match &self.args {
+            Some(args) => items(args.clone(), errors),
+            None => {
+                let name = self.name();
+                errors.on(&self.path, format!("write what it is about: `{name}(..)`"));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The one name of its list, such as the method of `run(method)`.
+    pub(crate) fn one_ident(&self, what: &str, errors: &mut Errors) -> Option<Ident> {
+        let items = self.items(errors);
+        match items.as_slice() {
+            [item] => item.ident(errors),
+            _ => {
+                if self.args.is_some() {
+                    errors.on(&self.path, format!("expected one {what}: `{}({what})`", self.name()));
+                }
+                None
+            }
+        }
+    }
+
+    /// The one type of its list, such as the command of `failed(Command)`.
+    pub(crate) fn one_path(&self, what: &str, errors: &mut Errors) -> Option<Path> {
+        let mut items = self.items(errors);
+        match (items.len(), self.args.is_some()) {
+            (1, _) => items.remove(0).only_path(errors),
+            (_, true) => {
+                errors.on(&self.path, format!("expected one {what}: `{}({what})`", self.name()));
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// The text behind its `=`.
+    pub(crate) fn text(&self, errors: &mut Errors) -> Option<String> {
+        match &self.value {
+            Some(Lit::Str(text)) => Some(text.value()),
+            _ => {
+                errors.on(&self.path, format!("write it as text: `{} = \"..\"`", self.name()));
+                None
+            }
+        }
+    }
+
+    /// The whole number behind its `=`.
+    pub(crate) fn number(&self, errors: &mut Errors) -> Option<u64> {
+        match &self.value {
+            Some(Lit::Int(number)) => match number.base10_parse() {
+                Ok(number) => Some(number),
+                Err(error) => {
+                    errors.push(error);
+                    None
+                }
+            },
+            _ => {
+                errors.on(&self.path, format!("write it as a whole number: `{} = 1`", self.name()));
+                None
+            }
+        }
+    }
+}
+
+/// Reads a list, item by item.
+pub(crate) fn items(tokens: TokenStream, errors: &mut Errors) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut item: Vec<TokenTree> = Vec::new();
+    for token in tokens {
+        match &token {
+            TokenTree::Punct(punct) if punct.as_char() == ',' => {
+                if item.is_empty() {
+                    errors.at(punct.span(), "nothing stands before this comma");
+                } else {
+                    one(&mut item, &mut items, errors);
+                }
+            }
+            _ => item.push(token),
+        }
+    }
+    if !item.is_empty() {
+        one(&mut item, &mut items, errors);
+    }
+    items
+}
+
+fn one(tokens: &mut Vec<TokenTree>, items: &mut Vec<Item>, errors: &mut Errors) {
+    match syn::parse2(std::mem::take(tokens).into_iter().collect()) {
+        Ok(item) => items.push(item),
+        Err(error) => errors.push(error),
+    }
+}

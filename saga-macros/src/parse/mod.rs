@@ -1,0 +1,252 @@
+//! Reading the enum and its attributes into the model. Says what is malformed, not what is wrong.
+
+mod item;
+mod row;
+
+pub(crate) use item::{Item, items};
+
+use proc_macro2::TokenStream;
+use syn::spanned::Spanned;
+use syn::{Attribute, Data, DeriveInput, Expr, Fields, Lit, Meta, Variant};
+
+use crate::errors::Errors;
+use crate::model::{End, Model, Origin, Row, State, Verdict, lower};
+
+/// Reads the whole table. `None` when it is not even an enum.
+pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => {
+            errors.push(error);
+            return None;
+        }
+    };
+    let Data::Enum(data) = input.data else {
+        errors.on(&input.ident, "a saga is the enum of its states; derive `Saga` on an enum");
+        return None;
+    };
+    if !input.generics.params.is_empty() {
+        errors.on(&input.generics, "the states of a saga have no generics: what is stored must have one shape");
+    }
+    let mut model = Model {
+        name: lower(&input.ident.to_string(), '-'),
+        ident: input.ident,
+        vis: input.vis,
+        doc: doc(&input.attrs),
+        version: 1,
+        data: None,
+        events: None,
+        actions: None,
+        krate: syn::parse_quote!(::saga),
+        on_abort: None,
+        unhandled: None,
+        ended_instance: Verdict::Ignore,
+        states: Vec::new(),
+        rows: Vec::new(),
+    };
+    let (mut initially, mut any) = (Vec::new(), Vec::new());
+    for attribute in &input.attrs {
+        let Some((name, tokens)) = ours(attribute, errors) else { continue };
+        match name.as_str() {
+            "saga" => header(tokens, &mut model, errors),
+            "initially" => initially.extend(row::rows(items(tokens, errors), &Origin::Initially, errors)),
+            "during_any" => any.extend(during_any(tokens, errors)),
+            "unhandled" => model.unhandled = row::policy(tokens, attribute.span(), errors),
+            "ended_instance" => {
+                model.ended_instance = row::policy(tokens, attribute.span(), errors).unwrap_or(Verdict::Ignore);
+            }
+            _ => errors.on(attribute.path(), format!("`{name}` belongs on a variant")),
+        }
+    }
+    let mut own = Vec::new();
+    for (index, variant) in data.variants.into_iter().enumerate() {
+        let (state, rows) = state(index, variant, errors);
+        model.states.push(state);
+        own.extend(rows);
+    }
+    model.rows = initially.into_iter().chain(own).chain(any).collect();
+    missing(&model, errors);
+    Some(model)
+}
+
+/// The name and list of an attribute that belongs to the derive.
+fn ours(attribute: &Attribute, errors: &mut Errors) -> Option<(String, TokenStream)> {
+    const NAMES: [&str; 11] = [
+        "saga",
+        "initially",
+        "during",
+        "during_any",
+        "unhandled",
+        "ended_instance",
+        "compensate_with",
+        "terminal",
+        "on_enter",
+        "on_leave",
+        "state",
+    ];
+    let name = attribute.path().get_ident()?.to_string();
+    if !NAMES.contains(&name.as_str()) {
+        return None;
+    }
+    match &attribute.meta {
+        Meta::Path(_) if name == "terminal" => Some((name, TokenStream::new())),
+        Meta::List(list) => Some((name, list.tokens.clone())),
+        _ => {
+            errors.on(attribute.path(), format!("write it as a list: `#[{name}(..)]`"));
+            None
+        }
+    }
+}
+
+fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
+    for item in items(tokens, errors) {
+        match item.name().as_str() {
+            "name" => {
+                if let Some(name) = item.text(errors) {
+                    if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+                        errors.on(&item.path, "a saga's name has 1 to 100 printable characters");
+                    }
+                    model.name = name;
+                }
+            }
+            "version" => match item.number(errors).map(u32::try_from) {
+                Some(Ok(version)) if version > 0 => model.version = version,
+                Some(_) => errors.on(&item.path, "versions count from 1"),
+                None => {}
+            },
+            "data" => {
+                if let Some(args) = &item.args {
+                    match syn::parse2(args.clone()) {
+                        Ok(data) => model.data = Some(data),
+                        Err(error) => errors.push(error),
+                    }
+                } else {
+                    errors.on(&item.path, "name the struct that lives as long as the instance: `data(Order)`");
+                }
+            }
+            "events" => model.events = item.one_ident("Name", errors),
+            "actions" => model.actions = item.one_ident("Name", errors),
+            "on_abort" => model.on_abort = item.one_ident("State", errors),
+            "crate" => {
+                if let Some(path) = item.one_path("path", errors) {
+                    model.krate = path;
+                }
+            }
+            _ => errors.on(
+                &item.path,
+                "unknown setting; `saga` takes name, version, data, events, actions, on_abort and crate",
+            ),
+        }
+    }
+}
+
+fn during_any(tokens: TokenStream, errors: &mut Errors) -> Vec<Row> {
+    let (mut only, mut except) = (None, Vec::new());
+    let mut rows = Vec::new();
+    for item in items(tokens, errors) {
+        let names = |errors: &mut Errors| -> Vec<String> {
+            item.items(errors).iter().filter_map(|item| item.ident(errors)).map(|ident| ident.to_string()).collect()
+        };
+        match item.name().as_str() {
+            "only" => only = Some(names(errors)),
+            "except" => except = names(errors),
+            _ => rows.push(item),
+        }
+    }
+    row::rows(rows, &Origin::Any { only, except }, errors)
+}
+
+fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row>) {
+    let payload = match &variant.fields {
+        Fields::Unit => None,
+        Fields::Unnamed(fields) if fields.unnamed.len() == 1 => fields.unnamed.first().map(|field| field.ty.clone()),
+        fields => {
+            errors.on(fields, "a state carries at most one named type: `State(Payload)`");
+            None
+        }
+    };
+    let mut state = State {
+        name: lower(&variant.ident.to_string(), '-'),
+        name_span: variant.ident.span(),
+        ident: variant.ident,
+        doc: doc(&variant.attrs),
+        payload,
+        end: None,
+        unhandled: None,
+        compensations: Vec::new(),
+        on_enter: Vec::new(),
+        on_leave: Vec::new(),
+    };
+    let mut rows = Vec::new();
+    for attribute in &variant.attrs {
+        let Some((name, tokens)) = ours(attribute, errors) else { continue };
+        match name.as_str() {
+            "during" => rows.extend(row::rows(items(tokens, errors), &Origin::State(index), errors)),
+            "terminal" => {
+                let list = items(tokens, errors);
+                let end = match list.as_slice() {
+                    [] => End::Completed,
+                    [item] if item.name() == "failure" => End::Failed,
+                    [item, ..] => {
+                        errors.on(&item.path, "write `#[terminal]` or `#[terminal(failure)]`");
+                        End::Failed
+                    }
+                };
+                state.end = Some((end, attribute.path().span()));
+            }
+            "compensate_with" => {
+                let item = Item { path: attribute.path().clone(), args: Some(tokens), value: None };
+                state.compensations.extend(row::undo_use(&item, errors));
+            }
+            "on_enter" => state.on_enter.extend(row::acts(tokens, errors)),
+            "on_leave" => state.on_leave.extend(row::acts(tokens, errors)),
+            "unhandled" => state.unhandled = row::policy(tokens, attribute.span(), errors),
+            "state" => {
+                for item in items(tokens, errors) {
+                    match item.name().as_str() {
+                        "name" => {
+                            state.name = item.text(errors).unwrap_or_default();
+                            state.name_span = item.span();
+                        }
+                        _ => errors.on(&item.path, "unknown setting; `state` takes `name = \"..\"`"),
+                    }
+                }
+            }
+            _ => errors.on(attribute.path(), format!("`{name}` belongs on the enum")),
+        }
+    }
+    (state, rows)
+}
+
+/// Settings without which nothing can be emitted in their place.
+fn missing(model: &Model, errors: &mut Errors) {
+    let mut missing = Vec::new();
+    if model.data.is_none() {
+        missing.push("data(Struct)");
+    }
+    if model.events.is_none() {
+        missing.push("events(Name)");
+    }
+    if model.actions.is_none() {
+        missing.push("actions(Name)");
+    }
+    if !missing.is_empty() && errors.is_empty() {
+        let list = missing.join(", ");
+        errors.on(&model.ident, format!("add to it `#[saga(name = \"{}\", version = 1, {list})]`", model.name));
+    }
+}
+
+/// The documentation of an item, a line each.
+fn doc(attributes: &[Attribute]) -> String {
+    let mut lines = Vec::new();
+    for attribute in attributes {
+        if let Meta::NameValue(meta) = &attribute.meta {
+            if let (true, Expr::Lit(literal)) = (meta.path.is_ident("doc"), &meta.value) {
+                if let Lit::Str(text) = &literal.lit {
+                    lines.push(text.value().trim().to_owned());
+                }
+            }
+        }
+    }
+    lines.join("\n")
+}
