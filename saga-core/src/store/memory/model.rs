@@ -105,16 +105,14 @@ impl Model {
                 return Err(Outcome::Conflict);
             }
         }
-        let mut fresh = HashSet::new();
+        let mut open: HashSet<TaskId> = there.map(|there| there.tasks.keys().copied().collect()).unwrap_or_default();
         for change in &step.tasks {
-            if let TaskChange::Add(task) = change {
-                let taken = there.is_some_and(|there| there.tasks.contains_key(&task.id));
-                if taken || !fresh.insert(task.id) {
-                    return Err(Outcome::Refused(format!(
-                        "task {}.{} is there already",
-                        task.id.seq, task.id.ord
-                    )));
+            match change {
+                TaskChange::Add(task) if !open.insert(task.id) => {
+                    return Err(Outcome::Refused(format!("task {}.{} is there already", task.id.seq, task.id.ord)));
                 }
+                TaskChange::Finish(id) => drop(open.remove(id)),
+                TaskChange::Add(_) | TaskChange::Progress(..) => {}
             }
         }
         let mut set = BTreeMap::new();
