@@ -119,7 +119,7 @@ impl Checkpoints {
         let mut db = None;
         while self.wait() {
             if db.is_none() {
-                db = place.check().ok().and_then(|()| match connect(place, Role::Side) {
+                db = place.check().ok().and_then(|()| match connect(place, Role::Checkpoint) {
                     Ok(db) => Some(db),
                     Err(error) => {
                         self.state().stats.failed += 1;

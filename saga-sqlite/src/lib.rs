@@ -25,11 +25,13 @@ mod read;
 mod schema;
 mod store;
 mod table;
+mod transaction;
 mod writer;
 
 pub use checkpoint::CheckpointStats;
 pub use options::{Durability, SqliteOptions};
 pub use store::SqliteStore;
+pub use transaction::{Transaction, TransactionError};
 
 /// The binding the application's own statements run on.
 pub use rusqlite;

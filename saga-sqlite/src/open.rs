@@ -29,8 +29,10 @@ const STATEMENT_CACHE: usize = 128;
 pub(crate) enum Role {
     /// The writer's, which alone is held to the page limit.
     Write,
-    /// Checkpoints and the application's transactions.
-    Side,
+    /// Moves the write-ahead log into the file.
+    Checkpoint,
+    /// The application's transactions.
+    Application,
     /// Reads only.
     Read,
 }
@@ -80,7 +82,7 @@ fn create(place: &Place) -> Result<bool, StoreError> {
 /// A connection to the file, which must exist, with every pragma set and read back.
 pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection> {
     let access = match role {
-        Role::Write | Role::Side => OpenFlags::SQLITE_OPEN_READ_WRITE,
+        Role::Write | Role::Checkpoint | Role::Application => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Role::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
@@ -99,6 +101,9 @@ pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection>
         set(&db, "journal_size_limit", crate::checkpoint::WAL_BYTES_MAX)?;
         #[cfg(target_os = "macos")]
         set(&db, "fullfsync", 1)?;
+    }
+    if role == Role::Application {
+        set(&db, "foreign_keys", 1)?;
     }
     if role == Role::Write {
         set(&db, "cache_size", -i64::from(place.options.cache_kib))?;

@@ -18,6 +18,7 @@ use crate::options::SqliteOptions;
 use crate::place::Place;
 use crate::read::{self, Readers};
 use crate::table::{delivery, inbox, instance, task, timer};
+use crate::transaction::Idle;
 use crate::writer::{Handle, Writer};
 
 /// A store in one SQLite file. Clones share its threads and connections; they close with the last clone.
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) writer: Handle,
     pub(crate) readers: Readers,
     pub(crate) delivered: Notify,
+    pub(crate) idle: Idle,
     pub(crate) checkpoints: Arc<Checkpoints>,
     checkpointer: Option<JoinHandle<()>>,
 }
@@ -68,6 +70,7 @@ impl SqliteStore {
                         .spawn(move || background.background(&of))?,
                 ),
                 delivered: Notify::new(),
+                idle: Idle::default(),
                 place: Arc::clone(&place),
                 checkpoints: Arc::clone(&checkpoints),
             })
