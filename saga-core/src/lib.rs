@@ -1,9 +1,13 @@
 //! The engine behind the facade crate `saga-rs`; use that one.
 
 pub mod definition;
+pub mod dispatcher;
+pub mod engine;
 pub mod machine;
 pub mod message;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use machine::Saga;
 
@@ -11,7 +15,8 @@ pub use machine::Saga;
 #[doc(hidden)]
 pub mod __private_0_1_0 {
     pub use crate::definition::{
-        Clause, CommandType, Definition, End, EventType, Move, Row, State, Timer, Trigger, Undo, UndoOf, Verdict, Waive,
+        Clause, CommandType, Definition, End, EventType, Move, Row, State, Timer, Trigger, Undo, UndoOf,
+        Verdict, Waive,
     };
     pub use crate::machine::{Cause, Context, EventOf, Outbox, Saga, Undone, encode_command};
     pub use crate::message::{

@@ -6,7 +6,16 @@ use proc_macro::TokenStream;
 #[proc_macro_derive(
     Saga,
     attributes(
-        saga, initially, during, during_any, unhandled, ended_instance, compensate_with, terminal, on_enter, on_leave,
+        saga,
+        initially,
+        during,
+        during_any,
+        unhandled,
+        ended_instance,
+        compensate_with,
+        terminal,
+        on_enter,
+        on_leave,
         state
     )
 )]

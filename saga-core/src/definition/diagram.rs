@@ -88,7 +88,9 @@ fn label(definition: &Definition, row: &Row) -> String {
     for clause in row.clauses {
         match *clause {
             Clause::Run { .. } => {}
-            Clause::Send { command, .. } => does.push(format!("send {}", definition.commands[command].type_name)),
+            Clause::Send { command, .. } => {
+                does.push(format!("send {}", definition.commands[command].type_name))
+            }
             Clause::Publish { event, .. } => does.push(format!("publish {}", event.type_name)),
         }
     }

@@ -10,6 +10,7 @@
 mod diagram;
 mod types;
 
+pub(crate) use types::Value;
 pub use types::{CommandType, EventType};
 
 /// The whole table of a saga. Made by `#[derive(Saga)]`, read through [`Saga::definition`](crate::Saga::definition).

@@ -24,6 +24,12 @@ impl Context {
         Self { now, key, incarnation, seq, next_id: Cell::new(0), command: None, reports: Vec::new() }
     }
 
+    /// Counts ids from `first`, so that two contexts of one step never give the same.
+    pub(crate) fn with_ids_from(self, first: u32) -> Self {
+        self.next_id.set(first);
+        self
+    }
+
     /// Adds the command that is being reported on.
     pub(crate) fn with_command(mut self, command: Option<Message>) -> Self {
         self.command = command;

@@ -1,9 +1,34 @@
-//! The pure machine: decides what one input does to one instance. No tokio, no store, no clock, no I/O.
+//! The pure machine: decides what one input does to one instance.
+//!
+//! Owns: the rules of deciding, owing and undoing, and operators' verbs.
+//! Does not own: queues, attempts of handlers, stores, clocks. No tokio, no SQL, no I/O; called by the `engine`, and by
+//! the test kit with a virtual clock.
 
+mod apply;
 mod context;
+mod input;
+mod instance;
+mod live;
 mod outbox;
+mod position;
+mod record;
+mod row;
 mod saga;
+mod unwind;
+mod verbs;
+mod work;
 
 pub use context::Context;
 pub use outbox::{Outbox, encode_command};
+pub use position::Position;
+pub use record::ParkReason;
 pub use saga::{Cause, EventOf, Saga, Undone};
+
+pub(crate) use apply::NotStarted;
+pub(crate) use input::{At, Begun, Decision, Disposition, EventIn, Input, Resolution, Verb, VerbRecord};
+pub(crate) use instance::{Instance, panic_text};
+pub(crate) use live::{Program, Typed, TypedLive};
+pub(crate) use outbox::{AnyEvent, Published};
+pub(crate) use position::{owed_names, read_parked};
+pub(crate) use record::{MessageRecord, ParkedRecord, ReportRecord, Subject, TurnCause, TurnRecord};
+pub(crate) use record::{read, write};

@@ -54,7 +54,12 @@ impl fmt::Debug for Published {
 
 impl Outbox {
     /// Queues `command`, which is [`Definition::commands`](crate::definition::Definition::commands)`[index]`.
-    pub fn send<C: Command>(&mut self, index: usize, undo: Option<usize>, command: &C) -> Result<(), PayloadError> {
+    pub fn send<C: Command>(
+        &mut self,
+        index: usize,
+        undo: Option<usize>,
+        command: &C,
+    ) -> Result<(), PayloadError> {
         let message = encode_command(command)?;
         self.sent.push(Sent { command: index, undo, message });
         Ok(())

@@ -107,9 +107,9 @@ impl<'a> Cause<'a> {
     /// # Panics
     /// When the row was not triggered by a `T`: the derive asks only for the type its row names.
     pub fn get<T: 'static>(self) -> &'a T {
-        self.0
-            .and_then(|value| value.downcast_ref())
-            .unwrap_or_else(|| panic!("a row was triggered by something else than `{}`", std::any::type_name::<T>()))
+        self.0.and_then(|value| value.downcast_ref()).unwrap_or_else(|| {
+            panic!("a row was triggered by something else than `{}`", std::any::type_name::<T>())
+        })
     }
 }
 

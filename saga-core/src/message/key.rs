@@ -69,6 +69,12 @@ impl fmt::Debug for Key {
     }
 }
 
+impl AsRef<str> for Key {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Borrow<str> for Key {
     fn borrow(&self) -> &str {
         &self.0
@@ -118,13 +124,19 @@ mod tests {
     #[test]
     fn r35_partition_is_a_published_constant() {
         let partition = |saga: &str, key: &str| Key::new(key).unwrap().partition(saga);
-        assert_eq!(partition("order", "order-1017"), XxHash3_64::oneshot(b"order\0order-1017").to_le_bytes()[0]);
+        assert_eq!(
+            partition("order", "order-1017"),
+            XxHash3_64::oneshot(b"order\0order-1017").to_le_bytes()[0]
+        );
         let long = "s".repeat(600);
         assert_eq!(
             partition(&long, "k"),
             XxHash3_64::oneshot([long.as_bytes(), b"\0k"].concat().as_slice()).to_le_bytes()[0]
         );
         // Written down, so that a changed hash or separator cannot pass unnoticed.
-        assert_eq!([partition("order", "order-1017"), partition("order", "a"), partition("", "k")], [54, 237, 134]);
+        assert_eq!(
+            [partition("order", "order-1017"), partition("order", "a"), partition("", "k")],
+            [54, 237, 134]
+        );
     }
 }

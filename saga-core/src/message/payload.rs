@@ -142,7 +142,9 @@ pub enum PayloadError {
     #[error("cannot be read: {0}")]
     Decode(String),
     /// The JSON is longer than the limit.
-    #[error("has {bytes} bytes of JSON, more than the limit of {limit}; send a reference instead of the content")]
+    #[error(
+        "has {bytes} bytes of JSON, more than the limit of {limit}; send a reference instead of the content"
+    )]
     TooLarge {
         /// Its length.
         bytes: usize,

@@ -1,0 +1,178 @@
+//! Running attempts on the app's runtime, so that none can stop the dispatcher: a panic is caught, a hanging one is
+//! dropped, and one that finds no free worker is moved to a thread of its own.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::handler::{AnyHandler, Attempting, HandlerContext};
+use crate::engine::{Attempt, AttemptEnd};
+use crate::machine::panic_text;
+use crate::message::PayloadLimits;
+
+/// An attempt that no worker has looked at for so long is moved to a thread of its own.
+const STARVED: Duration = Duration::from_millis(500);
+
+/// The attempts that run.
+pub(super) struct Attempts {
+    handlers: Vec<Arc<dyn AnyHandler>>,
+    runtime: Handle,
+    ended: UnboundedSender<(u64, AttemptEnd)>,
+    limits: PayloadLimits,
+    running: HashMap<u64, Running>,
+}
+
+struct Running {
+    abort: AbortHandle,
+    cancelled: CancellationToken,
+    /// Holds the future until somebody begins to run it.
+    unbegun: Arc<Mutex<Option<Reporting>>>,
+    since: Duration,
+}
+
+impl Attempts {
+    pub(super) fn new(
+        handlers: Vec<Arc<dyn AnyHandler>>,
+        runtime: Handle,
+        ended: UnboundedSender<(u64, AttemptEnd)>,
+        limits: PayloadLimits,
+    ) -> Self {
+        Self { handlers, runtime, ended, limits, running: HashMap::new() }
+    }
+
+    pub(super) fn start(&mut self, attempt: Attempt, now: Duration) {
+        let Attempt { id, lane, message, key, number, of } = attempt;
+        let cancelled = CancellationToken::new();
+        let cx = HandlerContext {
+            key: key.into(),
+            attempt: number,
+            saga: (&*of.saga).into(),
+            instance: of.key.as_str().into(),
+            cancelled: cancelled.clone(),
+        };
+        let handler = Arc::clone(&self.handlers[lane]);
+        let future = handler.attempt(message.payload, cx, self.limits);
+        let report = Report { attempt: id, ended: self.ended.clone(), how: AttemptEnd::Dropped };
+        let unbegun = Arc::new(Mutex::new(Some(Reporting { future, report })));
+        let abort = self.runtime.spawn(Begin { unbegun: Arc::clone(&unbegun), begun: None }).abort_handle();
+        self.running.insert(id, Running { abort, cancelled, unbegun, since: now });
+    }
+
+    pub(super) fn forget(&mut self, attempt: u64) {
+        self.running.remove(&attempt);
+    }
+
+    pub(super) fn cancel(&self, attempt: u64) {
+        if let Some(running) = self.running.get(&attempt) {
+            running.cancelled.cancel();
+        }
+    }
+
+    /// Drops an attempt as soon as it yields.
+    pub(super) fn drop_now(&self, attempt: u64) {
+        if let Some(running) = self.running.get(&attempt) {
+            running.cancelled.cancel();
+            running.abort.abort();
+            // Not begun: nobody holds the future but this, so dropping it here is what reports its end.
+            drop(take(&running.unbegun));
+        }
+    }
+
+    pub(super) fn drop_all(&self) {
+        for attempt in self.running.keys() {
+            self.drop_now(*attempt);
+        }
+    }
+
+    pub(super) fn cancel_all(&self) {
+        for running in self.running.values() {
+            running.cancelled.cancel();
+        }
+    }
+
+    /// Moves attempts that no worker has begun to threads of their own: the workers are all blocked.
+    pub(super) fn rescue(&mut self, now: Duration) {
+        for (id, running) in &self.running {
+            if now.saturating_sub(running.since) < STARVED {
+                continue;
+            }
+            if let Some(attempt) = take(&running.unbegun) {
+                tracing::warn!(
+                    attempt = id,
+                    "all workers are blocked by handlers; running this one on its own thread"
+                );
+                let runtime = self.runtime.clone();
+                drop(self.runtime.spawn_blocking(move || runtime.block_on(attempt)));
+            }
+        }
+    }
+}
+
+fn take(unbegun: &Mutex<Option<Reporting>>) -> Option<Reporting> {
+    // Nothing panics while the lock is held, so a poisoned one holds what it should.
+    unbegun.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+/// Takes the attempt when a worker first looks at it, unless somebody else has taken it.
+struct Begin {
+    unbegun: Arc<Mutex<Option<Reporting>>>,
+    begun: Option<Reporting>,
+}
+
+impl Future for Begin {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.begun.is_none() {
+            self.begun = take(&self.unbegun);
+        }
+        match &mut self.begun {
+            Some(attempt) => Pin::new(attempt).poll(cx),
+            None => Poll::Ready(()),
+        }
+    }
+}
+
+/// Runs an attempt, catches its panic, and reports how it ended, also when it is dropped.
+struct Reporting {
+    future: Attempting,
+    report: Report,
+}
+
+impl Future for Reporting {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.report.how = match catch_unwind(AssertUnwindSafe(|| this.future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(how)) => how,
+            Err(panic) => AttemptEnd::Unclear(format!("panicked: {}", panic_text(&*panic))),
+        };
+        Poll::Ready(())
+    }
+}
+
+/// Sends how the attempt ended when it goes.
+struct Report {
+    attempt: u64,
+    ended: UnboundedSender<(u64, AttemptEnd)>,
+    how: AttemptEnd,
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let how = std::mem::replace(&mut self.how, AttemptEnd::Dropped);
+        // Nobody listens any more when the dispatcher has gone; the task is found again at the next start.
+        let _ = self.ended.send((self.attempt, how));
+    }
+}

@@ -1,0 +1,217 @@
+//! Putting a dispatcher together. `start` says everything that is wrong at once.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::attempts::Attempts;
+use super::clock::{Clock, SystemClock};
+use super::error::StartError;
+use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
+use super::run::Runner;
+use super::{Dispatcher, Shared};
+use crate::engine::{Limits, Policy, Registry, Shard};
+use crate::machine::{Saga, Typed};
+use crate::message::{Command, Event, Incarnation, PayloadLimits};
+use crate::store::Store;
+
+/// Takes sagas, handlers and subscribers, and starts a [`Dispatcher`]. Made by [`Dispatcher::builder`].
+#[must_use = "nothing runs before `start`"]
+pub struct DispatcherBuilder {
+    store: Arc<dyn Store>,
+    registry: Registry,
+    handlers: Vec<Arc<dyn AnyHandler>>,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    window: Duration,
+    admission: usize,
+    owner: String,
+    random: Box<dyn FnMut() -> u128 + Send>,
+}
+
+impl DispatcherBuilder {
+    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            registry: Registry::default(),
+            handlers: Vec::new(),
+            limits: Limits::default(),
+            clock: Arc::new(SystemClock::default()),
+            window: Duration::from_secs(7 * 24 * 60 * 60),
+            admission: 10_000,
+            owner: format!("process {}", std::process::id()),
+            random: Box::new(|| Incarnation::random().as_u128()),
+        }
+    }
+
+    /// Runs the saga `S`.
+    pub fn saga<S: Saga>(mut self) -> Self {
+        self.registry.saga(Arc::new(Typed::<S>::new()));
+        self
+    }
+
+    /// Runs the command `C` with `handler`, by the default [`Policy`].
+    pub fn handler<C: Command>(self, handler: impl Handler<C>) -> Self {
+        self.handler_with(handler, Policy::default())
+    }
+
+    /// Runs the command `C` with `handler`, by `policy`.
+    pub fn handler_with<C: Command>(mut self, handler: impl Handler<C>, policy: Policy) -> Self {
+        self.registry.handler(C::NAME, C::AT_MOST_ONCE, policy);
+        self.handlers.push(Arc::new(ForCommand::new(handler)));
+        self
+    }
+
+    /// Delivers every `E` to `subscriber`, by the default [`Policy`]. The name is stored: it is what the subscriber's
+    /// deliveries are found under after a restart.
+    pub fn subscribe<E: Event>(self, name: &'static str, subscriber: impl Subscriber<E>) -> Self {
+        self.subscribe_with(name, subscriber, Policy::default())
+    }
+
+    /// Delivers every `E` to `subscriber`, by `policy`.
+    pub fn subscribe_with<E: Event>(
+        mut self,
+        name: &'static str,
+        subscriber: impl Subscriber<E>,
+        policy: Policy,
+    ) -> Self {
+        self.registry.subscriber(name, E::NAME, policy);
+        self.handlers.push(Arc::new(ForEvent::new(subscriber)));
+        self
+    }
+
+    /// The bounds of every payload. Default 1 MiB and 64 levels; at most 16 MiB and 128 levels.
+    pub fn payload_limits(mut self, limits: PayloadLimits) -> Self {
+        self.limits.payload = limits;
+        self
+    }
+
+    /// How many events from outside may wait at one instance before `publish` answers `InstanceFull`. Default 1,000.
+    pub fn waiting_events(mut self, most: usize) -> Self {
+        self.limits.waiting = most;
+        self
+    }
+
+    /// How many sagas an event may come through before it is a dead letter. Default 100, at most 1,000.
+    pub fn hops(mut self, most: u32) -> Self {
+        self.limits.hops = most;
+        self
+    }
+
+    /// How many bytes of instances stay in memory. Default 64 MiB.
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.limits.cache_bytes = bytes;
+        self
+    }
+
+    /// How many `publish` calls may be under way; the next ones wait. Default 10,000.
+    pub fn publishing(mut self, most: usize) -> Self {
+        self.admission = most.max(1);
+        self
+    }
+
+    /// How long duplicates of a message are recognised, and how long an ended instance is remembered, so that a
+    /// repeated starting event does not start it again. Default 7 days; must be longer than any handler's total time.
+    pub fn window(mut self, window: Duration) -> Self {
+        self.window = window;
+        self
+    }
+
+    /// Names this dispatcher in messages about who holds the store. Default `process <id>`.
+    pub fn owner(mut self, owner: impl Into<String>) -> Self {
+        self.owner = owner.into();
+        self
+    }
+
+    /// The clocks. Default [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The source of random bits, so that a test sees the same ids every time.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn random(mut self, random: impl FnMut() -> u128 + Send + 'static) -> Self {
+        self.random = Box::new(random);
+        self
+    }
+
+    /// Takes the lease, reads what an earlier one left, and runs.
+    ///
+    /// # Errors
+    /// [`StartError`] names everything that is missing or does not fit: a command without a handler, two sagas with
+    /// one name, an event that is published and nobody takes; or that the store is in use or cannot be read. Nothing
+    /// has been run then.
+    pub async fn start(self) -> Result<Dispatcher, StartError> {
+        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        self.check_settings()?;
+        let Self { store, mut registry, handlers, limits, clock, window, admission, owner, random } = self;
+        let stored = store.takers().await?;
+        let takers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
+        let lease = store.lease(&owner).await?;
+        if takers.iter().any(|taker| !stored.contains(taker)) {
+            store.register(&takers).await?;
+        }
+        let registry = Arc::new(registry);
+        let (sender, requests) = unbounded_channel();
+        let (ended_sender, ended) = unbounded_channel();
+        let shared = Arc::new(Shared::new(admission));
+        let payload = limits.payload;
+        let page = limits.page;
+        let runner = Runner {
+            shard: Shard::new(Arc::clone(&registry), limits, lease.clone(), random),
+            store: Arc::clone(&store),
+            lease,
+            clock: Arc::clone(&clock),
+            requests,
+            attempts: Attempts::new(handlers, runtime, ended_sender, payload),
+            ended,
+            shared: Arc::clone(&shared),
+            window,
+            page,
+        };
+        std::thread::Builder::new()
+            .name("saga-dispatcher".to_owned())
+            .spawn(move || {
+                let own = tokio::runtime::Builder::new_current_thread().enable_time().build();
+                match own {
+                    Ok(own) => own.block_on(runner.run()),
+                    Err(error) => {
+                        tracing::error!(%error, "the dispatcher has no runtime of its own and stops")
+                    }
+                }
+            })
+            .map_err(StartError::Thread)?;
+        Ok(Dispatcher { requests: sender, registry, store, clock, shared, payload })
+    }
+
+    fn check_settings(&self) -> Result<(), StartError> {
+        let (payload, ceiling) = (self.limits.payload, PayloadLimits::CEILING);
+        let longest = self.registry.lanes.iter().max_by_key(|lane| lane.policy.total);
+        if payload.bytes > ceiling.bytes || payload.depth > ceiling.depth {
+            let (bytes, depth) = (ceiling.bytes, ceiling.depth);
+            return Err(StartError::Setting(format!(
+                "payload limits may be at most {bytes} bytes and {depth} levels"
+            )));
+        }
+        if self.limits.hops > 1_000 {
+            return Err(StartError::Setting("hops may be at most 1,000".to_owned()));
+        }
+        match longest {
+            Some(lane) if lane.policy.total >= self.window => Err(StartError::Setting(format!(
+                "the window of {:?} in which duplicates are recognised must be longer than the total time of `{}`, {:?}",
+                self.window, lane.name, lane.policy.total
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for DispatcherBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DispatcherBuilder").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}

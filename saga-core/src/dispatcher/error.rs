@@ -1,0 +1,145 @@
+//! What can go wrong towards a caller.
+
+use crate::message::{KeyError, MessageId, PayloadError};
+use crate::store::StoreError;
+
+/// The dispatcher could not start. Nothing has been run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// What is registered does not fit together.
+    #[error("cannot start: {}", .problems.join("; "))]
+    Registration {
+        /// Each problem, with what to do about it.
+        problems: Vec<String>,
+    },
+    /// A setting is out of its range.
+    #[error("cannot start: {0}")]
+    Setting(String),
+    /// The store cannot be used.
+    #[error("cannot start: {0}")]
+    Store(#[from] StoreError),
+    /// There is no tokio runtime to run handlers on.
+    #[error("cannot start: call `start` inside a tokio runtime, which is where handlers run")]
+    NoRuntime,
+    /// The dispatcher's own thread could not be made.
+    #[error("cannot start: no thread for the dispatcher: {0}")]
+    Thread(std::io::Error),
+}
+
+/// An event was not accepted, or nobody knows whether it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// Nobody takes this event. Nothing was stored.
+    #[error(
+        "nobody takes event `{event}`: no saga of this dispatcher mentions it and nobody subscribes to it"
+    )]
+    NoTaker {
+        /// Its stored name.
+        event: &'static str,
+    },
+    /// The event names no instance. Nothing was stored.
+    #[error("event `{event}` for `{taker}`: {source}")]
+    Key {
+        /// Its stored name.
+        event: &'static str,
+        /// Who would have taken it.
+        taker: String,
+        /// What is wrong with the key.
+        source: KeyError,
+    },
+    /// The event cannot be kept. Nothing was stored.
+    #[error("event `{event}` {source}")]
+    Payload {
+        /// Its stored name.
+        event: &'static str,
+        /// What is wrong with it.
+        source: PayloadError,
+    },
+    /// Too many events wait at the instance already. Nothing was stored; publish it again later.
+    #[error(
+        "{instance} has {waiting} events waiting, which is its limit; find out why it does not take them"
+    )]
+    InstanceFull {
+        /// Saga and key.
+        instance: String,
+        /// How many wait.
+        waiting: usize,
+    },
+    /// The message id was used for another event before. This one was kept as a dead letter.
+    #[error("message id `{id}` was used before for an event with other content")]
+    IdConflict {
+        /// The message id.
+        id: MessageId,
+    },
+    /// The store will not take this event. Nothing was stored.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The dispatcher has stopped. Nothing was stored.
+    #[error("the dispatcher has stopped")]
+    Stopped,
+    /// Nobody knows whether it was accepted. Publishing it again with the same message id is always safe.
+    #[error("nobody knows whether the event was accepted ({why}); publish it again with the same message id")]
+    Unknown {
+        /// The message id, when the caller gave one.
+        id: Option<MessageId>,
+        /// Why nobody knows.
+        why: String,
+    },
+}
+
+/// A question about an instance, or an operator's verb, could not be answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstanceError {
+    /// There is no instance of this saga with this key.
+    #[error("there is no {saga} `{key}`")]
+    Missing {
+        /// The saga.
+        saga: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// The key cannot be one.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// What is stored cannot be read by this build.
+    #[error("{saga} `{key}` cannot be read: {why}")]
+    Unreadable {
+        /// The saga.
+        saga: &'static str,
+        /// The key.
+        key: String,
+        /// Why not.
+        why: String,
+    },
+    /// The verb cannot be done now. Nothing has changed.
+    #[error("{0}")]
+    Declined(String),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The dispatcher has stopped.
+    #[error("the dispatcher has stopped")]
+    Stopped,
+}
+
+/// The dispatcher did not stop cleanly. Everything accepted is in the store; the next start treats what was running as
+/// begun.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShutdownError {
+    /// Handlers went on when the grace period was over and could not be dropped: they block their threads.
+    #[error("{handlers} handlers are still running and cannot be dropped")]
+    StillRunning {
+        /// How many.
+        handlers: usize,
+    },
+    /// It had stopped by itself before, for this reason.
+    #[error("it had stopped already: {0}")]
+    Failed(String),
+    /// The lease could not be given back.
+    #[error("the lease could not be given back: {0}")]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,175 @@
+//! What runs commands and receives events: async code of the user, called through an object.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::AttemptEnd;
+use crate::message::{Command, Event, HandlerError, HandlerErrorKind, Outcome, Payload, PayloadLimits};
+
+/// Runs the command `C`: the only code that talks to the outside world.
+///
+/// It is called **at least once** per command with the same arguments and the same idempotency key every time, or, when
+/// the command is `at_most_once`, at most once. Any `?` is an unclear outcome: the engine tries again by the handler's
+/// [`Policy`](crate::engine::Policy).
+///
+/// # Cancellation
+/// The future is dropped when it takes longer than the policy's timeout, and when the dispatcher stops. A call already
+/// on the wire may still land; the idempotency key is the protection.
+///
+/// # Panics
+/// A panic counts as an unclear outcome. With `panic = "abort"` it ends the process, and the command is tried again a
+/// few times before its instance is parked.
+#[async_trait]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle the command `{C}`",
+    note = "implement it: `#[async_trait] impl Handler<{C}> for {Self}`"
+)]
+pub trait Handler<C: Command>: Send + Sync + 'static {
+    /// Does what `command` asks for and answers with one of its replies, or `Done`.
+    async fn handle(&self, command: C, cx: &HandlerContext) -> Outcome<C>;
+}
+
+/// Receives the event `E` outside of any saga: at least once, in accepted order per key (rule R22).
+#[async_trait]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not subscribe to the event `{E}`",
+    note = "implement it: `#[async_trait] impl Subscriber<{E}> for {Self}`"
+)]
+pub trait Subscriber<E: Event>: Send + Sync + 'static {
+    /// Takes `event`. A later event of the same key waits until this one was taken or given up.
+    async fn handle(&self, event: E, cx: &HandlerContext) -> Result<(), HandlerError>;
+}
+
+#[async_trait]
+impl<C: Command, H: Handler<C> + ?Sized> Handler<C> for Arc<H> {
+    async fn handle(&self, command: C, cx: &HandlerContext) -> Outcome<C> {
+        (**self).handle(command, cx).await
+    }
+}
+
+#[async_trait]
+impl<E: Event, H: Subscriber<E> + ?Sized> Subscriber<E> for Arc<H> {
+    async fn handle(&self, event: E, cx: &HandlerContext) -> Result<(), HandlerError> {
+        (**self).handle(event, cx).await
+    }
+}
+
+/// What a handler knows about its attempt.
+#[derive(Clone, Debug)]
+pub struct HandlerContext {
+    pub(crate) key: Arc<str>,
+    pub(crate) attempt: u32,
+    pub(crate) saga: Arc<str>,
+    pub(crate) instance: Arc<str>,
+    pub(crate) cancelled: CancellationToken,
+}
+
+impl HandlerContext {
+    /// The same for every attempt of this command, different for every other; for a subscriber the message id. Pass it
+    /// to the outside world, so that a repeated call is recognised there.
+    pub fn idempotency_key(&self) -> &str {
+        &self.key
+    }
+
+    /// Which attempt this is, counted from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The stored name of the saga that sent the command; for a subscriber its own name.
+    pub fn saga(&self) -> &str {
+        &self.saga
+    }
+
+    /// The key of the instance that sent the command; for a subscriber the key of the event.
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// Ends when the outcome is no longer wanted, because the instance turned or the dispatcher stops. A handler that
+    /// can stop early should then return an error, which counts as unclear.
+    pub async fn cancelled(&self) {
+        self.cancelled.cancelled().await;
+    }
+
+    /// Whether the outcome is no longer wanted.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+}
+
+/// A future that runs one attempt.
+pub(crate) type Attempting = Pin<Box<dyn Future<Output = AttemptEnd> + Send + 'static>>;
+
+/// A handler or subscriber whose type is known at run time only.
+pub(crate) trait AnyHandler: Send + Sync {
+    fn attempt(self: Arc<Self>, payload: Payload, cx: HandlerContext, limits: PayloadLimits) -> Attempting;
+}
+
+/// A handler of `C`.
+pub(crate) struct ForCommand<C, H>(H, PhantomData<fn(C)>);
+
+/// A subscriber to `E`.
+pub(crate) struct ForEvent<E, H>(H, PhantomData<fn(E)>);
+
+impl<C, H> ForCommand<C, H> {
+    pub(crate) fn new(handler: H) -> Self {
+        Self(handler, PhantomData)
+    }
+}
+
+impl<E, H> ForEvent<E, H> {
+    pub(crate) fn new(handler: H) -> Self {
+        Self(handler, PhantomData)
+    }
+}
+
+impl<C: Command, H: Handler<C>> AnyHandler for ForCommand<C, H> {
+    fn attempt(self: Arc<Self>, payload: Payload, cx: HandlerContext, limits: PayloadLimits) -> Attempting {
+        Box::pin(async move {
+            let command: C = match payload.decode() {
+                Ok(command) => command,
+                Err(error) => return AttemptEnd::Refused(format!("command `{}` {error}", C::NAME)),
+            };
+            match self.0.handle(command, &cx).await {
+                Err(error) => ended_with(&error),
+                Ok(reply) => match reply.into_message() {
+                    Ok(None) => AttemptEnd::Replied(None),
+                    Ok(Some(message)) => match message.payload.check(limits) {
+                        Ok(()) => AttemptEnd::Replied(Some(message)),
+                        Err(error) => AttemptEnd::Unclear(format!("its reply `{}` {error}", message.name)),
+                    },
+                    Err(error) => AttemptEnd::Unclear(format!("its reply {error}")),
+                },
+            }
+        })
+    }
+}
+
+impl<E: Event, H: Subscriber<E>> AnyHandler for ForEvent<E, H> {
+    fn attempt(self: Arc<Self>, payload: Payload, cx: HandlerContext, _: PayloadLimits) -> Attempting {
+        Box::pin(async move {
+            let event: E = match payload.decode() {
+                Ok(event) => event,
+                Err(error) => return AttemptEnd::Refused(format!("event `{}` {error}", E::NAME)),
+            };
+            match self.0.handle(event, &cx).await {
+                Ok(()) => AttemptEnd::Replied(None),
+                Err(error) => ended_with(&error),
+            }
+        })
+    }
+}
+
+fn ended_with(error: &HandlerError) -> AttemptEnd {
+    match error.kind() {
+        HandlerErrorKind::Refused => AttemptEnd::Refused(error.to_string()),
+        HandlerErrorKind::RefusedForGood => AttemptEnd::RefusedForGood(error.to_string()),
+        HandlerErrorKind::Unclear => AttemptEnd::Unclear(error.to_string()),
+    }
+}

@@ -1,0 +1,209 @@
+//! The door: published events, operators' verbs, callers who wait, dead letters on their way back.
+
+use super::Shard;
+use super::io::{Accepted, Answer, Out, TakerAnswer, Ticket};
+use super::registry::Taker;
+use super::slot::{Item, Place, Token};
+use crate::machine::{Input, VerbRecord};
+use crate::message::{Key, MessageId, Name, Payload};
+use crate::store::{
+    Address, DeadLetter, DeadLetterRow, Delivery, DeliveryChange, Mail, MailKind, Mark, Step, TaskProgress,
+};
+
+impl Shard {
+    /// Takes an event: by the short path when one instance takes it (rule R25), by the inbox when several do.
+    pub(super) fn publish(&mut self, event: Accepted, ticket: Ticket) {
+        if self.stopping {
+            self.out.push(Out::Answer(ticket, Answer::Stopped));
+            return;
+        }
+        if self.inbox.is_scanning() {
+            self.inbox.hold(event, ticket);
+            return;
+        }
+        self.publish_now(event, ticket);
+    }
+
+    pub(super) fn publish_now(&mut self, event: Accepted, ticket: Ticket) {
+        match &event.takers[..] {
+            [(Taker::Saga(saga), key)] if !self.inbox.is_behind() => {
+                let address = self.address(saga, key.clone());
+                let now = self.moment.wall;
+                let marked = event.id.is_none();
+                let mut item = Item::event(event.message, event.value, event.id, now);
+                item.marked = marked;
+                item.ticket = Some(ticket);
+                self.accept(&address, item);
+            }
+            _ => self.record(event, ticket),
+        }
+    }
+
+    /// The address of an instance; with the borrowed name when the saga is known here.
+    pub(super) fn address(&self, saga: &str, key: Key) -> Address {
+        match self.registry.sagas.get_key_value(saga) {
+            Some((name, _)) => Address::new(*name, key),
+            None => Address::new(saga.to_owned(), key),
+        }
+    }
+
+    /// Puts an item into an instance's queue, unless too many from outside wait there (rule R29).
+    pub(super) fn accept(&mut self, address: &Address, item: Item) {
+        let most = self.limits.waiting;
+        let slot = self.slot(address);
+        let waiting = slot.waiting();
+        if let Some(ticket) = item.ticket.filter(|_| waiting >= most) {
+            let answer = vec![(address.clone(), TakerAnswer::Full { waiting })];
+            self.out.push(Out::Answer(ticket, Answer::Published(answer)));
+            return;
+        }
+        slot.queue.push_back(item);
+        self.pump(address);
+    }
+
+    /// Records an event for all its takers in one commit (rule R24).
+    fn record(&mut self, event: Accepted, ticket: Ticket) {
+        let now = self.moment.wall;
+        let mut step = Step::default();
+        let mut takers = Vec::new();
+        let content = content_hash(&event.message.name, &event.message.payload);
+        let id = event
+            .id
+            .clone()
+            .unwrap_or_else(|| MessageId::from(crate::message::Id::from_u128((self.random)())));
+        for (taker, key) in event.takers {
+            let to = self.address(taker.name(), key);
+            if event.id.is_some() {
+                step.marks.push(Mark { to: to.clone(), id: id.clone(), content, at: now });
+            }
+            takers.push(to.clone());
+            match taker {
+                Taker::Saga(_) => step.mail.push(Mail {
+                    to,
+                    kind: MailKind::Event,
+                    message: event.message.clone(),
+                    id: event.id.clone(),
+                    marked: true,
+                    task: None,
+                    hops: 0,
+                    epoch: self.inbox.epoch(self.lease.epoch),
+                    cause: None,
+                    at: now,
+                }),
+                Taker::Subscriber(_) => step.deliveries.push(DeliveryChange::Add(Delivery {
+                    to,
+                    event: event.message.clone(),
+                    id: id.clone(),
+                    hops: 0,
+                    progress: TaskProgress::queued(now, self.lease.epoch),
+                })),
+            }
+        }
+        self.queue_step(Token::Mailed { ticket: Some(ticket), takers }, step);
+    }
+
+    pub(super) fn verb(&mut self, address: Address, verb: VerbRecord, ticket: Ticket) {
+        if self.stopping {
+            self.out.push(Out::Answer(ticket, Answer::Stopped));
+            return;
+        }
+        let address = self.address(&address.saga, address.key);
+        let now = self.moment.wall;
+        let mut item = Item::own(Input::Verb(verb), now);
+        item.ticket = Some(ticket);
+        self.slot(&address).queue.push_back(item);
+        self.pump(&address);
+    }
+
+    /// Answers at once when the instance is at rest, otherwise when it comes to rest.
+    pub(super) fn settled(&mut self, address: Address, ticket: Ticket) {
+        let address = self.address(&address.saga, address.key);
+        self.slot(&address).waiters.push(ticket);
+        self.pump(&address);
+        self.answer_waiters(&address);
+    }
+
+    /// Answers those who wait for an instance that has ended, is parked, or does not exist.
+    pub(super) fn answer_waiters(&mut self, address: &Address) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        if slot.in_flight.is_some() || slot.waiters.is_empty() {
+            return;
+        }
+        let there = match &slot.place {
+            Place::Unknown | Place::Loading => return,
+            Place::Missing if slot.queue.is_empty() => false,
+            Place::Missing => return,
+            Place::Quarantined(_) => true,
+            Place::Present(instance) if instance.status().is_over() || instance.is_parked() => true,
+            Place::Present(_) => return,
+        };
+        for ticket in std::mem::take(&mut slot.waiters) {
+            self.out.push(Out::Answer(ticket, Answer::Settled(there)));
+        }
+    }
+
+    /// Puts a dead letter back on its way, in one commit with its removal.
+    pub(super) fn redrive(&mut self, row: DeadLetterRow, ticket: Ticket) {
+        if self.stopping {
+            self.out.push(Out::Answer(ticket, Answer::Stopped));
+            return;
+        }
+        let now = self.moment.wall;
+        let DeadLetterRow { id, letter } = row;
+        let mut step = Step { undead: vec![id], ..Step::default() };
+        match letter.kind {
+            MailKind::Event => step.mail.push(Mail {
+                to: self.address(&letter.to.saga, letter.to.key),
+                kind: MailKind::Event,
+                message: letter.message,
+                id: letter.id,
+                // The mark of the attempt it replaces is there already (rule R26).
+                marked: true,
+                task: None,
+                hops: letter.hops,
+                epoch: self.inbox.epoch(self.lease.epoch),
+                cause: Some(Name::Borrowed("redrive")),
+                at: now,
+            }),
+            MailKind::Delivery => step.deliveries.push(DeliveryChange::Add(Delivery {
+                to: letter.to,
+                event: letter.message,
+                id: letter.id.unwrap_or_else(MessageId::unique),
+                hops: letter.hops,
+                progress: TaskProgress::queued(now, self.lease.epoch),
+            })),
+            MailKind::Report | MailKind::Verb => {
+                let why = "an outcome cannot be delivered again; it is kept for people to read".to_owned();
+                self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why))));
+                return;
+            }
+        }
+        self.queue_step(Token::Redriven { ticket }, step);
+    }
+
+    /// A dead letter of `item`, if it is something that can be one.
+    pub(super) fn letter(
+        &self,
+        address: &Address,
+        item: &Item,
+        reason: &'static str,
+        detail: String,
+    ) -> Option<DeadLetter> {
+        let mail = item.mail(address, 0)?;
+        Some(DeadLetter {
+            to: mail.to,
+            kind: mail.kind,
+            message: mail.message,
+            id: mail.id,
+            hops: mail.hops,
+            reason: Name::Borrowed(reason),
+            detail,
+            at: self.moment.wall,
+        })
+    }
+}
+
+/// What a mark remembers of an event's content: XXH3-64 of its name, a zero byte and its JSON.
+pub(super) fn content_hash(name: &str, payload: &Payload) -> u64 {
+    twox_hash::XxHash3_64::oneshot(&[name.as_bytes(), &[0], payload.as_str().as_bytes()].concat())
+}

@@ -1,0 +1,367 @@
+//! After a commit, and only then: callers are answered, effects start, timers are armed, waiters wake.
+
+use super::Shard;
+use super::io::{Answer, Out, TakerAnswer};
+use super::slot::{InFlight, Item, Place, Run, Token};
+use crate::machine::Input;
+use crate::store::{
+    Address, Committed, DeliveryChange, InboxId, MailKind, Outcome, Status, Step, TaskKind, TaskStage,
+};
+
+impl Shard {
+    /// Takes the outcomes of the batch under way, in order.
+    pub(super) fn committed(&mut self, outcomes: Vec<Outcome>) {
+        let Some((tokens, steps)) = self.under_way.take() else { return };
+        self.tally.batches += 1;
+        for ((token, step), outcome) in tokens.into_iter().zip(&steps.steps).zip(outcomes) {
+            self.tally.steps +=
+                u64::from(matches!(outcome, Outcome::Committed(_)) && step.instance.is_some());
+            match token {
+                Token::Instance(address) => self.instance_committed(&address, step, outcome),
+                Token::Mailed { ticket, takers } => {
+                    let answer = match &outcome {
+                        Outcome::Duplicate => TakerAnswer::Duplicate,
+                        Outcome::IdConflict => TakerAnswer::IdConflict,
+                        Outcome::Refused(why) => TakerAnswer::Refused(why.clone()),
+                        Outcome::Committed(_) | Outcome::Repeated | Outcome::Conflict => TakerAnswer::Queued,
+                    };
+                    self.forward(step, &outcome, 0);
+                    if let Some(ticket) = ticket {
+                        let answers = takers.into_iter().map(|taker| (taker, answer.clone())).collect();
+                        self.out.push(Out::Answer(ticket, Answer::Published(answers)));
+                    }
+                }
+                Token::Mark(address, task, lane) => self.marked(&address, task, lane),
+                Token::MarkDelivery(delivery) => self.delivery_marked(delivery),
+                Token::Note => {
+                    if let Outcome::Refused(why) = outcome {
+                        tracing::error!(why, "the store refused to write how far a task is");
+                    }
+                }
+                Token::Delivered(delivery) => self.delivered(delivery),
+                Token::Redriven { ticket } => {
+                    self.forward(step, &outcome, 0);
+                    let answer = match outcome {
+                        Outcome::Refused(why) => Err(why),
+                        _ => Ok(()),
+                    };
+                    self.out.push(Out::Answer(ticket, Answer::Redriven(answer)));
+                }
+            }
+        }
+    }
+
+    /// Hands on the mail and deliveries that a durable step added; the first `own` of the mail stay where they are.
+    fn forward(&mut self, step: &Step, outcome: &Outcome, own: usize) {
+        let Outcome::Committed(Committed { mail, deliveries, .. }) = outcome else { return };
+        let rows = step.mail.iter().zip(mail).skip(own);
+        for (row, &id) in rows.filter(|(row, _)| row.epoch != 0) {
+            self.take_mail(id, row.clone());
+        }
+        let added = step.deliveries.iter().filter_map(|change| match change {
+            DeliveryChange::Add(delivery) => Some(delivery.clone()),
+            _ => None,
+        });
+        for (delivery, &id) in added.zip(deliveries) {
+            self.add_delivery(id, delivery);
+        }
+    }
+
+    fn instance_committed(&mut self, address: &Address, step: &Step, outcome: Outcome) {
+        let Some(in_flight) = self.slots.get_mut(address).and_then(|slot| slot.in_flight.take()) else {
+            return;
+        };
+        match &outcome {
+            Outcome::Committed(committed) => {
+                let own = in_flight.spilled.len();
+                self.step_is_durable(address, step, in_flight, committed);
+                self.forward(step, &outcome, own);
+            }
+            Outcome::Repeated => {
+                // Its numbers are not known, so everything about the instance is read again.
+                self.answer(address, in_flight.item, &in_flight.answer);
+                self.reload(address);
+            }
+            Outcome::Conflict => {
+                if !in_flight.created {
+                    tracing::error!(instance = %address, "a step met another step of the same number; reading again");
+                }
+                self.put_back(address, in_flight);
+                self.reload(address);
+            }
+            Outcome::Duplicate => self.was_duplicate(address, in_flight, TakerAnswer::Duplicate),
+            Outcome::IdConflict => self.was_duplicate(address, in_flight, TakerAnswer::IdConflict),
+            Outcome::Refused(why) => self.was_refused(address, in_flight, why),
+        }
+        self.pump(address);
+        self.answer_waiters(address);
+        self.weigh(address);
+    }
+
+    fn step_is_durable(
+        &mut self,
+        address: &Address,
+        step: &Step,
+        in_flight: InFlight,
+        committed: &Committed,
+    ) {
+        let InFlight {
+            item,
+            answer,
+            kept,
+            was_parked,
+            was_compensating,
+            added,
+            finished,
+            stop,
+            rerun,
+            skip_head,
+            again,
+            spilled,
+            ..
+        } = in_flight;
+        let now = self.moment.wall;
+        let touches_instance = step.instance.is_some();
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let stays = kept && item.as_ref().is_some_and(|item| item.inbox.is_some());
+        slot.spilled |= !spilled.is_empty() || stays;
+        if kept {
+            slot.held +=
+                spilled.iter().chain(item.iter().filter(|_| stays)).filter(|item| item.is_event()).count();
+        }
+        if let (Some(row), Some(instance)) = (committed.row, slot.instance_mut()) {
+            instance.row = Some(row);
+            self.rows.insert(row, address.clone());
+        }
+        self.answer(address, item, &answer);
+        for item in spilled {
+            self.answer(address, Some(item), &TakerAnswer::Queued);
+        }
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        slot.runs.retain(|(task, run)| !finished.contains(task) || matches!(run, Run::Running { .. }));
+        slot.skip_head |= skip_head;
+        if again {
+            slot.queue.push_front(Item::own(Input::Continue, now));
+        }
+        let (parked, compensating) =
+            slot.instance().map_or((false, false), |i| (i.is_parked(), i.status() == Status::Compensating));
+        if parked && !was_parked && touches_instance {
+            self.tally.parked += 1;
+            tracing::warn!(instance = %address, "parked: it waits for a person");
+        }
+        for task in stop {
+            self.cancel(address, task);
+        }
+        self.sync_timers(address);
+        for task in added.into_iter().chain(rerun) {
+            self.enlist(address, task);
+        }
+        if touches_instance && (was_parked && !parked || was_compensating && !compensating && !parked) {
+            self.released(address);
+        }
+    }
+
+    /// An instance is free again: what waits in the inbox is read, then timers that were due fire.
+    fn released(&mut self, address: &Address) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        if slot.spilled {
+            self.fetch_waiting(address);
+        } else {
+            slot.skip_head = false;
+            self.rearm(address);
+        }
+    }
+
+    fn answer(&mut self, address: &Address, item: Option<Item>, answer: &TakerAnswer) {
+        let Some(item) = item else { return };
+        let Some(ticket) = item.ticket else { return };
+        let answer = match item.what {
+            Input::Verb(_) => Answer::Verb(Ok(())),
+            _ => Answer::Published(vec![(address.clone(), answer.clone())]),
+        };
+        self.out.push(Out::Answer(ticket, answer));
+    }
+
+    /// Puts what a step that was not written had used up back to the head of the queue.
+    fn put_back(&mut self, address: &Address, in_flight: InFlight) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        for item in in_flight.spilled.into_iter().rev() {
+            slot.queue.push_front(item);
+        }
+        if let Some(item) = in_flight.item {
+            // A mark that was not written must be looked for again.
+            let marked = item.ticket.is_none() || item.inbox.is_some() && item.marked;
+            slot.queue.push_front(Item { marked, ..item });
+        }
+    }
+
+    /// The event had been taken before.
+    fn was_duplicate(&mut self, address: &Address, in_flight: InFlight, answer: TakerAnswer) {
+        let InFlight { item, spilled, .. } = in_flight;
+        let now = self.moment.wall;
+        let mut step = Step::default();
+        for item in item.iter().chain(&spilled) {
+            step.consumed.extend(item.inbox);
+            if answer == TakerAnswer::IdConflict && item.is_event() {
+                let detail =
+                    "another event with this message id and other content was taken before".to_owned();
+                step.dead.extend(self.letter(address, item, "id-conflict", detail));
+            }
+        }
+        self.tally.dead_letters += step.dead.len() as u64;
+        if !step.consumed.is_empty() || !step.dead.is_empty() {
+            self.queue_step(Token::Note, step);
+        }
+        // Of several that were being written down together only one is the duplicate: each is tried by itself.
+        if spilled.len() > 1 {
+            self.one_by_one(address, spilled, now);
+        } else {
+            for item in spilled {
+                self.answer(address, Some(item), &answer);
+            }
+        }
+        self.answer(address, item, &answer);
+        self.reload(address);
+    }
+
+    /// Writes waiting items into the inbox, a step each, so that one that is refused does not keep back the others.
+    fn one_by_one(&mut self, address: &Address, items: Vec<Item>, now: crate::message::Timestamp) {
+        for mut item in items {
+            let Some(mut mail) = item.mail(address, self.lease.epoch) else { continue };
+            let mut step = Step::default();
+            item.marked = false;
+            if let Input::Event(event) = &item.what {
+                if let Some(id) = &event.id {
+                    let content = super::accept::content_hash(&event.message.name, &event.message.payload);
+                    step.marks.push(crate::store::Mark {
+                        to: address.clone(),
+                        id: id.clone(),
+                        content,
+                        at: now,
+                    });
+                }
+            }
+            mail.marked = true;
+            step.mail.push(mail);
+            if let Some(slot) = self.slots.get_mut(address) {
+                slot.spilled = true;
+            }
+            self.queue_step(Token::Mailed { ticket: item.ticket, takers: vec![address.clone()] }, step);
+        }
+    }
+
+    /// The store will never take this step: the instance waits for a person, everything else goes on (rule R31).
+    fn was_refused(&mut self, address: &Address, in_flight: InFlight, why: &str) {
+        tracing::error!(instance = %address, why, "the store refused a step; the instance is quarantined");
+        let refused = TakerAnswer::Refused(why.to_owned());
+        self.answer(address, in_flight.item, &refused);
+        for item in in_flight.spilled {
+            self.answer(address, Some(item), &refused);
+        }
+        if let Some(slot) = self.slots.get_mut(address) {
+            slot.place = Place::Quarantined(format!("the store refused its step: {why}"));
+        }
+    }
+
+    /// Reads an instance again: what is in memory is ahead of, or beside, what is stored.
+    fn reload(&mut self, address: &Address) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        slot.place = Place::Loading;
+        self.out.push(Out::Load(address.clone()));
+    }
+
+    /// Takes up a row that is durable in the inbox.
+    pub(super) fn take_mail(&mut self, id: InboxId, mail: crate::store::Mail) {
+        if mail.kind == MailKind::Delivery {
+            self.admit_delivery(id, mail);
+            return;
+        }
+        let address = self.address(&mail.to.saga, mail.to.key.clone());
+        if !self.registry.sagas.contains_key(&*address.saga) {
+            // Stays for a build that has the saga (rule R28).
+            return;
+        }
+        match Item::from_mail(id, mail) {
+            Ok(item) => {
+                self.slot(&address).queue.push_back(item);
+                self.pump(&address);
+            }
+            Err(error) => {
+                tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there")
+            }
+        }
+    }
+
+    /// Turns a delivery from outside into a task (rule R23: only the lease holder writes those).
+    fn admit_delivery(&mut self, id: InboxId, mail: crate::store::Mail) {
+        let message_id = mail.id.clone().unwrap_or_else(crate::message::MessageId::unique);
+        let delivery = crate::store::Delivery {
+            to: mail.to.clone(),
+            event: mail.message.clone(),
+            id: message_id,
+            hops: mail.hops,
+            progress: crate::store::TaskProgress::queued(self.moment.wall, self.lease.epoch),
+        };
+        let mut step = Step { consumed: vec![id], ..Step::default() };
+        if let (Some(message), false) = (&mail.id, mail.marked) {
+            let content = super::accept::content_hash(&mail.message.name, &mail.message.payload);
+            let at = self.moment.wall;
+            step.marks.push(crate::store::Mark { to: mail.to, id: message.clone(), content, at });
+        }
+        step.deliveries.push(DeliveryChange::Add(delivery));
+        self.queue_step(Token::Mailed { ticket: None, takers: Vec::new() }, step);
+    }
+
+    /// Takes up the tasks of an instance that has just been read.
+    pub(super) fn adopt(&mut self, address: &Address) {
+        let now = self.moment.wall;
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let Some(instance) = slot.instance() else { return };
+        let (parked, status) = (instance.is_parked(), instance.status());
+        let compensating = status == Status::Compensating;
+        let unwinding_stopped = compensating && !parked && instance.tasks.is_empty();
+        let known: Vec<_> = slot.runs.clone();
+        let mut enlisted = Vec::new();
+        let mut reports = Vec::new();
+        for task in &instance.tasks {
+            let run = known.iter().find(|(id, _)| *id == task.id).map(|(_, run)| *run);
+            if matches!(run, Some(Run::Running { .. } | Run::Reported | Run::Waiting | Run::Marking)) {
+                continue;
+            }
+            match task.progress.stage {
+                TaskStage::Held | TaskStage::Answered => {}
+                // Rule R18: it may have been called, and nobody knows what came of it.
+                TaskStage::Started => reports.push((
+                    task.id,
+                    task.progress.attempts,
+                    "the process ended while it may have been running",
+                )),
+                TaskStage::Ready if compensating && task.kind == TaskKind::Command => {
+                    reports.push((
+                        task.id,
+                        task.progress.attempts,
+                        "it may have been running when the process ended, and the instance turned",
+                    ));
+                }
+                TaskStage::Ready => enlisted.push(task.id),
+            }
+        }
+        let there: Vec<_> = instance.tasks.iter().map(|task| task.id).collect();
+        slot.runs.retain(|(id, run)| there.contains(id) || matches!(run, Run::Running { .. }));
+        for (task, attempts, reason) in reports {
+            slot.set_run(task, Run::Reported);
+            let report = crate::machine::ReportRecord::Unknown { attempts, reason: reason.to_owned() };
+            slot.queue.push_back(Item::own(Input::Report(task, report), now));
+        }
+        if unwinding_stopped {
+            slot.queue.push_front(Item::own(Input::Continue, now));
+        }
+        let late = std::mem::take(&mut slot.late);
+        for task in enlisted {
+            self.enlist(address, task);
+        }
+        for (attempt, how) in late {
+            self.ended(attempt, how);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Events on their way to subscribers (rule R22): in accepted order per event key, parallel between keys.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::Shard;
+use super::io::{AttemptEnd, Out};
+use super::lanes::Job;
+use super::slot::Token;
+use crate::message::{Name, Timestamp};
+use crate::store::{Address, DeadLetter, Delivery, DeliveryChange, DeliveryId, MailKind, Step};
+
+/// The deliveries in memory.
+#[derive(Debug, Default)]
+pub(super) struct Deliveries {
+    open: HashMap<DeliveryId, Delivery>,
+    /// Older ones are still being read; newer ones are found behind them.
+    behind: bool,
+    reading: bool,
+    /// One was added while older ones were being read.
+    missed: bool,
+    /// The newest one read.
+    last: DeliveryId,
+    /// Per subscriber and key, in order. Only the first is in its lane.
+    order: HashMap<Address, VecDeque<DeliveryId>>,
+}
+
+impl Shard {
+    /// Takes up a delivery that is durable.
+    pub(super) fn add_delivery(&mut self, id: DeliveryId, delivery: Delivery) {
+        if self.deliveries.behind {
+            self.deliveries.missed = true;
+            return;
+        }
+        self.take_delivery(id, delivery);
+    }
+
+    fn take_delivery(&mut self, id: DeliveryId, delivery: Delivery) {
+        let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else {
+            // Kept in the store for a build that has the subscriber (rule R28).
+            return;
+        };
+        if self.deliveries.open.contains_key(&id) {
+            return;
+        }
+        let to = delivery.to.clone();
+        self.deliveries.open.insert(id, delivery);
+        if self.lanes.policy(lane).unordered {
+            self.enlist_delivery(id);
+            return;
+        }
+        let order = self.deliveries.order.entry(to).or_default();
+        order.push_back(id);
+        if order.len() == 1 {
+            self.enlist_delivery(id);
+        }
+    }
+
+    /// Puts a delivery into its lane, or lets it wait until it is due.
+    pub(super) fn enlist_delivery(&mut self, id: DeliveryId) {
+        let now = self.moment.wall;
+        let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
+        let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
+        if delivery.progress.due > now {
+            let due = delivery.progress.due;
+            self.lanes.delay(due, Job::Delivery(id));
+            return;
+        }
+        self.lanes.push(lane, Job::Delivery(id));
+        self.run_lane(lane);
+    }
+
+    /// Starts a delivery; one found after an unclean start is counted first, and given up after too many.
+    pub(super) fn permit_delivery(&mut self, lane: usize, id: DeliveryId) {
+        let (epoch, now) = (self.lease.epoch, self.moment.wall);
+        let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
+        if self.lease.clean || delivery.progress.epoch >= epoch {
+            self.take_place(lane);
+            self.begin_delivery(lane, id);
+            return;
+        }
+        delivery.progress.attempts += 1;
+        delivery.progress.recoveries += 1;
+        delivery.progress.epoch = epoch;
+        delivery.progress.armed = now;
+        if delivery.progress.recoveries > self.limits.recoveries {
+            let why = format!(
+                "found begun {} times in a row after the process had ended",
+                delivery.progress.recoveries
+            );
+            self.give_up_delivery(id, "crash-loop", why);
+            return;
+        }
+        let change = DeliveryChange::Progress(id, delivery.progress.clone());
+        self.take_place(lane);
+        self.queue_step(Token::MarkDelivery(id), Step { deliveries: vec![change], ..Step::default() });
+    }
+
+    /// The mark of a delivery is durable.
+    pub(super) fn delivery_marked(&mut self, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.open.get(&id) else { return };
+        let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
+        if self.stopping {
+            self.free_place(lane);
+        } else {
+            self.begin_delivery(lane, id);
+        }
+    }
+
+    fn begin_delivery(&mut self, lane: usize, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.open.get(&id) else { return };
+        let (event, key) = (delivery.event.clone(), delivery.id.to_string());
+        let (number, of) = (delivery.progress.attempts + 1, delivery.to.clone());
+        self.launch(lane, Job::Delivery(id), event, key, number, of);
+    }
+
+    pub(super) fn delivery_ended(&mut self, id: DeliveryId, how: AttemptEnd) {
+        let (now, epoch, jitter) = (self.moment.wall, self.lease.epoch, self.jitter());
+        let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
+        let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
+        let policy = self.lanes.policy(lane).clone();
+        let progress = &mut delivery.progress;
+        progress.recoveries = 0;
+        let error = match how {
+            AttemptEnd::Replied(_) => {
+                let finish = vec![DeliveryChange::Finish(id)];
+                self.queue_step(Token::Delivered(id), Step { deliveries: finish, ..Step::default() });
+                return;
+            }
+            AttemptEnd::Refused(reason) | AttemptEnd::RefusedForGood(reason) => {
+                self.give_up_delivery(id, "refused", reason);
+                return;
+            }
+            AttemptEnd::Unclear(reason) => reason,
+            AttemptEnd::Dropped => {
+                progress.attempts += 1;
+                progress.epoch = epoch;
+                let change = DeliveryChange::Progress(id, progress.clone());
+                self.queue_step(Token::Note, Step { deliveries: vec![change], ..Step::default() });
+                return;
+            }
+        };
+        progress.attempts += 1;
+        progress.error = Some(error.clone());
+        let delay = policy.delay(progress.attempts, false, jitter);
+        let spent = std::time::Duration::from_millis(progress.spent_ms);
+        if progress.attempts >= policy.quick && spent >= policy.total {
+            let why = format!("{} attempts failed, the last: {error}", progress.attempts);
+            self.give_up_delivery(id, "delivery-failed", why);
+        } else if delay.is_zero() {
+            progress.due = Timestamp::EPOCH;
+            self.enlist_delivery(id);
+        } else {
+            progress.spent_ms += u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            progress.due = now.plus(delay);
+            progress.armed = now;
+            progress.epoch = epoch;
+            let change = DeliveryChange::Progress(id, progress.clone());
+            self.queue_step(Token::Note, Step { deliveries: vec![change], ..Step::default() });
+            self.enlist_delivery(id);
+        }
+    }
+
+    /// Makes a delivery a dead letter, so that it no longer holds back its key.
+    fn give_up_delivery(&mut self, id: DeliveryId, reason: &'static str, detail: String) {
+        let Some(delivery) = self.deliveries.open.get(&id) else { return };
+        let letter = DeadLetter {
+            to: delivery.to.clone(),
+            kind: MailKind::Delivery,
+            message: delivery.event.clone(),
+            id: Some(delivery.id.clone()),
+            hops: delivery.hops,
+            reason: Name::Borrowed(reason),
+            detail,
+            at: self.moment.wall,
+        };
+        self.tally.dead_letters += 1;
+        let deliveries = vec![DeliveryChange::Finish(id)];
+        self.queue_step(Token::Delivered(id), Step { deliveries, dead: vec![letter], ..Step::default() });
+    }
+
+    /// A delivery is finished for good: the next of its key may run.
+    pub(super) fn delivered(&mut self, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.open.remove(&id) else { return };
+        let Some(order) = self.deliveries.order.get_mut(&delivery.to) else { return };
+        order.retain(|waiting| *waiting != id);
+        match order.front().copied() {
+            Some(next) => self.enlist_delivery(next),
+            None => drop(self.deliveries.order.remove(&delivery.to)),
+        }
+    }
+
+    pub(super) fn fetch_deliveries(&mut self, after: DeliveryId) {
+        self.deliveries.behind = true;
+        self.deliveries.reading = true;
+        self.out.push(Out::FetchDeliveries(after));
+    }
+
+    pub(super) fn fetched_deliveries(&mut self, rows: Vec<(DeliveryId, Delivery)>, more: bool) {
+        self.deliveries.reading = false;
+        self.deliveries.last = rows.last().map_or(self.deliveries.last, |(id, _)| *id);
+        for (id, delivery) in rows {
+            self.take_delivery(id, delivery);
+        }
+        if more {
+            self.read_deliveries_on();
+        } else if self.deliveries.missed {
+            // Some were added while the last page was being read.
+            self.deliveries.missed = false;
+            self.fetch_deliveries(self.deliveries.last);
+        } else {
+            self.deliveries.behind = false;
+        }
+    }
+
+    /// Reads on once there is room.
+    pub(super) fn read_deliveries_on(&mut self) {
+        let room = self.deliveries.open.len() < self.limits.taken_up;
+        if self.deliveries.behind && !self.deliveries.reading && room {
+            self.fetch_deliveries(self.deliveries.last);
+        }
+    }
+}

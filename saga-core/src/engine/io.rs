@@ -1,0 +1,177 @@
+//! What goes into the engine and what it asks for. Plain values: the shell performs, the engine decides.
+
+use std::time::Duration;
+
+use super::registry::Taker;
+use crate::definition::Value;
+use crate::machine::VerbRecord;
+use crate::message::{Key, Message, MessageId, Timestamp};
+use crate::store::{
+    Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, Outcome, RowId,
+    TaskId, TimerKey,
+};
+
+/// The two clocks of one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// The wall clock.
+    pub wall: Timestamp,
+    /// A clock that only goes forward.
+    pub mono: Duration,
+}
+
+/// Names a caller who waits for an [`Answer`].
+pub(crate) type Ticket = u64;
+
+/// Something that happened.
+pub(crate) enum In {
+    /// Somebody publishes an event; keys and limits have been checked.
+    Publish { event: Accepted, ticket: Ticket },
+    /// An operator's verb.
+    Verb { address: Address, verb: VerbRecord, ticket: Ticket },
+    /// Somebody waits until the instance has ended or is parked.
+    Settled { address: Address, ticket: Ticket },
+    /// A dead letter is to be delivered again.
+    Redrive { letter: DeadLetterRow, ticket: Ticket },
+    /// The batch under way is durable.
+    Committed(Vec<Outcome>),
+    /// An attempt has ended.
+    Ended { attempt: u64, how: AttemptEnd },
+    /// What [`Out::Load`] asked for.
+    Loaded { address: Address, found: Option<Loaded> },
+    /// What [`Out::FetchWaiting`] asked for.
+    Waiting { address: Address, rows: Vec<(InboxId, Mail)> },
+    /// What [`Out::FetchInbox`] asked for, and whether there may be more.
+    Inbox { rows: Vec<(InboxId, Mail)>, more: bool },
+    /// What [`Out::FetchTasks`] asked for.
+    Tasks { rows: Vec<OpenTask>, more: bool },
+    /// What [`Out::FetchCompensating`] asked for.
+    Compensating { rows: Vec<(RowId, Address)>, more: bool },
+    /// What [`Out::FetchDeliveries`] asked for.
+    Deliveries { rows: Vec<(DeliveryId, Delivery)>, more: bool },
+    /// What [`Out::FetchTimers`] asked for.
+    Timers { rows: Vec<DueTimer>, more: bool },
+    /// Somebody else has put something into the inbox.
+    Woken,
+    /// Time has passed.
+    Tick,
+    /// Take nothing more, and start nothing more.
+    Stop,
+}
+
+/// An event that has been checked at the door.
+pub(crate) struct Accepted {
+    pub(crate) message: Message,
+    pub(crate) value: Option<Value>,
+    pub(crate) takers: Vec<(Taker, Key)>,
+    pub(crate) id: Option<MessageId>,
+}
+
+/// How an attempt of a handler ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum AttemptEnd {
+    /// With a reply, or with `Done`.
+    Replied(Option<Message>),
+    /// This attempt surely had no effect.
+    Refused(String),
+    /// No attempt ever had an effect.
+    RefusedForGood(String),
+    /// It may or may not have had its effect.
+    Unclear(String),
+    /// The future was dropped because the engine asked for it.
+    Dropped,
+}
+
+/// Something to do.
+#[derive(Debug)]
+pub(crate) enum Out {
+    Answer(Ticket, Answer),
+    Load(Address),
+    FetchWaiting(Address),
+    FetchInbox(InboxId),
+    FetchTasks(Option<(RowId, TaskId)>),
+    FetchCompensating(Option<RowId>),
+    FetchDeliveries(DeliveryId),
+    FetchTimers(Option<TimerKey>),
+    /// Start an attempt now.
+    Run(Box<Attempt>),
+    /// Tell an attempt that it is no longer wanted.
+    Cancel(u64),
+    /// Drop an attempt.
+    Drop(u64),
+}
+
+/// One attempt of a handler.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    pub(crate) id: u64,
+    /// The lane, which is also the index of the handler.
+    pub(crate) lane: usize,
+    pub(crate) message: Message,
+    /// The idempotency key.
+    pub(crate) key: String,
+    /// Counted from 1.
+    pub(crate) number: u32,
+    /// Whose command it is, or the subscriber and event key.
+    pub(crate) of: Address,
+}
+
+/// What a caller gets.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// What became of a published event, taker by taker.
+    Published(Vec<(Address, TakerAnswer)>),
+    /// A verb was done, or not, for this reason.
+    Verb(Result<(), String>),
+    /// The instance has ended or is parked; `false` when there is none.
+    Settled(bool),
+    /// A dead letter is on its way again, or why not.
+    Redriven(Result<(), String>),
+    /// The dispatcher stops.
+    Stopped,
+}
+
+/// What became of an event at one taker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TakerAnswer {
+    Applied,
+    Ignored(&'static str),
+    Queued,
+    Dead(String),
+    Duplicate,
+    IdConflict,
+    Full { waiting: usize },
+    Refused(String),
+}
+
+impl std::fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accepted")
+            .field("message", &self.message)
+            .field("takers", &self.takers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for In {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Publish { .. } => "Publish",
+            Self::Verb { .. } => "Verb",
+            Self::Settled { .. } => "Settled",
+            Self::Redrive { .. } => "Redrive",
+            Self::Committed(_) => "Committed",
+            Self::Ended { .. } => "Ended",
+            Self::Loaded { .. } => "Loaded",
+            Self::Waiting { .. } => "Waiting",
+            Self::Inbox { .. } => "Inbox",
+            Self::Tasks { .. } => "Tasks",
+            Self::Compensating { .. } => "Compensating",
+            Self::Deliveries { .. } => "Deliveries",
+            Self::Timers { .. } => "Timers",
+            Self::Woken => "Woken",
+            Self::Tick => "Tick",
+            Self::Stop => "Stop",
+        })
+    }
+}

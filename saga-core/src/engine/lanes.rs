@@ -1,0 +1,550 @@
+//! Attempts: who may start one now, what its end means, when the next one is due (rules R13, R17–R19).
+//!
+//! A lane belongs to one handler or subscriber and lets so many attempts run at a time. Only this code gives the
+//! permit to start, so that it always knows whether a task has begun.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use super::io::{Attempt, AttemptEnd, Out};
+use super::policy::Policy;
+use super::registry::Registry;
+use super::slot::{Item, Place, Run, Token};
+use super::{Shard, first_key};
+use crate::machine::{Begun, Input, MessageRecord, ReportRecord};
+use crate::message::{Message, Timestamp};
+use crate::store::{
+    Address, DeliveryId, Status, Step, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
+};
+
+/// Something a lane runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Job {
+    Task(Address, TaskId),
+    Delivery(DeliveryId),
+}
+
+/// An attempt that is running.
+#[derive(Debug)]
+struct Running {
+    job: Job,
+    lane: usize,
+    started: Duration,
+    deadline: Duration,
+    /// Told that it is not wanted any more.
+    cancelled: bool,
+    /// Dropped because it took too long.
+    timed_out: bool,
+}
+
+#[derive(Debug)]
+struct Lane {
+    name: &'static str,
+    policy: Policy,
+    at_most_once: bool,
+    /// Attempts running, and marks being committed for attempts that start right after.
+    taken: usize,
+    queue: VecDeque<Job>,
+}
+
+/// All lanes, and everything that waits for a time.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+    attempts: HashMap<u64, Running>,
+    last_attempt: u64,
+    deadlines: BTreeMap<(Duration, u64), ()>,
+    delayed: BTreeMap<(Timestamp, u64), Job>,
+    delays: u64,
+    /// Jobs that were found after an unclean start and are running or being marked.
+    recovering: usize,
+    /// Jobs that wait for one of those to end.
+    suspects: VecDeque<(usize, Job)>,
+}
+
+impl Lanes {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let lane = |spec: &super::registry::LaneSpec| Lane {
+            name: spec.name,
+            policy: spec.policy.clone(),
+            at_most_once: spec.at_most_once,
+            taken: 0,
+            queue: VecDeque::new(),
+        };
+        Self {
+            lanes: registry.lanes.iter().map(lane).collect(),
+            attempts: HashMap::new(),
+            last_attempt: 0,
+            deadlines: BTreeMap::new(),
+            delayed: BTreeMap::new(),
+            delays: 0,
+            recovering: 0,
+            suspects: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn policy(&self, lane: usize) -> &Policy {
+        &self.lanes[lane].policy
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// Jobs that wait for a place.
+    pub(super) fn queued(&self) -> usize {
+        self.suspects.len() + self.lanes.iter().map(|lane| lane.queue.len()).sum::<usize>()
+    }
+
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        first_key(&self.delayed).map(|(due, _)| due)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        first_key(&self.deadlines).map(|(deadline, _)| deadline)
+    }
+
+    pub(super) fn delay(&mut self, due: Timestamp, job: Job) {
+        self.delays += 1;
+        self.delayed.insert((due, self.delays), job);
+    }
+
+    pub(super) fn push(&mut self, lane: usize, job: Job) {
+        self.lanes[lane].queue.push_back(job);
+    }
+}
+
+/// How an attempt's end is understood over all attempts (rule R17).
+enum Verdict {
+    Report(ReportRecord),
+    Again,
+}
+
+impl Shard {
+    // Starting.
+
+    /// A task may run: puts it into its lane, or lets it wait until it is due.
+    pub(super) fn enlist(&mut self, address: &Address, task: TaskId) {
+        let now = self.moment.wall;
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let Some(found) = slot.instance().and_then(|instance| instance.task(task)) else { return };
+        let progress = &found.progress;
+        let due = rebased(progress, now);
+        let command = found.command.name.clone();
+        let lane = self.registry.handlers.get(&*command).copied();
+        let job = Job::Task(address.clone(), task);
+        if due > now {
+            slot.set_run(task, Run::Delayed);
+            self.lanes.delay(due, job);
+            return;
+        }
+        slot.set_run(task, Run::Waiting);
+        match lane {
+            Some(lane) => {
+                self.lanes.push(lane, job);
+                self.run_lane(lane);
+            }
+            // Kept in the store: a build that has the handler will find it.
+            None => tracing::error!(%command, instance = %address, "no handler for this command"),
+        }
+    }
+
+    /// Starts what may start.
+    pub(super) fn run_lane(&mut self, lane: usize) {
+        while !self.stopping && self.lanes.lanes[lane].taken < self.lanes.lanes[lane].policy.concurrency {
+            let Some(job) = self.lanes.lanes[lane].queue.pop_front() else { return };
+            match job {
+                Job::Task(address, task) => self.permit(lane, address, task),
+                Job::Delivery(delivery) => self.permit_delivery(lane, delivery),
+            }
+        }
+    }
+
+    /// Gives a task the permit to start, unless it has been withdrawn meanwhile.
+    fn permit(&mut self, lane: usize, address: Address, task: TaskId) {
+        let (epoch, now) = (self.lease.epoch, self.moment.wall);
+        let (unclean, most) = (!self.lease.clean, self.limits.recoveries);
+        let Some(slot) = self.slots.get_mut(&address) else { return };
+        if slot.run(task) != Some(Run::Waiting) {
+            return;
+        }
+        let Some(instance) = slot.instance_mut() else { return };
+        let row = instance.row;
+        // An undo runs while its instance compensates; nothing else does (rule R13).
+        let compensating = instance.status() == Status::Compensating;
+        let Some(found) = instance.task_mut(task).filter(|task| task.progress.stage == TaskStage::Ready)
+        else {
+            return;
+        };
+        if compensating && found.kind == TaskKind::Command {
+            return;
+        }
+        let suspect = unclean && found.progress.epoch < epoch;
+        let at_most_once = self.lanes.lanes[lane].at_most_once && found.kind == TaskKind::Command;
+        if suspect && !at_most_once {
+            if self.lanes.recovering >= self.limits.recovering {
+                self.lanes.suspects.push_back((lane, Job::Task(address, task)));
+                return;
+            }
+            // Counted before it runs: the attempt that may have been running ended unclear.
+            found.progress.attempts += 1;
+            found.progress.recoveries += 1;
+            found.progress.error = Some("it may have been running when the process ended".to_owned());
+            if found.progress.recoveries > most {
+                let why = format!(
+                    "found begun {} times in a row after the process had ended",
+                    found.progress.recoveries
+                );
+                slot.set_run(task, Run::Reported);
+                slot.queue.push_back(Item::own(Input::CrashLoop(task, why), now));
+                self.pump(&address);
+                return;
+            }
+        }
+        if !suspect && !at_most_once {
+            if self.begin(lane, &address, task) {
+                self.lanes.lanes[lane].taken += 1;
+            }
+            return;
+        }
+        if at_most_once {
+            found.progress.stage = TaskStage::Started;
+        } else {
+            self.lanes.recovering += 1;
+        }
+        found.progress.epoch = epoch;
+        found.progress.armed = now;
+        let change = TaskChange::Progress(task, found.progress.clone());
+        slot.set_run(task, Run::Marking);
+        self.lanes.lanes[lane].taken += 1;
+        self.queue_step(
+            Token::Mark(address, task, lane),
+            Step { row, tasks: vec![change], ..Step::default() },
+        );
+    }
+
+    /// The mark of a task is durable.
+    pub(super) fn marked(&mut self, address: &Address, task: TaskId, lane: usize) {
+        let wanted = self.slots.get(address).is_some_and(|slot| slot.run(task) == Some(Run::Marking));
+        if wanted && !self.stopping && self.begin(lane, address, task) {
+            return;
+        }
+        // Withdrawn while its mark was being committed; or the engine stops, and it stays as marked.
+        if !self.lanes.lanes[lane].at_most_once {
+            self.lanes.recovering = self.lanes.recovering.saturating_sub(1);
+        }
+        if let Some(slot) = self.slots.get_mut(address) {
+            slot.runs.retain(|(id, run)| *id != task || *run != Run::Marking);
+        }
+        self.free_place(lane);
+    }
+
+    /// Starts an attempt, if the task is still there. Its place in the lane is taken already.
+    fn begin(&mut self, lane: usize, address: &Address, task: TaskId) -> bool {
+        let attempt = self.lanes.last_attempt + 1;
+        let Some(slot) = self.slots.get_mut(address) else { return false };
+        let Some(instance) = slot.instance() else { return false };
+        let Some(found) = instance.task(task) else { return false };
+        let command = found.command.clone();
+        let key = instance.record.incarnation.derive(task.seq, task.ord, &command.name);
+        let number = found.progress.attempts + 1;
+        slot.set_run(task, Run::Running { attempt });
+        self.launch(
+            lane,
+            Job::Task(address.clone(), task),
+            command,
+            key.to_string(),
+            number,
+            address.clone(),
+        );
+        true
+    }
+
+    pub(super) fn launch(
+        &mut self,
+        lane: usize,
+        job: Job,
+        message: Message,
+        key: String,
+        number: u32,
+        of: Address,
+    ) {
+        self.lanes.last_attempt += 1;
+        let id = self.lanes.last_attempt;
+        let started = self.moment.mono;
+        let deadline = started.saturating_add(self.lanes.lanes[lane].policy.timeout);
+        self.lanes.deadlines.insert((deadline, id), ());
+        let running = Running { job, lane, started, deadline, cancelled: false, timed_out: false };
+        self.lanes.attempts.insert(id, running);
+        self.tally.attempts += 1;
+        self.out.push(Out::Run(Box::new(Attempt { id, lane, message, key, number, of })));
+    }
+
+    pub(super) fn take_place(&mut self, lane: usize) {
+        self.lanes.lanes[lane].taken += 1;
+    }
+
+    pub(super) fn free_place(&mut self, lane: usize) {
+        self.lanes.lanes[lane].taken -= 1;
+        self.run_lane(lane);
+    }
+
+    /// Tells a running task that its instance has turned. It is dropped at its timeout at the latest.
+    pub(super) fn cancel(&mut self, address: &Address, task: TaskId) {
+        if let Some(Run::Running { attempt }) = self.slots.get(address).and_then(|slot| slot.run(task)) {
+            if let Some(running) = self.lanes.attempts.get_mut(&attempt) {
+                running.cancelled = true;
+                self.out.push(Out::Cancel(attempt));
+            }
+        }
+    }
+
+    /// How far a task has come, for the machine at a turn.
+    pub(super) fn begun(&self, address: &Address) -> impl Fn(TaskId) -> Begun + use<> {
+        let unclean = !self.lease.clean;
+        let epoch = self.lease.epoch;
+        let slot = self.slots.get(address);
+        let tasks: Vec<(TaskId, Begun)> = slot
+            .and_then(|slot| slot.instance().map(|instance| (slot, instance)))
+            .map(|(slot, instance)| {
+                let begun = |task: &crate::store::Task| {
+                    let lane = self.registry.handlers.get(&*task.command.name);
+                    let once = lane.is_some_and(|&lane| self.lanes.lanes[lane].at_most_once);
+                    match (slot.run(task.id), task.progress.stage) {
+                        (Some(Run::Running { .. } | Run::Reported), _) | (_, TaskStage::Answered) => {
+                            Begun::Running
+                        }
+                        // Its mark is not durable yet or was not followed by the permit: it never began.
+                        (Some(Run::Marking), TaskStage::Started) => Begun::No,
+                        (_, TaskStage::Ready) if once => Begun::No,
+                        (_, TaskStage::Ready)
+                            if task.progress.attempts == 0 && !(unclean && task.progress.epoch < epoch) =>
+                        {
+                            Begun::No
+                        }
+                        _ => Begun::Between,
+                    }
+                };
+                instance.tasks.iter().map(|task| (task.id, begun(task))).collect()
+            })
+            .unwrap_or_default();
+        move |task| tasks.iter().find(|(id, _)| *id == task).map_or(Begun::Between, |(_, begun)| *begun)
+    }
+
+    // Ending.
+
+    /// An attempt has ended, also one that was dropped.
+    pub(super) fn ended(&mut self, attempt: u64, how: AttemptEnd) {
+        if let Some(Running { job: Job::Task(address, _), .. }) = self.lanes.attempts.get(&attempt) {
+            // Its instance is being read again: the end is taken up when that is done.
+            if let Some(slot) =
+                self.slots.get_mut(address).filter(|slot| matches!(slot.place, Place::Loading))
+            {
+                slot.late.push((attempt, how));
+                return;
+            }
+        }
+        let Some(running) = self.lanes.attempts.remove(&attempt) else { return };
+        self.lanes.deadlines.remove(&(running.deadline, attempt));
+        let how = match how {
+            AttemptEnd::Dropped if running.timed_out => {
+                let limit = self.lanes.lanes[running.lane].policy.timeout;
+                AttemptEnd::Unclear(format!("no answer within {limit:?}"))
+            }
+            AttemptEnd::Dropped if !self.stopping => AttemptEnd::Unclear("it was dropped".to_owned()),
+            how => how,
+        };
+        let took = self.moment.mono.saturating_sub(running.started);
+        match &running.job {
+            Job::Task(address, task) => self.task_ended(address, *task, &running, how, took),
+            Job::Delivery(delivery) => self.delivery_ended(*delivery, how),
+        }
+        self.free_place(running.lane);
+    }
+
+    fn task_ended(
+        &mut self,
+        address: &Address,
+        task: TaskId,
+        running: &Running,
+        how: AttemptEnd,
+        took: Duration,
+    ) {
+        let now = self.moment.wall;
+        let jitter = self.jitter();
+        let epoch = self.lease.epoch;
+        let policy = self.lanes.lanes[running.lane].policy.clone();
+        let at_most_once = self.lanes.lanes[running.lane].at_most_once;
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let Some(found) = slot.instance_mut().and_then(|instance| instance.task_mut(task)) else { return };
+        let undo = found.kind == TaskKind::Undo;
+        let at_most_once = at_most_once && !undo;
+        if found.progress.recoveries > 0 {
+            found.progress.recoveries = 0;
+            self.lanes.recovering = self.lanes.recovering.saturating_sub(1);
+        }
+        if matches!(how, AttemptEnd::Dropped) && !at_most_once {
+            // The dispatcher stopped: the attempt counts as unclear, but is not charged beyond that.
+            found.progress.attempts += 1;
+            found.progress.error = Some("dropped when the dispatcher stopped".to_owned());
+            self.delay_task(address, task, now, epoch);
+            return;
+        }
+        found.progress.attempts += 1;
+        found.progress.spent_ms += u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let last = at_most_once || running.cancelled;
+        match verdict(&mut found.progress, how, undo, last, &policy) {
+            Verdict::Report(report) => {
+                slot.set_run(task, Run::Reported);
+                slot.queue.push_back(Item::own(Input::Report(task, report), now));
+                self.pump(address);
+            }
+            Verdict::Again => {
+                let delay = policy.delay(found.progress.attempts, undo, jitter);
+                if delay.is_zero() {
+                    found.progress.due = Timestamp::EPOCH;
+                    slot.set_run(task, Run::Waiting);
+                    self.lanes.push(running.lane, Job::Task(address.clone(), task));
+                } else {
+                    found.progress.spent_ms += u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                    self.delay_task(address, task, now.plus(delay), epoch);
+                }
+            }
+        }
+        self.run_suspects();
+    }
+
+    /// Writes how far a task is and lets it wait until `due`.
+    fn delay_task(&mut self, address: &Address, task: TaskId, due: Timestamp, epoch: u64) {
+        let now = self.moment.wall;
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let Some(instance) = slot.instance_mut() else { return };
+        let row = instance.row;
+        let Some(found) = instance.task_mut(task) else { return };
+        found.progress.due = due;
+        found.progress.armed = now;
+        found.progress.epoch = epoch;
+        let change = TaskChange::Progress(task, found.progress.clone());
+        slot.set_run(task, Run::Delayed);
+        self.lanes.delay(due, Job::Task(address.clone(), task));
+        self.queue_step(Token::Note, Step { row, tasks: vec![change], ..Step::default() });
+    }
+
+    /// Lets the next suspects run, now that one has ended.
+    fn run_suspects(&mut self) {
+        while self.lanes.recovering < self.limits.recovering {
+            let Some((lane, job)) = self.lanes.suspects.pop_front() else { return };
+            self.lanes.lanes[lane].queue.push_front(job);
+            self.run_lane(lane);
+        }
+    }
+
+    /// Wakes what is due: timers, delayed attempts, attempts that take too long.
+    pub(super) fn wake(&mut self) {
+        self.fire_timers();
+        let super::Moment { wall, mono } = self.moment;
+        while let Some(entry) = self.lanes.delayed.first_entry() {
+            if entry.key().0 > wall || self.stopping {
+                break;
+            }
+            match entry.remove() {
+                Job::Task(address, task) => self.resume(&address, task),
+                Job::Delivery(delivery) => self.enlist_delivery(delivery),
+            }
+        }
+        while let Some(entry) = self.lanes.deadlines.first_entry() {
+            if entry.key().0 > mono {
+                break;
+            }
+            let (_, attempt) = *entry.key();
+            entry.remove();
+            if let Some(running) = self.lanes.attempts.get_mut(&attempt) {
+                running.timed_out = true;
+                let name = self.lanes.lanes[running.lane].name;
+                tracing::warn!(handler = name, attempt, "no answer in time; dropping the attempt");
+                self.out.push(Out::Drop(attempt));
+            }
+        }
+    }
+
+    /// A delayed task is due. Its instance may have been forgotten meanwhile: loading it finds the task again.
+    fn resume(&mut self, address: &Address, task: TaskId) {
+        let slot = self.slot(address);
+        if slot.instance().is_some() {
+            if slot.run(task) == Some(Run::Delayed) {
+                if let Some(found) = slot.instance_mut().and_then(|instance| instance.task_mut(task)) {
+                    found.progress.due = Timestamp::EPOCH;
+                }
+                self.enlist(address, task);
+            }
+        } else {
+            self.load(address);
+        }
+    }
+
+    /// Writes what is known of attempts that are waiting, so that a clean start goes on from there.
+    pub(super) fn write_attempts(&mut self) {
+        let epoch = self.lease.epoch;
+        let mut steps = Vec::new();
+        for slot in self.slots.values_mut() {
+            let waiting: Vec<TaskId> =
+                slot.runs.iter().filter(|(_, run)| *run == Run::Waiting).map(|(task, _)| *task).collect();
+            let Some(instance) = slot.instance_mut() else { continue };
+            let row = instance.row;
+            for task in waiting {
+                if let Some(found) = instance.task_mut(task).filter(|task| task.progress.attempts > 0) {
+                    found.progress.epoch = epoch;
+                    let change = TaskChange::Progress(task, found.progress.clone());
+                    steps.push(Step { row, tasks: vec![change], ..Step::default() });
+                }
+            }
+        }
+        for step in steps {
+            self.queue_step(Token::Note, step);
+        }
+    }
+}
+
+/// When a task is due, also when the clock that delayed it was ahead of the present one (rule R33).
+fn rebased(progress: &TaskProgress, now: Timestamp) -> Timestamp {
+    let ahead = progress.armed > now.plus(Duration::from_secs(60));
+    if ahead && progress.due != Timestamp::EPOCH {
+        now.plus(progress.due.since(progress.armed))
+    } else {
+        progress.due
+    }
+}
+
+/// What the end of an attempt means over all attempts. `progress` counts it already; `last` forbids another.
+fn verdict(progress: &mut TaskProgress, how: AttemptEnd, undo: bool, last: bool, policy: &Policy) -> Verdict {
+    let attempts = progress.attempts;
+    let unknown = |reason: String| Verdict::Report(ReportRecord::Unknown { attempts, reason });
+    let error = match how {
+        AttemptEnd::Replied(reply) => {
+            return Verdict::Report(ReportRecord::Replied(reply.as_ref().map(MessageRecord::from)));
+        }
+        AttemptEnd::RefusedForGood(reason) => {
+            return Verdict::Report(ReportRecord::Refused { attempts, reason });
+        }
+        AttemptEnd::Refused(reason) if attempts == 1 || undo => {
+            return Verdict::Report(ReportRecord::Refused { attempts, reason });
+        }
+        AttemptEnd::Refused(reason) => {
+            return unknown(format!("refused, but an earlier attempt was unclear: {reason}"));
+        }
+        AttemptEnd::Unclear(reason) => reason,
+        AttemptEnd::Dropped => "dropped when the dispatcher stopped".to_owned(),
+    };
+    progress.error = Some(error.clone());
+    if undo {
+        return Verdict::Again;
+    }
+    if last {
+        return unknown(error);
+    }
+    let spent = Duration::from_millis(progress.spent_ms);
+    if attempts >= policy.quick && spent >= policy.total {
+        return unknown(format!("{attempts} attempts in {spent:?} charged, the last: {error}"));
+    }
+    Verdict::Again
+}

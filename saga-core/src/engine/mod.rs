@@ -1,0 +1,289 @@
+//! The engine: accepts, orders, commits, starts, retries, wakes. Sans I/O.
+//!
+//! ```text
+//!   In ──▶ Shard::handle(input, moment) ──▶ Out          plain values in, plain values out
+//!               │        ▲
+//!   next_batch()▼        │ In::Committed(outcomes)       one batch at a time
+//!             store.commit
+//! ```
+//!
+//! Owns: queues per instance, the cache, start permits, attempts and their policies, deliveries, the window of timers,
+//! recovery, back-pressure. Does not own: deciding (the `machine`), threads, sockets, clocks, SQL; those belong to the
+//! `dispatcher` and the stores. A simulator drives the same code.
+
+mod accept;
+mod cache;
+mod committed;
+mod deliveries;
+mod io;
+mod lanes;
+mod policy;
+mod pump;
+mod recovery;
+mod registry;
+mod slot;
+mod timers;
+
+pub use io::Moment;
+pub use policy::Policy;
+
+pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, TakerAnswer, Ticket};
+pub(crate) use registry::{Registry, Taker};
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::machine::At;
+use crate::message::{Id, Incarnation, PayloadLimits};
+use crate::store::{Address, Batch, Lease, RowId};
+use deliveries::Deliveries;
+use lanes::Lanes;
+use slot::{Queued, Slot, Token};
+use timers::Timers;
+
+/// The bounds of an engine.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) payload: PayloadLimits,
+    /// Events from outside that may wait at one instance.
+    pub(crate) waiting: usize,
+    /// Sagas an event may come through.
+    pub(crate) hops: u32,
+    /// Bytes of instances kept in memory.
+    pub(crate) cache_bytes: usize,
+    /// Steps and bytes of one batch.
+    pub(crate) batch_steps: usize,
+    pub(crate) batch_bytes: usize,
+    /// Rows of one page.
+    pub(crate) page: usize,
+    /// Things taken up from the store that may wait in memory.
+    pub(crate) taken_up: usize,
+    /// Timers kept in memory.
+    pub(crate) timers: usize,
+    /// Tasks found after an unclean start that may run at the same time.
+    pub(crate) recovering: usize,
+    /// How often in a row a task may be found begun before it is parked.
+    pub(crate) recoveries: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            payload: PayloadLimits::DEFAULT,
+            waiting: 1_000,
+            hops: 100,
+            cache_bytes: 64 << 20,
+            batch_steps: 256,
+            batch_bytes: 1 << 20,
+            page: 500,
+            taken_up: 10_000,
+            timers: 100_000,
+            recovering: 16,
+            recoveries: 5,
+        }
+    }
+}
+
+/// Owns instances and advances them. One holder of a lease has one.
+pub(crate) struct Shard {
+    registry: Arc<Registry>,
+    limits: Limits,
+    lease: Lease,
+    moment: Moment,
+    random: Box<dyn FnMut() -> u128 + Send>,
+    slots: HashMap<Address, Slot>,
+    /// The instance of each row, for timers and tasks that are known by row.
+    rows: HashMap<RowId, Address>,
+    lanes: Lanes,
+    deliveries: Deliveries,
+    timers: Timers,
+    /// Steps waiting for the batch under way to end.
+    ready: VecDeque<Queued>,
+    /// What the steps of the batch under way belong to.
+    under_way: Option<(Vec<Token>, Arc<Batch>)>,
+    batches: u64,
+    steps: u64,
+    inbox: recovery::Inbox,
+    lru: cache::Lru,
+    stopping: bool,
+    out: Vec<Out>,
+    tally: Tally,
+}
+
+/// Counts for people, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Steps that are durable.
+    pub steps: u64,
+    /// Batches they were committed in.
+    pub batches: u64,
+    /// Attempts of handlers and subscribers that were started.
+    pub attempts: u64,
+    /// Timers that fired when their visit had ended already.
+    pub stale_timers: u64,
+    /// Events, deliveries and outcomes that became dead letters.
+    pub dead_letters: u64,
+    /// Failures of best-effort commands.
+    pub best_effort_failures: u64,
+    /// Instances that were parked.
+    pub parked: u64,
+}
+
+impl Shard {
+    /// An engine under `lease`. Call [`start`](Self::start) first.
+    pub(crate) fn new(
+        registry: Arc<Registry>,
+        limits: Limits,
+        lease: Lease,
+        random: Box<dyn FnMut() -> u128 + Send>,
+    ) -> Self {
+        let lanes = Lanes::new(&registry);
+        Self {
+            timers: Timers::new(limits.timers),
+            registry,
+            limits,
+            lease,
+            moment: Moment::default(),
+            random,
+            slots: HashMap::new(),
+            rows: HashMap::new(),
+            lanes,
+            deliveries: Deliveries::default(),
+            ready: VecDeque::new(),
+            under_way: None,
+            batches: 0,
+            steps: 0,
+            inbox: recovery::Inbox::default(),
+            lru: cache::Lru::default(),
+            stopping: false,
+            out: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Takes one input; what is to be done about it is in [`take_out`](Self::take_out).
+    pub(crate) fn handle(&mut self, input: In, moment: Moment) {
+        self.moment = moment;
+        match input {
+            In::Publish { event, ticket } => self.publish(event, ticket),
+            In::Verb { address, verb, ticket } => self.verb(address, verb, ticket),
+            In::Settled { address, ticket } => self.settled(address, ticket),
+            In::Redrive { letter, ticket } => self.redrive(letter, ticket),
+            In::Committed(outcomes) => {
+                self.committed(outcomes);
+                self.read_on();
+                self.read_deliveries_on();
+            }
+            In::Ended { attempt, how } => self.ended(attempt, how),
+            In::Loaded { address, found } => self.loaded(address, found),
+            In::Waiting { address, rows } => self.fetched_waiting(address, rows),
+            In::Inbox { rows, more } => self.fetched_inbox(rows, more),
+            In::Tasks { rows, more } => self.fetched_tasks(rows, more),
+            In::Compensating { rows, more } => self.fetched_compensating(rows, more),
+            In::Deliveries { rows, more } => self.fetched_deliveries(rows, more),
+            In::Timers { rows, more } => self.fetched_timers(rows, more),
+            In::Woken => self.woken(),
+            In::Tick => {}
+            In::Stop => self.stop(),
+        }
+        self.wake();
+        self.evict();
+    }
+
+    /// What is to be done, in order.
+    pub(crate) fn take_out(&mut self) -> Vec<Out> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// The steps to commit next, unless a batch is under way or there are none.
+    pub(crate) fn next_batch(&mut self) -> Option<Arc<Batch>> {
+        if self.under_way.is_some() || self.ready.is_empty() {
+            return None;
+        }
+        let (mut steps, mut tokens, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while let Some(next) = self.ready.pop_front() {
+            bytes += weight(&next.step);
+            steps.push(next.step);
+            tokens.push(next.token);
+            if steps.len() >= self.limits.batch_steps || bytes >= self.limits.batch_bytes {
+                break;
+            }
+        }
+        self.batches += 1;
+        let batch = Arc::new(Batch { number: self.batches, steps });
+        self.under_way = Some((tokens, Arc::clone(&batch)));
+        Some(batch)
+    }
+
+    /// When [`In::Tick`] is due at the latest: by the wall clock, and by the other.
+    pub(crate) fn next_wake(&self) -> (Option<crate::message::Timestamp>, Option<std::time::Duration>) {
+        let wall = [self.timers.next(), self.lanes.next_due()].into_iter().flatten().min();
+        (wall, self.lanes.next_deadline())
+    }
+
+    /// Whether everything that was begun has ended: no batch, no step, no attempt.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.under_way.is_none() && self.ready.is_empty() && self.lanes.running() == 0
+    }
+
+    /// Whether nothing waits to be committed.
+    pub(crate) fn is_committed(&self) -> bool {
+        self.under_way.is_none() && self.ready.is_empty()
+    }
+
+    /// How many attempts run.
+    pub(crate) fn running(&self) -> usize {
+        self.lanes.running()
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// The identity of the next step: no other epoch and no other step of this one has it.
+    fn next_at(&mut self) -> At {
+        self.steps += 1;
+        let step = Id::from_u128(u128::from(self.lease.epoch) << 64 | u128::from(self.steps));
+        At { now: self.moment.wall, epoch: self.lease.epoch, step, limits: self.limits.payload }
+    }
+
+    fn incarnation(&mut self) -> Incarnation {
+        Incarnation::from_u128((self.random)())
+    }
+
+    /// Even between 0 and 1.
+    fn jitter(&mut self) -> f64 {
+        let bits = (self.random)() >> 75;
+        // 53 bits fit an f64 exactly.
+        #[allow(clippy::cast_precision_loss)]
+        let even = bits as f64;
+        even / (1_u64 << 53) as f64
+    }
+
+    fn queue_step(&mut self, token: Token, step: crate::store::Step) {
+        self.ready.push_back(Queued { token, step });
+    }
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shard")
+            .field("lease", &self.lease)
+            .field("slots", &self.slots.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The bytes of payload a step writes.
+fn weight(step: &crate::store::Step) -> usize {
+    let instance =
+        step.instance.as_ref().map_or(0, |i| i.data.len() + i.payload.as_ref().map_or(0, |p| p.len()));
+    let history: usize = step.history.iter().filter_map(|line| line.payload.as_ref()).map(|p| p.len()).sum();
+    let mail: usize = step.mail.iter().map(|mail| mail.message.payload.len()).sum();
+    512 + instance + history + mail
+}
+
+/// The earliest of the entries of an ordered map.
+fn first_key<K: Clone + Ord, V>(map: &BTreeMap<K, V>) -> Option<K> {
+    map.first_key_value().map(|(key, _)| key.clone())
+}

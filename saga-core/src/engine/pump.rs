@@ -1,0 +1,478 @@
+//! Taking the next item of an instance's queue and deciding it: one step at a time (promise 5).
+
+use std::sync::Arc;
+
+use super::Shard;
+use super::accept::content_hash;
+use super::io::{Answer, Out, TakerAnswer};
+use super::registry::Taker;
+use super::slot::{InFlight, Item, Place, Token};
+use crate::machine::{Decision, Disposition, Input, Instance, NotStarted, Published};
+use crate::message::{Key, MessageId, Name};
+use crate::store::{
+    Address, DeadLetter, Delivery, DeliveryChange, Mail, MailKind, Mark, Status, Step, TaskChange, TaskId,
+    TaskProgress, TaskStage,
+};
+
+/// What an instance may do next.
+enum Next {
+    /// Nothing.
+    Rest,
+    /// Read it first.
+    Load,
+    /// Decide this item of the queue.
+    Take(usize),
+    /// Write what cannot be applied now into the inbox.
+    Spill,
+    /// Start with the item at the head, without knowing whether there is an instance already.
+    Start,
+    /// There is no instance for the item at the head.
+    NoInstance,
+    /// Nothing can be done with it.
+    TurnAway(String),
+}
+
+impl Shard {
+    /// Lets the instance do what it can do next.
+    pub(super) fn pump(&mut self, address: &Address) {
+        loop {
+            match self.next(address) {
+                Next::Rest => return,
+                Next::Load => return self.load(address),
+                Next::Spill => return self.spill(address),
+                Next::Take(at) => {
+                    if !self.take(address, at) {
+                        return;
+                    }
+                }
+                Next::Start => {
+                    if !self.start_instance(address) {
+                        return;
+                    }
+                }
+                Next::NoInstance => return self.no_instance(address),
+                Next::TurnAway(why) => return self.turn_away(address, &why),
+            }
+        }
+    }
+
+    fn next(&self, address: &Address) -> Next {
+        let Some(slot) = self.slots.get(address) else { return Next::Rest };
+        if slot.in_flight.is_some() || slot.fetching {
+            return Next::Rest;
+        }
+        let Some(head) = slot.queue.front() else {
+            let asked = !slot.waiters.is_empty() && matches!(slot.place, Place::Unknown);
+            return if asked { Next::Load } else { Next::Rest };
+        };
+        let instance = match &slot.place {
+            Place::Loading => return Next::Rest,
+            Place::Unknown if self.may_start(address, head) => return Next::Start,
+            Place::Unknown => return Next::Load,
+            Place::Missing if self.may_start(address, head) => return Next::Start,
+            Place::Missing => return Next::NoInstance,
+            Place::Quarantined(why) => return Next::TurnAway(why.clone()),
+            Place::Present(instance) => instance,
+        };
+        if let Some(verb) = slot.queue.iter().position(|item| matches!(item.what, Input::Verb(_))) {
+            return Next::Take(verb);
+        }
+        if instance.is_parked() {
+            let keeps = |item: &Item| matches!(item.what, Input::CrashLoop(..));
+            return if slot.queue.iter().all(keeps) { Next::Rest } else { Next::Spill };
+        }
+        if instance.status() == Status::Compensating {
+            return match slot.queue.iter().position(|item| !item.is_event()) {
+                Some(at) => Next::Take(at),
+                None if slot.queue.iter().any(|item| item.inbox.is_none()) => Next::Spill,
+                None => Next::Rest,
+            };
+        }
+        Next::Take(0)
+    }
+
+    fn may_start(&self, address: &Address, item: &Item) -> bool {
+        let Input::Event(event) = &item.what else { return false };
+        let Some(program) = self.registry.sagas.get(&*address.saga) else { return false };
+        let definition = program.definition();
+        definition.event(&event.message.name).is_some_and(|event| definition.starts(event))
+    }
+
+    /// Decides one item. Returns whether there is more to do at once, because nothing had to be committed.
+    fn take(&mut self, address: &Address, at: usize) -> bool {
+        let begun = self.begun(address);
+        let moment = self.next_at();
+        let Some(slot) = self.slots.get_mut(address) else { return false };
+        let Some(item) = slot.queue.remove(at) else { return false };
+        let Some(instance) = slot.instance_mut() else { return false };
+        let before = (instance.is_parked(), instance.status() == Status::Compensating);
+        let decision = instance.apply(&item.what, moment, &begun);
+        if decision.step.instance.is_none() {
+            return self.nothing_to_commit(address, item, decision.disposition);
+        }
+        self.commit_decision(address, item, decision, before, false);
+        false
+    }
+
+    /// An item that changes nothing: answered, and taken out of the inbox if it is there.
+    fn nothing_to_commit(&mut self, address: &Address, item: Item, disposition: Disposition) -> bool {
+        if matches!(item.what, Input::Timer { .. }) {
+            self.tally.stale_timers += 1;
+        }
+        if let (Some(ticket), Disposition::Declined(why)) = (item.ticket, disposition) {
+            self.out.push(Out::Answer(ticket, Answer::Verb(Err(why))));
+        }
+        if let Some(inbox) = item.inbox {
+            self.queue_step(Token::Note, Step { consumed: vec![inbox], ..Step::default() });
+        }
+        if let Input::Report(task, _) = item.what {
+            if let Some(slot) = self.slots.get_mut(address) {
+                slot.runs.retain(|(id, _)| *id != task);
+            }
+        }
+        true
+    }
+
+    /// Completes a decision's step with what belongs to the item, and queues it for the next batch.
+    fn commit_decision(
+        &mut self,
+        address: &Address,
+        mut item: Item,
+        decision: Decision,
+        (was_parked, was_compensating): (bool, bool),
+        created: bool,
+    ) {
+        let Decision { mut step, disposition, published, ended, stop, rerun, skip_head, again } = decision;
+        let added = task_ids(&step, |change| match change {
+            TaskChange::Add(task) => Some(task.id),
+            _ => None,
+        });
+        let mut finished = task_ids(&step, |change| match change {
+            TaskChange::Finish(id) => Some(*id),
+            _ => None,
+        });
+        finished.extend(ended);
+        let kept = disposition == Disposition::Kept;
+        let mut spilled = Vec::new();
+        if kept {
+            if let Some(mail) = item.mail(address, self.lease.epoch).filter(|_| item.inbox.is_none()) {
+                self.mark_answered(address, &item, &mut step);
+                self.mark(address, &mut item, &mut step);
+                step.mail.push(Mail { marked: true, ..mail });
+                spilled.push(item);
+                item = Item::own(Input::Continue, self.moment.wall);
+            }
+        } else {
+            step.consumed.extend(item.inbox);
+            self.mark(address, &mut item, &mut step);
+        }
+        let answer = match disposition {
+            Disposition::Applied | Disposition::Stale | Disposition::Declined(_) => TakerAnswer::Applied,
+            Disposition::Ignored(why) => TakerAnswer::Ignored(why),
+            Disposition::Kept => TakerAnswer::Queued,
+            Disposition::Dead { reason, detail } => {
+                if let Some(letter) = self.letter(address, &item, reason, detail) {
+                    self.tally.dead_letters += 1;
+                    step.dead.push(letter);
+                }
+                TakerAnswer::Dead(reason.to_owned())
+            }
+        };
+        self.route(address, &item, published, &mut step);
+        let in_flight = InFlight {
+            item: Some(item),
+            answer,
+            kept,
+            was_parked,
+            was_compensating,
+            created,
+            added,
+            finished,
+            stop,
+            rerun,
+            skip_head,
+            again,
+            spilled,
+        };
+        if let Some(slot) = self.slots.get_mut(address) {
+            slot.in_flight = Some(in_flight);
+        }
+        self.queue_step(Token::Instance(address.clone()), step);
+    }
+
+    /// Sets the mark of an event that has an id from outside (rule R26).
+    fn mark(&self, address: &Address, item: &mut Item, step: &mut Step) {
+        if item.marked {
+            return;
+        }
+        if let Input::Event(event) = &item.what {
+            if let Some(id) = &event.id {
+                let content = content_hash(&event.message.name, &event.message.payload);
+                step.marks.push(Mark { to: address.clone(), id: id.clone(), content, at: self.moment.wall });
+            }
+        }
+        item.marked = true;
+    }
+
+    /// A report that must wait is durable from here on: its task does not run again.
+    fn mark_answered(&mut self, address: &Address, item: &Item, step: &mut Step) {
+        let Input::Report(task, _) = &item.what else { return };
+        let Some(instance) = self.slots.get_mut(address).and_then(|slot| slot.instance_mut()) else { return };
+        if let Some(found) = instance.task_mut(*task) {
+            found.progress.stage = TaskStage::Answered;
+            step.tasks.push(TaskChange::Progress(*task, found.progress.clone()));
+        }
+    }
+
+    /// Addresses what a step published to its takers: inbox rows for sagas, deliveries for subscribers.
+    fn route(&mut self, from: &Address, cause: &Item, published: Vec<Published>, step: &mut Step) {
+        let Some((incarnation, seq)) = step.instance.as_ref().map(|record| (record.incarnation, record.seq))
+        else {
+            return;
+        };
+        let now = self.moment.wall;
+        let registry = Arc::clone(&self.registry);
+        for (ordinal, event) in published.into_iter().enumerate() {
+            let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
+            let id = MessageId::from(incarnation.derive(seq, ordinal, &event.message.name));
+            let hops = cause.hops + 1;
+            for taker in registry.takers.get(&*event.message.name).map_or(&[] as &[_], Vec::as_slice) {
+                let text = match taker {
+                    Taker::Saga(saga) => event.event.key(saga),
+                    Taker::Subscriber(_) => event.event.key(""),
+                };
+                let problem = match Key::new(&text) {
+                    Ok(key) if hops <= self.limits.hops => {
+                        let to = self.address(taker.name(), key);
+                        self.send(to, taker, &event, &id, hops, from, step);
+                        continue;
+                    }
+                    Ok(_) => (
+                        "too-many-hops",
+                        format!("it has come through {hops} sagas; the limit is {}", self.limits.hops),
+                    ),
+                    Err(error) => ("bad-key", format!("`{}` of {from}: {error}", event.message.name)),
+                };
+                self.tally.dead_letters += 1;
+                step.dead.push(DeadLetter {
+                    to: self.address(taker.name(), from.key.clone()),
+                    kind: MailKind::Event,
+                    message: event.message.clone(),
+                    id: Some(id.clone()),
+                    hops,
+                    reason: Name::Borrowed(problem.0),
+                    detail: problem.1,
+                    at: now,
+                });
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // One call site; a struct for it would be these seven fields again.
+    fn send(
+        &self,
+        to: Address,
+        taker: &Taker,
+        event: &Published,
+        id: &MessageId,
+        hops: u32,
+        from: &Address,
+        step: &mut Step,
+    ) {
+        let (now, epoch) = (self.moment.wall, self.lease.epoch);
+        match taker {
+            Taker::Saga(_) => step.mail.push(Mail {
+                to,
+                kind: MailKind::Event,
+                message: event.message.clone(),
+                id: Some(id.clone()),
+                marked: true,
+                task: None,
+                hops,
+                epoch: self.inbox.epoch(epoch),
+                cause: Some(Name::Owned(from.to_string())),
+                at: now,
+            }),
+            Taker::Subscriber(_) => step.deliveries.push(DeliveryChange::Add(Delivery {
+                to,
+                event: event.message.clone(),
+                id: id.clone(),
+                hops,
+                progress: TaskProgress::queued(now, epoch),
+            })),
+        }
+    }
+
+    /// Starts an instance with the item at the head. When one exists already the commit says so, and the item is
+    /// applied to that one: a starting action is pure, so trying it costs nothing but time.
+    fn start_instance(&mut self, address: &Address) -> bool {
+        let Some(program) = self.registry.sagas.get(&*address.saga).map(Arc::clone) else { return false };
+        let at = self.next_at();
+        let incarnation = self.incarnation();
+        let Some(slot) = self.slots.get_mut(address) else { return false };
+        let known_missing = matches!(slot.place, Place::Missing);
+        let Some(item) = slot.queue.pop_front() else { return false };
+        let Input::Event(event) = &item.what else { return false };
+        match Instance::start(&program, address.clone(), incarnation, event, at) {
+            Ok((instance, decision)) => {
+                slot.place = Place::Present(Box::new(instance));
+                self.commit_decision(address, item, decision, (false, false), true);
+                false
+            }
+            Err(_) if !known_missing => {
+                slot.queue.push_front(item);
+                self.load(address);
+                false
+            }
+            Err(not) => {
+                self.dead_on_arrival(address, item, not);
+                false
+            }
+        }
+    }
+
+    /// There is nobody to take the item at the head.
+    fn no_instance(&mut self, address: &Address) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let Some(item) = slot.queue.pop_front() else { return };
+        match &item.what {
+            Input::Event(event) => {
+                let detail =
+                    format!("there is no {address}, and `{}` does not start one", event.message.name);
+                self.dead_on_arrival(address, item, NotStarted { reason: "missing-instance", detail });
+            }
+            Input::Verb(_) => {
+                let why = format!("there is no {address}");
+                if let Some(ticket) = item.ticket {
+                    self.out.push(Out::Answer(ticket, Answer::Verb(Err(why))));
+                }
+                self.drop_item(address, &item);
+            }
+            // A timer or a report of an instance that has been purged meanwhile.
+            _ => self.drop_item(address, &item),
+        }
+    }
+
+    fn drop_item(&mut self, address: &Address, item: &Item) {
+        if let Some(inbox) = item.inbox {
+            self.queue_step(Token::Note, Step { consumed: vec![inbox], ..Step::default() });
+        }
+        self.pump(address);
+        self.answer_waiters(address);
+    }
+
+    /// Keeps an event that started nothing as a dead letter.
+    fn dead_on_arrival(&mut self, address: &Address, mut item: Item, not: NotStarted) {
+        let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
+        self.mark(address, &mut item, &mut step);
+        step.dead.extend(self.letter(address, &item, not.reason, not.detail));
+        self.tally.dead_letters += 1;
+        let in_flight = InFlight::of(item, TakerAnswer::Dead(not.reason.to_owned()));
+        if let Some(slot) = self.slots.get_mut(address) {
+            slot.in_flight = Some(in_flight);
+        }
+        self.queue_step(Token::Instance(address.clone()), step);
+    }
+
+    /// Writes everything in the queue that is not durable into the inbox and leaves it there until the instance is
+    /// free again.
+    fn spill(&mut self, address: &Address) {
+        let epoch = self.lease.epoch;
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let parked = slot.instance().is_some_and(Instance::is_parked);
+        let mut step = Step { row: slot.instance().and_then(|instance| instance.row), ..Step::default() };
+        let mut spilled = Vec::new();
+        for mut item in std::mem::take(&mut slot.queue) {
+            let Some(slot) = self.slots.get_mut(address) else { return };
+            if matches!(item.what, Input::CrashLoop(..)) {
+                slot.queue.push_back(item);
+                continue;
+            }
+            // Timers stay rows, and going on is found out again.
+            let Some(mail) = item.mail(address, epoch) else { continue };
+            slot.spilled = true;
+            slot.held += usize::from(item.is_event());
+            if item.inbox.is_none() {
+                self.mark_answered(address, &item, &mut step);
+                self.mark(address, &mut item, &mut step);
+                step.mail.push(Mail { marked: true, ..mail });
+                spilled.push(item);
+            }
+        }
+        if spilled.is_empty() {
+            return;
+        }
+        let mut in_flight = InFlight::nothing();
+        in_flight.spilled = spilled;
+        in_flight.was_parked = parked;
+        if let Some(slot) = self.slots.get_mut(address) {
+            slot.in_flight = Some(in_flight);
+        }
+        self.queue_step(Token::Instance(address.clone()), step);
+    }
+
+    /// Nothing can be done with a quarantined instance: callers are told, what is durable stays in the inbox.
+    fn turn_away(&mut self, address: &Address, why: &str) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let why = format!("{address} is quarantined: {why}");
+        slot.spilled = true;
+        for item in std::mem::take(&mut slot.queue) {
+            let Some(ticket) = item.ticket else { continue };
+            let answer = match item.what {
+                Input::Verb(_) => Answer::Verb(Err(why.clone())),
+                _ => Answer::Published(vec![(address.clone(), TakerAnswer::Refused(why.clone()))]),
+            };
+            self.out.push(Out::Answer(ticket, answer));
+        }
+    }
+
+    /// The head of the inbox of a parked instance was skipped by a person.
+    pub(super) fn skip(&mut self, address: &Address) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let head =
+            slot.queue.iter().position(|item| matches!(item.what, Input::Event(_) | Input::Report(..)));
+        slot.skip_head = false;
+        let Some(item) = head.and_then(|head| slot.queue.remove(head)) else { return };
+        match item.what {
+            Input::Report(task, report) => {
+                let inbox = item.inbox;
+                let mut skipped = Item::own(Input::Skipped(task, report), item.at);
+                skipped.inbox = inbox;
+                slot.queue.push_front(skipped);
+            }
+            _ => {
+                let detail = "skipped by a person".to_owned();
+                self.dead_on_arrival(address, item, NotStarted { reason: "skipped", detail });
+            }
+        }
+    }
+}
+
+impl InFlight {
+    /// A step that touches no instance.
+    fn of(item: Item, answer: TakerAnswer) -> Self {
+        Self { item: Some(item), answer, ..Self::nothing() }
+    }
+
+    fn nothing() -> Self {
+        Self {
+            item: None,
+            answer: TakerAnswer::Queued,
+            kept: false,
+            was_parked: false,
+            was_compensating: false,
+            created: false,
+            added: Vec::new(),
+            finished: Vec::new(),
+            stop: Vec::new(),
+            rerun: Vec::new(),
+            skip_head: false,
+            again: false,
+            spilled: Vec::new(),
+        }
+    }
+}
+
+fn task_ids(step: &Step, of: impl Fn(&TaskChange) -> Option<TaskId>) -> Vec<TaskId> {
+    step.tasks.iter().filter_map(of).collect()
+}

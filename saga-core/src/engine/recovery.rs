@@ -1,0 +1,249 @@
+//! Finding again what the store holds: at the start, on a cache miss, and when somebody else has written.
+//!
+//! The inbox is read in order, once, behind a cursor. Rows written under the present epoch are remembered by whoever
+//! wrote them and are passed over.
+
+use std::collections::VecDeque;
+
+use super::Shard;
+use super::io::{Accepted, Out, Ticket};
+use super::slot::{Item, Place};
+use crate::machine::Instance;
+use crate::store::{Address, DeliveryId, InboxId, Loaded, Mail, OpenTask, RowId, TaskId};
+
+/// How far the inbox has been read.
+#[derive(Debug, Default)]
+pub(super) struct Inbox {
+    cursor: InboxId,
+    scanning: bool,
+    /// There are rows nobody has read yet, so nothing may overtake them.
+    behind: bool,
+    /// Woken while a page was being read: read once more.
+    again: bool,
+    /// Enough has been taken up; reading goes on when that is done.
+    paused: bool,
+    /// Where reading the tasks an earlier lease left goes on, once there is room.
+    tasks_after: Option<(RowId, TaskId)>,
+    /// Events that came while a page was being read.
+    held: VecDeque<(Accepted, Ticket)>,
+}
+
+impl Inbox {
+    pub(super) fn is_scanning(&self) -> bool {
+        self.scanning
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    pub(super) fn hold(&mut self, event: Accepted, ticket: Ticket) {
+        self.held.push_back((event, ticket));
+    }
+
+    /// The epoch to write into a row: 0 leaves it to the scan, so that it does not overtake unread ones.
+    pub(super) fn epoch(&self, epoch: u64) -> u64 {
+        if self.behind || self.scanning { 0 } else { epoch }
+    }
+}
+
+impl Shard {
+    /// Takes up everything an earlier lease left.
+    pub(crate) fn start(&mut self, moment: super::Moment) {
+        self.moment = moment;
+        self.out.push(Out::FetchTasks(None));
+        self.out.push(Out::FetchCompensating(None));
+        self.fetch_deliveries(DeliveryId::default());
+        self.fetch_timers();
+        self.inbox.behind = true;
+        self.scan();
+    }
+
+    /// Takes and starts nothing more; what is running may end.
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+        for (_, ticket) in std::mem::take(&mut self.inbox.held) {
+            self.out.push(Out::Answer(ticket, super::Answer::Stopped));
+        }
+        self.write_attempts();
+    }
+
+    pub(super) fn load(&mut self, address: &Address) {
+        let slot = self.slot(address);
+        if !matches!(slot.place, Place::Loading) {
+            slot.place = Place::Loading;
+            self.out.push(Out::Load(address.clone()));
+        }
+    }
+
+    pub(super) fn loaded(&mut self, address: Address, found: Option<Loaded>) {
+        let program = self.registry.sagas.get(&*address.saga).cloned();
+        let Some(slot) = self.slots.get_mut(&address) else { return };
+        slot.place = match (found, program) {
+            (None, _) => Place::Missing,
+            (Some(Loaded::Unreadable(why)), _) => Place::Quarantined(why),
+            (Some(Loaded::Snapshot(_)), None) => {
+                Place::Quarantined(format!("this build does not have the saga `{}`", address.saga))
+            }
+            (Some(Loaded::Snapshot(snapshot)), Some(program)) => {
+                let row = snapshot.row;
+                let instance = Instance::load(program, *snapshot);
+                self.rows.insert(row, address.clone());
+                Place::Present(Box::new(instance))
+            }
+        };
+        if let Place::Quarantined(why) = &slot.place {
+            tracing::error!(instance = %address, why, "quarantined: it cannot be read");
+        }
+        let waits = slot.instance().is_some_and(|instance| {
+            instance.is_parked() || instance.status() == crate::store::Status::Compensating
+        });
+        slot.armed.clear();
+        if waits && !slot.spilled {
+            // What waits for it in the inbox is counted, and taken up if it can be.
+            self.fetch_waiting(&address);
+        }
+        self.sync_timers(&address);
+        self.adopt(&address);
+        self.weigh(&address);
+        self.pump(&address);
+        self.answer_waiters(&address);
+    }
+
+    pub(super) fn fetch_waiting(&mut self, address: &Address) {
+        if let Some(slot) = self.slots.get_mut(address) {
+            if !slot.fetching {
+                slot.fetching = true;
+                self.out.push(Out::FetchWaiting(address.clone()));
+            }
+        }
+    }
+
+    /// What the inbox holds for one instance goes to the head of its queue, unless it is parked.
+    pub(super) fn fetched_waiting(&mut self, address: Address, rows: Vec<(InboxId, Mail)>) {
+        let Some(slot) = self.slots.get_mut(&address) else { return };
+        slot.fetching = false;
+        let parked = slot.instance().is_some_and(Instance::is_parked);
+        if parked {
+            slot.held = rows.iter().filter(|(_, mail)| mail.kind == crate::store::MailKind::Event).count();
+            slot.spilled = !rows.is_empty();
+        } else {
+            slot.held = 0;
+            slot.spilled = false;
+            let queued: Vec<InboxId> = slot.queue.iter().filter_map(|item| item.inbox).collect();
+            let mut items = Vec::new();
+            for (id, mail) in rows.into_iter().filter(|(id, _)| !queued.contains(id)) {
+                match Item::from_mail(id, mail) {
+                    Ok(item) => items.push(item),
+                    Err(error) => {
+                        tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there")
+                    }
+                }
+            }
+            for item in items.into_iter().rev() {
+                slot.queue.push_front(item);
+            }
+            // Rows the scan has found meanwhile and rows read just now: in the order of the inbox, others behind.
+            let (mut durable, other): (Vec<Item>, Vec<Item>) =
+                std::mem::take(&mut slot.queue).into_iter().partition(|item| item.inbox.is_some());
+            durable.sort_by_key(|item| item.inbox);
+            let (internal, fresh): (Vec<Item>, Vec<Item>) =
+                other.into_iter().partition(|item| !item.is_event());
+            slot.queue = internal.into_iter().chain(durable).chain(fresh).collect();
+            if slot.skip_head {
+                self.skip(&address);
+            }
+            self.rearm(&address);
+        }
+        self.pump(&address);
+        self.answer_waiters(&address);
+    }
+
+    // The inbox.
+
+    /// Somebody else has put something into the inbox.
+    pub(super) fn woken(&mut self) {
+        if self.inbox.scanning {
+            self.inbox.again = true;
+        } else {
+            self.scan();
+        }
+    }
+
+    fn scan(&mut self) {
+        self.inbox.scanning = true;
+        self.out.push(Out::FetchInbox(self.inbox.cursor));
+    }
+
+    pub(super) fn fetched_inbox(&mut self, rows: Vec<(InboxId, Mail)>, more: bool) {
+        self.inbox.scanning = false;
+        self.inbox.behind = more;
+        if let Some((last, _)) = rows.last() {
+            self.inbox.cursor = *last;
+        }
+        let epoch = self.lease.epoch;
+        for (id, mail) in rows.into_iter().filter(|(_, mail)| mail.epoch != epoch) {
+            self.take_mail(id, mail);
+        }
+        let again = std::mem::take(&mut self.inbox.again);
+        if more && self.crowded() {
+            self.inbox.paused = true;
+        } else if more || again {
+            self.scan();
+        }
+        if !self.inbox.scanning || more {
+            for (event, ticket) in std::mem::take(&mut self.inbox.held) {
+                self.publish_now(event, ticket);
+            }
+        }
+    }
+
+    // What an earlier lease left.
+
+    pub(super) fn fetched_tasks(&mut self, rows: Vec<OpenTask>, more: bool) {
+        let last = rows.last().map(|row| (row.row, row.task.id));
+        for row in rows {
+            let address = self.address(&row.address.saga, row.address.key);
+            self.take_up(&address);
+        }
+        self.inbox.tasks_after = last.filter(|_| more);
+        self.read_on();
+    }
+
+    /// Whether as much has been taken up from the store as one may hold in memory.
+    fn crowded(&self) -> bool {
+        self.slots.values().map(|slot| slot.queue.len()).sum::<usize>() >= self.limits.taken_up
+    }
+
+    /// Reads on where it was paused, once there is room.
+    pub(super) fn read_on(&mut self) {
+        if self.inbox.paused && !self.inbox.scanning && !self.crowded() {
+            self.inbox.paused = false;
+            self.scan();
+        }
+        if self.inbox.tasks_after.is_some() && self.lanes.queued() < self.limits.taken_up {
+            let after = self.inbox.tasks_after.take();
+            self.out.push(Out::FetchTasks(after));
+        }
+    }
+
+    pub(super) fn fetched_compensating(&mut self, rows: Vec<(RowId, Address)>, more: bool) {
+        let last = rows.last().map(|(row, _)| *row);
+        for (_, address) in rows {
+            let address = self.address(&address.saga, address.key);
+            self.take_up(&address);
+        }
+        if let (true, Some(last)) = (more, last) {
+            self.out.push(Out::FetchCompensating(Some(last)));
+        }
+    }
+
+    /// Reads an instance that has something to do, if this build knows its saga and it is not in memory.
+    fn take_up(&mut self, address: &Address) {
+        let known = self.registry.sagas.contains_key(&*address.saga);
+        let here = self.slots.get(address).is_some_and(|slot| !matches!(slot.place, Place::Unknown));
+        if known && !here {
+            self.load(address);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What this dispatcher knows: its sagas, the handlers of their commands, the takers of events.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::policy::Policy;
+use crate::definition::{Clause, Definition};
+use crate::machine::Program;
+use crate::store::TakerRow;
+
+/// Who takes an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Taker {
+    Saga(Arc<str>),
+    Subscriber(Arc<str>),
+}
+
+impl Taker {
+    pub(crate) fn name(&self) -> &Arc<str> {
+        match self {
+            Self::Saga(name) | Self::Subscriber(name) => name,
+        }
+    }
+}
+
+/// A handler or a subscriber: something that runs attempts, some at a time.
+#[derive(Debug)]
+pub(crate) struct LaneSpec {
+    /// The command's stored name, or the subscriber's name.
+    pub(crate) name: &'static str,
+    pub(crate) policy: Policy,
+    pub(crate) at_most_once: bool,
+}
+
+/// Everything that is registered before the start.
+#[derive(Default)]
+pub(crate) struct Registry {
+    pub(crate) sagas: HashMap<&'static str, Arc<dyn Program>>,
+    pub(crate) lanes: Vec<LaneSpec>,
+    /// The lane of each command.
+    pub(crate) handlers: HashMap<&'static str, usize>,
+    /// The lane of each subscriber, and the event it takes.
+    pub(crate) subscribers: BTreeMap<Arc<str>, (usize, &'static str)>,
+    /// The takers of each event, sagas first, each once.
+    pub(crate) takers: HashMap<String, Vec<Taker>>,
+    duplicate_sagas: Vec<&'static str>,
+    duplicate_handlers: Vec<&'static str>,
+    duplicate_subscribers: Vec<String>,
+}
+
+impl Registry {
+    pub(crate) fn saga(&mut self, program: Arc<dyn Program>) {
+        let name = program.definition().name;
+        if self.sagas.insert(name, program).is_some() {
+            self.duplicate_sagas.push(name);
+        }
+    }
+
+    pub(crate) fn handler(&mut self, command: &'static str, at_most_once: bool, policy: Policy) -> usize {
+        let lane = self.lanes.len();
+        self.lanes.push(LaneSpec { name: command, policy, at_most_once });
+        if self.handlers.insert(command, lane).is_some() {
+            self.duplicate_handlers.push(command);
+        }
+        lane
+    }
+
+    pub(crate) fn subscriber(&mut self, name: &'static str, event: &'static str, policy: Policy) -> usize {
+        let lane = self.lanes.len();
+        self.lanes.push(LaneSpec { name, policy, at_most_once: false });
+        if self.subscribers.insert(name.into(), (lane, event)).is_some() {
+            self.duplicate_subscribers.push(name.to_owned());
+        }
+        lane
+    }
+
+    /// Completes the table of takers with those that a store remembers, and says everything that is wrong.
+    pub(crate) fn finish(&mut self, stored: &[TakerRow]) -> Result<Vec<TakerRow>, Vec<String>> {
+        let mut rows: BTreeSet<TakerRow> = BTreeSet::new();
+        for program in self.sagas.values() {
+            let definition = program.definition();
+            for event in definition.events.iter().filter(|event| event.keyed) {
+                let (event, taker) = (event.name.to_owned(), definition.name.to_owned());
+                rows.insert(TakerRow { event, taker, subscriber: false });
+            }
+        }
+        for (name, (_, event)) in &self.subscribers {
+            rows.insert(TakerRow { event: (*event).to_owned(), taker: name.to_string(), subscriber: true });
+        }
+        let known: Vec<TakerRow> = rows.iter().cloned().collect();
+        // A taker that only the store knows keeps getting its share (rule R28).
+        rows.extend(stored.iter().cloned());
+        for row in rows {
+            let takers = self.takers.entry(row.event).or_default();
+            let taker: Arc<str> = row.taker.into();
+            if row.subscriber {
+                takers.push(Taker::Subscriber(taker));
+            } else {
+                takers.insert(0, Taker::Saga(taker));
+            }
+        }
+        let problems = self.problems();
+        if problems.is_empty() { Ok(known) } else { Err(problems) }
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for name in &self.duplicate_sagas {
+            problems.push(format!(
+                "two sagas are called `{name}`: give one of them another `#[saga(name = \"..\")]`"
+            ));
+        }
+        for name in &self.duplicate_handlers {
+            problems.push(format!("command `{name}` has two handlers: exactly one runs a command"));
+        }
+        for name in &self.duplicate_subscribers {
+            problems.push(format!(
+                "two subscribers are called `{name}`: their names are stored, so they must differ"
+            ));
+        }
+        for name in self.subscribers.keys().filter(|name| self.sagas.contains_key(&***name)) {
+            problems.push(format!(
+                "a subscriber and a saga are both called `{name}`: takers need different names"
+            ));
+        }
+        let mut sagas: Vec<&Definition> = self.sagas.values().map(|program| program.definition()).collect();
+        sagas.sort_by_key(|definition| definition.name);
+        for definition in sagas {
+            for command in definition.commands {
+                if !self.handlers.contains_key(command.name) {
+                    let (name, type_name) = (command.name, command.type_name);
+                    problems.push(format!(
+                        "command `{name}` of saga `{}` has no handler: add `.handler::<{type_name}>(..)`",
+                        definition.name
+                    ));
+                }
+            }
+            for event in published(definition) {
+                if !self.takers.contains_key(event.0) {
+                    problems.push(format!(
+                        "nobody takes event `{}` that saga `{}` publishes: add `.subscribe::<{}>(\"..\", ..)`",
+                        event.0, definition.name, event.1
+                    ));
+                }
+            }
+        }
+        problems
+    }
+}
+
+/// The stored and type names of the events a saga publishes, each once.
+fn published(definition: &Definition) -> BTreeSet<(&'static str, &'static str)> {
+    let rows = definition.rows.iter().flat_map(|row| row.clauses);
+    let states = definition.states.iter().flat_map(|state| state.on_enter.iter().chain(state.on_leave));
+    rows.chain(states)
+        .filter_map(|clause| match clause {
+            Clause::Publish { event, .. } => Some((event.name, event.type_name)),
+            _ => None,
+        })
+        .collect()
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry")
+            .field("sagas", &self.sagas.keys())
+            .field("lanes", &self.lanes)
+            .finish_non_exhaustive()
+    }
+}

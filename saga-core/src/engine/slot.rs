@@ -1,0 +1,256 @@
+//! One instance as the engine keeps it: the machine's part, its queue, its tasks' runs, and the step being committed.
+
+use std::collections::VecDeque;
+
+use super::io::{AttemptEnd, TakerAnswer, Ticket};
+use crate::definition::Value;
+use crate::machine::{EventIn, Input, Instance, ReportRecord};
+use crate::message::{Message, MessageId, Name, Timestamp};
+use crate::store::{InboxId, Mail, MailKind, Step, TaskId, TimerRow};
+
+/// What is known about the instance.
+pub(crate) enum Place {
+    /// Nothing yet.
+    Unknown,
+    /// Being read.
+    Loading,
+    /// There is none.
+    Missing,
+    /// Here it is.
+    Present(Box<Instance>),
+    /// It cannot be read; nothing is done with it.
+    Quarantined(String),
+}
+
+/// An instance, its queue and its runs.
+pub(crate) struct Slot {
+    pub(crate) place: Place,
+    /// What has been accepted, or waits to be, in order.
+    pub(crate) queue: VecDeque<Item>,
+    /// The step being committed: at most one.
+    pub(crate) in_flight: Option<InFlight>,
+    /// The inbox may hold rows that are not in `queue`; they are read when the instance is free again.
+    pub(crate) spilled: bool,
+    /// How many events are among those rows.
+    pub(crate) held: usize,
+    /// Those rows are being read.
+    pub(crate) fetching: bool,
+    /// The first of those rows is to become a dead letter.
+    pub(crate) skip_head: bool,
+    pub(crate) runs: Vec<(TaskId, Run)>,
+    /// Its timers as they stand in the window, with the due time they stand under.
+    pub(crate) armed: Vec<TimerRow>,
+    pub(crate) waiters: Vec<Ticket>,
+    /// Attempts that ended while the instance was being read.
+    pub(crate) late: Vec<(u64, AttemptEnd)>,
+    /// When it was last touched, in the order of touches.
+    pub(crate) touched: u64,
+    pub(crate) weight: usize,
+}
+
+/// What a task is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// In its lane, for a free place.
+    Waiting,
+    /// Its mark is being committed; it starts when that is durable.
+    Marking,
+    Running {
+        attempt: u64,
+    },
+    /// Until its next attempt is due.
+    Delayed,
+    /// It has ended and its report is in the queue.
+    Reported,
+}
+
+/// One thing in an instance's queue.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) what: Input,
+    /// Its row, when it is durable already.
+    pub(crate) inbox: Option<InboxId>,
+    /// Whether a duplicate of it need not be looked for: it is internal, or its mark has been set.
+    pub(crate) marked: bool,
+    pub(crate) ticket: Option<Ticket>,
+    pub(crate) hops: u32,
+    pub(crate) at: Timestamp,
+}
+
+impl Item {
+    /// Something the engine itself found out.
+    pub(crate) fn own(what: Input, at: Timestamp) -> Self {
+        Self { what, inbox: None, marked: true, ticket: None, hops: 0, at }
+    }
+
+    pub(crate) fn event(
+        message: Message,
+        value: Option<Value>,
+        id: Option<MessageId>,
+        at: Timestamp,
+    ) -> Self {
+        Self::own(Input::Event(EventIn { message, value, id }), at)
+    }
+
+    /// What is kept of it in the inbox; `None` for what need not be kept, because it is found again.
+    pub(crate) fn mail(&self, to: &crate::store::Address, epoch: u64) -> Option<Mail> {
+        let (kind, message, id, task, cause) = match &self.what {
+            Input::Event(event) => (MailKind::Event, event.message.clone(), event.id.clone(), None, None),
+            Input::Report(task, report) | Input::Skipped(task, report) => {
+                let message = Message {
+                    name: Name::Borrowed(REPORT),
+                    version: 1,
+                    payload: crate::machine::write(report),
+                };
+                (MailKind::Report, message, None, Some(*task), None)
+            }
+            Input::Verb(verb) => {
+                let name = Name::Borrowed(verb.verb.word());
+                let message = Message { name, version: 1, payload: crate::machine::write(verb) };
+                (MailKind::Verb, message, None, None, Some(Name::Owned(verb.by.clone())))
+            }
+            Input::Timer { .. } | Input::Continue | Input::CrashLoop(..) => return None,
+        };
+        Some(Mail {
+            to: to.clone(),
+            kind,
+            message,
+            id,
+            marked: self.marked,
+            task,
+            hops: self.hops,
+            epoch,
+            cause,
+            at: self.at,
+        })
+    }
+
+    /// The item an inbox row stands for; `Err` with the reason when the row cannot be read.
+    pub(crate) fn from_mail(inbox: InboxId, mail: Mail) -> Result<Self, String> {
+        let internal = mail.marked || mail.id.is_none();
+        let what = match mail.kind {
+            MailKind::Event => Input::Event(EventIn { message: mail.message, value: None, id: mail.id }),
+            MailKind::Report => {
+                let report: ReportRecord = crate::machine::read("report", &mail.message.payload)?;
+                let task = mail.task.ok_or("the report names no task")?;
+                Input::Report(task, report)
+            }
+            MailKind::Verb => Input::Verb(crate::machine::read("verb", &mail.message.payload)?),
+            MailKind::Delivery => return Err("a delivery is not for an instance".to_owned()),
+        };
+        Ok(Self { what, inbox: Some(inbox), marked: internal, ticket: None, hops: mail.hops, at: mail.at })
+    }
+
+    /// Whether it waits behind a compensation or a person.
+    pub(crate) fn is_event(&self) -> bool {
+        matches!(self.what, Input::Event(_))
+    }
+}
+
+/// The name under which reports stand in the inbox.
+pub(crate) const REPORT: &str = "report";
+
+/// What must happen when the step is durable.
+pub(crate) struct InFlight {
+    pub(crate) item: Option<Item>,
+    pub(crate) answer: TakerAnswer,
+    /// Whether the item stays, because the instance is parked over it.
+    pub(crate) kept: bool,
+    pub(crate) was_parked: bool,
+    pub(crate) was_compensating: bool,
+    pub(crate) created: bool,
+    pub(crate) added: Vec<TaskId>,
+    pub(crate) finished: Vec<TaskId>,
+    pub(crate) stop: Vec<TaskId>,
+    pub(crate) rerun: Vec<TaskId>,
+    pub(crate) skip_head: bool,
+    pub(crate) again: bool,
+    /// Queue items that this step made durable, by position in its mail: the rest of the mail is routed.
+    pub(crate) spilled: Vec<Item>,
+}
+
+impl Slot {
+    pub(crate) fn new() -> Self {
+        Self {
+            place: Place::Unknown,
+            queue: VecDeque::new(),
+            in_flight: None,
+            spilled: false,
+            held: 0,
+            fetching: false,
+            skip_head: false,
+            runs: Vec::new(),
+            armed: Vec::new(),
+            waiters: Vec::new(),
+            late: Vec::new(),
+            touched: 0,
+            weight: 0,
+        }
+    }
+
+    pub(crate) fn instance(&self) -> Option<&Instance> {
+        match &self.place {
+            Place::Present(instance) => Some(instance),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn instance_mut(&mut self) -> Option<&mut Instance> {
+        match &mut self.place {
+            Place::Present(instance) => Some(instance),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn run(&self, task: TaskId) -> Option<Run> {
+        self.runs.iter().find(|(id, _)| *id == task).map(|(_, run)| *run)
+    }
+
+    pub(crate) fn set_run(&mut self, task: TaskId, run: Run) {
+        match self.runs.iter_mut().find(|(id, _)| *id == task) {
+            Some((_, old)) => *old = run,
+            None => self.runs.push((task, run)),
+        }
+    }
+
+    /// How many events from outside wait here.
+    pub(crate) fn waiting(&self) -> usize {
+        self.held + self.queue.iter().filter(|item| item.is_event()).count()
+    }
+
+    /// Whether it may be forgotten: everything about it is in the store, and nobody waits for it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.in_flight.is_none()
+            && self.queue.is_empty()
+            && self.waiters.is_empty()
+            && !self.fetching
+            && !self.skip_head
+            && !matches!(self.place, Place::Loading)
+            && self.runs.iter().all(|(_, run)| *run == Run::Delayed)
+    }
+}
+
+/// What a step of a batch belongs to.
+#[derive(Debug)]
+pub(crate) enum Token {
+    /// The step in flight of this instance.
+    Instance(crate::store::Address),
+    /// An event recorded for several takers, or behind a backlog.
+    Mailed { ticket: Option<Ticket>, takers: Vec<crate::store::Address> },
+    /// The mark of a task that starts when it is durable, in this lane.
+    Mark(crate::store::Address, TaskId, usize),
+    /// The mark of a delivery.
+    MarkDelivery(crate::store::DeliveryId),
+    /// Progress that nobody waits for.
+    Note,
+    /// A delivery is finished.
+    Delivered(crate::store::DeliveryId),
+    /// Dead letters under way again.
+    Redriven { ticket: Ticket },
+}
+
+/// One step waiting to be committed, or being committed.
+pub(crate) struct Queued {
+    pub(crate) token: Token,
+    pub(crate) step: Step,
+}

@@ -1,0 +1,659 @@
+//! Applying one input to an instance. Each ends in a [`Decision`]: one step to commit.
+
+use std::sync::Arc;
+
+use super::input::{At, Begun, Decision, Disposition, EventIn, Input};
+use super::instance::{Instance, guarded};
+use super::live::Program;
+use super::outbox::Outbox;
+use super::record::{MessageRecord, ParkReason, ReportRecord, RowRecord, Subject, TriggerRecord};
+use super::row::{Decided, Performed, check};
+use super::saga::Cause;
+use super::work::{Line, Work};
+use crate::definition::{End, Move, Trigger, Value, Verdict};
+use crate::message::{Incarnation, Message, Name};
+use crate::store::{Address, InstanceChange, Status, TaskId, TaskKind};
+
+/// Why an event did not start an instance.
+pub(crate) struct NotStarted {
+    pub(crate) reason: &'static str,
+    pub(crate) detail: String,
+}
+
+/// What triggered a row, with all a turn must keep of it.
+pub(super) struct Fired<'a> {
+    pub(super) trigger: Trigger,
+    pub(super) value: Option<&'a Value>,
+    pub(super) event: Option<&'a Message>,
+    pub(super) id: Option<&'a str>,
+    /// The task that is being reported on.
+    pub(super) task: Option<TaskId>,
+    pub(super) command: Option<Message>,
+    pub(super) report: Option<&'a ReportRecord>,
+    /// The undo that was dropped because the command was refused.
+    pub(super) refused: Option<Name>,
+}
+
+impl Fired<'_> {
+    pub(super) fn cause(&self) -> Cause<'_> {
+        Cause(self.value.map(|value| &**value))
+    }
+
+    pub(super) fn because(&self) -> Option<Name> {
+        match (self.id, &self.command) {
+            (_, Some(command)) => Some(command.name.clone()),
+            (Some(id), None) => Some(Name::Owned(id.to_owned())),
+            (None, None) => None,
+        }
+    }
+}
+
+impl Instance {
+    /// Starts an instance with `event`, or says why not.
+    pub(crate) fn start(
+        program: &Arc<dyn Program>,
+        address: Address,
+        incarnation: Incarnation,
+        event: &EventIn,
+        at: At,
+    ) -> Result<(Self, Decision), NotStarted> {
+        let definition = program.definition();
+        let name = event.message.name.clone();
+        let not = |reason, detail| NotStarted { reason, detail };
+        let Some(index) = definition.event(&name).filter(|&index| definition.starts(index)) else {
+            let detail = format!("there is no {address}, and `{name}` does not start one");
+            return Err(not("missing-instance", detail));
+        };
+        let decoded;
+        let value = match &event.value {
+            Some(value) => value,
+            None => {
+                decoded = (definition.events[index].decode)(&event.message.payload)
+                    .map_err(|error| not("undecodable", format!("event `{name}` {error}")))?;
+                &decoded
+            }
+        };
+        let cause = Cause(Some(&**value));
+        let mut cx = super::Context::new(at.now, address.key.clone(), incarnation, 1);
+        let failed = |error| not("start-failed", format!("`{name}` could not start {address}: {error}"));
+        let mut row = None;
+        for &candidate in definition.initially {
+            let candidate_row = &definition.rows[candidate];
+            if candidate_row.triggers.contains(&Trigger::Event(index))
+                && (candidate_row.guard.is_none()
+                    || guarded(|| Ok(program.guard_start(candidate, cause, &cx))).map_err(failed)?)
+            {
+                row = Some(candidate);
+                break;
+            }
+        }
+        let Some(row) = row else {
+            return Err(not("missing-instance", format!("no guard let `{name}` start {address}")));
+        };
+        let mut out = [Outbox::default(), Outbox::default()];
+        let (live, state, payload, data) = guarded(|| {
+            let mut live = program.begin(row, cause, &mut cx, &mut out[0])?;
+            live.enter(&mut cx, &mut out[1])?;
+            let (state, payload, data) = (live.state(), live.encode_state()?, live.encode_data()?);
+            check(&out, payload.as_ref(), &data, at.limits)?;
+            Ok((live, state, payload, data))
+        })
+        .map_err(failed)?;
+        let record = InstanceChange {
+            address,
+            incarnation,
+            created_at: at.now,
+            seq: 0,
+            step: at.step,
+            version: definition.version,
+            status: Status::Running,
+            state: Name::Borrowed(definition.states[state].name),
+            payload: None,
+            data: data.clone(),
+            visit: 0,
+            turn: None,
+            parked: None,
+            changed_at: at.now,
+        };
+        let mut instance = Self {
+            program: Arc::clone(program),
+            row: None,
+            record,
+            live: Ok(live),
+            tasks: Vec::new(),
+            timers: Vec::new(),
+            obligations: Vec::new(),
+            verb: None,
+        };
+        let mut work = Work::new(&mut instance, at).from_nowhere();
+        work.enter(state, payload, data);
+        let [sent, entered] = out;
+        work.queue(sent);
+        work.settle_in(state);
+        work.queue(entered);
+        let cause = event.id.as_ref().map(|id| Name::Owned(id.to_string()));
+        work.line(Line::message("started", &event.message).cause(cause));
+        let decision = work.finish(Disposition::Applied);
+        Ok((instance, decision))
+    }
+
+    /// Decides what `input` does. `begun` tells how far each forward task has come; it is asked only at a turn.
+    pub(crate) fn apply(&mut self, input: &Input, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+        if self.record.parked.is_none() && !self.status().is_over() {
+            if let Err(error) = &self.live {
+                let detail = error.clone();
+                if !matches!(input, Input::Verb(_)) {
+                    return self.parked_over(ParkReason::Unreadable, detail, Subject::Head, at);
+                }
+            }
+        }
+        match input {
+            Input::Event(event) => self.apply_event(event, at, begun),
+            Input::Report(task, report) => self.apply_report(*task, report, at, begun),
+            Input::Timer { name, visit } => self.apply_timer(name, *visit, at, begun),
+            Input::Continue => self.go_on(at),
+            Input::Verb(verb) => self.apply_verb(verb.clone(), at, begun),
+            Input::Skipped(task, report) => match self.task(*task).map(|task| task.command.clone()) {
+                Some(command) => self.recorded(*task, &command, report, at),
+                None => Decision::nothing(Disposition::Stale),
+            },
+            Input::CrashLoop(task, detail) => self.crash_loop(*task, detail, at),
+        }
+    }
+
+    /// A step that only parks: the input that caused it stays where it is.
+    pub(super) fn parked_over(
+        &mut self,
+        reason: ParkReason,
+        detail: String,
+        subject: Subject,
+        at: At,
+    ) -> Decision {
+        let mut work = Work::new(self, at);
+        work.park(reason, detail, subject);
+        work.finish(Disposition::Kept)
+    }
+
+    fn apply_event(&mut self, event: &EventIn, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+        let definition = self.definition();
+        let name = &event.message.name;
+        let id = event.id.as_ref().map(ToString::to_string);
+        let Some(index) = definition.event(name) else {
+            let detail = format!("`{}` v{} does not take `{name}`", definition.name, definition.version);
+            return self.dead(&event.message, id.as_deref(), "unknown-event", detail, at);
+        };
+        if self.status().is_over() {
+            let ended = format!("{} has ended in `{}`", self.record.address, self.record.state);
+            return match definition.ended_instance {
+                Verdict::Reject if !definition.starts(index) => {
+                    self.dead(&event.message, id.as_deref(), "ended-instance", ended, at)
+                }
+                _ => self.ignored(&event.message, id.as_deref(), "the instance has ended", at),
+            };
+        }
+        let decoded;
+        let value = match &event.value {
+            Some(value) => value,
+            None => match (definition.events[index].decode)(&event.message.payload) {
+                Ok(value) => {
+                    decoded = value;
+                    &decoded
+                }
+                Err(error) => {
+                    let detail = format!("event `{name}` {error}");
+                    return self.dead(&event.message, id.as_deref(), "undecodable", detail, at);
+                }
+            },
+        };
+        let fired = Fired {
+            trigger: Trigger::Event(index),
+            value: Some(value),
+            event: Some(&event.message),
+            id: id.as_deref(),
+            task: None,
+            command: None,
+            report: None,
+            refused: None,
+        };
+        self.fire(fired, at, begun)
+    }
+
+    fn apply_timer(&mut self, name: &str, visit: u32, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+        let stands = self.has_timer(name, visit).is_some() && self.status() == Status::Running;
+        let trigger = self.state().ok().and_then(|(state, _)| self.definition().timer(state, name));
+        let Some(timer) = trigger.filter(|_| stands) else {
+            return Decision::nothing(Disposition::Stale);
+        };
+        let fired = Fired {
+            trigger: Trigger::Timer(timer),
+            value: None,
+            event: None,
+            id: None,
+            task: None,
+            command: None,
+            report: None,
+            refused: None,
+        };
+        self.fire(fired, at, begun)
+    }
+
+    /// A command or undo has ended.
+    fn apply_report(
+        &mut self,
+        task: TaskId,
+        report: &ReportRecord,
+        at: At,
+        begun: &dyn Fn(TaskId) -> Begun,
+    ) -> Decision {
+        let Some(found) = self.task(task) else {
+            return Decision::nothing(Disposition::Stale);
+        };
+        let command = found.command.clone();
+        if found.kind == TaskKind::Undo {
+            return self.undo_ended(task, &command, report.clone(), at);
+        }
+        if self.status() == Status::Compensating {
+            return self.ended_while_compensating(task, &command, report.clone(), at);
+        }
+        let definition = self.definition();
+        let index = definition.command(&command.name);
+        let best_effort = index.is_some_and(|index| definition.commands[index].best_effort);
+        let failed = matches!(report, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. });
+        if self.status().is_over() || (best_effort && failed) || matches!(report, ReportRecord::Replied(None))
+        {
+            return self.recorded(task, &command, report, at);
+        }
+        if found.progress.superseded && self.verb.is_none() {
+            let detail =
+                format!("`{}` was sent again since, and this answer is to the earlier one", command.name);
+            return self.held_over(task, report, ParkReason::Superseded, detail, at);
+        }
+        let event: Option<Message>;
+        let value: Value;
+        let trigger = match report {
+            ReportRecord::Replied(Some(reply)) => {
+                let reply = Message::from(reply.clone());
+                let Some(index) = definition.event(&reply.name) else {
+                    let detail = format!(
+                        "`{}` v{} does not take the reply `{}`",
+                        definition.name, definition.version, reply.name
+                    );
+                    return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
+                };
+                match (definition.events[index].decode)(&reply.payload) {
+                    Ok(decoded) => value = decoded,
+                    Err(error) => {
+                        let detail = format!("reply `{}` {error}", reply.name);
+                        return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
+                    }
+                }
+                event = Some(reply);
+                Trigger::Event(index)
+            }
+            ReportRecord::Refused { attempts, reason } | ReportRecord::Unknown { attempts, reason } => {
+                let refused = matches!(report, ReportRecord::Refused { .. });
+                let Some(index) = index else {
+                    let detail = format!(
+                        "`{}` v{} no longer sends `{}`",
+                        definition.name, definition.version, command.name
+                    );
+                    return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
+                };
+                let kind = &definition.commands[index];
+                let decode = if refused { kind.failed } else { kind.unknown };
+                match decode(&command.payload, *attempts, reason.clone()) {
+                    Ok(decoded) => value = decoded,
+                    Err(error) => {
+                        let detail = format!("command `{}` {error}", command.name);
+                        return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
+                    }
+                }
+                event = None;
+                if refused { Trigger::Failed(index) } else { Trigger::Unknown(index) }
+            }
+            ReportRecord::Replied(None) | ReportRecord::Withdrawn => {
+                return self.recorded(task, &command, report, at);
+            }
+        };
+        let refused = match report {
+            ReportRecord::Refused { .. } => self.obligation_of(task).map(|owed| owed.undo.clone()),
+            _ => None,
+        };
+        let fired = Fired {
+            trigger,
+            value: Some(&value),
+            event: event.as_ref(),
+            id: None,
+            task: Some(task),
+            command: Some(command),
+            report: Some(report),
+            refused,
+        };
+        self.fire(fired, at, begun)
+    }
+
+    /// Finds and performs the row for what happened.
+    fn fire(&mut self, fired: Fired<'_>, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+        let mut cx = self.context(at, fired.command.clone());
+        let resolving = self.verb.is_some();
+        let decided = match self.decide(fired.trigger, fired.cause(), &cx) {
+            Ok(decided) => decided,
+            Err(error) => return self.action_failed(&fired, &error, at),
+        };
+        match decided {
+            Decided::Nobody if matches!(fired.trigger, Trigger::Timer(_)) => {
+                self.consumed(&fired, "no guard let it through", at)
+            }
+            // A person has supplied this outcome: parking over it again would lead nowhere.
+            Decided::Nobody if resolving => self.consumed(&fired, "as resolved; no row takes it", at),
+            Decided::Row(row) if resolving && self.definition().rows[row].to == Move::Park => {
+                self.consumed(&fired, "as resolved; its row says park", at)
+            }
+            Decided::Nobody => {
+                let detail = format!(
+                    "`{}` has no row for {}",
+                    self.record.state,
+                    self.definition().describe(fired.trigger)
+                );
+                match (fired.task, fired.report) {
+                    (Some(task), Some(report)) => {
+                        self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at)
+                    }
+                    _ => self.action_failed(&fired, &detail, at),
+                }
+            }
+            Decided::Verdict(Verdict::Ignore, why) => self.consumed(&fired, why, at),
+            Decided::Verdict(Verdict::Reject, why) => {
+                let detail = format!("state `{}` of {}: {why}", self.record.state, self.record.address);
+                self.consumed_dead(&fired, detail, at)
+            }
+            Decided::Row(row) if self.definition().rows[row].compensate => {
+                self.turn_by(row, &fired, &mut cx, at, begun)
+            }
+            Decided::Row(row) => match self.perform(row, fired.cause(), &mut cx, true, at) {
+                Err(error) => self.action_failed(&fired, &error, at),
+                Ok(performed) => self.move_on(row, &fired, performed, at),
+            },
+        }
+    }
+
+    /// Writes what a row without `compensate` did.
+    fn move_on(&mut self, index: usize, fired: &Fired<'_>, performed: Performed, at: At) -> Decision {
+        let row = &self.definition().rows[index];
+        if let Some(owed) = self.still_owed(row, fired, &performed) {
+            self.restore();
+            let subject = self.subject(fired);
+            let detail = format!(
+                "{} leads to a failure end, and {owed} is still owed",
+                self.definition().describe(fired.trigger)
+            );
+            return self.parked_over(ParkReason::StillOwed, detail, subject, at);
+        }
+        let mut work = Work::new(self, at);
+        // A command that its row parks over may run again, so it is not consumed and what is owed for it stays.
+        let held = (row.to == Move::Park).then_some(fired.task).flatten().zip(fired.report);
+        if held.is_none() {
+            work.consume(fired);
+        }
+        work.release_by(row, fired.task, fired.refused.as_deref());
+        let note = work.moved(performed);
+        let mut line = match fired.event {
+            Some(event) => Line::message("applied", event),
+            None => Line::new("applied", work.instance.definition().describe(fired.trigger)),
+        };
+        line = line.cause(fired.because());
+        line.note =
+            note.or_else(|| fired.report.and_then(ReportRecord::reason).map(|r| Name::Owned(r.to_owned())));
+        work.line(line);
+        let what = work.instance.definition().describe(fired.trigger);
+        match held {
+            Some((task, report)) => work.hold_over(task, report, ParkReason::Row, what),
+            None if row.to == Move::Park => work.park(ParkReason::Row, what, Subject::Nothing),
+            None => {}
+        }
+        work.finish(Disposition::Applied)
+    }
+
+    /// What would still be owed on entering a failure end, if that is where the row goes (rule R12).
+    fn still_owed(
+        &self,
+        row: &crate::definition::Row,
+        fired: &Fired<'_>,
+        performed: &Performed,
+    ) -> Option<String> {
+        let target = &self.definition().states[performed.entered?];
+        if target.end != Some(End::Failed) {
+            return None;
+        }
+        let released = self.released_by(row, fired.task, fired.refused.as_deref());
+        let refused =
+            fired.refused.as_ref().and(fired.task).and_then(|task| self.obligation_of(task)).map(|o| o.id);
+        let sent = performed.out.iter().flat_map(|out| &out.sent).find_map(|sent| sent.undo);
+        let definition = self.definition();
+        self.obligations
+            .iter()
+            .find(|owed| !released.contains(&owed.id) && Some(owed.id) != refused)
+            .map(|owed| format!("`{}`", owed.undo))
+            .or_else(|| {
+                sent.map(|undo| format!("`{}`", definition.commands[definition.undos[undo].command].name))
+            })
+    }
+
+    /// An `Err` or a panic: nothing changes but that the instance is parked (rule R8).
+    pub(super) fn action_failed(&mut self, fired: &Fired<'_>, error: &str, at: At) -> Decision {
+        let detail = format!("{}: {error}", self.definition().describe(fired.trigger));
+        let subject = self.subject(fired);
+        self.parked_over(ParkReason::ActionFailed, detail, subject, at)
+    }
+
+    /// What `retry` is about when the row of `fired` could not be applied.
+    fn subject(&self, fired: &Fired<'_>) -> Subject {
+        match fired.trigger {
+            Trigger::Timer(timer) => Subject::Timer(self.definition().timers[timer].name.to_owned()),
+            _ => Subject::Head,
+        }
+    }
+
+    /// Parks over the outcome of a command, which stays until a person decides.
+    fn held_over(
+        &mut self,
+        task: TaskId,
+        report: &ReportRecord,
+        reason: ParkReason,
+        detail: String,
+        at: At,
+    ) -> Decision {
+        let mut work = Work::new(self, at);
+        work.hold_over(task, report, reason, detail);
+        work.finish(Disposition::Applied)
+    }
+
+    /// A command that was found begun after several crashes in a row waits for a person (rule R19).
+    fn crash_loop(&mut self, task: TaskId, detail: &str, at: At) -> Decision {
+        let Some(attempts) = self.task(task).map(|task| task.progress.attempts) else {
+            return Decision::nothing(Disposition::Stale);
+        };
+        let report = ReportRecord::Unknown { attempts, reason: detail.to_owned() };
+        let name = self.task(task).map(|task| format!("`{}`", task.command.name)).unwrap_or_default();
+        self.held_over(task, &report, ParkReason::CrashLoop, name, at)
+    }
+
+    /// An outcome that is written down and has no other effect.
+    pub(super) fn recorded(
+        &mut self,
+        task: TaskId,
+        command: &Message,
+        report: &ReportRecord,
+        at: At,
+    ) -> Decision {
+        let over = self.status().is_over();
+        let failed = matches!(report, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. });
+        let mut work = Work::new(self, at);
+        work.finish_task(task);
+        work.note_report(task, report);
+        let reply = match report {
+            ReportRecord::Replied(Some(reply)) => Some(Message::from(reply.clone())),
+            _ => None,
+        };
+        let mut line = match &reply {
+            Some(reply) => Line::message("replied", reply).cause(Some(command.name.clone())),
+            None => Line::new(if failed { report.word() } else { "done" }, command.name.clone()),
+        };
+        line.note = report.reason().map(|reason| Name::Owned(reason.to_owned()));
+        work.line(line);
+        if over && failed {
+            let detail = format!(
+                "`{}` ended as {} after the instance: {}",
+                command.name,
+                report.word(),
+                report.reason().unwrap_or("")
+            );
+            return work.finish(Disposition::Dead { reason: "outcome-after-end", detail });
+        }
+        work.finish(Disposition::Applied)
+    }
+
+    fn ignored(&mut self, event: &Message, id: Option<&str>, why: &'static str, at: At) -> Decision {
+        let mut work = Work::new(self, at);
+        work.line(Line::message("ignored", event).cause(id.map(|id| Name::Owned(id.to_owned()))).note(why));
+        work.finish(Disposition::Ignored(why))
+    }
+
+    fn dead(
+        &mut self,
+        event: &Message,
+        id: Option<&str>,
+        reason: &'static str,
+        detail: String,
+        at: At,
+    ) -> Decision {
+        let mut work = Work::new(self, at);
+        // The bytes are kept with the dead letter.
+        let line = Line::new("rejected", event.name.clone()).cause(id.map(|id| Name::Owned(id.to_owned())));
+        work.line(line.note(detail.clone()));
+        work.finish(Disposition::Dead { reason, detail })
+    }
+
+    /// Takes an input off without a row.
+    fn consumed(&mut self, fired: &Fired<'_>, why: &'static str, at: At) -> Decision {
+        let mut work = Work::new(self, at);
+        work.consume(fired);
+        let line = match fired.event {
+            Some(event) => Line::message("ignored", event),
+            None => Line::new("ignored", work.instance.definition().describe(fired.trigger)),
+        };
+        work.line(line.cause(fired.because()).note(why));
+        work.finish(Disposition::Ignored(why))
+    }
+
+    fn consumed_dead(&mut self, fired: &Fired<'_>, detail: String, at: At) -> Decision {
+        let mut work = Work::new(self, at);
+        work.consume(fired);
+        let name = fired.event.map_or(Name::Borrowed(""), |event| event.name.clone());
+        work.line(Line::new("rejected", name).cause(fired.because()).note(detail.clone()));
+        work.finish(Disposition::Dead { reason: "unhandled", detail })
+    }
+}
+
+impl Work<'_> {
+    /// Uses up what fired: the timer, or the task with what became of it.
+    pub(super) fn consume(&mut self, fired: &Fired<'_>) {
+        if let Trigger::Timer(timer) = fired.trigger {
+            let name = self.instance.definition().timers[timer].name;
+            self.clear_timer(name);
+        }
+        if let (Some(task), Some(report)) = (fired.task, fired.report) {
+            self.note_report(task, report);
+            self.finish_task(task);
+        }
+    }
+
+    /// Writes what user code did and where it moved to; returns what the history should say about it.
+    pub(super) fn moved(&mut self, performed: Performed) -> Option<Name> {
+        let Performed { out: [left_out, row_out, entered_out], entered, left, payload, data } = performed;
+        let Some(state) = entered else {
+            self.stay(payload, data);
+            self.queue(row_out);
+            return None;
+        };
+        self.leave(left);
+        self.enter(state, payload, data);
+        self.queue(left_out);
+        self.queue(row_out);
+        if self.instance.record.status == Status::Running {
+            self.settle_in(state);
+        }
+        self.queue(entered_out);
+        if self.instance.record.status == Status::Completed {
+            let released = self.release_all();
+            if !released.is_empty() {
+                return Some(Name::Owned(format!("released: {}", released.join(", "))));
+            }
+        }
+        None
+    }
+
+    /// Parks over the outcome of a command, which stays until a person decides.
+    fn hold_over(&mut self, task: TaskId, report: &ReportRecord, reason: ParkReason, detail: String) {
+        let said = report.reason().map(str::to_owned);
+        self.hold_task(task, said.clone());
+        if let ReportRecord::Replied(Some(reply)) = report {
+            self.line(Line::message("held", &Message::from(reply.clone())));
+        }
+        let detail = match said {
+            Some(said) => format!("{detail} ({}: {said})", report.word()),
+            None => detail,
+        };
+        self.park_with(reason, detail, Subject::Task(task.into()), Some(report.clone()));
+    }
+}
+
+/// Names `row` for the record of a turn.
+pub(super) fn row_record(instance: &Instance, row: usize, fired: &Fired<'_>) -> RowRecord {
+    let definition = instance.definition();
+    let (attempts, reason) = match fired.report {
+        Some(ReportRecord::Refused { attempts, reason } | ReportRecord::Unknown { attempts, reason }) => {
+            (*attempts, reason.clone())
+        }
+        _ => (0, String::new()),
+    };
+    let trigger = match fired.trigger {
+        Trigger::Event(event) => TriggerRecord::Event(definition.events[event].name.to_owned()),
+        Trigger::Failed(command) => TriggerRecord::Failed(definition.commands[command].name.to_owned()),
+        Trigger::Unknown(command) => TriggerRecord::Unknown(definition.commands[command].name.to_owned()),
+        Trigger::Timer(timer) => TriggerRecord::Timer(definition.timers[timer].name.to_owned()),
+    };
+    RowRecord {
+        trigger,
+        nth: instance.compensating_rows(fired.trigger).iter().position(|&found| found == row).unwrap_or(0),
+        to: target_names(definition, row),
+        event: fired.event.map(MessageRecord::from),
+        command: fired.command.as_ref().map(MessageRecord::from),
+        attempts,
+        reason,
+        id: fired.id.map(str::to_owned),
+    }
+}
+
+/// The stored names of a row's targets.
+pub(super) fn target_names(definition: &crate::definition::Definition, row: usize) -> Vec<String> {
+    match definition.rows[row].to {
+        Move::To(targets) => {
+            targets.iter().map(|&target| definition.states[target].name.to_owned()).collect()
+        }
+        Move::Stay | Move::Reenter | Move::Park => Vec::new(),
+    }
+}
+
+impl Instance {
+    /// The rows of the present state with `compensate` for `trigger`, in order.
+    pub(super) fn compensating_rows(&self, trigger: Trigger) -> Vec<usize> {
+        let definition = self.definition();
+        let Ok((_, state)) = self.state() else { return Vec::new() };
+        let matches = |row: &usize| {
+            let row = &definition.rows[*row];
+            row.compensate && row.triggers.contains(&trigger)
+        };
+        state.rows.iter().copied().filter(matches).collect()
+    }
+}

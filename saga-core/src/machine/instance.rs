@@ -1,0 +1,157 @@
+//! One instance in memory: what is stored of it, and its typed state and data.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::context::Context;
+use super::input::{At, VerbRecord};
+use super::live::{Live, Program};
+use super::record::{self, ParkedRecord, TurnRecord};
+use crate::definition::{Definition, State};
+use crate::message::{ActionError, Message, Name, Payload, Timestamp};
+use crate::store::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TimerRow};
+
+/// One instance, as its last decision left it.
+pub(crate) struct Instance {
+    pub(super) program: Arc<dyn Program>,
+    /// Its row, once it has one.
+    pub(crate) row: Option<RowId>,
+    /// What is, or is about to be, stored.
+    pub(crate) record: InstanceChange,
+    /// State and data, or why they cannot be read.
+    pub(super) live: Result<Box<dyn Live>, String>,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) timers: Vec<TimerRow>,
+    /// Oldest first.
+    pub(crate) obligations: Vec<Obligation>,
+    /// The operator's verb under which the next step is decided; it becomes the step's first line of history.
+    pub(super) verb: Option<VerbRecord>,
+}
+
+impl std::fmt::Debug for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Instance").field("record", &self.record).finish_non_exhaustive()
+    }
+}
+
+impl Instance {
+    /// The instance a store returned.
+    pub(crate) fn load(program: Arc<dyn Program>, snapshot: Snapshot) -> Self {
+        let Snapshot { row, instance, tasks, timers, obligations } = snapshot;
+        let live = decode(&*program, &instance);
+        Self { program, row: Some(row), record: instance, live, tasks, timers, obligations, verb: None }
+    }
+
+    pub(crate) fn definition(&self) -> &'static Definition {
+        self.program.definition()
+    }
+
+    /// The state it is in, when this build knows it.
+    pub(super) fn state(&self) -> Result<(usize, &'static State), String> {
+        let definition = self.definition();
+        let index = definition.state(&self.record.state).ok_or_else(|| {
+            format!("state `{}` is not in `{}` v{}", self.record.state, definition.name, definition.version)
+        })?;
+        Ok((index, &definition.states[index]))
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        self.record.status
+    }
+
+    pub(crate) fn is_parked(&self) -> bool {
+        self.record.parked.is_some()
+    }
+
+    /// Why it is parked. An unreadable record is reported as such.
+    pub(crate) fn parked(&self) -> Option<Result<ParkedRecord, String>> {
+        self.record.parked.as_ref().map(|parked| record::read("record of why it is parked", parked))
+    }
+
+    pub(super) fn turn(&self) -> Result<TurnRecord, String> {
+        match &self.record.turn {
+            Some(turn) => record::read("record of the turn", turn),
+            None => Err("the record of the turn is missing".to_owned()),
+        }
+    }
+
+    /// Its typed part, when it can be read.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn live(&self) -> Option<&dyn Live> {
+        self.live.as_deref().ok()
+    }
+
+    pub(crate) fn task(&self, id: TaskId) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.id == id)
+    }
+
+    pub(crate) fn task_mut(&mut self, id: TaskId) -> Option<&mut Task> {
+        self.tasks.iter_mut().find(|task| task.id == id)
+    }
+
+    /// Roughly how many bytes it takes in memory: the payloads twice, for the typed form beside them.
+    pub(crate) fn weight(&self) -> usize {
+        let payload = self.record.payload.as_ref().map_or(0, Payload::len);
+        let tasks: usize = self.tasks.iter().map(|task| task.command.payload.len() + 128).sum();
+        512 + 2 * (self.record.data.len() + payload)
+            + tasks
+            + 256 * self.obligations.len()
+            + 64 * self.timers.len()
+    }
+
+    /// What an action may know, for the step about to be decided.
+    pub(super) fn context(&self, at: At, command: Option<Message>) -> Context {
+        let InstanceChange { address, incarnation, seq, .. } = &self.record;
+        Context::new(at.now, address.key.clone(), *incarnation, seq + 1).with_command(command)
+    }
+
+    /// Undoes whatever user code did to state and data since the last decision.
+    pub(super) fn restore(&mut self) {
+        self.live = decode(&*self.program, &self.record);
+    }
+
+    /// Reads state and data back from what is stored of them.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn reread(&mut self) {
+        self.restore();
+    }
+
+    /// When its timer `name` is due, if it is set in this visit.
+    pub(crate) fn has_timer(&self, name: &str, visit: u32) -> Option<Timestamp> {
+        self.timers.iter().find(|timer| timer.name == name && timer.visit == visit).map(|timer| timer.due)
+    }
+}
+
+fn decode(program: &dyn Program, record: &InstanceChange) -> Result<Box<dyn Live>, String> {
+    let definition = program.definition();
+    let state = definition.state(&record.state).ok_or_else(|| {
+        format!("state `{}` is not in `{}` v{}", record.state, definition.name, definition.version)
+    })?;
+    guarded(|| Ok(program.decode(state, record.payload.as_ref(), &record.data)?))
+        .map_err(|error| format!("state `{}` or its data {error}", record.state))
+}
+
+/// Runs user code. An error or a panic comes back as text.
+pub(super) fn guarded<T>(user: impl FnOnce() -> Result<T, ActionError>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(user)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(format!("panicked: {}", panic_text(&*panic))),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "without a message"
+    }
+}
+
+/// A stored name of a state as a history writes it.
+pub(super) fn state_name(state: &State) -> Name {
+    Name::Borrowed(state.name)
+}

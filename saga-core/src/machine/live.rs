@@ -1,0 +1,183 @@
+//! One instance's typed state and data behind an object, so that the machine is compiled once for all sagas.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::context::Context;
+use super::outbox::Outbox;
+use super::saga::{Cause, Saga, Undone};
+use crate::definition::Definition;
+use crate::message::{Message, Payload, PayloadError, Result};
+
+/// A saga whose type is known at run time only.
+pub(crate) trait Program: Send + Sync {
+    fn definition(&self) -> &'static Definition;
+    fn decode(
+        &self,
+        state: usize,
+        payload: Option<&Payload>,
+        data: &Payload,
+    ) -> Result<Box<dyn Live>, PayloadError>;
+    fn guard_start(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool;
+    fn begin(
+        &self,
+        row: usize,
+        cause: Cause<'_>,
+        cx: &mut Context,
+        out: &mut Outbox,
+    ) -> Result<Box<dyn Live>>;
+}
+
+/// The typed part of an instance.
+pub(crate) trait Live: Send + Sync {
+    /// The state it is in, as an index.
+    fn state(&self) -> usize;
+    /// The state `run` made, as an index, until [`advance`](Self::advance).
+    fn next(&self) -> Option<usize>;
+    fn encode_state(&self) -> Result<Option<Payload>, PayloadError>;
+    fn encode_data(&self) -> Result<Payload, PayloadError>;
+    fn guard(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool;
+    /// Runs the row's `run` and remembers the state it made.
+    fn run(&mut self, row: usize, cause: Cause<'_>, cx: &mut Context) -> Result<()>;
+    fn build(&self, row: usize, cause: Cause<'_>, cx: &mut Context, out: &mut Outbox) -> Result<()>;
+    /// Moves to the state that `run` made, if it made one.
+    fn advance(&mut self);
+    /// Moves to a state without payload.
+    fn go(&mut self, state: usize) -> Result<(), PayloadError>;
+    fn enter(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
+    fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
+    /// Builds the undo of a visit that left the state `state` with this payload.
+    fn undo_state(
+        &self,
+        undo: usize,
+        state: usize,
+        payload: Option<&Payload>,
+        cx: &mut Context,
+    ) -> Result<Message>;
+    fn undo_command(&self, undo: usize, command: &Payload, cx: &mut Context) -> Result<Message>;
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// The program of the saga `S`.
+pub(crate) struct Typed<S>(PhantomData<fn() -> S>);
+
+impl<S: Saga> Typed<S> {
+    pub(crate) const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// State and data of an instance of `S`.
+pub(crate) struct TypedLive<S: Saga> {
+    pub(crate) data: S::Data,
+    pub(crate) state: S,
+    next: Option<S>,
+}
+
+impl<S: Saga> Program for Typed<S> {
+    fn definition(&self) -> &'static Definition {
+        S::definition()
+    }
+
+    fn decode(
+        &self,
+        state: usize,
+        payload: Option<&Payload>,
+        data: &Payload,
+    ) -> Result<Box<dyn Live>, PayloadError> {
+        Ok(Box::new(TypedLive { data: data.decode()?, state: S::__decode(state, payload)?, next: None }))
+    }
+
+    fn guard_start(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool {
+        S::__guard(row, None, cause, cx)
+    }
+
+    fn begin(
+        &self,
+        row: usize,
+        cause: Cause<'_>,
+        cx: &mut Context,
+        out: &mut Outbox,
+    ) -> Result<Box<dyn Live>> {
+        let (data, state) = S::__begin(row, cause, cx)?;
+        S::__build(row, &data, None, Some(&state), cause, cx, out)?;
+        Ok(Box::new(TypedLive::<S> { data, state, next: None }))
+    }
+}
+
+impl<S: Saga> Live for TypedLive<S> {
+    fn state(&self) -> usize {
+        self.state.__index()
+    }
+
+    fn next(&self) -> Option<usize> {
+        self.next.as_ref().map(Saga::__index)
+    }
+
+    fn encode_state(&self) -> Result<Option<Payload>, PayloadError> {
+        self.state.__encode()
+    }
+
+    fn encode_data(&self) -> Result<Payload, PayloadError> {
+        Payload::encode(&self.data)
+    }
+
+    fn guard(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool {
+        S::__guard(row, Some((&self.data, &self.state)), cause, cx)
+    }
+
+    fn run(&mut self, row: usize, cause: Cause<'_>, cx: &mut Context) -> Result<()> {
+        self.next = S::__run(row, &mut self.data, &mut self.state, cause, cx)?;
+        Ok(())
+    }
+
+    fn build(&self, row: usize, cause: Cause<'_>, cx: &mut Context, out: &mut Outbox) -> Result<()> {
+        S::__build(row, &self.data, Some(&self.state), self.next.as_ref(), cause, cx, out)
+    }
+
+    fn advance(&mut self) {
+        if let Some(next) = self.next.take() {
+            self.state = next;
+        }
+    }
+
+    fn go(&mut self, state: usize) -> Result<(), PayloadError> {
+        self.next = None;
+        self.state = S::__decode(state, None)?;
+        Ok(())
+    }
+
+    fn enter(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()> {
+        S::__enter(&mut self.data, &mut self.state, cx, out)
+    }
+
+    fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()> {
+        S::__leave(&mut self.data, &mut self.state, cx, out)
+    }
+
+    fn undo_state(
+        &self,
+        undo: usize,
+        state: usize,
+        payload: Option<&Payload>,
+        cx: &mut Context,
+    ) -> Result<Message> {
+        let state = S::__decode(state, payload)?;
+        S::__undo(undo, &self.data, Undone::State(&state), cx)
+    }
+
+    fn undo_command(&self, undo: usize, command: &Payload, cx: &mut Context) -> Result<Message> {
+        S::__undo(undo, &self.data, Undone::Command(command), cx)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl<S> fmt::Debug for Typed<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Typed")
+    }
+}

@@ -1,0 +1,100 @@
+//! Where an instance is, for people and programs that ask.
+
+use super::instance::Instance;
+use super::record::ParkReason;
+use super::saga::Saga;
+use crate::message::{Name, PayloadError};
+use crate::store::{InstanceChange, Obligation, Status, Task, TaskKind};
+
+/// Where an instance of the saga `S` is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Position<S> {
+    /// In a state: taking events, or ended there.
+    In(S),
+    /// Between turn and arrival: undoing what is owed, newest first.
+    #[non_exhaustive]
+    Compensating {
+        /// The state being left.
+        leaving: S,
+        /// The stored name of the undo under way.
+        undoing: Option<String>,
+        /// The stored name of the command whose end is awaited before the first undo (rule R13).
+        waiting_for: Option<String>,
+    },
+    /// Waiting for a person. Nothing is lost meanwhile.
+    #[non_exhaustive]
+    Parked {
+        /// The state it is in, or is leaving.
+        at: S,
+        /// What kind of thing happened.
+        reason: ParkReason,
+        /// What happened, for the person.
+        detail: String,
+    },
+    /// Ended by an abort of a saga without `on_abort(..)`.
+    Aborted,
+}
+
+impl<S: Saga> Position<S> {
+    /// Reads the position from what is stored.
+    pub(crate) fn read(
+        record: &InstanceChange,
+        tasks: &[Task],
+        parked: Option<(ParkReason, String)>,
+    ) -> Result<Self, PayloadError> {
+        if record.status == Status::Aborted {
+            return Ok(Self::Aborted);
+        }
+        let definition = S::definition();
+        let index = definition.state(&record.state).ok_or_else(|| {
+            let (name, version) = (definition.name, definition.version);
+            PayloadError::Decode(format!("`{name}` v{version} has no state `{}`", record.state))
+        })?;
+        let state = S::__decode(index, record.payload.as_ref())?;
+        let open =
+            |kind| tasks.iter().find(|task| task.kind == kind).map(|task| task.command.name.to_string());
+        Ok(match (parked, record.status) {
+            (Some((reason, detail)), _) => Self::Parked { at: state, reason, detail },
+            (None, Status::Compensating) => Self::Compensating {
+                leaving: state,
+                undoing: open(TaskKind::Undo),
+                waiting_for: open(TaskKind::Command),
+            },
+            (None, _) => Self::In(state),
+        })
+    }
+
+    /// The state, when the instance is simply in one.
+    pub fn state(&self) -> Option<&S> {
+        match self {
+            Self::In(state) => Some(state),
+            _ => None,
+        }
+    }
+
+    /// Whether it waits for a person.
+    pub fn is_parked(&self) -> bool {
+        matches!(self, Self::Parked { .. })
+    }
+}
+
+impl Instance {
+    /// Why it is parked, in the form people read.
+    pub(crate) fn park_reason(&self) -> Option<(ParkReason, String)> {
+        read_parked(&self.record)
+    }
+}
+
+/// Why an instance is parked, in the form people read.
+pub(crate) fn read_parked(record: &InstanceChange) -> Option<(ParkReason, String)> {
+    record.parked.as_ref().map(|parked| match super::record::read::<super::ParkedRecord>("reason", parked) {
+        Ok(parked) => (parked.reason, parked.detail),
+        Err(error) => (ParkReason::Unreadable, error),
+    })
+}
+
+/// The stored names of the undo commands owed, oldest first.
+pub(crate) fn owed_names(obligations: &[Obligation]) -> Vec<Name> {
+    obligations.iter().map(|obligation| obligation.undo.clone()).collect()
+}

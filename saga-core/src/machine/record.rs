@@ -1,0 +1,254 @@
+//! The machine's own stored forms: the kept cause of a turn, why an instance is parked, what became of a command.
+//!
+//! Part of the stored format: fields are only ever added, with a default.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::message::{Message, Name, Payload, Report};
+use crate::store::TaskId;
+
+/// Writes a record. The types below always can be: they hold no maps with odd keys and no failing serialisers.
+pub(crate) fn write<T: Serialize>(record: &T) -> Payload {
+    Payload::encode(record).unwrap_or_else(|_| Payload::from("null"))
+}
+
+/// Reads a record, or says why not.
+pub(crate) fn read<T: DeserializeOwned>(what: &str, payload: &Payload) -> Result<T, String> {
+    payload.decode().map_err(|error| format!("the {what} {error}"))
+}
+
+/// A message inside a record, its payload embedded as JSON.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct MessageRecord {
+    name: String,
+    version: u32,
+    payload: Box<RawValue>,
+}
+
+impl From<&Message> for MessageRecord {
+    fn from(message: &Message) -> Self {
+        let payload = RawValue::from_string(message.payload.as_str().to_owned());
+        Self {
+            name: message.name.to_string(),
+            version: message.version,
+            payload: payload.unwrap_or_else(|_| RawValue::NULL.to_owned()),
+        }
+    }
+}
+
+impl From<MessageRecord> for Message {
+    fn from(record: MessageRecord) -> Self {
+        Self {
+            name: Name::Owned(record.name),
+            version: record.version,
+            payload: Payload::from(record.payload.get()),
+        }
+    }
+}
+
+/// Names a task inside a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TaskRecord {
+    pub(crate) seq: u64,
+    pub(crate) ord: u32,
+}
+
+impl From<TaskId> for TaskRecord {
+    fn from(id: TaskId) -> Self {
+        Self { seq: id.seq, ord: id.ord }
+    }
+}
+
+impl From<TaskRecord> for TaskId {
+    fn from(record: TaskRecord) -> Self {
+        Self { seq: record.seq, ord: record.ord }
+    }
+}
+
+/// What ended a command, over all its attempts (rule R17).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ReportRecord {
+    /// Answered, by an event or by `Done`.
+    Replied(Option<MessageRecord>),
+    /// Surely without effect.
+    Refused { attempts: u32, reason: String },
+    /// Nobody knows.
+    Unknown { attempts: u32, reason: String },
+    /// Never begun.
+    Withdrawn,
+}
+
+impl ReportRecord {
+    /// One word for the history.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Replied(_) => "replied",
+            Self::Refused { .. } => "refused",
+            Self::Unknown { .. } => "unknown",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// What the handler or the engine said.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Refused { reason, .. } | Self::Unknown { reason, .. } => Some(reason),
+            Self::Replied(_) | Self::Withdrawn => None,
+        }
+    }
+
+    pub(crate) fn into_report(self) -> Report {
+        match self {
+            Self::Replied(message) => Report::Replied(message.map(Message::from)),
+            Self::Refused { reason, .. } => Report::Refused { reason },
+            Self::Unknown { reason, .. } => Report::Unknown { reason },
+            Self::Withdrawn => Report::Withdrawn,
+        }
+    }
+}
+
+/// What a turn remembers until the arrival.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct TurnRecord {
+    pub(crate) cause: TurnCause,
+    /// What became of the commands that were open, by stored name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) reports: Vec<(String, ReportRecord)>,
+    /// What `on_leave` sent: nothing but undos runs before the arrival.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) held: Vec<HeldRecord>,
+}
+
+/// A command that waits for the arrival, with the stored name of its undo.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct HeldRecord {
+    pub(crate) command: MessageRecord,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) undo: Option<String>,
+}
+
+/// Why an instance turned, which is also where it arrives.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TurnCause {
+    /// A row that says `compensate`.
+    Row(RowRecord),
+    /// `abort`.
+    Abort { by: String, why: String },
+}
+
+/// Names a row so that it is found again by another build of the same table, with what triggered it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RowRecord {
+    pub(crate) trigger: TriggerRecord,
+    /// Its place among the state's rows with `compensate` for this trigger.
+    pub(crate) nth: usize,
+    /// The stored names of its targets, so that an edited table is noticed.
+    pub(crate) to: Vec<String>,
+    /// The event, when the trigger is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) event: Option<MessageRecord>,
+    /// The command that was answered, or that failed or became unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) command: Option<MessageRecord>,
+    #[serde(default)]
+    pub(crate) attempts: u32,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) reason: String,
+    /// The message id of the event, for the history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) id: Option<String>,
+}
+
+/// A trigger by its stored names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TriggerRecord {
+    Event(String),
+    Failed(String),
+    Unknown(String),
+    Timer(String),
+}
+
+/// Why an instance waits for a person.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ParkedRecord {
+    pub(crate) reason: ParkReason,
+    /// For a person.
+    pub(crate) detail: String,
+    /// When, in milliseconds since 1970.
+    pub(crate) at: i64,
+    pub(crate) subject: Subject,
+    /// How the command ended that it waits over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) report: Option<ReportRecord>,
+}
+
+/// What a parked instance waits over, and so what `retry`, `resolve` and `skip` are about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Subject {
+    /// The input at the head of its queue, which is applied again on `retry`.
+    Head,
+    /// A due timer, by name, which fires again on `retry`.
+    Timer(String),
+    /// A command or undo, which runs again on `retry`.
+    Task(TaskRecord),
+    /// The next undo could not be built, or the arrival failed; done again on `retry`.
+    Unwinding,
+    /// Nothing failed: a row said `park`.
+    Nothing,
+}
+
+/// The kind of thing that made an instance wait for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ParkReason {
+    /// An action returned an error or panicked (rule R8).
+    ActionFailed,
+    /// A row said `park`.
+    Row,
+    /// A command failed or became unknown and no row says what then (rule R3).
+    OutcomeUnhandled,
+    /// An answer came to a command that has been sent again since (rule R9).
+    Superseded,
+    /// A failure end was about to be entered with something still owed (rule R12).
+    StillOwed,
+    /// An undo command was refused (rule R14).
+    UndoRefused,
+    /// The action that builds an undo panicked, or the table no longer has it.
+    UndoFailed,
+    /// What an undo command did is not known and trying again would not help.
+    UndoUnknown,
+    /// An action of the arrival failed.
+    ArrivalFailed,
+    /// The command was found begun after several crashes in a row (rule R19).
+    CrashLoop,
+    /// State or data cannot be read by this build.
+    Unreadable,
+    /// The store refused the step (rule R31).
+    Refused,
+}
+
+impl std::fmt::Display for ParkReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::ActionFailed => "an action failed",
+            Self::Row => "its row says park",
+            Self::OutcomeUnhandled => "no row takes the outcome",
+            Self::Superseded => "superseded answer",
+            Self::StillOwed => "failure end with something still owed",
+            Self::UndoRefused => "undo refused",
+            Self::UndoFailed => "undo cannot be built",
+            Self::UndoUnknown => "outcome of an undo unknown",
+            Self::ArrivalFailed => "an action of the arrival failed",
+            Self::CrashLoop => "its command was found begun after several crashes",
+            Self::Unreadable => "cannot be read by this build",
+            Self::Refused => "refused by the store",
+        })
+    }
+}

@@ -1,0 +1,160 @@
+//! Finding the row that takes a trigger (rule R2) and performing its user code (rule R4).
+
+use super::context::Context;
+use super::input::At;
+use super::instance::{Instance, guarded};
+use super::outbox::Outbox;
+use super::saga::Cause;
+use crate::definition::{Clause, Definition, Move, Trigger, Verdict};
+use crate::message::{ActionError, Payload, PayloadLimits};
+
+/// What decides a trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decided {
+    /// This row.
+    Row(usize),
+    /// `ignore`, `reject`, or the state's `unhandled`.
+    Verdict(Verdict, &'static str),
+    /// Nothing; for outcomes only, events are total (rule R1).
+    Nobody,
+}
+
+/// What the user code of a row did. Nothing of it is in the instance's record yet.
+pub(super) struct Performed {
+    /// From `on_leave`, the row and `on_enter`, in this order.
+    pub(super) out: [Outbox; 3],
+    /// The state entered, when one is entered.
+    pub(super) entered: Option<usize>,
+    /// The payload the state was left with, when it was left.
+    pub(super) left: Option<Payload>,
+    /// State payload and data from now on.
+    pub(super) payload: Option<Payload>,
+    pub(super) data: Payload,
+}
+
+impl Instance {
+    /// Finds what decides `trigger` in the present state; `Err` when a guard panicked.
+    pub(super) fn decide(&self, trigger: Trigger, cause: Cause<'_>, cx: &Context) -> Result<Decided, String> {
+        let definition = self.definition();
+        let (_, state) = self.state()?;
+        let live = self.live.as_ref().map_err(Clone::clone)?;
+        for &index in state.rows {
+            let row = &definition.rows[index];
+            if !row.triggers.contains(&trigger) {
+                continue;
+            }
+            if row.guard.is_some() && !guarded(|| Ok(live.guard(index, cause, cx)))? {
+                continue;
+            }
+            return Ok(match row.verdict {
+                None => Decided::Row(index),
+                Some(verdict @ Verdict::Ignore) => Decided::Verdict(verdict, "its row says ignore"),
+                Some(verdict) => Decided::Verdict(verdict, "its row says reject"),
+            });
+        }
+        Ok(match trigger {
+            Trigger::Event(event) if definition.starts(event) => {
+                Decided::Verdict(Verdict::Ignore, "already started")
+            }
+            Trigger::Event(_) => match state.unhandled {
+                Some(Verdict::Ignore) => Decided::Verdict(Verdict::Ignore, "unhandled in this state"),
+                _ => Decided::Verdict(Verdict::Reject, "unhandled in this state"),
+            },
+            _ => Decided::Nobody,
+        })
+    }
+
+    /// Runs the user code of row `index`: `on_leave` (unless it ran at the turn), `run`, `send` and `publish`, the
+    /// move, `on_enter`. On an error state and data are as before.
+    pub(super) fn perform(
+        &mut self,
+        index: usize,
+        cause: Cause<'_>,
+        cx: &mut Context,
+        leave: bool,
+        at: At,
+    ) -> Result<Performed, String> {
+        let definition = self.definition();
+        let row = &definition.rows[index];
+        let (from, _) = self.state()?;
+        let record = &self.record;
+        let live = self.live.as_mut().map_err(|error| error.clone())?;
+        let result = guarded(|| {
+            let mut out: [Outbox; 3] = Default::default();
+            let moves = matches!(row.to, Move::To(_) | Move::Reenter);
+            let mut changed = row.runs();
+            if moves && leave {
+                changed |= runs(definition.states[from].on_leave);
+                live.leave(cx, &mut out[0])?;
+            }
+            // `run` sees the state it leaves; what is owed for that state is built from how it was left.
+            let left = match (moves && leave, runs(definition.states[from].on_leave)) {
+                (true, true) => live.encode_state()?,
+                (true, false) => record.payload.clone(),
+                (false, _) => None,
+            };
+            live.run(index, cause, cx)?;
+            live.build(index, cause, cx, &mut out[1])?;
+            let mut entered = None;
+            if moves {
+                live.advance();
+                let state = live.state();
+                changed |= runs(definition.states[state].on_enter);
+                live.enter(cx, &mut out[2])?;
+                entered = Some(state);
+            }
+            let payload = if changed || moves { live.encode_state()? } else { record.payload.clone() };
+            let data = if changed { live.encode_data()? } else { record.data.clone() };
+            check(&out, payload.as_ref(), &data, at.limits)?;
+            Ok(Performed { out, entered, left, payload, data })
+        });
+        if result.is_err() {
+            self.restore();
+        }
+        result
+    }
+}
+
+/// Holds everything user code made to the limits.
+pub(super) fn check(
+    out: &[Outbox],
+    payload: Option<&Payload>,
+    data: &Payload,
+    limits: PayloadLimits,
+) -> Result<(), ActionError> {
+    let within = |what: &str, payload: &Payload| {
+        payload.check(limits).map_err(|error| ActionError::from(format!("{what} {error}")))
+    };
+    within("the data", data)?;
+    if let Some(payload) = payload {
+        within("the state's payload", payload)?;
+    }
+    for outbox in out {
+        for sent in &outbox.sent {
+            within(&format!("command `{}`", sent.message.name), &sent.message.payload)?;
+        }
+        for published in &outbox.published {
+            within(&format!("event `{}`", published.message.name), &published.message.payload)?;
+        }
+    }
+    Ok(())
+}
+
+fn runs(clauses: &[Clause]) -> bool {
+    clauses.iter().any(|clause| matches!(clause, Clause::Run { .. }))
+}
+
+/// The trigger as it is found in `definition`, by stored names.
+pub(super) fn find_trigger(
+    definition: &Definition,
+    state: usize,
+    trigger: &super::record::TriggerRecord,
+) -> Option<Trigger> {
+    use super::record::TriggerRecord;
+    match trigger {
+        TriggerRecord::Event(name) => definition.event(name).map(Trigger::Event),
+        TriggerRecord::Failed(name) => definition.command(name).map(Trigger::Failed),
+        TriggerRecord::Unknown(name) => definition.command(name).map(Trigger::Unknown),
+        TriggerRecord::Timer(name) => definition.timer(state, name).map(Trigger::Timer),
+    }
+}

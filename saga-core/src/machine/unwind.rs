@@ -1,0 +1,440 @@
+//! Compensation: the turn, the undos one by one, the arrival (rules R10, R11, R13, R14).
+
+use super::apply::{Fired, row_record, target_names};
+use super::context::Context;
+use super::input::{At, Begun, Decision, Disposition};
+use super::instance::{Instance, guarded};
+use super::outbox::{Outbox, Sent};
+use super::record::{
+    self, HeldRecord, MessageRecord, ParkReason, ReportRecord, RowRecord, Subject, TurnCause, TurnRecord,
+};
+use super::row::{Performed, check, find_trigger};
+use super::saga::Cause;
+use super::work::{Line, Work};
+use crate::definition::{Definition, End, Move, Trigger, UndoOf, Value};
+use crate::message::{ActionError, Message, Name, Payload};
+use crate::store::{Obligation, ObligationOf, Status, TaskId, TaskKind};
+
+/// Ids an undo action asks for are counted from here, those of `on_leave` in the same step from zero.
+const UNDO_IDS: u32 = 1 << 16;
+
+/// What `on_leave` did at a turn.
+struct Left {
+    out: Outbox,
+    payload: Option<Payload>,
+    data: Payload,
+}
+
+impl Instance {
+    /// The turn of a row with `compensate`.
+    pub(super) fn turn_by(
+        &mut self,
+        row: usize,
+        fired: &Fired<'_>,
+        cx: &mut Context,
+        at: At,
+        begun: &dyn Fn(TaskId) -> Begun,
+    ) -> Decision {
+        let definition = self.definition();
+        let left = match self.leave_at_turn(
+            matches!(definition.rows[row].to, Move::To(_) | Move::Reenter),
+            cx,
+            at,
+        ) {
+            Ok(left) => left,
+            Err(error) => return self.action_failed(fired, &error, at),
+        };
+        let cause = TurnCause::Row(row_record(self, row, fired));
+        let mut work = Work::new(self, at);
+        work.consume(fired);
+        work.release_by(&definition.rows[row], fired.task, fired.refused.as_deref());
+        let line = match fired.event {
+            Some(event) => Line::message("turned", event),
+            None => Line::new("turned", definition.describe(fired.trigger)),
+        };
+        let line = line.cause(fired.because());
+        work.turn(cause, left, line, begun);
+        work.finish(Disposition::Applied)
+    }
+
+    /// The turn of an abort. `on_leave` cannot stop it: when it fails, that is noted and the abort goes on.
+    pub(super) fn turn_by_abort(
+        &mut self,
+        by: String,
+        why: String,
+        at: At,
+        begun: &dyn Fn(TaskId) -> Begun,
+    ) -> Decision {
+        let mut cx = self.context(at, None);
+        let (left, note) = match self.leave_at_turn(true, &mut cx, at) {
+            Ok(left) => (left, None),
+            Err(error) => {
+                let record = &self.record;
+                let left = Left {
+                    out: Outbox::default(),
+                    payload: record.payload.clone(),
+                    data: record.data.clone(),
+                };
+                (left, Some(Name::Owned(format!("on_leave failed and was passed over: {error}"))))
+            }
+        };
+        let mut work = Work::new(self, at);
+        work.unpark();
+        let mut line = Line::new("turned", "abort").cause(Some(Name::Owned(by.clone())));
+        line.note = note;
+        work.turn(TurnCause::Abort { by, why }, left, line, begun);
+        work.finish(Disposition::Applied)
+    }
+
+    fn leave_at_turn(&mut self, leaves: bool, cx: &mut Context, at: At) -> Result<Left, String> {
+        let (state, _) = self.state()?;
+        let on_leave = self.definition().states[state].on_leave;
+        let record = &self.record;
+        if !leaves || on_leave.is_empty() {
+            return Ok(Left {
+                out: Outbox::default(),
+                payload: record.payload.clone(),
+                data: record.data.clone(),
+            });
+        }
+        let live = self.live.as_mut().map_err(|error| error.clone())?;
+        let result = guarded(|| {
+            let mut out = Outbox::default();
+            live.leave(cx, &mut out)?;
+            let (payload, data) = (live.encode_state()?, live.encode_data()?);
+            check(std::slice::from_ref(&out), payload.as_ref(), &data, at.limits)?;
+            Ok(Left { out, payload, data })
+        });
+        if result.is_err() {
+            self.restore();
+        }
+        result
+    }
+
+    /// An undo has ended.
+    pub(super) fn undo_ended(
+        &mut self,
+        task: TaskId,
+        command: &Message,
+        report: ReportRecord,
+        at: At,
+    ) -> Decision {
+        let owed =
+            self.obligations.iter().find(|obligation| obligation.task == Some(task)).map(|owed| owed.id);
+        let mut work = Work::new(self, at);
+        match report {
+            ReportRecord::Replied(reply) => {
+                work.finish_task(task);
+                if let Some(owed) = owed {
+                    work.drop_obligation(owed);
+                }
+                let mut line = Line::new("undone", command.name.clone());
+                line.payload = reply.map(|reply| Message::from(reply).payload);
+                work.line(line);
+                work.unwind();
+            }
+            ReportRecord::Refused { .. } | ReportRecord::Unknown { .. } | ReportRecord::Withdrawn => {
+                let reason = match report {
+                    ReportRecord::Refused { .. } => ParkReason::UndoRefused,
+                    _ => ParkReason::UndoUnknown,
+                };
+                let said = report.reason().unwrap_or("it was withdrawn").to_owned();
+                work.hold_task(task, Some(said.clone()));
+                let detail = format!("`{}`: {said}", command.name);
+                work.park_with(reason, detail, Subject::Task(task.into()), Some(report));
+            }
+        }
+        work.finish(Disposition::Applied)
+    }
+
+    /// A command that was running at the turn has ended: its answer is a report to the undo actions, nothing else.
+    pub(super) fn ended_while_compensating(
+        &mut self,
+        task: TaskId,
+        command: &Message,
+        report: ReportRecord,
+        at: At,
+    ) -> Decision {
+        let mut work = Work::new(self, at);
+        work.finish_task(task);
+        work.note_report(task, &report);
+        let mut line = Line::new(report.word(), command.name.clone());
+        line.payload = match &report {
+            ReportRecord::Replied(Some(reply)) => Some(Message::from(reply.clone()).payload),
+            _ => None,
+        };
+        line.note = report.reason().map(|reason| Name::Owned(reason.to_owned()));
+        work.line(line);
+        if let Ok(mut turn) = work.instance.turn() {
+            turn.reports.push((command.name.to_string(), report));
+            work.instance.record.turn = Some(record::write(&turn));
+        }
+        work.unwind();
+        work.finish(Disposition::Applied)
+    }
+
+    /// Goes on unwinding after a restart or a `retry`, or arrives.
+    pub(super) fn go_on(&mut self, at: At) -> Decision {
+        if self.status() != Status::Compensating || self.is_parked() || !self.tasks.is_empty() {
+            return Decision::nothing(Disposition::Stale);
+        }
+        if !self.obligations.is_empty() {
+            let mut work = Work::new(self, at);
+            work.unwind();
+            return work.finish(Disposition::Applied);
+        }
+        match self.arrive(at) {
+            Ok(decision) => decision,
+            Err((reason, error)) => self.parked_over(reason, error, Subject::Unwinding, at),
+        }
+    }
+
+    fn arrive(&mut self, at: At) -> Result<Decision, (ParkReason, String)> {
+        let turn = self.turn().map_err(|error| (ParkReason::Unreadable, error))?;
+        let held = self.held(&turn);
+        match turn.cause {
+            TurnCause::Abort { by, why } => {
+                self.arrive_aborted(by, why, held, at).map_err(|error| (ParkReason::ArrivalFailed, error))
+            }
+            TurnCause::Row(row) => {
+                self.arrive_by(row, held, at).map_err(|error| (ParkReason::ArrivalFailed, error))
+            }
+        }
+    }
+
+    /// What `on_leave` sent at the turn.
+    fn held(&self, turn: &TurnRecord) -> Outbox {
+        let definition = self.definition();
+        let mut out = Outbox::default();
+        for held in &turn.held {
+            let message = Message::from(held.command.clone());
+            // A command the table no longer has is still sent: whoever handles it finds it in the history.
+            let command = definition.command(&message.name).unwrap_or(usize::MAX);
+            let undo = held.undo.as_ref().and_then(|undo| find_undo(definition, command, undo));
+            out.sent.push(Sent { command, undo, message });
+        }
+        out
+    }
+
+    fn arrive_by(&mut self, record: RowRecord, held: Outbox, at: At) -> Result<Decision, String> {
+        let definition = self.definition();
+        let (state, _) = self.state()?;
+        let changed =
+            || format!("the row it turned by is no longer in `{}` v{}", definition.name, definition.version);
+        let trigger = find_trigger(definition, state, &record.trigger).ok_or_else(changed)?;
+        let row = *self.compensating_rows(trigger).get(record.nth).ok_or_else(changed)?;
+        if target_names(definition, row) != record.to {
+            return Err(changed());
+        }
+        let command = record.command.clone().map(Message::from);
+        let event = record.event.clone().map(Message::from);
+        let value = trigger_value(definition, trigger, &record, event.as_ref(), command.as_ref())?;
+        let cause = Cause(value.as_deref());
+        let mut cx = self.context(at, command.clone());
+        let performed = self.perform(row, cause, &mut cx, false, at)?;
+        self.refuse_failure_end_with_debts(&performed)?;
+        let mut work = Work::new(self, at);
+        work.instance.record.status = Status::Running;
+        work.instance.record.turn = None;
+        work.queue(held);
+        let note = work.moved(performed);
+        let mut line = match &event {
+            Some(event) => Line::new("arrived", event.name.clone()),
+            None => Line::new("arrived", definition.describe(trigger)),
+        };
+        line = line.cause(record.id.map(Name::Owned));
+        line.note = note;
+        work.line(line);
+        if definition.rows[row].to == Move::Park {
+            let what = definition.describe(trigger);
+            work.park(ParkReason::Row, what, Subject::Nothing);
+        }
+        Ok(work.finish(Disposition::Applied))
+    }
+
+    /// The arrival itself may send a command with an undo, which a failure end would leave owed (rule R12).
+    fn refuse_failure_end_with_debts(&mut self, performed: &Performed) -> Result<(), String> {
+        let ends =
+            performed.entered.is_some_and(|state| self.definition().states[state].end == Some(End::Failed));
+        if ends && performed.out.iter().any(|out| out.sent.iter().any(|sent| sent.undo.is_some())) {
+            self.restore();
+            return Err("it leads to a failure end and sends a command whose undo would be owed".to_owned());
+        }
+        Ok(())
+    }
+
+    fn arrive_aborted(&mut self, by: String, why: String, held: Outbox, at: At) -> Result<Decision, String> {
+        let definition = self.definition();
+        let mut entered = None;
+        if let Some(target) = definition.on_abort {
+            let mut cx = self.context(at, None);
+            let live = self.live.as_mut().map_err(|error| error.clone())?;
+            let result = guarded(|| {
+                let mut out = Outbox::default();
+                live.go(target)?;
+                live.enter(&mut cx, &mut out)?;
+                let (payload, data) = (live.encode_state()?, live.encode_data()?);
+                check(std::slice::from_ref(&out), payload.as_ref(), &data, at.limits)?;
+                Ok((out, payload, data))
+            });
+            if result.is_err() {
+                self.restore();
+            }
+            entered = Some((target, result?));
+        }
+        let mut work = Work::new(self, at);
+        match entered {
+            Some((target, (out, payload, data))) => {
+                work.enter(target, payload, data);
+                work.queue(held);
+                work.queue(out);
+            }
+            None => {
+                work.instance.record.status = Status::Aborted;
+                work.instance.record.turn = None;
+                work.queue(held);
+            }
+        }
+        work.line(Line::new("arrived", "abort").cause(Some(Name::Owned(by))).note(why));
+        Ok(work.finish(Disposition::Applied))
+    }
+
+    /// Builds the undo command of `owed`.
+    fn build_undo(&self, owed: &Obligation, at: At) -> Result<Message, String> {
+        let definition = self.definition();
+        let undo = self.undo_for(owed).ok_or_else(|| {
+            format!(
+                "`{}` v{} no longer says how to build `{}`",
+                definition.name, definition.version, owed.undo
+            )
+        })?;
+        let turn = self.turn()?;
+        let mut reports: Vec<_> =
+            turn.reports.into_iter().map(|(name, report)| (name, report.into_report())).collect();
+        if let (ObligationOf::Command { command, .. }, Some(report)) = (&owed.of, &owed.report) {
+            let report: ReportRecord = record::read("report of its command", report)?;
+            reports.push((command.name.to_string(), report.into_report()));
+        }
+        let live = self.live.as_ref().map_err(Clone::clone)?;
+        let record = &self.record;
+        let mut cx = Context::new(at.now, record.address.key.clone(), record.incarnation, record.seq)
+            .with_ids_from(UNDO_IDS);
+        cx.set_reports(reports);
+        guarded(|| {
+            let message = match &owed.of {
+                ObligationOf::Command { command, .. } => {
+                    live.undo_command(undo, &command.payload, &mut cx)?
+                }
+                ObligationOf::State { state, payload, .. } => {
+                    let state = definition.state(state).ok_or("its state is no longer in the table")?;
+                    live.undo_state(undo, state, payload.as_ref(), &mut cx)?
+                }
+            };
+            message.payload.check(at.limits).map_err(|error| ActionError::from(error.to_string()))?;
+            Ok(message)
+        })
+    }
+}
+
+impl Work<'_> {
+    /// Turns: from here on nothing happens but undos, until the arrival.
+    fn turn(&mut self, cause: TurnCause, left: Left, line: Line, begun: &dyn Fn(TaskId) -> Begun) {
+        let definition = self.instance.definition();
+        let Left { out, payload, data } = left;
+        self.leave(payload.clone());
+        self.stay(payload, data);
+        self.instance.record.status = Status::Compensating;
+        let undo_name = |undo: usize| definition.commands[definition.undos[undo].command].name.to_owned();
+        let held = out
+            .sent
+            .iter()
+            .map(|sent| HeldRecord {
+                command: MessageRecord::from(&sent.message),
+                undo: sent.undo.map(undo_name),
+            })
+            .collect();
+        self.queue(Outbox { sent: Vec::new(), published: out.published });
+        self.line(line);
+        let mut reports = Vec::new();
+        let forward: Vec<(TaskId, Name, u32)> = self
+            .instance
+            .tasks
+            .iter()
+            .filter(|task| task.kind == TaskKind::Command)
+            .map(|task| (task.id, task.command.name.clone(), task.progress.attempts))
+            .collect();
+        for (id, name, attempts) in forward {
+            let report = match begun(id) {
+                Begun::Running => {
+                    self.stop(id);
+                    continue;
+                }
+                Begun::No => ReportRecord::Withdrawn,
+                Begun::Between => {
+                    let reason = "given up between attempts, because the instance turned".to_owned();
+                    ReportRecord::Unknown { attempts, reason }
+                }
+            };
+            self.note_report(id, &report);
+            self.end_task(id);
+            self.line(Line::new(report.word(), name.clone()));
+            reports.push((name.into_owned(), report));
+        }
+        self.instance.record.turn = Some(record::write(&TurnRecord { cause, reports, held }));
+        self.unwind();
+    }
+
+    /// Queues the next undo, or asks for the arrival when nothing is owed. Waits for commands that still run.
+    pub(super) fn unwind(&mut self) {
+        if !self.instance.tasks.is_empty() {
+            return;
+        }
+        let Some(owed) = self.instance.obligations.last().cloned() else {
+            self.again();
+            return;
+        };
+        match self.instance.build_undo(&owed, self.at) {
+            Ok(command) => {
+                self.line(Line::message("undoing", &command));
+                let task = self.add_task(TaskKind::Undo, command);
+                self.change_obligation(owed.id, |obligation| obligation.task = Some(task));
+            }
+            Err(error) => {
+                self.park(ParkReason::UndoFailed, format!("`{}`: {error}", owed.undo), Subject::Unwinding)
+            }
+        }
+    }
+}
+
+/// The typed value of a kept cause.
+fn trigger_value(
+    definition: &Definition,
+    trigger: Trigger,
+    record: &RowRecord,
+    event: Option<&Message>,
+    command: Option<&Message>,
+) -> Result<Option<Value>, String> {
+    let kept =
+        |message: Option<&Message>| message.cloned().ok_or_else(|| "its kept cause is missing".to_owned());
+    let value = match trigger {
+        Trigger::Timer(_) => return Ok(None),
+        Trigger::Event(index) => (definition.events[index].decode)(&kept(event)?.payload),
+        Trigger::Failed(index) => (definition.commands[index].failed)(
+            &kept(command)?.payload,
+            record.attempts,
+            record.reason.clone(),
+        ),
+        Trigger::Unknown(index) => (definition.commands[index].unknown)(
+            &kept(command)?.payload,
+            record.attempts,
+            record.reason.clone(),
+        ),
+    };
+    value.map(Some).map_err(|error| format!("its kept cause {error}"))
+}
+
+fn find_undo(definition: &Definition, command: usize, undo: &str) -> Option<usize> {
+    definition.undos.iter().position(|found| {
+        found.of == UndoOf::Command(command) && definition.commands[found.command].name == undo
+    })
+}

@@ -1,0 +1,219 @@
+//! What an operator may do to an instance (rules R15, R16): abort it, or release it when it is parked.
+
+use super::input::{At, Begun, Decision, Disposition, Input, Resolution, Verb, VerbRecord};
+use super::instance::Instance;
+use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject, TurnCause};
+use super::work::{Line, Work};
+use crate::message::{Message, Name};
+use crate::store::{Status, TaskId, TaskKind};
+
+impl Instance {
+    pub(super) fn apply_verb(
+        &mut self,
+        record: VerbRecord,
+        at: At,
+        begun: &dyn Fn(TaskId) -> Begun,
+    ) -> Decision {
+        let decline = |why: String| Decision::nothing(Disposition::Declined(why));
+        let address = self.record.address.clone();
+        if let Some(seq) = record.seq.filter(|&seq| seq != self.record.seq) {
+            let now = self.record.seq;
+            return decline(format!(
+                "{address} is at step {now}, not at step {seq}: look again before deciding"
+            ));
+        }
+        if self.status().is_over() {
+            return decline(format!("{address} has ended as {}", self.record.status.as_str()));
+        }
+        if let Verb::Abort = record.verb {
+            return self.abort(record, at, begun);
+        }
+        let parked = match self.parked() {
+            None => {
+                let word = record.verb.word();
+                return decline(format!("{address} is not parked, so there is nothing to {word}"));
+            }
+            Some(Err(error)) => return decline(error),
+            Some(Ok(parked)) => parked,
+        };
+        if self.live.is_err() {
+            self.restore();
+        }
+        if let Err(error) = &self.live {
+            return decline(format!("{address} still cannot be read: {error}"));
+        }
+        self.verb = Some(record.clone());
+        let decision = match record.verb {
+            Verb::Retry => self.retry(parked, at),
+            Verb::Skip => self.skip(parked, at),
+            Verb::Resolve(resolution) => self.resolve(parked, resolution, at, begun),
+            Verb::Abort => self.abort(record, at, begun),
+        };
+        self.verb = None;
+        decision
+    }
+
+    fn abort(&mut self, record: VerbRecord, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+        let VerbRecord { by, why, .. } = record.clone();
+        self.verb = Some(record);
+        if self.status() != Status::Compensating {
+            return self.turn_by_abort(by, why, at, begun);
+        }
+        // Unwinding goes on as before; only where it arrives changes.
+        let arrival_failed =
+            matches!(self.parked(), Some(Ok(ParkedRecord { reason: ParkReason::ArrivalFailed, .. })));
+        let turn = self.turn();
+        let mut work = Work::new(self, at);
+        if let Ok(mut turn) = turn {
+            turn.cause = TurnCause::Abort { by, why };
+            work.instance.record.turn = Some(record::write(&turn));
+        }
+        if arrival_failed {
+            work.unpark();
+            work.again();
+        }
+        work.finish(Disposition::Applied)
+    }
+
+    /// Repeats exactly what failed.
+    fn retry(&mut self, parked: ParkedRecord, at: At) -> Decision {
+        let task = match parked.subject {
+            Subject::Task(task) => Some(TaskId::from(task)),
+            _ => None,
+        };
+        if let Some(found) = task.and_then(|task| self.task(task)) {
+            let name = found.command.name.clone();
+            let definition = self.definition();
+            if definition.command(&name).is_some_and(|index| definition.commands[index].at_most_once) {
+                let why = format!(
+                    "`{name}` is called at most once, so it is not tried again; `resolve` it instead"
+                );
+                return Decision::nothing(Disposition::Declined(why));
+            }
+        }
+        let unwinding = matches!(parked.subject, Subject::Unwinding);
+        let mut work = Work::new(self, at);
+        work.unpark();
+        if let Some(task) = task {
+            work.rerun_task(task);
+        }
+        if unwinding {
+            work.again();
+        }
+        work.finish(Disposition::Applied)
+    }
+
+    /// Goes on without what failed.
+    fn skip(&mut self, parked: ParkedRecord, at: At) -> Decision {
+        match parked.subject {
+            Subject::Task(task) => self.skip_task(task.into(), parked.report, at),
+            Subject::Unwinding if parked.reason == ParkReason::UndoFailed => {
+                let mut work = Work::new(self, at);
+                work.unpark();
+                work.give_up_newest();
+                work.unwind();
+                work.finish(Disposition::Applied)
+            }
+            Subject::Unwinding => {
+                let why = format!(
+                    "{} waits for its arrival ({}); `retry` or `abort` it",
+                    self.record.address, parked.detail
+                );
+                Decision::nothing(Disposition::Declined(why))
+            }
+            Subject::Head => {
+                let mut work = Work::new(self, at);
+                work.unpark();
+                work.skip_head();
+                work.finish(Disposition::Applied)
+            }
+            Subject::Timer(name) => {
+                let mut work = Work::new(self, at);
+                work.unpark();
+                work.clear_timer(&name);
+                work.finish(Disposition::Applied)
+            }
+            Subject::Nothing => {
+                let mut work = Work::new(self, at);
+                work.unpark();
+                work.finish(Disposition::Applied)
+            }
+        }
+    }
+
+    fn skip_task(&mut self, task: TaskId, report: Option<ReportRecord>, at: At) -> Decision {
+        let found = self.task(task).map(|found| (found.kind, found.command.clone()));
+        self.record.parked = None;
+        match found {
+            Some((TaskKind::Command, command)) => {
+                let reason = "skipped by a person".to_owned();
+                let report = report.unwrap_or(ReportRecord::Unknown { attempts: 0, reason });
+                self.recorded(task, &command, &report, at)
+            }
+            Some((TaskKind::Undo, _)) => {
+                let mut work = Work::new(self, at);
+                work.finish_task(task);
+                work.give_up_newest();
+                work.unwind();
+                work.finish(Disposition::Applied)
+            }
+            None => Work::new(self, at).finish(Disposition::Applied),
+        }
+    }
+
+    /// Takes the outcome a person supplies.
+    fn resolve(
+        &mut self,
+        parked: ParkedRecord,
+        resolution: Resolution,
+        at: At,
+        begun: &dyn Fn(TaskId) -> Begun,
+    ) -> Decision {
+        let decline = |why: String| Decision::nothing(Disposition::Declined(why));
+        let Subject::Task(task) = parked.subject else {
+            let why = format!("{} does not wait over a command; `retry` or `skip` it", self.record.address);
+            return decline(why);
+        };
+        let task = TaskId::from(task);
+        let Some(found) = self.task(task) else {
+            return decline(format!("the command {} waits over is gone", self.record.address));
+        };
+        let (kind, attempts) = (found.kind, found.progress.attempts);
+        let name = found.command.name.clone();
+        let definition = self.definition();
+        let replies =
+            definition.command(&name).map_or(&[] as &[_], |index| definition.commands[index].replies);
+        let report = match resolution {
+            Resolution::Refused if kind == TaskKind::Undo => {
+                return decline(format!("to give the undo `{name}` up, `skip` it"));
+            }
+            Resolution::Refused => {
+                ReportRecord::Refused { attempts, reason: "resolved by a person".to_owned() }
+            }
+            Resolution::Done if kind == TaskKind::Command && !replies.is_empty() => {
+                return decline(format!("`{name}` is answered by one of: {}", replies.join(", ")));
+            }
+            Resolution::Done => ReportRecord::Replied(None),
+            Resolution::Replied(reply) => {
+                let reply_name = Message::from(reply.clone()).name;
+                if !replies.contains(&&*reply_name) {
+                    return decline(format!("`{reply_name}` is not a reply of `{name}`"));
+                }
+                ReportRecord::Replied(Some(reply))
+            }
+        };
+        self.record.parked = None;
+        self.apply(&Input::Report(task, report), at, begun)
+    }
+}
+
+impl Work<'_> {
+    /// A person gives up the newest obligation.
+    fn give_up_newest(&mut self) {
+        if let Some(owed) = self.instance.obligations.last() {
+            let (id, undo) = (owed.id, owed.undo.clone());
+            self.drop_obligation(id);
+            self.line(Line::new("given-up", Name::Owned(undo.into_owned())));
+        }
+    }
+}

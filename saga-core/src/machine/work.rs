@@ -1,0 +1,440 @@
+//! The bookkeeping of one step: turns what user code did into changes of the instance and of what is stored.
+
+use super::input::{At, Decision, Disposition};
+use super::instance::{Instance, state_name};
+use super::outbox::{Outbox, Published};
+use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
+use crate::definition::{End, Row, UndoOf, Waive};
+use crate::message::{Message, Name, Payload};
+use crate::store::{
+    HistoryEntry, Obligation, ObligationChange, ObligationOf, Status, Step, Task, TaskChange, TaskId,
+    TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
+};
+
+/// One step being put together. Changes go to the instance and to the step at once, so that both always agree.
+pub(super) struct Work<'a> {
+    pub(super) instance: &'a mut Instance,
+    pub(super) at: At,
+    step: Step,
+    published: Vec<Published>,
+    ended: Vec<TaskId>,
+    stop: Vec<TaskId>,
+    rerun: Vec<TaskId>,
+    skip_head: bool,
+    again: bool,
+    tasks: u32,
+    owed: u32,
+    /// The state before the step.
+    from: Name,
+}
+
+/// One line of history about to be written.
+pub(super) struct Line {
+    pub(super) kind: &'static str,
+    pub(super) name: Name,
+    pub(super) payload: Option<Payload>,
+    pub(super) cause: Option<Name>,
+    pub(super) note: Option<Name>,
+}
+
+impl Line {
+    pub(super) fn new(kind: &'static str, name: impl Into<Name>) -> Self {
+        Self { kind, name: name.into(), payload: None, cause: None, note: None }
+    }
+
+    pub(super) fn message(kind: &'static str, message: &Message) -> Self {
+        Self { payload: Some(message.payload.clone()), ..Self::new(kind, message.name.clone()) }
+    }
+
+    pub(super) fn cause(self, cause: Option<Name>) -> Self {
+        Self { cause, ..self }
+    }
+
+    pub(super) fn note(self, note: impl Into<Name>) -> Self {
+        Self { note: Some(note.into()), ..self }
+    }
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(instance: &'a mut Instance, at: At) -> Self {
+        let from = instance.record.state.clone();
+        instance.record.seq += 1;
+        instance.record.step = at.step;
+        instance.record.changed_at = at.now;
+        instance.record.version = instance.definition().version;
+        let step = Step { row: instance.row, ..Step::default() };
+        let verb = instance.verb.take();
+        let mut work = Self {
+            instance,
+            at,
+            step,
+            published: Vec::new(),
+            ended: Vec::new(),
+            stop: Vec::new(),
+            rerun: Vec::new(),
+            skip_head: false,
+            again: false,
+            tasks: 0,
+            owed: 0,
+            from,
+        };
+        if let Some(verb) = verb {
+            let line = Line::new("verb", verb.verb.word()).cause(Some(Name::Owned(verb.by)));
+            work.line(line.note(verb.why));
+        }
+        work
+    }
+
+    /// The first step of an instance comes from no state.
+    pub(super) fn from_nowhere(mut self) -> Self {
+        self.from = Name::Borrowed("");
+        self
+    }
+
+    pub(super) fn line(&mut self, line: Line) {
+        self.step.history.push(HistoryEntry {
+            kind: Name::Borrowed(line.kind),
+            at: self.at.now,
+            name: line.name,
+            payload: line.payload,
+            from: self.from.clone(),
+            to: self.instance.record.state.clone(),
+            cause: line.cause,
+            note: line.note,
+        });
+    }
+
+    pub(super) fn again(&mut self) {
+        self.again = true;
+    }
+
+    pub(super) fn skip_head(&mut self) {
+        self.skip_head = true;
+    }
+
+    pub(super) fn stop(&mut self, task: TaskId) {
+        self.stop.push(task);
+    }
+
+    pub(super) fn finish(self, disposition: Disposition) -> Decision {
+        let Self { instance, mut step, published, ended, stop, rerun, skip_head, again, .. } = self;
+        step.instance = Some(instance.record.clone());
+        Decision { step, disposition, published, ended, stop, rerun, skip_head, again }
+    }
+
+    // Tasks.
+
+    /// Queues what an outbox holds, for the visit now in force, and stacks the undos that come with it.
+    pub(super) fn queue(&mut self, out: Outbox) {
+        let definition = self.instance.definition();
+        for sent in out.sent {
+            let task = self.add_task(TaskKind::Command, sent.message.clone());
+            if let Some(undo) = sent.undo {
+                let undo = Name::Borrowed(definition.commands[definition.undos[undo].command].name);
+                self.owe(undo, ObligationOf::Command { task, command: sent.message });
+            }
+        }
+        self.published.extend(out.published);
+    }
+
+    pub(super) fn add_task(&mut self, kind: TaskKind, command: Message) -> TaskId {
+        let id = TaskId { seq: self.instance.record.seq, ord: self.tasks };
+        self.tasks += 1;
+        let visit = self.instance.record.visit;
+        if kind == TaskKind::Command {
+            self.supersede(&command.name, visit);
+        }
+        let task =
+            Task { id, kind, command, visit, progress: TaskProgress::queued(self.at.now, self.at.epoch) };
+        self.instance.tasks.push(task.clone());
+        self.step.tasks.push(TaskChange::Add(task));
+        id
+    }
+
+    /// Marks what the same command sent in an earlier visit will still be answered with (rule R9).
+    fn supersede(&mut self, command: &str, visit: u32) {
+        for task in &mut self.instance.tasks {
+            let earlier =
+                task.kind == TaskKind::Command && task.visit < visit && task.command.name == command;
+            if earlier && !task.progress.superseded {
+                task.progress.superseded = true;
+                self.step.tasks.push(TaskChange::Progress(task.id, task.progress.clone()));
+            }
+        }
+    }
+
+    /// Removes a task that has been reported on.
+    pub(super) fn finish_task(&mut self, id: TaskId) {
+        self.instance.tasks.retain(|task| task.id != id);
+        self.step.tasks.push(TaskChange::Finish(id));
+    }
+
+    /// Removes a task that nobody will report on any more.
+    pub(super) fn end_task(&mut self, id: TaskId) {
+        self.finish_task(id);
+        self.ended.push(id);
+    }
+
+    /// Keeps a task for a person to decide about.
+    pub(super) fn hold_task(&mut self, id: TaskId, error: Option<String>) {
+        if let Some(task) = self.instance.task_mut(id) {
+            task.progress.stage = TaskStage::Held;
+            task.progress.error = error;
+            let progress = task.progress.clone();
+            self.step.tasks.push(TaskChange::Progress(id, progress));
+        }
+    }
+
+    /// Lets a held task run again with the same key, as if it had just been queued.
+    pub(super) fn rerun_task(&mut self, id: TaskId) {
+        let At { now, epoch, .. } = self.at;
+        if let Some(task) = self.instance.task_mut(id) {
+            let attempts = task.progress.attempts;
+            let superseded = task.progress.superseded;
+            // Earlier attempts stay counted: whether they had an effect is as unclear as before (rule R17).
+            task.progress = TaskProgress { attempts, superseded, ..TaskProgress::queued(now, epoch) };
+            let progress = task.progress.clone();
+            self.step.tasks.push(TaskChange::Progress(id, progress));
+            self.rerun.push(id);
+        }
+    }
+
+    // Obligations.
+
+    fn owe(&mut self, undo: Name, of: ObligationOf) {
+        let id = TaskId { seq: self.instance.record.seq, ord: self.owed };
+        self.owed += 1;
+        let obligation = Obligation { id, undo, of, report: None, task: None };
+        self.instance.obligations.push(obligation.clone());
+        self.step.obligations.push(ObligationChange::Put(obligation));
+    }
+
+    /// Stacks what entering the present state makes owed.
+    fn owe_for_state(&mut self, state: usize) {
+        let definition = self.instance.definition();
+        let visit = self.instance.record.visit;
+        for &undo in definition.states[state].compensations {
+            let name = Name::Borrowed(definition.commands[definition.undos[undo].command].name);
+            let state = state_name(&definition.states[state]);
+            self.owe(name, ObligationOf::State { state, visit, payload: None });
+        }
+    }
+
+    pub(super) fn drop_obligation(&mut self, id: TaskId) {
+        self.instance.obligations.retain(|obligation| obligation.id != id);
+        // One that was put by this very step need not be written at all.
+        let before = self.step.obligations.len();
+        self.step
+            .obligations
+            .retain(|change| !matches!(change, ObligationChange::Put(put) if put.id == id && put.id.seq == self.instance.record.seq));
+        if before == self.step.obligations.len() {
+            self.step.obligations.push(ObligationChange::Drop(id));
+        }
+    }
+
+    pub(super) fn change_obligation(&mut self, id: TaskId, change: impl FnOnce(&mut Obligation)) {
+        if let Some(obligation) = self.instance.obligations.iter_mut().find(|obligation| obligation.id == id)
+        {
+            change(obligation);
+            let obligation = obligation.clone();
+            self.step.obligations.push(ObligationChange::Put(obligation));
+        }
+    }
+
+    /// Drops what the row says is not owed or waived. `answered` is the command that is being reported on: its own
+    /// undo is meant before any other of that name, also when it has just been dropped because it was refused.
+    pub(super) fn release_by(&mut self, row: &Row, answered: Option<TaskId>, refused: Option<&str>) {
+        for id in self.instance.released_by(row, answered, refused) {
+            self.drop_obligation(id);
+        }
+    }
+
+    /// Drops everything that is left, and returns the undo commands that will not be run.
+    pub(super) fn release_all(&mut self) -> Vec<String> {
+        let mut released = Vec::new();
+        while let Some(obligation) = self.instance.obligations.last() {
+            released.push(obligation.undo.to_string());
+            let id = obligation.id;
+            self.drop_obligation(id);
+        }
+        released
+    }
+
+    /// Writes what became of a command into the obligation to undo it; drops that when there was surely no effect.
+    /// Returns the undo command that was dropped.
+    pub(super) fn note_report(&mut self, task: TaskId, report: &ReportRecord) -> Option<Name> {
+        let obligation = self.instance.obligation_of(task)?;
+        let (id, undo) = (obligation.id, obligation.undo.clone());
+        match report {
+            ReportRecord::Refused { .. } | ReportRecord::Withdrawn => {
+                self.drop_obligation(id);
+                Some(undo)
+            }
+            ReportRecord::Replied(_) | ReportRecord::Unknown { .. } => {
+                let report = record::write(report);
+                self.change_obligation(id, |obligation| obligation.report = Some(report));
+                None
+            }
+        }
+    }
+
+    // Visits.
+
+    /// Ends the present visit: freezes what its state owes, and cancels its timers.
+    pub(super) fn leave(&mut self, left: Option<Payload>) {
+        if let Some(left) = left {
+            let visit = self.instance.record.visit;
+            let frozen: Vec<TaskId> = self
+                .instance
+                .obligations
+                .iter()
+                .filter(|owed| matches!(&owed.of, ObligationOf::State { visit: v, .. } if *v == visit))
+                .map(|owed| owed.id)
+                .collect();
+            for id in frozen {
+                let left = left.clone();
+                self.change_obligation(id, |obligation| {
+                    if let ObligationOf::State { payload, .. } = &mut obligation.of {
+                        *payload = Some(left);
+                    }
+                });
+            }
+        }
+        self.clear_timers();
+    }
+
+    pub(super) fn clear_timers(&mut self) {
+        for timer in std::mem::take(&mut self.instance.timers) {
+            self.step.timers.push(TimerChange::Clear(timer.name));
+        }
+    }
+
+    pub(super) fn clear_timer(&mut self, name: &str) {
+        self.instance.timers.retain(|timer| timer.name != name);
+        self.step.timers.push(TimerChange::Clear(Name::Owned(name.to_owned())));
+    }
+
+    /// Begins a visit of `state`; [`settle_in`](Self::settle_in) follows once the row's own sends are queued.
+    pub(super) fn enter(&mut self, state: usize, payload: Option<Payload>, data: Payload) {
+        let found = &self.instance.definition().states[state];
+        let record = &mut self.instance.record;
+        record.state = state_name(found);
+        record.payload = payload;
+        record.data = data;
+        record.visit += 1;
+        record.turn = None;
+        record.status = match found.end {
+            None => Status::Running,
+            Some(End::Completed) => Status::Completed,
+            Some(End::Failed) => Status::Failed,
+        };
+    }
+
+    /// Stacks what the state just entered makes owed, and sets its timers.
+    pub(super) fn settle_in(&mut self, state: usize) {
+        let definition = self.instance.definition();
+        self.owe_for_state(state);
+        let visit = self.instance.record.visit;
+        for &timer in definition.states[state].timers {
+            let timer = &definition.timers[timer];
+            let due = self.at.now.plus(std::time::Duration::from_millis(timer.after_ms));
+            self.set_timer(TimerRow { name: Name::Borrowed(timer.name), visit, armed: self.at.now, due });
+        }
+    }
+
+    fn set_timer(&mut self, timer: TimerRow) {
+        // A timer of this name was cleared when its visit ended, perhaps by this very step: setting replaces it.
+        let name = timer.name.clone();
+        self.step.timers.retain(|change| !matches!(change, TimerChange::Clear(cleared) if *cleared == name));
+        self.instance.timers.push(timer.clone());
+        self.step.timers.push(TimerChange::Set(timer));
+    }
+
+    /// Stays in the visit, with payload and data as `run` left them.
+    pub(super) fn stay(&mut self, payload: Option<Payload>, data: Payload) {
+        self.instance.record.payload = payload;
+        self.instance.record.data = data;
+    }
+
+    // Waiting for a person.
+
+    pub(super) fn park(&mut self, reason: ParkReason, detail: String, subject: Subject) {
+        self.park_with(reason, detail, subject, None);
+    }
+
+    /// Parks, and remembers how the command ended that it is parked over.
+    pub(super) fn park_with(
+        &mut self,
+        reason: ParkReason,
+        detail: String,
+        subject: Subject,
+        report: Option<ReportRecord>,
+    ) {
+        let at = self.at.now.as_millis();
+        self.line(Line::new("parked", "").note(format!("{reason}: {detail}")));
+        self.instance.record.parked =
+            Some(record::write(&ParkedRecord { reason, detail, at, subject, report }));
+    }
+
+    pub(super) fn unpark(&mut self) {
+        self.instance.record.parked = None;
+    }
+}
+
+impl Instance {
+    /// The obligation to undo the command queued as `task`.
+    pub(super) fn obligation_of(&self, task: TaskId) -> Option<&Obligation> {
+        self.obligations.iter().find(
+            |obligation| matches!(&obligation.of, ObligationOf::Command { task: of, .. } if *of == task),
+        )
+    }
+
+    /// What `row` drops by `not_owed` and `waive`.
+    pub(super) fn released_by(
+        &self,
+        row: &Row,
+        answered: Option<TaskId>,
+        refused: Option<&str>,
+    ) -> Vec<TaskId> {
+        let definition = self.definition();
+        let name = |command: usize| definition.commands[command].name;
+        let mut released: Vec<TaskId> = Vec::new();
+        for &undo in row.not_owed {
+            let undo = name(undo);
+            if refused == Some(undo) {
+                continue;
+            }
+            let own = answered.and_then(|task| self.obligation_of(task)).filter(|owed| owed.undo == undo);
+            let newest = self.obligations.iter().rev().find(|o| o.undo == undo && !released.contains(&o.id));
+            released.extend(own.or(newest).map(|obligation| obligation.id));
+        }
+        let waived = |obligation: &&Obligation| match row.waive {
+            Waive::Nothing => false,
+            Waive::All => true,
+            Waive::Named(undos) => undos.iter().any(|&undo| obligation.undo == name(undo)),
+        };
+        for obligation in self.obligations.iter().filter(waived) {
+            if !released.contains(&obligation.id) {
+                released.push(obligation.id);
+            }
+        }
+        released
+    }
+
+    /// The undo of the definition that builds this obligation's undo command.
+    pub(super) fn undo_for(&self, obligation: &Obligation) -> Option<usize> {
+        let definition = self.definition();
+        definition.undos.iter().position(|undo| {
+            definition.commands[undo.command].name == obligation.undo
+                && match (&undo.of, &obligation.of) {
+                    (UndoOf::State(of), ObligationOf::State { state, .. }) => {
+                        definition.states[*of].name == *state
+                    }
+                    (UndoOf::Command(of), ObligationOf::Command { command, .. }) => {
+                        definition.commands[*of].name == command.name
+                    }
+                    _ => false,
+                }
+        })
+    }
+}

@@ -1,0 +1,446 @@
+//! Given an instance, when something happens, what does it do?
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::machine::{
+    At, Begun, Decision, Disposition, EventIn, EventOf, Input, Instance, MessageRecord, Position, Program,
+    ReportRecord, Resolution, Saga, Typed, TypedLive, Verb, VerbRecord,
+};
+use crate::message::{
+    Command, Event, Id, Incarnation, Key, Message, Name, Payload, PayloadLimits, Timestamp,
+};
+use crate::store::{Address, HistoryEntry, Status, TaskChange, TaskId, TaskKind, TaskStage};
+
+/// One instance under test.
+///
+/// Commands are not run: the test says what became of them, with [`when`](Self::when) for a reply and
+/// [`failed`](Self::failed), [`unknown`](Self::unknown) or [`done`](Self::done) otherwise. Undo commands succeed by
+/// themselves, unless [`holding_undos`](Self::holding_undos) is given. A command that is open at a turn counts as
+/// begun with an unclear outcome, so that its undo runs, unless [`not_begun`](Self::not_begun) or
+/// [`still_running`](Self::still_running) says otherwise.
+///
+/// After each step state and data are written to JSON and read back, as a store would.
+///
+/// Every method panics with the reason when the test asks for something impossible, such as the reply to a command
+/// that was not sent.
+#[derive(Debug)]
+#[must_use = "look at the state, at what was sent or at what is owed"]
+pub struct Given<S: Saga> {
+    program: Arc<Typed<S>>,
+    instance: Option<Instance>,
+    waiting: VecDeque<Input>,
+    now: Timestamp,
+    steps: u64,
+    hold_undos: bool,
+    begun: BTreeMap<&'static str, Begun>,
+    sent: Vec<Message>,
+    published: Vec<Message>,
+    history: Vec<HistoryEntry>,
+    dead: Vec<(String, String)>,
+    last: Option<Disposition>,
+}
+
+impl<S: Saga> Given<S> {
+    /// An instance that `event` has just started, at 2026-01-01T00:00:00Z, with the key `test`.
+    #[track_caller]
+    pub fn started<E: EventOf<S>>(event: E) -> Self {
+        Self::started_as("test", event)
+    }
+
+    /// As [`started`](Self::started), with this key.
+    #[track_caller]
+    pub fn started_as<E: EventOf<S>>(key: &str, event: E) -> Self {
+        let key = Key::new(key).unwrap_or_else(|error| panic!("{error}"));
+        let mut given = Self {
+            program: Arc::new(Typed::new()),
+            instance: None,
+            waiting: VecDeque::new(),
+            now: Timestamp::from_millis(1_767_225_600_000),
+            steps: 0,
+            hold_undos: false,
+            begun: BTreeMap::new(),
+            sent: Vec::new(),
+            published: Vec::new(),
+            history: Vec::new(),
+            dead: Vec::new(),
+            last: None,
+        };
+        let at = given.at();
+        let program: Arc<dyn Program> = given.program.clone();
+        let address = Address::new(S::NAME, key);
+        match Instance::start(&program, address, Incarnation::from_u128(1), &event_in(&event), at) {
+            Ok((instance, decision)) => {
+                given.instance = Some(instance);
+                given.keep(decision);
+                given.settle();
+            }
+            Err(not) => panic!("`{}` did not start `{}`: {} ({})", E::NAME, S::NAME, not.detail, not.reason),
+        }
+        given
+    }
+
+    /// Delivers `event`. It answers the oldest open command that declares it as a reply, if there is one.
+    #[track_caller]
+    pub fn when<E: EventOf<S>>(mut self, event: E) -> Self {
+        let answered = self.open(TaskKind::Command, |command| {
+            let definition = S::definition();
+            definition
+                .command(command)
+                .is_some_and(|index| definition.commands[index].replies.contains(&E::NAME))
+        });
+        match answered {
+            Some(task) => {
+                let reply = MessageRecord::from(&event_in(&event).message);
+                self.take(Input::Report(task, ReportRecord::Replied(Some(reply))));
+            }
+            None if !E::KEYED => panic!("`{}` has no key and no open command awaits it", E::NAME),
+            None => self.take(Input::Event(event_in(&event))),
+        }
+        self
+    }
+
+    /// The oldest open `C` surely had no effect and is not tried again.
+    #[track_caller]
+    pub fn failed<C: Command>(self, reason: &str) -> Self {
+        self.ended::<C>(ReportRecord::Refused { attempts: 1, reason: reason.to_owned() })
+    }
+
+    /// Nobody knows what became of the oldest open `C`.
+    #[track_caller]
+    pub fn unknown<C: Command>(self, reason: &str) -> Self {
+        self.ended::<C>(ReportRecord::Unknown { attempts: 1, reason: reason.to_owned() })
+    }
+
+    /// The oldest open `C`, a command without replies or an undo, is done.
+    #[track_caller]
+    pub fn done<C: Command>(self) -> Self {
+        self.ended::<C>(ReportRecord::Replied(None))
+    }
+
+    #[track_caller]
+    fn ended<C: Command>(mut self, report: ReportRecord) -> Self {
+        let task = self.open(TaskKind::Undo, |name| name == C::NAME);
+        let Some(task) = task.or_else(|| self.open(TaskKind::Command, |name| name == C::NAME)) else {
+            panic!("no `{}` is open; open are: {}", C::NAME, self.open_names());
+        };
+        self.take(Input::Report(task, report));
+        self
+    }
+
+    /// Lets time pass. Timers fire in the order they are due, with the clock at that moment; those they set fire too,
+    /// when they are due within `duration`.
+    ///
+    /// # Panics
+    /// When more than 1,000 timers fire, because then they set each other without end.
+    #[track_caller]
+    pub fn elapsed(mut self, duration: Duration) -> Self {
+        let until = self.now.plus(duration);
+        let mut fired = 0;
+        while let Some((due, name, visit)) = self.next_timer().filter(|(due, ..)| *due <= until) {
+            fired += 1;
+            assert!(fired <= 1000, "more than 1,000 timers fired; `{name}` sets itself without end");
+            self.now = self.now.max(due);
+            let before = self.steps;
+            self.take(Input::Timer { name, visit });
+            if self.steps == before || self.instance().is_parked() {
+                break;
+            }
+        }
+        self.now = until;
+        self
+    }
+
+    /// From now on undo commands wait for [`done`](Self::done) or [`failed`](Self::failed).
+    pub fn holding_undos(mut self) -> Self {
+        self.hold_undos = true;
+        self
+    }
+
+    /// An open `C` counts as never begun, should a turn come: it is withdrawn and its undo is not owed.
+    pub fn not_begun<C: Command>(mut self) -> Self {
+        self.begun.insert(C::NAME, Begun::No);
+        self
+    }
+
+    /// An open `C` counts as running, should a turn come: the undos wait until the test says how it ended.
+    pub fn still_running<C: Command>(mut self) -> Self {
+        self.begun.insert(C::NAME, Begun::Running);
+        self
+    }
+
+    /// An operator aborts the instance.
+    #[track_caller]
+    pub fn abort(self, why: &str) -> Self {
+        self.verb(Verb::Abort, why)
+    }
+
+    /// An operator lets a parked instance repeat what failed.
+    #[track_caller]
+    pub fn retry(self) -> Self {
+        self.verb(Verb::Retry, "test")
+    }
+
+    /// An operator lets a parked instance go on without what failed.
+    #[track_caller]
+    pub fn skip(self) -> Self {
+        self.verb(Verb::Skip, "test")
+    }
+
+    /// An operator supplies the reply of the command a parked instance waits over.
+    #[track_caller]
+    pub fn resolve<E: EventOf<S>>(self, reply: E) -> Self {
+        let reply = MessageRecord::from(&event_in(&reply).message);
+        self.verb(Verb::Resolve(Resolution::Replied(reply)), "test")
+    }
+
+    /// An operator says that the command a parked instance waits over is done.
+    #[track_caller]
+    pub fn resolve_done(self) -> Self {
+        self.verb(Verb::Resolve(Resolution::Done), "test")
+    }
+
+    /// An operator says that the command a parked instance waits over surely had no effect.
+    #[track_caller]
+    pub fn resolve_refused(self) -> Self {
+        self.verb(Verb::Resolve(Resolution::Refused), "test")
+    }
+
+    #[track_caller]
+    fn verb(mut self, verb: Verb, why: &str) -> Self {
+        let record = VerbRecord { verb, by: "test".to_owned(), why: why.to_owned(), seq: None };
+        let decision = self.decide(&Input::Verb(record));
+        if let Disposition::Declined(why) = &decision.disposition {
+            panic!("declined: {why}");
+        }
+        self.settle();
+        self
+    }
+
+    // What came of it.
+
+    /// The state it is in, or is leaving while it compensates.
+    #[track_caller]
+    pub fn state(&self) -> &S {
+        &self.typed().state
+    }
+
+    /// Its data.
+    #[track_caller]
+    pub fn data(&self) -> &S::Data {
+        &self.typed().data
+    }
+
+    /// Where it is.
+    #[track_caller]
+    pub fn position(&self) -> Position<S> {
+        let instance = self.instance();
+        Position::read(&instance.record, &instance.tasks, instance.park_reason())
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.instance().status().is_over()
+    }
+
+    /// All `C` sent so far, undos included, in order.
+    #[track_caller]
+    pub fn sent<C: Command>(&self) -> Vec<C> {
+        decode_all(&self.sent, C::NAME)
+    }
+
+    /// All `E` published so far, in order.
+    #[track_caller]
+    pub fn published<E: Event>(&self) -> Vec<E> {
+        decode_all(&self.published, E::NAME)
+    }
+
+    /// The stored names of the undo commands owed, oldest first.
+    pub fn obligations(&self) -> Vec<&str> {
+        self.instance().obligations.iter().map(|obligation| &*obligation.undo).collect()
+    }
+
+    /// The timers that are set, by name, with the time left.
+    pub fn timers(&self) -> Vec<(&str, Duration)> {
+        self.instance().timers.iter().map(|timer| (&*timer.name, timer.due.since(self.now))).collect()
+    }
+
+    /// Why it is parked.
+    pub fn parked(&self) -> Option<String> {
+        self.instance().park_reason().map(|(reason, detail)| format!("{reason}: {detail}"))
+    }
+
+    /// The events that became dead letters: a word and the details.
+    pub fn dead_letters(&self) -> &[(String, String)] {
+        &self.dead
+    }
+
+    /// Why the last event had no effect.
+    pub fn ignored(&self) -> Option<&'static str> {
+        match self.last {
+            Some(Disposition::Ignored(why)) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// The virtual time.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The history, a line each.
+    pub fn history(&self) -> Vec<String> {
+        self.history.iter().map(line).collect()
+    }
+
+    // How it works.
+
+    fn at(&self) -> At {
+        At {
+            now: self.now,
+            epoch: 1,
+            step: Id::from_u128(u128::from(self.steps) + 1),
+            limits: PayloadLimits::DEFAULT,
+        }
+    }
+
+    fn instance(&self) -> &Instance {
+        // Set by the only constructor before it returns.
+        self.instance.as_ref().expect("a `Given` is started")
+    }
+
+    #[track_caller]
+    fn typed(&self) -> &TypedLive<S> {
+        let live =
+            self.instance().live().unwrap_or_else(|| panic!("state or data cannot be read back from JSON"));
+        live.as_any().downcast_ref().expect("a `Given<S>` holds an instance of `S`")
+    }
+
+    fn open(&self, kind: TaskKind, is: impl Fn(&str) -> bool) -> Option<TaskId> {
+        let open = |task: &&crate::store::Task| {
+            task.kind == kind && task.progress.stage == TaskStage::Ready && is(&task.command.name)
+        };
+        self.instance().tasks.iter().find(open).map(|task| task.id)
+    }
+
+    fn open_names(&self) -> String {
+        let names: Vec<_> =
+            self.instance().tasks.iter().map(|task| format!("`{}`", task.command.name)).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+
+    fn next_timer(&self) -> Option<(Timestamp, String, u32)> {
+        let instance = self.instance();
+        if instance.is_parked() || instance.status() != Status::Running {
+            return None;
+        }
+        let timer = instance.timers.iter().min_by_key(|timer| timer.due)?;
+        Some((timer.due, timer.name.to_string(), timer.visit))
+    }
+
+    /// Takes an input as the engine would: reports and events wait while the instance is parked, events also while it
+    /// compensates.
+    #[track_caller]
+    fn take(&mut self, input: Input) {
+        self.waiting.push_back(input);
+        self.settle();
+    }
+
+    /// Applies what can be applied until nothing can.
+    #[track_caller]
+    fn settle(&mut self) {
+        for _ in 0..10_000 {
+            let instance = self.instance();
+            if instance.is_parked() {
+                return;
+            }
+            let compensating = instance.status() == Status::Compensating;
+            let undo = self.open(TaskKind::Undo, |_| true).filter(|_| !self.hold_undos);
+            let waiting =
+                self.waiting.iter().position(|input| !compensating || matches!(input, Input::Report(..)));
+            if let Some(undo) = undo {
+                drop(self.decide(&Input::Report(undo, ReportRecord::Replied(None))));
+            } else if let Some(at) = waiting {
+                let input = self.waiting.remove(at).expect("just found there");
+                let decision = self.decide(&input);
+                if decision.disposition == Disposition::Kept {
+                    self.waiting.insert(at, input);
+                }
+                self.last = Some(decision.disposition);
+            } else if compensating && self.instance().tasks.is_empty() {
+                drop(self.decide(&Input::Continue));
+            } else {
+                return;
+            }
+        }
+        panic!("the instance never comes to rest");
+    }
+
+    #[track_caller]
+    fn decide(&mut self, input: &Input) -> Decision {
+        let at = self.at();
+        let begun = self.begun.clone();
+        let instance = self.instance.as_mut().expect("a `Given` is started");
+        let names: BTreeMap<TaskId, String> =
+            instance.tasks.iter().map(|task| (task.id, task.command.name.to_string())).collect();
+        let decision = instance.apply(input, at, &|task| {
+            names.get(&task).and_then(|name| begun.get(name.as_str())).copied().unwrap_or(Begun::Between)
+        });
+        self.keep(decision)
+    }
+
+    /// Notes what a decision did, as a commit would.
+    fn keep(&mut self, mut decision: Decision) -> Decision {
+        if decision.step.instance.is_some() {
+            self.steps += 1;
+            if let Some(instance) = &mut self.instance {
+                instance.reread();
+            }
+        }
+        for change in &decision.step.tasks {
+            if let TaskChange::Add(task) = change {
+                self.sent.push(task.command.clone());
+            }
+        }
+        self.published.extend(decision.published.drain(..).map(|published| published.message));
+        self.history.append(&mut decision.step.history);
+        if let Disposition::Dead { reason, detail } = &decision.disposition {
+            self.dead.push(((*reason).to_owned(), detail.clone()));
+        }
+        if decision.skip_head {
+            self.waiting.pop_front();
+        }
+        decision
+    }
+}
+
+fn event_in<E: Event>(event: &E) -> EventIn {
+    let payload = Payload::encode(event).unwrap_or_else(|error| panic!("`{}` {error}", E::NAME));
+    let message = Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload };
+    EventIn { message, value: None, id: None }
+}
+
+#[track_caller]
+fn decode_all<T: serde::de::DeserializeOwned>(messages: &[Message], name: &str) -> Vec<T> {
+    let of_type = messages.iter().filter(|message| message.name == name);
+    of_type
+        .map(|message| message.payload.decode().unwrap_or_else(|error| panic!("`{name}` {error}")))
+        .collect()
+}
+
+fn line(entry: &HistoryEntry) -> String {
+    let mut line = entry.kind.to_string();
+    if !entry.name.is_empty() {
+        line = format!("{line} {}", entry.name);
+    }
+    if entry.from != entry.to {
+        let from = if entry.from.is_empty() { "(start)" } else { &entry.from };
+        line = format!("{line}: {from} -> {}", entry.to);
+    }
+    match &entry.note {
+        Some(note) => format!("{line} ({note})"),
+        None => line,
+    }
+}
