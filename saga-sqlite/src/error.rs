@@ -47,8 +47,9 @@ pub(crate) fn of_store(store: &str, error: Error) -> StoreError {
     let store = store.to_owned();
     match kind(&error) {
         Kind::Full => StoreError::Full { store, source: error.into() },
-        Kind::Corrupt => StoreError::Corrupt { store, detail: error.to_string() },
-        Kind::Unavailable | Kind::Step => StoreError::Unavailable { store, source: error.into() },
+        Kind::Unavailable => StoreError::Unavailable { store, source: error.into() },
+        // Where there is no step to blame, it is the tables or a row that are not as they should be.
+        Kind::Corrupt | Kind::Step => StoreError::Corrupt { store, detail: error.to_string() },
     }
 }
 

@@ -4,7 +4,6 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -17,9 +16,6 @@ use crate::schema;
 
 /// Older versions can lose or damage data when two connections write and checkpoint at once (the WAL-reset bug).
 const OLDEST_SQLITE: i32 = 3_051_003;
-
-/// Only other people's tools make us wait: within the process there is one writer.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// rusqlite keeps 16, and the statements of a busy writer are more.
 const STATEMENT_CACHE: usize = 128;
@@ -87,7 +83,7 @@ pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection>
     };
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let db = Connection::open_with_flags(place.path(), flags)?;
-    db.busy_timeout(BUSY_TIMEOUT)?;
+    db.busy_timeout(place.options.busy_timeout)?;
     harden(&db)?;
     if role != Role::Read {
         // The page size only counts for an empty file, and only before it is in WAL mode.
@@ -157,4 +153,77 @@ pub(crate) fn explain(place: &Place, error: Error) -> StoreError {
         _ => error.to_string(),
     };
     refuse(place, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::types::Value;
+
+    use super::*;
+    use crate::SqliteStore;
+
+    fn place(dir: &tempfile::TempDir, durability: Durability) -> Place {
+        Place::new(dir.path().join("saga.db"), SqliteStore::options().durability(durability).cache_kib(1_000))
+    }
+
+    fn pragma(db: &Connection, name: &str) -> Value {
+        db.pragma_query_value(None, name, |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn pragmas_read_back_as_they_were_meant() {
+        for (durability, synchronous) in [(Durability::Durable, 2), (Durability::Relaxed, 1)] {
+            let dir = tempfile::tempdir().unwrap();
+            let place = place(&dir, durability);
+            drop(open(&place).unwrap());
+            for (role, foreign_keys) in
+                [(Role::Write, 0), (Role::Checkpoint, 0), (Role::Application, 1), (Role::Read, 0)]
+            {
+                let db = connect(&place, role).unwrap();
+                let int = |name| pragma(&db, name);
+                assert_eq!(int("journal_mode"), Value::Text("wal".to_owned()));
+                assert_eq!(int("page_size"), Value::Integer(4096));
+                assert_eq!(int("trusted_schema"), Value::Integer(0));
+                assert_eq!(int("cell_size_check"), Value::Integer(1));
+                assert_eq!(int("temp_store"), Value::Integer(2));
+                assert_eq!(int("busy_timeout"), Value::Integer(5_000));
+                assert_eq!(int("foreign_keys"), Value::Integer(foreign_keys));
+                assert!(db.db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE).unwrap());
+                if role == Role::Read {
+                    assert!(db.execute("DELETE FROM saga_meta", []).is_err());
+                } else {
+                    assert_eq!(int("synchronous"), Value::Integer(synchronous));
+                    assert_eq!(int("wal_autocheckpoint"), Value::Integer(0));
+                    assert_eq!(int("journal_size_limit"), Value::Integer(64 << 20));
+                }
+                if role == Role::Write {
+                    assert_eq!(int("cache_size"), Value::Integer(-1_000));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pragma_that_does_not_take_is_an_error() {
+        let db = Connection::open_in_memory().unwrap();
+        let error = set(&db, "journal_mode", "wal".to_owned()).unwrap_err();
+        assert!(error.to_string().contains("journal_mode stays"), "{error}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_with_the_way_out() {
+        let place = Place::new("orders.db".into(), SqliteStore::options());
+        let say = |code| explain(&place, Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)).to_string();
+        use rusqlite::ffi;
+        assert_eq!(
+            say(ffi::SQLITE_READONLY),
+            "cannot open orders.db: the file or its directory is read-only; the store needs to write to both"
+        );
+        assert_eq!(
+            say(ffi::SQLITE_BUSY),
+            "cannot open orders.db: the file is locked by another process; end its transaction and try again"
+        );
+        assert!(say(ffi::SQLITE_CANTOPEN).contains("needs to read and write it and its directory"));
+        assert!(say(ffi::SQLITE_CORRUPT).contains("restore it from a backup"));
+    }
 }

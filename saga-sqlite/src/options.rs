@@ -25,6 +25,7 @@ pub struct SqliteOptions {
     pub(crate) cache_kib: u32,
     pub(crate) max_pages: Option<u32>,
     pub(crate) create: bool,
+    pub(crate) busy_timeout: Duration,
     pub(crate) transaction_limit: Duration,
 }
 
@@ -35,6 +36,7 @@ impl Default for SqliteOptions {
             cache_kib: 64 * 1024,
             max_pages: None,
             create: true,
+            busy_timeout: Duration::from_secs(5),
             transaction_limit: Duration::from_secs(1),
         }
     }
@@ -67,6 +69,14 @@ impl SqliteOptions {
     #[must_use]
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
+        self
+    }
+
+    /// How long a write waits for a transaction of another process, or of the application, before it is
+    /// [`StoreError::Unavailable`]. Default five seconds.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
         self
     }
 

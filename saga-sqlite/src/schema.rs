@@ -26,7 +26,7 @@ pub(crate) fn refuse_newer(place: &Place) -> Result<(), StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let look = || {
         let db = Connection::open_with_flags(place.path(), flags)?;
-        db.busy_timeout(std::time::Duration::from_secs(5))?;
+        db.busy_timeout(place.options.busy_timeout)?;
         harden(&db)?;
         version(&db)
     };

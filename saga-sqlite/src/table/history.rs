@@ -1,10 +1,12 @@
 //! `saga_history`: appended to and never changed; found by walking the chain from the newest line.
 
-use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use rusqlite::{Connection, Error, OptionalExtension, Result, Row, params};
+use saga_core::message::Timestamp;
 use saga_core::store::{HistoryEntry, HistoryRow, RowId};
 
 use super::value::{bad, maybe_name, maybe_payload, name, time};
 use crate::checksum::Checksum;
+use crate::error::{Kind, kind};
 
 super::statements! {
     FIRST = "INSERT INTO saga_history (id, instance, prev, seq, kind, at, name, payload, from_state, to_state, cause,
@@ -16,6 +18,7 @@ super::statements! {
     LINE = "SELECT instance, prev, seq, kind, at, name, payload, from_state, to_state, cause, note, checksum
             FROM saga_history WHERE id = ?1";
     LINK = "SELECT prev FROM saga_history WHERE id = ?1 AND instance = ?2";
+    PLACE = "SELECT seq, prev FROM saga_history WHERE id = ?1";
     DELETE = "DELETE FROM saga_history WHERE id = ?1";
 }
 
@@ -51,9 +54,32 @@ pub(crate) fn append(
     Ok(id - 1)
 }
 
-/// One line and the number of the one before; `None` when it has been trimmed.
+/// One line and the number of the one before; `None` when it has been trimmed. One that cannot be read is of the kind
+/// `unreadable` and says why, so that it does not hide the others.
 pub(crate) fn line(db: &Connection, instance: RowId, id: i64) -> Result<Option<(HistoryRow, Option<i64>)>> {
-    db.prepare_cached(LINE)?.query_row((id,), |row| read(instance, row)).optional()
+    match db.prepare_cached(LINE)?.query_row((id,), |row| read(instance, row)).optional() {
+        Err(error) if kind(&error) == Kind::Step => db
+            .prepare_cached(PLACE)?
+            .query_row((id,), |row| {
+                let entry = unreadable(&error);
+                Ok((HistoryRow { seq: row.get(0)?, entry }, row.get(1)?))
+            })
+            .optional(),
+        line => line,
+    }
+}
+
+fn unreadable(error: &Error) -> HistoryEntry {
+    HistoryEntry {
+        kind: "unreadable".into(),
+        at: Timestamp::EPOCH,
+        name: "".into(),
+        payload: None,
+        from: "".into(),
+        to: "".into(),
+        cause: None,
+        note: Some(error.to_string().into()),
+    }
 }
 
 fn read(instance: RowId, row: &Row<'_>) -> Result<(HistoryRow, Option<i64>)> {

@@ -7,8 +7,8 @@ super::statements! {
     CLEAN = "SELECT clean FROM saga_meta WHERE id = 1";
     TAKE = "UPDATE saga_meta SET epoch = epoch + 1, batch = 0, holder = ?1, owner = ?2, clean = 0 WHERE id = 1
             RETURNING epoch";
-    RENEW = "UPDATE saga_meta SET epoch = epoch + 1 WHERE id = 1 AND holder = ?1 RETURNING epoch, batch";
-    RELEASE = "UPDATE saga_meta SET holder = NULL, owner = NULL, clean = 1 WHERE id = 1 AND epoch = ?1";
+    RENEW = "UPDATE saga_meta SET epoch = epoch + 1, clean = 0 WHERE id = 1 AND holder = ?1 RETURNING epoch, batch";
+    RELEASE = "UPDATE saga_meta SET owner = NULL, clean = 1 WHERE id = 1 AND epoch = ?1";
     HOLDS = "SELECT 1 FROM saga_meta WHERE id = 1 AND epoch = ?1";
     LAST_INSTANCE = "SELECT max(id) FROM saga_instance";
     LAST_HISTORY = "SELECT max(id) FROM saga_history";
@@ -38,7 +38,8 @@ pub(crate) fn renew(db: &Connection, holder: &str) -> Result<Option<(u64, u64)>>
     db.prepare_cached(RENEW)?.query_row((holder,), |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
-/// Gives the lease back; `false` when it has been taken over.
+/// Gives the lease back; `false` when it has been taken over. The holder stays named, so that a release whose COMMIT
+/// failed can be repeated.
 pub(crate) fn release(db: &Connection, epoch: u64) -> Result<bool> {
     Ok(db.prepare_cached(RELEASE)?.execute((epoch,))? == 1)
 }

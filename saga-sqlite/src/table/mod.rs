@@ -19,7 +19,7 @@ mod value;
 /// Every statement that runs while the store is in use, with its name: they are prepared and their plans are checked
 /// by a test.
 #[cfg(test)]
-pub(crate) fn statements() -> Vec<(&'static str, &'static str)> {
+pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
     [
         dead::STATEMENTS,
         delivery::STATEMENTS,
@@ -45,3 +45,37 @@ macro_rules! statements {
     };
 }
 use statements;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SqliteStore;
+    use crate::open::open;
+    use crate::place::Place;
+
+    /// Those read a table as a whole on purpose.
+    const SCANS: &[&str] = &["taker::ALL", "instance::COUNT", "instance::COUNT_PARKED"];
+
+    #[test]
+    fn every_statement_is_prepared_and_finds_its_rows_by_an_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&Place::new(dir.path().join("saga.db"), SqliteStore::options())).unwrap();
+        let statements = all();
+        assert!(statements.len() > 40);
+        for (name, sql) in statements {
+            let mut explain = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            for n in 1..=explain.parameter_count() {
+                explain.raw_bind_parameter(n, 1).unwrap();
+            }
+            let mut rows = explain.raw_query();
+            let mut plan = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                plan.push(row.get::<_, String>(3).unwrap());
+            }
+            let scans = plan.iter().any(|line| line.starts_with("SCAN") && line != "SCAN CONSTANT ROW");
+            let sorts = plan.iter().any(|line| line.contains("TEMP B-TREE"));
+            let allowed = SCANS.iter().any(|scan| name.ends_with(scan));
+            assert!(allowed || (!scans && !sorts), "{name}: {plan:?}");
+        }
+    }
+}

@@ -243,10 +243,12 @@ impl Writer {
     }
 
     fn finish(&mut self) -> Result<(), StoreError> {
+        #[cfg(test)]
+        let fault = self.faults.next_commit();
         let db = self.open()?;
         let commit = || db.prepare_cached("COMMIT")?.execute([]);
         #[cfg(test)]
-        let commit = || self.faults.commit(commit);
+        let commit = || tests::around(fault, commit);
         match commit() {
             Ok(_) => {
                 self.checkpoints.after_commit(self.open()?);
