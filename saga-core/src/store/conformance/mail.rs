@@ -1,6 +1,6 @@
 //! Laws of the inbox, of deliveries and of dead letters.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::task::Poll;
 
 use super::Subject;
