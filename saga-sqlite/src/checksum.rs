@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn columns_do_not_run_into_each_other() {
-        let sum = |columns: &[Option<&str>]| columns.iter().fold(Checksum::new(), |sum, c| sum.maybe(*c)).end();
+        let sum =
+            |columns: &[Option<&str>]| columns.iter().fold(Checksum::new(), |sum, c| sum.maybe(*c)).end();
         let sums = [sum(&[Some("ab"), None]), sum(&[Some("a"), Some("b")]), sum(&[Some("ab"), Some("")])];
         assert!(sums[0] != sums[1] && sums[1] != sums[2] && sums[0] != sums[2]);
     }
@@ -57,8 +58,9 @@ mod tests {
     #[test]
     fn the_sum_is_a_published_constant() {
         // Written down, so that a changed hash or layout cannot pass unnoticed.
-        assert_eq!(Checksum::new().text("order").maybe(None).number(7).end(), XxHash3_64::oneshot(
-            b"\x06\0\0\0\0\0\0\0order\0\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0"
-        ).cast_signed());
+        assert_eq!(
+            Checksum::new().text("order").maybe(None).number(7).end(),
+            XxHash3_64::oneshot(b"\x06\0\0\0\0\0\0\0order\0\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0").cast_signed()
+        );
     }
 }

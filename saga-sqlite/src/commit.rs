@@ -30,7 +30,11 @@ impl From<Error> for Stop {
 }
 
 /// Writes the steps, each all or nothing. An error is of the whole store: the caller rolls everything back.
-pub(crate) fn steps(db: &Connection, numbers: &mut Numbers, steps: &[Step]) -> rusqlite::Result<Vec<Outcome>> {
+pub(crate) fn steps(
+    db: &Connection,
+    numbers: &mut Numbers,
+    steps: &[Step],
+) -> rusqlite::Result<Vec<Outcome>> {
     steps.iter().map(|step| isolated(db, numbers, step)).collect()
 }
 

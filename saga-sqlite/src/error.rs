@@ -20,11 +20,16 @@ pub(crate) enum Kind {
 }
 
 pub(crate) fn kind(error: &Error) -> Kind {
-    let Error::SqliteFailure(failure, _) = error else { return Kind::Step };
+    let failure = match error {
+        Error::SqliteFailure(failure, _) => failure,
+        // Our statements are fixed, so it is the tables that are not as they should be.
+        Error::SqlInputError { .. } => return Kind::Corrupt,
+        _ => return Kind::Step,
+    };
     match failure.code {
         ErrorCode::DiskFull => Kind::Full,
         ErrorCode::SystemIoFailure if failure.extended_code == IOERR_SHMSIZE => Kind::Full,
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => Kind::Corrupt,
+        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown => Kind::Corrupt,
         ErrorCode::DatabaseBusy
         | ErrorCode::DatabaseLocked
         | ErrorCode::SystemIoFailure

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use saga_core::store::{
-    Address, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView, Loaded, Mail, Snapshot,
-    Status, StoreError, TakerRow,
+    Address, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView, Loaded, Mail,
+    Snapshot, Status, StoreError, TakerRow,
 };
 
 use crate::SqliteStore;

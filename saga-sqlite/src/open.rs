@@ -83,16 +83,24 @@ pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection>
     };
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let db = Connection::open_with_flags(place.path(), flags)?;
+    if role != Role::Read && db.is_readonly(rusqlite::MAIN_DB)? {
+        // SQLite would rather open a protected file for reading only than not at all.
+        return Err(Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY), None));
+    }
     db.busy_timeout(place.options.busy_timeout)?;
     harden(&db)?;
     if role != Role::Read {
         // The page size only counts for an empty file, and only before it is in WAL mode.
         db.pragma_update(None, "page_size", 4096)?;
         set(&db, "journal_mode", "wal".to_owned())?;
-        set(&db, "synchronous", match place.options.durability {
-            Durability::Durable => 2,
-            Durability::Relaxed => 1,
-        })?;
+        set(
+            &db,
+            "synchronous",
+            match place.options.durability {
+                Durability::Durable => 2,
+                Durability::Relaxed => 1,
+            },
+        )?;
         set(&db, "wal_autocheckpoint", 0)?;
         set(&db, "journal_size_limit", crate::checkpoint::WAL_BYTES_MAX)?;
         #[cfg(target_os = "macos")]
@@ -128,7 +136,11 @@ fn set(db: &Connection, pragma: &str, value: impl Into<rusqlite::types::Value>) 
     let value = value.into();
     db.pragma_update(None, pragma, &value)?;
     let found: rusqlite::types::Value = db.pragma_query_value(None, pragma, |row| row.get(0))?;
-    if found == value { Ok(()) } else { Err(Error::InvalidParameterName(format!("{pragma} stays {found:?}"))) }
+    if found == value { Ok(()) } else { Err(misuse(format!("the pragma {pragma} stays {found:?}"))) }
+}
+
+fn misuse(what: String) -> Error {
+    Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISUSE), Some(what))
 }
 
 pub(crate) fn refuse(place: &Place, detail: impl Into<String>) -> StoreError {
@@ -213,7 +225,8 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_file_is_said_with_the_way_out() {
         let place = Place::new("orders.db".into(), SqliteStore::options());
-        let say = |code| explain(&place, Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)).to_string();
+        let say =
+            |code| explain(&place, Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)).to_string();
         use rusqlite::ffi;
         assert_eq!(
             say(ffi::SQLITE_READONLY),

@@ -112,6 +112,9 @@ impl Reader {
         body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
         patience: Option<Duration>,
     ) -> Result<T, StoreError> {
+        if self.db.is_none() {
+            self.place.check()?;
+        }
         let result = self.one_transaction(body, patience);
         if let Err(error) = &result
             && kind(error) != Kind::Step

@@ -66,7 +66,9 @@ fn check(place: &Place, found: usize) -> Result<(), StoreError> {
     let known = latest();
     Err(refuse(
         place,
-        format!("it was written by a newer version (schema {found}; this one knows {known}); update this application"),
+        format!(
+            "it was written by a newer version (schema {found}; this one knows {known}); update this application"
+        ),
     ))
 }
 

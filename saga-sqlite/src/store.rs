@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use saga_core::message::Timestamp;
 use saga_core::store::{
-    Address, Batch, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain, OpenTask, Outcome, Purged,
-    RowId, Store, StoreError, TakerRow, TaskId, TimerKey,
+    Address, Batch, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain, OpenTask,
+    Outcome, Purged, RowId, Store, StoreError, TakerRow, TaskId, TimerKey,
 };
 use tokio::sync::Notify;
 
@@ -22,12 +22,11 @@ use crate::transaction::Idle;
 use crate::writer::{Handle, Writer};
 
 /// A store in one SQLite file. Clones share its threads and connections; they close with the last clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SqliteStore {
     pub(crate) shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) place: Arc<Place>,
     pub(crate) writer: Handle,
@@ -40,7 +39,8 @@ pub(crate) struct Shared {
 
 impl SqliteStore {
     /// Opens the file, and creates it if there is none. An application that runs no dispatcher in this process opens
-    /// it the same way: only [`Store::lease`] asks for the right to advance instances.
+    /// it the same way: only [`Store::lease`] asks for the right to advance instances. Blocks, as does dropping the last
+    /// clone, until the file is open or closed.
     ///
     /// # Errors
     /// [`StoreError::Open`] says why not and what to do.
@@ -98,6 +98,12 @@ impl SqliteStore {
     }
 }
 
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         self.checkpoints.quit();
@@ -126,18 +132,18 @@ impl Store for SqliteStore {
     }
 
     async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError> {
-        let (ids, here) = self
-            .shared
-            .writer
-            .call(move |writer| Ok((writer.deliver(&mail)?, writer.holds_lease())))
-            .await?;
+        let (ids, here) =
+            self.shared.writer.call(move |writer| Ok((writer.deliver(&mail)?, writer.holds_lease()))).await?;
         self.wake(here);
         Ok(ids)
     }
 
     async fn load(&self, addresses: &[Address]) -> Result<Vec<Option<Loaded>>, StoreError> {
         let addresses = addresses.to_vec();
-        self.shared.readers.read(move |db| addresses.iter().map(|address| read::load(db, address)).collect()).await
+        self.shared
+            .readers
+            .read(move |db| addresses.iter().map(|address| read::load(db, address)).collect())
+            .await
     }
 
     async fn open_tasks(
@@ -173,7 +179,10 @@ impl Store for SqliteStore {
         after: DeliveryId,
         limit: usize,
     ) -> Result<Vec<(DeliveryId, Delivery)>, StoreError> {
-        self.shared.readers.read(move |db| read::page(db, delivery::PAGE, (after.0,), limit, delivery::read)).await
+        self.shared
+            .readers
+            .read(move |db| read::page(db, delivery::PAGE, (after.0,), limit, delivery::read))
+            .await
     }
 
     async fn timers(
@@ -188,7 +197,9 @@ impl Store for SqliteStore {
         };
         self.shared
             .readers
-            .read(move |db| read::page(db, timer::DUE, (until.as_millis(), due, row, name), limit, timer::due))
+            .read(move |db| {
+                read::page(db, timer::DUE, (until.as_millis(), due, row, name), limit, timer::due)
+            })
             .await
     }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 use saga_core::message::{
-    BoxError, Correlated, Key, KeyError, Message, MessageId, Name, Payload, PayloadError, PayloadLimits, Timestamp,
+    BoxError, Correlated, Key, KeyError, Message, MessageId, Name, Payload, PayloadError, PayloadLimits,
+    Timestamp,
 };
 use saga_core::store::{Address, Mail, MailKind, StoreError};
 
@@ -36,7 +37,9 @@ pub enum TransactionError {
     #[error(transparent)]
     Application(#[from] BoxError),
     /// It took too long. The dispatcher cannot commit meanwhile.
-    #[error("the transaction took longer than its limit of {limit:?} and was rolled back; do slow work before it")]
+    #[error(
+        "the transaction took longer than its limit of {limit:?} and was rolled back; do slow work before it"
+    )]
     TooLong {
         /// The limit in force.
         limit: Duration,
@@ -45,7 +48,9 @@ pub enum TransactionError {
     #[error("the transaction was ended by a COMMIT or ROLLBACK of its own; return from it instead")]
     Ended,
     /// No saga or subscriber takes the event.
-    #[error("nobody takes the event `{event}`; start the dispatcher that does once, so that it is registered")]
+    #[error(
+        "nobody takes the event `{event}`; start the dispatcher that does once, so that it is registered"
+    )]
     NobodyTakes {
         /// The event's stored name.
         event: &'static str,
@@ -173,7 +178,8 @@ impl SqliteStore {
         let tx = Transaction { db: &db, published: Cell::new(false) };
         let result = body(&tx);
         let published = tx.published.get();
-        let overdue = begun.elapsed() > limit || matches!(&result, Err(TransactionError::Sqlite(error)) if interrupted(error));
+        let overdue = begun.elapsed() > limit
+            || matches!(&result, Err(TransactionError::Sqlite(error)) if interrupted(error));
         // The limit is on what the application does: ending the transaction must not be interrupted.
         db.progress_handler(0, None::<fn() -> bool>).map_err(trouble)?;
         let result = match result {

@@ -184,12 +184,21 @@ impl Run {
         self.last = None;
         self.rows.clear();
         for (key, name) in KEYS.iter().enumerate() {
-            if let Some(Loaded::Snapshot(found)) = self.driver.store.load(&[address(name)]).await.unwrap().remove(0) {
+            if let Some(Loaded::Snapshot(found)) =
+                self.driver.store.load(&[address(name)]).await.unwrap().remove(0)
+            {
                 self.rows.insert(key, (found.row, found.instance));
             }
         }
-        self.deliveries =
-            self.driver.store.deliveries(DeliveryId(0), 1_000).await.unwrap().into_iter().map(|(id, _)| id).collect();
+        self.deliveries = self
+            .driver
+            .store
+            .deliveries(DeliveryId(0), 1_000)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|(id, _)| id)
+            .collect();
         format!("clean: {}", self.driver.lease.clean)
     }
 
@@ -250,7 +259,8 @@ impl Run {
         step.consumed = pick(&plan.consumed, self.inbox.len()).into_iter().map(|at| self.inbox[at]).collect();
         step.undead = pick(&plan.undead, self.dead.len()).into_iter().map(|at| self.dead[at]).collect();
         step.mail = plan.mail.iter().map(|n| mail(&to, &n.to_string())).collect();
-        step.marks = plan.marks.iter().map(|(id, content, at)| mark(&to, &id.to_string(), *content, *at)).collect();
+        step.marks =
+            plan.marks.iter().map(|(id, content, at)| mark(&to, &id.to_string(), *content, *at)).collect();
         for (kind, place) in &plan.deliveries {
             let there = pick(&[*place], self.deliveries.len()).first().map(|at| self.deliveries[*at]);
             step.deliveries.push(match (kind, there) {
@@ -317,17 +327,41 @@ impl Run {
                 other => put(&other),
             }
             put(&store.history(address, 100).await.unwrap());
-            put(&store.waiting(address, 100).await.unwrap().into_iter().map(|(_, mail)| mail).collect::<Vec<_>>());
+            put(&store
+                .waiting(address, 100)
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|(_, mail)| mail)
+                .collect::<Vec<_>>());
         }
-        put(&store.inbox(InboxId(0), 100).await.unwrap().into_iter().map(|(_, mail)| mail).collect::<Vec<_>>());
-        put(&store.deliveries(DeliveryId(0), 100).await.unwrap().into_iter().map(|(_, it)| it).collect::<Vec<_>>());
+        put(&store
+            .inbox(InboxId(0), 100)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|(_, mail)| mail)
+            .collect::<Vec<_>>());
+        put(&store
+            .deliveries(DeliveryId(0), 100)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|(_, it)| it)
+            .collect::<Vec<_>>());
         let timers = store.timers(time(40), None, 100).await.unwrap();
         put(&timers.into_iter().map(|due| (due.address, due.timer)).collect::<Vec<_>>());
         let tasks = store.open_tasks(None, 100).await.unwrap();
         put(&tasks.into_iter().map(|open| (open.address, open.task)).collect::<Vec<_>>());
         let compensating = store.compensating(None, 100).await.unwrap();
         put(&compensating.into_iter().map(|(_, address)| address).collect::<Vec<_>>());
-        put(&store.dead_letters(DeadId(0), 100).await.unwrap().into_iter().map(|row| row.letter).collect::<Vec<_>>());
+        put(&store
+            .dead_letters(DeadId(0), 100)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|row| row.letter)
+            .collect::<Vec<_>>());
         put(&store.counts().await.unwrap());
         for parked in [None, Some(true), Some(false)] {
             let mut filter = InstanceFilter::default();

@@ -62,7 +62,8 @@ fn an_empty_file_and_a_file_with_other_tables_are_migrated() {
 
     for path in [dir.db(), other.clone()] {
         let db = rusqlite::Connection::open(path).unwrap();
-        let version: i64 = db.query_row("SELECT schema_version FROM saga_meta", [], |row| row.get(0)).unwrap();
+        let version: i64 =
+            db.query_row("SELECT schema_version FROM saga_meta", [], |row| row.get(0)).unwrap();
         assert_eq!(version, 1);
     }
     let app = rusqlite::Connection::open(&other).unwrap();
@@ -110,7 +111,9 @@ fn a_read_only_file_or_directory_is_named() {
         return;
     }
     assert!(refused(&dir.db()).contains("is read-only"));
-    set(&dir.db(), 0o600);
+
+    let dir = Dir::new();
+    drop(SqliteStore::open(dir.db()).unwrap());
     set(dir.0.path(), 0o500);
     let text = refused(&dir.db());
     set(dir.0.path(), 0o700);

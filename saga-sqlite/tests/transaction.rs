@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use saga_core::message::{BoxError, Correlated, Event, MessageId};
-use saga_core::store::{InboxId, Maintain, Mail, MailKind, Store, TakerRow};
+use saga_core::store::{InboxId, Mail, MailKind, Maintain, Store, TakerRow};
 use saga_sqlite::{SqliteStore, TransactionError};
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,10 @@ impl Shop {
             taker: taker.to_owned(),
             subscriber,
         };
-        store.register(&[taker("order", false), taker("customer", false), taker("mailer", true)]).await.unwrap();
+        store
+            .register(&[taker("order", false), taker("customer", false), taker("mailer", true)])
+            .await
+            .unwrap();
         let shop = Self { dir, store };
         let db = saga_sqlite::rusqlite::Connection::open(shop.dir.path().join("shop.db")).unwrap();
         db.execute_batch("CREATE TABLE cart (item TEXT NOT NULL)").unwrap();

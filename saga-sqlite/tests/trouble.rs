@@ -153,7 +153,10 @@ async fn a_flipped_byte_in_any_column_makes_only_its_instance_unreadable() {
         let Some(Loaded::Unreadable(why)) = &found[0] else { panic!("{column} went unnoticed") };
         assert!(why.starts_with(&format!("order `k{n}`: ")), "{why}");
         assert!(matches!(found[1], Some(Loaded::Snapshot(_))));
-        assert!(matches!(bench.store.instance(&address(&format!("k{n}"))).await, Err(StoreError::Corrupt { .. })));
+        assert!(matches!(
+            bench.store.instance(&address(&format!("k{n}"))).await,
+            Err(StoreError::Corrupt { .. })
+        ));
     }
 }
 
@@ -189,6 +192,19 @@ async fn an_unreadable_task_hides_no_other() {
     assert_eq!(open.iter().map(|open| open.address.key.as_str()).collect::<Vec<_>>(), ["a", "c"]);
     let found = bench.store.load(&[address("b")]).await.unwrap();
     assert!(matches!(found[..], [Some(Loaded::Unreadable(_))]), "{found:?}");
+}
+
+#[tokio::test]
+async fn missing_tables_are_damage_of_the_store_and_no_steps_fault() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    bench.outside().execute_batch("DROP TABLE saga_task").unwrap();
+    let mut step = create(&address("a"));
+    step.tasks = vec![TaskChange::Add(task(1, 0))];
+    let error = driver.try_commit(vec![step]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }) && !error.is_temporary(), "{error:?}");
+    let error = bench.store.open_tasks(None, 1).await.unwrap_err();
+    assert!(error.to_string().contains("saga_task"), "{error}");
 }
 
 #[tokio::test]

@@ -46,7 +46,12 @@ super::statements! {
 }
 
 /// Adds the instance; `false` when there already is one with its address.
-pub(crate) fn insert(db: &Connection, row: RowId, change: &InstanceChange, last: Option<i64>) -> Result<bool> {
+pub(crate) fn insert(
+    db: &Connection,
+    row: RowId,
+    change: &InstanceChange,
+    last: Option<i64>,
+) -> Result<bool> {
     let added = db.prepare_cached(INSERT)?.execute(params![
         row.0,
         change.address.saga,
@@ -72,7 +77,12 @@ pub(crate) fn insert(db: &Connection, row: RowId, change: &InstanceChange, last:
 }
 
 /// Writes the step's result over a row that is at the step before; `false` when it is not.
-pub(crate) fn update(db: &Connection, row: RowId, change: &InstanceChange, last: Option<i64>) -> Result<bool> {
+pub(crate) fn update(
+    db: &Connection,
+    row: RowId,
+    change: &InstanceChange,
+    last: Option<i64>,
+) -> Result<bool> {
     let changed = db.prepare_cached(UPDATE)?.execute(params![
         row.0,
         change.seq.saturating_sub(1),
@@ -159,7 +169,8 @@ pub(crate) fn place(row: &Row<'_>) -> Result<(RowId, Address)> {
 /// Instances that have ended before `before` and have no tasks, oldest first, each with its newest history line.
 pub(crate) fn over(db: &Connection, before: Timestamp, limit: usize) -> Result<Vec<(RowId, Option<i64>)>> {
     let mut statement = db.prepare_cached(OVER)?;
-    let rows = statement.query_map((before.as_millis(), limit), |row| Ok((RowId(row.get(0)?), row.get(1)?)))?;
+    let rows =
+        statement.query_map((before.as_millis(), limit), |row| Ok((RowId(row.get(0)?), row.get(1)?)))?;
     rows.collect()
 }
 

@@ -16,9 +16,8 @@ super::statements! {
 pub(crate) fn set(db: &Connection, mark: &Mark) -> Result<Option<Outcome>> {
     let (taker, key, message) = (&*mark.to.saga, mark.to.key.as_str(), mark.id.as_str());
     let content = mark.content.cast_signed();
-    let set = db
-        .prepare_cached(INSERT)?
-        .execute(params![taker, key, message, content, mark.at.as_millis()])?;
+    let set =
+        db.prepare_cached(INSERT)?.execute(params![taker, key, message, content, mark.at.as_millis()])?;
     if set == 1 {
         return Ok(None);
     }

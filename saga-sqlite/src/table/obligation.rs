@@ -87,11 +87,9 @@ fn read(row: &Row<'_>) -> Result<Obligation> {
             task: TaskId { seq: row.get(4)?, ord: row.get(5)? },
             command: Message { name: name(row, 6)?, version: row.get(7)?, payload: payload(row, 9)? },
         },
-        Of::State => ObligationOf::State {
-            state: name(row, 6)?,
-            visit: row.get(8)?,
-            payload: maybe_payload(row, 9)?,
-        },
+        Of::State => {
+            ObligationOf::State { state: name(row, 6)?, visit: row.get(8)?, payload: maybe_payload(row, 9)? }
+        }
     };
     Ok(Obligation {
         id: TaskId { seq: row.get(0)?, ord: row.get(1)? },

@@ -26,9 +26,5 @@ pub(crate) fn of_event(db: &Connection, event: &str) -> Result<Vec<TakerRow>> {
 
 /// Reads a row of [`ALL`].
 pub(crate) fn read(row: &Row<'_>) -> Result<TakerRow> {
-    Ok(TakerRow {
-        event: text(row, 0)?.to_owned(),
-        taker: text(row, 1)?.to_owned(),
-        subscriber: row.get(2)?,
-    })
+    Ok(TakerRow { event: text(row, 0)?.to_owned(), taker: text(row, 1)?.to_owned(), subscriber: row.get(2)? })
 }

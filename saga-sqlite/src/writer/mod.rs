@@ -18,12 +18,10 @@ mod thread;
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use saga_core::store::{
-    Batch, InboxId, Lease, Mail, Outcome, Purged, StoreError, TakerRow,
-};
 use saga_core::message::Timestamp;
+use saga_core::store::{Batch, InboxId, Lease, Mail, Outcome, Purged, StoreError, TakerRow};
 
-use crate::checkpoint::{Checkpoints, TRUNCATE};
+use crate::checkpoint::{Checkpoints, PASSIVE, TRUNCATE};
 use crate::error::{Kind, kind, of_store, unavailable};
 use crate::lock::OwnerLock;
 use crate::open::{Role, connect};
@@ -68,7 +66,11 @@ struct Answered {
 }
 
 impl Writer {
-    pub(crate) fn new(place: Arc<Place>, checkpoints: Arc<Checkpoints>, mut db: Connection) -> rusqlite::Result<Self> {
+    pub(crate) fn new(
+        place: Arc<Place>,
+        checkpoints: Arc<Checkpoints>,
+        mut db: Connection,
+    ) -> rusqlite::Result<Self> {
         checkpoints.watch(&mut db)?;
         Ok(Self {
             place,
@@ -168,11 +170,17 @@ impl Writer {
     }
 
     fn holding(&self, lease: &Lease) -> Result<&Held, StoreError> {
-        self.held.as_ref().filter(|held| held.presented == lease.epoch).ok_or(StoreError::Fenced { epoch: lease.epoch })
+        self.held
+            .as_ref()
+            .filter(|held| held.presented == lease.epoch)
+            .ok_or(StoreError::Fenced { epoch: lease.epoch })
     }
 
     fn holding_mut(&mut self, lease: &Lease) -> Result<&mut Held, StoreError> {
-        self.held.as_mut().filter(|held| held.presented == lease.epoch).ok_or(StoreError::Fenced { epoch: lease.epoch })
+        self.held
+            .as_mut()
+            .filter(|held| held.presented == lease.epoch)
+            .ok_or(StoreError::Fenced { epoch: lease.epoch })
     }
 
     /// Somebody else has taken the lease: nothing more is written under it.
@@ -226,7 +234,10 @@ impl Writer {
         self.transaction(body)
     }
 
-    fn transaction<T>(&mut self, body: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    fn transaction<T>(
+        &mut self,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         self.begin()?;
         match body(self.open()?) {
             Ok(value) => {
@@ -275,7 +286,8 @@ impl Writer {
     }
 
     fn roll_back(&mut self) {
-        let ended = self.db.as_ref().is_none_or(|db| db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok());
+        let ended =
+            self.db.as_ref().is_none_or(|db| db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok());
         if !ended {
             // Closing it ends the transaction as well.
             self.db = None;
@@ -295,7 +307,8 @@ impl Writer {
     /// What remains to be done when the last handle goes: the lease stays unclean.
     fn close(&mut self) {
         if let Some(db) = self.db.take() {
-            self.checkpoints.run(&db, TRUNCATE);
+            // One that never waits: whoever drops the last handle waits for this.
+            self.checkpoints.run(&db, PASSIVE);
         }
         self.held = None;
     }

@@ -73,7 +73,15 @@ impl Bench {
     }
 
     async fn arm(&self, change: impl FnOnce(&mut Faults) + Send + 'static) {
-        self.store.shared.writer.call(|writer| Ok(change(&mut writer.faults))).await.unwrap();
+        self.store
+            .shared
+            .writer
+            .call(|writer| {
+                change(&mut writer.faults);
+                Ok(())
+            })
+            .await
+            .unwrap();
     }
 
     async fn fired(&self) -> usize {
@@ -154,7 +162,10 @@ async fn r30_a_takeover_while_in_doubt_fences() {
     bench.outside().execute("UPDATE saga_meta SET epoch = epoch + 1, holder = 'somebody'", []).unwrap();
     for _ in 0..2 {
         let result = driver.again(vec![create(&address("a"))]).await;
-        assert!(matches!(result, Err(StoreError::Fenced { epoch }) if epoch == driver.lease.epoch), "{result:?}");
+        assert!(
+            matches!(result, Err(StoreError::Fenced { epoch }) if epoch == driver.lease.epoch),
+            "{result:?}"
+        );
     }
     assert_eq!(bench.fired().await, 1);
     assert_eq!(everything(&bench.store).await, (0, 0));

@@ -3,8 +3,8 @@
 use super::Subject;
 use super::fixtures::{Driver, address, change, create, next, obligation, ok, payload, task, time, timer};
 use crate::store::{
-    Address, ObligationChange, ObligationOf, Outcome, RowId, Status, Step, TaskChange, TaskId, TaskStage, TimerChange,
-    TimerKey,
+    Address, ObligationChange, ObligationOf, Outcome, RowId, Status, Step, TaskChange, TaskId, TaskStage,
+    TimerChange, TimerKey,
 };
 
 async fn instance(driver: &mut Driver, key: &str) -> (Address, RowId, Step) {
@@ -112,7 +112,8 @@ pub async fn due_timers_page_in_order<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     for key in ["a", "b", "c"] {
         let (_, row, _) = instance(&mut driver, key).await;
-        let timers = [("z", 10), ("a", 10), ("m", 5), ("late", 11)].map(|(name, due)| TimerChange::Set(timer(name, due)));
+        let timers = [("z", 10), ("a", 10), ("m", 5), ("late", 11)]
+            .map(|(name, due)| TimerChange::Set(timer(name, due)));
         driver.committed(Step { timers: timers.to_vec(), ..only(row) }).await;
     }
     let mut seen: Vec<TimerKey> = Vec::new();

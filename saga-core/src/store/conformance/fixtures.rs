@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::Subject;
 use crate::message::{Id, Incarnation, Key, Message, MessageId, Payload, Timestamp};
 use crate::store::{
-    Address, Batch, Committed, Delivery, HistoryEntry, InstanceChange, Lease, Loaded, Mail, MailKind, Mark, Obligation,
-    ObligationOf, Outcome, RowId, Snapshot, Status, Step, Store, StoreError, Task, TaskId, TaskKind, TaskProgress,
-    TimerRow,
+    Address, Batch, Committed, Delivery, HistoryEntry, InstanceChange, Lease, Loaded, Mail, MailKind, Mark,
+    Obligation, ObligationOf, Outcome, RowId, Snapshot, Status, Step, Store, StoreError, Task, TaskId,
+    TaskKind, TaskProgress, TimerRow,
 };
 
 /// A lease holder.
@@ -22,7 +22,10 @@ pub struct Driver {
 
 impl Debug for Driver {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Driver").field("lease", &self.lease).field("number", &self.number).finish_non_exhaustive()
+        f.debug_struct("Driver")
+            .field("lease", &self.lease)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Laws of the right to advance instances.
 
-use super::fixtures::{Driver, address, change, create, next, ok, time};
 use super::Subject;
+use super::fixtures::{Driver, address, change, create, next, ok, time};
 use crate::store::StoreError;
 
 /// Nothing can have been running before there was anything.

@@ -6,9 +6,7 @@ use std::task::Poll;
 use super::Subject;
 use super::fixtures::{Driver, address, create, delivery, mail, ok, payload, time};
 use crate::message::MessageId;
-use crate::store::{
-    DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, MailKind, Step, TaskId,
-};
+use crate::store::{DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, MailKind, Step, TaskId};
 
 /// Rows are read in the order they were put in, page by page, by whoever put them in.
 pub async fn the_inbox_keeps_its_order<S: Subject>(subject: &S) {
@@ -27,7 +25,10 @@ pub async fn the_inbox_keeps_its_order<S: Subject>(subject: &S) {
         }
         seen.extend(page);
     }
-    assert_eq!(seen.iter().map(|(_, mail)| &*mail.message.name).collect::<Vec<_>>(), ["1", "2", "3", "4", "5"]);
+    assert_eq!(
+        seen.iter().map(|(_, mail)| &*mail.message.name).collect::<Vec<_>>(),
+        ["1", "2", "3", "4", "5"]
+    );
     assert_eq!(seen.iter().map(|(id, _)| *id).collect::<Vec<_>>(), given);
 }
 

@@ -14,7 +14,9 @@ mod steps;
 use std::sync::Arc;
 
 pub use belongings::*;
-pub use fixtures::{Driver, address, create, delivery, mail, mark, next, obligation, payload, task, time, timer};
+pub use fixtures::{
+    Driver, address, create, delivery, mail, mark, next, obligation, payload, task, time, timer,
+};
 pub use leases::*;
 pub use mail::*;
 pub use marks::*;
@@ -51,7 +53,8 @@ impl Subject for super::MemoryStore {
 /// # Panics
 /// When the law does not hold, or no runtime can be started.
 pub fn check<S: Subject>(subject: S, law: impl AsyncFnOnce(&S)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers starts");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers starts");
     runtime.block_on(law(&subject));
 }
 

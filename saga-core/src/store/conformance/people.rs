@@ -1,10 +1,13 @@
 //! Laws of reading for people, and of upkeep.
 
 use super::Subject;
-use super::fixtures::{Driver, address, change, create, mail, next, obligation, ok, payload, task, time, timer};
+use super::fixtures::{
+    Driver, address, change, create, mail, next, obligation, ok, payload, task, time, timer,
+};
 use crate::message::Key;
 use crate::store::{
-    Address, InstanceFilter, Loaded, ObligationChange, Purged, Status, Step, TakerRow, TaskChange, TaskId, TimerChange,
+    Address, InstanceFilter, Loaded, ObligationChange, Purged, Status, Step, TakerRow, TaskChange, TaskId,
+    TimerChange,
 };
 
 /// Exactly the lines of the steps that were committed, oldest first.
@@ -55,7 +58,8 @@ pub async fn history_is_cut_at_its_old_end<S: Subject>(subject: &S) {
 }
 
 async fn population(driver: &mut Driver) {
-    let statuses = [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
+    let statuses =
+        [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
     for saga in ["order", "invoice"] {
         for n in 0..10 {
             let mut step = create(&Address::new(saga, Key::new(format!("k{n}")).expect("a good key")));

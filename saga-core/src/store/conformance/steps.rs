@@ -6,8 +6,8 @@ use super::fixtures::{
 };
 use crate::message::{Id, Incarnation, Key, Payload};
 use crate::store::{
-    Address, DeliveryChange, DeliveryId, InboxId, Loaded, ObligationChange, Outcome, RowId, Status, Step, TaskChange,
-    TimerChange,
+    Address, DeliveryChange, DeliveryId, InboxId, Loaded, ObligationChange, Outcome, RowId, Status, Step,
+    TaskChange, TimerChange,
 };
 
 /// Every field comes back.
@@ -17,7 +17,8 @@ pub async fn a_created_instance_is_loaded_as_it_was_written<S: Subject>(subject:
     let mut first = create(&address);
     first.tasks = vec![TaskChange::Add(task(1, 0)), TaskChange::Add(task(1, 1))];
     first.timers = vec![TimerChange::Set(timer("b", 20)), TimerChange::Set(timer("a", 30))];
-    first.obligations = vec![ObligationChange::Put(obligation(1, 0)), ObligationChange::Put(obligation(1, 1))];
+    first.obligations =
+        vec![ObligationChange::Put(obligation(1, 0)), ObligationChange::Put(obligation(1, 1))];
     let row = driver.created(first.clone()).await;
 
     let mut second = next(row, &change(&first));
@@ -259,7 +260,9 @@ pub async fn address_and_creation_are_fixed<S: Subject>(subject: &S) {
 pub async fn awkward_values_survive<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let long = "ü".repeat(128);
-    for (n, key) in ["A", "a", " a", "a ", "'; DROP TABLE x; --", "名前 🚂", "%_", &long].into_iter().enumerate() {
+    for (n, key) in
+        ["A", "a", " a", "a ", "'; DROP TABLE x; --", "名前 🚂", "%_", &long].into_iter().enumerate()
+    {
         let address = Address::new("Zürich 'saga'", Key::new(key).expect("laws use good keys"));
         let mut step = create(&address);
         if let Some(change) = &mut step.instance {

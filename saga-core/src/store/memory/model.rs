@@ -105,11 +105,15 @@ impl Model {
                 return Err(Outcome::Conflict);
             }
         }
-        let mut open: HashSet<TaskId> = there.map(|there| there.tasks.keys().copied().collect()).unwrap_or_default();
+        let mut open: HashSet<TaskId> =
+            there.map(|there| there.tasks.keys().copied().collect()).unwrap_or_default();
         for change in &step.tasks {
             match change {
                 TaskChange::Add(task) if !open.insert(task.id) => {
-                    return Err(Outcome::Refused(format!("task {}.{} is there already", task.id.seq, task.id.ord)));
+                    return Err(Outcome::Refused(format!(
+                        "task {}.{} is there already",
+                        task.id.seq, task.id.ord
+                    )));
                 }
                 TaskChange::Finish(id) => drop(open.remove(id)),
                 TaskChange::Add(_) | TaskChange::Progress(..) => {}
