@@ -38,8 +38,11 @@ pub trait Maintain: Send + Sync + 'static {
     /// Adds takers that are not there yet. Never removes one.
     async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError>;
 
-    /// Removes ended instances (with their history) and marks older than `before`, at most `limit` of each; call again
-    /// while it removes as many. Never touches an instance that has not ended or still has tasks.
+    /// Removes ended instances (with their history) and marks older than `before`, the oldest first and at most `limit`
+    /// of each; call again while it removes as many. Never touches an instance that has not ended or still has tasks.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] without a lease.
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError>;
 }
 

@@ -105,16 +105,18 @@ impl Model {
                 return Err(Outcome::Conflict);
             }
         }
-        let mut fresh = HashSet::new();
+        let mut open: HashSet<TaskId> =
+            there.map(|there| there.tasks.keys().copied().collect()).unwrap_or_default();
         for change in &step.tasks {
-            if let TaskChange::Add(task) = change {
-                let taken = there.is_some_and(|there| there.tasks.contains_key(&task.id));
-                if taken || !fresh.insert(task.id) {
+            match change {
+                TaskChange::Add(task) if !open.insert(task.id) => {
                     return Err(Outcome::Refused(format!(
                         "task {}.{} is there already",
                         task.id.seq, task.id.ord
                     )));
                 }
+                TaskChange::Finish(id) => drop(open.remove(id)),
+                TaskChange::Add(_) | TaskChange::Progress(..) => {}
             }
         }
         let mut set = BTreeMap::new();
@@ -204,19 +206,26 @@ impl Model {
         let old = |kept: &Kept| {
             kept.change.status.is_over() && kept.change.changed_at < before && kept.tasks.is_empty()
         };
-        let rows: Vec<RowId> =
-            self.instances.iter().filter(|(_, kept)| old(kept)).map(|(row, _)| *row).take(limit).collect();
-        for kept in rows.iter().filter_map(|row| self.instances.remove(row)) {
+        let mut rows: Vec<(Timestamp, RowId)> = self
+            .instances
+            .iter()
+            .filter(|(_, kept)| old(kept))
+            .map(|(row, kept)| (kept.change.changed_at, *row))
+            .collect();
+        rows.sort();
+        rows.truncate(limit);
+        for kept in rows.iter().filter_map(|(_, row)| self.instances.remove(row)) {
             self.rows.remove(&kept.change.address);
         }
-        let marks: Vec<_> = self
+        let mut marks: Vec<_> = self
             .marks
             .iter()
             .filter(|(_, mark)| mark.at < before)
-            .map(|(key, _)| key.clone())
-            .take(limit)
+            .map(|(key, mark)| (mark.at, key.clone()))
             .collect();
-        for key in &marks {
+        marks.sort();
+        marks.truncate(limit);
+        for (_, key) in &marks {
             self.marks.remove(key);
         }
         Ok(Purged { instances: rows.len(), marks: marks.len() })

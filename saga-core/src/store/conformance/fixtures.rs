@@ -1,0 +1,232 @@
+//! What the laws are written with: plausible rows, and a lease holder who numbers batches.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use super::Subject;
+use crate::message::{Id, Incarnation, Key, Message, MessageId, Payload, Timestamp};
+use crate::store::{
+    Address, Batch, Committed, Delivery, HistoryEntry, InstanceChange, Lease, Loaded, Mail, MailKind, Mark,
+    Obligation, ObligationOf, Outcome, RowId, Snapshot, Status, Step, Store, StoreError, Task, TaskId,
+    TaskKind, TaskProgress, TimerRow,
+};
+
+/// A lease holder.
+pub struct Driver {
+    /// The store it works on.
+    pub store: Arc<dyn Store>,
+    /// Its lease.
+    pub lease: Lease,
+    number: u64,
+}
+
+impl Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("lease", &self.lease)
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// Opens the subject and takes the lease.
+    pub async fn start(subject: &impl Subject) -> Self {
+        Self::lease(subject.open()).await
+    }
+
+    /// Takes the lease of an open store.
+    pub async fn lease(store: Arc<dyn Store>) -> Self {
+        let lease = ok(store.lease("the conformance suite").await);
+        Self { store, lease, number: 0 }
+    }
+
+    /// Commits the steps as the next batch.
+    pub async fn try_commit(&mut self, steps: Vec<Step>) -> Result<Vec<Outcome>, StoreError> {
+        self.number += 1;
+        self.again(steps).await
+    }
+
+    /// Commits the steps under the number of the last batch.
+    pub async fn again(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, StoreError> {
+        self.numbered(self.number, steps).await
+    }
+
+    /// Commits the steps under any number.
+    pub async fn numbered(&self, number: u64, steps: Vec<Step>) -> Result<Vec<Outcome>, StoreError> {
+        self.store.commit(&self.lease, Arc::new(Batch { number, steps })).await
+    }
+
+    /// Commits the steps as the next batch, which the store must answer.
+    pub async fn commit(&mut self, steps: Vec<Step>) -> Vec<Outcome> {
+        let n = steps.len();
+        let outcomes = ok(self.try_commit(steps).await);
+        assert_eq!(outcomes.len(), n, "one outcome per step");
+        outcomes
+    }
+
+    /// Commits one step.
+    pub async fn one(&mut self, step: Step) -> Outcome {
+        self.commit(vec![step]).await.remove(0)
+    }
+
+    /// Commits one step, which must be committed.
+    pub async fn committed(&mut self, step: Step) -> Committed {
+        match self.one(step).await {
+            Outcome::Committed(committed) => committed,
+            other => panic!("should have been committed: {other:?}"),
+        }
+    }
+
+    /// Creates an instance and answers its row.
+    pub async fn created(&mut self, step: Step) -> RowId {
+        self.committed(step).await.row.expect("a step that creates an instance is told its row")
+    }
+
+    /// Loads one instance, which must be there and readable.
+    pub async fn snapshot(&self, address: &Address) -> Snapshot {
+        match ok(self.store.load(std::slice::from_ref(address)).await).remove(0) {
+            Some(Loaded::Snapshot(snapshot)) => *snapshot,
+            other => panic!("should have been loaded: {other:?}"),
+        }
+    }
+}
+
+/// The value of a call that must succeed.
+#[track_caller]
+pub(super) fn ok<T>(result: Result<T, StoreError>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("the store should have answered: {error}"),
+    }
+}
+
+/// The instance `key` of the saga `order`.
+pub fn address(key: &str) -> Address {
+    Address::new("order", Key::new(key).expect("laws use good keys"))
+}
+
+/// Milliseconds since 1970.
+pub fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+/// A payload.
+pub fn payload(text: &str) -> Payload {
+    Payload::encode(text).expect("text can be written as JSON")
+}
+
+fn message(name: &str) -> Message {
+    Message { name: name.to_owned().into(), version: 2, payload: payload(name) }
+}
+
+/// A step that creates an instance in the state `started`, with one line of history.
+pub fn create(address: &Address) -> Step {
+    Step {
+        instance: Some(InstanceChange {
+            address: address.clone(),
+            incarnation: Incarnation::from_u128(u128::MAX - u128::from(address.key.as_str().len() as u64)),
+            created_at: time(1_000),
+            seq: 1,
+            step: Id::from_u128(1 << 100),
+            version: 3,
+            status: Status::Running,
+            state: "started".into(),
+            payload: Some(payload("of the state")),
+            data: payload("data"),
+            visit: 1,
+            turn: None,
+            parked: None,
+            changed_at: time(1_000),
+        }),
+        history: vec![line("started", time(1_000))],
+        ..Step::default()
+    }
+}
+
+/// The next step of an instance, from what `before` left, with one line of history.
+pub fn next(row: RowId, before: &InstanceChange) -> Step {
+    let mut change = before.clone();
+    change.seq += 1;
+    change.step = Id::from_u128(before.step.as_u128() + 1);
+    change.changed_at = time(before.changed_at.as_millis() + 10);
+    change.data = payload(&format!("data of step {}", change.seq));
+    let history = vec![line("applied", change.changed_at)];
+    Step { row: Some(row), instance: Some(change), history, ..Step::default() }
+}
+
+/// The change a step makes to its instance.
+pub(super) fn change(step: &Step) -> InstanceChange {
+    step.instance.clone().expect("this step changes its instance")
+}
+
+fn line(kind: &str, at: Timestamp) -> HistoryEntry {
+    HistoryEntry {
+        kind: kind.to_owned().into(),
+        at,
+        name: "order.placed".into(),
+        payload: Some(payload("event")),
+        from: "".into(),
+        to: "started".into(),
+        cause: Some("m-1".into()),
+        note: None,
+    }
+}
+
+/// A command.
+pub fn task(seq: u64, ord: u32) -> Task {
+    Task {
+        id: TaskId { seq, ord },
+        kind: if ord.is_multiple_of(2) { TaskKind::Command } else { TaskKind::Undo },
+        command: message("payment.make"),
+        visit: 1,
+        progress: TaskProgress::queued(time(1_000), 1),
+    }
+}
+
+/// A timer.
+pub fn timer(name: &str, due: i64) -> TimerRow {
+    TimerRow { name: name.to_owned().into(), visit: 1, armed: time(5), due: time(due) }
+}
+
+/// An obligation; of a command when `ord` is even, of a state when it is odd.
+pub fn obligation(seq: u64, ord: u32) -> Obligation {
+    let of = if ord.is_multiple_of(2) {
+        ObligationOf::Command { task: TaskId { seq, ord: 0 }, command: message("payment.make") }
+    } else {
+        ObligationOf::State { state: "paid".into(), visit: 2, payload: None }
+    };
+    Obligation { id: TaskId { seq, ord }, undo: "payment.void".into(), of, report: None, task: None }
+}
+
+/// An event for an instance.
+pub fn mail(to: &Address, name: &str) -> Mail {
+    Mail {
+        to: to.clone(),
+        kind: MailKind::Event,
+        message: message(name),
+        id: Some(MessageId::new(format!("id of {name}")).expect("laws use good ids")),
+        marked: false,
+        task: None,
+        hops: 1,
+        cause: None,
+        at: time(7),
+        epoch: 0,
+    }
+}
+
+/// An event for a subscriber.
+pub fn delivery(key: &str) -> Delivery {
+    Delivery {
+        to: Address::new("mailer", Key::new(key).expect("laws use good keys")),
+        event: message("order.completed"),
+        id: MessageId::new(format!("id for {key}")).expect("laws use good ids"),
+        hops: 0,
+        progress: TaskProgress::queued(time(1), 1),
+    }
+}
+
+/// A mark set at `at`.
+pub fn mark(to: &Address, id: &str, content: u64, at: i64) -> Mark {
+    Mark { to: to.clone(), id: MessageId::new(id).expect("laws use good ids"), content, at: time(at) }
+}

@@ -1,0 +1,140 @@
+//! Laws of the inbox, of deliveries and of dead letters.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use super::Subject;
+use super::fixtures::{Driver, address, create, delivery, mail, ok, payload, time};
+use crate::message::MessageId;
+use crate::store::{DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, MailKind, Step, TaskId};
+
+/// Rows are read in the order they were put in, page by page, by whoever put them in.
+pub async fn the_inbox_keeps_its_order<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let to = address("a");
+    let mut given = ok(driver.store.deliver(vec![mail(&to, "1"), mail(&to, "2")]).await);
+    let step = Step { mail: vec![mail(&to, "3"), mail(&to, "4")], ..Step::default() };
+    given.extend(driver.committed(step).await.mail);
+    given.extend(ok(driver.store.deliver(vec![mail(&to, "5")]).await));
+    let mut seen = Vec::new();
+    loop {
+        let page = ok(driver.store.inbox(seen.last().map_or(InboxId(0), |(id, _)| *id), 2).await);
+        assert!(page.len() <= 2);
+        if page.is_empty() {
+            break;
+        }
+        seen.extend(page);
+    }
+    assert_eq!(
+        seen.iter().map(|(_, mail)| &*mail.message.name).collect::<Vec<_>>(),
+        ["1", "2", "3", "4", "5"]
+    );
+    assert_eq!(seen.iter().map(|(id, _)| *id).collect::<Vec<_>>(), given);
+}
+
+/// They are a cursor: a row that comes later is always behind it, also when everything before has gone.
+pub async fn inbox_numbers_are_never_used_again<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let to = address("a");
+    let mut last = InboxId(0);
+    for _ in 0..3 {
+        let ids = ok(driver.store.deliver(vec![mail(&to, "m")]).await);
+        assert!(ids[0] > last);
+        last = ids[0];
+        driver.committed(Step { consumed: ids, ..Step::default() }).await;
+        assert!(ok(driver.store.inbox(InboxId(0), 1).await).is_empty());
+    }
+}
+
+/// What a step uses up goes, what it adds comes, both with the step; a row that is gone is not an error.
+pub async fn mail_of_a_step_is_consumed_and_added_with_it<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let to = address("a");
+    let old = ok(driver.store.deliver(vec![mail(&to, "old"), mail(&to, "kept")]).await);
+    let mut step = create(&to);
+    step.consumed = vec![old[0], InboxId(1_000_000)];
+    step.mail = vec![mail(&to, "new")];
+    let new = driver.committed(step).await.mail;
+    let inbox = ok(driver.store.inbox(InboxId(0), 10).await);
+    assert_eq!(inbox.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [old[1], new[0]]);
+}
+
+/// By `woken` or by `pulse`; and only once.
+pub async fn a_delivery_of_mail_wakes_somebody<S: Subject>(subject: &S) {
+    let driver = Driver::start(subject).await;
+    assert!(!ok(driver.store.pulse().await));
+    ok(driver.store.deliver(vec![mail(&address("a"), "m")]).await);
+    let mut woken = driver.store.woken();
+    let at_once = poll_fn(|cx| Poll::Ready(woken.as_mut().poll(cx).is_ready())).await;
+    assert!(at_once || ok(driver.store.pulse().await));
+    ok(driver.store.pulse().await);
+    assert!(!ok(driver.store.pulse().await));
+}
+
+/// Every field comes back.
+pub async fn mail_is_kept_as_it_was_delivered<S: Subject>(subject: &S) {
+    let driver = Driver::start(subject).await;
+    let mut sent = Vec::new();
+    for kind in [MailKind::Event, MailKind::Delivery, MailKind::Report, MailKind::Verb] {
+        let mut mail = mail(&address("a"), "m");
+        mail.kind = kind;
+        sent.push(mail.clone());
+        mail.id = None;
+        mail.marked = true;
+        mail.task = Some(TaskId { seq: 4, ord: 2 });
+        mail.hops = 99;
+        mail.cause = Some("ops: because".into());
+        mail.epoch = 12;
+        sent.push(mail);
+    }
+    ok(driver.store.deliver(sent.clone()).await);
+    let found = ok(driver.store.inbox(InboxId(0), 100).await);
+    assert_eq!(found.into_iter().map(|(_, mail)| mail).collect::<Vec<_>>(), sent);
+}
+
+/// In accepted order, with their progress, until they are finished.
+pub async fn deliveries_page_in_order_until_finished<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let add = |key| DeliveryChange::Add(delivery(key));
+    let ids = driver
+        .committed(Step { deliveries: vec![add("a"), add("b"), add("c")], ..Step::default() })
+        .await
+        .deliveries;
+    assert!(ids.is_sorted() && ids.len() == 3);
+    let mut late = delivery("b");
+    late.progress.attempts = 3;
+    late.progress.error = Some("no answer".to_owned());
+    let gone = DeliveryId(1_000_000);
+    let deliveries = vec![
+        DeliveryChange::Finish(ids[0]),
+        DeliveryChange::Finish(gone),
+        DeliveryChange::Progress(ids[1], late.progress.clone()),
+        DeliveryChange::Progress(gone, late.progress.clone()),
+    ];
+    driver.committed(Step { deliveries, ..Step::default() }).await;
+    assert_eq!(ok(driver.store.deliveries(DeliveryId(0), 1).await), [(ids[1], late)]);
+    assert_eq!(ok(driver.store.deliveries(ids[1], 9).await), [(ids[2], delivery("c"))]);
+}
+
+/// Kept with their bytes until they are redriven or dropped.
+pub async fn dead_letters_come_and_go<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let letter = |detail: &str, id| DeadLetter {
+        to: address("a"),
+        kind: MailKind::Event,
+        message: mail(&address("a"), "m").message,
+        id,
+        hops: 3,
+        reason: "unhandled".into(),
+        detail: detail.to_owned(),
+        at: time(8),
+    };
+    let first = letter("first", None);
+    let second = letter(payload("second").as_str(), Some(MessageId::unique()));
+    driver.committed(Step { dead: vec![first.clone(), second.clone()], ..Step::default() }).await;
+    let found = ok(driver.store.dead_letters(DeadId(0), 10).await);
+    assert_eq!(found.iter().map(|row| row.letter.clone()).collect::<Vec<_>>(), [first, second]);
+    assert_eq!(ok(driver.store.dead_letters(found[0].id, 10).await), found[1..]);
+    driver.committed(Step { undead: vec![found[0].id, DeadId(1_000_000)], ..Step::default() }).await;
+    assert_eq!(ok(driver.store.dead_letters(DeadId(0), 10).await), found[1..]);
+}

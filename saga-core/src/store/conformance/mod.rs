@@ -1,0 +1,136 @@
+//! The laws of a store, as tests: whoever writes a store runs them with [`conformance!`](crate::conformance).
+//!
+//! Each law is one function and becomes one `#[test]` of its name, on a store of its own. A law uses nothing but the
+//! traits, so what it says holds for every store.
+
+mod belongings;
+mod fixtures;
+mod leases;
+mod mail;
+mod marks;
+mod people;
+mod steps;
+
+use std::sync::Arc;
+
+pub use belongings::*;
+pub use fixtures::{
+    Driver, address, create, delivery, mail, mark, next, obligation, payload, task, time, timer,
+};
+pub use leases::*;
+pub use mail::*;
+pub use marks::*;
+pub use people::*;
+pub use steps::*;
+
+use super::{Address, Store};
+
+/// One empty store under test.
+pub trait Subject {
+    /// Opens it: the first time, and again as somebody would who comes later. The store opened before may or may not
+    /// have been dropped.
+    fn open(&self) -> Arc<dyn Store>;
+
+    /// Makes one instance unreadable, if there is a way to; `false` when there is none.
+    fn damage(&self, address: &Address) -> bool {
+        let _ = address;
+        false
+    }
+}
+
+impl Subject for super::MemoryStore {
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(self.clone())
+    }
+
+    fn damage(&self, address: &Address) -> bool {
+        Self::damage(self, address)
+    }
+}
+
+/// Runs one law on one subject.
+///
+/// # Panics
+/// When the law does not hold, or no runtime can be started.
+pub fn check<S: Subject>(subject: S, law: impl AsyncFnOnce(&S)) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers starts");
+    runtime.block_on(law(&subject));
+}
+
+/// Generates one test per law. Takes an expression that makes a fresh [`Subject`](crate::store::conformance::Subject).
+#[macro_export]
+macro_rules! conformance {
+    ($subject:expr) => {
+        $crate::conformance! { @laws $subject;
+            the_first_lease_is_clean
+            a_release_makes_the_next_lease_clean
+            a_lease_that_was_not_released_is_unclean
+            epochs_rise
+            a_newer_epoch_fences_the_older_one
+            a_released_lease_commits_nothing
+            purging_needs_the_lease
+            a_takeover_sees_every_commit
+
+            a_created_instance_is_loaded_as_it_was_written
+            loading_answers_in_the_order_asked
+            a_second_instance_with_the_same_address_conflicts
+            a_step_behind_or_ahead_conflicts_and_changes_nothing
+            a_step_of_another_incarnation_conflicts
+            a_step_of_a_row_that_is_not_there_conflicts
+            the_same_step_twice_is_repeated
+            a_batch_sent_again_is_answered_as_it_was
+            a_batch_number_that_goes_back_is_refused
+            a_bad_step_harms_no_neighbour
+            a_step_is_all_or_nothing
+            steps_of_a_batch_apply_in_order
+            a_step_that_contradicts_itself_is_refused
+            address_and_creation_are_fixed
+            awkward_values_survive
+            a_large_payload_survives
+
+            a_task_is_there_until_it_is_finished
+            a_task_that_is_there_already_is_refused
+            progress_of_a_task_is_kept
+            open_tasks_page_in_order_without_gaps
+            timers_are_set_replaced_and_cleared_by_name
+            due_timers_page_in_order
+            due_timers_page_without_gaps_while_others_are_cleared
+            obligations_are_put_replaced_and_dropped
+            compensating_instances_page_in_order
+
+            the_inbox_keeps_its_order
+            inbox_numbers_are_never_used_again
+            mail_of_a_step_is_consumed_and_added_with_it
+            a_delivery_of_mail_wakes_somebody
+            mail_is_kept_as_it_was_delivered
+            deliveries_page_in_order_until_finished
+            dead_letters_come_and_go
+
+            a_mark_makes_the_next_one_a_duplicate
+            the_same_id_with_other_content_is_a_conflict
+            marks_are_per_taker_and_key
+            a_duplicate_leaves_nothing_behind
+            a_repeated_step_is_not_a_duplicate_of_itself
+            old_marks_are_purged_and_young_ones_kept
+
+            history_is_kept_in_order
+            history_is_cut_at_its_old_end
+            lists_filter_and_page
+            counts_are_by_saga_and_status
+            takers_are_added_and_never_removed
+            waiting_mail_is_found_by_address
+            only_ended_instances_without_tasks_are_purged
+            a_purge_is_bounded
+            an_unreadable_instance_harms_no_other
+        }
+    };
+    (@laws $subject:expr; $($law:ident)+) => {
+        $(
+            #[test]
+            fn $law() {
+                $crate::store::conformance::check($subject, $crate::store::conformance::$law);
+            }
+        )+
+    };
+}

@@ -1,0 +1,228 @@
+//! Laws of reading for people, and of upkeep.
+
+use super::Subject;
+use super::fixtures::{
+    Driver, address, change, create, mail, next, obligation, ok, payload, task, time, timer,
+};
+use crate::message::Key;
+use crate::store::{
+    Address, InstanceFilter, Loaded, ObligationChange, Purged, Status, Step, TakerRow, TaskChange, TaskId,
+    TimerChange,
+};
+
+/// Exactly the lines of the steps that were committed, oldest first.
+pub async fn history_is_kept_in_order<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let (a, b) = (address("a"), address("b"));
+    let (first_a, first_b) = (create(&a), create(&b));
+    let row_a = driver.created(first_a.clone()).await;
+    let row_b = driver.created(first_b.clone()).await;
+    let (mut last_a, mut last_b) = (first_a, first_b);
+    let mut lines = vec![(1, last_a.history[0].clone())];
+    for n in 0..4 {
+        let mut step = next(row_a, &change(&last_a));
+        if n == 1 {
+            step.history.clear();
+        }
+        if n == 2 {
+            let mut more = step.history[0].clone();
+            more.kind = "parked".into();
+            more.payload = None;
+            more.cause = None;
+            more.note = Some("look".into());
+            step.history.push(more);
+        }
+        lines.extend(step.history.iter().map(|entry| (change(&step).seq, entry.clone())));
+        let other = next(row_b, &change(&last_b));
+        driver.commit(vec![step.clone(), other.clone()]).await;
+        (last_a, last_b) = (step, other);
+    }
+    let found = ok(driver.store.history(&a, 100).await);
+    assert_eq!(found.into_iter().map(|row| (row.seq, row.entry)).collect::<Vec<_>>(), lines);
+    assert_eq!(ok(driver.store.history(&b, 100).await).len(), 5);
+    assert!(ok(driver.store.history(&address("none"), 100).await).is_empty());
+}
+
+/// The newest lines are what one wants to see.
+pub async fn history_is_cut_at_its_old_end<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let address = address("a");
+    let mut step = create(&address);
+    let row = driver.created(step.clone()).await;
+    for _ in 0..5 {
+        step = next(row, &change(&step));
+        driver.committed(step.clone()).await;
+    }
+    let found = ok(driver.store.history(&address, 3).await);
+    assert_eq!(found.iter().map(|row| row.seq).collect::<Vec<_>>(), [4, 5, 6]);
+}
+
+async fn population(driver: &mut Driver) {
+    let statuses =
+        [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
+    for saga in ["order", "invoice"] {
+        for n in 0..10 {
+            let mut step = create(&Address::new(saga, Key::new(format!("k{n}")).expect("a good key")));
+            if let Some(change) = &mut step.instance {
+                change.status = statuses[n % 5];
+                change.parked = (n < 2).then(|| payload("why"));
+            }
+            driver.created(step).await;
+        }
+    }
+}
+
+/// Every combination of filters, without gaps.
+pub async fn lists_filter_and_page<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    population(&mut driver).await;
+    for (saga, status, parked, n) in [
+        (None, None, None, 20),
+        (Some("order"), None, None, 10),
+        (Some("order"), Some(Status::Failed), None, 2),
+        (None, Some(Status::Running), None, 4),
+        (None, None, Some(true), 4),
+        (Some("invoice"), None, Some(true), 2),
+        (Some("invoice"), Some(Status::Running), Some(true), 1),
+        (Some("invoice"), Some(Status::Running), Some(false), 1),
+        (None, None, Some(false), 16),
+        (Some("none"), None, None, 0),
+    ] {
+        let mut filter = InstanceFilter::default();
+        filter.saga = saga.map(str::to_owned);
+        filter.status = status;
+        filter.parked = parked;
+        filter.limit = 3;
+        let mut seen = Vec::new();
+        loop {
+            let page = ok(driver.store.instances(&filter).await);
+            assert!(page.len() <= 3);
+            let Some(last) = page.last() else { break };
+            filter.after = Some(last.position);
+            seen.extend(page);
+        }
+        assert!(seen.is_sorted_by_key(|view| view.position));
+        assert_eq!(seen.len(), n, "{filter:?}");
+        for view in seen {
+            assert!(saga.is_none_or(|saga| view.address.saga == saga));
+            assert!(status.is_none_or(|status| view.status == status));
+            assert!(parked.is_none_or(|parked| view.parked.is_some() == parked));
+        }
+    }
+}
+
+/// Parked ones are counted as that and not by their status.
+pub async fn counts_are_by_saga_and_status<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    assert!(ok(driver.store.counts().await).is_empty());
+    population(&mut driver).await;
+    let counts = ok(driver.store.counts().await);
+    let of = |saga: &str, status: &str| counts.get(&(saga.to_owned(), status.to_owned())).copied();
+    for saga in ["order", "invoice"] {
+        assert_eq!(of(saga, "parked"), Some(2));
+        assert_eq!(of(saga, "running"), Some(1));
+        assert_eq!(of(saga, "compensating"), Some(1));
+        assert_eq!(of(saga, "aborted"), Some(2));
+    }
+    assert_eq!(counts.values().sum::<u64>(), 20);
+}
+
+/// A taker no binary knows any more keeps its place (rule R28).
+pub async fn takers_are_added_and_never_removed<S: Subject>(subject: &S) {
+    let store = subject.open();
+    let taker = |event: &str, taker: &str, subscriber| TakerRow {
+        event: event.to_owned(),
+        taker: taker.to_owned(),
+        subscriber,
+    };
+    let (a, b, c) = (taker("e1", "order", false), taker("e1", "mailer", true), taker("e0", "order", false));
+    ok(store.register(&[a.clone(), b.clone()]).await);
+    ok(store.register(&[c.clone(), a.clone()]).await);
+    assert_eq!(ok(store.takers().await), [c, b, a]);
+}
+
+/// Of one instance, oldest first.
+pub async fn waiting_mail_is_found_by_address<S: Subject>(subject: &S) {
+    let driver = Driver::start(subject).await;
+    let (a, b) = (address("a"), address("b"));
+    ok(driver.store.deliver(vec![mail(&a, "1"), mail(&b, "2"), mail(&a, "3"), mail(&a, "4")]).await);
+    let names = |rows: Vec<(_, crate::store::Mail)>| {
+        rows.into_iter().map(|(_, mail)| mail.message.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(ok(driver.store.waiting(&a, 2).await)), ["1", "3"]);
+    assert_eq!(names(ok(driver.store.waiting(&b, 9).await)), ["2"]);
+}
+
+/// What lives is never touched; what is purged is gone with everything that belonged to it, and may come again.
+pub async fn only_ended_instances_without_tasks_are_purged<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let kinds = [
+        ("running", Status::Running, false, 0),
+        ("compensating", Status::Compensating, false, 0),
+        ("busy", Status::Completed, true, 0),
+        ("young", Status::Completed, false, 1_000_000),
+        ("completed", Status::Completed, false, 0),
+        ("failed", Status::Failed, false, 0),
+        ("aborted", Status::Aborted, false, 0),
+    ];
+    for (key, status, busy, later) in kinds {
+        let mut step = create(&address(key));
+        step.timers = vec![TimerChange::Set(timer("t", 1))];
+        step.obligations = vec![ObligationChange::Put(obligation(1, 0))];
+        if busy {
+            step.tasks = vec![TaskChange::Add(task(1, 0))];
+        }
+        if let Some(change) = &mut step.instance {
+            change.status = status;
+            change.changed_at = time(1_000 + later);
+        }
+        driver.created(step).await;
+    }
+    assert_eq!(ok(driver.store.purge(time(500_000), 100).await), Purged { instances: 3, marks: 0 });
+    for (key, ..) in kinds {
+        let there = ok(driver.store.load(&[address(key)]).await).remove(0).is_some();
+        assert_eq!(there, !["completed", "failed", "aborted"].contains(&key), "{key}");
+    }
+    assert_eq!(ok(driver.store.timers(time(1), None, 100).await).len(), 4);
+    let again = create(&address("failed"));
+    driver.created(again).await;
+    let found = driver.snapshot(&address("failed")).await;
+    assert_eq!((found.timers.len(), found.obligations.len(), found.tasks.len()), (0, 0, 0));
+    assert_eq!(ok(driver.store.history(&address("failed"), 10).await).len(), 1);
+}
+
+/// At most `limit` at once; the caller goes on.
+pub async fn a_purge_is_bounded<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    for n in 0..5 {
+        let mut step = create(&address(&format!("k{n}")));
+        if let Some(change) = &mut step.instance {
+            change.status = Status::Completed;
+        }
+        driver.created(step).await;
+    }
+    for n in [2, 2, 1, 0] {
+        assert_eq!(ok(driver.store.purge(time(2_000), 2).await).instances, n);
+    }
+}
+
+/// It is reported by its name. A store that offers no way to damage a row passes.
+pub async fn an_unreadable_instance_harms_no_other<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let (a, bad, c) = (address("a"), address("bad"), address("c"));
+    for address in [&a, &bad, &c] {
+        let mut step = create(address);
+        step.tasks = vec![TaskChange::Add(task(1, 0))];
+        driver.created(step).await;
+    }
+    if !subject.damage(&bad) {
+        return;
+    }
+    let found = ok(driver.store.load(&[a.clone(), bad.clone(), c.clone()]).await);
+    assert!(matches!(&found[0], Some(Loaded::Snapshot(_))));
+    assert!(matches!(&found[1], Some(Loaded::Unreadable(why)) if why.contains("bad")), "{:?}", found[1]);
+    assert!(matches!(&found[2], Some(Loaded::Snapshot(_))));
+    let row = driver.snapshot(&c).await.row;
+    let finish = TaskChange::Finish(TaskId { seq: 1, ord: 0 });
+    driver.committed(Step { row: Some(row), tasks: vec![finish], ..Step::default() }).await;
+}

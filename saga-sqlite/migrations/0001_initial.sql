@@ -1,0 +1,182 @@
+-- Everything is named saga_*, so that the application may keep its own tables in the same file.
+-- Times are milliseconds since 1970 UTC. Payloads are JSON as text. Identities are sixteen bytes.
+
+CREATE TABLE saga_meta (
+    id             INTEGER PRIMARY KEY CHECK (id = 1),
+    schema_version INTEGER NOT NULL,
+    epoch          INTEGER NOT NULL,  -- of the lease; checked in every commit
+    batch          INTEGER NOT NULL,  -- the last one committed under it
+    holder         TEXT,              -- the lease's own secret name
+    owner          TEXT,              -- who holds it, for people
+    clean          INTEGER NOT NULL   -- whether it was released
+) STRICT;
+
+CREATE TABLE saga_instance (
+    id          INTEGER PRIMARY KEY,
+    saga        TEXT NOT NULL,
+    key         TEXT NOT NULL,
+    partition   INTEGER NOT NULL,
+    incarnation BLOB NOT NULL,
+    status      TEXT NOT NULL,
+    state       TEXT NOT NULL,
+    payload     TEXT,
+    data        TEXT NOT NULL,
+    version     INTEGER NOT NULL,
+    visit       INTEGER NOT NULL,
+    turn        TEXT,
+    parked      TEXT,
+    seq         INTEGER NOT NULL,
+    step        BLOB NOT NULL,
+    last        INTEGER,              -- the newest line of its history
+    created_at  INTEGER NOT NULL,
+    changed_at  INTEGER NOT NULL,
+    checksum    INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX saga_instance_address ON saga_instance (saga, key);
+CREATE INDEX saga_instance_status ON saga_instance (saga, status);
+CREATE INDEX saga_instance_compensating ON saga_instance (status) WHERE status = 'compensating';
+CREATE INDEX saga_instance_parked ON saga_instance (id) WHERE parked IS NOT NULL;
+CREATE INDEX saga_instance_over ON saga_instance (changed_at) WHERE status IN ('completed', 'failed', 'aborted');
+
+-- Appended to and never changed; the lines of one instance are chained from saga_instance.last through prev.
+CREATE TABLE saga_history (
+    id         INTEGER PRIMARY KEY,
+    instance   INTEGER NOT NULL,
+    prev       INTEGER,
+    seq        INTEGER NOT NULL,
+    kind       TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    name       TEXT NOT NULL,
+    payload    TEXT,
+    from_state TEXT NOT NULL,
+    to_state   TEXT NOT NULL,
+    cause      TEXT,
+    note       TEXT,
+    checksum   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE saga_task (
+    instance   INTEGER NOT NULL,
+    seq        INTEGER NOT NULL,
+    ord        INTEGER NOT NULL,
+    kind       TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    version    INTEGER NOT NULL,
+    payload    TEXT NOT NULL,
+    visit      INTEGER NOT NULL,
+    stage      TEXT NOT NULL,
+    attempts   INTEGER NOT NULL,
+    recoveries INTEGER NOT NULL,
+    since      INTEGER NOT NULL,
+    spent_ms   INTEGER NOT NULL,
+    epoch      INTEGER NOT NULL,
+    armed_at   INTEGER NOT NULL,
+    due_at     INTEGER NOT NULL,
+    superseded INTEGER NOT NULL,
+    error      TEXT,
+    PRIMARY KEY (instance, seq, ord)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE saga_obligation (
+    instance INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    ord      INTEGER NOT NULL,
+    undo     TEXT NOT NULL,
+    of       TEXT NOT NULL,           -- 'command' or 'state'
+    of_seq   INTEGER,                 -- command: its task
+    of_ord   INTEGER,
+    name     TEXT NOT NULL,           -- of the command or the state
+    version  INTEGER,                 -- command: of its payload
+    visit    INTEGER,                 -- state
+    payload  TEXT,
+    report   TEXT,
+    task_seq INTEGER,                 -- the task that pays it
+    task_ord INTEGER,
+    PRIMARY KEY (instance, seq, ord)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE saga_timer (
+    instance INTEGER NOT NULL,
+    name     TEXT NOT NULL,
+    visit    INTEGER NOT NULL,
+    armed_at INTEGER NOT NULL,
+    due_at   INTEGER NOT NULL,
+    PRIMARY KEY (instance, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX saga_timer_due ON saga_timer (due_at, instance, name);
+
+-- AUTOINCREMENT, because its numbers are a cursor and must never come again after the newest row has gone.
+CREATE TABLE saga_inbox (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    taker    TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    kind     TEXT NOT NULL,
+    name     TEXT NOT NULL,
+    version  INTEGER NOT NULL,
+    payload  TEXT NOT NULL,
+    message  TEXT,
+    marked   INTEGER NOT NULL,
+    task_seq INTEGER,
+    task_ord INTEGER,
+    hops     INTEGER NOT NULL,
+    cause    TEXT,
+    at       INTEGER NOT NULL,
+    epoch    INTEGER NOT NULL
+) STRICT;
+CREATE INDEX saga_inbox_to ON saga_inbox (taker, key);
+
+CREATE TABLE saga_delivery (
+    id         INTEGER PRIMARY KEY,
+    taker      TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    version    INTEGER NOT NULL,
+    payload    TEXT NOT NULL,
+    message    TEXT NOT NULL,
+    hops       INTEGER NOT NULL,
+    stage      TEXT NOT NULL,
+    attempts   INTEGER NOT NULL,
+    recoveries INTEGER NOT NULL,
+    since      INTEGER NOT NULL,
+    spent_ms   INTEGER NOT NULL,
+    epoch      INTEGER NOT NULL,
+    armed_at   INTEGER NOT NULL,
+    due_at     INTEGER NOT NULL,
+    superseded INTEGER NOT NULL,
+    error      TEXT
+) STRICT;
+
+CREATE TABLE saga_mark (
+    taker   TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    message TEXT NOT NULL,
+    content INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (taker, key, message)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX saga_mark_at ON saga_mark (at);
+
+-- AUTOINCREMENT, because people write its numbers down.
+CREATE TABLE saga_dead (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    taker   TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    payload TEXT NOT NULL,
+    message TEXT,
+    hops    INTEGER NOT NULL,
+    reason  TEXT NOT NULL,
+    detail  TEXT NOT NULL,
+    at      INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE saga_taker (
+    event      TEXT NOT NULL,
+    taker      TEXT NOT NULL,
+    subscriber INTEGER NOT NULL,
+    PRIMARY KEY (event, taker, subscriber)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO saga_meta (id, schema_version, epoch, batch, clean) VALUES (1, 1, 0, 0, 1);

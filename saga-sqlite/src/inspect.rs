@@ -1,0 +1,100 @@
+//! Reading for people, on the readers' connections.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use saga_core::store::{
+    Address, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView, Loaded, Mail,
+    Snapshot, Status, StoreError, TakerRow,
+};
+
+use crate::SqliteStore;
+use crate::read::{self, page};
+use crate::table::{dead, history, inbox, instance, taker};
+
+#[async_trait]
+impl Inspect for SqliteStore {
+    async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError> {
+        let address = address.clone();
+        match self.shared.readers.inspect(move |db| read::load(db, &address)).await? {
+            None => Ok(None),
+            Some(Loaded::Snapshot(snapshot)) => Ok(Some(*snapshot)),
+            Some(Loaded::Unreadable(detail)) => {
+                Err(StoreError::Corrupt { store: self.shared.place.name().to_owned(), detail })
+            }
+        }
+    }
+
+    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<InstanceView>, StoreError> {
+        let filter = filter.clone();
+        self.shared
+            .readers
+            .inspect(move |db| {
+                let after = filter.after.unwrap_or(i64::MIN);
+                let params = (after, &filter.saga, filter.status.map(Status::as_str), filter.parked);
+                page(db, instance::list(&filter), params, filter.page(), instance::view)
+            })
+            .await
+    }
+
+    async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError> {
+        self.shared.readers.inspect(counts).await
+    }
+
+    async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
+        let address = address.clone();
+        self.shared.readers.inspect(move |db| lines(db, &address, limit)).await
+    }
+
+    async fn dead_letters(&self, after: DeadId, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError> {
+        self.shared.readers.inspect(move |db| page(db, dead::PAGE, (after.0,), limit, dead::read)).await
+    }
+
+    async fn takers(&self) -> Result<Vec<TakerRow>, StoreError> {
+        self.shared.readers.inspect(|db| page(db, taker::ALL, [], usize::MAX, taker::read)).await
+    }
+
+    async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
+        let address = address.clone();
+        self.shared
+            .readers
+            .inspect(move |db| {
+                page(db, inbox::WAITING, (&address.saga, address.key.as_str()), limit, inbox::read)
+            })
+            .await
+    }
+}
+
+fn counts(db: &Connection) -> rusqlite::Result<BTreeMap<(String, String), u64>> {
+    let mut counts = BTreeMap::new();
+    for (saga, status, n) in instance::count(db, instance::COUNT)? {
+        counts.insert((saga, status), n);
+    }
+    for (saga, status, n) in instance::count(db, instance::COUNT_PARKED)? {
+        if let Some(all) = counts.get_mut(&(saga.clone(), status.clone())) {
+            *all -= n;
+            if *all == 0 {
+                counts.remove(&(saga.clone(), status));
+            }
+        }
+        *counts.entry((saga, "parked".to_owned())).or_default() += n;
+    }
+    Ok(counts)
+}
+
+/// Walks the chain from its newest line.
+fn lines(db: &Connection, address: &Address, limit: usize) -> rusqlite::Result<Vec<HistoryRow>> {
+    let Some((row, mut next)) = instance::last(db, address)? else { return Ok(Vec::new()) };
+    let mut lines = Vec::new();
+    while let Some(id) = next
+        && lines.len() < limit
+    {
+        let Some((line, prev)) = history::line(db, row, id)? else { break };
+        lines.push(line);
+        // Downwards only, so that a damaged chain cannot become a ring.
+        next = prev.filter(|prev| *prev < id);
+    }
+    lines.reverse();
+    Ok(lines)
+}

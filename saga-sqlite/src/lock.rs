@@ -1,0 +1,57 @@
+//! The right of one process to run the dispatcher: an operating system lock on `<db>.lock`.
+//!
+//! The lock ends with the process, however it ends, so it never has to be cleaned up; the file itself stays. It is a
+//! file of its own because opening and closing the database file would drop the locks SQLite holds on it.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use saga_core::store::StoreError;
+
+use crate::error::unavailable;
+use crate::place::Place;
+
+/// Held for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct OwnerLock {
+    _file: File,
+}
+
+impl OwnerLock {
+    /// Takes the lock for `owner`.
+    pub(crate) fn take(place: &Place, owner: &str) -> Result<Self, StoreError> {
+        let path = place.beside("lock");
+        let trouble = |error| unavailable(place.name(), format!("{}: {error}", path.display()));
+        let mut file = open(&path).map_err(trouble)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                // Only for people: the lock itself has answered already.
+                let owner = match file.read_to_string(&mut text) {
+                    Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
+                    _ => "another process".to_owned(),
+                };
+                return Err(StoreError::Owned { store: place.name().to_owned(), owner });
+            }
+            Err(TryLockError::Error(error)) => return Err(trouble(error)),
+        }
+        let mut write = || {
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+            writeln!(file, "{owner} (process {})", std::process::id())
+        };
+        write().map_err(trouble)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// Opens a file beside the database, created for its owner only.
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

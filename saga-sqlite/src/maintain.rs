@@ -1,0 +1,19 @@
+//! Removing what is over, in bites small enough not to be noticed.
+
+use rusqlite::{Connection, Result};
+use saga_core::message::Timestamp;
+use saga_core::store::Purged;
+
+use crate::table::{history, instance, mark, obligation, timer};
+
+/// Removes at most `limit` ended instances and `limit` marks from before `before`.
+pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<Purged> {
+    let over = instance::over(db, before, limit)?;
+    for (row, last) in &over {
+        history::delete_chain(db, *row, *last)?;
+        timer::clear_all(db, *row)?;
+        obligation::remove_all(db, *row)?;
+        instance::delete(db, *row)?;
+    }
+    Ok(Purged { instances: over.len(), marks: mark::purge(db, before, limit)? })
+}

@@ -1,0 +1,192 @@
+//! Reading: two threads, each with a connection that cannot write, so that no reader ever waits for a commit.
+//!
+//! Every call is one read transaction and so one moment of the store. A row that cannot be read is reported, and
+//! never fails its neighbours.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Params, Row};
+use saga_core::store::{Address, Loaded, RowId, Snapshot, StoreError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{Kind, kind, of_store, unavailable};
+use crate::open::{Role, connect};
+use crate::place::Place;
+use crate::table::{instance, obligation, task, timer};
+
+const THREADS: usize = 2;
+const QUEUE: usize = 256;
+
+/// A list for people may not take longer: while it reads, the write-ahead log cannot be emptied.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+type Job = Box<dyn FnOnce(&mut Reader) + Send>;
+
+/// The way to the readers.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    place: Arc<Place>,
+    jobs: Option<mpsc::Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// One thread's connection, opened when it is first needed and again after trouble.
+struct Reader {
+    place: Arc<Place>,
+    db: Option<Connection>,
+}
+
+impl Readers {
+    pub(crate) fn start(place: &Arc<Place>) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::channel::<Job>(QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
+        let mut readers = Self { place: Arc::clone(place), jobs: Some(jobs), threads: Vec::new() };
+        for n in 1..=THREADS {
+            let (queue, mut reader) = (Arc::clone(&queue), Reader { place: Arc::clone(place), db: None });
+            let thread = std::thread::Builder::new().name(format!("saga-reader-{n}")).spawn(move || {
+                // Whoever is idle holds the queue and waits at it; jobs run after it has been let go.
+                let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+                while let Some(job) = next() {
+                    if catch_unwind(AssertUnwindSafe(|| job(&mut reader))).is_err() {
+                        reader.db = None;
+                    }
+                }
+            })?;
+            readers.threads.push(thread);
+        }
+        Ok(readers)
+    }
+
+    /// Reads for the dispatcher.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.call(body, None).await
+    }
+
+    /// Reads for people: given up after a while.
+    pub(crate) async fn inspect<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.call(body, Some(PATIENCE)).await
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        patience: Option<Duration>,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |reader| {
+            // Nobody listens any more when the caller was cancelled.
+            let _ = answer.send(reader.run(body, patience));
+        });
+        if let Some(jobs) = &self.jobs
+            && jobs.send(job).await.is_ok()
+            && let Ok(result) = answered.await
+        {
+            return result;
+        }
+        Err(unavailable(self.place.name(), "a reader panicked; it starts afresh with the next call"))
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        for thread in self.threads.drain(..) {
+            // A panic has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Reader {
+    fn run<T>(
+        &mut self,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        patience: Option<Duration>,
+    ) -> Result<T, StoreError> {
+        if self.db.is_none() {
+            self.place.check()?;
+        }
+        let result = self.one_transaction(body, patience);
+        if let Err(error) = &result
+            && kind(error) != Kind::Step
+        {
+            self.db = None;
+        }
+        result.map_err(|error| of_store(self.place.name(), error))
+    }
+
+    fn one_transaction<T>(
+        &mut self,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        patience: Option<Duration>,
+    ) -> rusqlite::Result<T> {
+        let db = match &mut self.db {
+            Some(db) => db,
+            none => none.insert(connect(&self.place, Role::Read)?),
+        };
+        let deadline = patience.map(|patience| Instant::now() + patience);
+        db.progress_handler(10_000, deadline.map(|deadline| move || Instant::now() > deadline))?;
+        let tx = db.transaction()?;
+        let value = body(&tx)?;
+        tx.finish()?;
+        Ok(value)
+    }
+}
+
+/// At most `limit` rows of a page. One that cannot be read is reported and left out, and the page goes on behind it,
+/// so that a short page always means the end.
+pub(crate) fn page<T>(
+    db: &Connection,
+    sql: &str,
+    params: impl Params,
+    limit: usize,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut page = Vec::new();
+    while page.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        match read(row) {
+            Ok(value) => page.push(value),
+            Err(error) => tracing::error!(%error, "a row cannot be read and is left out"),
+        }
+    }
+    Ok(page)
+}
+
+/// One instance with everything that belongs to it.
+pub(crate) fn load(db: &Connection, address: &Address) -> rusqlite::Result<Option<Loaded>> {
+    let Some(row) = instance::find(db, address)? else { return Ok(None) };
+    Ok(Some(match snapshot(db, row) {
+        Ok(Some(snapshot)) => Loaded::Snapshot(Box::new(snapshot)),
+        Ok(None) => Loaded::Unreadable(format!("{address}: the checksum of its row is wrong")),
+        Err(error) if kind(&error) == Kind::Step => Loaded::Unreadable(format!("{address}: {error}")),
+        Err(error) => return Err(error),
+    }))
+}
+
+/// `None` when the checksum is wrong.
+fn snapshot(db: &Connection, row: RowId) -> rusqlite::Result<Option<Snapshot>> {
+    let (instance, right) = instance::load(db, row)?;
+    if !right {
+        return Ok(None);
+    }
+    Ok(Some(Snapshot {
+        row,
+        instance,
+        tasks: task::of_instance(db, row)?,
+        timers: timer::of_instance(db, row)?,
+        obligations: obligation::of_instance(db, row)?,
+    }))
+}

@@ -1,0 +1,226 @@
+//! The store as the dispatcher sees it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use saga_core::message::Timestamp;
+use saga_core::store::{
+    Address, Batch, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain, OpenTask,
+    Outcome, Purged, RowId, Store, StoreError, TakerRow, TaskId, TimerKey,
+};
+use tokio::sync::Notify;
+
+use crate::checkpoint::{CheckpointStats, Checkpoints};
+use crate::open;
+use crate::options::SqliteOptions;
+use crate::place::Place;
+use crate::read::{self, Readers};
+use crate::table::{delivery, inbox, instance, task, timer};
+use crate::transaction::Idle;
+use crate::writer::{Handle, Writer};
+
+/// A store in one SQLite file. Clones share its threads and connections; they close with the last clone.
+#[derive(Clone)]
+pub struct SqliteStore {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) place: Arc<Place>,
+    pub(crate) writer: Handle,
+    pub(crate) readers: Readers,
+    pub(crate) delivered: Notify,
+    pub(crate) idle: Idle,
+    pub(crate) checkpoints: Arc<Checkpoints>,
+    checkpointer: Option<JoinHandle<()>>,
+}
+
+impl SqliteStore {
+    /// Opens the file, and creates it if there is none. An application that runs no dispatcher in this process opens
+    /// it the same way: only [`Store::lease`] asks for the right to advance instances. Blocks, as does dropping the last
+    /// clone, until the file is open or closed.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] says why not and what to do.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::options().open(path)
+    }
+
+    /// For opening it in another way.
+    pub fn options() -> SqliteOptions {
+        SqliteOptions::default()
+    }
+
+    pub(crate) fn start(path: PathBuf, options: SqliteOptions) -> Result<Self, StoreError> {
+        let place = Arc::new(Place::new(path, options));
+        let db = open::open(&place)?;
+        let checkpoints = Arc::new(Checkpoints::default());
+        let writer = Writer::new(Arc::clone(&place), Arc::clone(&checkpoints), db)
+            .map_err(|error| open::explain(&place, error))?;
+        let start = || {
+            let (background, of) = (Arc::clone(&checkpoints), Arc::clone(&place));
+            Ok(Shared {
+                writer: Handle::start(Arc::clone(&place), writer)?,
+                readers: Readers::start(&place)?,
+                checkpointer: Some(
+                    std::thread::Builder::new()
+                        .name("saga-checkpoint".to_owned())
+                        .spawn(move || background.background(&of))?,
+                ),
+                delivered: Notify::new(),
+                idle: Idle::default(),
+                place: Arc::clone(&place),
+                checkpoints: Arc::clone(&checkpoints),
+            })
+        };
+        let shared = start().map_err(|error: std::io::Error| open::refuse(&place, error.to_string()))?;
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        self.shared.place.path()
+    }
+
+    /// What checkpoints have done since the store was opened.
+    pub fn checkpoints(&self) -> CheckpointStats {
+        self.shared.checkpoints.stats()
+    }
+
+    /// Wakes the dispatcher: in this process at once, in another one within a second.
+    pub(crate) fn wake(&self, dispatcher_here: bool) {
+        self.shared.delivered.notify_one();
+        if !dispatcher_here {
+            self.shared.place.wake();
+        }
+    }
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.path()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.checkpoints.quit();
+        if let Some(thread) = self.checkpointer.take() {
+            // A panic has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn lease(&self, owner: &str) -> Result<Lease, StoreError> {
+        let owner = owner.to_owned();
+        self.shared.writer.call(move |writer| writer.lease(&owner)).await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.shared.writer.call(move |writer| writer.release(&lease)).await
+    }
+
+    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError> {
+        let lease = lease.clone();
+        self.shared.writer.call(move |writer| writer.commit(&lease, &batch)).await
+    }
+
+    async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError> {
+        let (ids, here) =
+            self.shared.writer.call(move |writer| Ok((writer.deliver(&mail)?, writer.holds_lease()))).await?;
+        self.wake(here);
+        Ok(ids)
+    }
+
+    async fn load(&self, addresses: &[Address]) -> Result<Vec<Option<Loaded>>, StoreError> {
+        let addresses = addresses.to_vec();
+        self.shared
+            .readers
+            .read(move |db| addresses.iter().map(|address| read::load(db, address)).collect())
+            .await
+    }
+
+    async fn open_tasks(
+        &self,
+        after: Option<(RowId, TaskId)>,
+        limit: usize,
+    ) -> Result<Vec<OpenTask>, StoreError> {
+        let (row, id) = after.unwrap_or((RowId(i64::MIN), TaskId { seq: 0, ord: 0 }));
+        self.shared
+            .readers
+            .read(move |db| read::page(db, task::OPEN, (row.0, id.seq, id.ord), limit, task::open))
+            .await
+    }
+
+    async fn compensating(
+        &self,
+        after: Option<RowId>,
+        limit: usize,
+    ) -> Result<Vec<(RowId, Address)>, StoreError> {
+        let after = after.map_or(i64::MIN, |row| row.0);
+        self.shared
+            .readers
+            .read(move |db| read::page(db, instance::COMPENSATING, (after,), limit, instance::place))
+            .await
+    }
+
+    async fn inbox(&self, after: InboxId, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
+        self.shared.readers.read(move |db| read::page(db, inbox::PAGE, (after.0,), limit, inbox::read)).await
+    }
+
+    async fn deliveries(
+        &self,
+        after: DeliveryId,
+        limit: usize,
+    ) -> Result<Vec<(DeliveryId, Delivery)>, StoreError> {
+        self.shared
+            .readers
+            .read(move |db| read::page(db, delivery::PAGE, (after.0,), limit, delivery::read))
+            .await
+    }
+
+    async fn timers(
+        &self,
+        until: Timestamp,
+        after: Option<TimerKey>,
+        limit: usize,
+    ) -> Result<Vec<DueTimer>, StoreError> {
+        let (due, row, name) = match after {
+            Some(after) => (after.due.as_millis(), after.row.0, after.name),
+            None => (i64::MIN, i64::MIN, String::new()),
+        };
+        self.shared
+            .readers
+            .read(move |db| {
+                read::page(db, timer::DUE, (until.as_millis(), due, row, name), limit, timer::due)
+            })
+            .await
+    }
+
+    async fn pulse(&self) -> Result<bool, StoreError> {
+        self.shared.place.check()?;
+        Ok(self.shared.place.was_woken())
+    }
+
+    async fn woken(&self) {
+        self.shared.delivered.notified().await;
+    }
+}
+
+#[async_trait]
+impl Maintain for SqliteStore {
+    async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError> {
+        let takers = takers.to_vec();
+        self.shared.writer.call(move |writer| writer.register(&takers)).await
+    }
+
+    async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
+        self.shared.writer.call(move |writer| writer.purge(before, limit)).await
+    }
+}

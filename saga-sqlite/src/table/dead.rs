@@ -1,0 +1,53 @@
+//! `saga_dead`: events that could not be applied.
+
+use rusqlite::{Connection, Result, Row, params};
+use saga_core::store::{DeadId, DeadLetter, DeadLetterRow, MailKind};
+
+use super::value::{address, message, message_id, name, text, time, word};
+
+super::statements! {
+    INSERT = "INSERT INTO saga_dead (taker, key, kind, name, version, payload, message, hops, reason, detail, at)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    DELETE = "DELETE FROM saga_dead WHERE id = ?1";
+    PAGE = "SELECT id, taker, key, kind, name, version, payload, message, hops, reason, detail, at
+            FROM saga_dead WHERE id > ?1 ORDER BY id";
+}
+
+/// Adds a letter.
+pub(crate) fn insert(db: &Connection, letter: &DeadLetter) -> Result<()> {
+    db.prepare_cached(INSERT)?.execute(params![
+        letter.to.saga,
+        letter.to.key.as_str(),
+        letter.kind.as_str(),
+        letter.message.name,
+        letter.message.version,
+        letter.message.payload.as_str(),
+        letter.id.as_ref().map(|id| id.as_str()),
+        letter.hops,
+        letter.reason,
+        letter.detail,
+        letter.at.as_millis(),
+    ])?;
+    Ok(())
+}
+
+/// Removes a letter, if it is there.
+pub(crate) fn delete(db: &Connection, id: DeadId) -> Result<()> {
+    db.prepare_cached(DELETE)?.execute((id.0,))?;
+    Ok(())
+}
+
+/// Reads a row of [`PAGE`].
+pub(crate) fn read(row: &Row<'_>) -> Result<DeadLetterRow> {
+    let letter = DeadLetter {
+        to: address(row, 1)?,
+        kind: word(row, 3, MailKind::parse)?,
+        message: message(row, 4)?,
+        id: message_id(row, 7)?,
+        hops: row.get(8)?,
+        reason: name(row, 9)?,
+        detail: text(row, 10)?.to_owned(),
+        at: time(row, 11)?,
+    };
+    Ok(DeadLetterRow { id: DeadId(row.get(0)?), letter })
+}

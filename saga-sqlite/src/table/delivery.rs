@@ -1,0 +1,82 @@
+//! `saga_delivery`: events on their way to subscribers.
+
+use rusqlite::{Connection, Result, Row, params};
+use saga_core::message::MessageId;
+use saga_core::store::{Delivery, DeliveryId, TaskProgress};
+
+use super::progress;
+use super::value::{address, bad, message, text};
+
+super::statements! {
+    INSERT = "INSERT INTO saga_delivery (id, taker, key, name, version, payload, message, hops, stage, attempts,
+                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+    PROGRESS = "UPDATE saga_delivery SET stage = ?2, attempts = ?3, recoveries = ?4, since = ?5, spent_ms = ?6,
+                    epoch = ?7, armed_at = ?8, due_at = ?9, superseded = ?10, error = ?11 WHERE id = ?1";
+    DELETE = "DELETE FROM saga_delivery WHERE id = ?1";
+    PAGE = "SELECT id, taker, key, name, version, payload, message, hops, stage, attempts, recoveries, since, spent_ms,
+                epoch, armed_at, due_at, superseded, error
+            FROM saga_delivery WHERE id > ?1 ORDER BY id";
+}
+
+/// Queues the delivery.
+pub(crate) fn insert(db: &Connection, id: DeliveryId, delivery: &Delivery) -> Result<()> {
+    let progress = &delivery.progress;
+    db.prepare_cached(INSERT)?.execute(params![
+        id.0,
+        delivery.to.saga,
+        delivery.to.key.as_str(),
+        delivery.event.name,
+        delivery.event.version,
+        delivery.event.payload.as_str(),
+        delivery.id.as_str(),
+        delivery.hops,
+        progress.stage.as_str(),
+        progress.attempts,
+        progress.recoveries,
+        progress.since.as_millis(),
+        progress.spent_ms,
+        progress.epoch,
+        progress.armed.as_millis(),
+        progress.due.as_millis(),
+        progress.superseded,
+        progress.error,
+    ])?;
+    Ok(())
+}
+
+/// Writes how far the delivery is, if it is still there.
+pub(crate) fn progress(db: &Connection, id: DeliveryId, progress: &TaskProgress) -> Result<()> {
+    db.prepare_cached(PROGRESS)?.execute(params![
+        id.0,
+        progress.stage.as_str(),
+        progress.attempts,
+        progress.recoveries,
+        progress.since.as_millis(),
+        progress.spent_ms,
+        progress.epoch,
+        progress.armed.as_millis(),
+        progress.due.as_millis(),
+        progress.superseded,
+        progress.error,
+    ])?;
+    Ok(())
+}
+
+/// Removes the delivery, if it is still there.
+pub(crate) fn delete(db: &Connection, id: DeliveryId) -> Result<()> {
+    db.prepare_cached(DELETE)?.execute((id.0,))?;
+    Ok(())
+}
+
+/// Reads a row of [`PAGE`].
+pub(crate) fn read(row: &Row<'_>) -> Result<(DeliveryId, Delivery)> {
+    let delivery = Delivery {
+        to: address(row, 1)?,
+        event: message(row, 3)?,
+        id: MessageId::new(text(row, 6)?).map_err(|error| bad(6, error))?,
+        hops: row.get(7)?,
+        progress: progress::read(row, 8)?,
+    };
+    Ok((DeliveryId(row.get(0)?), delivery))
+}

@@ -1,0 +1,140 @@
+//! `saga_history`: appended to and never changed; found by walking the chain from the newest line.
+
+use rusqlite::{Connection, Error, OptionalExtension, Result, Row, params};
+use saga_core::message::Timestamp;
+use saga_core::store::{HistoryEntry, HistoryRow, RowId};
+
+use super::value::{bad, maybe_name, maybe_payload, name, time};
+use crate::checksum::Checksum;
+use crate::error::{Kind, kind};
+
+super::statements! {
+    FIRST = "INSERT INTO saga_history (id, instance, prev, seq, kind, at, name, payload, from_state, to_state, cause,
+                 note, checksum)
+             VALUES (?1, ?2, (SELECT last FROM saga_instance WHERE id = ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    NEXT = "INSERT INTO saga_history (id, instance, prev, seq, kind, at, name, payload, from_state, to_state, cause,
+                note, checksum)
+            VALUES (?1, ?2, ?1 - 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    LINE = "SELECT instance, prev, seq, kind, at, name, payload, from_state, to_state, cause, note, checksum
+            FROM saga_history WHERE id = ?1";
+    LINK = "SELECT prev FROM saga_history WHERE id = ?1 AND instance = ?2";
+    PLACE = "SELECT seq, prev FROM saga_history WHERE id = ?1";
+    DELETE = "DELETE FROM saga_history WHERE id = ?1";
+}
+
+/// Appends the lines of one step, numbered from `first`. The oldest is chained to what the instance row names as its
+/// newest line, so they are written before that row. Answers the highest number in use.
+pub(crate) fn append(
+    db: &Connection,
+    instance: RowId,
+    seq: u64,
+    first: i64,
+    entries: &[HistoryEntry],
+) -> Result<i64> {
+    let mut sql = FIRST;
+    let mut id = first;
+    for entry in entries {
+        db.prepare_cached(sql)?.execute(params![
+            id,
+            instance.0,
+            seq,
+            entry.kind,
+            entry.at.as_millis(),
+            entry.name,
+            entry.payload.as_ref().map(|payload| payload.as_str()),
+            entry.from,
+            entry.to,
+            entry.cause,
+            entry.note,
+            checksum(instance, seq, entry),
+        ])?;
+        sql = NEXT;
+        id += 1;
+    }
+    Ok(id - 1)
+}
+
+/// One line and the number of the one before; `None` when it has been trimmed. One that cannot be read is of the kind
+/// `unreadable` and says why, so that it does not hide the others.
+pub(crate) fn line(db: &Connection, instance: RowId, id: i64) -> Result<Option<(HistoryRow, Option<i64>)>> {
+    match db.prepare_cached(LINE)?.query_row((id,), |row| read(instance, row)).optional() {
+        Err(error) if kind(&error) == Kind::Step => db
+            .prepare_cached(PLACE)?
+            .query_row((id,), |row| {
+                let entry = unreadable(&error);
+                Ok((HistoryRow { seq: row.get(0)?, entry }, row.get(1)?))
+            })
+            .optional(),
+        line => line,
+    }
+}
+
+fn unreadable(error: &Error) -> HistoryEntry {
+    HistoryEntry {
+        kind: "unreadable".into(),
+        at: Timestamp::EPOCH,
+        name: "".into(),
+        payload: None,
+        from: "".into(),
+        to: "".into(),
+        cause: None,
+        note: Some(error.to_string().into()),
+    }
+}
+
+fn read(instance: RowId, row: &Row<'_>) -> Result<(HistoryRow, Option<i64>)> {
+    let seq = row.get(2)?;
+    let entry = HistoryEntry {
+        kind: name(row, 3)?,
+        at: time(row, 4)?,
+        name: name(row, 5)?,
+        payload: maybe_payload(row, 6)?,
+        from: name(row, 7)?,
+        to: name(row, 8)?,
+        cause: maybe_name(row, 9)?,
+        note: maybe_name(row, 10)?,
+    };
+    let stored: i64 = row.get(11)?;
+    if row.get::<_, i64>(0)? != instance.0 || stored != checksum(instance, seq, &entry) {
+        return Err(bad(11, Mismatch { seq }));
+    }
+    Ok((HistoryRow { seq, entry }, row.get(1)?))
+}
+
+/// Removes the whole chain that ends in `last`.
+pub(crate) fn delete_chain(db: &Connection, instance: RowId, mut last: Option<i64>) -> Result<()> {
+    while let Some(id) = last {
+        let Some(prev) = db
+            .prepare_cached(LINK)?
+            .query_row((id, instance.0), |row| row.get::<_, Option<i64>>(0))
+            .optional()?
+        else {
+            break;
+        };
+        db.prepare_cached(DELETE)?.execute((id,))?;
+        // Downwards only, so that a damaged chain cannot become a ring.
+        last = prev.filter(|prev| *prev < id);
+    }
+    Ok(())
+}
+
+fn checksum(instance: RowId, seq: u64, entry: &HistoryEntry) -> i64 {
+    Checksum::new()
+        .number(instance.0)
+        .number(seq.cast_signed())
+        .text(&entry.kind)
+        .number(entry.at.as_millis())
+        .text(&entry.name)
+        .maybe(entry.payload.as_ref().map(|payload| payload.as_str()))
+        .text(&entry.from)
+        .text(&entry.to)
+        .maybe(entry.cause.as_deref())
+        .maybe(entry.note.as_deref())
+        .end()
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the line of step {seq} has a wrong checksum")]
+struct Mismatch {
+    seq: u64,
+}

@@ -1,0 +1,63 @@
+//! `saga_inbox`: what cannot be applied now, and whatever comes from anybody but the lease holder.
+
+use rusqlite::{Connection, Result, Row, params};
+use saga_core::store::{InboxId, Mail, MailKind};
+
+use super::value::{address, maybe_name, maybe_task, message, message_id, time, word};
+
+super::statements! {
+    INSERT = "INSERT INTO saga_inbox (taker, key, kind, name, version, payload, message, marked, task_seq, task_ord,
+                  hops, cause, at, epoch)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    DELETE = "DELETE FROM saga_inbox WHERE id = ?1";
+    PAGE = "SELECT id, taker, key, kind, name, version, payload, message, marked, task_seq, task_ord, hops, cause, at,
+                epoch
+            FROM saga_inbox WHERE id > ?1 ORDER BY id";
+    WAITING = "SELECT id, taker, key, kind, name, version, payload, message, marked, task_seq, task_ord, hops, cause,
+                   at, epoch
+               FROM saga_inbox WHERE taker = ?1 AND key = ?2 ORDER BY id";
+}
+
+/// Adds a row.
+pub(crate) fn insert(db: &Connection, mail: &Mail) -> Result<InboxId> {
+    db.prepare_cached(INSERT)?.execute(params![
+        mail.to.saga,
+        mail.to.key.as_str(),
+        mail.kind.as_str(),
+        mail.message.name,
+        mail.message.version,
+        mail.message.payload.as_str(),
+        mail.id.as_ref().map(|id| id.as_str()),
+        mail.marked,
+        mail.task.map(|task| task.seq),
+        mail.task.map(|task| task.ord),
+        mail.hops,
+        mail.cause,
+        mail.at.as_millis(),
+        mail.epoch,
+    ])?;
+    Ok(InboxId(db.last_insert_rowid()))
+}
+
+/// Removes a row, if it is there.
+pub(crate) fn delete(db: &Connection, id: InboxId) -> Result<()> {
+    db.prepare_cached(DELETE)?.execute((id.0,))?;
+    Ok(())
+}
+
+/// Reads a row of [`PAGE`] or [`WAITING`].
+pub(crate) fn read(row: &Row<'_>) -> Result<(InboxId, Mail)> {
+    let mail = Mail {
+        to: address(row, 1)?,
+        kind: word(row, 3, MailKind::parse)?,
+        message: message(row, 4)?,
+        id: message_id(row, 7)?,
+        marked: row.get(8)?,
+        task: maybe_task(row, 9)?,
+        hops: row.get(11)?,
+        cause: maybe_name(row, 12)?,
+        at: time(row, 13)?,
+        epoch: row.get(14)?,
+    };
+    Ok((InboxId(row.get(0)?), mail))
+}

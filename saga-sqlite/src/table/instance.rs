@@ -1,0 +1,230 @@
+//! `saga_instance`: one row per instance, as its last step left it.
+
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use saga_core::message::{Id, Incarnation, Timestamp};
+use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, Outcome, RowId, Status};
+
+use super::value::{address, bits, maybe_payload, maybe_text, name, payload, time, word};
+use crate::checksum::Checksum;
+
+super::statements! {
+    INSERT = "INSERT INTO saga_instance (id, saga, key, partition, incarnation, status, state, payload, data, version,
+                  visit, turn, parked, seq, step, last, created_at, changed_at, checksum)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+              ON CONFLICT DO NOTHING";
+    UPDATE = "UPDATE saga_instance SET status = ?4, state = ?5, payload = ?6, data = ?7, version = ?8, visit = ?9,
+                  turn = ?10, parked = ?11, seq = ?12, step = ?13, last = coalesce(?14, last), changed_at = ?15,
+                  checksum = ?16
+              WHERE id = ?1 AND seq = ?2 AND incarnation = ?3";
+    STEP_OF_ROW = "SELECT seq, step, incarnation FROM saga_instance WHERE id = ?1";
+    STEP_OF_ADDRESS = "SELECT seq, step, incarnation FROM saga_instance WHERE saga = ?1 AND key = ?2";
+    LOAD = "SELECT saga, key, incarnation, created_at, seq, step, version, status, state, payload, data, visit, turn,
+                parked, changed_at, checksum FROM saga_instance WHERE id = ?1";
+    FIND = "SELECT id FROM saga_instance WHERE saga = ?1 AND key = ?2";
+    LAST = "SELECT id, last FROM saga_instance WHERE saga = ?1 AND key = ?2";
+    COMPENSATING = "SELECT saga, key, id FROM saga_instance WHERE status = 'compensating' AND id > ?1 ORDER BY id";
+    OVER = "SELECT id, last FROM saga_instance
+            WHERE status IN ('completed', 'failed', 'aborted') AND changed_at < ?1
+              AND NOT EXISTS (SELECT 1 FROM saga_task WHERE instance = saga_instance.id)
+            ORDER BY changed_at LIMIT ?2";
+    DELETE = "DELETE FROM saga_instance WHERE id = ?1";
+    COUNT = "SELECT saga, status, count(*) FROM saga_instance WHERE ?1 IS NOT NULL GROUP BY saga, status";
+    COUNT_PARKED = "SELECT saga, status, count(*) FROM saga_instance INDEXED BY saga_instance_parked
+                    WHERE parked IS NOT NULL AND id > ?1 GROUP BY saga, status";
+    LIST = "SELECT saga, key, id, status, state, parked, seq, changed_at FROM saga_instance
+            WHERE id > ?1 AND (?2 IS NULL OR saga = ?2) AND (?3 IS NULL OR status = ?3)
+              AND (?4 IS NULL OR (parked IS NOT NULL) = ?4)
+            ORDER BY id";
+    LIST_PARKED = "SELECT saga, key, id, status, state, parked, seq, changed_at
+                   FROM saga_instance INDEXED BY saga_instance_parked
+                   WHERE parked IS NOT NULL AND id > ?1 AND (?2 IS NULL OR saga = ?2) AND (?3 IS NULL OR status = ?3)
+                     AND ?4 = 1
+                   ORDER BY id";
+    LIST_SAGA = "SELECT saga, key, id, status, state, parked, seq, changed_at FROM saga_instance
+                 WHERE id > ?1 AND saga = ?2 AND status = ?3 AND (?4 IS NULL OR (parked IS NOT NULL) = ?4)
+                 ORDER BY id";
+}
+
+/// Adds the instance; `false` when there already is one with its address.
+pub(crate) fn insert(
+    db: &Connection,
+    row: RowId,
+    change: &InstanceChange,
+    last: Option<i64>,
+) -> Result<bool> {
+    let added = db.prepare_cached(INSERT)?.execute(params![
+        row.0,
+        change.address.saga,
+        change.address.key.as_str(),
+        change.address.key.partition(&change.address.saga),
+        change.incarnation.as_u128().to_be_bytes(),
+        change.status.as_str(),
+        change.state,
+        change.payload.as_ref().map(|payload| payload.as_str()),
+        change.data.as_str(),
+        change.version,
+        change.visit,
+        change.turn.as_ref().map(|turn| turn.as_str()),
+        change.parked.as_ref().map(|parked| parked.as_str()),
+        change.seq,
+        change.step.to_bytes(),
+        last,
+        change.created_at.as_millis(),
+        change.changed_at.as_millis(),
+        checksum(change),
+    ])?;
+    Ok(added == 1)
+}
+
+/// Writes the step's result over a row that is at the step before; `false` when it is not.
+pub(crate) fn update(
+    db: &Connection,
+    row: RowId,
+    change: &InstanceChange,
+    last: Option<i64>,
+) -> Result<bool> {
+    let changed = db.prepare_cached(UPDATE)?.execute(params![
+        row.0,
+        change.seq.saturating_sub(1),
+        change.incarnation.as_u128().to_be_bytes(),
+        change.status.as_str(),
+        change.state,
+        change.payload.as_ref().map(|payload| payload.as_str()),
+        change.data.as_str(),
+        change.version,
+        change.visit,
+        change.turn.as_ref().map(|turn| turn.as_str()),
+        change.parked.as_ref().map(|parked| parked.as_str()),
+        change.seq,
+        change.step.to_bytes(),
+        last,
+        change.changed_at.as_millis(),
+        checksum(change),
+    ])?;
+    Ok(changed == 1)
+}
+
+/// What a step that did not fit is to be called.
+pub(crate) fn misfit(db: &Connection, row: Option<RowId>, change: &InstanceChange) -> Result<Outcome> {
+    let read = |row: &Row<'_>| Ok((row.get::<_, u64>(0)?, bits(row, 1)?, bits(row, 2)?));
+    let there = match row {
+        Some(row) => db.prepare_cached(STEP_OF_ROW)?.query_row((row.0,), read).optional()?,
+        None => db
+            .prepare_cached(STEP_OF_ADDRESS)?
+            .query_row((&change.address.saga, change.address.key.as_str()), read)
+            .optional()?,
+    };
+    let this = (change.seq, change.step.as_u128(), change.incarnation.as_u128());
+    Ok(if there == Some(this) { Outcome::Repeated } else { Outcome::Conflict })
+}
+
+/// The row of an address.
+pub(crate) fn find(db: &Connection, address: &Address) -> Result<Option<RowId>> {
+    db.prepare_cached(FIND)?
+        .query_row((&address.saga, address.key.as_str()), |row| row.get(0).map(RowId))
+        .optional()
+}
+
+/// Whether the row is there.
+pub(crate) fn exists(db: &Connection, row: RowId) -> Result<bool> {
+    db.prepare_cached(STEP_OF_ROW)?.exists((row.0,))
+}
+
+/// The row of an address, and the newest line of its history.
+pub(crate) fn last(db: &Connection, address: &Address) -> Result<Option<(RowId, Option<i64>)>> {
+    db.prepare_cached(LAST)?
+        .query_row((&address.saga, address.key.as_str()), |row| Ok((RowId(row.get(0)?), row.get(1)?)))
+        .optional()
+}
+
+/// The instance in a row, and whether its checksum is right.
+pub(crate) fn load(db: &Connection, row: RowId) -> Result<(InstanceChange, bool)> {
+    db.prepare_cached(LOAD)?.query_row((row.0,), |row| {
+        let change = InstanceChange {
+            address: address(row, 0)?,
+            incarnation: Incarnation::from_u128(bits(row, 2)?),
+            created_at: time(row, 3)?,
+            seq: row.get(4)?,
+            step: Id::from_u128(bits(row, 5)?),
+            version: row.get(6)?,
+            status: word(row, 7, Status::parse)?,
+            state: name(row, 8)?,
+            payload: maybe_payload(row, 9)?,
+            data: payload(row, 10)?,
+            visit: row.get(11)?,
+            turn: maybe_payload(row, 12)?,
+            parked: maybe_payload(row, 13)?,
+            changed_at: time(row, 14)?,
+        };
+        let right = row.get::<_, i64>(15)? == checksum(&change);
+        Ok((change, right))
+    })
+}
+
+/// Reads the address and row a page of compensating instances is made of.
+pub(crate) fn place(row: &Row<'_>) -> Result<(RowId, Address)> {
+    Ok((RowId(row.get(2)?), address(row, 0)?))
+}
+
+/// Instances that have ended before `before` and have no tasks, oldest first, each with its newest history line.
+pub(crate) fn over(db: &Connection, before: Timestamp, limit: usize) -> Result<Vec<(RowId, Option<i64>)>> {
+    let mut statement = db.prepare_cached(OVER)?;
+    let rows =
+        statement.query_map((before.as_millis(), limit), |row| Ok((RowId(row.get(0)?), row.get(1)?)))?;
+    rows.collect()
+}
+
+/// Removes the row.
+pub(crate) fn delete(db: &Connection, row: RowId) -> Result<usize> {
+    db.prepare_cached(DELETE)?.execute((row.0,))
+}
+
+/// Saga, status and number, for all instances or for the parked ones.
+pub(crate) fn count(db: &Connection, sql: &'static str) -> Result<Vec<(String, String, u64)>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map((i64::MIN,), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
+}
+
+/// The statement that lists what `filter` asks for along an index; all of them take position, saga, status, parked.
+pub(crate) fn list(filter: &InstanceFilter) -> &'static str {
+    match (filter.parked, &filter.saga, filter.status) {
+        (Some(true), ..) => LIST_PARKED,
+        (_, Some(_), Some(_)) => LIST_SAGA,
+        _ => LIST,
+    }
+}
+
+/// Reads a row of one of the lists.
+pub(crate) fn view(row: &Row<'_>) -> Result<InstanceView> {
+    Ok(InstanceView {
+        address: address(row, 0)?,
+        position: row.get(2)?,
+        status: word(row, 3, Status::parse)?,
+        state: name(row, 4)?,
+        parked: maybe_text(row, 5)?.map(str::to_owned),
+        seq: row.get(6)?,
+        changed_at: time(row, 7)?,
+    })
+}
+
+/// Over everything a step decides, so that no flipped bit passes for a decision.
+fn checksum(change: &InstanceChange) -> i64 {
+    Checksum::new()
+        .text(&change.address.saga)
+        .text(change.address.key.as_str())
+        .bytes(&change.incarnation.as_u128().to_be_bytes())
+        .number(change.created_at.as_millis())
+        .number(change.seq.cast_signed())
+        .bytes(&change.step.to_bytes())
+        .number(change.version.into())
+        .text(change.status.as_str())
+        .text(&change.state)
+        .maybe(change.payload.as_ref().map(|payload| payload.as_str()))
+        .text(change.data.as_str())
+        .number(change.visit.into())
+        .maybe(change.turn.as_ref().map(|turn| turn.as_str()))
+        .maybe(change.parked.as_ref().map(|parked| parked.as_str()))
+        .number(change.changed_at.as_millis())
+        .end()
+}

@@ -1,0 +1,84 @@
+//! How single values are read back from columns.
+
+use std::borrow::Cow;
+
+use rusqlite::types::{FromSqlError, Type, ValueRef};
+use rusqlite::{Error, Result, Row};
+use saga_core::message::{Key, Message, MessageId, Name, Payload, Timestamp};
+use saga_core::store::{Address, TaskId};
+
+/// Text, borrowed from the row.
+pub(super) fn text<'r>(row: &'r Row<'_>, at: usize) -> Result<&'r str> {
+    row.get_ref(at)?.as_str().map_err(|error| bad(at, error))
+}
+
+pub(super) fn maybe_text<'r>(row: &'r Row<'_>, at: usize) -> Result<Option<&'r str>> {
+    row.get_ref(at)?.as_str_or_null().map_err(|error| bad(at, error))
+}
+
+pub(super) fn name(row: &Row<'_>, at: usize) -> Result<Name> {
+    text(row, at).map(|text| Cow::Owned(text.to_owned()))
+}
+
+pub(super) fn maybe_name(row: &Row<'_>, at: usize) -> Result<Option<Name>> {
+    Ok(maybe_text(row, at)?.map(|text| Cow::Owned(text.to_owned())))
+}
+
+pub(super) fn payload(row: &Row<'_>, at: usize) -> Result<Payload> {
+    text(row, at).map(Payload::from)
+}
+
+pub(super) fn maybe_payload(row: &Row<'_>, at: usize) -> Result<Option<Payload>> {
+    Ok(maybe_text(row, at)?.map(Payload::from))
+}
+
+pub(super) fn time(row: &Row<'_>, at: usize) -> Result<Timestamp> {
+    row.get(at).map(Timestamp::from_millis)
+}
+
+/// Name, version and payload, in that order.
+pub(super) fn message(row: &Row<'_>, at: usize) -> Result<Message> {
+    Ok(Message { name: name(row, at)?, version: row.get(at + 1)?, payload: payload(row, at + 2)? })
+}
+
+pub(super) fn message_id(row: &Row<'_>, at: usize) -> Result<Option<MessageId>> {
+    maybe_text(row, at)?.map(MessageId::new).transpose().map_err(|error| bad(at, error))
+}
+
+/// Saga or subscriber, then key.
+pub(super) fn address(row: &Row<'_>, at: usize) -> Result<Address> {
+    let key = Key::new(text(row, at + 1)?).map_err(|error| bad(at + 1, error))?;
+    Ok(Address { saga: name(row, at)?, key })
+}
+
+pub(super) fn maybe_task(row: &Row<'_>, at: usize) -> Result<Option<TaskId>> {
+    match (row.get(at)?, row.get(at + 1)?) {
+        (Some(seq), Some(ord)) => Ok(Some(TaskId { seq, ord })),
+        _ => Ok(None),
+    }
+}
+
+/// One of the words a `parse` knows.
+pub(super) fn word<T>(row: &Row<'_>, at: usize, parse: fn(&str) -> Option<T>) -> Result<T> {
+    let text = text(row, at)?;
+    parse(text).ok_or_else(|| bad(at, Unknown(text.to_owned())))
+}
+
+/// Sixteen bytes.
+pub(super) fn bits(row: &Row<'_>, at: usize) -> Result<u128> {
+    match row.get_ref(at)? {
+        ValueRef::Blob(bytes) => match <[u8; 16]>::try_from(bytes) {
+            Ok(bytes) => Ok(u128::from_be_bytes(bytes)),
+            Err(error) => Err(bad(at, error)),
+        },
+        _ => Err(bad(at, FromSqlError::InvalidType)),
+    }
+}
+
+pub(super) fn bad(at: usize, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a word this version knows")]
+struct Unknown(String);

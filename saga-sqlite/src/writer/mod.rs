@@ -1,0 +1,315 @@
+//! The one thread that writes.
+//!
+//! Owns: the connection that writes, the transaction around every write, the lease this process holds, and the answer
+//! to "did that COMMIT land?" (rule R30). Does not own: which statements make up a step (`commit`).
+//!
+//! ```text
+//! async callers ──▶ bounded queue of jobs ──▶ this thread: BEGIN IMMEDIATE · fence · steps · COMMIT ──▶ their answers
+//!                                                  │ an error out of COMMIT
+//!                                                  ▼
+//!                                   the connection is dropped; the next job opens another one, commits a new
+//!                                   epoch on it, and only then believes what it reads about the batch in doubt
+//! ```
+
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use saga_core::message::Timestamp;
+use saga_core::store::{Batch, InboxId, Lease, Mail, Outcome, Purged, StoreError, TakerRow};
+
+use crate::checkpoint::{Checkpoints, PASSIVE, TRUNCATE};
+use crate::error::{Kind, kind, of_store, unavailable};
+use crate::lock::OwnerLock;
+use crate::open::{Role, connect};
+use crate::place::Place;
+use crate::table::meta::{self, Numbers};
+use crate::table::{inbox, taker};
+use crate::{commit, maintain};
+
+pub(crate) use thread::Handle;
+
+pub(crate) struct Writer {
+    place: Arc<Place>,
+    checkpoints: Arc<Checkpoints>,
+    db: Option<Connection>,
+    held: Option<Held>,
+    #[cfg(test)]
+    pub(crate) faults: tests::Faults,
+}
+
+/// The lease this process holds.
+struct Held {
+    /// The epoch the caller knows.
+    presented: u64,
+    /// The epoch in the file: later than the presented one after a renewal.
+    epoch: u64,
+    /// Our secret name in the file, by which a renewal knows that the lease is still ours.
+    holder: String,
+    numbers: Numbers,
+    /// The last batch that is durable.
+    answered: Option<Answered>,
+    /// The batch whose COMMIT failed, until it is known whether it landed.
+    doubt: Option<Answered>,
+    /// Ends with this lease, and so after the release has been written.
+    _lock: OwnerLock,
+}
+
+/// A batch and what its steps came to, so that it can be answered again (rule R32).
+#[derive(Clone)]
+struct Answered {
+    number: u64,
+    outcomes: Vec<Outcome>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        place: Arc<Place>,
+        checkpoints: Arc<Checkpoints>,
+        mut db: Connection,
+    ) -> rusqlite::Result<Self> {
+        checkpoints.watch(&mut db)?;
+        Ok(Self {
+            place,
+            checkpoints,
+            db: Some(db),
+            held: None,
+            #[cfg(test)]
+            faults: tests::Faults::default(),
+        })
+    }
+
+    pub(crate) fn lease(&mut self, owner: &str) -> Result<Lease, StoreError> {
+        let lock = match self.held.take() {
+            Some(held) => held._lock,
+            None => OwnerLock::take(&self.place, owner)?,
+        };
+        let holder = uuid::Uuid::new_v4().to_string();
+        let mut numbers = Numbers::default();
+        let (epoch, clean) = self.write(|db| {
+            numbers.raise(db)?;
+            meta::take(db, &holder, owner)
+        })?;
+        self.held =
+            Some(Held { presented: epoch, epoch, holder, numbers, answered: None, doubt: None, _lock: lock });
+        Ok(Lease { epoch, clean })
+    }
+
+    pub(crate) fn release(&mut self, lease: &Lease) -> Result<(), StoreError> {
+        self.ready()?;
+        let epoch = self.holding(lease)?.epoch;
+        if !self.write(|db| meta::release(db, epoch))? {
+            return Err(self.lost(lease.epoch));
+        }
+        self.held = None;
+        if let Some(db) = &self.db {
+            self.checkpoints.run(db, TRUNCATE);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn commit(&mut self, lease: &Lease, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
+        self.holding(lease)?;
+        self.ready()?;
+        let held = self.holding(lease)?;
+        match &held.answered {
+            Some(answered) if answered.number == batch.number => return Ok(answered.outcomes.clone()),
+            Some(answered) if answered.number > batch.number => {
+                let reason = format!("batch {} after batch {}", batch.number, answered.number);
+                return Ok(vec![Outcome::Refused(reason); batch.steps.len()]);
+            }
+            _ => {}
+        }
+        let (epoch, mut numbers) = (held.epoch, held.numbers);
+        self.begin()?;
+        let written = match meta::fence(self.open()?, epoch, batch.number) {
+            Ok(true) => commit::steps(self.open()?, &mut numbers, &batch.steps),
+            Ok(false) => {
+                self.roll_back();
+                return Err(self.lost(lease.epoch));
+            }
+            Err(error) => Err(error),
+        };
+        #[cfg(test)]
+        self.faults.panic_if_asked();
+        let outcomes = written.map_err(|error| self.give_up(error))?;
+        let held = self.holding_mut(lease)?;
+        held.numbers = numbers;
+        // Before the COMMIT: whatever happens in it, a panic included, the batch is in doubt.
+        held.doubt = Some(Answered { number: batch.number, outcomes: outcomes.clone() });
+        self.finish()?;
+        let held = self.holding_mut(lease)?;
+        held.answered = held.doubt.take();
+        Ok(outcomes)
+    }
+
+    pub(crate) fn deliver(&mut self, mail: &[Mail]) -> Result<Vec<InboxId>, StoreError> {
+        self.write(|db| mail.iter().map(|mail| inbox::insert(db, mail)).collect())
+    }
+
+    pub(crate) fn register(&mut self, takers: &[TakerRow]) -> Result<(), StoreError> {
+        self.write(|db| takers.iter().try_for_each(|taker| taker::insert(db, taker)))
+    }
+
+    pub(crate) fn purge(&mut self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
+        self.ready()?;
+        let Some(held) = &self.held else { return Err(StoreError::Fenced { epoch: 0 }) };
+        let (presented, epoch) = (held.presented, held.epoch);
+        let purged = self.write(|db| {
+            if meta::holds(db, epoch)? { maintain::purge(db, before, limit).map(Some) } else { Ok(None) }
+        })?;
+        purged.ok_or_else(|| self.lost(presented))
+    }
+
+    /// Whether this process holds a lease, so that it finds by itself what it delivers.
+    pub(crate) fn holds_lease(&self) -> bool {
+        self.held.is_some()
+    }
+
+    fn holding(&self, lease: &Lease) -> Result<&Held, StoreError> {
+        self.held
+            .as_ref()
+            .filter(|held| held.presented == lease.epoch)
+            .ok_or(StoreError::Fenced { epoch: lease.epoch })
+    }
+
+    fn holding_mut(&mut self, lease: &Lease) -> Result<&mut Held, StoreError> {
+        self.held
+            .as_mut()
+            .filter(|held| held.presented == lease.epoch)
+            .ok_or(StoreError::Fenced { epoch: lease.epoch })
+    }
+
+    /// Somebody else has taken the lease: nothing more is written under it.
+    fn lost(&mut self, epoch: u64) -> StoreError {
+        self.held = None;
+        StoreError::Fenced { epoch }
+    }
+
+    /// Makes the connection usable: after trouble it is another one, under a new epoch (rule R30).
+    fn ready(&mut self) -> Result<(), StoreError> {
+        if self.db.is_some() {
+            return Ok(());
+        }
+        self.place.check()?;
+        let name = self.place.name();
+        let mut db = connect(&self.place, Role::Write).map_err(|error| of_store(name, error))?;
+        self.checkpoints.watch(&mut db).map_err(|error| of_store(name, error))?;
+        self.db = Some(db);
+        let Some(held) = &self.held else { return Ok(()) };
+        let (presented, holder) = (held.presented, held.holder.clone());
+        let mut numbers = held.numbers;
+        let renewed = self.transaction(|db| {
+            numbers.raise(db)?;
+            meta::renew(db, &holder)
+        });
+        let renewed = match renewed {
+            Ok(renewed) => renewed,
+            Err(error) => {
+                // The next job must come by here again before it may believe anything it reads.
+                self.db = None;
+                return Err(unavailable(self.place.name(), error));
+            }
+        };
+        let Some((epoch, batch)) = renewed else { return Err(self.lost(presented)) };
+        if let Some(held) = &mut self.held {
+            held.epoch = epoch;
+            held.numbers = numbers;
+            if let Some(doubt) = held.doubt.take()
+                && batch == doubt.number
+            {
+                held.answered = Some(doubt);
+            }
+        }
+        Ok(())
+    }
+
+    /// One transaction, retried by nobody here: an error before COMMIT means that nothing was written, an error out of
+    /// COMMIT that nobody knows.
+    fn write<T>(&mut self, body: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+        self.ready()?;
+        self.transaction(body)
+    }
+
+    fn transaction<T>(
+        &mut self,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.begin()?;
+        match body(self.open()?) {
+            Ok(value) => {
+                self.finish()?;
+                Ok(value)
+            }
+            Err(error) => Err(self.give_up(error)),
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        let begun = self.open()?.prepare_cached("BEGIN IMMEDIATE").and_then(|mut begin| begin.execute([]));
+        begun.map(drop).map_err(|error| self.give_up(error))
+    }
+
+    fn finish(&mut self) -> Result<(), StoreError> {
+        #[cfg(test)]
+        let fault = self.faults.next_commit();
+        let db = self.open()?;
+        let commit = || db.prepare_cached("COMMIT")?.execute([]);
+        #[cfg(test)]
+        let commit = || tests::around(fault, commit);
+        match commit() {
+            Ok(_) => {
+                self.checkpoints.after_commit(self.open()?);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(store = self.place.name(), %error, "nobody knows whether the commit landed");
+                self.db = None;
+                Err(unavailable(self.place.name(), error))
+            }
+        }
+    }
+
+    /// Rolls back and says what the error means.
+    fn give_up(&mut self, error: rusqlite::Error) -> StoreError {
+        let fatal = !matches!(kind(&error), Kind::Step | Kind::Full)
+            && error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy);
+        self.roll_back();
+        if fatal {
+            // It may have lost its view of the file, or its memory.
+            self.db = None;
+        }
+        of_store(self.place.name(), error)
+    }
+
+    fn roll_back(&mut self) {
+        let ended =
+            self.db.as_ref().is_none_or(|db| db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok());
+        if !ended {
+            // Closing it ends the transaction as well.
+            self.db = None;
+        }
+    }
+
+    /// The connection, which [`ready`](Self::ready) has made.
+    fn open(&self) -> Result<&Connection, StoreError> {
+        self.db.as_ref().ok_or_else(|| unavailable(self.place.name(), "the connection was lost"))
+    }
+
+    /// After a panic nothing about the connection can be trusted.
+    fn panicked(&mut self) {
+        self.db = None;
+    }
+
+    /// What remains to be done when the last handle goes: the lease stays unclean.
+    fn close(&mut self) {
+        if let Some(db) = self.db.take() {
+            // One that never waits: whoever drops the last handle waits for this.
+            self.checkpoints.run(&db, PASSIVE);
+        }
+        self.held = None;
+    }
+}

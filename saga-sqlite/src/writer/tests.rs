@@ -1,0 +1,220 @@
+//! COMMIT errors and panics, injected into the writer (rules R30 and R32).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use saga_core::store::conformance::{Driver, address, create, mail, next};
+use saga_core::store::{InboxId, Lease, Outcome, Store, StoreError};
+
+use crate::{Durability, SqliteStore};
+
+/// What is to go wrong with the commits to come.
+#[derive(Default)]
+pub(crate) struct Faults {
+    commits: VecDeque<CommitFault>,
+    panic: bool,
+    fired: usize,
+}
+
+/// What COMMIT answers is an error, ...
+#[derive(Clone, Copy, Debug)]
+pub(super) enum CommitFault {
+    /// ... and it was not run.
+    Before,
+    /// ... although it was run.
+    After,
+}
+
+impl Faults {
+    pub(super) fn next_commit(&mut self) -> Option<CommitFault> {
+        let fault = self.commits.pop_front();
+        self.fired += usize::from(fault.is_some());
+        fault
+    }
+
+    pub(super) fn panic_if_asked(&mut self) {
+        if std::mem::take(&mut self.panic) {
+            self.fired += 1;
+            panic!("asked for by the test");
+        }
+    }
+}
+
+pub(super) fn around(
+    fault: Option<CommitFault>,
+    commit: impl FnOnce() -> rusqlite::Result<usize>,
+) -> rusqlite::Result<usize> {
+    let error = || {
+        let code = rusqlite::ffi::SQLITE_IOERR_FSYNC;
+        Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
+    };
+    match fault {
+        None => commit(),
+        Some(CommitFault::Before) => error(),
+        Some(CommitFault::After) => commit().and_then(|_| error()),
+    }
+}
+
+struct Bench {
+    store: SqliteStore,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteStore::options().durability(Durability::Relaxed);
+        Self { store: options.open(dir.path().join("saga.db")).unwrap(), dir }
+    }
+
+    async fn driver(&self) -> Driver {
+        Driver::lease(Arc::new(self.store.clone())).await
+    }
+
+    async fn arm(&self, change: impl FnOnce(&mut Faults) + Send + 'static) {
+        self.store
+            .shared
+            .writer
+            .call(|writer| {
+                change(&mut writer.faults);
+                Ok(())
+            })
+            .await
+            .unwrap();
+    }
+
+    async fn fired(&self) -> usize {
+        self.store.shared.writer.call(|writer| Ok(writer.faults.fired)).await.unwrap()
+    }
+
+    /// The epoch as it is in the file.
+    fn epoch(&self) -> u64 {
+        self.outside().query_row("SELECT epoch FROM saga_meta", [], |row| row.get(0)).unwrap()
+    }
+
+    fn outside(&self) -> Connection {
+        Connection::open(self.dir.path().join("saga.db")).unwrap()
+    }
+}
+
+async fn everything(store: &dyn Store) -> (usize, usize) {
+    let inbox = store.inbox(InboxId(0), 100).await.unwrap().len();
+    (inbox, store.history(&address("a"), 100).await.unwrap().len())
+}
+
+fn unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>) {
+    assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
+}
+
+/// A batch whose COMMIT failed, sent again until it is answered, with these faults in turn.
+async fn in_doubt(faults: &[CommitFault]) -> (Bench, Driver) {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    let before = bench.epoch();
+    let mut step = create(&address("a"));
+    step.mail = vec![mail(&address("a"), "m")];
+    let queue = faults.iter().copied().collect();
+    bench.arm(|of| of.commits = queue).await;
+    unavailable(driver.try_commit(vec![step.clone()]).await);
+    for _ in 1..faults.len() {
+        unavailable(driver.again(vec![step.clone()]).await);
+    }
+    let outcomes = driver.again(vec![step.clone()]).await.unwrap();
+    assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}");
+    assert_eq!(bench.fired().await, faults.len());
+    assert!(bench.epoch() > before, "a new epoch was committed before anything was believed");
+    assert_eq!(everything(&bench.store).await, (1, 1));
+    assert_eq!(driver.again(vec![step.clone()]).await.unwrap(), outcomes);
+
+    // The lease that was presented goes on, and the numbers that were answered hold.
+    let Outcome::Committed(committed) = &outcomes[0] else { unreachable!("asserted above") };
+    driver.committed(next(committed.row.unwrap(), &step.instance.unwrap())).await;
+    assert_eq!(everything(&bench.store).await, (1, 2));
+    assert_eq!(bench.store.inbox(InboxId(0), 1).await.unwrap()[0].0, committed.mail[0]);
+    (bench, driver)
+}
+
+#[tokio::test]
+async fn r30_a_batch_whose_commit_failed_and_did_not_land_is_written_when_sent_again() {
+    in_doubt(&[CommitFault::Before]).await;
+}
+
+#[tokio::test]
+async fn r30_a_batch_whose_commit_failed_but_landed_is_answered_and_not_written_again() {
+    in_doubt(&[CommitFault::After]).await;
+}
+
+#[tokio::test]
+async fn r30_the_renewal_of_the_epoch_may_fail_as_well() {
+    use CommitFault::{After, Before};
+    for faults in [[After, After], [After, Before], [Before, After], [Before, Before]] {
+        in_doubt(&faults).await;
+    }
+}
+
+#[tokio::test]
+async fn r30_a_takeover_while_in_doubt_fences() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    bench.arm(|faults| faults.commits.push_back(CommitFault::Before)).await;
+    unavailable(driver.try_commit(vec![create(&address("a"))]).await);
+    bench.outside().execute("UPDATE saga_meta SET epoch = epoch + 1, holder = 'somebody'", []).unwrap();
+    for _ in 0..2 {
+        let result = driver.again(vec![create(&address("a"))]).await;
+        assert!(
+            matches!(result, Err(StoreError::Fenced { epoch }) if epoch == driver.lease.epoch),
+            "{result:?}"
+        );
+    }
+    assert_eq!(bench.fired().await, 1);
+    assert_eq!(everything(&bench.store).await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_takeover_behind_our_back_fences_the_batch_under_way() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    bench.outside().execute("UPDATE saga_meta SET epoch = epoch + 1, holder = 'somebody'", []).unwrap();
+    let result = driver.try_commit(vec![create(&address("a"))]).await;
+    assert!(matches!(result, Err(StoreError::Fenced { .. })), "{result:?}");
+    assert!(matches!(bench.store.release(&driver.lease).await, Err(StoreError::Fenced { .. })));
+    assert_eq!(everything(&bench.store).await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_panic_of_the_writer_loses_the_batch_and_nothing_else() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    bench.arm(|faults| faults.panic = true).await;
+    unavailable(driver.try_commit(vec![create(&address("a"))]).await);
+    assert_eq!(bench.fired().await, 1);
+    assert_eq!(everything(&bench.store).await, (0, 0));
+    let outcomes = driver.again(vec![create(&address("a"))]).await.unwrap();
+    assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}");
+    assert_eq!(everything(&bench.store).await, (0, 1));
+}
+
+#[tokio::test]
+async fn the_commit_of_a_lease_a_delivery_or_a_release_may_fail() {
+    let bench = Bench::new();
+    for fault in [CommitFault::Before, CommitFault::After] {
+        let before = bench.fired().await;
+        let arm = || bench.arm(move |faults| faults.commits.push_back(fault));
+        arm().await;
+        unavailable(bench.store.lease("first").await);
+        let lease: Lease = bench.store.lease("second").await.unwrap();
+        arm().await;
+        unavailable(bench.store.deliver(vec![mail(&address("a"), "m")]).await);
+        bench.store.deliver(vec![mail(&address("a"), "m")]).await.unwrap();
+        arm().await;
+        unavailable(bench.store.release(&lease).await);
+        bench.store.release(&lease).await.unwrap();
+        assert_eq!(bench.fired().await, before + 3);
+        let last = bench.store.lease("third").await.unwrap();
+        assert!(last.clean && last.epoch > lease.epoch);
+        bench.store.release(&last).await.unwrap();
+    }
+    // Once from the delivery that did not land, and twice from the one that did.
+    assert_eq!(bench.store.inbox(InboxId(0), 10).await.unwrap().len(), 3);
+}

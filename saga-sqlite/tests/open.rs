@@ -1,0 +1,164 @@
+//! Opening: what is created, what is refused and in which words, and who else may be there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use saga_core::store::{Inspect, Store, StoreError};
+use saga_sqlite::{SqliteStore, rusqlite};
+
+struct Dir(tempfile::TempDir);
+
+impl Dir {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn db(&self) -> PathBuf {
+        self.file("saga.db")
+    }
+}
+
+fn refused(path: &Path) -> String {
+    match SqliteStore::open(path) {
+        Err(error @ StoreError::Open { .. }) => {
+            let text = error.to_string();
+            assert!(text.starts_with(&format!("cannot open {}: ", path.display())), "{text}");
+            text
+        }
+        other => panic!("should have been refused: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_new_file_is_its_owners_only_and_ready() {
+    let dir = Dir::new();
+    let store = SqliteStore::open(dir.db()).unwrap();
+    store.lease("me").await.unwrap();
+    assert!(store.counts().await.unwrap().is_empty());
+    #[cfg(unix)]
+    for name in ["saga.db", "saga.db-wal", "saga.db-shm", "saga.db.lock"] {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = fs::metadata(dir.file(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn an_empty_file_and_a_file_with_other_tables_are_migrated() {
+    let dir = Dir::new();
+    fs::write(dir.db(), b"").unwrap();
+    drop(SqliteStore::open(dir.db()).unwrap());
+
+    let other = dir.file("app.db");
+    let app = rusqlite::Connection::open(&other).unwrap();
+    app.execute_batch("CREATE TABLE customer (name TEXT); INSERT INTO customer VALUES ('Ada')").unwrap();
+    drop(app);
+    drop(SqliteStore::open(&other).unwrap());
+
+    for path in [dir.db(), other.clone()] {
+        let db = rusqlite::Connection::open(path).unwrap();
+        let version: i64 =
+            db.query_row("SELECT schema_version FROM saga_meta", [], |row| row.get(0)).unwrap();
+        assert_eq!(version, 1);
+    }
+    let app = rusqlite::Connection::open(&other).unwrap();
+    let name: String = app.query_row("SELECT name FROM customer", [], |row| row.get(0)).unwrap();
+    assert_eq!(name, "Ada");
+}
+
+#[tokio::test]
+async fn r34_a_newer_schema_is_refused_with_the_file_untouched() {
+    let dir = Dir::new();
+    drop(SqliteStore::open(dir.db()).unwrap());
+    let db = rusqlite::Connection::open(dir.db()).unwrap();
+    db.execute("UPDATE saga_meta SET schema_version = 99", []).unwrap();
+    drop(db);
+    let before = fs::read(dir.db()).unwrap();
+    let text = refused(&dir.db());
+    assert!(text.contains("newer version (schema 99; this one knows 1); update this application"), "{text}");
+    assert_eq!(fs::read(dir.db()).unwrap(), before);
+}
+
+#[test]
+fn what_is_not_a_store_is_named() {
+    let dir = Dir::new();
+    fs::write(dir.file("letter.txt"), "Dear Sir or Madam, ".repeat(100)).unwrap();
+    assert!(refused(&dir.file("letter.txt")).contains("not an SQLite database"));
+    assert!(refused(dir.0.path()).contains("it is not a file"));
+    assert!(refused(&dir.file("none/saga.db")).contains("its directory does not exist"));
+    match SqliteStore::options().create(false).open(dir.db()) {
+        Err(error) => assert!(error.to_string().contains("there is no such file"), "{error}"),
+        Ok(_) => panic!("there is no file to open"),
+    }
+    assert!(!dir.db().exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_read_only_file_or_directory_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let dir = Dir::new();
+    drop(SqliteStore::open(dir.db()).unwrap());
+    set(&dir.db(), 0o400);
+    // The superuser is not held back by permissions, so there is nothing to see.
+    if fs::OpenOptions::new().append(true).open(dir.db()).is_ok() {
+        return;
+    }
+    assert!(refused(&dir.db()).contains("is read-only"));
+
+    let dir = Dir::new();
+    drop(SqliteStore::open(dir.db()).unwrap());
+    set(dir.0.path(), 0o500);
+    let text = refused(&dir.db());
+    set(dir.0.path(), 0o700);
+    assert!(text.contains("directory"), "{text}");
+}
+
+#[tokio::test]
+async fn a_second_handle_fails_fast_and_is_told_by_whom() {
+    let dir = Dir::new();
+    let first = SqliteStore::open(dir.db()).unwrap();
+    let lease = first.lease("the day shift").await.unwrap();
+    let second = SqliteStore::open(dir.db()).unwrap();
+    let error = second.lease("the night shift").await.unwrap_err();
+    assert!(matches!(error, StoreError::Owned { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains(&format!("is in use by the day shift (process {})", std::process::id())), "{text}");
+
+    first.release(&lease).await.unwrap();
+    let lease = second.lease("the night shift").await.unwrap();
+    assert!(lease.clean);
+    assert!(matches!(first.lease("the day shift").await, Err(StoreError::Owned { .. })));
+    drop(second);
+    assert!(!first.lease("the day shift").await.unwrap().clean);
+}
+
+#[tokio::test]
+async fn opening_under_a_running_dispatcher_is_fine_and_takes_nothing_from_it() {
+    let dir = Dir::new();
+    let owner = SqliteStore::open(dir.db()).unwrap();
+    let lease = owner.lease("the owner").await.unwrap();
+    for _ in 0..3 {
+        drop(SqliteStore::open(dir.db()).unwrap());
+    }
+    owner.release(&lease).await.unwrap();
+}
+
+#[test]
+fn a_file_locked_by_somebody_else_is_named() {
+    let dir = Dir::new();
+    let other = rusqlite::Connection::open(dir.db()).unwrap();
+    other.execute_batch("CREATE TABLE t (x); BEGIN EXCLUSIVE").unwrap();
+    match SqliteStore::options().busy_timeout(Duration::ZERO).open(dir.db()) {
+        Err(error) => assert!(error.to_string().contains("locked by another process"), "{error}"),
+        Ok(_) => panic!("the file is locked"),
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    SqliteStore::options().busy_timeout(Duration::ZERO).open(dir.db()).unwrap();
+}

@@ -1,0 +1,230 @@
+//! The application's own transaction.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+use std::time::Duration;
+
+use saga_core::message::{BoxError, Correlated, Event, MessageId};
+use saga_core::store::{InboxId, Mail, MailKind, Maintain, Store, TakerRow};
+use saga_sqlite::{SqliteStore, TransactionError};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+struct OrderPlaced {
+    order: String,
+}
+
+impl Event for OrderPlaced {
+    const NAME: &'static str = "order.placed";
+    const VERSION: u32 = 3;
+    const KEYED: bool = true;
+}
+
+impl Correlated for OrderPlaced {
+    fn key(&self, saga: &str) -> String {
+        match saga {
+            "customer" => format!("customer of {}", self.order),
+            _ => self.order.clone(),
+        }
+    }
+}
+
+fn placed(order: &str) -> OrderPlaced {
+    OrderPlaced { order: order.to_owned() }
+}
+
+struct Shop {
+    dir: tempfile::TempDir,
+    store: SqliteStore,
+}
+
+impl Shop {
+    async fn new() -> Self {
+        Self::with_limit(Duration::from_secs(600)).await
+    }
+
+    async fn with_limit(limit: Duration) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteStore::options().busy_timeout(Duration::ZERO).transaction_limit(limit);
+        let store = options.open(dir.path().join("shop.db")).unwrap();
+        let taker = |taker: &str, subscriber| TakerRow {
+            event: "order.placed".to_owned(),
+            taker: taker.to_owned(),
+            subscriber,
+        };
+        store
+            .register(&[taker("order", false), taker("customer", false), taker("mailer", true)])
+            .await
+            .unwrap();
+        let shop = Self { dir, store };
+        let db = saga_sqlite::rusqlite::Connection::open(shop.dir.path().join("shop.db")).unwrap();
+        db.execute_batch("CREATE TABLE cart (item TEXT NOT NULL)").unwrap();
+        shop
+    }
+
+    fn carts(&self) -> i64 {
+        let db = saga_sqlite::rusqlite::Connection::open(self.dir.path().join("shop.db")).unwrap();
+        db.query_row("SELECT count(*) FROM cart", [], |row| row.get(0)).unwrap()
+    }
+
+    async fn inbox(&self) -> Vec<Mail> {
+        self.store.inbox(InboxId(0), 100).await.unwrap().into_iter().map(|(_, mail)| mail).collect()
+    }
+
+    async fn woken(&self) -> bool {
+        let mut woken = self.store.woken();
+        poll_fn(|cx| Poll::Ready(woken.as_mut().poll(cx).is_ready())).await
+    }
+
+    async fn assert_untouched(&self) {
+        assert_eq!((self.carts(), self.inbox().await.len()), (0, 0));
+        assert!(!self.woken().await);
+        // And the next one works.
+        self.store.transaction(|tx| tx.publish(&placed("next"))).unwrap();
+    }
+}
+
+fn fill(tx: &saga_sqlite::Transaction<'_>) -> Result<(), TransactionError> {
+    tx.connection().execute("INSERT INTO cart VALUES ('book')", [])?;
+    tx.publish(&placed("o-1"))?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_and_events_become_durable_together_for_every_taker() {
+    let shop = Shop::new().await;
+    let id = MessageId::new("broker-7").unwrap();
+    shop.store
+        .transaction(|tx| {
+            tx.connection().execute("INSERT INTO cart VALUES ('book')", [])?;
+            tx.publish_as(&id, &placed("o-1"))
+        })
+        .unwrap();
+    assert_eq!(shop.carts(), 1);
+    let inbox = shop.inbox().await;
+    let seen: Vec<_> = inbox.iter().map(|mail| (&*mail.to.saga, mail.to.key.as_str(), mail.kind)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("customer", "customer of o-1", MailKind::Event),
+            ("mailer", "o-1", MailKind::Delivery),
+            ("order", "o-1", MailKind::Event),
+        ]
+    );
+    for mail in &inbox {
+        assert_eq!((mail.id.as_ref(), mail.marked, mail.epoch), (Some(&id), false, 0));
+        assert_eq!((&*mail.message.name, mail.message.version), ("order.placed", 3));
+        assert_eq!(mail.message.payload.as_str(), r#"{"order":"o-1"}"#);
+    }
+    assert!(shop.woken().await);
+}
+
+#[tokio::test]
+async fn another_process_sees_the_wake_file() {
+    let shop = Shop::new().await;
+    let dispatcher = SqliteStore::open(shop.dir.path().join("shop.db")).unwrap();
+    dispatcher.lease("a dispatcher elsewhere").await.unwrap();
+    for _ in 0..2 {
+        assert!(!dispatcher.pulse().await.unwrap());
+        shop.store.transaction(|tx| tx.publish(&placed("o-1"))).unwrap();
+        assert!(dispatcher.pulse().await.unwrap());
+    }
+    let mail = shop.inbox().await.remove(0);
+    shop.store.deliver(vec![mail]).await.unwrap();
+    assert!(dispatcher.pulse().await.unwrap());
+    assert!(!dispatcher.pulse().await.unwrap());
+}
+
+#[tokio::test]
+async fn an_error_rolls_everything_back() {
+    let shop = Shop::new().await;
+    let result = shop.store.transaction(|tx| {
+        fill(tx)?;
+        Err::<(), _>(BoxError::from("sold out").into())
+    });
+    assert_eq!(result.unwrap_err().to_string(), "sold out");
+    shop.assert_untouched().await;
+}
+
+#[tokio::test]
+async fn a_failing_statement_rolls_everything_back() {
+    let shop = Shop::new().await;
+    let result = shop.store.transaction(|tx| {
+        fill(tx)?;
+        tx.connection().execute("INSERT INTO cart VALUES (NULL)", [])?;
+        Ok(())
+    });
+    assert!(matches!(result, Err(TransactionError::Sqlite(_))), "{result:?}");
+    shop.assert_untouched().await;
+}
+
+#[tokio::test]
+async fn a_panic_rolls_everything_back() {
+    let shop = Shop::new().await;
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        shop.store.transaction::<()>(|tx| {
+            fill(tx)?;
+            panic!("asked for by the test")
+        })
+    }));
+    assert!(panicked.is_err());
+    shop.assert_untouched().await;
+}
+
+#[tokio::test]
+async fn the_limit_rolls_back_what_has_ended_too_late() {
+    let shop = Shop::with_limit(Duration::ZERO).await;
+    let result = shop.store.transaction(fill);
+    assert!(matches!(result, Err(TransactionError::TooLong { .. })), "{result:?}");
+    assert_eq!((shop.carts(), shop.inbox().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn the_limit_interrupts_a_statement_that_does_not_end() {
+    let shop = Shop::with_limit(Duration::from_millis(1)).await;
+    let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n";
+    let result = shop.store.transaction(|tx| Ok(tx.connection().query_row(endless, [], |_| Ok(()))?));
+    assert!(matches!(result, Err(TransactionError::TooLong { .. })), "{result:?}");
+    assert_eq!((shop.carts(), shop.inbox().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn ending_the_transaction_by_hand_is_told() {
+    let shop = Shop::new().await;
+    let result = shop.store.transaction(|tx| Ok(tx.connection().execute_batch("ROLLBACK")?));
+    assert!(matches!(result, Err(TransactionError::Ended)), "{result:?}");
+    shop.assert_untouched().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_published_is_named() {
+    #[derive(Serialize, Deserialize)]
+    struct Stray;
+    impl Event for Stray {
+        const NAME: &'static str = "stray";
+        const KEYED: bool = true;
+    }
+    impl Correlated for Stray {
+        fn key(&self, _: &str) -> String {
+            "k".to_owned()
+        }
+    }
+    let shop = Shop::new().await;
+    let text = |result: Result<MessageId, TransactionError>| result.unwrap_err().to_string();
+    let stray = text(shop.store.transaction(|tx| tx.publish(&Stray)));
+    assert!(stray.starts_with("nobody takes the event `stray`"), "{stray}");
+    let key = text(shop.store.transaction(|tx| tx.publish(&placed(""))));
+    assert!(key.starts_with("the event `order.placed` has no usable key: the key is empty"), "{key}");
+    let large = text(shop.store.transaction(|tx| tx.publish(&placed(&"x".repeat(2 << 20)))));
+    assert!(large.contains("more than the limit of 1048576"), "{large}");
+    shop.assert_untouched().await;
+}
+
+#[tokio::test]
+async fn a_transaction_within_another_one_fails_instead_of_waiting_for_itself() {
+    let shop = Shop::new().await;
+    let result = shop.store.transaction(|_| shop.store.transaction(|_| Ok(())));
+    assert!(matches!(result, Err(TransactionError::Store(_))), "{result:?}");
+    shop.assert_untouched().await;
+}

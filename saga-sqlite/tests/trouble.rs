@@ -1,0 +1,223 @@
+//! Trouble with the file while it is in use: never a lost answer, never a guess, and work goes on afterwards.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use saga_core::message::Payload;
+use saga_core::store::conformance::{Driver, address, create, mail, next, task, time};
+use saga_core::store::{Inspect, Loaded, Maintain, Outcome, Status, Step, Store, StoreError, TaskChange};
+use saga_sqlite::{Durability, SqliteOptions, SqliteStore, rusqlite};
+
+struct Bench {
+    dir: tempfile::TempDir,
+    store: SqliteStore,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(|options| options)
+    }
+
+    fn with(change: impl FnOnce(SqliteOptions) -> SqliteOptions) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = SqliteStore::options().durability(Durability::Relaxed).busy_timeout(Duration::ZERO);
+        let store = change(options).open(dir.path().join("saga.db")).unwrap();
+        Self { dir, store }
+    }
+
+    fn db(&self) -> PathBuf {
+        self.dir.path().join("saga.db")
+    }
+
+    async fn driver(&self) -> Driver {
+        Driver::lease(Arc::new(self.store.clone())).await
+    }
+
+    fn outside(&self) -> rusqlite::Connection {
+        let db = rusqlite::Connection::open(self.db()).unwrap();
+        db.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+        db
+    }
+}
+
+fn large(key: &str, status: Status, bytes: usize) -> Step {
+    let mut step = create(&address(key));
+    if let Some(change) = &mut step.instance {
+        change.status = status;
+        change.data = Payload::from(format!("\"{}\"", "x".repeat(bytes)));
+    }
+    step
+}
+
+#[tokio::test]
+async fn a_foreign_write_transaction_makes_it_unavailable_until_it_ends() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    let foreign = bench.outside();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let step = create(&address("a"));
+    let error = driver.try_commit(vec![step.clone()]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }) && error.is_temporary(), "{error:?}");
+    let mail = vec![mail(&address("a"), "m")];
+    assert!(matches!(bench.store.deliver(mail).await, Err(StoreError::Unavailable { .. })));
+    assert_eq!(bench.store.load(&[address("a")]).await.unwrap(), [None], "reading goes on");
+    foreign.execute_batch("ROLLBACK").unwrap();
+    let outcomes = driver.again(vec![step]).await.unwrap();
+    assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_full_store_says_so_writes_nothing_and_recovers() {
+    let bench = Bench::with(|options| options.max_pages(100));
+    let mut driver = bench.driver().await;
+    let mut full = None;
+    for n in 0..100 {
+        let steps = vec![large(&format!("k{n}"), Status::Completed, 20_000)];
+        match driver.try_commit(steps.clone()).await {
+            Ok(outcomes) => assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}"),
+            Err(error) => {
+                assert!(matches!(error, StoreError::Full { .. }) && error.is_temporary(), "{error:?}");
+                full = Some((format!("k{n}"), steps));
+                break;
+            }
+        }
+    }
+    let (key, steps) = full.expect("the quota is reached");
+    assert_eq!(bench.store.load(&[address(&key)]).await.unwrap(), [None]);
+    assert!(matches!(driver.again(steps.clone()).await, Err(StoreError::Full { .. })));
+    assert!(bench.store.purge(time(2_000), 3).await.unwrap().instances > 0);
+    let outcomes = driver.again(steps).await.unwrap();
+    assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}");
+    assert_eq!(driver.snapshot(&address(&key)).await.instance.seq, 1);
+}
+
+#[tokio::test]
+async fn a_deleted_file_is_noticed_by_the_next_pulse() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    driver.created(create(&address("a"))).await;
+    assert!(!bench.store.pulse().await.unwrap());
+    fs::rename(bench.db(), bench.dir.path().join("elsewhere.db")).unwrap();
+    let error = bench.store.pulse().await.unwrap_err();
+    assert!(matches!(error, StoreError::Moved { .. }) && !error.is_temporary(), "{error:?}");
+    fs::rename(bench.dir.path().join("elsewhere.db"), bench.db()).unwrap();
+    assert!(!bench.store.pulse().await.unwrap(), "it is back");
+}
+
+#[tokio::test]
+async fn a_replaced_file_is_noticed_by_the_next_pulse() {
+    let bench = Bench::new();
+    let copy = bench.dir.path().join("copy.db");
+    fs::write(&copy, b"from yesterday's backup").unwrap();
+    fs::rename(&copy, bench.db()).unwrap();
+    assert!(matches!(bench.store.pulse().await, Err(StoreError::Moved { .. })));
+    let result = bench.store.transaction(|_| Ok(()));
+    assert!(result.is_err(), "nothing more is written: {result:?}");
+}
+
+#[tokio::test]
+async fn a_flipped_byte_in_any_column_makes_only_its_instance_unreadable() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    let columns = [
+        "incarnation = x'00000000000000000000000000000000'",
+        "status = 'failed'",
+        "status = 'sleeping'",
+        "state = 'stbrted'",
+        "payload = NULL",
+        "data = '\"dota\"'",
+        "data = CAST(x'22ff22' AS TEXT)",
+        "version = version + 1",
+        "visit = visit + 1",
+        "turn = '{}'",
+        "parked = '{}'",
+        "seq = seq + 1",
+        "step = x'00'",
+        "created_at = created_at + 1",
+        "changed_at = changed_at + 1",
+        "checksum = checksum + 1",
+    ];
+    for n in 0..columns.len() {
+        driver.created(create(&address(&format!("k{n}")))).await;
+    }
+    driver.created(create(&address("sound"))).await;
+    let outside = bench.outside();
+    for (n, column) in columns.iter().enumerate() {
+        let changed = outside
+            .execute(&format!("UPDATE saga_instance SET {column} WHERE key = ?1"), (format!("k{n}"),))
+            .unwrap();
+        assert_eq!(changed, 1);
+        let found = bench.store.load(&[address(&format!("k{n}")), address("sound")]).await.unwrap();
+        let Some(Loaded::Unreadable(why)) = &found[0] else { panic!("{column} went unnoticed") };
+        assert!(why.starts_with(&format!("order `k{n}`: ")), "{why}");
+        assert!(matches!(found[1], Some(Loaded::Snapshot(_))));
+        assert!(matches!(
+            bench.store.instance(&address(&format!("k{n}"))).await,
+            Err(StoreError::Corrupt { .. })
+        ));
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_line_of_history_hides_no_other() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    let mut step = create(&address("a"));
+    let row = driver.created(step.clone()).await;
+    for _ in 0..3 {
+        step = next(row, &step.instance.unwrap());
+        driver.committed(step.clone()).await;
+    }
+    let flip = "UPDATE saga_history SET payload = '\"evont\"' WHERE seq = 2";
+    assert_eq!(bench.outside().execute(flip, []).unwrap(), 1);
+    let lines = bench.store.history(&address("a"), 10).await.unwrap();
+    let kinds: Vec<_> = lines.iter().map(|line| (line.seq, &*line.entry.kind)).collect();
+    assert_eq!(kinds, [(1, "started"), (2, "unreadable"), (3, "applied"), (4, "applied")]);
+}
+
+#[tokio::test]
+async fn an_unreadable_task_hides_no_other() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    for key in ["a", "b", "c"] {
+        let mut step = create(&address(key));
+        step.tasks = vec![TaskChange::Add(task(1, 0))];
+        driver.created(step).await;
+    }
+    let flip = "UPDATE saga_task SET stage = 'dancing' WHERE instance = 2";
+    assert_eq!(bench.outside().execute(flip, []).unwrap(), 1);
+    let open = bench.store.open_tasks(None, 2).await.unwrap();
+    assert_eq!(open.iter().map(|open| open.address.key.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    let found = bench.store.load(&[address("b")]).await.unwrap();
+    assert!(matches!(found[..], [Some(Loaded::Unreadable(_))]), "{found:?}");
+}
+
+#[tokio::test]
+async fn missing_tables_are_damage_of_the_store_and_no_steps_fault() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    bench.outside().execute_batch("DROP TABLE saga_task").unwrap();
+    let mut step = create(&address("a"));
+    step.tasks = vec![TaskChange::Add(task(1, 0))];
+    let error = driver.try_commit(vec![step]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }) && !error.is_temporary(), "{error:?}");
+    let error = bench.store.open_tasks(None, 1).await.unwrap_err();
+    assert!(error.to_string().contains("saga_task"), "{error}");
+}
+
+#[tokio::test]
+async fn the_log_stays_bounded_and_is_emptied_by_a_release() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    let wal = bench.dir.path().join("saga.db-wal");
+    for n in 0..24 {
+        driver.created(large(&format!("k{n}"), Status::Running, 8 << 20)).await;
+        assert!(fs::metadata(&wal).unwrap().len() < 128 << 20);
+    }
+    let stats = bench.store.checkpoints();
+    assert!(stats.done > 0 && stats.failed == 0, "{stats:?}");
+    bench.store.release(&driver.lease).await.unwrap();
+    assert_eq!(fs::metadata(&wal).unwrap().len(), 0);
+}
