@@ -1,13 +1,25 @@
-//! Business processes that finish correctly.
+#![doc = include_str!("docs/manual.md")]
 
-pub use saga_core::*;
+#[cfg(feature = "testing")]
+pub use saga_core::testing;
+pub use saga_core::{__private_0_1_0, Saga, definition, dispatcher, engine, machine, message, store};
 #[cfg(feature = "macros")]
 pub use saga_macros::{Command, Event, Saga};
+#[cfg(feature = "sqlite")]
+pub use saga_sqlite::SqliteStore;
+
+pub use saga_core::dispatcher::{
+    Dispatcher, Disposition, Handler, HandlerContext, Health, Instance, PublishOptions, Receipt, Resolved, Subscriber,
+};
+pub use saga_core::engine::Policy;
+pub use saga_core::machine::Position;
+pub use saga_core::message::MessageId;
 
 /// Everything a saga's file needs.
 pub mod prelude {
     pub use async_trait::async_trait;
     pub use saga_core::Saga;
+    pub use saga_core::dispatcher::{Handler, HandlerContext, Subscriber};
     pub use saga_core::machine::Context;
     pub use saga_core::message::{
         Command, Correlated, Done, Event, Failed, HandlerError, Outcome, Report, Result, Timestamp, Unknown,
