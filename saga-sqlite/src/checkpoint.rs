@@ -50,6 +50,8 @@ struct State {
 pub(crate) struct Checkpoints {
     state: Mutex<State>,
     changed: Condvar,
+    /// One at a time: SQLite would answer the second one that it is busy.
+    running: Mutex<()>,
     /// Set by SQLite's WAL hook in the middle of a commit.
     pages: Arc<AtomicU32>,
 }
@@ -89,6 +91,7 @@ impl Checkpoints {
 
     /// Checkpoints now; failures are counted and reported, never returned: the commits are durable without it.
     pub(crate) fn run(&self, db: &Connection, sql: &'static str) {
+        let _turn = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.pages.load(Ordering::Relaxed);
         let result = db.query_row(sql, [], |row| row.get::<_, bool>(0));
         let mut state = self.state();

@@ -88,11 +88,13 @@ pub async fn lists_filter_and_page<S: Subject>(subject: &S) {
         (None, None, Some(false), 16),
         (Some("none"), None, None, 0),
     ] {
-        let mut filter = InstanceFilter::default();
-        filter.saga = saga.map(str::to_owned);
-        filter.status = status;
-        filter.parked = parked;
-        filter.limit = 3;
+        let mut filter = InstanceFilter {
+            saga: saga.map(str::to_owned),
+            status,
+            parked,
+            limit: 3,
+            ..InstanceFilter::default()
+        };
         let mut seen = Vec::new();
         loop {
             let page = ok(driver.store.instances(&filter).await);

@@ -83,3 +83,46 @@ impl MemoryStore {
         change(&mut self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::conformance::{Driver, address, check, create};
+
+    async fn struck(fault: Fault) -> (Driver, Result<Vec<Outcome>, StoreError>, Vec<Outcome>) {
+        let store = MemoryStore::new();
+        let mut driver = Driver::lease(Arc::new(store.clone())).await;
+        store.fail_next_commits(1, fault);
+        let steps = vec![create(&address("a")), create(&address("b"))];
+        let first = driver.try_commit(steps.clone()).await;
+        assert_eq!(store.faults_fired(), 1);
+        let second = driver.again(steps).await.unwrap();
+        assert_eq!(store.faults_fired(), 1);
+        (driver, first, second)
+    }
+
+    #[test]
+    fn a_commit_that_failed_is_written_once_when_sent_again() {
+        check(MemoryStore::new(), async |_| {
+            for fault in [Fault::BeforeCommit, Fault::AfterCommit, Fault::Full] {
+                let (driver, first, second) = struck(fault).await;
+                assert!(first.is_err_and(|error| error.is_temporary()));
+                assert!(matches!(second[..], [Outcome::Committed(_), Outcome::Committed(_)]), "{second:?}");
+                assert_eq!(driver.store.history(&address("a"), 9).await.unwrap().len(), 1);
+            }
+        });
+    }
+
+    #[test]
+    fn a_refused_step_leaves_the_others() {
+        check(MemoryStore::new(), async |_| {
+            let (driver, first, second) = struck(Fault::RefuseStep).await;
+            assert!(matches!(second[..], [Outcome::Refused(_), Outcome::Committed(_)]), "{second:?}");
+            assert_eq!(first.unwrap(), second);
+            let found = driver.store.load(&[address("a"), address("b")]).await.unwrap();
+            assert!(found[0].is_none() && found[1].is_some());
+        });
+    }
+}
