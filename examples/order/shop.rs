@@ -1,0 +1,99 @@
+//! The handlers: the only code that talks to the bank and the carrier.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use saga::prelude::*;
+
+use crate::bank::{Bank, Told};
+use crate::saga::{
+    CreateShippingLabel, LabelCreated, LabelRefused, MakePayment, OrderCancelled, OrderCompleted, PaymentCompleted,
+    PaymentDeclined, RefundPayment, VoidLabel, VoidPayment,
+};
+
+/// The shop's line to the outside world.
+#[derive(Clone)]
+pub struct Shop {
+    bank: Arc<Bank>,
+    delay: Duration,
+}
+
+impl Shop {
+    /// A shop whose calls take `delay` each.
+    pub fn new(bank: Bank, delay: Duration) -> Self {
+        Self { bank: Arc::new(bank), delay }
+    }
+
+    /// One call. No answer is an error, and so an unclear outcome: the engine asks again under the same key.
+    async fn call(&self, op: &str, order: &str, cents: u64, cx: &HandlerContext) -> Result<bool, HandlerError> {
+        if !self.delay.is_zero() {
+            tokio::time::sleep(self.delay).await;
+        }
+        match self.bank.call(op, cx.idempotency_key(), order, cents, cx.attempt())? {
+            Told::Done => Ok(true),
+            Told::No => Ok(false),
+            Told::Nothing(why) => Err(why.into()),
+        }
+    }
+}
+
+#[async_trait]
+impl Handler<MakePayment> for Shop {
+    async fn handle(&self, command: MakePayment, cx: &HandlerContext) -> Outcome<MakePayment> {
+        Ok(match self.call("charge", &command.order, command.cents, cx).await? {
+            true => PaymentCompleted { payment: format!("pay-{}", command.order) }.into(),
+            false => PaymentDeclined { why: "the bank declined".to_owned() }.into(),
+        })
+    }
+}
+
+#[async_trait]
+impl Handler<VoidPayment> for Shop {
+    async fn handle(&self, command: VoidPayment, cx: &HandlerContext) -> Outcome<VoidPayment> {
+        self.call("void", &command.order, command.cents, cx).await?;
+        Ok(Done.into())
+    }
+}
+
+#[async_trait]
+impl Handler<RefundPayment> for Shop {
+    async fn handle(&self, command: RefundPayment, cx: &HandlerContext) -> Outcome<RefundPayment> {
+        self.call("refund", &command.order, command.cents, cx).await?;
+        Ok(Done.into())
+    }
+}
+
+#[async_trait]
+impl Handler<CreateShippingLabel> for Shop {
+    async fn handle(&self, command: CreateShippingLabel, cx: &HandlerContext) -> Outcome<CreateShippingLabel> {
+        Ok(match self.call("label", &command.order, 0, cx).await? {
+            true => LabelCreated { label: format!("label-{}", command.order) }.into(),
+            false => LabelRefused { why: "the carrier does not go there".to_owned() }.into(),
+        })
+    }
+}
+
+#[async_trait]
+impl Handler<VoidLabel> for Shop {
+    async fn handle(&self, command: VoidLabel, cx: &HandlerContext) -> Outcome<VoidLabel> {
+        self.call("unlabel", &command.order, 0, cx).await?;
+        Ok(Done.into())
+    }
+}
+
+/// The mail room: takes what is published. It has nothing to do in this story.
+pub struct MailRoom;
+
+#[async_trait]
+impl Subscriber<OrderCompleted> for MailRoom {
+    async fn handle(&self, _: OrderCompleted, _: &HandlerContext) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Subscriber<OrderCancelled> for MailRoom {
+    async fn handle(&self, _: OrderCancelled, _: &HandlerContext) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
