@@ -31,7 +31,10 @@ pub enum OrderState {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Order { id: String, cents: u64 }
+pub struct Order {
+    id: String,
+    cents: u64,
+}
 
 #[rustfmt::skip]
 impl OrderActions for Order {    // the derive writes this trait; your editor fills in the methods
@@ -43,15 +46,22 @@ impl OrderActions for Order {    // the derive writes this trait; your editor fi
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Receipt { number: u64 }
+pub struct Receipt {
+    number: u64,
+}
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "order.placed", key(order))]
-pub struct OrderPlaced { order: String, cents: u64 }
+pub struct OrderPlaced {
+    order: String,
+    cents: u64,
+}
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "payment.taken")]
-pub struct PaymentTaken { number: u64 }
+pub struct PaymentTaken {
+    number: u64,
+}
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "payment.declined")]
@@ -63,21 +73,28 @@ pub struct ParcelShipped;
 
 #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[command(name = "payment.take", replies(PaymentTaken, PaymentDeclined))]
-pub struct TakePayment { cents: u64 }
+pub struct TakePayment {
+    cents: u64,
+}
 
 #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[command(name = "parcel.ship", replies(ParcelShipped))]
-pub struct ShipParcel { order: String }
+pub struct ShipParcel {
+    order: String,
+}
 
 #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[command(name = "payment.refund")]
-pub struct RefundPayment { number: u64 }
+pub struct RefundPayment {
+    number: u64,
+}
 
 #[test]
 fn a_parcel_that_cannot_be_shipped_is_refunded() {
-    let order = saga::testing::Given::<OrderState>::started(OrderPlaced { order: "1017".into(), cents: 4_200 })
-        .when(PaymentTaken { number: 99 })
-        .failed::<ShipParcel>("no such address");
+    let order =
+        saga::testing::Given::<OrderState>::started(OrderPlaced { order: "1017".into(), cents: 4_200 })
+            .when(PaymentTaken { number: 99 })
+            .failed::<ShipParcel>("no such address");
     assert_eq!(order.state(), &OrderState::Refunded);
     assert_eq!(order.sent::<RefundPayment>(), [RefundPayment { number: 99 }]);
     assert!(order.obligations().is_empty());

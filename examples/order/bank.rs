@@ -237,7 +237,10 @@ mod tests {
 
     fn calls(path: &Path) -> Vec<(String, u64)> {
         let text = std::fs::read_to_string(path).unwrap();
-        text.lines().filter_map(|line| serde_json::from_str::<Call>(line).ok()).map(|c| (c.outcome, c.moved)).collect()
+        text.lines()
+            .filter_map(|line| serde_json::from_str::<Call>(line).ok())
+            .map(|c| (c.outcome, c.moved))
+            .collect()
     }
 
     #[test]
@@ -270,7 +273,8 @@ mod tests {
         let bank = Bank::open(&path, Trouble { flaky: 100, ..CALM }).unwrap();
         for order in 0..50 {
             let (key, order) = (format!("k{order}"), format!("o{order}"));
-            let tries = (1..10).find(|&n| bank.call("charge", &key, &order, 10, n).unwrap() == Told::Done).unwrap();
+            let tries =
+                (1..10).find(|&n| bank.call("charge", &key, &order, 10, n).unwrap() == Told::Done).unwrap();
             assert!((2..=3).contains(&tries), "{tries}");
         }
         assert_eq!(calls(&path).iter().map(|(_, moved)| moved).sum::<u64>(), 500);

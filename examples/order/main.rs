@@ -34,7 +34,9 @@ use tokio::task::JoinSet;
 use bank::{Bank, Ledger, Trouble};
 use options::{HELP, Options};
 use orders::Orders;
-use saga::{CreateShippingLabel, MakePayment, OrderPlaced, OrderState, RefundPayment, VoidLabel, VoidPayment};
+use saga::{
+    CreateShippingLabel, MakePayment, OrderPlaced, OrderState, RefundPayment, VoidLabel, VoidPayment,
+};
 use shop::{MailRoom, Shop};
 
 /// Orders under way at the same time.
@@ -79,7 +81,8 @@ async fn run(options: &Options) -> Result<ExitCode, Box<dyn std::error::Error>> 
     }
     // The same order twice in one file is one order.
     let mut seen = HashSet::new();
-    let good: Vec<OrderPlaced> = orders.good.into_iter().filter(|order| seen.insert(order.order.clone())).collect();
+    let good: Vec<OrderPlaced> =
+        orders.good.into_iter().filter(|order| seen.insert(order.order.clone())).collect();
     for path in [&options.db, &options.bank] {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder)?;
@@ -111,7 +114,8 @@ async fn open(options: &Options) -> Result<Dispatcher, Box<dyn std::error::Error
     let bank = Bank::open(&options.bank, Trouble { seed, decline, label_refused, flaky })?;
     let shop = Shop::new(bank, Duration::from_millis(options.delay_ms));
     // The defaults try for a day; a demonstration should not.
-    let policy = || Policy::default().backoff(Duration::from_millis(20), Duration::from_millis(500)).concurrency(256);
+    let policy =
+        || Policy::default().backoff(Duration::from_millis(20), Duration::from_millis(500)).concurrency(256);
     Ok(Dispatcher::builder(SqliteStore::open(&options.db)?)
         .saga::<OrderState>()
         .handler_with::<MakePayment>(shop.clone(), policy())

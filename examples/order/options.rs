@@ -123,7 +123,10 @@ mod tests {
 
     #[test]
     fn wrong_usage_is_named() {
-        assert_eq!(parse("--flaky 101").unwrap_err(), "`--flaky` takes a percentage from 0 to 100, not `101`");
+        assert_eq!(
+            parse("--flaky 101").unwrap_err(),
+            "`--flaky` takes a percentage from 0 to 100, not `101`"
+        );
         assert_eq!(parse("--count").unwrap_err(), "`--count` needs a value");
         assert_eq!(parse("--cuont 1").unwrap_err(), "unknown option `--cuont`");
         assert_eq!(parse("--count 1 --orders x").unwrap_err(), "`--orders` and `--count` exclude each other");

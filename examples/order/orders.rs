@@ -68,7 +68,8 @@ mod tests {
     fn a_thousand_orders_of_varied_size_are_bundled() {
         let orders = Orders::bundled();
         assert_eq!((orders.good.len(), orders.malformed.len()), (1_000, 0));
-        let keys: std::collections::HashSet<&str> = orders.good.iter().map(|order| order.order.as_str()).collect();
+        let keys: std::collections::HashSet<&str> =
+            orders.good.iter().map(|order| order.order.as_str()).collect();
         assert_eq!(keys.len(), 1_000);
     }
 }

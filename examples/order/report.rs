@@ -122,15 +122,21 @@ impl Report {
         money("charged", figures.charged);
         money("refunded", figures.refunded);
         money("kept", figures.kept);
-        let rate = Duration::try_from_secs_f64(figures.seconds).map_or(0.0, |t| figures.steps as f64 / t.as_secs_f64());
+        let rate = Duration::try_from_secs_f64(figures.seconds)
+            .map_or(0.0, |t| figures.steps as f64 / t.as_secs_f64());
         println!("  {:<24}{rate:>12.0}", "steps per second");
         if let Some((id, history)) = &self.compensated {
             println!("\nWhat happened to order {id}");
             for row in history {
                 let entry = &row.entry;
-                let mut text = format!("  {:>3}  {}  {:<9} {:<20}", row.seq, entry.at, entry.kind, entry.name);
+                let mut text =
+                    format!("  {:>3}  {}  {:<9} {:<20}", row.seq, entry.at, entry.kind, entry.name);
                 if entry.from != entry.to {
-                    text = format!("{text} {} -> {}", if entry.from.is_empty() { "start" } else { &entry.from }, entry.to);
+                    text = format!(
+                        "{text} {} -> {}",
+                        if entry.from.is_empty() { "start" } else { &entry.from },
+                        entry.to
+                    );
                 }
                 if let Some(note) = &entry.note {
                     text = format!("{text} ({note})");

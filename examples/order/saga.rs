@@ -5,7 +5,12 @@ use saga::prelude::*;
 /// Where an order is.
 #[derive(Saga, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
-#[initially(when(OrderPlaced, run(place), send(MakePayment, undo(VoidPayment)), transition_to(AwaitingPayment)))]
+#[initially(when(
+    OrderPlaced,
+    run(place),
+    send(MakePayment, undo(VoidPayment)),
+    transition_to(AwaitingPayment)
+))]
 #[during_any(when(CancelRequested, compensate, transition_to(Cancelled)))]
 #[unhandled(reject)]
 pub enum OrderState {
@@ -305,6 +310,10 @@ mod tests {
     #[test]
     fn the_table_draws_itself() {
         let drawing = OrderState::definition().mermaid();
-        assert!(drawing.contains("AwaitingPayment --> AwaitingShipment: PaymentCompleted / send CreateShippingLabel"));
+        assert!(
+            drawing.contains(
+                "AwaitingPayment --> AwaitingShipment: PaymentCompleted / send CreateShippingLabel"
+            )
+        );
     }
 }

@@ -7,8 +7,8 @@ use saga::prelude::*;
 
 use crate::bank::{Bank, Told};
 use crate::saga::{
-    CreateShippingLabel, LabelCreated, LabelRefused, MakePayment, OrderCancelled, OrderCompleted, PaymentCompleted,
-    PaymentDeclined, RefundPayment, VoidLabel, VoidPayment,
+    CreateShippingLabel, LabelCreated, LabelRefused, MakePayment, OrderCancelled, OrderCompleted,
+    PaymentCompleted, PaymentDeclined, RefundPayment, VoidLabel, VoidPayment,
 };
 
 /// The shop's line to the outside world.
@@ -25,7 +25,13 @@ impl Shop {
     }
 
     /// One call. No answer is an error, and so an unclear outcome: the engine asks again under the same key.
-    async fn call(&self, op: &str, order: &str, cents: u64, cx: &HandlerContext) -> Result<bool, HandlerError> {
+    async fn call(
+        &self,
+        op: &str,
+        order: &str,
+        cents: u64,
+        cx: &HandlerContext,
+    ) -> Result<bool, HandlerError> {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
@@ -65,7 +71,11 @@ impl Handler<RefundPayment> for Shop {
 
 #[async_trait]
 impl Handler<CreateShippingLabel> for Shop {
-    async fn handle(&self, command: CreateShippingLabel, cx: &HandlerContext) -> Outcome<CreateShippingLabel> {
+    async fn handle(
+        &self,
+        command: CreateShippingLabel,
+        cx: &HandlerContext,
+    ) -> Outcome<CreateShippingLabel> {
         Ok(match self.call("label", &command.order, 0, cx).await? {
             true => LabelCreated { label: format!("label-{}", command.order) }.into(),
             false => LabelRefused { why: "the carrier does not go there".to_owned() }.into(),

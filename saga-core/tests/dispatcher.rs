@@ -8,13 +8,15 @@ mod world;
 use std::time::Duration;
 
 use saga_core::dispatcher::{
-    Dispatcher, Disposition, Health, InstanceError, ManualClock, PublishError, PublishOptions, Resolved, StartError,
+    Dispatcher, Disposition, Health, InstanceError, ManualClock, PublishError, PublishOptions, Resolved,
+    StartError,
 };
+use saga_core::engine::Policy;
 use saga_core::machine::Position;
 use saga_core::message::{MessageId, PayloadLimits};
 use saga_core::store::{DeadId, Fault, MemoryStore};
-use world::{Call, Plan, World, builder};
 use support::*;
+use world::{Call, Plan, World, builder, builder_with};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -146,14 +148,17 @@ async fn r14_undo_attempts_are_unlimited() {
     let shop = Shop::open().await;
     shop.world.plan::<CreateShippingLabel>(&[Plan::Decline]).plan::<RefundPayment>(&vec![Plan::Lose; 50]);
     shop.place("1").await;
-    for n in 4..=51 {
-        shop.world.called::<RefundPayment>(n - 1).await;
-        while shop.world.calls_of::<RefundPayment>().len() < n {
-            shop.clock.advance(5 * MINUTE);
-            tokio::task::yield_now().await;
+    let settled = shop.settled("1");
+    tokio::pin!(settled);
+    let position = loop {
+        tokio::select! {
+            biased;
+            position = &mut settled => break position,
+            () = shop.clock.advance_to_next() => {}
         }
-    }
-    assert_eq!(shop.settled("1").await, Position::In(OrderState::Cancelled));
+    };
+    assert_eq!(position, Position::In(OrderState::Cancelled));
+    assert_eq!(shop.world.calls_of::<RefundPayment>().len(), 51);
     let keys: std::collections::BTreeSet<String> =
         shop.world.calls_of::<RefundPayment>().into_iter().map(|call| call.key).collect();
     assert_eq!(keys.len(), 1, "one key for all attempts");
@@ -170,7 +175,10 @@ async fn r15_abort_undoes_and_ends() {
     assert_eq!(shop.settled("1").await, Position::Aborted);
     let error = shop.dispatcher.abort::<OrderState>("1", "ann", "fraud").await.unwrap_err();
     assert_eq!(error.to_string(), "order `1` has ended as aborted");
-    assert!(matches!(shop.dispatcher.abort::<OrderState>("2", "ann", "x").await, Err(InstanceError::Declined(_))));
+    assert!(matches!(
+        shop.dispatcher.abort::<OrderState>("2", "ann", "x").await,
+        Err(InstanceError::Declined(_))
+    ));
 }
 
 #[tokio::test]
@@ -197,18 +205,25 @@ async fn r16_a_parked_instance_loses_nothing() {
 
 #[tokio::test]
 async fn r16_resolve_and_retry_of_a_parked_command() {
-    let shop = Shop::open().await;
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    let policy = Policy::default().total(2 * MINUTE);
+    let dispatcher = builder_with(store.clone(), &world, &clock, policy).start().await.unwrap();
+    let shop = Shop { store, world, clock, dispatcher };
     shop.world.plan::<CreateShippingLabel>(&vec![Plan::Lose; 4_000]);
     shop.place("1").await;
-    while !matches!(
-        shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap().position,
-        Position::Parked { .. }
-    ) {
-        shop.clock.advance(5 * MINUTE);
-        tokio::task::yield_now().await;
+    shop.world.called::<CreateShippingLabel>(1).await;
+    let parked = shop.settled("1");
+    tokio::pin!(parked);
+    loop {
+        tokio::select! {
+            biased;
+            position = &mut parked => break assert!(position.is_parked()),
+            () = shop.clock.advance_to_next() => {}
+        }
     }
     let before = shop.world.calls_of::<CreateShippingLabel>();
-    let wrong = shop.dispatcher.resolve::<OrderState>("1", Resolved::done(), "ann", "asked").await.unwrap_err();
+    let wrong =
+        shop.dispatcher.resolve::<OrderState>("1", Resolved::done(), "ann", "asked").await.unwrap_err();
     assert_eq!(wrong.to_string(), "`label.create` is answered by one of: label.created, label.refused");
     let reply = Resolved::reply(&LabelCreated {}).unwrap();
     shop.dispatcher.resolve::<OrderState>("1", reply, "ann", "asked the carrier").await.unwrap();
@@ -255,7 +270,8 @@ async fn r19_a_command_found_begun_after_a_crash_is_counted_before_it_runs() {
         shop = shop.crash().await;
     }
     shop.world.called::<MakePayment>(6).await;
-    let attempts: Vec<u32> = shop.world.calls_of::<MakePayment>().into_iter().map(|call| call.attempt).collect();
+    let attempts: Vec<u32> =
+        shop.world.calls_of::<MakePayment>().into_iter().map(|call| call.attempt).collect();
     assert_eq!(attempts, [1, 2, 3, 4, 5, 6]);
     let shop = shop.crash().await;
     let Position::Parked { detail, .. } = shop.settled("1").await else { panic!("not parked") };
@@ -272,7 +288,8 @@ async fn r19_a_clean_restart_counts_nothing() {
     let shop = shop.restart().await;
     shop.clock.advance(MINUTE);
     assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
-    let attempts: Vec<u32> = shop.world.calls_of::<MakePayment>().into_iter().map(|call| call.attempt).collect();
+    let attempts: Vec<u32> =
+        shop.world.calls_of::<MakePayment>().into_iter().map(|call| call.attempt).collect();
     assert_eq!(attempts, [1, 2, 3, 4]);
 }
 
@@ -355,7 +372,8 @@ async fn r27_a_repeated_starting_event_does_not_start_an_ended_instance_again() 
     let shop = Shop::open().await;
     shop.place("1").await;
     shop.settled("1").await;
-    let ended = |disposition| matches!(disposition, Disposition::Ignored { why: "the instance has ended", .. });
+    let ended =
+        |disposition| matches!(disposition, Disposition::Ignored { why: "the instance has ended", .. });
     assert!(ended(shop.place("1").await));
     let shop = shop.restart().await;
     assert!(ended(shop.place("1").await));
@@ -413,7 +431,7 @@ async fn r30_an_unknown_commit_is_decided_by_the_store_and_never_applied_twice()
             tokio::select! {
                 biased;
                 receipt = &mut publishing => break receipt.unwrap(),
-                () = tokio::task::yield_now() => shop.clock.advance(Duration::from_secs(1)),
+                () = shop.clock.advance_to_next() => {}
             }
         };
         assert_eq!(receipt.takers[0].disposition, Disposition::Applied);
@@ -440,7 +458,7 @@ async fn r30_publish_ends_by_its_deadline_while_nobody_knows() {
         tokio::select! {
             biased;
             receipt = &mut publishing => break receipt.unwrap_err(),
-            () = tokio::task::yield_now() => shop.clock.advance(Duration::from_secs(1)),
+            () = shop.clock.advance_to_next() => {}
         }
     };
     assert!(matches!(error, PublishError::Unknown { id: Some(_), .. }), "{error}");
@@ -473,7 +491,11 @@ async fn r33_a_clock_set_back_neither_fires_early_nor_wedges() {
     let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
     assert!(!matches!(order.position, Position::In(OrderState::Cancelled)));
     shop.clock.advance(2 * MINUTE);
-    assert_eq!(shop.settled("1").await, Position::In(OrderState::Cancelled), "15 minutes, not two hours and 15 minutes");
+    assert_eq!(
+        shop.settled("1").await,
+        Position::In(OrderState::Cancelled),
+        "15 minutes, not two hours and 15 minutes"
+    );
 }
 
 #[tokio::test]

@@ -34,8 +34,15 @@ fn r02_during_any_stands_for_every_state_that_is_not_an_end() {
 #[test]
 fn r03_an_outcome_without_a_row_parks() {
     let order = paid().unknown::<CreateShippingLabel>("no answer");
-    assert_eq!(order.parked().unwrap(), "its row says park: unknown(CreateShippingLabel) (unknown: no answer)");
-    assert_eq!(order.obligations(), ["label.void", "payment.refund"], "nothing is given up while a person decides");
+    assert_eq!(
+        order.parked().unwrap(),
+        "its row says park: unknown(CreateShippingLabel) (unknown: no answer)"
+    );
+    assert_eq!(
+        order.obligations(),
+        ["label.void", "payment.refund"],
+        "nothing is given up while a person decides"
+    );
 }
 
 #[test]
@@ -97,7 +104,11 @@ fn r10_a_plain_end_releases_what_is_left_and_says_so() {
     let order = paid().when(LabelCreated {});
     assert_eq!(order.state(), &OrderState::Completed);
     assert!(order.obligations().is_empty());
-    assert!(order.history().last().unwrap().ends_with("(released: payment.refund, label.void)"), "{:?}", order.history());
+    assert!(
+        order.history().last().unwrap().ends_with("(released: payment.refund, label.void)"),
+        "{:?}",
+        order.history()
+    );
     assert_eq!(order.published::<OrderCompleted>().len(), 1);
 }
 
@@ -105,7 +116,11 @@ fn r10_a_plain_end_releases_what_is_left_and_says_so() {
 fn r11_a_turn_undoes_newest_first_and_then_arrives() {
     let order = paid().holding_undos().when(cancel("1"));
     assert!(matches!(order.position(), Position::Compensating { .. }));
-    assert_eq!((order.sent::<RefundPayment>().len(), order.sent::<VoidLabel>().len()), (1, 0), "one at a time");
+    assert_eq!(
+        (order.sent::<RefundPayment>().len(), order.sent::<VoidLabel>().len()),
+        (1, 0),
+        "one at a time"
+    );
     let order = order.done::<RefundPayment>();
     assert_eq!(order.sent::<VoidLabel>().len(), 1);
     assert_eq!(order.obligations(), ["label.void"]);
@@ -131,7 +146,9 @@ fn r13_a_command_never_begun_is_withdrawn_with_its_undo() {
 #[test]
 fn r13_the_undo_waits_for_a_running_command_and_learns_what_became_of_it() {
     let order = Order::started(placed("1")).still_running::<MakePayment>().when(cancel("1"));
-    let Position::Compensating { waiting_for, .. } = order.position() else { panic!("{:?}", order.position()) };
+    let Position::Compensating { waiting_for, .. } = order.position() else {
+        panic!("{:?}", order.position())
+    };
     assert_eq!(waiting_for.as_deref(), Some("payment.make"));
     let order = order.when(PaymentCompleted { payment: 7 });
     assert_eq!(order.sent::<VoidPayment>(), [VoidPayment { order: "1".into(), report: "Replied".into() }]);

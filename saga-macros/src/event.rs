@@ -46,9 +46,9 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                             errors.on(&item.path, "name the field: `key(order)`");
                             None
                         }
-                        fields => {
-                            Some(Key::Fields(fields.iter().filter_map(|field| field.ident(&mut errors)).collect()))
-                        }
+                        fields => Some(Key::Fields(
+                            fields.iter().filter_map(|field| field.ident(&mut errors)).collect(),
+                        )),
                     };
                 }
                 _ => errors.on(&item.path, "unknown setting; `event` takes name, version, key and crate"),
@@ -61,11 +61,13 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     };
     let correlated = key.as_ref().map(|key| {
         let text = match key {
-            Key::By(method) => quote_spanned!(method.span()=> ::std::string::ToString::to_string(&self.#method())),
+            Key::By(method) => {
+                quote_spanned!(method.span()=> ::std::string::ToString::to_string(&self.#method()))
+            }
             Key::Fields(fields) => {
-                let parts = fields
-                    .iter()
-                    .map(|field| quote_spanned!(field.span()=> ::std::string::ToString::to_string(&self.#field)));
+                let parts = fields.iter().map(
+                    |field| quote_spanned!(field.span()=> ::std::string::ToString::to_string(&self.#field)),
+                );
                 match fields.len() {
                     1 => quote!(#(#parts)*),
                     _ => quote!([#(#parts),*].join("/")),

@@ -68,3 +68,77 @@ fn saga(input: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
     }
     emit::saga(&model, errors)
 }
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::{TokenStream, TokenTree};
+    use quote::quote;
+
+    /// A table that uses most of the grammar.
+    fn table() -> TokenStream {
+        quote! {
+            /// The states.
+            #[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
+            #[initially(when(Placed, run(place), send(Pay, undo(Void)), transition_to(Waiting)))]
+            #[during_any(except(Done), when(Cancel, compensate, transition_to(Cancelled)))]
+            #[unhandled(reject)]
+            pub enum OrderState {
+                #[during(
+                    when(Paid, guard(enough), not_owed(Void), run(keep), send(Ship, each), transition_to(Shipping, Cancelled)),
+                    when(any(Declined, failed(Pay)), waive, transition_to(Cancelled)),
+                    timeout(hours = 1, minutes = 30, name = "late", compensate, transition_to(Cancelled))
+                )]
+                Waiting,
+                #[compensate_with(Refund, with(give_back))]
+                #[on_enter(publish(Announced))]
+                #[during(when(Shipped, doc = "gone", transition_to(Done)), when(unknown(Ship), park))]
+                Shipping(Receipt),
+                #[terminal]
+                Done,
+                #[terminal(failure)]
+                Cancelled,
+            }
+        }
+    }
+
+    /// Every way to cut the tokens off at one place, at any depth.
+    fn cut(tokens: TokenStream) -> Vec<TokenStream> {
+        let trees: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut all = Vec::new();
+        for (at, tree) in trees.iter().enumerate() {
+            all.push(trees[..at].iter().cloned().chain(trees[at + 1..].iter().cloned()).collect());
+            if let TokenTree::Group(group) = tree {
+                for inner in cut(group.stream()) {
+                    let group = TokenTree::Group(proc_macro2::Group::new(group.delimiter(), inner));
+                    let before = trees[..at].iter().cloned();
+                    all.push(before.chain([group]).chain(trees[at + 1..].iter().cloned()).collect());
+                }
+            }
+            if at + 1 < trees.len() {
+                let mut swapped = trees.clone();
+                swapped.swap(at, at + 1);
+                all.push(swapped.into_iter().collect());
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn half_typed_tables_always_emit_something_and_never_panic() {
+        let tables = cut(table());
+        assert!(tables.len() > 300, "{}", tables.len());
+        for table in tables {
+            let text = table.to_string();
+            let out = super::saga(table);
+            assert!(syn::parse2::<syn::File>(out).is_ok(), "not items: {text}");
+        }
+    }
+
+    #[test]
+    fn a_sound_table_emits_no_error() {
+        let out = super::saga(table()).to_string();
+        let mistake =
+            out.split("compile_error").nth(1).map(|rest| rest.chars().take(200).collect::<String>());
+        assert_eq!(mistake, None);
+    }
+}

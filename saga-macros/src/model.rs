@@ -127,7 +127,9 @@ pub(crate) fn last(path: &Path) -> String {
 
 /// The identifier of a path's last name, with its span.
 pub(crate) fn last_ident(path: &Path) -> Ident {
-    path.segments.last().map_or_else(|| Ident::new("_unnamed", Span::call_site()), |segment| segment.ident.clone())
+    path.segments
+        .last()
+        .map_or_else(|| Ident::new("_unnamed", Span::call_site()), |segment| segment.ident.clone())
 }
 
 impl Model {
@@ -166,11 +168,9 @@ impl Model {
     /// The rows that apply in a state, in search order: its own, then those of `during_any`.
     pub(crate) fn rows_of(&self, state: usize) -> Vec<usize> {
         let own = self.rows.iter().enumerate().filter(|(_, row)| row.origin == Origin::State(state));
-        let any = self
-            .rows
-            .iter()
-            .enumerate()
-            .filter(|(_, row)| matches!(row.origin, Origin::Any { .. }) && self.stands_for(row).contains(&state));
+        let any = self.rows.iter().enumerate().filter(|(_, row)| {
+            matches!(row.origin, Origin::Any { .. }) && self.stands_for(row).contains(&state)
+        });
         own.chain(any).map(|(index, _)| index).collect()
     }
 
@@ -178,10 +178,10 @@ impl Model {
     pub(crate) fn events(&self) -> Vec<&Path> {
         let mut events: Vec<&Path> = Vec::new();
         for trigger in self.rows.iter().flat_map(|row| &row.triggers) {
-            if let TriggerKind::Event(path) = &trigger.kind {
-                if !events.iter().any(|known| last(known) == last(path)) {
-                    events.push(path);
-                }
+            if let TriggerKind::Event(path) = &trigger.kind
+                && !events.iter().any(|known| last(known) == last(path))
+            {
+                events.push(path);
             }
         }
         events
@@ -230,10 +230,10 @@ impl Model {
     pub(crate) fn sent(&self) -> Vec<&Path> {
         let mut sent: Vec<&Path> = Vec::new();
         for act in self.acts() {
-            if let Act::Send { command, .. } = act {
-                if !sent.iter().any(|known| last(known) == last(command)) {
-                    sent.push(command);
-                }
+            if let Act::Send { command, .. } = act
+                && !sent.iter().any(|known| last(known) == last(command))
+            {
+                sent.push(command);
             }
         }
         sent
@@ -243,10 +243,10 @@ impl Model {
     pub(crate) fn timers(&self) -> Vec<(&str, u64)> {
         let mut timers = Vec::new();
         for trigger in self.rows.iter().flat_map(|row| &row.triggers) {
-            if let TriggerKind::Timer { name, millis } = &trigger.kind {
-                if !timers.contains(&(name.as_str(), *millis)) {
-                    timers.push((name.as_str(), *millis));
-                }
+            if let TriggerKind::Timer { name, millis } = &trigger.kind
+                && !timers.contains(&(name.as_str(), *millis))
+            {
+                timers.push((name.as_str(), *millis));
             }
         }
         timers

@@ -89,7 +89,7 @@ fn label(definition: &Definition, row: &Row) -> String {
         match *clause {
             Clause::Run { .. } => {}
             Clause::Send { command, .. } => {
-                does.push(format!("send {}", definition.commands[command].type_name))
+                does.push(format!("send {}", definition.commands[command].type_name));
             }
             Clause::Publish { event, .. } => does.push(format!("publish {}", event.type_name)),
         }

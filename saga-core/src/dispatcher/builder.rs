@@ -180,7 +180,7 @@ impl DispatcherBuilder {
                 match own {
                     Ok(own) => own.block_on(runner.run()),
                     Err(error) => {
-                        tracing::error!(%error, "the dispatcher has no runtime of its own and stops")
+                        tracing::error!(%error, "the dispatcher has no runtime of its own and stops");
                     }
                 }
             })

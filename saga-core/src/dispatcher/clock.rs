@@ -52,6 +52,8 @@ impl Clock for SystemClock {
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     now: std::sync::Arc<tokio::sync::watch::Sender<Moment>>,
+    /// When those who sleep want to be woken.
+    sleepers: std::sync::Arc<tokio::sync::watch::Sender<std::collections::BTreeMap<(Duration, u64), ()>>>,
 }
 
 #[cfg(any(test, feature = "testing"))]
@@ -61,6 +63,7 @@ impl Default for ManualClock {
         let wall = Timestamp::from_millis(1_767_225_600_000);
         Self {
             now: std::sync::Arc::new(tokio::sync::watch::Sender::new(Moment { wall, mono: Duration::ZERO })),
+            sleepers: std::sync::Arc::default(),
         }
     }
 }
@@ -75,9 +78,42 @@ impl ManualClock {
         });
     }
 
+    /// Waits until somebody sleeps, and moves both clocks to where the first of them wakes. Called again and again it
+    /// keeps step with the dispatcher: time does not pass while that is busy.
+    pub async fn advance_to_next(&self) {
+        let mut sleepers = self.sleepers.subscribe();
+        // The sender lives in `self`.
+        let Ok(next) = sleepers
+            .wait_for(|sleepers| !sleepers.is_empty())
+            .await
+            .map(|sleepers| sleepers.first_key_value().map_or(Duration::ZERO, |((until, _), ())| *until))
+        else {
+            return;
+        };
+        self.advance(next.saturating_sub(self.now().mono));
+        // Whoever was woken has looked at the clock when it is no longer among the sleepers.
+        let _ = sleepers.wait_for(|sleepers| sleepers.keys().all(|(until, _)| *until > next)).await;
+    }
+
     /// Sets the wall clock, forward or back, as an administrator would.
     pub fn set_wall(&self, wall: Timestamp) {
         self.now.send_modify(|now| now.wall = wall);
+    }
+}
+
+/// Takes a sleeper off the list when it wakes or goes away.
+#[cfg(any(test, feature = "testing"))]
+struct Sleeper {
+    sleepers: std::sync::Arc<tokio::sync::watch::Sender<std::collections::BTreeMap<(Duration, u64), ()>>>,
+    key: (Duration, u64),
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        self.sleepers.send_modify(|sleepers| {
+            sleepers.remove(&self.key);
+        });
     }
 }
 
@@ -89,7 +125,14 @@ impl Clock for ManualClock {
 
     fn sleep_until(&self, mono: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         let mut changes = self.now.subscribe();
+        let mut key = (mono, 0);
+        self.sleepers.send_modify(|sleepers| {
+            key.1 = sleepers.keys().map(|(_, id)| id + 1).max().unwrap_or(0);
+            sleepers.insert(key, ());
+        });
+        let sleeper = Sleeper { sleepers: std::sync::Arc::clone(&self.sleepers), key };
         Box::pin(async move {
+            let _sleeper = sleeper;
             // The sender lives as long as any clock; without one, time stands still for ever.
             if changes.wait_for(|now| now.mono >= mono).await.is_err() {
                 std::future::pending::<()>().await;

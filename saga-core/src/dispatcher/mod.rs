@@ -374,8 +374,8 @@ impl Dispatcher {
         let mut changes = self.shared.health.subscribe();
         // The sender lives in `self`, so it cannot have gone.
         let _ = changes.changed().await;
-        let health = changes.borrow().clone();
-        health
+
+        changes.borrow().clone()
     }
 
     /// Counts since the start; brought up to date once a second.

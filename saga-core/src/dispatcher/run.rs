@@ -93,10 +93,10 @@ impl Runner {
             for out in self.shard.take_out() {
                 self.perform(out, &mut tickets, &mut reads);
             }
-            if commit.is_none() {
-                if let Some(batch) = self.shard.next_batch() {
-                    commit = Some(self.commit(batch));
-                }
+            if commit.is_none()
+                && let Some(batch) = self.shard.next_batch()
+            {
+                commit = Some(self.commit(batch));
             }
             let now = self.clock.now();
             if let Some(end) = &mut ending {

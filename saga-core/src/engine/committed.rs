@@ -230,16 +230,11 @@ impl Shard {
             let Some(mut mail) = item.mail(address, self.lease.epoch) else { continue };
             let mut step = Step::default();
             item.marked = false;
-            if let Input::Event(event) = &item.what {
-                if let Some(id) = &event.id {
-                    let content = super::accept::content_hash(&event.message.name, &event.message.payload);
-                    step.marks.push(crate::store::Mark {
-                        to: address.clone(),
-                        id: id.clone(),
-                        content,
-                        at: now,
-                    });
-                }
+            if let Input::Event(event) = &item.what
+                && let Some(id) = &event.id
+            {
+                let content = super::accept::content_hash(&event.message.name, &event.message.payload);
+                step.marks.push(crate::store::Mark { to: address.clone(), id: id.clone(), content, at: now });
             }
             mail.marked = true;
             step.mail.push(mail);
@@ -287,7 +282,7 @@ impl Shard {
                 self.pump(&address);
             }
             Err(error) => {
-                tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there")
+                tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there");
             }
         }
     }

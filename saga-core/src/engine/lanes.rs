@@ -291,11 +291,11 @@ impl Shard {
 
     /// Tells a running task that its instance has turned. It is dropped at its timeout at the latest.
     pub(super) fn cancel(&mut self, address: &Address, task: TaskId) {
-        if let Some(Run::Running { attempt }) = self.slots.get(address).and_then(|slot| slot.run(task)) {
-            if let Some(running) = self.lanes.attempts.get_mut(&attempt) {
-                running.cancelled = true;
-                self.out.push(Out::Cancel(attempt));
-            }
+        if let Some(Run::Running { attempt }) = self.slots.get(address).and_then(|slot| slot.run(task))
+            && let Some(running) = self.lanes.attempts.get_mut(&attempt)
+        {
+            running.cancelled = true;
+            self.out.push(Out::Cancel(attempt));
         }
     }
 

@@ -125,10 +125,10 @@ impl Shard {
         if let Some(inbox) = item.inbox {
             self.queue_step(Token::Note, Step { consumed: vec![inbox], ..Step::default() });
         }
-        if let Input::Report(task, _) = item.what {
-            if let Some(slot) = self.slots.get_mut(address) {
-                slot.runs.retain(|(id, _)| *id != task);
-            }
+        if let Input::Report(task, _) = item.what
+            && let Some(slot) = self.slots.get_mut(address)
+        {
+            slot.runs.retain(|(id, _)| *id != task);
         }
         true
     }
@@ -205,11 +205,11 @@ impl Shard {
         if item.marked {
             return;
         }
-        if let Input::Event(event) = &item.what {
-            if let Some(id) = &event.id {
-                let content = content_hash(&event.message.name, &event.message.payload);
-                step.marks.push(Mark { to: address.clone(), id: id.clone(), content, at: self.moment.wall });
-            }
+        if let Input::Event(event) = &item.what
+            && let Some(id) = &event.id
+        {
+            let content = content_hash(&event.message.name, &event.message.payload);
+            step.marks.push(Mark { to: address.clone(), id: id.clone(), content, at: self.moment.wall });
         }
         item.marked = true;
     }

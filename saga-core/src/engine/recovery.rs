@@ -111,11 +111,11 @@ impl Shard {
     }
 
     pub(super) fn fetch_waiting(&mut self, address: &Address) {
-        if let Some(slot) = self.slots.get_mut(address) {
-            if !slot.fetching {
-                slot.fetching = true;
-                self.out.push(Out::FetchWaiting(address.clone()));
-            }
+        if let Some(slot) = self.slots.get_mut(address)
+            && !slot.fetching
+        {
+            slot.fetching = true;
+            self.out.push(Out::FetchWaiting(address.clone()));
         }
     }
 
@@ -136,7 +136,7 @@ impl Shard {
                 match Item::from_mail(id, mail) {
                     Ok(item) => items.push(item),
                     Err(error) => {
-                        tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there")
+                        tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there");
                     }
                 }
             }

@@ -125,7 +125,7 @@ impl Instance {
             obligations: Vec::new(),
             verb: None,
         };
-        let mut work = Work::new(&mut instance, at).from_nowhere();
+        let mut work = Work::new(&mut instance, at).first();
         work.enter(state, payload, data);
         let [sent, entered] = out;
         work.queue(sent);
@@ -139,12 +139,13 @@ impl Instance {
 
     /// Decides what `input` does. `begun` tells how far each forward task has come; it is asked only at a turn.
     pub(crate) fn apply(&mut self, input: &Input, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
-        if self.record.parked.is_none() && !self.status().is_over() {
-            if let Err(error) = &self.live {
-                let detail = error.clone();
-                if !matches!(input, Input::Verb(_)) {
-                    return self.parked_over(ParkReason::Unreadable, detail, Subject::Head, at);
-                }
+        if self.record.parked.is_none()
+            && !self.status().is_over()
+            && let Err(error) = &self.live
+        {
+            let detail = error.clone();
+            if !matches!(input, Input::Verb(_)) {
+                return self.parked_over(ParkReason::Unreadable, detail, Subject::Head, at);
             }
         }
         match input {

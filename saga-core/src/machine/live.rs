@@ -33,8 +33,6 @@ pub(crate) trait Program: Send + Sync {
 pub(crate) trait Live: Send + Sync {
     /// The state it is in, as an index.
     fn state(&self) -> usize;
-    /// The state `run` made, as an index, until [`advance`](Self::advance).
-    fn next(&self) -> Option<usize>;
     fn encode_state(&self) -> Result<Option<Payload>, PayloadError>;
     fn encode_data(&self) -> Result<Payload, PayloadError>;
     fn guard(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool;
@@ -109,10 +107,6 @@ impl<S: Saga> Program for Typed<S> {
 impl<S: Saga> Live for TypedLive<S> {
     fn state(&self) -> usize {
         self.state.__index()
-    }
-
-    fn next(&self) -> Option<usize> {
-        self.next.as_ref().map(Saga::__index)
     }
 
     fn encode_state(&self) -> Result<Option<Payload>, PayloadError> {

@@ -1,6 +1,5 @@
 //! What one step sends and publishes, collected while its actions run.
 
-use std::any::Any;
 use std::fmt;
 
 use crate::message::{Command, Correlated, Message, Name, Payload, PayloadError};
@@ -16,7 +15,6 @@ pub struct Outbox {
 /// A command to be queued.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    pub(crate) command: usize,
     pub(crate) undo: Option<usize>,
     pub(crate) message: Message,
 }
@@ -28,21 +26,13 @@ pub(crate) struct Published {
 }
 
 /// A correlated event whose type is known at run time only.
-pub(crate) trait AnyEvent: Any + Send + Sync {
+pub(crate) trait AnyEvent: Send + Sync {
     fn key(&self, saga: &str) -> String;
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send + Sync>;
-    fn as_any(&self) -> &(dyn Any + Send + Sync);
 }
 
 impl<E: Correlated> AnyEvent for E {
     fn key(&self, saga: &str) -> String {
         Correlated::key(self, saga)
-    }
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send + Sync> {
-        self
-    }
-    fn as_any(&self) -> &(dyn Any + Send + Sync) {
-        self
     }
 }
 
@@ -53,15 +43,11 @@ impl fmt::Debug for Published {
 }
 
 impl Outbox {
-    /// Queues `command`, which is [`Definition::commands`](crate::definition::Definition::commands)`[index]`.
-    pub fn send<C: Command>(
-        &mut self,
-        index: usize,
-        undo: Option<usize>,
-        command: &C,
-    ) -> Result<(), PayloadError> {
+    /// Queues `command`, and with it the debt of
+    /// [`Definition::undos`](crate::definition::Definition::undos)`[undo]`.
+    pub fn send<C: Command>(&mut self, undo: Option<usize>, command: &C) -> Result<(), PayloadError> {
         let message = encode_command(command)?;
-        self.sent.push(Sent { command: index, undo, message });
+        self.sent.push(Sent { undo, message });
         Ok(())
     }
 

@@ -208,10 +208,13 @@ impl Instance {
         let mut out = Outbox::default();
         for held in &turn.held {
             let message = Message::from(held.command.clone());
-            // A command the table no longer has is still sent: whoever handles it finds it in the history.
-            let command = definition.command(&message.name).unwrap_or(usize::MAX);
-            let undo = held.undo.as_ref().and_then(|undo| find_undo(definition, command, undo));
-            out.sent.push(Sent { command, undo, message });
+            let command = definition.command(&message.name);
+            let undo = held
+                .undo
+                .as_ref()
+                .zip(command)
+                .and_then(|(undo, command)| find_undo(definition, command, undo));
+            out.sent.push(Sent { undo, message });
         }
         out
     }
@@ -400,7 +403,7 @@ impl Work<'_> {
                 self.change_obligation(owed.id, |obligation| obligation.task = Some(task));
             }
             Err(error) => {
-                self.park(ParkReason::UndoFailed, format!("`{}`: {error}", owed.undo), Subject::Unwinding)
+                self.park(ParkReason::UndoFailed, format!("`{}`: {error}", owed.undo), Subject::Unwinding);
             }
         }
     }

@@ -86,7 +86,7 @@ impl<'a> Work<'a> {
     }
 
     /// The first step of an instance comes from no state.
-    pub(super) fn from_nowhere(mut self) -> Self {
+    pub(super) fn first(mut self) -> Self {
         self.from = Name::Borrowed("");
         self
     }

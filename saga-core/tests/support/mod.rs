@@ -4,14 +4,16 @@
 #![allow(dead_code, unreachable_pub, missing_docs)] // Each test file uses its own part of it.
 
 use saga_core::__private_0_1_0 as private;
+use saga_core::Saga;
 use saga_core::definition::{
-    Clause, CommandType, Definition, End, EventType, Move, Row, State, Timer, Trigger, Undo, UndoOf, Verdict, Waive,
+    Clause, CommandType, Definition, End, EventType, Move, Row, State, Timer, Trigger, Undo, UndoOf, Verdict,
+    Waive,
 };
 use saga_core::machine::{Cause, Context, EventOf, Outbox, Undone};
-use saga_core::message::{Command, Correlated, Event, Message, NoReply, Payload, PayloadError, ReplyTo, Result};
-use saga_core::Saga;
+use saga_core::message::{
+    Command, Correlated, Event, Message, NoReply, Payload, PayloadError, ReplyTo, Result,
+};
 use serde::{Deserialize, Serialize};
-
 
 macro_rules! event {
     ($name:ident, $wire:literal, keyed) => {
@@ -355,7 +357,13 @@ impl Saga for OrderState {
         Ok((Order { id: event.order.clone(), cents: event.cents, nudges: 0 }, Self::AwaitingPayment))
     }
 
-    fn __run(row: usize, data: &mut Order, _: &mut Self, cause: Cause<'_>, _: &mut Context) -> Result<Option<Self>> {
+    fn __run(
+        row: usize,
+        data: &mut Order,
+        _: &mut Self,
+        cause: Cause<'_>,
+        _: &mut Context,
+    ) -> Result<Option<Self>> {
         Ok(match row {
             1 => Some(Self::AwaitingShipment(Paid { payment: cause.get::<PaymentCompleted>().payment })),
             2 | 3 => Some(Self::PaymentFailed),
@@ -383,8 +391,8 @@ impl Saga for OrderState {
         out: &mut Outbox,
     ) -> Result<()> {
         match row {
-            0 => out.send(MAKE, Some(0), &MakePayment { order: data.id.clone(), cents: data.cents })?,
-            1 => out.send(LABEL, Some(1), &CreateShippingLabel { order: data.id.clone() })?,
+            0 => out.send(Some(0), &MakePayment { order: data.id.clone(), cents: data.cents })?,
+            1 => out.send(Some(1), &CreateShippingLabel { order: data.id.clone() })?,
             5 => out.publish(OrderCompleted { order: data.id.clone() })?,
             _ => {}
         }
@@ -405,7 +413,9 @@ impl Saga for OrderState {
                 let command: MakePayment = command.decode()?;
                 let report = match cx.report::<MakePayment>() {
                     None => "none".to_owned(),
-                    Some(report) => format!("{report:?}").chars().take_while(char::is_ascii_alphabetic).collect(),
+                    Some(report) => {
+                        format!("{report:?}").chars().take_while(char::is_ascii_alphabetic).collect()
+                    }
                 };
                 private::encode_command(&VoidPayment { order: command.order, report })?
             }
@@ -429,4 +439,3 @@ pub fn cancel(order: &str) -> CancelRequested {
 pub fn nudge(order: &str, how: &str) -> Nudged {
     Nudged { order: order.to_owned(), how: how.to_owned() }
 }
-

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use saga_core::dispatcher::{Dispatcher, DispatcherBuilder, Handler, HandlerContext, ManualClock, Subscriber};
+use saga_core::dispatcher::{
+    Dispatcher, DispatcherBuilder, Handler, HandlerContext, ManualClock, Subscriber,
+};
 use saga_core::engine::Policy;
 use saga_core::message::{Command, Done, HandlerError, Outcome};
 use saga_core::store::Store;
@@ -199,7 +201,16 @@ impl World {
 
 /// A dispatcher for the order saga on `store`.
 pub fn builder(store: impl Store, world: &World, clock: &ManualClock) -> DispatcherBuilder {
-    let policy = || Policy::default().timeout(Duration::from_secs(60));
+    builder_with(store, world, clock, Policy::default().timeout(Duration::from_secs(60)))
+}
+
+/// As `builder`, with a policy for the two forward commands.
+pub fn builder_with(
+    store: impl Store,
+    world: &World,
+    clock: &ManualClock,
+    policy: Policy,
+) -> DispatcherBuilder {
     let mut seed = 0_u64;
     // SplitMix64: the same ids and jitters every time.
     let mut next = move || {
@@ -210,8 +221,8 @@ pub fn builder(store: impl Store, world: &World, clock: &ManualClock) -> Dispatc
     };
     Dispatcher::builder(store)
         .saga::<OrderState>()
-        .handler_with::<MakePayment>(world.clone(), policy())
-        .handler_with::<CreateShippingLabel>(world.clone(), policy())
+        .handler_with::<MakePayment>(world.clone(), policy.clone())
+        .handler_with::<CreateShippingLabel>(world.clone(), policy)
         .handler::<VoidPayment>(world.clone())
         .handler::<VoidLabel>(world.clone())
         .handler::<RefundPayment>(world.clone())

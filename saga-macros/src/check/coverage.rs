@@ -36,13 +36,7 @@ pub(super) fn check(model: &Model, errors: &mut Errors) {
 }
 
 /// Says when a row leads to an end with something owed. Once per row.
-fn complain(
-    model: &Model,
-    row: &Row,
-    place: Option<usize>,
-    before: &Entry,
-    errors: &mut Errors,
-) -> bool {
+fn complain(model: &Model, row: &Row, place: Option<usize>, before: &Entry, errors: &mut Errors) -> bool {
     if row.compensate.is_some() || row.verdict.is_some() {
         return false;
     }
@@ -103,7 +97,13 @@ fn flow(model: &Model) -> BTreeMap<Option<usize>, Entry> {
                     }
                     let mut path = before.path.clone();
                     path.push(model.states[target].ident.to_string());
-                    if join(entries.entry(Some(target)).or_insert_with(|| Entry { owed: Owed::new(), path: Vec::new() }), owed, path) {
+                    if join(
+                        entries
+                            .entry(Some(target))
+                            .or_insert_with(|| Entry { owed: Owed::new(), path: Vec::new() }),
+                        owed,
+                        path,
+                    ) {
                         work.push_back(Some(target));
                     }
                 }
@@ -114,7 +114,13 @@ fn flow(model: &Model) -> BTreeMap<Option<usize>, Entry> {
 }
 
 /// What may be owed after the clauses of a row, before it moves.
-fn after_clauses(model: &Model, row: &Row, trigger: &TriggerKind, place: Option<usize>, before: &Owed) -> Owed {
+fn after_clauses(
+    model: &Model,
+    row: &Row,
+    trigger: &TriggerKind,
+    place: Option<usize>,
+    before: &Owed,
+) -> Owed {
     let mut owed = before.clone();
     // A command that was surely refused drops its own undo.
     if let TriggerKind::Failed(command) = trigger {
@@ -132,7 +138,11 @@ fn after_clauses(model: &Model, row: &Row, trigger: &TriggerKind, place: Option<
     match &row.waive {
         Waive::Nothing => {}
         Waive::All => owed.clear(),
-        Waive::Named(undos) => undos.iter().for_each(|undo| drop(owed.remove(&last(undo)))),
+        Waive::Named(undos) => {
+            for undo in undos {
+                owed.remove(&last(undo));
+            }
+        }
     }
     if let (Some(state), false) = (place, row.keeps_state()) {
         model.states[state].on_leave.iter().filter_map(undo_of).for_each(|undo| add(&mut owed, undo));
@@ -160,7 +170,9 @@ fn undos_of_command(model: &Model, command: &str) -> Vec<String> {
     model
         .acts()
         .filter_map(|act| match act {
-            Act::Send { command: sent, undo: Some(undo), .. } if last(sent) == command => Some(last(&undo.command)),
+            Act::Send { command: sent, undo: Some(undo), .. } if last(sent) == command => {
+                Some(last(&undo.command))
+            }
             _ => None,
         })
         .collect()

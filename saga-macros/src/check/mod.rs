@@ -2,6 +2,8 @@
 
 mod coverage;
 mod structure;
+#[cfg(test)]
+mod tests;
 
 use crate::errors::Errors;
 use crate::model::Model;

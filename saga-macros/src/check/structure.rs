@@ -23,23 +23,32 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
         if let Origin::Any { only, except } = &row.origin {
             for name in only.iter().flatten().chain(except) {
                 if model.state(name).is_none() {
-                    errors.at(row.span, format!("no state `{name}` in this enum, but this `during_any` names it"));
+                    errors.at(
+                        row.span,
+                        format!("no state `{name}` in this enum, but this `during_any` names it"),
+                    );
                 }
             }
         }
     }
-    if let Some(target) = &model.on_abort {
-        if let Some(state) = known(target, errors) {
-            let state = &model.states[state];
-            if !matches!(state.end, Some((End::Failed, _))) || state.payload.is_some() {
-                errors.on(target, "an aborted instance arrives in a failure end without payload: name a `#[terminal(failure)]` state that carries nothing");
-            }
+    if let Some(target) = &model.on_abort
+        && let Some(state) = known(target, errors)
+    {
+        let state = &model.states[state];
+        if !matches!(state.end, Some((End::Failed, _))) || state.payload.is_some() {
+            errors.on(target, "an aborted instance arrives in a failure end without payload: name a `#[terminal(failure)]` state that carries nothing");
         }
     }
     let mut names = BTreeSet::new();
     for state in &model.states {
         if !names.insert(&state.name) {
-            errors.at(state.name_span, format!("two states are stored as `{}`: give one of them another `#[state(name = \"..\")]`", state.name));
+            errors.at(
+                state.name_span,
+                format!(
+                    "two states are stored as `{}`: give one of them another `#[state(name = \"..\")]`",
+                    state.name
+                ),
+            );
         }
     }
     let mut events: Vec<&syn::Path> = Vec::new();
@@ -71,13 +80,24 @@ pub(super) fn rows(model: &Model, errors: &mut Errors) {
             }
         }
     }
-    closed(model, &model.rows.iter().enumerate().filter(|(_, row)| row.origin == Origin::Initially).map(|(index, _)| index).collect::<Vec<_>>(), errors);
+    closed(
+        model,
+        &model
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| row.origin == Origin::Initially)
+            .map(|(index, _)| index)
+            .collect::<Vec<_>>(),
+        errors,
+    );
     let mut told = BTreeSet::new();
     for state in 0..model.states.len() {
         let own: Vec<usize> = model.rows_of(state);
         for pair in closing(model, &own) {
             // A row of `during_any` that a state's own row overrides is what `during_any` is for.
-            let overridden = matches!(model.rows[pair.1].origin, Origin::Any { .. }) && model.rows[pair.0].origin == Origin::State(state);
+            let overridden = matches!(model.rows[pair.1].origin, Origin::Any { .. })
+                && model.rows[pair.0].origin == Origin::State(state);
             if !overridden {
                 told.insert(pair);
             }
@@ -113,18 +133,30 @@ fn closed(model: &Model, rows: &[usize], errors: &mut Errors) {
 fn report_closed(model: &Model, earlier: usize, later: usize, text: &str, errors: &mut Errors) {
     let span = |row: usize| {
         let row = &model.rows[row];
-        row.triggers.iter().find(|trigger| trigger.kind.text() == text).map_or(row.span, |trigger| trigger.span)
+        row.triggers
+            .iter()
+            .find(|trigger| trigger.kind.text() == text)
+            .map_or(row.span, |trigger| trigger.span)
     };
-    errors.at(span(later), format!("this row can never run: an earlier row already takes every `{text}` here"));
-    errors.at(span(earlier), format!("the earlier row for `{text}`; give it a `guard(..)` or remove one of the two"));
+    errors
+        .at(span(later), format!("this row can never run: an earlier row already takes every `{text}` here"));
+    errors.at(
+        span(earlier),
+        format!("the earlier row for `{text}`; give it a `guard(..)` or remove one of the two"),
+    );
 }
 
 fn initially(row: &Row, errors: &mut Errors) {
     if row.origin != Origin::Initially {
         return;
     }
-    if row.verdict.is_some() || !row.triggers.iter().all(|trigger| matches!(trigger.kind, TriggerKind::Event(_))) {
-        errors.at(row.span, "an instance starts with an event: only `when(Event, ..)` can stand in `initially`");
+    if row.verdict.is_some()
+        || !row.triggers.iter().all(|trigger| matches!(trigger.kind, TriggerKind::Event(_)))
+    {
+        errors.at(
+            row.span,
+            "an instance starts with an event: only `when(Event, ..)` can stand in `initially`",
+        );
         return;
     }
     if row.triggers.len() > 1 {
@@ -169,13 +201,17 @@ fn moves(model: &Model, row: &Row, errors: &mut Errors) {
     };
     for target in row.targets() {
         if own.is_some_and(|state| state.ident == *target) {
-            errors.on(target, format!("`{target}` is the present state: write `reenter` for a new visit, or `stay`"));
+            errors.on(
+                target,
+                format!("`{target}` is the present state: write `reenter` for a new visit, or `stay`"),
+            );
         }
     }
     if let Some(to) = &row.to {
         let leaves = matches!(to.kind, MoveKind::To(_) | MoveKind::Reenter);
         if let (Some(span), false) = (row.compensate, leaves) {
-            errors.at(span, "compensation ends in a state: write `transition_to(..)` or `reenter` in this row");
+            errors
+                .at(span, "compensation ends in a state: write `transition_to(..)` or `reenter` in this row");
         }
         if matches!(to.kind, MoveKind::Reenter) && own.is_none() && row.run().is_some() {
             errors.at(to.span, "a row of `during_any` does not know which payload to make: leave out `run`, or write the row in each state");
@@ -185,11 +221,16 @@ fn moves(model: &Model, row: &Row, errors: &mut Errors) {
 
 /// States nothing reaches, nothing leaves, or from which there is no end.
 pub(super) fn states(model: &Model, errors: &mut Errors) {
-    let leads = |row: &Row| -> Vec<usize> { row.targets().iter().filter_map(|target| model.state(&target.to_string())).collect() };
+    let leads = |row: &Row| -> Vec<usize> {
+        row.targets().iter().filter_map(|target| model.state(&target.to_string())).collect()
+    };
     let mut reached: BTreeSet<usize> =
         model.rows.iter().filter(|row| row.origin == Origin::Initially).flat_map(leads).collect();
     if !model.rows.iter().any(|row| row.origin == Origin::Initially) {
-        errors.on(&model.ident, "nothing starts this saga: add `#[initially(when(Event, run(method), transition_to(State)))]`");
+        errors.on(
+            &model.ident,
+            "nothing starts this saga: add `#[initially(when(Event, run(method), transition_to(State)))]`",
+        );
         return;
     }
     loop {
@@ -205,11 +246,17 @@ pub(super) fn states(model: &Model, errors: &mut Errors) {
         }
         reached.extend(more);
     }
-    let mut ending: BTreeSet<usize> = (0..model.states.len()).filter(|&state| model.states[state].end.is_some()).collect();
+    let mut ending: BTreeSet<usize> =
+        (0..model.states.len()).filter(|&state| model.states[state].end.is_some()).collect();
     loop {
         let more: Vec<usize> = (0..model.states.len())
             .filter(|state| !ending.contains(state))
-            .filter(|&state| model.rows_of(state).iter().any(|&row| leads(&model.rows[row]).iter().any(|to| ending.contains(to))))
+            .filter(|&state| {
+                model
+                    .rows_of(state)
+                    .iter()
+                    .any(|&row| leads(&model.rows[row]).iter().any(|to| ending.contains(to)))
+            })
             .collect();
         if more.is_empty() {
             break;
@@ -219,11 +266,22 @@ pub(super) fn states(model: &Model, errors: &mut Errors) {
     for (index, state) in model.states.iter().enumerate() {
         let ident = &state.ident;
         if !reached.contains(&index) {
-            errors.on(ident, format!("no row leads to `{ident}`: add a `transition_to({ident})`, or remove the state"));
+            errors.on(
+                ident,
+                format!("no row leads to `{ident}`: add a `transition_to({ident})`, or remove the state"),
+            );
         } else if state.end.is_none() && !model.rows_of(index).iter().any(|&row| leaves(&model.rows[row])) {
-            errors.on(ident, format!("nothing leads out of `{ident}`: give it a `#[during(..)]`, or mark it `#[terminal]`"));
+            errors.on(
+                ident,
+                format!(
+                    "nothing leads out of `{ident}`: give it a `#[during(..)]`, or mark it `#[terminal]`"
+                ),
+            );
         } else if !ending.contains(&index) {
-            errors.on(ident, format!("no end can be reached from `{ident}`: add a row towards a `#[terminal]` state"));
+            errors.on(
+                ident,
+                format!("no end can be reached from `{ident}`: add a row towards a `#[terminal]` state"),
+            );
         }
         if state.end.is_some() {
             terminal(model, index, errors);
@@ -244,9 +302,14 @@ fn terminal(model: &Model, index: usize, errors: &mut Errors) {
         errors.at(span, format!("`{ident}` is terminal: a saga that reached it takes nothing more"));
     }
     for undo in &state.compensations {
-        errors.on(&undo.command, format!("`{ident}` is terminal: nothing is undone once a saga has reached it"));
+        errors.on(
+            &undo.command,
+            format!("`{ident}` is terminal: nothing is undone once a saga has reached it"),
+        );
     }
-    if let Some(Act::Run(method) | Act::Send { method, .. } | Act::Publish { method, .. }) = state.on_leave.first() {
+    if let Some(Act::Run(method) | Act::Send { method, .. } | Act::Publish { method, .. }) =
+        state.on_leave.first()
+    {
         errors.on(method, format!("`{ident}` is terminal: a saga never leaves it"));
     }
     for act in &state.on_enter {
@@ -280,7 +343,11 @@ fn compensations(model: &Model, errors: &mut Errors) {
             if state.end.is_none() && !runs_from(index) {
                 errors.on(
                     &undo.command,
-                    format!("`{}` could never run: no row from `{}` onwards says `compensate`", last(&undo.command), state.ident),
+                    format!(
+                        "`{}` could never run: no row from `{}` onwards says `compensate`",
+                        last(&undo.command),
+                        state.ident
+                    ),
                 );
             }
         }
@@ -327,7 +394,11 @@ pub(super) fn totality(model: &Model, errors: &mut Errors) {
 
 /// The known name that differs least, if it differs little.
 fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
-    known.map(|known| (distance(name, &known), known)).filter(|(distance, _)| *distance <= 3).min().map(|(_, known)| known)
+    known
+        .map(|known| (distance(name, &known), known))
+        .filter(|(distance, _)| *distance <= 3)
+        .min()
+        .map(|(_, known)| known)
 }
 
 /// How many letters must change (Levenshtein).

@@ -36,7 +36,9 @@ fn keys(table: &Table<'_>, out: &mut TokenStream) {
                 <#event as #private::Event>::KEYED
                     || #private::among(<#event as #private::Event>::NAME, &[#(<#sent as #private::Command>::REPLIES),*])
             },
-            &format!("`{name}` has no key and is not a reply of a command this saga sends: give it `#[event(key(..))]`, or list it in the `replies(..)` of a command"),
+            &format!(
+                "`{name}` has no key and is not a reply of a command this saga sends: give it `#[event(key(..))]`, or list it in the `replies(..)` of a command"
+            ),
             out,
         );
     }
@@ -56,7 +58,9 @@ fn replies(table: &Table<'_>, out: &mut TokenStream) {
                     &[#(<#events as #private::Event>::NAME),*],
                 )
             },
-            &format!("a reply of `{name}` stands nowhere in the table: give each event in its `replies(..)` a `when(..)` or an `ignore(..)`"),
+            &format!(
+                "a reply of `{name}` stands nowhere in the table: give each event in its `replies(..)` a `when(..)` or an `ignore(..)`"
+            ),
             out,
         );
     }
@@ -71,7 +75,9 @@ fn at_most_once(table: &Table<'_>, out: &mut TokenStream) {
             check(
                 command.span(),
                 &quote!(!<#command as #private::Command>::AT_MOST_ONCE),
-                &format!("`{name}` is called at most once, so its outcome may stay unknown, and `{state}` has no row for that: add `when(unknown({name}), ..)`"),
+                &format!(
+                    "`{name}` is called at most once, so its outcome may stay unknown, and `{state}` has no row for that: add `when(unknown({name}), ..)`"
+                ),
                 out,
             );
         }
@@ -101,7 +107,10 @@ fn without_unknown(model: &Model, command: &Path) -> Option<String> {
             let row = &model.rows[row];
             row.guard.is_none()
                 && row.verdict != Some(Verdict::Reject)
-                && row.triggers.iter().any(|trigger| matches!(&trigger.kind, TriggerKind::Unknown(path) if last(path) == name))
+                && row
+                    .triggers
+                    .iter()
+                    .any(|trigger| matches!(&trigger.kind, TriggerKind::Unknown(path) if last(path) == name))
         })
     };
     open.into_iter()
@@ -122,7 +131,9 @@ fn undos(table: &Table<'_>, out: &mut TokenStream) {
                     && !<#undo as #private::Command>::BEST_EFFORT
                     && <#undo as #private::Command>::REPLIES.len() <= 1
             },
-            &format!("`{name}` undoes something, so it is tried until it succeeds and has at most one reply: drop its `at_most_once`, `best_effort` or further `replies(..)`"),
+            &format!(
+                "`{name}` undoes something, so it is tried until it succeeds and has at most one reply: drop its `at_most_once`, `best_effort` or further `replies(..)`"
+            ),
             out,
         );
     }

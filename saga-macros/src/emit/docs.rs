@@ -20,7 +20,9 @@ pub(super) fn of_trait(model: &Model) -> Vec<String> {
         let label = triggers(row);
         let from: Vec<String> = match row.origin {
             Origin::Initially => vec!["[*]".to_owned()],
-            _ => model.stands_for(row).into_iter().map(|state| model.states[state].ident.to_string()).collect(),
+            _ => {
+                model.stands_for(row).into_iter().map(|state| model.states[state].ident.to_string()).collect()
+            }
         };
         for from in from {
             match row.to.as_ref().map(|to| &to.kind) {
@@ -43,8 +45,11 @@ fn line(model: &Model, row: &Row) -> String {
         Origin::Initially => "start".to_owned(),
         Origin::State(state) => format!("`{}`", model.states[*state].ident),
         Origin::Any { .. } => {
-            let states: Vec<String> =
-                model.stands_for(row).into_iter().map(|state| format!("`{}`", model.states[state].ident)).collect();
+            let states: Vec<String> = model
+                .stands_for(row)
+                .into_iter()
+                .map(|state| format!("`{}`", model.states[state].ident))
+                .collect();
             states.join(", ")
         }
     };
@@ -52,7 +57,8 @@ fn line(model: &Model, row: &Row) -> String {
     let mut to = match (row.verdict, row.to.as_ref().map(|to| &to.kind)) {
         (Some(verdict), _) => format!("{verdict:?}").to_lowercase(),
         (None, Some(MoveKind::To(targets))) => {
-            let targets: Vec<String> = targets.iter().map(|target| format!("`{target}`{}", end(model, target))).collect();
+            let targets: Vec<String> =
+                targets.iter().map(|target| format!("`{target}`{}", end(model, target))).collect();
             targets.join(" or ")
         }
         (None, Some(MoveKind::Reenter)) => "itself, anew".to_owned(),

@@ -22,7 +22,9 @@ impl Machine<'_> {
     }
 
     fn call(&self, method: &Ident, receiver: &TokenStream) -> TokenStream {
-        self.methods.get(method).map_or_else(|| quote!(), |method| method.call(self.data, self.actions, receiver))
+        self.methods
+            .get(method)
+            .map_or_else(|| quote!(), |method| method.call(self.data, self.actions, receiver))
     }
 
     pub(super) fn index(&self) -> TokenStream {
@@ -120,42 +122,44 @@ impl Machine<'_> {
     }
 
     pub(super) fn run(&self) -> TokenStream {
-        let arms = self.rows(|row| row.origin != Origin::Initially && row.verdict.is_none()).filter_map(|(index, row)| {
-            let run = row.run();
-            let call = run.map(|run| self.call(run, &quote!(__saga_data)));
-            let here = self.here(row, run.is_some_and(|run| self.needs_here(&[run])));
-            let to = match (row.to.as_ref().map(|to| &to.kind), call) {
-                (Some(MoveKind::To(targets)), None) => {
-                    let target = targets.first()?;
-                    quote!(::core::option::Option::Some(Self::#target))
-                }
-                (Some(MoveKind::To(targets)), Some(call)) if targets.len() > 1 => {
-                    let to = self.branches(run?);
-                    quote!({ let __saga_to = #call?; ::core::option::Option::Some(#to) })
-                }
-                (Some(MoveKind::To(targets)), Some(call)) => {
-                    let target = targets.first()?;
-                    match self.payload(target) {
-                        None => quote!({ #call?; ::core::option::Option::Some(Self::#target) }),
-                        Some(_) => quote!(::core::option::Option::Some(Self::#target(#call?))),
+        let arms = self.rows(|row| row.origin != Origin::Initially && row.verdict.is_none()).filter_map(
+            |(index, row)| {
+                let run = row.run();
+                let call = run.map(|run| self.call(run, &quote!(__saga_data)));
+                let here = self.here(row, run.is_some_and(|run| self.needs_here(&[run])));
+                let to = match (row.to.as_ref().map(|to| &to.kind), call) {
+                    (Some(MoveKind::To(targets)), None) => {
+                        let target = targets.first()?;
+                        quote!(::core::option::Option::Some(Self::#target))
                     }
-                }
-                (Some(MoveKind::Reenter), Some(call)) => {
-                    let state = match row.origin {
-                        Origin::State(state) => &self.model().states[state],
-                        _ => return None,
-                    };
-                    let ident = &state.ident;
-                    match state.payload {
-                        None => quote!({ #call?; ::core::option::Option::None }),
-                        Some(_) => quote!(::core::option::Option::Some(Self::#ident(#call?))),
+                    (Some(MoveKind::To(targets)), Some(call)) if targets.len() > 1 => {
+                        let to = self.branches(run?);
+                        quote!({ let __saga_to = #call?; ::core::option::Option::Some(#to) })
                     }
-                }
-                (_, Some(call)) => quote!({ #call?; ::core::option::Option::None }),
-                (_, None) => return None,
-            };
-            Some(quote!(#index => { #here #to }))
-        });
+                    (Some(MoveKind::To(targets)), Some(call)) => {
+                        let target = targets.first()?;
+                        match self.payload(target) {
+                            None => quote!({ #call?; ::core::option::Option::Some(Self::#target) }),
+                            Some(_) => quote!(::core::option::Option::Some(Self::#target(#call?))),
+                        }
+                    }
+                    (Some(MoveKind::Reenter), Some(call)) => {
+                        let state = match row.origin {
+                            Origin::State(state) => &self.model().states[state],
+                            _ => return None,
+                        };
+                        let ident = &state.ident;
+                        match state.payload {
+                            None => quote!({ #call?; ::core::option::Option::None }),
+                            Some(_) => quote!(::core::option::Option::Some(Self::#ident(#call?))),
+                        }
+                    }
+                    (_, Some(call)) => quote!({ #call?; ::core::option::Option::None }),
+                    (_, None) => return None,
+                };
+                Some(quote!(#index => { #here #to }))
+            },
+        );
         quote! {
             ::core::result::Result::Ok(match __saga_row {
                 #(#arms)*
@@ -177,7 +181,9 @@ impl Machine<'_> {
             } else {
                 quote!()
             };
-            let needs_to = built.iter().any(|method| self.methods.get(method).is_some_and(super::methods::Method::needs_to));
+            let needs_to = built
+                .iter()
+                .any(|method| self.methods.get(method).is_some_and(super::methods::Method::needs_to));
             let to = match (needs_to, row.target().cloned().or_else(|| self.reentered(row))) {
                 (true, Some(target)) => quote! {
                     let __saga_to = match #private::some(__saga_to) {
@@ -319,7 +325,6 @@ impl Machine<'_> {
             Act::Run(_) => quote!(),
             Act::Send { command, method, each, undo } => {
                 let call = self.call(method, &quote!(__saga_data));
-                let index = self.table.command(command);
                 let undo = match undo {
                     Some(undo) => {
                         let undo = self.table.undo_of(command, undo);
@@ -330,11 +335,11 @@ impl Machine<'_> {
                 if *each {
                     quote! {
                         for __saga_built in #call {
-                            __saga_out.send(#index, #undo, &__saga_built)?;
+                            __saga_out.send(#undo, &__saga_built)?;
                         }
                     }
                 } else {
-                    quote!(__saga_out.send(#index, #undo, &#call)?;)
+                    quote!(__saga_out.send(#undo, &#call)?;)
                 }
             }
             Act::Publish { method, each, .. } => {

@@ -29,7 +29,9 @@ impl Param {
     }
 
     fn same(&self, other: &Self) -> bool {
-        self.name == other.name && self.mutable == other.mutable && self.ty.to_string() == other.ty.to_string()
+        self.name == other.name
+            && self.mutable == other.mutable
+            && self.ty.to_string() == other.ty.to_string()
     }
 }
 
@@ -64,7 +66,13 @@ impl Methods {
             }
             for (acts, when) in [(&state.on_enter, "entering"), (&state.on_leave, "leaving")] {
                 for act in acts {
-                    collector.state_act(act, state.payload.as_ref(), &format!("On {when} `{}`.", state.ident), &mut methods, errors);
+                    collector.state_act(
+                        act,
+                        state.payload.as_ref(),
+                        &format!("On {when} `{}`.", state.ident),
+                        &mut methods,
+                        errors,
+                    );
                 }
             }
         }
@@ -80,7 +88,10 @@ impl Methods {
             self.0.push(new);
             return;
         };
-        if known.ret.to_string() != new.ret.to_string() || known.receiver != new.receiver || known.guard != new.guard {
+        if known.ret.to_string() != new.ret.to_string()
+            || known.receiver != new.receiver
+            || known.guard != new.guard
+        {
             errors.at(
                 new.ident.span(),
                 format!(
@@ -184,7 +195,15 @@ impl Collector<'_> {
                 }
                 Act::Send { command: built, method, each, undo } => {
                     let params = self.built_params(row, here.as_ref(), target.as_ref(), event.clone());
-                    self.built(built, method, *each, params, &format!("Builds what this row sends: {doc}."), methods, errors);
+                    self.built(
+                        built,
+                        method,
+                        *each,
+                        params,
+                        &format!("Builds what this row sends: {doc}."),
+                        methods,
+                        errors,
+                    );
                     if let Some(undo) = undo {
                         let params = vec![Param::new("command", built)];
                         let doc = format!("Builds the undo of `{}`.", crate::model::last(built));
@@ -193,13 +212,27 @@ impl Collector<'_> {
                 }
                 Act::Publish { event: built, method, each } => {
                     let params = self.built_params(row, here.as_ref(), target.as_ref(), event.clone());
-                    self.built(built, method, *each, params, &format!("Builds what this row publishes: {doc}."), methods, errors);
+                    self.built(
+                        built,
+                        method,
+                        *each,
+                        params,
+                        &format!("Builds what this row publishes: {doc}."),
+                        methods,
+                        errors,
+                    );
                 }
             }
         }
     }
 
-    fn built_params(&self, row: &Row, here: Option<&Type>, target: Option<&Type>, event: Option<Param>) -> Vec<Param> {
+    fn built_params(
+        &self,
+        row: &Row,
+        here: Option<&Type>,
+        target: Option<&Type>,
+        event: Option<Param>,
+    ) -> Vec<Param> {
         let name = if row.keeps_state() { "state" } else { "from" };
         let from = here.map(|ty| Param::new(name, ty));
         let to = target.map(|ty| Param::new("to", ty));
@@ -220,10 +253,20 @@ impl Collector<'_> {
         let ret = if each { quote!(::std::vec::Vec<#ty>) } else { quote!(#ty) };
         let docs = vec![doc.to_owned()];
         let ident = method.clone();
-        methods.add(Method { ident, receiver: Receiver::Ref, params, guard: false, ret, docs, to: None }, errors);
+        methods.add(
+            Method { ident, receiver: Receiver::Ref, params, guard: false, ret, docs, to: None },
+            errors,
+        );
     }
 
-    fn undo(&self, undo: &UndoUse, params: Vec<Param>, doc: String, methods: &mut Methods, errors: &mut Errors) {
+    fn undo(
+        &self,
+        undo: &UndoUse,
+        params: Vec<Param>,
+        doc: String,
+        methods: &mut Methods,
+        errors: &mut Errors,
+    ) {
         let command = &undo.command;
         let (ident, ret) = (undo.method.clone(), quote!(#command));
         methods.add(
@@ -232,7 +275,14 @@ impl Collector<'_> {
         );
     }
 
-    fn state_act(&self, act: &Act, payload: Option<&Type>, doc: &str, methods: &mut Methods, errors: &mut Errors) {
+    fn state_act(
+        &self,
+        act: &Act,
+        payload: Option<&Type>,
+        doc: &str,
+        methods: &mut Methods,
+        errors: &mut Errors,
+    ) {
         let private = self.private;
         let params = || payload.map(|ty| Param::new("state", ty)).into_iter().collect::<Vec<_>>();
         match act {
@@ -258,7 +308,9 @@ impl Collector<'_> {
                     self.undo(undo, vec![Param::new("command", command)], doc, methods, errors);
                 }
             }
-            Act::Publish { event, method, each } => self.built(event, method, *each, params(), doc, methods, errors),
+            Act::Publish { event, method, each } => {
+                self.built(event, method, *each, params(), doc, methods, errors);
+            }
         }
     }
 }
@@ -304,7 +356,11 @@ impl Method {
         let params = self.params.iter().map(|param| {
             let name = Ident::new(param.name, span);
             let ty = &param.ty;
-            if param.mutable { quote_spanned!(span=> #name: &mut #ty,) } else { quote_spanned!(span=> #name: &#ty,) }
+            if param.mutable {
+                quote_spanned!(span=> #name: &mut #ty,)
+            } else {
+                quote_spanned!(span=> #name: &#ty,)
+            }
         });
         let context = if self.guard {
             quote_spanned!(span=> cx: &#private::Context)

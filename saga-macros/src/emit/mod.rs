@@ -243,4 +243,3 @@ fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) 
         }
     }
 }
-

@@ -72,7 +72,8 @@ impl<'a> Table<'a> {
         let (name, version, doc) = (&model.name, model.version, &model.doc);
         let states = (0..model.states.len()).map(|index| self.state(index));
         let rows = model.rows.iter().map(|row| self.row(row));
-        let initially = (0..model.rows.len()).filter(|&row| model.rows[row].origin == crate::model::Origin::Initially);
+        let initially =
+            (0..model.rows.len()).filter(|&row| model.rows[row].origin == crate::model::Origin::Initially);
         let events = self.events.iter().map(|path| self.event_type(path));
         let commands = self.commands.iter().map(|path| {
             let name = last(path);

@@ -26,7 +26,8 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         return None;
     };
     if !input.generics.params.is_empty() {
-        errors.on(&input.generics, "the states of a saga have no generics: what is stored must have one shape");
+        errors
+            .on(&input.generics, "the states of a saga have no generics: what is stored must have one shape");
     }
     let mut model = Model {
         name: lower(&input.ident.to_string(), '-'),
@@ -53,7 +54,8 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
             "during_any" => any.extend(during_any(tokens, errors)),
             "unhandled" => model.unhandled = row::policy(tokens, attribute.span(), errors),
             "ended_instance" => {
-                model.ended_instance = row::policy(tokens, attribute.span(), errors).unwrap_or(Verdict::Ignore);
+                model.ended_instance =
+                    row::policy(tokens, attribute.span(), errors).unwrap_or(Verdict::Ignore);
             }
             _ => errors.on(attribute.path(), format!("`{name}` belongs on a variant")),
         }
@@ -121,7 +123,8 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
                         Err(error) => errors.push(error),
                     }
                 } else {
-                    errors.on(&item.path, "name the struct that lives as long as the instance: `data(Order)`");
+                    errors
+                        .on(&item.path, "name the struct that lives as long as the instance: `data(Order)`");
                 }
             }
             "events" => model.events = item.one_ident("Name", errors),
@@ -145,7 +148,11 @@ fn during_any(tokens: TokenStream, errors: &mut Errors) -> Vec<Row> {
     let mut rows = Vec::new();
     for item in items(tokens, errors) {
         let names = |errors: &mut Errors| -> Vec<String> {
-            item.items(errors).iter().filter_map(|item| item.ident(errors)).map(|ident| ident.to_string()).collect()
+            item.items(errors)
+                .iter()
+                .filter_map(|item| item.ident(errors))
+                .map(|ident| ident.to_string())
+                .collect()
         };
         match item.name().as_str() {
             "only" => only = Some(names(errors)),
@@ -159,7 +166,9 @@ fn during_any(tokens: TokenStream, errors: &mut Errors) -> Vec<Row> {
 fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row>) {
     let payload = match &variant.fields {
         Fields::Unit => None,
-        Fields::Unnamed(fields) if fields.unnamed.len() == 1 => fields.unnamed.first().map(|field| field.ty.clone()),
+        Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
+            fields.unnamed.first().map(|field| field.ty.clone())
+        }
         fields => {
             errors.on(fields, "a state carries at most one named type: `State(Payload)`");
             None
@@ -232,7 +241,8 @@ fn missing(model: &Model, errors: &mut Errors) {
     }
     if !missing.is_empty() && errors.is_empty() {
         let list = missing.join(", ");
-        errors.on(&model.ident, format!("add to it `#[saga(name = \"{}\", version = 1, {list})]`", model.name));
+        errors
+            .on(&model.ident, format!("add to it `#[saga(name = \"{}\", version = 1, {list})]`", model.name));
     }
 }
 
@@ -240,12 +250,11 @@ fn missing(model: &Model, errors: &mut Errors) {
 fn doc(attributes: &[Attribute]) -> String {
     let mut lines = Vec::new();
     for attribute in attributes {
-        if let Meta::NameValue(meta) = &attribute.meta {
-            if let (true, Expr::Lit(literal)) = (meta.path.is_ident("doc"), &meta.value) {
-                if let Lit::Str(text) = &literal.lit {
-                    lines.push(text.value().trim().to_owned());
-                }
-            }
+        if let Meta::NameValue(meta) = &attribute.meta
+            && let (true, Expr::Lit(literal)) = (meta.path.is_ident("doc"), &meta.value)
+            && let Lit::Str(text) = &literal.lit
+        {
+            lines.push(text.value().trim().to_owned());
         }
     }
     lines.join("\n")

@@ -46,7 +46,10 @@ fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Option<Row> {
         }
     }
     if row.verdict.is_none() && row.to.is_none() && (before == errors.is_empty()) {
-        errors.at(row.span, "this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`");
+        errors.at(
+            row.span,
+            "this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`",
+        );
     }
     row.broken = before && !errors.is_empty();
     Some(row)
@@ -70,7 +73,10 @@ fn verdict(item: &Item, verdict: Verdict, row: &mut Row, errors: &mut Errors) {
     }
     for trigger in &row.triggers {
         if verdict == Verdict::Reject && !matches!(trigger.kind, TriggerKind::Event(_)) {
-            errors.at(trigger.span, "only events can be rejected; an outcome has happened: `ignore(..)` it, or write a row");
+            errors.at(
+                trigger.span,
+                "only events can be rejected; an outcome has happened: `ignore(..)` it, or write a row",
+            );
         }
     }
 }
@@ -122,7 +128,10 @@ fn timeout(item: &Item, row: &mut Row, errors: &mut Errors) {
         }
     }
     if millis == 0 {
-        errors.on(&item.path, "say how long: `timeout(minutes = 15, ..)`; the units are millis, seconds, minutes, hours, days");
+        errors.on(
+            &item.path,
+            "say how long: `timeout(minutes = 15, ..)`; the units are millis, seconds, minutes, hours, days",
+        );
     }
     let name = name.unwrap_or(given);
     row.triggers.push(Trigger { kind: TriggerKind::Timer { name, millis }, span: item.span() });
@@ -149,7 +158,9 @@ fn clause(item: &Item, row: &mut Row, errors: &mut Errors) {
         "reenter" => go(Some(MoveKind::Reenter), errors),
         "park" => go(Some(MoveKind::Park), errors),
         "guard" => match item.one_ident("method", errors) {
-            Some(_) if row.guard.is_some() => errors.on(&item.path, "a row has one guard: this is the second"),
+            Some(_) if row.guard.is_some() => {
+                errors.on(&item.path, "a row has one guard: this is the second");
+            }
             guard => row.guard = guard,
         },
         "compensate" => row.compensate = Some(item.span()),
@@ -181,10 +192,17 @@ fn paths(item: &Item, errors: &mut Errors) -> Vec<Path> {
 fn act(item: &Item, errors: &mut Errors) -> Option<Option<Act>> {
     Some(match item.name().as_str() {
         "run" => item.one_ident("method", errors).map(Act::Run),
-        "send" => built(item, "Command", true, errors)
-            .map(|(command, method, each, undo)| Act::Send { command, method, each, undo }),
-        "publish" => built(item, "Event", false, errors)
-            .map(|(event, method, each, _)| Act::Publish { event, method, each }),
+        "send" => built(item, "Command", true, errors).map(|(command, method, each, undo)| Act::Send {
+            command,
+            method,
+            each,
+            undo,
+        }),
+        "publish" => built(item, "Event", false, errors).map(|(event, method, each, _)| Act::Publish {
+            event,
+            method,
+            each,
+        }),
         _ => return None,
     })
 }
@@ -211,11 +229,14 @@ fn built(
             "with" => method = item.one_ident("method", errors).unwrap_or(method),
             "each" => each = true,
             "undo" if command => undo = undo_use(&item, errors),
-            _ => errors.on(&item.path, if command {
-                "unknown option; `send` takes `with(method)`, `each` and `undo(Undo)`"
-            } else {
-                "unknown option; `publish` takes `with(method)` and `each`"
-            }),
+            _ => errors.on(
+                &item.path,
+                if command {
+                    "unknown option; `send` takes `with(method)`, `each` and `undo(Undo)`"
+                } else {
+                    "unknown option; `publish` takes `with(method)` and `each`"
+                },
+            ),
         }
     }
     Some((path, method, each, undo))
@@ -245,10 +266,8 @@ pub(super) fn undo_use(item: &Item, errors: &mut Errors) -> Option<UndoUse> {
 fn method_for(path: &Path) -> syn::Ident {
     let ident = last_ident(path);
     let name = lower(&ident.to_string(), '_');
-    syn::parse_str::<syn::Ident>(&name).map_or_else(
-        |_| syn::Ident::new_raw(&name, ident.span()),
-        |_| syn::Ident::new(&name, ident.span()),
-    )
+    syn::parse_str::<syn::Ident>(&name)
+        .map_or_else(|_| syn::Ident::new_raw(&name, ident.span()), |_| syn::Ident::new(&name, ident.span()))
 }
 
 /// The clauses of `on_enter` and `on_leave`.

@@ -1,0 +1,306 @@
+//! The checks on small tables: what is said, and what is not.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::all;
+use crate::errors::Errors;
+use crate::parse;
+
+/// The mistakes found in a table.
+fn mistakes(table: TokenStream) -> Vec<String> {
+    let mut errors = Errors::default();
+    let model = parse::saga(table, &mut errors).expect("an enum");
+    if errors.is_empty() {
+        all(&model, &mut errors);
+    }
+    errors.messages()
+}
+
+/// A saga that starts in `A`, with these variants.
+fn saga(variants: &TokenStream) -> Vec<String> {
+    mistakes(quote! {
+        #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+        #[initially(when(Start, run(start), transition_to(A)))]
+        #[unhandled(reject)]
+        enum S { #variants }
+    })
+}
+
+/// As `saga`, starting with `send(Pay, undo(Void))`.
+fn owing(variants: &TokenStream) -> Vec<String> {
+    mistakes(quote! {
+        #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+        #[initially(when(Start, run(start), send(Pay, undo(Void)), transition_to(A)))]
+        #[unhandled(reject)]
+        enum S { #variants }
+    })
+}
+
+const FINE: [&str; 0] = [];
+
+#[test]
+fn a_sound_table_has_no_mistakes() {
+    assert_eq!(saga(&quote! { #[during(when(Go, transition_to(B)))] A, #[terminal] B }), FINE);
+}
+
+#[test]
+fn an_unknown_state_is_named_with_the_nearest() {
+    assert_eq!(
+        saga(&quote! { #[during(when(Go, transition_to(Dona)))] A, #[terminal] Done }),
+        ["no state `Dona` in this enum; did you mean `Done`?"]
+    );
+}
+
+#[test]
+fn two_unguarded_rows_for_one_trigger() {
+    assert_eq!(
+        saga(&quote! { #[during(when(Go, transition_to(B)), when(Go, stay))] A, #[terminal] B }),
+        [
+            "this row can never run: an earlier row already takes every `Go` here",
+            "the earlier row for `Go`; give it a `guard(..)` or remove one of the two"
+        ]
+    );
+    assert_eq!(
+        saga(&quote! { #[during(when(Go, guard(g), stay), when(Go, transition_to(B)))] A, #[terminal] B }),
+        FINE
+    );
+}
+
+#[test]
+fn a_row_of_a_state_may_override_one_of_during_any() {
+    let table = quote! {
+        #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+        #[initially(when(Start, run(start), transition_to(A)))]
+        #[during_any(when(Stop, transition_to(B)))]
+        enum S { #[during(when(Stop, stay))] A, #[terminal] B }
+    };
+    let found = mistakes(table);
+    assert!(found.iter().all(|mistake| !mistake.contains("never run")), "{found:?}");
+}
+
+#[test]
+fn states_nothing_reaches_leaves_or_ends() {
+    assert_eq!(
+        saga(&quote! { #[during(when(Go, transition_to(B)))] A, #[terminal] B, #[terminal] C }),
+        ["no row leads to `C`: add a `transition_to(C)`, or remove the state"]
+    );
+    assert_eq!(
+        saga(
+            &quote! { #[during(when(Go, transition_to(B)), when(End, transition_to(C)))] A, B, #[terminal] C }
+        ),
+        ["nothing leads out of `B`: give it a `#[during(..)]`, or mark it `#[terminal]`"]
+    );
+    assert_eq!(
+        saga(&quote! {
+            #[during(when(Go, transition_to(B)), when(End, transition_to(D)))] A,
+            #[during(when(Go, transition_to(C)))] B,
+            #[during(when(Go, transition_to(B)))] C,
+            #[terminal] D
+        }),
+        [
+            "no end can be reached from `B`: add a row towards a `#[terminal]` state",
+            "no end can be reached from `C`: add a row towards a `#[terminal]` state"
+        ]
+    );
+}
+
+#[test]
+fn a_terminal_state_takes_nothing_more() {
+    assert_eq!(
+        saga(&quote! { #[during(when(Go, transition_to(B)))] A, #[terminal] #[during(when(Go, stay))] B }),
+        ["`B` is terminal: a saga that reached it takes nothing more"]
+    );
+    assert_eq!(
+        saga(&quote! { #[during(when(Go, transition_to(B)))] A, #[terminal] #[compensate_with(Undo)] B }),
+        ["`B` is terminal: nothing is undone once a saga has reached it"]
+    );
+}
+
+#[test]
+fn the_present_state_is_not_a_target() {
+    assert_eq!(
+        saga(&quote! { #[during(when(Go, transition_to(A)), when(End, transition_to(B)))] A, #[terminal] B }),
+        ["`A` is the present state: write `reenter` for a new visit, or `stay`"]
+    );
+}
+
+#[test]
+fn a_payload_needs_a_run() {
+    assert_eq!(
+        saga(&quote! {
+            #[during(when(Go, transition_to(B)))] A,
+            #[during(when(End, transition_to(C)))] B(Paid),
+            #[terminal] C
+        }),
+        ["`B` carries `Paid`: add `run(method)` to this row, so that something makes it"]
+    );
+}
+
+#[test]
+fn r01_every_pair_of_state_and_event_is_decided() {
+    let table = |row: TokenStream| {
+        mistakes(quote! {
+            #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+            #[initially(when(Start, run(start), transition_to(A)))]
+            enum S { #[during(when(Go, transition_to(B)), #row)] A, #[during(when(Go, transition_to(C)), when(Tick, stay))] B, #[terminal] C }
+        })
+    };
+    assert_eq!(table(quote!(ignore(Tick))), FINE);
+    assert_eq!(table(quote!(reject(Tick))), FINE);
+    assert_eq!(
+        table(quote!(when(Tick, guard(g), stay))),
+        [
+            "only guarded rows take Tick in `A`: add one without a guard, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"
+        ]
+    );
+    assert_eq!(
+        table(quote!()),
+        [
+            "nobody decided what happens to Tick in `A`: add rows, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"
+        ]
+    );
+}
+
+#[test]
+fn r12_a_failure_end_with_a_debt_is_refused_with_the_path() {
+    assert_eq!(
+        owing(&quote! { #[during(when(No, transition_to(F)))] A, #[terminal(failure)] F }),
+        [
+            "`F` is a failure end, and on the way start > A > F nobody would run `Void`: add `compensate`, or say `not_owed(Void)` or `waive(Void)`"
+        ]
+    );
+    for clause in [quote!(compensate), quote!(not_owed(Void)), quote!(waive), quote!(waive(Void))] {
+        assert_eq!(
+            owing(&quote! { #[during(when(No, #clause, transition_to(F)))] A, #[terminal(failure)] F }),
+            FINE
+        );
+    }
+}
+
+#[test]
+fn r12_a_refused_command_owes_nothing() {
+    assert_eq!(
+        owing(&quote! { #[during(when(failed(Pay), transition_to(F)))] A, #[terminal(failure)] F }),
+        FINE
+    );
+    let any = quote! { #[during(when(any(No, failed(Pay)), transition_to(F)))] A, #[terminal(failure)] F };
+    assert_eq!(owing(&any).len(), 1, "the event alone leaves it owed");
+}
+
+#[test]
+fn r12_an_unknown_outcome_or_a_timer_is_no_success() {
+    for trigger in
+        [quote!(when(unknown(Pay), transition_to(C))), quote!(timeout(minutes = 1, transition_to(C)))]
+    {
+        let found = owing(&quote! { #[during(when(Yes, transition_to(C)), #trigger)] A, #[terminal] C });
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("`C` is a plain end, and this is not a success"), "{found:?}");
+    }
+    assert_eq!(
+        owing(&quote! { #[during(when(Yes, transition_to(C)))] A, #[terminal] C }),
+        FINE,
+        "a success releases"
+    );
+}
+
+#[test]
+fn r12_what_a_state_owes_is_owed_after_it() {
+    let table = |clause: TokenStream| {
+        saga(&quote! {
+            #[compensate_with(Refund)] #[during(when(Go, transition_to(B)), when(Stop, compensate, transition_to(F)))] A,
+            #[during(when(No, #clause transition_to(F)))] B,
+            #[terminal(failure)] F
+        })
+    };
+    assert_eq!(table(quote!(compensate,)), FINE);
+    assert!(table(quote!())[0].contains("start > A > B > F nobody would run `Refund`"));
+}
+
+#[test]
+fn r12_not_owed_in_a_loop_leaves_it_outstanding() {
+    let found = saga(&quote! {
+        #[during(when(Again, send(Pay, undo(Void)), stay), when(No, not_owed(Void), transition_to(F)))] A,
+        #[terminal(failure)] F
+    });
+    assert_eq!(found.len(), 1, "two may be owed, one is dropped: {found:?}");
+}
+
+#[test]
+fn r12_guards_count_both_ways_and_ways_are_joined() {
+    let found = saga(&quote! {
+        #[during(when(Go, guard(g), send(Pay, undo(Void)), transition_to(B)), when(Go, transition_to(B)))] A,
+        #[during(when(No, transition_to(F)))] B,
+        #[terminal(failure)] F
+    });
+    assert_eq!(found.len(), 1, "{found:?}");
+}
+
+#[test]
+fn r12_a_compensating_row_clears_what_was_owed_and_owes_what_it_sends() {
+    let table = |send: TokenStream| {
+        owing(&quote! {
+            #[during(when(Retry, compensate, #send transition_to(B)))] A,
+            #[during(when(No, transition_to(F)))] B,
+            #[terminal(failure)] F
+        })
+    };
+    assert_eq!(table(quote!()), FINE);
+    assert_eq!(table(quote!(send(Pay, undo(Void)),)).len(), 1);
+}
+
+#[test]
+fn a_compensation_that_can_never_run() {
+    assert_eq!(
+        saga(&quote! { #[compensate_with(Refund)] #[during(when(Go, transition_to(B)))] A, #[terminal] B }),
+        ["`Refund` could never run: no row from `A` onwards says `compensate`"]
+    );
+}
+
+#[test]
+fn an_aborted_instance_arrives_in_a_failure_end_without_payload() {
+    let found = mistakes(quote! {
+        #[saga(name = "s", version = 1, data(D), events(E), actions(X), on_abort(B))]
+        #[initially(when(Start, run(start), transition_to(A)))]
+        #[unhandled(reject)]
+        enum S { #[during(when(Go, transition_to(B)))] A, #[terminal] B }
+    });
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("an aborted instance arrives in a failure end"), "{found:?}");
+}
+
+#[test]
+fn two_events_with_one_last_name_and_two_states_with_one_stored_name() {
+    assert_eq!(
+        saga(&quote! { #[during(when(Go, stay), when(other::Go, transition_to(B)))] A, #[terminal] B }),
+        [
+            "two events are called `Go` here; write the same path everywhere, or rename one with `use .. as ..`"
+        ]
+    );
+    assert_eq!(
+        saga(&quote! { #[during(when(Go, transition_to(B)))] A, #[terminal] #[state(name = "a")] B }),
+        ["two states are stored as `a`: give one of them another `#[state(name = \"..\")]`"]
+    );
+}
+
+#[test]
+fn several_mistakes_are_reported_together() {
+    let found = saga(&quote! {
+        #[during(when(Go), run(x), when(End, transition_to(B), stay), timeout(stay))] A,
+        #[terminal(fail)] B
+    });
+    assert_eq!(
+        found,
+        [
+            "expected a row: `when(..)`, `timeout(..)`, `ignore(..)` or `reject(..)`",
+            "a row leads to one place: this is the second move in it",
+            "say how long: `timeout(minutes = 15, ..)`; the units are millis, seconds, minutes, hours, days",
+            "write `#[terminal]` or `#[terminal(failure)]`",
+        ]
+        .iter()
+        .fold(vec!["this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`"], |mut all, next| {
+            all.push(next);
+            all
+        })
+    );
+}
