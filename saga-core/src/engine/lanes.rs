@@ -31,8 +31,6 @@ struct Running {
     lane: usize,
     started: Duration,
     deadline: Duration,
-    /// Told that it is not wanted any more.
-    cancelled: bool,
     /// Dropped because it took too long.
     timed_out: bool,
 }
@@ -274,7 +272,7 @@ impl Shard {
         let started = self.moment.mono;
         let deadline = started.saturating_add(self.lanes.lanes[lane].policy.timeout);
         self.lanes.deadlines.insert((deadline, id), ());
-        let running = Running { job, lane, started, deadline, cancelled: false, timed_out: false };
+        let running = Running { job, lane, started, deadline, timed_out: false };
         self.lanes.attempts.insert(id, running);
         self.tally.attempts += 1;
         self.out.push(Out::Run(Box::new(Attempt { id, lane, message, key, number, of })));
@@ -291,10 +289,7 @@ impl Shard {
 
     /// Tells a running task that its instance has turned. It is dropped at its timeout at the latest.
     pub(super) fn cancel(&mut self, address: &Address, task: TaskId) {
-        if let Some(Run::Running { attempt }) = self.slots.get(address).and_then(|slot| slot.run(task))
-            && let Some(running) = self.lanes.attempts.get_mut(&attempt)
-        {
-            running.cancelled = true;
+        if let Some(Run::Running { attempt }) = self.slots.get(address).and_then(|slot| slot.run(task)) {
             self.out.push(Out::Cancel(attempt));
         }
     }
@@ -376,9 +371,12 @@ impl Shard {
         let policy = self.lanes.lanes[running.lane].policy.clone();
         let at_most_once = self.lanes.lanes[running.lane].at_most_once;
         let Some(slot) = self.slots.get_mut(address) else { return };
+        let compensating = slot.instance().is_some_and(|instance| instance.status() == Status::Compensating);
         let Some(found) = slot.instance_mut().and_then(|instance| instance.task_mut(task)) else { return };
         let undo = found.kind == TaskKind::Undo;
         let at_most_once = at_most_once && !undo;
+        // Also while the turn that will tell it to stop is still being committed.
+        let turned = compensating && !undo;
         if found.progress.recoveries > 0 {
             found.progress.recoveries = 0;
             self.lanes.recovering = self.lanes.recovering.saturating_sub(1);
@@ -392,7 +390,7 @@ impl Shard {
         }
         found.progress.attempts += 1;
         found.progress.spent_ms += u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let last = at_most_once || running.cancelled;
+        let last = at_most_once || turned;
         match verdict(&mut found.progress, how, undo, last, &policy) {
             Verdict::Report(report) => {
                 slot.set_run(task, Run::Reported);

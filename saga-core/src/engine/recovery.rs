@@ -103,6 +103,7 @@ impl Shard {
             // What waits for it in the inbox is counted, and taken up if it can be.
             self.fetch_waiting(&address);
         }
+        self.rebase_timers(&address);
         self.sync_timers(&address);
         self.adopt(&address);
         self.weigh(&address);

@@ -45,23 +45,30 @@ fn rebased(timer: &TimerRow, now: Timestamp) -> Timestamp {
 impl Shard {
     /// Brings the window in line with an instance's timers after a step or a load.
     pub(super) fn sync_timers(&mut self, address: &Address) {
-        let now = self.moment.wall;
         let Some(slot) = self.slots.get_mut(address) else { return };
         let Some(instance) = slot.instance() else { return };
         let Some(row) = instance.row else { return };
         if slot.armed.is_empty() && instance.timers.is_empty() {
             return;
         }
-        let mut wanted = instance.timers.clone();
-        for timer in &mut wanted {
-            timer.due = rebased(timer, now);
-        }
+        let wanted = instance.timers.clone();
         let before = std::mem::replace(&mut slot.armed, wanted.clone());
         for timer in before.into_iter().filter(|timer| !wanted.contains(timer)) {
             self.timers.window.remove(&(timer.due, row, timer.name.into_owned()));
         }
         for timer in wanted {
             self.arm(row, address, &timer);
+        }
+    }
+
+    /// Corrects the timers of an instance that has just been read, once: what follows counts from here.
+    pub(super) fn rebase_timers(&mut self, address: &Address) {
+        let now = self.moment.wall;
+        if let Some(instance) = self.slots.get_mut(address).and_then(|slot| slot.instance_mut()) {
+            for timer in &mut instance.timers {
+                timer.due = rebased(timer, now);
+                timer.armed = timer.armed.min(now);
+            }
         }
     }
 
