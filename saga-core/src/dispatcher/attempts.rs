@@ -34,6 +34,8 @@ pub(super) struct Attempts {
 struct Running {
     abort: AbortHandle,
     cancelled: CancellationToken,
+    /// Ends it on a thread of its own, where `abort` does not reach.
+    dropped: CancellationToken,
     /// Holds the future until somebody begins to run it.
     unbegun: Arc<Mutex<Option<Reporting>>>,
     since: Duration,
@@ -64,7 +66,8 @@ impl Attempts {
         let report = Report { attempt: id, ended: self.ended.clone(), how: AttemptEnd::Dropped };
         let unbegun = Arc::new(Mutex::new(Some(Reporting { future, report })));
         let abort = self.runtime.spawn(Begin { unbegun: Arc::clone(&unbegun), begun: None }).abort_handle();
-        self.running.insert(id, Running { abort, cancelled, unbegun, since: now });
+        self.running
+            .insert(id, Running { abort, cancelled, dropped: CancellationToken::new(), unbegun, since: now });
     }
 
     pub(super) fn forget(&mut self, attempt: u64) {
@@ -82,6 +85,7 @@ impl Attempts {
         if let Some(running) = self.running.get(&attempt) {
             running.cancelled.cancel();
             running.abort.abort();
+            running.dropped.cancel();
             // Not begun: nobody holds the future but this, so dropping it here is what reports its end.
             drop(take(&running.unbegun));
         }
@@ -110,8 +114,16 @@ impl Attempts {
                     attempt = id,
                     "all workers are blocked by handlers; running this one on its own thread"
                 );
-                let runtime = self.runtime.clone();
-                drop(self.runtime.spawn_blocking(move || runtime.block_on(attempt)));
+                let (runtime, dropped) = (self.runtime.clone(), running.dropped.clone());
+                drop(self.runtime.spawn_blocking(move || {
+                    runtime.block_on(async move {
+                        tokio::select! {
+                            biased;
+                            () = dropped.cancelled() => {}
+                            () = attempt => {}
+                        }
+                    });
+                }));
             }
         }
     }
