@@ -265,18 +265,18 @@ async fn r19_a_command_found_begun_after_a_crash_is_counted_before_it_runs() {
     let mut shop = Shop::open().await;
     shop.world.plan::<MakePayment>(&vec![Plan::Hang; 20]);
     shop.place("1").await;
-    for crashes in 1..=5 {
+    for crashes in 1..=8 {
         shop.world.called::<MakePayment>(crashes).await;
         shop = shop.crash().await;
     }
-    shop.world.called::<MakePayment>(6).await;
+    shop.world.called::<MakePayment>(9).await;
     let attempts: Vec<u32> =
         shop.world.calls_of::<MakePayment>().into_iter().map(|call| call.attempt).collect();
-    assert_eq!(attempts, [1, 2, 3, 4, 5, 6]);
+    assert_eq!(attempts, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let shop = shop.crash().await;
     let Position::Parked { detail, .. } = shop.settled("1").await else { panic!("not parked") };
-    assert_eq!(detail, "`payment.make` (unknown: found begun 6 times in a row after the process had ended)");
-    assert_eq!(shop.world.calls_of::<MakePayment>().len(), 6, "it does not run again by itself");
+    assert_eq!(detail, "`payment.make` (unknown: found begun 9 times in a row after the process had ended)");
+    assert_eq!(shop.world.calls_of::<MakePayment>().len(), 9, "it does not run again by itself");
 }
 
 #[tokio::test]

@@ -17,6 +17,9 @@ use crate::store::{
     Address, DeliveryId, Status, Step, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
 };
 
+/// A task found begun so often runs alone from then on: the crashes before may have been its neighbours'.
+const ALONE: u32 = 3;
+
 /// Something a lane runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Job {
@@ -56,6 +59,8 @@ pub(super) struct Lanes {
     delays: u64,
     /// Jobs that were found after an unclean start and are running or being marked.
     recovering: usize,
+    /// One of them runs alone, because it has been found begun several times: should the process end now, it was this.
+    alone: bool,
     /// Jobs that wait for one of those to end.
     suspects: VecDeque<(usize, Job)>,
 }
@@ -77,6 +82,7 @@ impl Lanes {
             delayed: BTreeMap::new(),
             delays: 0,
             recovering: 0,
+            alone: false,
             suspects: VecDeque::new(),
         }
     }
@@ -87,6 +93,12 @@ impl Lanes {
 
     pub(super) fn running(&self) -> usize {
         self.attempts.len()
+    }
+
+    /// A suspect has ended, or was withdrawn.
+    fn recovered(&mut self) {
+        self.recovering = self.recovering.saturating_sub(1);
+        self.alone &= self.recovering > 0;
     }
 
     /// Jobs that wait for a place.
@@ -180,7 +192,11 @@ impl Shard {
         let suspect = unclean && found.progress.epoch < epoch;
         let at_most_once = self.lanes.lanes[lane].at_most_once && found.kind == TaskKind::Command;
         if suspect && !at_most_once {
-            if self.lanes.recovering >= self.limits.recovering {
+            let alone = found.progress.recoveries >= ALONE;
+            if self.lanes.recovering >= self.limits.recovering
+                || self.lanes.alone
+                || (alone && self.lanes.recovering > 0)
+            {
                 self.lanes.suspects.push_back((lane, Job::Task(address, task)));
                 return;
             }
@@ -209,6 +225,7 @@ impl Shard {
             found.progress.stage = TaskStage::Started;
         } else {
             self.lanes.recovering += 1;
+            self.lanes.alone = found.progress.recoveries > ALONE;
         }
         found.progress.epoch = epoch;
         found.progress.armed = now;
@@ -229,7 +246,7 @@ impl Shard {
         }
         // Withdrawn while its mark was being committed; or the engine stops, and it stays as marked.
         if !self.lanes.lanes[lane].at_most_once {
-            self.lanes.recovering = self.lanes.recovering.saturating_sub(1);
+            self.lanes.recovered();
         }
         if let Some(slot) = self.slots.get_mut(address) {
             slot.runs.retain(|(id, run)| *id != task || *run != Run::Marking);
@@ -379,7 +396,7 @@ impl Shard {
         let turned = compensating && !undo;
         if found.progress.recoveries > 0 {
             found.progress.recoveries = 0;
-            self.lanes.recovering = self.lanes.recovering.saturating_sub(1);
+            self.lanes.recovered();
         }
         if matches!(how, AttemptEnd::Dropped) && !at_most_once {
             // The dispatcher stopped: the attempt counts as unclear, but is not charged beyond that.
@@ -431,9 +448,13 @@ impl Shard {
     /// Lets the next suspects run, now that one has ended.
     fn run_suspects(&mut self) {
         while self.lanes.recovering < self.limits.recovering {
+            let before = self.lanes.suspects.len();
             let Some((lane, job)) = self.lanes.suspects.pop_front() else { return };
             self.lanes.lanes[lane].queue.push_front(job);
             self.run_lane(lane);
+            if self.lanes.suspects.len() >= before {
+                return;
+            }
         }
     }
 

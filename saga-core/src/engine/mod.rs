@@ -79,7 +79,7 @@ impl Default for Limits {
             taken_up: 10_000,
             timers: 100_000,
             recovering: 16,
-            recoveries: 5,
+            recoveries: 8,
         }
     }
 }
