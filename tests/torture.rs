@@ -152,10 +152,10 @@ fn verdict(folder: &Path, figures: &Value) {
         assert!(account.charged == 0 || account.charged == *cents, "{order} was charged {}", account.charged);
         match state.as_str() {
             "completed" => {
-                assert_eq!((account.charged, account.refunded), (*cents, 0), "{order} is completed")
+                assert_eq!((account.charged, account.refunded), (*cents, 0), "{order} is completed");
             }
             "payment-failed" | "cancelled" => {
-                assert_eq!(account.charged, account.refunded, "{order} is {state}")
+                assert_eq!(account.charged, account.refunded, "{order} is {state}");
             }
             state => panic!("{order} is {state}"),
         }
