@@ -150,7 +150,7 @@ impl Bank {
         };
         match refusal {
             Some(refusal) => (refusal, 0),
-            None if flaky => ("lost", moved),
+            None if flaky && loses => ("lost", moved),
             None => ("done", moved),
         }
     }

@@ -16,10 +16,10 @@ const CLAUSES: &str = "guard, run, send, publish, compensate, not_owed, waive, d
 
 /// Reads the rows of an attribute.
 pub(super) fn rows(list: Vec<Item>, origin: &Origin, errors: &mut Errors) -> Vec<Row> {
-    list.into_iter().filter_map(|item| row(&item, origin.clone(), errors)).collect()
+    list.iter().map(|item| row(item, origin.clone(), errors)).collect()
 }
 
-fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Option<Row> {
+fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Row {
     let before = errors.is_empty();
     let mut row = Row {
         origin,
@@ -42,7 +42,8 @@ fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Option<Row> {
         "reject" => verdict(item, Verdict::Reject, &mut row, errors),
         _ => {
             errors.on(&item.path, "expected a row: `when(..)`, `timeout(..)`, `ignore(..)` or `reject(..)`");
-            return None;
+            // What it mentions is still emitted, so that the rest of the program does not miss it.
+            when(item, &mut row, &mut Errors::default());
         }
     }
     if row.verdict.is_none() && row.to.is_none() && (before == errors.is_empty()) {
@@ -52,7 +53,7 @@ fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Option<Row> {
         );
     }
     row.broken = before && !errors.is_empty();
-    Some(row)
+    row
 }
 
 fn when(item: &Item, row: &mut Row, errors: &mut Errors) {

@@ -1,0 +1,76 @@
+use saga::prelude::*;
+
+#[derive(Saga)]
+#[saga(name = "s", version = 1, data(Data), events(Events), actions(Actions))]
+#[initially(when(Started, run(start), send(Pay, undo(Void)), transition_to(A)))]
+#[unhandled(reject)]
+pub enum State {
+    #[during(when(PaidUp, transition_to(B)), when(Go, compensate, transition_to(F)), when(Stop, stay))]
+    A,
+    #[terminal(failure)]
+    F,
+    #[terminal]
+    B,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Data {
+    id: String,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Paid {
+    id: u64,
+}
+
+impl Actions for Data {
+    fn start(event: &Started, _: &mut Context) -> Result<Self> {
+        Ok(Self { id: event.id.clone() })
+    }
+    fn pay(&self, _: &Started, _: &mut Context) -> Pay {
+        Pay { id: self.id.clone() }
+    }
+    fn void(&self, command: &Pay, _: &mut Context) -> Void {
+        Void { id: command.id.clone() }
+    }
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "started", key(id))]
+pub struct Started {
+    id: String,
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "go", key(id))]
+pub struct Go {
+    id: String,
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "stop", key(id))]
+pub struct Stop {
+    id: String,
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "done")]
+pub struct PaidUp {}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "pay", replies(PaidUp))]
+pub struct Pay {
+    id: String,
+}
+
+#[derive(Command, Serialize, Deserialize)]
+#[command(name = "void", best_effort)]
+pub struct Void {
+    id: String,
+}
+
+
+fn main() {
+    println!("{}", State::definition().mermaid());
+    let _: Events = Go { id: String::new() }.into();
+}
