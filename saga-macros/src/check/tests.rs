@@ -292,15 +292,11 @@ fn several_mistakes_are_reported_together() {
     assert_eq!(
         found,
         [
+            "this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`",
             "expected a row: `when(..)`, `timeout(..)`, `ignore(..)` or `reject(..)`",
             "a row leads to one place: this is the second move in it",
             "say how long: `timeout(minutes = 15, ..)`; the units are millis, seconds, minutes, hours, days",
             "write `#[terminal]` or `#[terminal(failure)]`",
         ]
-        .iter()
-        .fold(vec!["this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`"], |mut all, next| {
-            all.push(next);
-            all
-        })
     );
 }

@@ -20,7 +20,7 @@ pub(super) fn rows(list: Vec<Item>, origin: &Origin, errors: &mut Errors) -> Vec
 }
 
 fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Row {
-    let before = errors.is_empty();
+    let before = errors.len();
     let mut row = Row {
         origin,
         span: item.span(),
@@ -46,13 +46,13 @@ fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Row {
             when(item, &mut row, &mut Errors::default());
         }
     }
-    if row.verdict.is_none() && row.to.is_none() && (before == errors.is_empty()) {
+    if row.verdict.is_none() && row.to.is_none() && errors.len() == before {
         errors.at(
             row.span,
             "this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`",
         );
     }
-    row.broken = before && !errors.is_empty();
+    row.broken = errors.len() > before;
     row
 }
 
