@@ -13,8 +13,8 @@ use saga_core::dispatcher::{
 };
 use saga_core::engine::Policy;
 use saga_core::machine::Position;
-use saga_core::message::{MessageId, PayloadLimits};
-use saga_core::store::{DeadId, Fault, MemoryStore};
+use saga_core::message::{Key, Message, MessageId, PayloadLimits, Timestamp};
+use saga_core::store::{Address, DeadId, Fault, Mail, MailKind, MemoryStore, Store};
 use support::*;
 use world::{Call, Plan, World, builder, builder_with};
 
@@ -561,4 +561,117 @@ async fn many_instances_at_once_all_finish() {
     }
     assert_eq!(shop.world.calls().len(), 1_000);
     shop.dispatcher.shutdown(MINUTE).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_event_nobody_takes_is_refused() {
+    let shop = Shop::open().await;
+    let error = shop.dispatcher.publish(Stray { order: "1".into() }).await.unwrap_err();
+    assert!(matches!(error, PublishError::NoTaker { event: "stray" }), "{error}");
+}
+
+#[tokio::test]
+async fn bytes_that_cannot_be_read_are_dead_letters_and_harm_nobody() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Hang]);
+    shop.place("1").await;
+    let mail = |name: &'static str, payload: &str| Mail {
+        to: Address::new("order", Key::new("1").unwrap()),
+        kind: MailKind::Event,
+        message: Message { name: name.into(), version: 1, payload: payload.into() },
+        id: None,
+        marked: false,
+        task: None,
+        hops: 0,
+        epoch: 0,
+        cause: None,
+        at: Timestamp::EPOCH,
+    };
+    let outside = vec![
+        mail("order.nudged", "{\"order\":1}"),
+        mail("order.unheard-of", "{}"),
+        mail("order.nudged", "{\"order\":\"1\",\"how\":\"gently\"}"),
+    ];
+    shop.store.deliver(outside).await.unwrap();
+    while shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap().data.nudges == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(shop.dead().await, ["order.nudged undecodable", "order.unheard-of unknown-event"]);
+    shop.world.let_go();
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+}
+
+#[tokio::test]
+async fn a_payload_nested_too_deeply_is_refused() {
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    let limits = PayloadLimits { bytes: 1_000, depth: 0 };
+    let dispatcher = builder(store, &world, &clock).payload_limits(limits).start().await.unwrap();
+    let error = dispatcher.publish(placed("1")).await.unwrap_err();
+    assert_eq!(error.to_string(), "event `order.placed` nests deeper than the limit of 0 levels");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handlers_that_block_every_worker_stop_nobody_else() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Block, Plan::Block]);
+    shop.place("1").await;
+    shop.place("2").await;
+    shop.world.called::<MakePayment>(2).await;
+    shop.place("3").await;
+    let settled = shop.settled("3");
+    tokio::pin!(settled);
+    let position = loop {
+        tokio::select! {
+            biased;
+            position = &mut settled => break position,
+            () = shop.clock.advance_to_next() => {}
+        }
+    };
+    assert_eq!(position, Position::In(OrderState::Completed));
+    assert_eq!(shop.world.calls_of::<MakePayment>().len(), 3);
+    shop.world.unblock();
+}
+
+#[tokio::test]
+async fn a_full_store_makes_callers_wait_and_loses_nothing() {
+    let shop = Shop::open().await;
+    shop.store.fail_next_commits(3, Fault::Full);
+    let publishing = shop.dispatcher.publish(placed("1"));
+    tokio::pin!(publishing);
+    let mut degraded = false;
+    let receipt = loop {
+        tokio::select! {
+            biased;
+            receipt = &mut publishing => break receipt.unwrap(),
+            () = shop.clock.advance_to_next() => {
+                degraded |= matches!(shop.dispatcher.health(), Health::Degraded { .. });
+            }
+        }
+    };
+    assert!(degraded && receipt.is_accepted());
+    assert_eq!(shop.store.faults_fired(), 3);
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
+    assert_eq!(shop.dispatcher.health(), Health::Running);
+}
+
+#[tokio::test]
+async fn r23_a_fenced_dispatcher_stops_and_says_so() {
+    let shop = Shop::open().await;
+    let other = Dispatcher::builder(shop.store.clone())
+        .saga::<OrderState>()
+        .handler::<MakePayment>(shop.world.clone())
+        .handler::<CreateShippingLabel>(shop.world.clone())
+        .handler::<VoidPayment>(shop.world.clone())
+        .handler::<VoidLabel>(shop.world.clone())
+        .handler::<RefundPayment>(shop.world.clone())
+        .subscribe::<OrderCompleted>("mail", shop.world.clone())
+        .start()
+        .await
+        .unwrap();
+    let error = shop.dispatcher.publish(placed("1")).await.unwrap_err();
+    assert!(matches!(error, PublishError::Unknown { .. }), "{error}");
+    assert!(matches!(shop.dispatcher.health(), Health::Stopped { .. }));
+    assert!(shop.world.calls().is_empty(), "no effect starts on a guess");
+    other.publish(placed("1")).await.unwrap();
+    assert_eq!(other.settled::<OrderState>("1").await.unwrap(), Position::In(OrderState::Completed));
 }

@@ -74,6 +74,12 @@ pub struct LabelRefused {}
 pub struct OrderCompleted {
     pub order: String,
 }
+/// An event nobody takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stray {
+    pub order: String,
+}
+event!(Stray, "stray", keyed);
 event!(OrderPlaced, "order.placed", keyed);
 event!(CancelRequested, "order.cancel", keyed);
 event!(Nudged, "order.nudged", keyed);

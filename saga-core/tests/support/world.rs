@@ -32,6 +32,8 @@ pub enum Plan {
     Panic,
     /// Waits until it is dropped, or until `World::let_go`.
     Hang,
+    /// Blocks its thread until `World::unblock`.
+    Block,
 }
 
 /// One call.
@@ -51,6 +53,8 @@ struct Inner {
     calls: Mutex<Vec<Call>>,
     called: Notify,
     go: Notify,
+    unblocked: Mutex<bool>,
+    unblock: std::sync::Condvar,
     delivered: Mutex<Vec<String>>,
 }
 
@@ -98,6 +102,12 @@ impl World {
         self.0.go.notify_one();
     }
 
+    /// Lets calls that block their threads answer.
+    pub fn unblock(&self) {
+        *self.0.unblocked.lock().unwrap() = true;
+        self.0.unblock.notify_all();
+    }
+
     pub fn delivered(&self) -> Vec<String> {
         self.0.delivered.lock().unwrap().clone()
     }
@@ -132,6 +142,13 @@ impl World {
             Plan::Refuse => Err(HandlerError::refused("refused")),
             Plan::Lose => Err("the answer was lost".into()),
             Plan::Panic => panic!("the handler panicked"),
+            Plan::Block => {
+                let mut unblocked = self.0.unblocked.lock().unwrap();
+                while !*unblocked {
+                    unblocked = self.0.unblock.wait(unblocked).unwrap();
+                }
+                Ok(true)
+            }
             Plan::Hang => {
                 self.0.go.notified().await;
                 Ok(true)

@@ -1,0 +1,102 @@
+//! The order saga through the public API against a hand-written program that does the same work, in one run.
+//!
+//! Four events, three commands that are answered at once, about 300 bytes of JSON data, durable. Both sides write per
+//! step: the instance row, one line of history, the task that ended and the one that begins, what is owed, the timer.
+//! The hand-written side is what a careful person would write for this one process: a writer thread with group commit,
+//! prepared statements, time-ordered ids, finished tasks deleted. It has no recovery, no retries and no inspection.
+//!
+//! Rounds alternate, so that noise hits both sides. The ratio is what counts.
+
+#![allow(clippy::print_stdout, missing_docs, unreachable_pub)] // A program, not a library.
+
+mod by_hand;
+mod by_saga;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+const ROUND: Duration = Duration::from_millis(1500);
+const ROUNDS: u32 = 4;
+/// Steps of one saga.
+const STEPS: f64 = 4.0;
+
+/// What lives as long as the order: about 300 bytes of JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    pub id: String,
+    pub customer: String,
+    pub street: String,
+    pub city: String,
+    pub cents: u64,
+    pub payment: Option<u64>,
+    pub label: Option<String>,
+    pub items: Vec<(String, u32)>,
+}
+
+impl Order {
+    pub fn new(id: String) -> Self {
+        Self {
+            id,
+            customer: "Augusta Ada King, Countess of Lovelace".to_owned(),
+            street: "12 St James's Square".to_owned(),
+            city: "London".to_owned(),
+            cents: 129_900,
+            payment: None,
+            label: None,
+            items: (0..6).map(|n| (format!("article-{n:04}"), n + 1)).collect(),
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    println!(
+        "{} bytes of data, {STEPS} steps a saga",
+        serde_json::to_string(&Order::new("order-1".to_owned()))?.len()
+    );
+    println!("{:>10} {:>16} {:>16} {:>8}", "at a time", "saga: steps/s", "by hand: steps/s", "ratio");
+    for at_a_time in [1, 16, 256] {
+        let (mut ours, mut theirs) = (0.0, 0.0);
+        for _ in 0..ROUNDS {
+            ours += runtime.block_on(by_saga::round(at_a_time))?;
+            theirs += runtime.block_on(by_hand::round(at_a_time))?;
+        }
+        let (ours, theirs) = (ours / f64::from(ROUNDS), theirs / f64::from(ROUNDS));
+        println!("{at_a_time:>10} {:>16.0} {:>16.0} {:>8.2}", ours * STEPS, theirs * STEPS, ours / theirs);
+    }
+    Ok(())
+}
+
+/// Runs sagas for one round, so many at a time; returns sagas per second.
+pub async fn drive<F, R>(at_a_time: usize, one: F) -> f64
+where
+    F: Fn(u64) -> R + Send + Sync + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let (one, next) = (Arc::new(one), Arc::new(AtomicU64::new(1)));
+    let started = Instant::now();
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..at_a_time {
+        let (one, next) = (Arc::clone(&one), Arc::clone(&next));
+        workers.spawn(async move {
+            let mut done = 0_u64;
+            while started.elapsed() < ROUND {
+                one(next.fetch_add(1, Ordering::Relaxed)).await;
+                done += 1;
+            }
+            done
+        });
+    }
+    let mut done = 0;
+    while let Some(worker) = workers.join_next().await {
+        done += worker.unwrap_or(0);
+    }
+    // More sagas than 2^52 do not fit into a round.
+    #[allow(clippy::cast_precision_loss)]
+    let done = done as f64;
+    done / started.elapsed().as_secs_f64()
+}
