@@ -28,8 +28,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::engine::{Accepted, Answer, In, Registry, Taker, TakerAnswer, Tally, Ticket};
-use crate::machine::{MessageRecord, Position, Resolution, Saga, Verb, VerbRecord};
+use crate::engine::{Accepted, Answer, In, Registry, Settled, Taker, TakerAnswer, Tally, Ticket};
+use crate::machine::{MessageRecord, Position, Resolution, Saga, Verb, VerbRecord, read_parked};
 use crate::message::{Correlated, Event, Key, Message, MessageId, Name, Payload, PayloadLimits};
 use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Store};
 use run::Request;
@@ -253,7 +253,8 @@ impl Dispatcher {
     /// Waits until the instance has ended or is parked, and says where it is then.
     ///
     /// # Errors
-    /// [`InstanceError::Missing`] when there is no such instance and nothing waits to start it.
+    /// [`InstanceError::Missing`] when there is no such instance and nothing waits to start it;
+    /// [`InstanceError::Unreadable`] when this build cannot read it.
     ///
     /// # Cancellation
     /// Dropping the future only stops waiting.
@@ -262,11 +263,18 @@ impl Dispatcher {
         let address = Address::new(S::NAME, key.clone());
         let missing = || InstanceError::Missing { saga: S::NAME, key: key.to_string() };
         match self.ask(move |ticket| In::Settled { address, ticket }).await {
-            Ok(Answer::Settled(true)) => {}
-            Ok(Answer::Settled(false)) => return Err(missing()),
-            _ => return Err(InstanceError::Stopped),
+            Ok(Answer::Settled(None)) => Err(missing()),
+            Ok(Answer::Settled(Some(settled))) => {
+                let unreadable =
+                    |why: String| InstanceError::Unreadable { saga: S::NAME, key: key.to_string(), why };
+                match *settled {
+                    Settled::Quarantined(why) => Err(unreadable(why)),
+                    Settled::Here { record, tasks } => Position::read(&record, &tasks, read_parked(&record))
+                        .map_err(|error| unreadable(format!("state `{}` {error}", record.state))),
+                }
+            }
+            _ => Err(InstanceError::Stopped),
         }
-        self.instance::<S>(&key).await?.map(|instance| instance.position).ok_or_else(missing)
     }
 
     // Operators.

@@ -1,7 +1,7 @@
 //! The door: published events, operators' verbs, callers who wait, dead letters on their way back.
 
 use super::Shard;
-use super::io::{Accepted, Answer, Out, TakerAnswer, Ticket};
+use super::io::{Accepted, Answer, Out, Settled, TakerAnswer, Ticket};
 use super::registry::Taker;
 use super::slot::{Item, Place, Token};
 use crate::machine::{Input, VerbRecord};
@@ -129,16 +129,22 @@ impl Shard {
         if slot.in_flight.is_some() || slot.waiters.is_empty() {
             return;
         }
-        let there = match &slot.place {
-            Place::Unknown | Place::Loading => return,
-            Place::Missing if slot.queue.is_empty() => false,
-            Place::Missing => return,
-            Place::Quarantined(_) => true,
-            Place::Present(instance) if instance.status().is_over() || instance.is_parked() => true,
-            Place::Present(_) => return,
+        let rest = |slot: &super::slot::Slot| match &slot.place {
+            Place::Quarantined(why) => Some(Box::new(Settled::Quarantined(why.clone()))),
+            Place::Present(instance) => {
+                let (record, tasks) = (instance.record.clone(), instance.tasks.clone());
+                Some(Box::new(Settled::Here { record, tasks }))
+            }
+            _ => None,
         };
+        match &slot.place {
+            Place::Unknown | Place::Loading => return,
+            Place::Missing if !slot.queue.is_empty() => return,
+            Place::Present(instance) if !instance.status().is_over() && !instance.is_parked() => return,
+            Place::Missing | Place::Quarantined(_) | Place::Present(_) => {}
+        }
         for ticket in std::mem::take(&mut slot.waiters) {
-            self.out.push(Out::Answer(ticket, Answer::Settled(there)));
+            self.out.push(Out::Answer(ticket, Answer::Settled(rest(slot))));
         }
     }
 

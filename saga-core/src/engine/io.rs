@@ -7,8 +7,8 @@ use crate::definition::Value;
 use crate::machine::VerbRecord;
 use crate::message::{Key, Message, MessageId, Timestamp};
 use crate::store::{
-    Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, Outcome, RowId,
-    TaskId, TimerKey,
+    Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, InstanceChange, Loaded, Mail, OpenTask,
+    Outcome, RowId, Task, TaskId, TimerKey,
 };
 
 /// The two clocks of one moment.
@@ -123,12 +123,23 @@ pub(crate) enum Answer {
     Published(Vec<(Address, TakerAnswer)>),
     /// A verb was done, or not, for this reason.
     Verb(Result<(), String>),
-    /// The instance has ended or is parked; `false` when there is none.
-    Settled(bool),
+    /// The instance has ended or is parked, as it is now; `None` when there is none.
+    Settled(Option<Box<Settled>>),
     /// A dead letter is on its way again, or why not.
     Redriven(Result<(), String>),
     /// The dispatcher stops.
     Stopped,
+}
+
+/// An instance at rest, as its last committed step left it.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    Here {
+        record: InstanceChange,
+        tasks: Vec<Task>,
+    },
+    /// It cannot be read, for this reason.
+    Quarantined(String),
 }
 
 /// What became of an event at one taker.

@@ -27,7 +27,7 @@ mod timers;
 pub use io::Moment;
 pub use policy::Policy;
 
-pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, TakerAnswer, Ticket};
+pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, Settled, TakerAnswer, Ticket};
 pub(crate) use registry::{Registry, Taker};
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
