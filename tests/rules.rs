@@ -1,5 +1,7 @@
 //! Rules that need a table of their own: the order inside a row, superseded answers, at most once.
 
+#![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -206,7 +208,7 @@ async fn r32_the_same_step_sent_again_is_recognised_by_instance_seq_and_step() {
         let instance = saga::store::InstanceChange { step, ..snapshot.instance.clone() };
         saga::store::Step { row: Some(snapshot.row), instance: Some(instance), ..Default::default() }
     };
-    let steps = vec![again(snapshot.instance.step), again(saga::message::Id::from_u128(7))];
+    let steps = [again(snapshot.instance.step), again(saga::message::Id::from_u128(7))];
     let outcomes =
         store.commit(&lease, Arc::new(Batch { number: 1, steps: vec![steps[0].clone()] })).await.unwrap();
     assert_eq!(outcomes, [Stored::Repeated]);
