@@ -14,7 +14,7 @@ use saga_core::dispatcher::{
 use saga_core::engine::Policy;
 use saga_core::machine::Position;
 use saga_core::message::{Key, Message, MessageId, PayloadLimits, Timestamp};
-use saga_core::store::{Address, DeadId, Fault, Mail, MailKind, MemoryStore, Store};
+use saga_core::store::{Address, DeadId, Fault, Inspect, Mail, MailKind, MemoryStore, Store};
 use support::*;
 use world::{Call, Plan, World, builder, builder_with};
 
@@ -674,4 +674,26 @@ async fn r23_a_fenced_dispatcher_stops_and_says_so() {
     assert!(shop.world.calls().is_empty(), "no effect starts on a guess");
     other.publish(placed("1")).await.unwrap();
     assert_eq!(other.settled::<OrderState>("1").await.unwrap(), Position::In(OrderState::Completed));
+}
+
+#[tokio::test]
+async fn r11_an_event_that_waits_behind_a_compensation_follows_once_after_a_crash() {
+    let shop = Shop::open().await;
+    shop.world.plan::<CreateShippingLabel>(&[Plan::Decline]).plan::<RefundPayment>(&[Plan::Hang, Plan::Hang]);
+    shop.place("1").await;
+    shop.world.called::<RefundPayment>(1).await;
+    for _ in 0..3 {
+        let queued = shop.dispatcher.publish(nudge("1", "gently")).await.unwrap();
+        assert_eq!(queued.takers[0].disposition, Disposition::Queued);
+    }
+    let shop = shop.crash().await;
+    shop.world.called::<RefundPayment>(2).await;
+    shop.world.let_go();
+    assert_eq!(shop.settled("1").await, Position::In(OrderState::Cancelled));
+    while shop.history("1").await.iter().filter(|line| line.contains("ignored")).count() < 3 {
+        tokio::task::yield_now().await;
+    }
+    shop.dispatcher.shutdown(MINUTE).await.unwrap();
+    let rows = shop.store.history(&Address::new("order", Key::new("1").unwrap()), 100).await.unwrap();
+    assert_eq!(rows.iter().filter(|row| row.entry.kind == "ignored").count(), 3, "each once");
 }

@@ -26,7 +26,10 @@ impl Shard {
 
     pub(super) fn publish_now(&mut self, event: Accepted, ticket: Ticket) {
         match &event.takers[..] {
-            [(Taker::Saga(saga), key)] if !self.inbox.is_behind() => {
+            // A saga that only the store knows gets its share in the inbox, for a build that has it (rule R28).
+            [(Taker::Saga(saga), key)]
+                if !self.inbox.is_behind() && self.registry.sagas.contains_key(&**saga) =>
+            {
                 let address = self.address(saga, key.clone());
                 let now = self.moment.wall;
                 let marked = event.id.is_none();

@@ -189,9 +189,7 @@ impl Shard {
             slot.queue.push_front(item);
         }
         if let Some(item) = in_flight.item {
-            // A mark that was not written must be looked for again.
-            let marked = item.ticket.is_none() || item.inbox.is_some() && item.marked;
-            slot.queue.push_front(Item { marked, ..item });
+            slot.queue.push_front(item);
         }
     }
 
@@ -226,10 +224,9 @@ impl Shard {
 
     /// Writes waiting items into the inbox, a step each, so that one that is refused does not keep back the others.
     fn one_by_one(&mut self, address: &Address, items: Vec<Item>, now: crate::message::Timestamp) {
-        for mut item in items {
+        for item in items {
             let Some(mut mail) = item.mail(address, self.lease.epoch) else { continue };
             let mut step = Step::default();
-            item.marked = false;
             if let Input::Event(event) = &item.what
                 && let Some(id) = &event.id
             {

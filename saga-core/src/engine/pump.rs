@@ -157,14 +157,14 @@ impl Shard {
         if kept {
             if let Some(mail) = item.mail(address, self.lease.epoch).filter(|_| item.inbox.is_none()) {
                 self.mark_answered(address, &item, &mut step);
-                self.mark(address, &mut item, &mut step);
+                self.mark(address, &item, &mut step);
                 step.mail.push(Mail { marked: true, ..mail });
                 spilled.push(item);
                 item = Item::own(Input::Continue, self.moment.wall);
             }
         } else {
             step.consumed.extend(item.inbox);
-            self.mark(address, &mut item, &mut step);
+            self.mark(address, &item, &mut step);
         }
         let answer = match disposition {
             Disposition::Applied | Disposition::Stale | Disposition::Declined(_) => TakerAnswer::Applied,
@@ -201,7 +201,7 @@ impl Shard {
     }
 
     /// Sets the mark of an event that has an id from outside (rule R26).
-    fn mark(&self, address: &Address, item: &mut Item, step: &mut Step) {
+    fn mark(&self, address: &Address, item: &Item, step: &mut Step) {
         if item.marked {
             return;
         }
@@ -211,7 +211,6 @@ impl Shard {
             let content = content_hash(&event.message.name, &event.message.payload);
             step.marks.push(Mark { to: address.clone(), id: id.clone(), content, at: self.moment.wall });
         }
-        item.marked = true;
     }
 
     /// A report that must wait is durable from here on: its task does not run again.
@@ -362,9 +361,9 @@ impl Shard {
     }
 
     /// Keeps an event that started nothing as a dead letter.
-    fn dead_on_arrival(&mut self, address: &Address, mut item: Item, not: NotStarted) {
+    fn dead_on_arrival(&mut self, address: &Address, item: Item, not: NotStarted) {
         let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
-        self.mark(address, &mut item, &mut step);
+        self.mark(address, &item, &mut step);
         step.dead.extend(self.letter(address, &item, not.reason, not.detail));
         self.tally.dead_letters += 1;
         let in_flight = InFlight::of(item, TakerAnswer::Dead(not.reason.to_owned()));
@@ -382,7 +381,7 @@ impl Shard {
         let parked = slot.instance().is_some_and(Instance::is_parked);
         let mut step = Step { row: slot.instance().and_then(|instance| instance.row), ..Step::default() };
         let mut spilled = Vec::new();
-        for mut item in std::mem::take(&mut slot.queue) {
+        for item in std::mem::take(&mut slot.queue) {
             let Some(slot) = self.slots.get_mut(address) else { return };
             if matches!(item.what, Input::CrashLoop(..)) {
                 slot.queue.push_back(item);
@@ -394,7 +393,7 @@ impl Shard {
             slot.held += usize::from(item.is_event());
             if item.inbox.is_none() {
                 self.mark_answered(address, &item, &mut step);
-                self.mark(address, &mut item, &mut step);
+                self.mark(address, &item, &mut step);
                 step.mail.push(Mail { marked: true, ..mail });
                 spilled.push(item);
             }

@@ -122,6 +122,10 @@ impl Shard {
 
     /// What the inbox holds for one instance goes to the head of its queue, unless it is parked.
     pub(super) fn fetched_waiting(&mut self, address: Address, rows: Vec<(InboxId, Mail)>) {
+        // What the scan has not come to yet it will bring itself, in order: taken here too, it would be applied twice.
+        let (cursor, epoch) = (self.inbox.cursor, self.lease.epoch);
+        let rows: Vec<(InboxId, Mail)> =
+            rows.into_iter().filter(|(id, mail)| *id <= cursor || mail.epoch == epoch).collect();
         let Some(slot) = self.slots.get_mut(&address) else { return };
         slot.fetching = false;
         let parked = slot.instance().is_some_and(Instance::is_parked);
