@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -16,13 +17,24 @@ const DATABASES: u64 = 4;
 const KILLS_EACH: u64 = 52;
 const ORDERS: u64 = 700;
 
-/// The example, which `cargo test` builds beside the tests.
-fn shop() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows where it is");
-    let folder = test.parent().and_then(Path::parent).expect("tests lie in target/<profile>/deps");
-    let shop = folder.join("examples").join(format!("order{}", std::env::consts::EXE_SUFFIX));
-    assert!(shop.exists(), "{} is missing: build it with `cargo build --example order`", shop.display());
-    shop
+/// The example as a program. `cargo test` builds it only as a test of itself, so it is built here, once.
+fn shop() -> &'static Path {
+    static SHOP: OnceLock<PathBuf> = OnceLock::new();
+    SHOP.get_or_init(|| {
+        let test = std::env::current_exe().expect("a test knows where it is");
+        let folder = test.parent().and_then(Path::parent).expect("tests lie in target/<profile>/deps");
+        let mut build = Command::new(env!("CARGO"));
+        build
+            .args(["build", "--quiet", "--all-features", "--example", "order"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().expect("cargo runs").success(), "the example does not build");
+        let shop = folder.join("examples").join(format!("order{}", std::env::consts::EXE_SUFFIX));
+        assert!(shop.exists(), "cargo has built {} somewhere else", shop.display());
+        shop
+    })
 }
 
 fn run(folder: &Path, args: &[&str]) -> Command {
