@@ -73,6 +73,18 @@ impl Shop {
     }
 }
 
+/// Lets time pass, in step with the dispatcher, until `future` ends.
+async fn in_time<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
+    tokio::pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut future => return done,
+            () = clock.advance_to_next() => {}
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_happy_path_takes_four_steps() {
     let shop = Shop::open().await;
@@ -148,15 +160,7 @@ async fn r14_undo_attempts_are_unlimited() {
     let shop = Shop::open().await;
     shop.world.plan::<CreateShippingLabel>(&[Plan::Decline]).plan::<RefundPayment>(&vec![Plan::Lose; 50]);
     shop.place("1").await;
-    let settled = shop.settled("1");
-    tokio::pin!(settled);
-    let position = loop {
-        tokio::select! {
-            biased;
-            position = &mut settled => break position,
-            () = shop.clock.advance_to_next() => {}
-        }
-    };
+    let position = in_time(&shop.clock, shop.settled("1")).await;
     assert_eq!(position, Position::In(OrderState::Cancelled));
     assert_eq!(shop.world.calls_of::<RefundPayment>().len(), 51);
     let keys: std::collections::BTreeSet<String> =
@@ -212,15 +216,7 @@ async fn r16_resolve_and_retry_of_a_parked_command() {
     shop.world.plan::<CreateShippingLabel>(&vec![Plan::Lose; 4_000]);
     shop.place("1").await;
     shop.world.called::<CreateShippingLabel>(1).await;
-    let parked = shop.settled("1");
-    tokio::pin!(parked);
-    loop {
-        tokio::select! {
-            biased;
-            position = &mut parked => break assert!(position.is_parked()),
-            () = shop.clock.advance_to_next() => {}
-        }
-    }
+    assert!(in_time(&shop.clock, shop.settled("1")).await.is_parked());
     let before = shop.world.calls_of::<CreateShippingLabel>();
     let wrong =
         shop.dispatcher.resolve::<OrderState>("1", Resolved::done(), "ann", "asked").await.unwrap_err();
@@ -425,15 +421,7 @@ async fn r30_an_unknown_commit_is_decided_by_the_store_and_never_applied_twice()
     for fault in [Fault::BeforeCommit, Fault::AfterCommit] {
         let shop = Shop::open().await;
         shop.store.fail_next_commits(2, fault);
-        let publishing = shop.dispatcher.publish(placed("1"));
-        tokio::pin!(publishing);
-        let receipt = loop {
-            tokio::select! {
-                biased;
-                receipt = &mut publishing => break receipt.unwrap(),
-                () = shop.clock.advance_to_next() => {}
-            }
-        };
+        let receipt = in_time(&shop.clock, shop.dispatcher.publish(placed("1"))).await.unwrap();
         assert_eq!(receipt.takers[0].disposition, Disposition::Applied);
         assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
         assert_eq!(shop.world.calls_of::<MakePayment>().len(), 1);
@@ -490,15 +478,7 @@ async fn r33_a_clock_set_back_neither_fires_early_nor_wedges() {
     shop.clock.advance(14 * MINUTE);
     let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
     assert!(!matches!(order.position, Position::In(OrderState::Cancelled)));
-    let settled = shop.settled("1");
-    tokio::pin!(settled);
-    let position = loop {
-        tokio::select! {
-            biased;
-            position = &mut settled => break position,
-            () = shop.clock.advance_to_next() => {}
-        }
-    };
+    let position = in_time(&shop.clock, shop.settled("1")).await;
     assert_eq!(position, Position::In(OrderState::Cancelled));
     let took = saga_core::dispatcher::Clock::now(&shop.clock).mono;
     assert!(took < 20 * MINUTE, "15 minutes, not two hours and 15 minutes: {took:?}");
@@ -618,15 +598,7 @@ async fn handlers_that_block_every_worker_stop_nobody_else() {
     shop.place("2").await;
     shop.world.called::<MakePayment>(2).await;
     shop.place("3").await;
-    let settled = shop.settled("3");
-    tokio::pin!(settled);
-    let position = loop {
-        tokio::select! {
-            biased;
-            position = &mut settled => break position,
-            () = shop.clock.advance_to_next() => {}
-        }
-    };
+    let position = in_time(&shop.clock, shop.settled("3")).await;
     assert_eq!(position, Position::In(OrderState::Completed));
     assert_eq!(shop.world.calls_of::<MakePayment>().len(), 3);
     shop.world.unblock();
