@@ -6,11 +6,11 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use crate::ledger::{Call, Calls, Op, Told};
 
 /// How often, in percent of the orders, something goes wrong.
 #[derive(Clone, Copy, Debug)]
@@ -25,138 +25,101 @@ pub struct Trouble {
     pub flaky: u64,
 }
 
-/// One call, as it stands in the file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Call {
-    /// What was asked for: `charge`, `void`, `refund`, `label` or `unlabel`.
-    pub op: String,
-    /// The idempotency key.
-    pub key: String,
-    /// The order.
-    pub order: String,
-    /// The amount asked for, in cents.
-    pub amount: u64,
-    /// Which attempt the caller says it is.
-    pub attempt: u32,
-    /// What the caller was told, or was not.
-    pub outcome: String,
-    /// The cents that this very call moved.
-    pub moved: u64,
-}
-
-/// What the caller is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+/// What the caller hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
     /// It is done.
-    Done,
+    Yes,
     /// It will not be done.
     No,
-    /// Nothing: the line went dead.
-    Nothing(&'static str),
+    /// Nothing, whatever became of it.
+    Nothing,
 }
 
 /// The bank and the carrier.
+#[derive(Debug)]
 pub struct Bank {
     trouble: Trouble,
     books: Mutex<Books>,
 }
 
-#[derive(Default)]
+/// What they know, and the file they know it from.
+#[derive(Debug)]
 struct Books {
-    file: Option<File>,
-    /// The final answer to each key: done or not.
-    answers: HashMap<String, bool>,
-    /// How often a key has been called without effect.
+    file: File,
+    /// Whether the file ends within a line.
+    torn: bool,
+    /// The answer to each key that has one, for ever.
+    answers: HashMap<String, Heard>,
+    /// How often a key without an answer has been called.
     failures: HashMap<String, u64>,
     /// The money taken for each order and not given back.
     captured: HashMap<String, u64>,
-    /// Orders whose payment must never be taken any more.
-    dead: HashSet<String>,
+    /// Orders whose payment has been called off: it must never be taken any more.
+    called_off: HashSet<String>,
 }
 
 impl Bank {
     /// Opens the file and reads back what has happened.
     pub fn open(path: &Path, trouble: Trouble) -> io::Result<Self> {
-        let mut books = Books::default();
-        let mut ends_well = true;
-        if let Ok(file) = File::open(path) {
-            let mut reader = BufReader::new(file);
-            let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line)? > 0 {
-                ends_well = line.ends_with(b"\n");
-                // What was cut off by the end of a process was never answered to anybody.
-                if let Ok(call) = serde_json::from_slice::<Call>(&line) {
-                    books.remember(&call);
-                }
-                line.clear();
-            }
+        let Calls { calls, torn } = Calls::read(path)?;
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let mut books = Books {
+            file,
+            torn,
+            answers: HashMap::new(),
+            failures: HashMap::new(),
+            captured: HashMap::new(),
+            called_off: HashSet::new(),
+        };
+        for call in &calls {
+            books.remember(call);
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        if !ends_well {
-            file.write_all(b"\n")?;
-        }
-        books.file = Some(file);
         Ok(Self { trouble, books: Mutex::new(books) })
     }
 
-    /// One call. What it changed is in the file before anybody is told.
-    pub fn call(&self, op: &str, key: &str, order: &str, amount: u64, attempt: u32) -> io::Result<Told> {
+    /// One call. What it changes is in the file before anybody hears of it.
+    pub fn call(&self, op: Op, key: &str, order: &str, amount: u64, attempt: u32) -> io::Result<Heard> {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         let (outcome, moved) = self.decide(&books, op, key, order, amount);
-        let call = Call {
-            op: op.to_owned(),
-            key: key.to_owned(),
-            order: order.to_owned(),
-            amount,
-            attempt,
-            outcome: outcome.to_owned(),
-            moved,
-        };
-        let before = books.answers.get(key).copied();
-        let mut line = serde_json::to_vec(&call)?;
-        line.push(b'\n');
-        if let Some(file) = &mut books.file {
-            file.write_all(&line)?;
-        }
+        let call = Call { op, key: key.into(), order: order.into(), amount, attempt, outcome, moved };
+        books.write(&call)?;
         books.remember(&call);
         Ok(match outcome {
-            "done" => Told::Done,
-            "declined" | "refused" => Told::No,
-            "repeat" if before == Some(true) => Told::Done,
-            "repeat" => Told::No,
-            "lost" => Told::Nothing("the answer was lost"),
-            _ => Told::Nothing("the line is dead"),
+            Told::Lost | Told::Unavailable => Heard::Nothing,
+            _ => books.answers.get(key).copied().unwrap_or(Heard::Nothing),
         })
     }
 
     /// What this call comes to, and the cents it moves.
-    fn decide(&self, books: &Books, op: &str, key: &str, order: &str, amount: u64) -> (&'static str, u64) {
+    fn decide(&self, books: &Books, op: Op, key: &str, order: &str, amount: u64) -> (Told, u64) {
         if books.answers.contains_key(key) {
-            return ("repeat", 0);
+            return (Told::Repeat, 0);
         }
-        let failed = books.failures.get(key).copied().unwrap_or(0);
         let flaky = self.chance(order, op, "flaky") < self.trouble.flaky;
         let loses = self.chance(order, op, "loses") < 50;
-        if flaky && !loses && failed < 1 + self.chance(order, op, "times") % 2 {
-            return ("unavailable", 0);
+        let failures = books.failures.get(key).copied().unwrap_or(0);
+        if flaky && !loses && failures < 1 + self.chance(order, op, "failures") % 2 {
+            return (Told::Unavailable, 0);
         }
-        let (refusal, moved) = match op {
-            "charge" if books.dead.contains(order) => (Some("refused"), 0),
-            "charge" if self.chance(order, op, "decline") < self.trouble.decline => (Some("declined"), 0),
-            "charge" => (None, amount),
-            "void" | "refund" => (None, books.captured.get(order).copied().unwrap_or(0)),
-            "label" if self.chance(order, op, "refuse") < self.trouble.label_refused => (Some("refused"), 0),
-            _ => (None, 0),
+        let moved = match op {
+            Op::Charge if books.called_off.contains(order) => return (Told::Refused, 0),
+            Op::Charge if self.chance(order, op, "declined") < self.trouble.decline => {
+                return (Told::Declined, 0);
+            }
+            Op::Label if self.chance(order, op, "refused") < self.trouble.label_refused => {
+                return (Told::Refused, 0);
+            }
+            Op::Charge => amount,
+            Op::Void | Op::Refund => books.captured.get(order).copied().unwrap_or(0),
+            Op::Label | Op::Unlabel => 0,
         };
-        match refusal {
-            Some(refusal) => (refusal, 0),
-            None if flaky && loses => ("lost", moved),
-            None => ("done", moved),
-        }
+        (if flaky && loses { Told::Lost } else { Told::Done }, moved)
     }
 
-    /// A number from 0 to 99 that is the same for the same order, call and seed.
-    fn chance(&self, order: &str, op: &str, what: &str) -> u64 {
+    /// A number from 0 to 99 that depends on nothing but the seed, the order, the call and what is asked.
+    fn chance(&self, order: &str, op: Op, what: &str) -> u64 {
+        // Its keys are fixed, unlike those of `RandomState`.
         let mut hasher = DefaultHasher::new();
         (self.trouble.seed, order, op, what).hash(&mut hasher);
         hasher.finish() % 100
@@ -164,68 +127,47 @@ impl Bank {
 }
 
 impl Books {
-    fn remember(&mut self, call: &Call) {
-        match call.outcome.as_str() {
-            "unavailable" => {
-                *self.failures.entry(call.key.clone()).or_default() += 1;
-                return;
+    /// Adds a line, with a single `write`, so that the end of the process leaves all of it or a torn rest without
+    /// meaning.
+    fn write(&mut self, call: &Call) -> io::Result<()> {
+        let mut line = if self.torn { b"\n".to_vec() } else { Vec::new() };
+        serde_json::to_writer(&mut line, call)?;
+        line.push(b'\n');
+        let written = loop {
+            match self.file.write(&line) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                written => break written?,
             }
-            "repeat" => return,
-            outcome => {
-                let done = matches!(outcome, "done" | "lost");
-                self.answers.insert(call.key.clone(), done);
-                if !done {
-                    return;
-                }
-            }
+        };
+        if let Some(last) = line[..written].last() {
+            self.torn = *last != b'\n';
         }
-        match call.op.as_str() {
-            "charge" => drop(self.captured.insert(call.order.clone(), call.moved)),
-            "void" | "refund" => {
-                self.captured.remove(&call.order);
-                // Paid back or never seen: a charge that comes later than its own undo must find nothing to do.
-                self.dead.insert(call.order.clone());
-            }
-            _ => {}
+        // A line that lacks only its end counts, now and when it is read back.
+        if written + 1 < line.len() {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, "the bank's file takes no more"));
         }
+        Ok(())
     }
-}
 
-/// What the file says happened, for the books.
-#[derive(Debug, Default)]
-pub struct Ledger {
-    /// Per order: the cents charged and paid back, and the keys of its charges.
-    pub orders: HashMap<String, Account>,
-}
-
-/// One order's money.
-#[derive(Debug, Default)]
-pub struct Account {
-    /// Cents taken.
-    pub charged: u64,
-    /// Cents paid back.
-    pub refunded: u64,
-    /// The keys under which it was charged.
-    pub keys: HashSet<String>,
-}
-
-impl Ledger {
-    /// Reads the file.
-    pub fn read(path: &Path) -> io::Result<Self> {
-        let mut ledger = Self::default();
-        for line in BufReader::new(File::open(path)?).lines() {
-            let Ok(call) = serde_json::from_str::<Call>(&line?) else { continue };
-            let account = ledger.orders.entry(call.order).or_default();
-            match call.op.as_str() {
-                "charge" => {
-                    account.charged += call.moved;
-                    account.keys.insert(call.key);
+    fn remember(&mut self, call: &Call) {
+        match call.outcome {
+            Told::Unavailable => *self.failures.entry(call.key.clone()).or_default() += 1,
+            Told::Repeat => {}
+            Told::Declined | Told::Refused => drop(self.answers.insert(call.key.clone(), Heard::No)),
+            Told::Done | Told::Lost => {
+                self.answers.insert(call.key.clone(), Heard::Yes);
+                match call.op {
+                    Op::Charge => *self.captured.entry(call.order.clone()).or_default() += call.moved,
+                    Op::Void | Op::Refund => {
+                        self.captured.remove(&call.order);
+                        // Also when there was nothing to give back: a charge that arrives after its own undo must
+                        // find a dead key.
+                        self.called_off.insert(call.order.clone());
+                    }
+                    Op::Label | Op::Unlabel => {}
                 }
-                "void" | "refund" => account.refunded += call.moved,
-                _ => {}
             }
         }
-        Ok(ledger)
     }
 }
 
@@ -235,35 +177,44 @@ mod tests {
 
     const CALM: Trouble = Trouble { seed: 1, decline: 0, label_refused: 0, flaky: 0 };
 
-    fn calls(path: &Path) -> Vec<(String, u64)> {
-        let text = std::fs::read_to_string(path).unwrap();
-        text.lines()
-            .filter_map(|line| serde_json::from_str::<Call>(line).ok())
-            .map(|c| (c.outcome, c.moved))
-            .collect()
+    fn calls(path: &Path) -> Vec<(Told, u64)> {
+        Calls::read(path).unwrap().calls.into_iter().map(|call| (call.outcome, call.moved)).collect()
     }
 
     #[test]
     fn a_key_takes_effect_once_also_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bank");
-        let charge = |bank: Bank| bank.call("charge", "k", "o", 500, 1).unwrap();
-        assert_eq!(charge(Bank::open(&path, CALM).unwrap()), Told::Done);
-        assert_eq!(charge(Bank::open(&path, CALM).unwrap()), Told::Done);
-        assert_eq!(calls(&path), [("done".to_owned(), 500), ("repeat".to_owned(), 0)]);
+        for _ in 0..2 {
+            let bank = Bank::open(&path, CALM).unwrap();
+            assert_eq!(bank.call(Op::Charge, "k", "o", 500, 1).unwrap(), Heard::Yes);
+        }
+        assert_eq!(calls(&path), [(Told::Done, 500), (Told::Repeat, 0)]);
     }
 
     #[test]
-    fn a_void_pays_back_what_was_captured_and_kills_what_was_not() {
+    fn a_declined_payment_stays_declined() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bank");
+        for trouble in [Trouble { decline: 100, ..CALM }, CALM] {
+            let bank = Bank::open(&path, trouble).unwrap();
+            assert_eq!(bank.call(Op::Charge, "k", "o", 500, 1).unwrap(), Heard::No);
+        }
+        assert_eq!(calls(&path), [(Told::Declined, 0), (Told::Repeat, 0)]);
+    }
+
+    #[test]
+    fn a_void_gives_back_what_was_captured_and_kills_what_was_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bank");
         let bank = Bank::open(&path, CALM).unwrap();
-        bank.call("charge", "k1", "a", 500, 1).unwrap();
-        bank.call("void", "k2", "a", 500, 1).unwrap();
-        bank.call("void", "k3", "b", 700, 1).unwrap();
-        assert_eq!(bank.call("charge", "k4", "b", 700, 1).unwrap(), Told::No);
-        let moved: Vec<u64> = calls(&path).into_iter().map(|(_, moved)| moved).collect();
-        assert_eq!(moved, [500, 500, 0, 0]);
+        bank.call(Op::Charge, "k1", "a", 500, 1).unwrap();
+        bank.call(Op::Void, "k2", "a", 500, 1).unwrap();
+        bank.call(Op::Void, "k3", "b", 700, 1).unwrap();
+        let bank = Bank::open(&path, CALM).unwrap();
+        assert_eq!(bank.call(Op::Charge, "k4", "b", 700, 1).unwrap(), Heard::No);
+        let expected = [(Told::Done, 500), (Told::Done, 500), (Told::Done, 0), (Told::Refused, 0)];
+        assert_eq!(calls(&path), expected);
     }
 
     #[test]
@@ -271,24 +222,36 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bank");
         let bank = Bank::open(&path, Trouble { flaky: 100, ..CALM }).unwrap();
-        for order in 0..50 {
+        for order in 0..200 {
             let (key, order) = (format!("k{order}"), format!("o{order}"));
-            let tries =
-                (1..10).find(|&n| bank.call("charge", &key, &order, 10, n).unwrap() == Told::Done).unwrap();
+            let heard = |attempt| bank.call(Op::Charge, &key, &order, 10, attempt).unwrap();
+            let tries = (1..10).find(|&attempt| heard(attempt) == Heard::Yes).unwrap();
             assert!((2..=3).contains(&tries), "{tries}");
         }
-        assert_eq!(calls(&path).iter().map(|(_, moved)| moved).sum::<u64>(), 500);
+        let mut lost = 0;
+        for (told, moved) in calls(&path) {
+            lost += u64::from(told == Told::Lost);
+            assert_eq!(moved, if told.took_effect() { 10 } else { 0 });
+        }
+        assert!((70..130).contains(&lost), "half of 200 answers are lost, not {lost}");
     }
 
     #[test]
-    fn a_line_cut_off_by_a_crash_is_closed_and_passed_over() {
+    fn a_line_torn_by_a_crash_means_nothing_and_spoils_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bank");
-        Bank::open(&path, CALM).unwrap().call("charge", "k", "o", 5, 1).unwrap();
-        let mut text = std::fs::read(&path).unwrap();
-        text.extend_from_slice(b"{\"op\":\"cha");
-        std::fs::write(&path, text).unwrap();
-        Bank::open(&path, CALM).unwrap().call("charge", "k", "o", 5, 2).unwrap();
-        assert_eq!(calls(&path), [("done".to_owned(), 5), ("repeat".to_owned(), 0)]);
+        let charge = |key| Bank::open(&path, CALM).unwrap().call(Op::Charge, key, key, 5, 1).unwrap();
+        charge("k1");
+        let whole = std::fs::read(&path).unwrap();
+        charge("k2");
+        let both = std::fs::read(&path).unwrap();
+        for length in whole.len()..both.len() {
+            std::fs::write(&path, &both[..length]).unwrap();
+            charge("k2");
+            // Without its line break the line is all there.
+            let again = if length == both.len() - 1 { Told::Repeat } else { Told::Done };
+            assert_eq!(calls(&path).last().unwrap().0, again, "torn at {length}");
+            assert_eq!(calls(&path).iter().map(|(_, moved)| moved).sum::<u64>(), 10);
+        }
     }
 }

@@ -29,7 +29,7 @@ pub struct Options {
 
 /// The help text.
 pub const HELP: &str = "\
-Runs a shop: orders are paid, shipped, and undone when something fails.
+A small shop: orders are paid, shipped, and undone when something fails.
 
   order [OPTIONS]
 
@@ -91,6 +91,9 @@ impl Options {
             name.push(".bank");
             options.db.with_file_name(name)
         });
+        if options.bank == options.db {
+            return Err("`--db` and `--bank` are two files".to_owned());
+        }
         Ok(Some(options))
     }
 }
@@ -129,6 +132,7 @@ mod tests {
         );
         assert_eq!(parse("--count").unwrap_err(), "`--count` needs a value");
         assert_eq!(parse("--cuont 1").unwrap_err(), "unknown option `--cuont`");
+        assert_eq!(parse("--db x --bank x").unwrap_err(), "`--db` and `--bank` are two files");
         assert_eq!(parse("--count 1 --orders x").unwrap_err(), "`--orders` and `--count` exclude each other");
     }
 }

@@ -1,12 +1,13 @@
 //! The end of the day: what became of the orders, and whether the books balance.
 
-use std::time::Duration;
+use std::collections::HashSet;
 
+use saga::dispatcher::Instance;
 use saga::store::HistoryRow;
 use saga::{Dispatcher, Position};
 use serde::Serialize;
 
-use crate::bank::Ledger;
+use crate::ledger::{Account, Ledger};
 use crate::saga::{OrderPlaced, OrderState};
 
 /// The figures of the last line; money in cents.
@@ -35,6 +36,7 @@ pub struct Figures {
 }
 
 /// Figures, what is wrong, and one order that was compensated.
+#[derive(Debug, Default)]
 pub struct Report {
     /// The figures.
     pub figures: Figures,
@@ -44,71 +46,68 @@ pub struct Report {
     pub compensated: Option<(String, Vec<HistoryRow>)>,
 }
 
-/// Compares what the sagas say with what the bank's file says, order by order.
-pub async fn draw_up(
-    dispatcher: &Dispatcher,
-    orders: &[OrderPlaced],
-    ledger: &Ledger,
-) -> Result<Report, Box<dyn std::error::Error>> {
-    let mut figures = Figures { orders: orders.len() as u64, ..Figures::default() };
-    let mut wrong = Vec::new();
-    let mut example = None;
-    let nothing = crate::bank::Account::default();
-    for order in orders {
-        let id = &order.order;
-        let account = ledger.orders.get(id).unwrap_or(&nothing);
-        let Some(instance) = dispatcher.instance::<OrderState>(id).await? else {
-            wrong.push(format!("order {id} is not there"));
-            continue;
-        };
-        figures.charged += account.charged;
-        figures.refunded += account.refunded;
-        if account.keys.len() != 1 {
-            wrong.push(format!("order {id} was charged under {} keys", account.keys.len()));
-        }
-        let (charged, refunded) = match &instance.position {
-            Position::In(OrderState::Completed) => {
-                figures.completed += 1;
-                (instance.data.cents, 0)
-            }
-            Position::In(OrderState::PaymentFailed) => {
-                figures.payment_failed += 1;
-                (account.charged, account.charged)
-            }
-            Position::In(OrderState::Cancelled) => {
-                figures.cancelled += 1;
-                example.get_or_insert_with(|| id.clone());
-                (account.charged, account.charged)
-            }
-            Position::Parked { reason, detail, .. } => {
-                figures.parked += 1;
-                wrong.push(format!("order {id} waits for a person: {reason}: {detail}"));
-                continue;
-            }
-            position => {
-                wrong.push(format!("order {id} is not settled: {position:?}"));
-                continue;
-            }
-        };
-        if (account.charged, account.refunded) != (charged, refunded) {
-            wrong.push(format!(
-                "order {id} is {:?}, but {} cents were charged and {} given back",
-                instance.position, account.charged, account.refunded
-            ));
-        }
-    }
-    figures.kept = figures.charged.saturating_sub(figures.refunded);
-    let compensated = match example {
-        Some(id) => {
-            let history = dispatcher.history::<OrderState>(&id).await?;
-            Some((id, history))
-        }
-        None => None,
-    };
-    Ok(Report { figures, wrong, compensated })
-}
-
 impl Report {
+    /// Compares what the sagas say with what the bank's file says, order by order.
+    pub async fn draw_up(
+        dispatcher: &Dispatcher,
+        orders: &[OrderPlaced],
+        ledger: &Ledger,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        let mut report = Self { wrong: ledger.broken.clone(), ..Self::default() };
+        report.figures.orders = orders.len() as u64;
+        let (mut earned, nothing) = (0, Account::default());
+        for OrderPlaced { order, .. } in orders {
+            let account = ledger.accounts.get(order).unwrap_or(&nothing);
+            report.figures.charged += account.charged;
+            report.figures.refunded += account.refunded;
+            match dispatcher.instance::<OrderState>(order).await? {
+                None => report.wrong.push(format!("order {order} is not there")),
+                Some(instance) => {
+                    report.wrong.extend(judge(&instance, account));
+                    earned += report.count(&instance);
+                }
+            }
+        }
+        report.figures.kept = report.figures.charged.saturating_sub(report.figures.refunded);
+        if report.figures.kept != earned {
+            let kept = report.figures.kept;
+            report.wrong.push(format!("{kept} cents are kept, but what was sold comes to {earned}"));
+        }
+        // Orders of other files, of which the bank knows: they may still be under way, but not unheard of.
+        let own: HashSet<&str> = orders.iter().map(|order| order.order.as_str()).collect();
+        for (order, account) in ledger.accounts.iter().filter(|(order, _)| !own.contains(order.as_str())) {
+            match dispatcher.instance::<OrderState>(order).await? {
+                None => report.wrong.push(format!("the bank knows order {order}, but the shop does not")),
+                Some(instance) if ended(&instance.position).is_some() => {
+                    report.wrong.extend(judge(&instance, account));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some((order, history)) = &mut report.compensated {
+            *history = dispatcher.history::<OrderState>(order).await?;
+        }
+        Ok(report)
+    }
+
+    /// Counts an order, and returns the cents it has earned.
+    fn count(&mut self, instance: &Instance<OrderState>) -> u64 {
+        match &instance.position {
+            Position::In(OrderState::Completed) => {
+                self.figures.completed += 1;
+                return instance.data.cents;
+            }
+            Position::In(OrderState::PaymentFailed) => self.figures.payment_failed += 1,
+            Position::In(OrderState::Cancelled) => {
+                self.figures.cancelled += 1;
+                self.compensated.get_or_insert_with(|| (instance.key.to_string(), Vec::new()));
+            }
+            Position::Parked { .. } => self.figures.parked += 1,
+            _ => {}
+        }
+        0
+    }
+
     /// Prints the table, the history, and what is wrong.
     pub fn print(&self, json: bool) -> Result<(), serde_json::Error> {
         let figures = &self.figures;
@@ -122,8 +121,7 @@ impl Report {
         money("charged", figures.charged);
         money("refunded", figures.refunded);
         money("kept", figures.kept);
-        let rate = Duration::try_from_secs_f64(figures.seconds)
-            .map_or(0.0, |t| figures.steps as f64 / t.as_secs_f64());
+        let rate = if figures.seconds > 0.0 { figures.steps as f64 / figures.seconds } else { 0.0 };
         println!("  {:<24}{rate:>12.0}", "steps per second");
         if let Some((id, history)) = &self.compensated {
             println!("\nWhat happened to order {id}");
@@ -157,4 +155,40 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Whether an order has ended, and if so, whether with a sale.
+fn ended(position: &Position<OrderState>) -> Option<bool> {
+    match position {
+        Position::In(OrderState::Completed) => Some(true),
+        Position::In(OrderState::PaymentFailed | OrderState::Cancelled) | Position::Aborted => Some(false),
+        _ => None,
+    }
+}
+
+/// What is wrong with an order, given its account.
+fn judge(instance: &Instance<OrderState>, account: &Account) -> Vec<String> {
+    let (order, position, cents) = (&instance.key, &instance.position, instance.data.cents);
+    let expected = match ended(position) {
+        None => return vec![format!("order {order} has not ended: {position:?}")],
+        Some(true) => Account { charged: cents, labels: 1, ..Account::default() },
+        Some(false) if account.charged == 0 => Account::default(),
+        Some(false) => {
+            Account { charged: cents, refunded: cents, paybacks: u64::from(cents > 0), ..Account::default() }
+        }
+    };
+    let mut wrong = Vec::new();
+    let keys = account.charge_keys.len();
+    if keys != 1 {
+        wrong.push(format!("order {order} was charged under {keys} keys"));
+    }
+    let facts = |a: &Account| (a.charged, a.refunded, a.paybacks, a.labels);
+    if facts(account) != facts(&expected) {
+        wrong.push(format!(
+            "order {order} is {position:?}, but {} cents were charged, {} given back in {} calls, and {} labels \
+             are in force",
+            account.charged, account.refunded, account.paybacks, account.labels
+        ));
+    }
+    wrong
 }

@@ -118,7 +118,6 @@ impl OrderActions for Order {
 /// A customer has placed an order.
 #[derive(Event, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[event(name = "order.placed", key(order))]
-#[serde(deny_unknown_fields)]
 pub struct OrderPlaced {
     /// Its number.
     pub order: String,

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use saga::prelude::*;
 
-use crate::bank::{Bank, Told};
+use crate::bank::{Bank, Heard};
+use crate::ledger::Op;
 use crate::saga::{
     CreateShippingLabel, LabelCreated, LabelRefused, MakePayment, OrderCancelled, OrderCompleted,
     PaymentCompleted, PaymentDeclined, RefundPayment, VoidLabel, VoidPayment,
 };
 
 /// The shop's line to the outside world.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Shop {
     bank: Arc<Bank>,
     delay: Duration,
@@ -25,20 +26,14 @@ impl Shop {
     }
 
     /// One call. No answer is an error, and so an unclear outcome: the engine asks again under the same key.
-    async fn call(
-        &self,
-        op: &str,
-        order: &str,
-        cents: u64,
-        cx: &HandlerContext,
-    ) -> Result<bool, HandlerError> {
+    async fn call(&self, op: Op, order: &str, cents: u64, cx: &HandlerContext) -> Result<bool, HandlerError> {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;
         }
         match self.bank.call(op, cx.idempotency_key(), order, cents, cx.attempt())? {
-            Told::Done => Ok(true),
-            Told::No => Ok(false),
-            Told::Nothing(why) => Err(why.into()),
+            Heard::Yes => Ok(true),
+            Heard::No => Ok(false),
+            Heard::Nothing => Err("no answer".into()),
         }
     }
 }
@@ -46,7 +41,7 @@ impl Shop {
 #[async_trait]
 impl Handler<MakePayment> for Shop {
     async fn handle(&self, command: MakePayment, cx: &HandlerContext) -> Outcome<MakePayment> {
-        Ok(match self.call("charge", &command.order, command.cents, cx).await? {
+        Ok(match self.call(Op::Charge, &command.order, command.cents, cx).await? {
             true => PaymentCompleted { payment: format!("pay-{}", command.order) }.into(),
             false => PaymentDeclined { why: "the bank declined".to_owned() }.into(),
         })
@@ -56,7 +51,7 @@ impl Handler<MakePayment> for Shop {
 #[async_trait]
 impl Handler<VoidPayment> for Shop {
     async fn handle(&self, command: VoidPayment, cx: &HandlerContext) -> Outcome<VoidPayment> {
-        self.call("void", &command.order, command.cents, cx).await?;
+        self.call(Op::Void, &command.order, command.cents, cx).await?;
         Ok(Done.into())
     }
 }
@@ -64,7 +59,7 @@ impl Handler<VoidPayment> for Shop {
 #[async_trait]
 impl Handler<RefundPayment> for Shop {
     async fn handle(&self, command: RefundPayment, cx: &HandlerContext) -> Outcome<RefundPayment> {
-        self.call("refund", &command.order, command.cents, cx).await?;
+        self.call(Op::Refund, &command.order, command.cents, cx).await?;
         Ok(Done.into())
     }
 }
@@ -76,7 +71,7 @@ impl Handler<CreateShippingLabel> for Shop {
         command: CreateShippingLabel,
         cx: &HandlerContext,
     ) -> Outcome<CreateShippingLabel> {
-        Ok(match self.call("label", &command.order, 0, cx).await? {
+        Ok(match self.call(Op::Label, &command.order, 0, cx).await? {
             true => LabelCreated { label: format!("label-{}", command.order) }.into(),
             false => LabelRefused { why: "the carrier does not go there".to_owned() }.into(),
         })
@@ -86,7 +81,7 @@ impl Handler<CreateShippingLabel> for Shop {
 #[async_trait]
 impl Handler<VoidLabel> for Shop {
     async fn handle(&self, command: VoidLabel, cx: &HandlerContext) -> Outcome<VoidLabel> {
-        self.call("unlabel", &command.order, 0, cx).await?;
+        self.call(Op::Unlabel, &command.order, 0, cx).await?;
         Ok(Done.into())
     }
 }
