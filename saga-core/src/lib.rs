@@ -1,5 +1,8 @@
 //! The engine behind the facade crate `saga-rs`; use that one.
 
+#[cfg(test)]
+extern crate self as saga_core;
+
 pub mod definition;
 pub mod dispatcher;
 pub mod engine;

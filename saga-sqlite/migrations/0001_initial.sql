@@ -8,7 +8,8 @@ CREATE TABLE saga_meta (
     batch          INTEGER NOT NULL,  -- the last one committed under it
     holder         TEXT,              -- the lease's own secret name
     owner          TEXT,              -- who holds it, for people
-    clean          INTEGER NOT NULL   -- whether it was released
+    clean          INTEGER NOT NULL,  -- whether it was released
+    unclean        INTEGER NOT NULL   -- the last epoch that ended without
 ) STRICT;
 
 CREATE TABLE saga_instance (
@@ -179,4 +180,4 @@ CREATE TABLE saga_taker (
     PRIMARY KEY (event, taker, subscriber)
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO saga_meta (id, schema_version, epoch, batch, clean) VALUES (1, 1, 0, 0, 1);
+INSERT INTO saga_meta (id, schema_version, epoch, batch, clean, unclean) VALUES (1, 1, 0, 0, 1, 0);

@@ -199,7 +199,7 @@ impl Run {
             .into_iter()
             .map(|(id, _)| id)
             .collect();
-        format!("clean: {}", self.driver.lease.clean)
+        format!("unclean: {}", self.driver.lease.unclean)
     }
 
     fn learn(&mut self, plan: &Plan, step: &Step, outcome: &Outcome) {

@@ -133,10 +133,10 @@ async fn a_second_handle_fails_fast_and_is_told_by_whom() {
 
     first.release(&lease).await.unwrap();
     let lease = second.lease("the night shift").await.unwrap();
-    assert!(lease.clean);
+    assert_eq!(lease.unclean, 0);
     assert!(matches!(first.lease("the day shift").await, Err(StoreError::Owned { .. })));
     drop(second);
-    assert!(!first.lease("the day shift").await.unwrap().clean);
+    assert_eq!(first.lease("the day shift").await.unwrap().unclean, lease.epoch);
 }
 
 #[tokio::test]

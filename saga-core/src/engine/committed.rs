@@ -2,10 +2,11 @@
 
 use super::Shard;
 use super::io::{Answer, Out, TakerAnswer};
-use super::slot::{InFlight, Item, Place, Run, Token};
+use super::slot::{InFlight, Item, Late, Place, Run, Token};
 use crate::machine::Input;
 use crate::store::{
-    Address, Committed, DeliveryChange, InboxId, MailKind, Outcome, Status, Step, TaskKind, TaskStage,
+    Address, Committed, DeliveryChange, InboxId, MailKind, Outcome, Status, Step, TaskKind, TaskProgress,
+    TaskStage,
 };
 
 impl Shard {
@@ -31,11 +32,15 @@ impl Shard {
                         self.out.push(Out::Answer(ticket, Answer::Published(answers)));
                     }
                 }
-                Token::Mark(address, task, lane) => self.marked(&address, task, lane),
+                Token::Mark(address, task, lane) => {
+                    self.noted(&address, &outcome);
+                    self.marked(&address, task, lane);
+                }
+                Token::Progress(address) => self.noted(&address, &outcome),
                 Token::MarkDelivery(delivery) => self.delivery_marked(delivery),
                 Token::Note => {
                     if let Outcome::Refused(why) = outcome {
-                        tracing::error!(why, "the store refused to write how far a task is");
+                        tracing::error!(why, "the store refused to remove what has been dealt with");
                     }
                 }
                 Token::Delivered(delivery) => self.delivered(delivery),
@@ -51,12 +56,26 @@ impl Shard {
         }
     }
 
+    /// How far a task is, is durable.
+    fn noted(&mut self, address: &Address, outcome: &Outcome) {
+        if let Outcome::Refused(why) = outcome {
+            tracing::error!(instance = %address, why, "the store refused to write how far a task is");
+        }
+        if let Some(slot) = self.slots.get_mut(address) {
+            slot.noting -= 1;
+        }
+    }
+
     /// Hands on the mail and deliveries that a durable step added; the first `own` of the mail stay where they are.
     fn forward(&mut self, step: &Step, outcome: &Outcome, own: usize) {
         let Outcome::Committed(Committed { mail, deliveries, .. }) = outcome else { return };
-        let rows = step.mail.iter().zip(mail).skip(own);
-        for (row, &id) in rows.filter(|(row, _)| row.epoch != 0) {
-            self.take_mail(id, row.clone());
+        for (row, &id) in step.mail.iter().zip(mail).skip(own) {
+            if row.epoch == 0 {
+                // Left to the scan; the page that was being read may not have seen it.
+                self.woken();
+            } else {
+                self.take_mail(id, row.clone());
+            }
         }
         let added = step.deliveries.iter().filter_map(|change| match change {
             DeliveryChange::Add(delivery) => Some(delivery.clone()),
@@ -79,6 +98,13 @@ impl Shard {
             }
             Outcome::Repeated => {
                 // Its numbers are not known, so everything about the instance is read again.
+                if let Some(slot) = self.slots.get_mut(address) {
+                    slot.skip_head |= in_flight.skip_head;
+                    slot.spilled |= in_flight.kept || !in_flight.spilled.is_empty();
+                }
+                for item in in_flight.spilled {
+                    self.answer(address, Some(item), &TakerAnswer::Queued);
+                }
                 self.answer(address, in_flight.item, &in_flight.answer);
                 self.reload(address);
             }
@@ -125,10 +151,8 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let stays = kept && item.as_ref().is_some_and(|item| item.inbox.is_some());
         slot.spilled |= !spilled.is_empty() || stays;
-        if kept {
-            slot.held +=
-                spilled.iter().chain(item.iter().filter(|_| stays)).filter(|item| item.is_event()).count();
-        }
+        slot.held +=
+            spilled.iter().chain(item.iter().filter(|_| stays)).filter(|item| item.is_event()).count();
         if let (Some(row), Some(instance)) = (committed.row, slot.instance_mut()) {
             instance.row = Some(row);
             self.rows.insert(row, address.clone());
@@ -195,8 +219,15 @@ impl Shard {
 
     /// The event had been taken before.
     fn was_duplicate(&mut self, address: &Address, in_flight: InFlight, answer: TakerAnswer) {
+        if in_flight.spilled.len() > 1 {
+            // One of several that were to be written down together: each is tried by itself.
+            if let Some(slot) = self.slots.get_mut(address) {
+                slot.one_at_a_time = true;
+            }
+            self.put_back(address, in_flight);
+            return self.reload(address);
+        }
         let InFlight { item, spilled, .. } = in_flight;
-        let now = self.moment.wall;
         let mut step = Step::default();
         for item in item.iter().chain(&spilled) {
             step.consumed.extend(item.inbox);
@@ -210,36 +241,11 @@ impl Shard {
         if !step.consumed.is_empty() || !step.dead.is_empty() {
             self.queue_step(Token::Note, step);
         }
-        // Of several that were being written down together only one is the duplicate: each is tried by itself.
-        if spilled.len() > 1 {
-            self.one_by_one(address, spilled, now);
-        } else {
-            for item in spilled {
-                self.answer(address, Some(item), &answer);
-            }
+        for item in spilled {
+            self.answer(address, Some(item), &answer);
         }
         self.answer(address, item, &answer);
         self.reload(address);
-    }
-
-    /// Writes waiting items into the inbox, a step each, so that one that is refused does not keep back the others.
-    fn one_by_one(&mut self, address: &Address, items: Vec<Item>, now: crate::message::Timestamp) {
-        for item in items {
-            let Some(mut mail) = item.mail(address, self.lease.epoch) else { continue };
-            let mut step = Step::default();
-            if let Input::Event(event) = &item.what
-                && let Some(id) = &event.id
-            {
-                let content = super::accept::content_hash(&event.message.name, &event.message.payload);
-                step.marks.push(crate::store::Mark { to: address.clone(), id: id.clone(), content, at: now });
-            }
-            mail.marked = true;
-            step.mail.push(mail);
-            if let Some(slot) = self.slots.get_mut(address) {
-                slot.spilled = true;
-            }
-            self.queue_step(Token::Mailed { ticket: item.ticket, takers: vec![address.clone()] }, step);
-        }
     }
 
     /// The store will never take this step: the instance waits for a person, everything else goes on (rule R31).
@@ -256,10 +262,18 @@ impl Shard {
     }
 
     /// Reads an instance again: what is in memory is ahead of, or beside, what is stored.
+    ///
+    /// Attempts that are not written down are kept, so that none is forgotten: a refusal after an unclear attempt is not
+    /// a failure (rule R17).
     fn reload(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
+        let known = slot.instance().into_iter().flat_map(|instance| &instance.tasks);
+        slot.progress = known
+            .filter(|task| slot.run(task.id).is_some())
+            .map(|task| (task.id, task.progress.clone()))
+            .collect();
         slot.place = Place::Loading;
-        self.out.push(Out::Load(address.clone()));
+        self.read_instance(address);
     }
 
     /// Takes up a row that is durable in the inbox.
@@ -275,6 +289,7 @@ impl Shard {
         }
         match Item::from_mail(id, mail) {
             Ok(item) => {
+                let item = Item { room: Some(self.inbox.room()), ..item };
                 self.slot(&address).queue.push_back(item);
                 self.pump(&address);
             }
@@ -306,8 +321,27 @@ impl Shard {
 
     /// Takes up the tasks of an instance that has just been read.
     pub(super) fn adopt(&mut self, address: &Address) {
+        self.adopt_tasks(address);
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        for late in std::mem::take(&mut slot.late) {
+            match late {
+                Late::Ended(attempt, how) => self.ended(attempt, how),
+                Late::Marked(task, lane) => self.marked(address, task, lane),
+            }
+        }
+    }
+
+    fn adopt_tasks(&mut self, address: &Address) {
         let now = self.moment.wall;
         let Some(slot) = self.slots.get_mut(address) else { return };
+        let progress = std::mem::take(&mut slot.progress);
+        let Some(instance) = slot.instance_mut() else { return };
+        for (task, known) in progress {
+            if let Some(found) = instance.task_mut(task) {
+                // How far it had come is decided by steps, and they are in the store.
+                found.progress = TaskProgress { stage: found.progress.stage, ..known };
+            }
+        }
         let Some(instance) = slot.instance() else { return };
         let (parked, status) = (instance.is_parked(), instance.status());
         let compensating = status == Status::Compensating;
@@ -348,12 +382,11 @@ impl Shard {
         if unwinding_stopped {
             slot.queue.push_front(Item::own(Input::Continue, now));
         }
-        let late = std::mem::take(&mut slot.late);
         for task in enlisted {
             self.enlist(address, task);
         }
-        for (attempt, how) in late {
-            self.ended(attempt, how);
+        if self.stopping {
+            self.write_attempts_of(address);
         }
     }
 }

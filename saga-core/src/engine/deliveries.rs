@@ -73,9 +73,14 @@ impl Shard {
     pub(super) fn permit_delivery(&mut self, lane: usize, id: DeliveryId) {
         let (epoch, now) = (self.lease.epoch, self.moment.wall);
         let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
-        if self.lease.clean || delivery.progress.epoch >= epoch {
+        if !self.lease.is_suspect(delivery.progress.epoch) {
             self.take_place(lane);
             self.begin_delivery(lane, id);
+            return;
+        }
+        let job = Job::Delivery(id);
+        if !self.lanes.recover(&job, delivery.progress.recoveries, self.limits.recovering) {
+            self.lanes.suspect(lane, job);
             return;
         }
         delivery.progress.attempts += 1;
@@ -88,6 +93,7 @@ impl Shard {
                 delivery.progress.recoveries
             );
             self.give_up_delivery(id, "crash-loop", why);
+            self.recovered(&job);
             return;
         }
         let change = DeliveryChange::Progress(id, delivery.progress.clone());
@@ -100,6 +106,7 @@ impl Shard {
         let Some(delivery) = self.deliveries.open.get(&id) else { return };
         let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
         if self.stopping {
+            self.recovered(&Job::Delivery(id));
             self.free_place(lane);
         } else {
             self.begin_delivery(lane, id);
@@ -146,7 +153,7 @@ impl Shard {
         if progress.attempts >= policy.quick && spent >= policy.total {
             let why = format!("{} attempts failed, the last: {error}", progress.attempts);
             self.give_up_delivery(id, "delivery-failed", why);
-        } else if delay.is_zero() {
+        } else if delay.is_zero() && !self.stopping {
             progress.due = Timestamp::EPOCH;
             self.enlist_delivery(id);
         } else {

@@ -9,19 +9,19 @@ use std::time::Duration;
 use super::io::{Attempt, AttemptEnd, Out};
 use super::policy::Policy;
 use super::registry::Registry;
-use super::slot::{Item, Place, Run, Token};
+use super::slot::{Item, Late, Place, Run, Slot, Token};
 use super::{Shard, first_key};
 use crate::machine::{Begun, Input, MessageRecord, ReportRecord};
 use crate::message::{Message, Timestamp};
 use crate::store::{
-    Address, DeliveryId, Status, Step, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
+    Address, DeliveryId, RowId, Status, Step, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
 };
 
 /// A task found begun so often runs alone from then on: the crashes before may have been its neighbours'.
 const ALONE: u32 = 3;
 
 /// Something a lane runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Job {
     Task(Address, TaskId),
     Delivery(DeliveryId),
@@ -57,10 +57,9 @@ pub(super) struct Lanes {
     deadlines: BTreeMap<(Duration, u64), ()>,
     delayed: BTreeMap<(Timestamp, u64), Job>,
     delays: u64,
-    /// Jobs that were found after an unclean start and are running or being marked.
-    recovering: usize,
-    /// One of them runs alone, because it has been found begun several times: should the process end now, it was this.
-    alone: bool,
+    /// Jobs that were found after an unclean start and are running or being marked, and whether one runs alone because
+    /// it has been found begun several times: should the process end now, it was this.
+    recovering: HashMap<Job, bool>,
     /// Jobs that wait for one of those to end.
     suspects: VecDeque<(usize, Job)>,
 }
@@ -81,8 +80,7 @@ impl Lanes {
             deadlines: BTreeMap::new(),
             delayed: BTreeMap::new(),
             delays: 0,
-            recovering: 0,
-            alone: false,
+            recovering: HashMap::new(),
             suspects: VecDeque::new(),
         }
     }
@@ -95,10 +93,20 @@ impl Lanes {
         self.attempts.len()
     }
 
-    /// A suspect has ended, or was withdrawn.
-    fn recovered(&mut self) {
-        self.recovering = self.recovering.saturating_sub(1);
-        self.alone &= self.recovering > 0;
+    /// Whether one more suspect, found begun so often already, may run now. Counts it when it may.
+    pub(super) fn recover(&mut self, job: &Job, recoveries: u32, most: usize) -> bool {
+        let alone = recoveries >= ALONE;
+        let full = self.recovering.len() >= most || self.recovering.values().any(|alone| *alone);
+        let may = !full && !(alone && !self.recovering.is_empty());
+        if may {
+            self.recovering.insert(job.clone(), alone);
+        }
+        may
+    }
+
+    /// Lets a job wait until a suspect has ended.
+    pub(super) fn suspect(&mut self, lane: usize, job: Job) {
+        self.suspects.push_back((lane, job));
     }
 
     /// Jobs that wait for a place.
@@ -173,31 +181,23 @@ impl Shard {
     /// Gives a task the permit to start, unless it has been withdrawn meanwhile.
     fn permit(&mut self, lane: usize, address: Address, task: TaskId) {
         let (epoch, now) = (self.lease.epoch, self.moment.wall);
-        let (unclean, most) = (!self.lease.clean, self.limits.recoveries);
+        let most = self.limits.recoveries;
         let Some(slot) = self.slots.get_mut(&address) else { return };
         if slot.run(task) != Some(Run::Waiting) {
             return;
         }
-        let Some(instance) = slot.instance_mut() else { return };
-        let row = instance.row;
-        // An undo runs while its instance compensates; nothing else does (rule R13).
-        let compensating = instance.status() == Status::Compensating;
-        let Some(found) = instance.task_mut(task).filter(|task| task.progress.stage == TaskStage::Ready)
-        else {
+        let Some((row, found)) = startable(slot, task) else {
+            // Should the instance be read again, as when the step that took the task away was not written, the task is
+            // found and enlisted anew.
+            slot.runs.retain(|(id, _)| *id != task);
             return;
         };
-        if compensating && found.kind == TaskKind::Command {
-            return;
-        }
-        let suspect = unclean && found.progress.epoch < epoch;
+        let suspect = self.lease.is_suspect(found.progress.epoch);
         let at_most_once = self.lanes.lanes[lane].at_most_once && found.kind == TaskKind::Command;
+        let job = Job::Task(address.clone(), task);
         if suspect && !at_most_once {
-            let alone = found.progress.recoveries >= ALONE;
-            if self.lanes.recovering >= self.limits.recovering
-                || self.lanes.alone
-                || (alone && self.lanes.recovering > 0)
-            {
-                self.lanes.suspects.push_back((lane, Job::Task(address, task)));
+            if !self.lanes.recover(&job, found.progress.recoveries, self.limits.recovering) {
+                self.lanes.suspect(lane, job);
                 return;
             }
             // Counted before it runs: the attempt that may have been running ended unclear.
@@ -211,6 +211,7 @@ impl Shard {
                 );
                 slot.set_run(task, Run::Reported);
                 slot.queue.push_back(Item::own(Input::CrashLoop(task, why), now));
+                self.recovered(&job);
                 self.pump(&address);
                 return;
             }
@@ -223,14 +224,12 @@ impl Shard {
         }
         if at_most_once {
             found.progress.stage = TaskStage::Started;
-        } else {
-            self.lanes.recovering += 1;
-            self.lanes.alone = found.progress.recoveries > ALONE;
         }
         found.progress.epoch = epoch;
         found.progress.armed = now;
         let change = TaskChange::Progress(task, found.progress.clone());
         slot.set_run(task, Run::Marking);
+        slot.noting += 1;
         self.lanes.lanes[lane].taken += 1;
         self.queue_step(
             Token::Mark(address, task, lane),
@@ -240,17 +239,19 @@ impl Shard {
 
     /// The mark of a task is durable.
     pub(super) fn marked(&mut self, address: &Address, task: TaskId, lane: usize) {
+        if let Some(slot) = self.slots.get_mut(address).filter(|slot| slot.is_loading()) {
+            slot.late.push(Late::Marked(task, lane));
+            return;
+        }
         let wanted = self.slots.get(address).is_some_and(|slot| slot.run(task) == Some(Run::Marking));
         if wanted && !self.stopping && self.begin(lane, address, task) {
             return;
         }
         // Withdrawn while its mark was being committed; or the engine stops, and it stays as marked.
-        if !self.lanes.lanes[lane].at_most_once {
-            self.lanes.recovered();
-        }
         if let Some(slot) = self.slots.get_mut(address) {
             slot.runs.retain(|(id, run)| *id != task || *run != Run::Marking);
         }
+        self.recovered(&Job::Task(address.clone(), task));
         self.free_place(lane);
     }
 
@@ -313,8 +314,6 @@ impl Shard {
 
     /// How far a task has come, for the machine at a turn.
     pub(super) fn begun(&self, address: &Address) -> impl Fn(TaskId) -> Begun + use<> {
-        let unclean = !self.lease.clean;
-        let epoch = self.lease.epoch;
         let slot = self.slots.get(address);
         let tasks: Vec<(TaskId, Begun)> = slot
             .and_then(|slot| slot.instance().map(|instance| (slot, instance)))
@@ -323,6 +322,8 @@ impl Shard {
                     let lane = self.registry.handlers.get(&*task.command.name);
                     let once = lane.is_some_and(|&lane| self.lanes.lanes[lane].at_most_once);
                     match (slot.run(task.id), task.progress.stage) {
+                        // It has ended, and its instance was parked over the outcome.
+                        (_, TaskStage::Held) => Begun::Between,
                         (Some(Run::Running { .. } | Run::Reported), _) | (_, TaskStage::Answered) => {
                             Begun::Running
                         }
@@ -330,7 +331,7 @@ impl Shard {
                         (Some(Run::Marking), TaskStage::Started) => Begun::No,
                         (_, TaskStage::Ready) if once => Begun::No,
                         (_, TaskStage::Ready)
-                            if task.progress.attempts == 0 && !(unclean && task.progress.epoch < epoch) =>
+                            if task.progress.attempts == 0 && !self.lease.is_suspect(task.progress.epoch) =>
                         {
                             Begun::No
                         }
@@ -349,10 +350,8 @@ impl Shard {
     pub(super) fn ended(&mut self, attempt: u64, how: AttemptEnd) {
         if let Some(Running { job: Job::Task(address, _), .. }) = self.lanes.attempts.get(&attempt) {
             // Its instance is being read again: the end is taken up when that is done.
-            if let Some(slot) =
-                self.slots.get_mut(address).filter(|slot| matches!(slot.place, Place::Loading))
-            {
-                slot.late.push((attempt, how));
+            if let Some(slot) = self.slots.get_mut(address).filter(|slot| slot.is_loading()) {
+                slot.late.push(Late::Ended(attempt, how));
                 return;
             }
         }
@@ -371,6 +370,7 @@ impl Shard {
             Job::Task(address, task) => self.task_ended(address, *task, &running, how, took),
             Job::Delivery(delivery) => self.delivery_ended(*delivery, how),
         }
+        self.recovered(&running.job);
         self.free_place(running.lane);
     }
 
@@ -388,16 +388,14 @@ impl Shard {
         let policy = self.lanes.lanes[running.lane].policy.clone();
         let at_most_once = self.lanes.lanes[running.lane].at_most_once;
         let Some(slot) = self.slots.get_mut(address) else { return };
+        self.forgetful |= matches!(slot.place, Place::Quarantined(_));
         let compensating = slot.instance().is_some_and(|instance| instance.status() == Status::Compensating);
         let Some(found) = slot.instance_mut().and_then(|instance| instance.task_mut(task)) else { return };
         let undo = found.kind == TaskKind::Undo;
         let at_most_once = at_most_once && !undo;
         // Also while the turn that will tell it to stop is still being committed.
         let turned = compensating && !undo;
-        if found.progress.recoveries > 0 {
-            found.progress.recoveries = 0;
-            self.lanes.recovered();
-        }
+        found.progress.recoveries = 0;
         if matches!(how, AttemptEnd::Dropped) && !at_most_once {
             // The dispatcher stopped: the attempt counts as unclear, but is not charged beyond that.
             found.progress.attempts += 1;
@@ -416,7 +414,8 @@ impl Shard {
             }
             Verdict::Again => {
                 let delay = policy.delay(found.progress.attempts, undo, jitter);
-                if delay.is_zero() {
+                // What is not tried again by this process must be in the store when it ends.
+                if delay.is_zero() && !self.stopping {
                     found.progress.due = Timestamp::EPOCH;
                     slot.set_run(task, Run::Waiting);
                     self.lanes.push(running.lane, Job::Task(address.clone(), task));
@@ -426,7 +425,6 @@ impl Shard {
                 }
             }
         }
-        self.run_suspects();
     }
 
     /// Writes how far a task is and lets it wait until `due`.
@@ -441,20 +439,27 @@ impl Shard {
         found.progress.epoch = epoch;
         let change = TaskChange::Progress(task, found.progress.clone());
         slot.set_run(task, Run::Delayed);
+        slot.noting += 1;
         self.lanes.delay(due, Job::Task(address.clone(), task));
-        self.queue_step(Token::Note, Step { row, tasks: vec![change], ..Step::default() });
+        self.queue_step(
+            Token::Progress(address.clone()),
+            Step { row, tasks: vec![change], ..Step::default() },
+        );
     }
 
-    /// Lets the next suspects run, now that one has ended.
-    fn run_suspects(&mut self) {
-        while self.lanes.recovering < self.limits.recovering {
-            let before = self.lanes.suspects.len();
-            let Some((lane, job)) = self.lanes.suspects.pop_front() else { return };
+    /// A suspect has ended, was withdrawn or given up: those who wait for that may try again.
+    pub(super) fn recovered(&mut self, job: &Job) {
+        if self.lanes.recovering.remove(job).is_none() {
+            return;
+        }
+        let mut waiting = self.lanes.suspects.len();
+        while let Some((lane, job)) = self.lanes.suspects.pop_front() {
             self.lanes.lanes[lane].queue.push_front(job);
             self.run_lane(lane);
-            if self.lanes.suspects.len() >= before {
+            if self.lanes.suspects.len() >= waiting {
                 return;
             }
+            waiting = self.lanes.suspects.len();
         }
     }
 
@@ -503,25 +508,42 @@ impl Shard {
 
     /// Writes what is known of attempts that are waiting, so that a clean start goes on from there.
     pub(super) fn write_attempts(&mut self) {
-        let epoch = self.lease.epoch;
-        let mut steps = Vec::new();
-        for slot in self.slots.values_mut() {
-            let waiting: Vec<TaskId> =
-                slot.runs.iter().filter(|(_, run)| *run == Run::Waiting).map(|(task, _)| *task).collect();
-            let Some(instance) = slot.instance_mut() else { continue };
-            let row = instance.row;
-            for task in waiting {
-                if let Some(found) = instance.task_mut(task).filter(|task| task.progress.attempts > 0) {
-                    found.progress.epoch = epoch;
-                    let change = TaskChange::Progress(task, found.progress.clone());
-                    steps.push(Step { row, tasks: vec![change], ..Step::default() });
-                }
-            }
-        }
-        for step in steps {
-            self.queue_step(Token::Note, step);
+        let addresses: Vec<Address> = self.slots.keys().cloned().collect();
+        for address in addresses {
+            self.write_attempts_of(&address);
         }
     }
+
+    pub(super) fn write_attempts_of(&mut self, address: &Address) {
+        let epoch = self.lease.epoch;
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let waiting: Vec<TaskId> =
+            slot.runs.iter().filter(|(_, run)| *run == Run::Waiting).map(|(task, _)| *task).collect();
+        let Some(instance) = slot.instance_mut() else { return };
+        let row = instance.row;
+        let mut tasks = Vec::new();
+        for task in waiting {
+            if let Some(found) = instance.task_mut(task).filter(|task| task.progress.attempts > 0) {
+                found.progress.epoch = epoch;
+                tasks.push(TaskChange::Progress(task, found.progress.clone()));
+            }
+        }
+        if !tasks.is_empty() {
+            slot.noting += 1;
+            self.queue_step(Token::Progress(address.clone()), Step { row, tasks, ..Step::default() });
+        }
+    }
+}
+
+/// A task that may be given the permit: it is there, ready, and of a kind that runs in the instance's present status.
+fn startable(slot: &mut Slot, task: TaskId) -> Option<(Option<RowId>, &mut Task)> {
+    let instance = slot.instance_mut()?;
+    let row = instance.row;
+    // An undo runs while its instance compensates; nothing else does (rule R13).
+    let compensating = instance.status() == Status::Compensating;
+    let found = instance.task_mut(task)?;
+    let fits = found.progress.stage == TaskStage::Ready && !(compensating && found.kind == TaskKind::Command);
+    fits.then_some((row, found))
 }
 
 /// When a task is due, also when the clock that delayed it was ahead of the present one (rule R33).

@@ -21,6 +21,8 @@ mod policy;
 mod pump;
 mod recovery;
 mod registry;
+#[cfg(test)]
+mod simulation;
 mod slot;
 mod timers;
 
@@ -33,7 +35,7 @@ pub(crate) use registry::{Registry, Taker};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::machine::At;
+use crate::machine::{At, Input};
 use crate::message::{Id, Incarnation, PayloadLimits};
 use crate::store::{Address, Batch, Lease, RowId};
 use deliveries::Deliveries;
@@ -106,6 +108,8 @@ pub(crate) struct Shard {
     inbox: recovery::Inbox,
     lru: cache::Lru,
     stopping: bool,
+    /// An attempt ended and its instance could not take it up, so that the store does not know that it began.
+    forgetful: bool,
     out: Vec<Out>,
     tally: Tally,
 }
@@ -156,6 +160,7 @@ impl Shard {
             inbox: recovery::Inbox::default(),
             lru: cache::Lru::default(),
             stopping: false,
+            forgetful: false,
             out: Vec::new(),
             tally: Tally::default(),
         }
@@ -171,7 +176,6 @@ impl Shard {
             In::Redrive { letter, ticket } => self.redrive(letter, ticket),
             In::Committed(outcomes) => {
                 self.committed(outcomes);
-                self.read_on();
                 self.read_deliveries_on();
             }
             In::Ended { attempt, how } => self.ended(attempt, how),
@@ -187,6 +191,7 @@ impl Shard {
             In::Stop => self.stop(),
         }
         self.wake();
+        self.read_on();
         self.evict();
     }
 
@@ -221,9 +226,18 @@ impl Shard {
         (wall, self.lanes.next_deadline())
     }
 
-    /// Whether everything that was begun has ended: no batch, no step, no attempt.
+    /// Whether everything that was begun has ended and is written down: no batch, no step, no attempt, no outcome that
+    /// or attempt that waits for its instance to be read.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.under_way.is_none() && self.ready.is_empty() && self.lanes.running() == 0
+        let outcome = |item: &slot::Item| matches!(item.what, Input::Report(..)) && item.inbox.is_none();
+        self.is_committed()
+            && self.lanes.running() == 0
+            && !self.slots.values().any(|slot| !slot.progress.is_empty() || slot.queue.iter().any(outcome))
+    }
+
+    /// Whether the store knows of every attempt that began, so that the lease may be given back.
+    pub(crate) fn may_release(&self) -> bool {
+        self.is_quiet() && !self.forgetful
     }
 
     /// Whether nothing waits to be committed.

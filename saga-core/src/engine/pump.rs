@@ -1,5 +1,6 @@
 //! Taking the next item of an instance's queue and deciding it: one step at a time (promise 5).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Shard;
@@ -84,8 +85,9 @@ impl Shard {
         if instance.status() == Status::Compensating {
             return match slot.queue.iter().position(|item| !item.is_event()) {
                 Some(at) => Next::Take(at),
-                None if slot.queue.iter().any(|item| item.inbox.is_none()) => Next::Spill,
-                None => Next::Rest,
+                // Also what is durable: kept in memory, it would take the room in which the inbox is read, and the
+                // outcome that ends the waiting may lie there.
+                None => Next::Spill,
             };
         }
         Next::Take(0)
@@ -380,23 +382,31 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let parked = slot.instance().is_some_and(Instance::is_parked);
         let mut step = Step { row: slot.instance().and_then(|instance| instance.row), ..Step::default() };
-        let mut spilled = Vec::new();
-        for item in std::mem::take(&mut slot.queue) {
+        let most = if slot.one_at_a_time { 1 } else { usize::MAX };
+        let (mut spilled, mut stay) = (Vec::new(), VecDeque::new());
+        let mut queue = std::mem::take(&mut slot.queue);
+        while let Some(item) = queue.pop_front() {
             let Some(slot) = self.slots.get_mut(address) else { return };
             if matches!(item.what, Input::CrashLoop(..)) {
-                slot.queue.push_back(item);
-                continue;
-            }
-            // Timers stay rows, and going on is found out again.
-            let Some(mail) = item.mail(address, epoch) else { continue };
-            slot.spilled = true;
-            slot.held += usize::from(item.is_event());
-            if item.inbox.is_none() {
+                stay.push_back(item);
+            } else if item.inbox.is_some() {
+                slot.spilled = true;
+                slot.held += usize::from(item.is_event());
+            } else if let Some(mail) = item.mail(address, epoch) {
                 self.mark_answered(address, &item, &mut step);
                 self.mark(address, &item, &mut step);
                 step.mail.push(Mail { marked: true, ..mail });
                 spilled.push(item);
+                if spilled.len() == most {
+                    break;
+                }
             }
+            // What is left stays a row, as timers do, or is found out again.
+        }
+        if let Some(slot) = self.slots.get_mut(address) {
+            slot.one_at_a_time &= !queue.is_empty();
+            stay.append(&mut queue);
+            slot.queue = stay;
         }
         if spilled.is_empty() {
             return;
@@ -416,6 +426,7 @@ impl Shard {
         let why = format!("{address} is quarantined: {why}");
         slot.spilled = true;
         for item in std::mem::take(&mut slot.queue) {
+            self.forgetful |= matches!(item.what, Input::Report(..)) && item.inbox.is_none();
             let Some(ticket) = item.ticket else { continue };
             let answer = match item.what {
                 Input::Verb(_) => Answer::Verb(Err(why.clone())),

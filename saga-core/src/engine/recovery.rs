@@ -4,6 +4,7 @@
 //! wrote them and are passed over.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::Shard;
 use super::io::{Accepted, Out, Ticket};
@@ -24,6 +25,12 @@ pub(super) struct Inbox {
     paused: bool,
     /// Where reading the tasks an earlier lease left goes on, once there is room.
     tasks_after: Option<(RowId, TaskId)>,
+    /// Where reading the instances that are compensating goes on.
+    compensating_after: Option<RowId>,
+    /// Instances being read.
+    loads: usize,
+    /// Shared by everything taken up from the inbox that is in memory.
+    room: Arc<()>,
     /// Events that came while a page was being read.
     held: VecDeque<(Accepted, Ticket)>,
 }
@@ -39,6 +46,11 @@ impl Inbox {
 
     pub(super) fn hold(&mut self, event: Accepted, ticket: Ticket) {
         self.held.push_back((event, ticket));
+    }
+
+    /// A share of the room for what is taken up, given back when it is dropped.
+    pub(super) fn room(&self) -> Arc<()> {
+        Arc::clone(&self.room)
     }
 
     /// The epoch to write into a row: 0 leaves it to the scan, so that it does not overtake unread ones.
@@ -70,13 +82,19 @@ impl Shard {
 
     pub(super) fn load(&mut self, address: &Address) {
         let slot = self.slot(address);
-        if !matches!(slot.place, Place::Loading) {
+        if !slot.is_loading() {
             slot.place = Place::Loading;
-            self.out.push(Out::Load(address.clone()));
+            self.read_instance(address);
         }
     }
 
+    pub(super) fn read_instance(&mut self, address: &Address) {
+        self.inbox.loads += 1;
+        self.out.push(Out::Load(address.clone()));
+    }
+
     pub(super) fn loaded(&mut self, address: Address, found: Option<Loaded>) {
+        self.inbox.loads -= 1;
         let program = self.registry.sagas.get(&*address.saga).cloned();
         let Some(slot) = self.slots.get_mut(&address) else { return };
         slot.place = match (found, program) {
@@ -99,7 +117,7 @@ impl Shard {
             instance.is_parked() || instance.status() == crate::store::Status::Compensating
         });
         slot.armed.clear();
-        if waits && !slot.spilled {
+        if waits != slot.spilled {
             // What waits for it in the inbox is counted, and taken up if it can be.
             self.fetch_waiting(&address);
         }
@@ -139,7 +157,7 @@ impl Shard {
             let mut items = Vec::new();
             for (id, mail) in rows.into_iter().filter(|(id, _)| !queued.contains(id)) {
                 match Item::from_mail(id, mail) {
-                    Ok(item) => items.push(item),
+                    Ok(item) => items.push(Item { room: Some(self.inbox.room()), ..item }),
                     Err(error) => {
                         tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there");
                     }
@@ -210,12 +228,11 @@ impl Shard {
             self.take_up(&address);
         }
         self.inbox.tasks_after = last.filter(|_| more);
-        self.read_on();
     }
 
     /// Whether as much has been taken up from the store as one may hold in memory.
     fn crowded(&self) -> bool {
-        self.slots.values().map(|slot| slot.queue.len()).sum::<usize>() >= self.limits.taken_up
+        Arc::strong_count(&self.inbox.room) > self.limits.taken_up
     }
 
     /// Reads on where it was paused, once there is room.
@@ -224,9 +241,15 @@ impl Shard {
             self.inbox.paused = false;
             self.scan();
         }
+        if self.inbox.loads >= self.limits.page {
+            return;
+        }
         if self.inbox.tasks_after.is_some() && self.lanes.queued() < self.limits.taken_up {
             let after = self.inbox.tasks_after.take();
             self.out.push(Out::FetchTasks(after));
+        }
+        if let Some(after) = self.inbox.compensating_after.take() {
+            self.out.push(Out::FetchCompensating(Some(after)));
         }
     }
 
@@ -236,9 +259,7 @@ impl Shard {
             let address = self.address(&address.saga, address.key);
             self.take_up(&address);
         }
-        if let (true, Some(last)) = (more, last) {
-            self.out.push(Out::FetchCompensating(Some(last)));
-        }
+        self.inbox.compensating_after = last.filter(|_| more);
     }
 
     /// Reads an instance that has something to do, if this build knows its saga and it is not in memory.

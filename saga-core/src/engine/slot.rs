@@ -1,12 +1,13 @@
 //! One instance as the engine keeps it: the machine's part, its queue, its tasks' runs, and the step being committed.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::io::{AttemptEnd, TakerAnswer, Ticket};
 use crate::definition::Value;
 use crate::machine::{EventIn, Input, Instance, ReportRecord};
 use crate::message::{Message, MessageId, Name, Timestamp};
-use crate::store::{InboxId, Mail, MailKind, Step, TaskId, TimerRow};
+use crate::store::{InboxId, Mail, MailKind, Step, TaskId, TaskProgress, TimerRow};
 
 /// What is known about the instance.
 pub(crate) enum Place {
@@ -29,10 +30,14 @@ pub(crate) struct Slot {
     pub(crate) queue: VecDeque<Item>,
     /// The step being committed: at most one.
     pub(crate) in_flight: Option<InFlight>,
+    /// Steps on their way that only change how far its tasks are: until they are durable, the store knows less.
+    pub(crate) noting: usize,
     /// The inbox may hold rows that are not in `queue`; they are read when the instance is free again.
     pub(crate) spilled: bool,
     /// How many events are among those rows.
     pub(crate) held: usize,
+    /// What cannot be applied now is written down in a step each, because one of several is a duplicate.
+    pub(crate) one_at_a_time: bool,
     /// Those rows are being read.
     pub(crate) fetching: bool,
     /// The first of those rows is to become a dead letter.
@@ -41,8 +46,10 @@ pub(crate) struct Slot {
     /// Its timers as they stand in the window, with the due time they stand under.
     pub(crate) armed: Vec<TimerRow>,
     pub(crate) waiters: Vec<Ticket>,
-    /// Attempts that ended while the instance was being read.
-    pub(crate) late: Vec<(u64, AttemptEnd)>,
+    /// What happened to its tasks while it was being read.
+    pub(crate) late: Vec<Late>,
+    /// How far its tasks had come when it had to be read again: the store only knows what was worth a commit.
+    pub(crate) progress: Vec<(TaskId, TaskProgress)>,
     /// When it was last touched, in the order of touches.
     pub(crate) touched: u64,
     pub(crate) weight: usize,
@@ -64,6 +71,15 @@ pub(crate) enum Run {
     Reported,
 }
 
+/// Something that happened to a task while its instance was being read.
+#[derive(Debug)]
+pub(crate) enum Late {
+    /// This attempt ended.
+    Ended(u64, AttemptEnd),
+    /// Its mark became durable, in this lane.
+    Marked(TaskId, usize),
+}
+
 /// One thing in an instance's queue.
 #[derive(Debug)]
 pub(crate) struct Item {
@@ -75,12 +91,14 @@ pub(crate) struct Item {
     pub(crate) ticket: Option<Ticket>,
     pub(crate) hops: u32,
     pub(crate) at: Timestamp,
+    /// Its share of the room for what is taken up from the store, when it was.
+    pub(crate) room: Option<Arc<()>>,
 }
 
 impl Item {
     /// Something the engine itself found out.
     pub(crate) fn own(what: Input, at: Timestamp) -> Self {
-        Self { what, inbox: None, marked: true, ticket: None, hops: 0, at }
+        Self { what, inbox: None, marked: true, ticket: None, hops: 0, at, room: None }
     }
 
     pub(crate) fn event(
@@ -138,7 +156,15 @@ impl Item {
             MailKind::Verb => Input::Verb(crate::machine::read("verb", &mail.message.payload)?),
             MailKind::Delivery => return Err("a delivery is not for an instance".to_owned()),
         };
-        Ok(Self { what, inbox: Some(inbox), marked: internal, ticket: None, hops: mail.hops, at: mail.at })
+        Ok(Self {
+            what,
+            inbox: Some(inbox),
+            marked: internal,
+            ticket: None,
+            hops: mail.hops,
+            at: mail.at,
+            room: None,
+        })
     }
 
     /// Whether it waits behind a compensation or a person.
@@ -175,14 +201,17 @@ impl Slot {
             place: Place::Unknown,
             queue: VecDeque::new(),
             in_flight: None,
+            noting: 0,
             spilled: false,
             held: 0,
+            one_at_a_time: false,
             fetching: false,
             skip_head: false,
             runs: Vec::new(),
             armed: Vec::new(),
             waiters: Vec::new(),
             late: Vec::new(),
+            progress: Vec::new(),
             touched: 0,
             weight: 0,
         }
@@ -202,6 +231,10 @@ impl Slot {
         }
     }
 
+    pub(crate) fn is_loading(&self) -> bool {
+        matches!(self.place, Place::Loading)
+    }
+
     pub(crate) fn run(&self, task: TaskId) -> Option<Run> {
         self.runs.iter().find(|(id, _)| *id == task).map(|(_, run)| *run)
     }
@@ -215,12 +248,14 @@ impl Slot {
 
     /// How many events from outside wait here.
     pub(crate) fn waiting(&self) -> usize {
-        self.held + self.queue.iter().filter(|item| item.is_event()).count()
+        let writing = self.in_flight.iter().flat_map(|in_flight| &in_flight.spilled);
+        self.held + writing.chain(&self.queue).filter(|item| item.is_event()).count()
     }
 
     /// Whether it may be forgotten: everything about it is in the store, and nobody waits for it.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight.is_none()
+            && self.noting == 0
             && self.queue.is_empty()
             && self.waiters.is_empty()
             && !self.fetching
@@ -241,7 +276,9 @@ pub(crate) enum Token {
     Mark(crate::store::Address, TaskId, usize),
     /// The mark of a delivery.
     MarkDelivery(crate::store::DeliveryId),
-    /// Progress that nobody waits for.
+    /// Progress that nobody waits for, of this instance.
+    Progress(crate::store::Address),
+    /// Other changes that nobody waits for.
     Note,
     /// A delivery is finished.
     Delivered(crate::store::DeliveryId),

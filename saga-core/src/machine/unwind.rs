@@ -6,7 +6,8 @@ use super::input::{At, Begun, Decision, Disposition};
 use super::instance::{Instance, guarded};
 use super::outbox::{Outbox, Sent};
 use super::record::{
-    self, HeldRecord, MessageRecord, ParkReason, ReportRecord, RowRecord, Subject, TurnCause, TurnRecord,
+    self, HeldRecord, MessageRecord, ParkReason, ParkedRecord, ReportRecord, RowRecord, Subject, TurnCause,
+    TurnRecord,
 };
 use super::row::{Performed, check, find_trigger};
 use super::saga::Cause;
@@ -53,7 +54,7 @@ impl Instance {
             None => Line::new("turned", definition.describe(fired.trigger)),
         };
         let line = line.cause(fired.because());
-        work.turn(cause, left, line, begun);
+        work.turn(cause, left, line, None, begun);
         work.finish(Disposition::Applied)
     }
 
@@ -78,11 +79,17 @@ impl Instance {
                 (left, Some(Name::Owned(format!("on_leave failed and was passed over: {error}"))))
             }
         };
+        let known = match self.parked() {
+            Some(Ok(ParkedRecord { subject: Subject::Task(task), report: Some(report), .. })) => {
+                Some((task.into(), report))
+            }
+            _ => None,
+        };
         let mut work = Work::new(self, at);
         work.unpark();
         let mut line = Line::new("turned", "abort").cause(Some(Name::Owned(by.clone())));
         line.note = note;
-        work.turn(TurnCause::Abort { by, why }, left, line, begun);
+        work.turn(TurnCause::Abort { by, why }, left, line, known, begun);
         work.finish(Disposition::Applied)
     }
 
@@ -341,7 +348,16 @@ impl Instance {
 
 impl Work<'_> {
     /// Turns: from here on nothing happens but undos, until the arrival.
-    fn turn(&mut self, cause: TurnCause, left: Left, line: Line, begun: &dyn Fn(TaskId) -> Begun) {
+    ///
+    /// `known` is the outcome over which the instance was parked, if it was.
+    fn turn(
+        &mut self,
+        cause: TurnCause,
+        left: Left,
+        line: Line,
+        mut known: Option<(TaskId, ReportRecord)>,
+        begun: &dyn Fn(TaskId) -> Begun,
+    ) {
         let definition = self.instance.definition();
         let Left { out, payload, data } = left;
         self.leave(payload.clone());
@@ -373,10 +389,13 @@ impl Work<'_> {
                     continue;
                 }
                 Begun::No => ReportRecord::Withdrawn,
-                Begun::Between => {
-                    let reason = "given up between attempts, because the instance turned".to_owned();
-                    ReportRecord::Unknown { attempts, reason }
-                }
+                Begun::Between => known.take_if(|(task, _)| *task == id).map_or_else(
+                    || {
+                        let reason = "given up between attempts, because the instance turned".to_owned();
+                        ReportRecord::Unknown { attempts, reason }
+                    },
+                    |(_, report)| report,
+                ),
             };
             self.note_report(id, &report);
             self.end_task(id);

@@ -30,8 +30,16 @@ use crate::message::{BoxError, Timestamp};
 pub struct Lease {
     /// The fencing number, checked in every commit. Higher for every lease.
     pub epoch: u64,
-    /// Whether the holder before released its lease, so that nothing can have been running when it went.
-    pub clean: bool,
+    /// The last epoch that ended without a release, 0 when there is none. What was last written under it or an earlier
+    /// one may have been running when it ended, however many leases were released properly since.
+    pub unclean: u64,
+}
+
+impl Lease {
+    /// Whether a task that was last written under `epoch` may have been running when a process ended.
+    pub const fn is_suspect(&self, epoch: u64) -> bool {
+        epoch <= self.unclean
+    }
 }
 
 /// Steps to commit together, numbered by the lease holder from 1.
@@ -63,7 +71,7 @@ pub trait Store: Inspect + Maintain {
 
     /// Gives the right back and records that nothing was running.
     ///
-    /// On `Ok` the next lease is `clean`. Duty: call it only when no handler can still be running.
+    /// On `Ok` this epoch is not the next lease's [`unclean`](Lease::unclean) one. Duty: call it only when no handler can still be running.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
     /// Commits the steps of `batch`, each all or nothing, in order.

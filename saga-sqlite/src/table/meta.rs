@@ -4,9 +4,9 @@ use rusqlite::{Connection, OptionalExtension, Result};
 
 super::statements! {
     FENCE = "UPDATE saga_meta SET batch = ?2 WHERE id = 1 AND epoch = ?1";
-    CLEAN = "SELECT clean FROM saga_meta WHERE id = 1";
-    TAKE = "UPDATE saga_meta SET epoch = epoch + 1, batch = 0, holder = ?1, owner = ?2, clean = 0 WHERE id = 1
-            RETURNING epoch";
+    TAKE = "UPDATE saga_meta SET unclean = iif(clean, unclean, epoch), epoch = epoch + 1, batch = 0, holder = ?1,
+                owner = ?2, clean = 0
+            WHERE id = 1 RETURNING epoch, unclean";
     RENEW = "UPDATE saga_meta SET epoch = epoch + 1, clean = 0 WHERE id = 1 AND holder = ?1 RETURNING epoch, batch";
     RELEASE = "UPDATE saga_meta SET owner = NULL, clean = 1 WHERE id = 1 AND epoch = ?1";
     HOLDS = "SELECT 1 FROM saga_meta WHERE id = 1 AND epoch = ?1";
@@ -25,11 +25,9 @@ pub(crate) fn holds(db: &Connection, epoch: u64) -> Result<bool> {
     db.prepare_cached(HOLDS)?.exists((epoch,))
 }
 
-/// Begins a new lease. Answers its epoch, and whether the one before was released.
-pub(crate) fn take(db: &Connection, holder: &str, owner: &str) -> Result<(u64, bool)> {
-    let clean = db.prepare_cached(CLEAN)?.query_row([], |row| row.get(0))?;
-    let epoch = db.prepare_cached(TAKE)?.query_row((holder, owner), |row| row.get(0))?;
-    Ok((epoch, clean))
+/// Begins a new lease. Answers its epoch, and the last one that was not released.
+pub(crate) fn take(db: &Connection, holder: &str, owner: &str) -> Result<(u64, u64)> {
+    db.prepare_cached(TAKE)?.query_row((holder, owner), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Moves our own lease to a new epoch. Answers it and the last batch that is durable; `None` when the lease has been

@@ -89,13 +89,13 @@ impl Writer {
         };
         let holder = uuid::Uuid::new_v4().to_string();
         let mut numbers = Numbers::default();
-        let (epoch, clean) = self.write(|db| {
+        let (epoch, unclean) = self.write(|db| {
             numbers.raise(db)?;
             meta::take(db, &holder, owner)
         })?;
         self.held =
             Some(Held { presented: epoch, epoch, holder, numbers, answered: None, doubt: None, _lock: lock });
-        Ok(Lease { epoch, clean })
+        Ok(Lease { epoch, unclean })
     }
 
     pub(crate) fn release(&mut self, lease: &Lease) -> Result<(), StoreError> {

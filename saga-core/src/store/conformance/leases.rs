@@ -6,21 +6,35 @@ use crate::store::StoreError;
 
 /// Nothing can have been running before there was anything.
 pub async fn the_first_lease_is_clean<S: Subject>(subject: &S) {
-    assert!(Driver::start(subject).await.lease.clean);
+    assert_eq!(Driver::start(subject).await.lease.unclean, 0);
 }
 
 /// `release` records that nothing was running.
 pub async fn a_release_makes_the_next_lease_clean<S: Subject>(subject: &S) {
     let driver = Driver::start(subject).await;
     ok(driver.store.release(&driver.lease).await);
-    assert!(Driver::lease(driver.store).await.lease.clean);
+    assert_eq!(Driver::lease(driver.store).await.lease.unclean, 0);
 }
 
 /// Without a release anything may have been running, and taking the lease once more does not change that.
 pub async fn a_lease_that_was_not_released_is_unclean<S: Subject>(subject: &S) {
-    let driver = Driver::start(subject).await;
+    let mut driver = Driver::start(subject).await;
     for _ in 0..2 {
-        assert!(!ok(driver.store.lease("the next one").await).clean);
+        let next = ok(driver.store.lease("the next one").await);
+        assert_eq!(next.unclean, driver.lease.epoch);
+        driver.lease = next;
+    }
+}
+
+/// What was running when a process ended is suspect until it is written again, also after proper releases.
+pub async fn a_release_does_not_clear_what_was_unclean_before<S: Subject>(subject: &S) {
+    let driver = Driver::start(subject).await;
+    let crashed = driver.lease.epoch;
+    for _ in 0..2 {
+        let next = ok(driver.store.lease("the next one").await);
+        assert_eq!(next.unclean, crashed);
+        assert!(next.is_suspect(crashed) && !next.is_suspect(next.epoch));
+        ok(driver.store.release(&next).await);
     }
 }
 
@@ -79,6 +93,6 @@ pub async fn a_takeover_sees_every_commit<S: Subject>(subject: &S) {
     }
     drop(driver);
     let driver = Driver::start(subject).await;
-    assert!(!driver.lease.clean);
+    assert!(driver.lease.is_suspect(1));
     assert_eq!(driver.snapshot(&address).await.instance, change(&step));
 }

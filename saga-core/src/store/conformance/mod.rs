@@ -66,6 +66,7 @@ macro_rules! conformance {
             the_first_lease_is_clean
             a_release_makes_the_next_lease_clean
             a_lease_that_was_not_released_is_unclean
+            a_release_does_not_clear_what_was_unclean_before
             epochs_rise
             a_newer_epoch_fences_the_older_one
             a_released_lease_commits_nothing

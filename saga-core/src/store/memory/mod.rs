@@ -64,19 +64,20 @@ impl std::fmt::Debug for MemoryStore {
 impl Store for MemoryStore {
     async fn lease(&self, _owner: &str) -> Result<Lease, StoreError> {
         let mut model = self.model();
-        let clean = !model.unclean;
-        model.unclean = true;
+        if std::mem::replace(&mut model.running, true) {
+            model.unclean = model.epoch;
+        }
         model.epoch += 1;
         model.held = true;
         model.last_batch = None;
-        Ok(Lease { epoch: model.epoch, clean })
+        Ok(Lease { epoch: model.epoch, unclean: model.unclean })
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let mut model = self.model();
         model.fence(lease)?;
         model.held = false;
-        model.unclean = false;
+        model.running = false;
         Ok(())
     }
 

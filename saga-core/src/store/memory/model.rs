@@ -16,7 +16,8 @@ use crate::message::{MessageId, Name, Timestamp};
 pub(super) struct Model {
     pub(super) epoch: u64,
     pub(super) held: bool,
-    pub(super) unclean: bool,
+    pub(super) running: bool,
+    pub(super) unclean: u64,
     pub(super) delivered: bool,
     /// The last batch of this epoch with what was answered, so that it can be answered again.
     pub(super) last_batch: Option<(u64, Vec<Outcome>)>,

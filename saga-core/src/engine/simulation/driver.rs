@@ -1,0 +1,578 @@
+//! One seed: a store, an engine on it, everything that is under way between them, and what is expected in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::order::{
+    CreateShippingLabel, LabelCreated, MakePayment, OrderCompleted, OrderState, RefundPayment, VoidLabel,
+    VoidPayment, cancel, nudge, placed,
+};
+use super::world::{World, message};
+use super::{Random, Seen};
+use crate::engine::{
+    Accepted, Answer, Attempt, AttemptEnd, In, Limits, Moment, Out, Policy, Registry, Shard, TakerAnswer,
+    Ticket,
+};
+use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
+use crate::message::{Correlated, Key, MessageId, Timestamp};
+use crate::store::{
+    Address, Batch, DeadId, Fault, Inspect, Lease, Mail, MailKind, MemoryStore, Outcome, Snapshot, Status,
+    Store,
+};
+
+/// Something that is on its way.
+enum Pending {
+    /// A read that the store has not seen yet.
+    Read(Out),
+    /// A batch that the store has not seen yet.
+    Commit(Arc<Batch>),
+    Committed(Vec<Outcome>),
+    /// An attempt that has not had its effect yet.
+    Attempt(Attempt),
+    /// An input that has not reached the engine yet.
+    Arrives(In),
+}
+
+pub(super) struct Driver {
+    random: Random,
+    orders: usize,
+    store: MemoryStore,
+    registry: Arc<Registry>,
+    limits: Limits,
+    lease: Lease,
+    shard: Shard,
+    now: Moment,
+    pending: Vec<Pending>,
+    tickets: BTreeMap<Ticket, String>,
+    last_ticket: Ticket,
+    nudges: BTreeMap<String, Nudges>,
+    world: World,
+}
+
+/// Nudges of one order, each under an id of its own.
+#[derive(Default)]
+struct Nudges {
+    sent: BTreeSet<String>,
+    applied: BTreeSet<String>,
+}
+
+/// What a store in memory answers at once.
+fn now<F: Future>(future: F) -> F::Output {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the memory store never waits"),
+    }
+}
+
+/// Some seeds call the carrier at most once per label.
+fn registry(random: &mut Random, label_once: bool) -> Registry {
+    let policy = || {
+        Policy::default()
+            .quick_attempts(2)
+            .backoff(Duration::from_secs(1), Duration::from_secs(4))
+            .total(Duration::from_secs(20))
+            .timeout(Duration::from_secs(10))
+    };
+    let mut registry = Registry::default();
+    registry.saga(Arc::new(Typed::<OrderState>::new()));
+    let at_a_time = 1 + random.below(4);
+    for command in [
+        CommandName::of::<MakePayment>(),
+        CommandName::of::<VoidPayment>(),
+        CommandName::of::<CreateShippingLabel>(),
+        CommandName::of::<VoidLabel>(),
+        CommandName::of::<RefundPayment>(),
+    ] {
+        let once = label_once && command.0 == <CreateShippingLabel as crate::message::Command>::NAME;
+        registry.handler(command.0, once, policy().concurrency(at_a_time));
+    }
+    registry.subscriber("mail", <OrderCompleted as crate::message::Event>::NAME, policy());
+    registry.finish(&[]).expect("everything is registered");
+    registry
+}
+
+struct CommandName(&'static str);
+
+impl CommandName {
+    fn of<C: crate::message::Command>() -> Self {
+        Self(C::NAME)
+    }
+}
+
+impl Driver {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        let label_once = random.one_in(2);
+        let registry = Arc::new(registry(&mut random, label_once));
+        let limits = Limits {
+            page: 1 + random.below(5),
+            cache_bytes: [0, 2_000, 64 << 20][random.below(3)],
+            batch_steps: 1 + random.below(8),
+            taken_up: 2 + random.below(20),
+            timers: 4 + random.below(8),
+            recovering: 1 + random.below(3),
+            waiting: 4 + random.below(30),
+            ..Limits::default()
+        };
+        let store = MemoryStore::new();
+        let lease = now(store.lease("simulation")).expect("a lease");
+        let moment = Moment { wall: Timestamp::from_millis(1_700_000_000_000), mono: Duration::ZERO };
+        let shard = shard(&registry, &limits, &lease, &mut random);
+        let mut driver = Self {
+            orders: 1 + random.below(8),
+            random,
+            store,
+            registry,
+            limits,
+            lease,
+            shard,
+            now: moment,
+            pending: Vec::new(),
+            tickets: BTreeMap::new(),
+            last_ticket: 0,
+            nudges: BTreeMap::new(),
+            world: World::new(label_once),
+        };
+        driver.shard.start(moment);
+        driver.collect();
+        driver
+    }
+
+    pub(super) fn run(mut self, seen: &mut Seen) {
+        let events = 50 + self.random.below(400);
+        let crashes = 1 + self.random.below(8);
+        for _ in 0..events {
+            match self.random.below(100) {
+                0..70 => self.something_arrives(seen),
+                70..88 => self.somebody_publishes(),
+                88..95 => self.time_passes(seen),
+                95..97 => self.mail_from_elsewhere(),
+                97 if self.random.one_in(4) => {
+                    let order = name(self.random.below(self.orders));
+                    self.verb(&order, Verb::Abort);
+                }
+                97 => drop(self.operate(seen)),
+                98 if self.random.one_in(2) => self.stop_and_start(seen),
+                _ if self.random.one_in(1 + 20 / crashes) => self.crash(seen),
+                _ => {}
+            }
+        }
+        self.world.calm = true;
+        self.come_to_rest(seen);
+        self.verdict(seen);
+    }
+
+    /// Everything that is under way arrives, operators do their work, time passes, until nothing is left to do.
+    fn come_to_rest(&mut self, seen: &mut Seen) {
+        for order in 0..self.orders {
+            self.place(order);
+        }
+        for _ in 0..20_000 {
+            if !self.pending.is_empty() {
+                self.something_arrives(seen);
+            } else if self.settled() && self.shard.is_quiet() {
+                return;
+            } else if !self.operate(seen) {
+                match self.shard.next_wake() {
+                    (None, None) => break,
+                    _ => self.time_passes(seen),
+                }
+            }
+        }
+        panic!("it does not come to rest:\n{}", self.describe());
+    }
+
+    fn describe(&self) -> String {
+        let inbox = now(self.store.inbox(Default::default(), 10)).expect("read");
+        let deliveries = now(self.store.deliveries(Default::default(), 10)).expect("read");
+        let mut text = format!("{:?}\ntickets {:?}\n", self.shard, self.tickets);
+        text += &format!("inbox {inbox:?}\ndeliveries {deliveries:?}\n");
+        for order in 0..self.orders {
+            if let Some(snapshot) = self.snapshot(order) {
+                let Snapshot { instance, tasks, timers, .. } = snapshot;
+                text += &format!(
+                    "{} {:?} {:?} {tasks:#?} {timers:?}\n",
+                    name(order),
+                    instance.state,
+                    instance.parked
+                );
+            }
+        }
+        text
+    }
+
+    // What happens.
+
+    /// One thing that is under way gets a step further.
+    fn something_arrives(&mut self, seen: &mut Seen) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.pending.len());
+        match self.pending.swap_remove(at) {
+            Pending::Read(out) => {
+                let input = self.read(out);
+                self.pending.push(Pending::Arrives(input));
+            }
+            Pending::Commit(batch) => self.commit(batch, seen),
+            Pending::Committed(outcomes) => {
+                seen.duplicates +=
+                    outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Duplicate)).count() as u64;
+                self.handle(In::Committed(outcomes));
+            }
+            Pending::Attempt(attempt) => {
+                let how = self.world.attempt(&attempt, &mut self.random);
+                self.pending.push(Pending::Arrives(In::Ended { attempt: attempt.id, how }));
+            }
+            Pending::Arrives(input) => {
+                self.handle(input);
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: Arc<Batch>, seen: &mut Seen) {
+        let fault = match self.random.below(12) {
+            _ if self.world.calm => None,
+            0 => Some(Fault::AfterCommit),
+            1 => Some(Fault::BeforeCommit),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            self.store.fail_next_commits(1, fault);
+        }
+        match now(self.store.commit(&self.lease, Arc::clone(&batch))) {
+            Ok(outcomes) => self.pending.push(Pending::Committed(outcomes)),
+            Err(error) => {
+                assert!(error.is_temporary(), "{error}");
+                seen.repeats += 1;
+                self.pending.push(Pending::Commit(batch));
+            }
+        }
+    }
+
+    fn somebody_publishes(&mut self) {
+        let order = self.random.below(self.orders);
+        match self.random.below(10) {
+            0..4 => self.place(order),
+            4 => self.publish(placed(&name(order)), None),
+            5 => self.publish(cancel(&name(order)), None),
+            n => {
+                // Also one that was sent before.
+                let id = format!("nudge-{}", self.random.below(6));
+                let how = if n == 9 && !self.world.calm { "err" } else { "" };
+                let nudges = self.nudges.entry(name(order)).or_default();
+                let (id, how) = if how.is_empty() { (id, how) } else { (format!("err-{id}"), how) };
+                nudges.sent.insert(id.clone());
+                self.publish(nudge(&name(order), how), Some(&id));
+            }
+        }
+    }
+
+    fn place(&mut self, order: usize) {
+        let name = name(order);
+        self.publish(placed(&name), Some(&format!("place-{name}")));
+    }
+
+    fn publish<E: Correlated>(&mut self, event: E, id: Option<&str>) {
+        let ticket = self.ticket(id.unwrap_or_default());
+        let id = id.map(|id| MessageId::new(id).expect("a good id"));
+        let key = event.key("order");
+        let takers = self.registry.takers[E::NAME].iter();
+        let takers = takers.map(|taker| (taker.clone(), Key::new(&key).expect("a good key"))).collect();
+        let event = Accepted { message: message(&event), value: Some(Box::new(event)), takers, id };
+        self.handle(In::Publish { event, ticket });
+    }
+
+    /// A caller who waits, for an answer about this message.
+    fn ticket(&mut self, message: &str) -> Ticket {
+        self.last_ticket += 1;
+        self.tickets.insert(self.last_ticket, message.to_owned());
+        self.last_ticket
+    }
+
+    /// Another process puts an event into the inbox.
+    fn mail_from_elsewhere(&mut self) {
+        let order = name(self.random.below(self.orders));
+        let event = cancel(&order);
+        let mail = Mail {
+            to: address(&order),
+            kind: MailKind::Event,
+            message: message(&event),
+            id: Some(MessageId::new("from-elsewhere").expect("a good id")),
+            marked: false,
+            task: None,
+            hops: 0,
+            epoch: 0,
+            cause: None,
+            at: self.now.wall,
+        };
+        now(self.store.deliver(vec![mail])).expect("delivered");
+        self.pending.push(Pending::Arrives(In::Woken));
+    }
+
+    fn time_passes(&mut self, seen: &mut Seen) {
+        let by = match self.shard.next_wake() {
+            (Some(wall), _) if self.random.one_in(2) => wall.since(self.now.wall),
+            (_, Some(mono)) => mono.saturating_sub(self.now.mono),
+            (Some(wall), _) => wall.since(self.now.wall),
+            (None, None) => Duration::from_millis(10),
+        };
+        let by = if self.random.one_in(3) { by } else { by.min(Duration::from_secs(2)) };
+        self.now.wall = self.now.wall.plus(by);
+        self.now.mono += by;
+        seen.timeouts += u64::from(self.handle(In::Tick));
+    }
+
+    /// A person looks at one parked instance; whether there was one.
+    fn operate(&mut self, seen: &mut Seen) -> bool {
+        let parked = (0..self.orders).find_map(|order| {
+            let instance = self.snapshot(order)?.instance;
+            let parked = read_parked(&instance)?;
+            Some((name(order), parked))
+        });
+        let Some((order, parked)) = parked else { return false };
+        use crate::machine::ParkReason::{ActionFailed, Row};
+        let verb = match parked.0 {
+            ActionFailed => Verb::Skip,
+            Row if self.world.has_label(&order) => {
+                Verb::Resolve(Resolution::Replied((&message(&LabelCreated {})).into()))
+            }
+            Row => Verb::Resolve(Resolution::Refused),
+            _ => Verb::Retry,
+        };
+        seen.parked += 1;
+        self.verb(&order, verb);
+        true
+    }
+
+    fn verb(&mut self, order: &str, verb: Verb) {
+        let ticket = self.ticket("");
+        let verb = VerbRecord { verb, by: "op".to_owned(), why: "it must go on".to_owned(), seq: None };
+        self.handle(In::Verb { address: address(order), verb, ticket });
+    }
+
+    /// The process dies, with everything that is under way.
+    fn crash(&mut self, seen: &mut Seen) {
+        for pending in std::mem::take(&mut self.pending) {
+            match pending {
+                Pending::Commit(batch) if self.random.one_in(2) => {
+                    now(self.store.commit(&self.lease, batch)).expect("it lands just before the end");
+                }
+                Pending::Commit(_) => seen.lost_batches += 1,
+                Pending::Attempt(attempt) if self.random.one_in(2) => {
+                    self.world.attempt(&attempt, &mut self.random);
+                }
+                _ => {}
+            }
+        }
+        seen.crashes += 1;
+        self.start(seen);
+    }
+
+    /// An orderly end and a new start.
+    fn stop_and_start(&mut self, seen: &mut Seen) {
+        self.handle(In::Stop);
+        for _ in 0..10_000 {
+            if self.shard.is_quiet() {
+                break;
+            }
+            if self.pending.is_empty() {
+                panic!("it does not stop:\n{}", self.describe());
+            }
+            self.something_arrives(seen);
+        }
+        assert!(self.shard.is_quiet(), "it does not stop:\n{}", self.describe());
+        if self.shard.may_release() {
+            now(self.store.release(&self.lease)).expect("released");
+        }
+        self.pending.clear();
+        self.start(seen);
+    }
+
+    fn start(&mut self, seen: &mut Seen) {
+        self.tickets.clear();
+        self.lease = now(self.store.lease("simulation")).expect("a lease");
+        seen.unclean += u64::from(self.lease.unclean + 1 == self.lease.epoch);
+        self.shard = shard(&self.registry, &self.limits, &self.lease, &mut self.random);
+        self.shard.start(self.now);
+        self.collect();
+    }
+
+    // The engine.
+
+    /// Whether attempts were dropped because of it.
+    fn handle(&mut self, input: In) -> bool {
+        self.shard.handle(input, self.now);
+        self.collect()
+    }
+
+    fn collect(&mut self) -> bool {
+        let mut dropped = false;
+        for out in self.shard.take_out() {
+            match out {
+                Out::Answer(ticket, answer) => self.answered(ticket, &answer),
+                Out::Run(attempt) => self.pending.push(Pending::Attempt(*attempt)),
+                Out::Cancel(_) => {}
+                Out::Drop(id) => {
+                    dropped = true;
+                    self.drop_attempt(id);
+                }
+                read => self.pending.push(Pending::Read(read)),
+            }
+        }
+        if let Some(batch) = self.shard.next_batch() {
+            self.pending.push(Pending::Commit(batch));
+        }
+        dropped
+    }
+
+    fn drop_attempt(&mut self, id: u64) {
+        let running = |pending: &Pending| matches!(pending, Pending::Attempt(attempt) if attempt.id == id);
+        let Some(at) = self.pending.iter().position(running) else { return };
+        if let Pending::Attempt(attempt) = self.pending.swap_remove(at) {
+            if self.random.one_in(2) {
+                self.world.attempt(&attempt, &mut self.random);
+            }
+            self.pending.push(Pending::Arrives(In::Ended { attempt: id, how: AttemptEnd::Dropped }));
+        }
+    }
+
+    fn answered(&mut self, ticket: Ticket, answer: &Answer) {
+        let Some(nudge) = self.tickets.remove(&ticket) else { panic!("ticket {ticket} was answered twice") };
+        if let (true, Answer::Published(takers)) = (nudge.starts_with("nudge-"), answer)
+            && let [(to, TakerAnswer::Applied)] = &takers[..]
+        {
+            let nudges = self.nudges.entry(to.key.to_string()).or_default();
+            assert!(nudges.applied.insert(nudge.clone()), "{nudge} of {to} was applied twice");
+        }
+    }
+
+    fn read(&self, out: Out) -> In {
+        let (store, page) = (&self.store, self.limits.page);
+        match out {
+            Out::Load(address) => {
+                let found = now(store.load(std::slice::from_ref(&address))).expect("read").pop().flatten();
+                In::Loaded { address, found }
+            }
+            Out::FetchWaiting(address) => {
+                let rows = now(store.waiting(&address, 1_000)).expect("read");
+                In::Waiting { address, rows }
+            }
+            Out::FetchInbox(after) => {
+                let rows = now(store.inbox(after, page)).expect("read");
+                In::Inbox { more: rows.len() >= page, rows }
+            }
+            Out::FetchTasks(after) => {
+                let rows = now(store.open_tasks(after, page)).expect("read");
+                In::Tasks { more: rows.len() >= page, rows }
+            }
+            Out::FetchCompensating(after) => {
+                let rows = now(store.compensating(after, page)).expect("read");
+                In::Compensating { more: rows.len() >= page, rows }
+            }
+            Out::FetchDeliveries(after) => {
+                let rows = now(store.deliveries(after, page)).expect("read");
+                In::Deliveries { more: rows.len() >= page, rows }
+            }
+            Out::FetchTimers(after) => {
+                let rows = now(store.timers(Timestamp::MAX, after, page)).expect("read");
+                In::Timers { more: rows.len() >= page, rows }
+            }
+            other => panic!("{other:?} is not a read"),
+        }
+    }
+
+    // What is expected.
+
+    fn snapshot(&self, order: usize) -> Option<Snapshot> {
+        now(self.store.instance(&address(&name(order)))).expect("read")
+    }
+
+    /// What the engine wrote down and what the world saw of an order, for whoever has to find out.
+    fn story(&self, order: &str) -> String {
+        let history = now(self.store.history(&address(order), 1_000)).expect("read");
+        let mut text = String::new();
+        for line in history {
+            let (seq, e) = (line.seq, line.entry);
+            text += &format!("{seq} {} {} {}->{} {:?}\n", e.kind, e.name, e.from, e.to, e.note);
+        }
+        text + &self.world.accounts.get(order).map_or(String::new(), |account| account.calls.join("\n"))
+    }
+
+    fn settled(&self) -> bool {
+        let over = |order| {
+            self.snapshot(order)
+                .is_some_and(|found| found.instance.status.is_over() && found.tasks.is_empty())
+        };
+        (0..self.orders).all(over)
+            && now(self.store.inbox(Default::default(), 1)).expect("read").is_empty()
+            && now(self.store.deliveries(Default::default(), 1)).expect("read").is_empty()
+    }
+
+    fn verdict(&self, seen: &mut Seen) {
+        assert!(self.tickets.is_empty(), "callers were not answered: {:?}", self.tickets);
+        for order in 0..self.orders {
+            let Snapshot { instance, tasks, timers, obligations, .. } =
+                self.snapshot(order).expect("every order was placed");
+            let name = name(order);
+            assert!(tasks.is_empty() && timers.is_empty() && obligations.is_empty(), "{name} left something");
+            let none = super::world::Account::default();
+            let account = self.world.accounts.get(&name).unwrap_or(&none);
+            assert!(account.charge_keys.len() <= 1, "{name} was charged under {:?}", account.charge_keys);
+            assert!(account.label_keys.len() <= 1, "{name} was labelled under {:?}", account.label_keys);
+            assert!(account.paybacks <= 1, "{name} was paid back {} times", account.paybacks);
+            let expected = match instance.status {
+                Status::Completed => (4_200, 1),
+                _ => (0, 0),
+            };
+            assert_eq!(
+                (account.kept, account.labels),
+                expected,
+                "{name} is {}\n{}",
+                instance.state,
+                self.story(&name)
+            );
+            if instance.status == Status::Completed {
+                seen.completed += 1;
+                assert!(self.world.told.contains(&name), "nobody was told of {name}");
+            } else {
+                seen.compensated += u64::from(account.paybacks);
+            }
+            let history = now(self.store.history(&address(&name), 100_000)).expect("read");
+            let steps: BTreeSet<u64> = history.iter().map(|line| line.seq).collect();
+            assert_eq!(steps.len() as u64, instance.seq, "the history of {name} has gaps");
+            let data: super::order::Order = instance.data.decode().expect("data");
+            if let Some(nudges) = self.nudges.get(&name) {
+                let sent = nudges.sent.iter().filter(|id| id.starts_with("nudge-")).count();
+                assert!(data.nudges as usize <= sent, "{name} was nudged more often than that");
+                assert!(data.nudges as usize >= nudges.applied.len(), "{name} has lost a nudge");
+            }
+        }
+        let dead = now(self.store.dead_letters(DeadId::default(), 10_000)).expect("read");
+        for letter in dead {
+            let reason = &*letter.letter.reason;
+            assert!(
+                ["unhandled", "rejected", "missing-instance", "skipped", "action-failed"].contains(&reason),
+                "{letter:?}"
+            );
+        }
+    }
+}
+
+fn shard(registry: &Arc<Registry>, limits: &Limits, lease: &Lease, random: &mut Random) -> Shard {
+    let mut own = Random(random.next());
+    let bits = move || u128::from(own.next()) << 64 | u128::from(own.next());
+    Shard::new(Arc::clone(registry), limits.clone(), lease.clone(), Box::new(bits))
+}
+
+fn name(order: usize) -> String {
+    format!("order-{order}")
+}
+
+fn address(order: &str) -> Address {
+    Address::new("order", Key::new(order).expect("a good key"))
+}
