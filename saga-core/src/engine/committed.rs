@@ -289,7 +289,7 @@ impl Shard {
         }
         match Item::from_mail(id, mail) {
             Ok(item) => {
-                let item = Item { room: Some(self.inbox.room()), ..item };
+                let item = Item { _room: Some(self.inbox.room()), ..item };
                 self.slot(&address).queue.push_back(item);
                 self.pump(&address);
             }

@@ -96,12 +96,12 @@ impl Lanes {
     /// Whether one more suspect, found begun so often already, may run now. Counts it when it may.
     pub(super) fn recover(&mut self, job: &Job, recoveries: u32, most: usize) -> bool {
         let alone = recoveries >= ALONE;
-        let full = self.recovering.len() >= most || self.recovering.values().any(|alone| *alone);
-        let may = !full && !(alone && !self.recovering.is_empty());
-        if may {
-            self.recovering.insert(job.clone(), alone);
+        let crowd = self.recovering.len();
+        if crowd >= most || alone && crowd > 0 || self.recovering.values().any(|alone| *alone) {
+            return false;
         }
-        may
+        self.recovering.insert(job.clone(), alone);
+        true
     }
 
     /// Lets a job wait until a suspect has ended.

@@ -157,7 +157,7 @@ impl Shard {
             let mut items = Vec::new();
             for (id, mail) in rows.into_iter().filter(|(id, _)| !queued.contains(id)) {
                 match Item::from_mail(id, mail) {
-                    Ok(item) => items.push(Item { room: Some(self.inbox.room()), ..item }),
+                    Ok(item) => items.push(Item { _room: Some(self.inbox.room()), ..item }),
                     Err(error) => {
                         tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there");
                     }

@@ -92,13 +92,13 @@ pub(crate) struct Item {
     pub(crate) hops: u32,
     pub(crate) at: Timestamp,
     /// Its share of the room for what is taken up from the store, when it was.
-    pub(crate) room: Option<Arc<()>>,
+    pub(crate) _room: Option<Arc<()>>,
 }
 
 impl Item {
     /// Something the engine itself found out.
     pub(crate) fn own(what: Input, at: Timestamp) -> Self {
-        Self { what, inbox: None, marked: true, ticket: None, hops: 0, at, room: None }
+        Self { what, inbox: None, marked: true, ticket: None, hops: 0, at, _room: None }
     }
 
     pub(crate) fn event(
@@ -163,7 +163,7 @@ impl Item {
             ticket: None,
             hops: mail.hops,
             at: mail.at,
-            room: None,
+            _room: None,
         })
     }
 
