@@ -31,13 +31,14 @@ CREATE TABLE saga_instance (
     last        INTEGER,              -- the newest line of its history
     created_at  INTEGER NOT NULL,
     changed_at  INTEGER NOT NULL,
+    over_at     INTEGER,              -- as changed_at, once it has ended
     checksum    INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX saga_instance_address ON saga_instance (saga, key);
 CREATE INDEX saga_instance_status ON saga_instance (saga, status);
 CREATE INDEX saga_instance_compensating ON saga_instance (status) WHERE status = 'compensating';
 CREATE INDEX saga_instance_parked ON saga_instance (id) WHERE parked IS NOT NULL;
-CREATE INDEX saga_instance_over ON saga_instance (changed_at) WHERE status IN ('completed', 'failed', 'aborted');
+CREATE INDEX saga_instance_over ON saga_instance (over_at) WHERE over_at IS NOT NULL;
 
 -- Appended to and never changed; the lines of one instance are chained from saga_instance.last through prev.
 CREATE TABLE saga_history (

@@ -11,12 +11,24 @@ use crate::error::{Kind, kind};
 use crate::table::meta::Numbers;
 use crate::table::{dead, delivery, history, inbox, instance, mark, obligation, task, timer};
 
+/// Who may find a step out of place: the step alone, or all that came before it in its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Only steps that are known to fail now and then get a savepoint, which costs SQLite a copy of every page they
+    /// touch. When another fails, the whole batch is written again in the other way.
+    Hopeful,
+    /// Every step has its savepoint.
+    Each,
+}
+
 pub(crate) const SAVE: &str = "SAVEPOINT step";
 pub(crate) const KEEP: &str = "RELEASE step";
 pub(crate) const UNDO: &str = "ROLLBACK TO step";
 
 /// Why a step ended early.
 enum Stop {
+    /// It has an outcome other than committed, and nothing was written.
+    Untouched(Outcome),
     /// It has an outcome other than committed.
     With(Outcome),
     /// SQLite failed.
@@ -29,13 +41,31 @@ impl From<Error> for Stop {
     }
 }
 
-/// Writes the steps, each all or nothing. An error is of the whole store: the caller rolls everything back.
+/// Writes the steps, each all or nothing. `None` when that takes the other [`Isolation`]; then, and after an error, which
+/// is of the whole store, the caller rolls everything back.
 pub(crate) fn steps(
     db: &Connection,
     numbers: &mut Numbers,
     steps: &[Step],
-) -> rusqlite::Result<Vec<Outcome>> {
-    steps.iter().map(|step| isolated(db, numbers, step)).collect()
+    isolation: Isolation,
+) -> rusqlite::Result<Option<Vec<Outcome>>> {
+    let mut outcomes = Vec::with_capacity(steps.len());
+    for step in steps {
+        // An event with a message id may be a duplicate.
+        let outcome = if isolation == Isolation::Each || !step.marks.is_empty() {
+            isolated(db, numbers, step)?
+        } else {
+            match write(db, numbers, step) {
+                Ok(committed) => Outcome::Committed(committed),
+                Err(Stop::Untouched(outcome)) => outcome,
+                Err(Stop::With(_)) => return Ok(None),
+                Err(Stop::Failed(error)) if kind(&error) == Kind::Step => return Ok(None),
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        };
+        outcomes.push(outcome);
+    }
+    Ok(Some(outcomes))
 }
 
 fn isolated(db: &Connection, numbers: &mut Numbers, step: &Step) -> rusqlite::Result<Outcome> {
@@ -45,7 +75,7 @@ fn isolated(db: &Connection, numbers: &mut Numbers, step: &Step) -> rusqlite::Re
         Ok(committed) => Outcome::Committed(committed),
         Err(stop) => {
             let outcome = match stop {
-                Stop::With(outcome) => outcome,
+                Stop::Untouched(outcome) | Stop::With(outcome) => outcome,
                 Stop::Failed(error) if kind(&error) == Kind::Step => Outcome::Refused(error.to_string()),
                 Stop::Failed(error) => return Err(error),
             };
@@ -59,7 +89,7 @@ fn isolated(db: &Connection, numbers: &mut Numbers, step: &Step) -> rusqlite::Re
 
 fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committed, Stop> {
     if let Some(reason) = step.contradiction() {
-        return Err(Stop::With(Outcome::Refused(reason.to_owned())));
+        return Err(Stop::Untouched(Outcome::Refused(reason.to_owned())));
     }
     let mut committed = Committed::default();
     if let Some(row) = instance_of(db, numbers, step)? {
@@ -100,27 +130,33 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
     Ok(committed)
 }
 
-/// The instance and its history. The guard is the UPDATE itself, so that a step that fits costs no SELECT; the history
-/// goes first because its oldest line takes the end of the chain from the instance's row.
+/// The instance and its history. The guard is the INSERT or UPDATE itself, so that a step that fits costs no SELECT. On
+/// an UPDATE the history goes first, because its oldest line takes the end of the chain from the instance's row.
 fn instance_of(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Option<RowId>, Stop> {
     let Some(change) = &step.instance else {
         return match step.row {
-            Some(row) if !instance::exists(db, row)? => Err(Stop::With(Outcome::Conflict)),
+            Some(row) if !instance::exists(db, row)? => Err(Stop::Untouched(Outcome::Conflict)),
             row => Ok(row),
         };
     };
-    let row = step.row.unwrap_or_else(|| {
-        numbers.instance += 1;
-        RowId(numbers.instance)
-    });
     let first = numbers.history + 1;
-    numbers.history = history::append(db, row, change.seq, first, &step.history)?;
-    let last = (!step.history.is_empty()).then_some(numbers.history);
-    let fits = match step.row {
-        Some(_) => instance::update(db, row, change, last)?,
-        None => instance::insert(db, row, change, last)?,
+    let newest = numbers.history + i64::try_from(step.history.len()).unwrap_or(i64::MAX);
+    let last = (!step.history.is_empty()).then_some(newest);
+    let Some(row) = step.row else {
+        let row = RowId(numbers.instance + 1);
+        if !instance::insert(db, row, change, last)? {
+            return Err(Stop::Untouched(instance::misfit(db, None, change)?));
+        }
+        numbers.instance += 1;
+        numbers.history = history::append(db, row, true, change.seq, first, &step.history)?;
+        return Ok(Some(row));
     };
-    if fits { Ok(Some(row)) } else { Err(Stop::With(instance::misfit(db, step.row, change)?)) }
+    numbers.history = history::append(db, row, false, change.seq, first, &step.history)?;
+    if instance::update(db, row, change, last)? {
+        Ok(Some(row))
+    } else {
+        Err(Stop::With(instance::misfit(db, step.row, change)?))
+    }
 }
 
 fn belongings(db: &Connection, row: RowId, step: &Step) -> Result<(), Stop> {

@@ -9,6 +9,9 @@ use crate::checksum::Checksum;
 use crate::error::{Kind, kind};
 
 super::statements! {
+    BEGIN = "INSERT INTO saga_history (id, instance, prev, seq, kind, at, name, payload, from_state, to_state, cause,
+                 note, checksum)
+             VALUES (?1, ?2, NULL, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     FIRST = "INSERT INTO saga_history (id, instance, prev, seq, kind, at, name, payload, from_state, to_state, cause,
                  note, checksum)
              VALUES (?1, ?2, (SELECT last FROM saga_instance WHERE id = ?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -22,16 +25,18 @@ super::statements! {
     DELETE = "DELETE FROM saga_history WHERE id = ?1";
 }
 
-/// Appends the lines of one step, numbered from `first`. The oldest is chained to what the instance row names as its
-/// newest line, so they are written before that row. Answers the highest number in use.
+/// Appends the lines of one step, numbered from `first`. Unless the instance begins with it, the oldest is chained to
+/// what the instance row names as its newest line, so they are written before that row changes. Answers the highest
+/// number in use.
 pub(crate) fn append(
     db: &Connection,
     instance: RowId,
+    begins: bool,
     seq: u64,
     first: i64,
     entries: &[HistoryEntry],
 ) -> Result<i64> {
-    let mut sql = FIRST;
+    let mut sql = if begins { BEGIN } else { FIRST };
     let mut id = first;
     for entry in entries {
         db.prepare_cached(sql)?.execute(params![

@@ -9,12 +9,15 @@ use crate::checksum::Checksum;
 
 super::statements! {
     INSERT = "INSERT INTO saga_instance (id, saga, key, partition, incarnation, status, state, payload, data, version,
-                  visit, turn, parked, seq, step, last, created_at, changed_at, checksum)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+                  visit, turn, parked, seq, step, last, created_at, changed_at, over_at, checksum)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
               ON CONFLICT DO NOTHING";
+    ADVANCE = "UPDATE saga_instance SET state = ?4, payload = ?5, data = ?6, version = ?7, visit = ?8, turn = ?9, seq = ?10,
+                   step = ?11, last = coalesce(?12, last), changed_at = ?13, checksum = ?14
+               WHERE id = ?1 AND seq = ?2 AND incarnation = ?3 AND status = ?15 AND parked IS NULL";
     UPDATE = "UPDATE saga_instance SET status = ?4, state = ?5, payload = ?6, data = ?7, version = ?8, visit = ?9,
                   turn = ?10, parked = ?11, seq = ?12, step = ?13, last = coalesce(?14, last), changed_at = ?15,
-                  checksum = ?16
+                  over_at = ?16, checksum = ?17
               WHERE id = ?1 AND seq = ?2 AND incarnation = ?3";
     STEP_OF_ROW = "SELECT seq, step, incarnation FROM saga_instance WHERE id = ?1";
     STEP_OF_ADDRESS = "SELECT seq, step, incarnation FROM saga_instance WHERE saga = ?1 AND key = ?2";
@@ -24,9 +27,8 @@ super::statements! {
     LAST = "SELECT id, last FROM saga_instance WHERE saga = ?1 AND key = ?2";
     COMPENSATING = "SELECT saga, key, id FROM saga_instance WHERE status = 'compensating' AND id > ?1 ORDER BY id";
     OVER = "SELECT id, last FROM saga_instance
-            WHERE status IN ('completed', 'failed', 'aborted') AND changed_at < ?1
-              AND NOT EXISTS (SELECT 1 FROM saga_task WHERE instance = saga_instance.id)
-            ORDER BY changed_at LIMIT ?2";
+            WHERE over_at < ?1 AND NOT EXISTS (SELECT 1 FROM saga_task WHERE instance = saga_instance.id)
+            ORDER BY over_at LIMIT ?2";
     DELETE = "DELETE FROM saga_instance WHERE id = ?1";
     COUNT = "SELECT saga, status, count(*) FROM saga_instance WHERE ?1 IS NOT NULL GROUP BY saga, status";
     COUNT_PARKED = "SELECT saga, status, count(*) FROM saga_instance INDEXED BY saga_instance_parked
@@ -71,18 +73,45 @@ pub(crate) fn insert(
         last,
         change.created_at.as_millis(),
         change.changed_at.as_millis(),
+        over_at(change),
         checksum(change),
     ])?;
     Ok(added == 1)
 }
 
 /// Writes the step's result over a row that is at the step before; `false` when it is not.
+///
+/// Most steps leave the instance in its status and not parked: they are tried without naming those columns, because
+/// SQLite writes every index anew whose columns are named, also when nothing changes in them.
 pub(crate) fn update(
     db: &Connection,
     row: RowId,
     change: &InstanceChange,
     last: Option<i64>,
 ) -> Result<bool> {
+    let checksum = checksum(change);
+    if change.parked.is_none() && !change.status.is_over() && change.seq > 1 {
+        let advanced = db.prepare_cached(ADVANCE)?.execute(params![
+            row.0,
+            change.seq - 1,
+            change.incarnation.as_u128().to_be_bytes(),
+            change.state,
+            change.payload.as_ref().map(|payload| payload.as_str()),
+            change.data.as_str(),
+            change.version,
+            change.visit,
+            change.turn.as_ref().map(|turn| turn.as_str()),
+            change.seq,
+            change.step.to_bytes(),
+            last,
+            change.changed_at.as_millis(),
+            checksum,
+            change.status.as_str(),
+        ])?;
+        if advanced == 1 {
+            return Ok(true);
+        }
+    }
     let changed = db.prepare_cached(UPDATE)?.execute(params![
         row.0,
         change.seq.saturating_sub(1),
@@ -99,7 +128,8 @@ pub(crate) fn update(
         change.step.to_bytes(),
         last,
         change.changed_at.as_millis(),
-        checksum(change),
+        over_at(change),
+        checksum,
     ])?;
     Ok(changed == 1)
 }
@@ -206,6 +236,10 @@ pub(crate) fn view(row: &Row<'_>) -> Result<InstanceView> {
         seq: row.get(6)?,
         changed_at: time(row, 7)?,
     })
+}
+
+fn over_at(change: &InstanceChange) -> Option<i64> {
+    change.status.is_over().then_some(change.changed_at.as_millis())
 }
 
 /// Over everything a step decides, so that no flipped bit passes for a decision.

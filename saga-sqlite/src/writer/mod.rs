@@ -28,7 +28,8 @@ use crate::open::{Role, connect};
 use crate::place::Place;
 use crate::table::meta::{self, Numbers};
 use crate::table::{inbox, taker};
-use crate::{commit, maintain};
+use crate::commit::{self, Isolation};
+use crate::maintain;
 
 pub(crate) use thread::Handle;
 
@@ -123,19 +124,17 @@ impl Writer {
             }
             _ => {}
         }
-        let (epoch, mut numbers) = (held.epoch, held.numbers);
-        self.begin()?;
-        let written = match meta::fence(self.open()?, epoch, batch.number) {
-            Ok(true) => commit::steps(self.open()?, &mut numbers, &batch.steps),
-            Ok(false) => {
+        let (outcomes, numbers) = match self.steps(lease, batch, Isolation::Hopeful)? {
+            Some(written) => written,
+            None => {
                 self.roll_back();
-                return Err(self.lost(lease.epoch));
+                self.ready()?;
+                let alone = self.steps(lease, batch, Isolation::Each)?;
+                alone.ok_or_else(|| unavailable(self.place.name(), "no step could be written alone"))?
             }
-            Err(error) => Err(error),
         };
         #[cfg(test)]
         self.faults.panic_if_asked();
-        let outcomes = written.map_err(|error| self.give_up(error))?;
         let held = self.holding_mut(lease)?;
         held.numbers = numbers;
         // Before the COMMIT: whatever happens in it, a panic included, the batch is in doubt.
@@ -144,6 +143,28 @@ impl Writer {
         let held = self.holding_mut(lease)?;
         held.answered = held.doubt.take();
         Ok(outcomes)
+    }
+
+    /// Begins a transaction and writes the steps into it; `None` when they must be written in another way.
+    fn steps(
+        &mut self,
+        lease: &Lease,
+        batch: &Batch,
+        isolation: Isolation,
+    ) -> Result<Option<(Vec<Outcome>, Numbers)>, StoreError> {
+        let held = self.holding(lease)?;
+        let (epoch, mut numbers) = (held.epoch, held.numbers);
+        self.begin()?;
+        let written = match meta::fence(self.open()?, epoch, batch.number) {
+            Ok(true) => commit::steps(self.open()?, &mut numbers, &batch.steps, isolation),
+            Ok(false) => {
+                self.roll_back();
+                return Err(self.lost(lease.epoch));
+            }
+            Err(error) => Err(error),
+        };
+        let outcomes = written.map_err(|error| self.give_up(error))?;
+        Ok(outcomes.map(|outcomes| (outcomes, numbers)))
     }
 
     pub(crate) fn deliver(&mut self, mail: &[Mail]) -> Result<Vec<InboxId>, StoreError> {
