@@ -21,6 +21,10 @@ use crate::table::{delivery, inbox, instance, task, timer};
 use crate::transaction::Idle;
 use crate::writer::{Handle, Writer};
 
+/// A batch of so few steps is written by the thread that asks, because changing threads would take about as long as
+/// writing it. Under load batches are larger, and are prepared while the one before is being written.
+const STEPS_HERE: usize = 4;
+
 /// A store in one SQLite file. Clones share its threads and connections; they close with the last clone.
 #[derive(Clone)]
 pub struct SqliteStore {
@@ -127,6 +131,12 @@ impl Store for SqliteStore {
     }
 
     async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError> {
+        if batch.steps.len() <= STEPS_HERE
+            && let Some(written) =
+                self.shared.writer.call_here(|writer| writer.commit_promptly(lease, &batch))
+        {
+            return written;
+        }
         let lease = lease.clone();
         self.shared.writer.call(move |writer| writer.commit(&lease, &batch)).await
     }

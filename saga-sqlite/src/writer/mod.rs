@@ -1,4 +1,4 @@
-//! The one thread that writes.
+//! The one connection that writes, and the thread it lives on.
 //!
 //! Owns: the connection that writes, the transaction around every write, the lease this process holds, and the answer
 //! to "did that COMMIT land?" (rule R30). Does not own: which statements make up a step (`commit`).
@@ -16,28 +16,34 @@ mod tests;
 mod thread;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use saga_core::message::Timestamp;
 use saga_core::store::{Batch, InboxId, Lease, Mail, Outcome, Purged, StoreError, TakerRow};
 
 use crate::checkpoint::{Checkpoints, PASSIVE, TRUNCATE};
+use crate::commit::{self, Isolation};
 use crate::error::{Kind, kind, of_store, unavailable};
 use crate::lock::OwnerLock;
+use crate::maintain;
 use crate::open::{Role, connect};
 use crate::place::Place;
 use crate::table::meta::{self, Numbers};
 use crate::table::{inbox, taker};
-use crate::commit::{self, Isolation};
-use crate::maintain;
 
 pub(crate) use thread::Handle;
+
+/// A thread that must not be kept is used for commits as long as they take no longer than this.
+const PROMPT: Duration = Duration::from_micros(250);
 
 pub(crate) struct Writer {
     place: Arc<Place>,
     checkpoints: Arc<Checkpoints>,
     db: Option<Connection>,
     held: Option<Held>,
+    /// How long a commit takes of late.
+    pace: Duration,
     #[cfg(test)]
     pub(crate) faults: tests::Faults,
 }
@@ -66,6 +72,12 @@ struct Answered {
     outcomes: Vec<Outcome>,
 }
 
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
 impl Writer {
     pub(crate) fn new(
         place: Arc<Place>,
@@ -78,6 +90,7 @@ impl Writer {
             checkpoints,
             db: Some(db),
             held: None,
+            pace: Duration::ZERO,
             #[cfg(test)]
             faults: tests::Faults::default(),
         })
@@ -143,6 +156,27 @@ impl Writer {
         let held = self.holding_mut(lease)?;
         held.answered = held.doubt.take();
         Ok(outcomes)
+    }
+
+    /// As [`commit`](Self::commit), for a thread that must not be kept: `None`, with nothing written, when the disk has
+    /// been slow, the connection must be opened again, or another process is writing.
+    pub(crate) fn commit_promptly(
+        &mut self,
+        lease: &Lease,
+        batch: &Batch,
+    ) -> Option<Result<Vec<Outcome>, StoreError>> {
+        if self.pace > PROMPT {
+            return None;
+        }
+        self.db.as_ref()?.busy_timeout(Duration::ZERO).ok()?;
+        let written = self.commit(lease, batch);
+        // Without the connection it is not the lock that was missed: a COMMIT has failed, and is in doubt.
+        let db = self.db.as_ref();
+        let missed = db.is_some() && matches!(written, Err(StoreError::Unavailable { .. }));
+        if db.is_some_and(|db| db.busy_timeout(self.place.options.busy_timeout).is_err()) {
+            self.db = None;
+        }
+        if missed { None } else { Some(written) }
     }
 
     /// Begins a transaction and writes the steps into it; `None` when they must be written in another way.
@@ -277,12 +311,14 @@ impl Writer {
     fn finish(&mut self) -> Result<(), StoreError> {
         #[cfg(test)]
         let fault = self.faults.next_commit();
+        let began = Instant::now();
         let db = self.open()?;
         let commit = || db.prepare_cached("COMMIT")?.execute([]);
         #[cfg(test)]
         let commit = || tests::around(fault, commit);
         match commit() {
             Ok(_) => {
+                self.pace = (self.pace * 3 + began.elapsed()) / 4;
                 self.checkpoints.after_commit(self.open()?);
                 Ok(())
             }

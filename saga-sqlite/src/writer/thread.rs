@@ -1,7 +1,7 @@
-//! The writer's thread and its queue.
+//! The writer's thread and its queue, and the way past both when nobody else writes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use saga_core::store::StoreError;
@@ -20,24 +20,37 @@ type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 #[derive(Debug)]
 pub(crate) struct Handle {
     place: Arc<Place>,
+    writer: Arc<Mutex<Writer>>,
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Handle {
     /// Starts the thread.
-    pub(crate) fn start(place: Arc<Place>, mut writer: Writer) -> std::io::Result<Self> {
+    pub(crate) fn start(place: Arc<Place>, writer: Writer) -> std::io::Result<Self> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
+        let writer = Arc::new(Mutex::new(writer));
+        let own = Arc::clone(&writer);
         let thread = std::thread::Builder::new().name("saga-writer".to_owned()).spawn(move || {
             while let Some(job) = queue.blocking_recv() {
+                // A panic is caught before it can poison the lock.
+                let mut writer = own.lock().unwrap_or_else(PoisonError::into_inner);
                 // The caller learns of a panic because its answer never comes.
-                if catch_unwind(AssertUnwindSafe(|| job(&mut writer))).is_err() {
-                    writer.panicked();
-                }
+                guarded(&mut writer, job);
             }
-            writer.close();
+            own.lock().unwrap_or_else(PoisonError::into_inner).close();
         })?;
-        Ok(Self { place, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { place, writer, jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    /// Has the writer do something on the calling thread, which saves two changes of thread; `None` when somebody else
+    /// is using it, or when the job declines.
+    pub(crate) fn call_here<T>(
+        &self,
+        job: impl FnOnce(&mut Writer) -> Option<Result<T, StoreError>>,
+    ) -> Option<Result<T, StoreError>> {
+        let mut writer = self.writer.try_lock().ok()?;
+        guarded(&mut writer, job).unwrap_or_else(|| Some(Err(self.gone())))
     }
 
     /// Has the writer do something. Dropping the future does not stop it once it is queued.
@@ -56,8 +69,20 @@ impl Handle {
         {
             return result;
         }
-        Err(unavailable(self.place.name(), "the writer panicked; it starts afresh with the next call"))
+        Err(self.gone())
     }
+
+    fn gone(&self) -> StoreError {
+        unavailable(self.place.name(), "the writer panicked; it starts afresh with the next call")
+    }
+}
+
+fn guarded<T>(writer: &mut Writer, job: impl FnOnce(&mut Writer) -> T) -> Option<T> {
+    let done = catch_unwind(AssertUnwindSafe(|| job(writer))).ok();
+    if done.is_none() {
+        writer.panicked();
+    }
+    done
 }
 
 impl Drop for Handle {
