@@ -17,7 +17,7 @@ CREATE TABLE instance (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, state T
 CREATE TABLE history (id INTEGER PRIMARY KEY, instance INTEGER NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL,
                       payload TEXT NOT NULL, state TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
 CREATE TABLE task (instance INTEGER NOT NULL, seq INTEGER NOT NULL, name TEXT NOT NULL, payload TEXT NOT NULL,
-                   PRIMARY KEY (instance, seq)) STRICT, WITHOUT ROWID;
+                   idempotency_key BLOB NOT NULL, PRIMARY KEY (instance, seq)) STRICT, WITHOUT ROWID;
 CREATE TABLE owed (instance INTEGER NOT NULL, name TEXT NOT NULL, payload TEXT NOT NULL,
                    PRIMARY KEY (instance, name)) STRICT, WITHOUT ROWID;
 CREATE TABLE timer (instance INTEGER PRIMARY KEY, due_at INTEGER NOT NULL) STRICT;
@@ -82,8 +82,13 @@ fn write(db: &mut Connection, steps: &Receiver<Step>) -> rusqlite::Result<()> {
             tx.prepare_cached("INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?)")?
                 .execute(params![instance, seq, event, payload, state, at])?;
             if let Some((name, payload)) = task {
-                tx.prepare_cached("INSERT INTO task VALUES (?, ?, ?, ?)")?
-                    .execute(params![instance, seq, name, payload])?;
+                tx.prepare_cached("INSERT INTO task VALUES (?, ?, ?, ?, ?)")?.execute(params![
+                    instance,
+                    seq,
+                    name,
+                    payload,
+                    uuid::Uuid::now_v7().as_bytes()
+                ])?;
             }
             if let Some((name, payload)) = owe {
                 tx.prepare_cached("INSERT INTO owed VALUES (?, ?, ?)")?

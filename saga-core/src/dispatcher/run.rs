@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -61,8 +62,33 @@ pub(super) struct Runner {
 }
 
 type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
-type Commit = Pin<Box<dyn Future<Output = Result<Vec<Outcome>, StoreError>> + Send>>;
+type Written = Pin<Box<dyn Future<Output = Result<Vec<Outcome>, StoreError>> + Send>>;
 type Read = Result<In, StoreError>;
+
+/// A batch on its way to the disk.
+enum Commit {
+    Under(Written),
+    Over(Result<Vec<Outcome>, StoreError>),
+}
+
+impl Commit {
+    /// Polls it once, so that the store has the batch although nobody waits for it yet.
+    fn begin(mut written: Written) -> Self {
+        // Whoever waits polls it again, which registers the waiter that counts.
+        match written.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            Poll::Ready(outcomes) => Self::Over(outcomes),
+            Poll::Pending => Self::Under(written),
+        }
+    }
+
+    /// Cancel-safe: what has come is kept until it is taken.
+    async fn outcomes(&mut self) -> Result<Vec<Outcome>, StoreError> {
+        match self {
+            Self::Under(written) => written.await,
+            Self::Over(outcomes) => std::mem::replace(outcomes, Ok(Vec::new())),
+        }
+    }
+}
 
 /// How the thread is to end.
 struct Ending {
@@ -96,7 +122,7 @@ impl Runner {
             if commit.is_none()
                 && let Some(batch) = self.shard.next_batch()
             {
-                commit = Some(self.commit(batch));
+                commit = Some(Commit::begin(self.commit(batch)));
             }
             let now = self.clock.now();
             if let Some(end) = &mut ending {
@@ -132,10 +158,14 @@ impl Runner {
                     woken = Box::pin(async move { store.woken().await });
                     Some(In::Woken)
                 }
-                outcomes = async { commit.as_mut().expect("guarded below").await }, if commit.is_some() => {
+                outcomes = async { commit.as_mut().expect("guarded below").outcomes().await }, if commit.is_some() => {
                     commit = None;
                     match outcomes {
-                        Ok(outcomes) => Some(In::Committed(outcomes)),
+                        Ok(outcomes) => {
+                            // The store need not wait until these outcomes have been dealt with.
+                            commit = self.shard.next_batch_early().map(|batch| Commit::begin(self.commit(batch)));
+                            Some(In::Committed(outcomes))
+                        }
                         Err(error) => return self.fail(&error.to_string(), tickets, ending).await,
                     }
                 }
@@ -361,7 +391,7 @@ impl Runner {
     }
 
     /// Commits a batch, again and again until its outcome is known (rule R30).
-    fn commit(&self, batch: Arc<Batch>) -> Commit {
+    fn commit(&self, batch: Arc<Batch>) -> Written {
         let (store, lease) = (Arc::clone(&self.store), self.lease.clone());
         let (clock, health) = (Arc::clone(&self.clock), self.shared.health.clone());
         Box::pin(async move {

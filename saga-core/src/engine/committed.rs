@@ -12,7 +12,7 @@ use crate::store::{
 impl Shard {
     /// Takes the outcomes of the batch under way, in order.
     pub(super) fn committed(&mut self, outcomes: Vec<Outcome>) {
-        let Some((tokens, steps)) = self.under_way.take() else { return };
+        let Some((tokens, steps)) = self.under_way.pop_front() else { return };
         self.tally.batches += 1;
         for ((token, step), outcome) in tokens.into_iter().zip(&steps.steps).zip(outcomes) {
             self.tally.steps +=

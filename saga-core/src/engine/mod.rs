@@ -3,7 +3,7 @@
 //! ```text
 //!   In ──▶ Shard::handle(input, moment) ──▶ Out          plain values in, plain values out
 //!               │        ▲
-//!   next_batch()▼        │ In::Committed(outcomes)       one batch at a time
+//!   next_batch()▼        │ In::Committed(outcomes)       one batch at a time, the next one ready behind it
 //!             store.commit
 //! ```
 //!
@@ -56,6 +56,8 @@ pub(crate) struct Limits {
     /// Steps and bytes of one batch.
     pub(crate) batch_steps: usize,
     pub(crate) batch_bytes: usize,
+    /// A batch of so many steps is handed over before the outcomes of the one before are handled.
+    pub(crate) early_steps: usize,
     /// Rows of one page.
     pub(crate) page: usize,
     /// Things taken up from the store that may wait in memory.
@@ -77,6 +79,7 @@ impl Default for Limits {
             cache_bytes: 64 << 20,
             batch_steps: 256,
             batch_bytes: 1 << 20,
+            early_steps: 16,
             page: 500,
             taken_up: 10_000,
             timers: 100_000,
@@ -101,8 +104,8 @@ pub(crate) struct Shard {
     timers: Timers,
     /// Steps waiting for the batch under way to end.
     ready: VecDeque<Queued>,
-    /// What the steps of the batch under way belong to.
-    under_way: Option<(Vec<Token>, Arc<Batch>)>,
+    /// What the steps of the batch under way belong to, and of the one behind it.
+    under_way: VecDeque<(Vec<Token>, Arc<Batch>)>,
     batches: u64,
     steps: u64,
     inbox: recovery::Inbox,
@@ -154,7 +157,7 @@ impl Shard {
             lanes,
             deliveries: Deliveries::default(),
             ready: VecDeque::new(),
-            under_way: None,
+            under_way: VecDeque::new(),
             batches: 0,
             steps: 0,
             inbox: recovery::Inbox::default(),
@@ -202,9 +205,19 @@ impl Shard {
 
     /// The steps to commit next, unless a batch is under way or there are none.
     pub(crate) fn next_batch(&mut self) -> Option<Arc<Batch>> {
-        if self.under_way.is_some() || self.ready.is_empty() {
-            return None;
-        }
+        if self.under_way.is_empty() && !self.ready.is_empty() { Some(self.batch()) } else { None }
+    }
+
+    /// The batch to commit while the outcomes of the one before are handled: they are here, but [`In::Committed`] has
+    /// not been called yet. `None` when there are so few steps that it is better to answer first.
+    ///
+    /// Nothing in it can depend on those outcomes, because an instance has one step under way at most.
+    pub(crate) fn next_batch_early(&mut self) -> Option<Arc<Batch>> {
+        let worth_it = self.under_way.len() == 1 && self.ready.len() >= self.limits.early_steps;
+        worth_it.then(|| self.batch())
+    }
+
+    fn batch(&mut self) -> Arc<Batch> {
         let (mut steps, mut tokens, mut bytes) = (Vec::new(), Vec::new(), 0);
         while let Some(next) = self.ready.pop_front() {
             bytes += weight(&next.step);
@@ -216,8 +229,8 @@ impl Shard {
         }
         self.batches += 1;
         let batch = Arc::new(Batch { number: self.batches, steps });
-        self.under_way = Some((tokens, Arc::clone(&batch)));
-        Some(batch)
+        self.under_way.push_back((tokens, Arc::clone(&batch)));
+        batch
     }
 
     /// When [`In::Tick`] is due at the latest: by the wall clock, and by the other.
@@ -242,7 +255,7 @@ impl Shard {
 
     /// Whether nothing waits to be committed.
     pub(crate) fn is_committed(&self) -> bool {
-        self.under_way.is_none() && self.ready.is_empty()
+        self.under_way.is_empty() && self.ready.is_empty()
     }
 
     /// How many attempts run.

@@ -112,6 +112,7 @@ impl Driver {
             page: 1 + random.below(5),
             cache_bytes: [0, 2_000, 64 << 20][random.below(3)],
             batch_steps: 1 + random.below(8),
+            early_steps: 1 + random.below(3),
             taken_up: 2 + random.below(20),
             timers: 4 + random.below(8),
             recovering: 1 + random.below(3),
@@ -222,6 +223,15 @@ impl Driver {
             Pending::Committed(outcomes) => {
                 seen.duplicates +=
                     outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Duplicate)).count() as u64;
+                if let Some(early) = self.shard.next_batch_early() {
+                    seen.early += 1;
+                    // The store may have it, and even have answered, before the engine sees the outcomes before it.
+                    if self.random.one_in(2) {
+                        self.commit(early, seen);
+                    } else {
+                        self.pending.push(Pending::Commit(early));
+                    }
+                }
                 self.handle(In::Committed(outcomes));
             }
             Pending::Attempt(attempt) => {

@@ -55,6 +55,7 @@ struct Seen {
     unclean: u64,
     timeouts: u64,
     repeats: u64,
+    early: u64,
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
     let (some, many) = (&failures[..failures.len().min(10)], failures.len());
     assert!(failures.is_empty(), "{many} seeds failed\n{}", some.join("\n"));
     let Seen { crashes, lost_batches, completed, compensated, parked, .. } = seen;
-    let Seen { duplicates, unclean, timeouts, repeats, .. } = seen;
+    let Seen { duplicates, unclean, timeouts, repeats, early, .. } = seen;
     for (what, times) in [
         ("crashes", crashes),
         ("crashes that took a batch with them", lost_batches),
@@ -79,6 +80,7 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
         ("instances parked", parked),
         ("duplicates recognised", duplicates),
         ("batches sent again", repeats),
+        ("batches sent early", early),
         ("attempts that took too long", timeouts),
     ] {
         assert!(times > 0, "no {what} in all these seeds: {seen:?}");
