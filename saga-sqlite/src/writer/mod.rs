@@ -35,7 +35,7 @@ use crate::table::{inbox, taker};
 pub(crate) use thread::Handle;
 
 /// A thread that must not be kept is used for commits as long as they take no longer than this.
-const PROMPT: Duration = Duration::from_micros(250);
+const PROMPT: Duration = Duration::from_millis(1);
 
 pub(crate) struct Writer {
     place: Arc<Place>,
