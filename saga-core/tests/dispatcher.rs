@@ -485,6 +485,26 @@ async fn r33_a_clock_set_back_neither_fires_early_nor_wedges() {
 }
 
 #[tokio::test]
+async fn an_idle_dispatcher_wakes_once_a_second_and_reads_once_a_minute() {
+    let shop = Shop::open().await;
+    shop.place("1").await;
+    shop.settled("1").await;
+    let seconds = async |n: u32| {
+        for _ in 0..n {
+            shop.clock.advance_to_next().await;
+        }
+        saga_core::dispatcher::Clock::now(&shop.clock).mono
+    };
+    // What follows the first commits is over by then.
+    let began = seconds(10).await;
+    let uses = shop.store.uses();
+    assert_eq!(seconds(49).await - began, Duration::from_secs(49));
+    assert_eq!(shop.store.uses(), uses);
+    assert_eq!(seconds(71).await - began, Duration::from_secs(120));
+    assert_eq!(shop.store.uses() - uses, 2, "one scan of the inbox a minute");
+}
+
+#[tokio::test]
 async fn start_names_everything_that_is_missing() {
     let error = Dispatcher::builder(MemoryStore::new())
         .saga::<OrderState>()

@@ -1,8 +1,9 @@
 //! Moves pages from the write-ahead log into the file, at our own moments: an error inside SQLite's automatic
 //! checkpoint would be swallowed.
 //!
-//! In the background after a quiet second or every 4,000 pages, which never stops a commit; in the writer's own thread
-//! once the log passes 64 MiB, because under constant load the background never catches up with its end.
+//! In the background after a quiet second or every 4,000 pages, which never stops a commit. Under constant load that
+//! never catches up with the end of the log, so the writer moves the last pages itself when few are left: then the log
+//! starts again at its beginning instead of growing. Once the log passes 64 MiB the writer moves however many there are.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ use crate::place::Place;
 pub(crate) const WAL_BYTES_MAX: i64 = 64 << 20;
 const WAL_PAGES_MAX: u32 = 16_384;
 const PAGES: u32 = 4_000;
+/// The writer moves the last pages itself if there are no more than these.
+const LAST_PAGES: u32 = 1_000;
 const QUIET: Duration = Duration::from_secs(1);
 
 pub(crate) const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
@@ -42,6 +45,8 @@ struct State {
     /// The log's pages when it was last checkpointed.
     checkpointed: u32,
     dirty: bool,
+    /// The background has moved all but the last pages.
+    nearly: bool,
     quit: bool,
 }
 
@@ -81,20 +86,23 @@ impl Checkpoints {
                 self.changed.notify_one();
             }
             state.dirty = true;
+            let last = std::mem::take(&mut state.nearly) && pages <= state.checkpointed + LAST_PAGES;
             // Not again at every commit while a reader keeps the log from being emptied.
-            pages >= WAL_PAGES_MAX.max(state.checkpointed + PAGES)
+            last || pages >= WAL_PAGES_MAX.max(state.checkpointed + PAGES)
         };
         if inline {
             self.run(db, PASSIVE);
         }
     }
 
-    /// Checkpoints now; failures are counted and reported, never returned: the commits are durable without it.
-    pub(crate) fn run(&self, db: &Connection, sql: &'static str) {
+    /// Checkpoints now; failures are counted and reported, and are no error: the commits are durable without it.
+    /// Returns whether it worked.
+    pub(crate) fn run(&self, db: &Connection, sql: &'static str) -> bool {
         let _turn = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.pages.load(Ordering::Relaxed);
         let result = db.query_row(sql, [], |row| row.get::<_, bool>(0));
         let mut state = self.state();
+        let worked = result.is_ok();
         match result {
             Ok(_) => {
                 state.stats.done += 1;
@@ -105,6 +113,7 @@ impl Checkpoints {
                 tracing::warn!(%error, "checkpoint failed");
             }
         }
+        worked
     }
 
     pub(crate) fn stats(&self) -> CheckpointStats {
@@ -132,7 +141,8 @@ impl Checkpoints {
                 });
             }
             if let Some(db) = &db {
-                self.run(db, PASSIVE);
+                let worked = self.run(db, PASSIVE);
+                self.state().nearly = worked;
             }
         }
     }
@@ -163,5 +173,58 @@ impl Checkpoints {
     fn state(&self) -> MutexGuard<'_, State> {
         // Counters only: there is no half of them to be left by a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer(path: &std::path::Path, checkpoints: &Checkpoints) -> Connection {
+        let mut db = Connection::open(path).unwrap();
+        db.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (bytes BLOB)").unwrap();
+        checkpoints.watch(&mut db).unwrap();
+        db
+    }
+
+    /// Commits about so many pages.
+    fn commit(db: &Connection, checkpoints: &Checkpoints, pages: u32) -> u32 {
+        db.execute("INSERT INTO t VALUES (zeroblob(?))", [pages * 4096]).unwrap();
+        checkpoints.after_commit(db);
+        checkpoints.stats().wal_pages
+    }
+
+    #[test]
+    fn the_writer_moves_the_last_pages_and_the_log_starts_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::default();
+        let db = writer(&dir.path().join("saga.db"), &checkpoints);
+        let background = Connection::open(dir.path().join("saga.db")).unwrap();
+        commit(&db, &checkpoints, 2 * PAGES);
+        // What is committed while the background is at work stays behind, as if a reader held it back.
+        let reader = Connection::open(dir.path().join("saga.db")).unwrap();
+        reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
+        commit(&db, &checkpoints, LAST_PAGES / 2);
+        assert!(checkpoints.run(&background, PASSIVE));
+        checkpoints.state().nearly = true;
+        reader.execute_batch("COMMIT").unwrap();
+        assert!(commit(&db, &checkpoints, 1) > 2 * PAGES);
+        assert_eq!(checkpoints.stats().done, 2, "the background, and the writer");
+        assert!(commit(&db, &checkpoints, 1) < 10, "the log starts again");
+    }
+
+    #[test]
+    fn many_last_pages_are_left_to_the_background() {
+        let dir = tempfile::tempdir().unwrap();
+        let checkpoints = Checkpoints::default();
+        let db = writer(&dir.path().join("saga.db"), &checkpoints);
+        let background = Connection::open(dir.path().join("saga.db")).unwrap();
+        commit(&db, &checkpoints, 2 * PAGES);
+        assert!(checkpoints.run(&background, PASSIVE));
+        checkpoints.state().nearly = true;
+        commit(&db, &checkpoints, 2 * LAST_PAGES);
+        assert_eq!(checkpoints.stats().done, 1);
+        commit(&db, &checkpoints, 1);
+        assert_eq!(checkpoints.stats().done, 1, "until the background has been there again");
     }
 }

@@ -159,7 +159,6 @@ impl Runner {
                     Some(In::Woken)
                 }
                 outcomes = async { commit.as_mut().expect("guarded below").outcomes().await }, if commit.is_some() => {
-                    commit = None;
                     match outcomes {
                         Ok(outcomes) => {
                             // The store need not wait until these outcomes have been dealt with.

@@ -81,6 +81,7 @@ impl<S: Saga> Position<S> {
 
 impl Instance {
     /// Why it is parked, in the form people read.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn park_reason(&self) -> Option<(ParkReason, String)> {
         read_parked(&self.record)
     }

@@ -60,6 +60,12 @@ impl MemoryStore {
         self.with_faults(|faults| faults.fired)
     }
 
+    /// How often anything was asked of it, except [`pulse`](crate::store::Store::pulse): an idle dispatcher asks for
+    /// nothing.
+    pub fn uses(&self) -> u64 {
+        self.shared.uses.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Makes an instance unreadable, as a flipped bit would. Returns whether there is one.
     pub fn damage(&self, address: &Address) -> bool {
         let mut model = self.model();

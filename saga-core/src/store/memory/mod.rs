@@ -36,6 +36,9 @@ struct Shared {
     delivered: Notify,
     #[cfg(any(test, feature = "testing"))]
     faults: Mutex<faults::Faults>,
+    /// How often anything but the pulse was asked of it.
+    #[cfg(any(test, feature = "testing"))]
+    uses: std::sync::atomic::AtomicU64,
 }
 
 impl MemoryStore {
@@ -45,6 +48,12 @@ impl MemoryStore {
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {
+        #[cfg(any(test, feature = "testing"))]
+        self.shared.uses.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Model> {
         // A step is checked before anything of it is written, so a panicking holder leaves no half of one.
         self.shared.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,7 +151,7 @@ impl Store for MemoryStore {
     }
 
     async fn pulse(&self) -> Result<bool, StoreError> {
-        Ok(std::mem::take(&mut self.model().delivered))
+        Ok(std::mem::take(&mut self.lock().delivered))
     }
 
     async fn woken(&self) {
