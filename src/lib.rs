@@ -6,7 +6,7 @@ pub use saga_core::{__private_0_1_0, Saga, definition, dispatcher, engine, machi
 #[cfg(feature = "macros")]
 pub use saga_macros::{Command, Event, Saga};
 #[cfg(feature = "sqlite")]
-pub use saga_sqlite::SqliteStore;
+pub use saga_sqlite::{self as sqlite, SqliteStore};
 
 pub use saga_core::dispatcher::{
     Dispatcher, Disposition, Handler, HandlerContext, Health, Instance, PublishOptions, Receipt, Resolved,

@@ -8,11 +8,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
+use saga_core::machine::Saga;
 use saga_core::message::{
     BoxError, Correlated, Key, KeyError, Message, MessageId, Name, Payload, PayloadError, PayloadLimits,
     Timestamp,
 };
-use saga_core::store::{Address, Mail, MailKind, StoreError};
+use saga_core::store::{Address, Mail, MailKind, OperatorVerb, StoreError};
 
 use crate::SqliteStore;
 use crate::error::{of_store, unavailable};
@@ -60,6 +61,14 @@ pub enum TransactionError {
     Key {
         /// The event's stored name.
         event: &'static str,
+        /// Why not.
+        source: KeyError,
+    },
+    /// The key of the instance is no key.
+    #[error("no instance of `{saga}` has such a key: {source}")]
+    InstanceKey {
+        /// The saga's stored name.
+        saga: &'static str,
         /// Why not.
         source: KeyError,
     },
@@ -129,6 +138,26 @@ impl Transaction<'_> {
             };
             inbox::insert(self.db, &mail)?;
         }
+        self.published.set(true);
+        Ok(())
+    }
+
+    /// Asks for an operator's verb: the dispatcher that runs on this file, or the next one, does it as a step of the
+    /// instance. An instance that is not in a position for it declines, which is noted in the log only. `by` and `why`
+    /// go to the history.
+    ///
+    /// # Errors
+    /// When the key is over the limits.
+    pub fn operate<S: Saga>(
+        &self,
+        key: impl AsRef<str>,
+        verb: OperatorVerb,
+        by: &str,
+        why: &str,
+    ) -> Result<(), TransactionError> {
+        let key = Key::new(key).map_err(|source| TransactionError::InstanceKey { saga: S::NAME, source })?;
+        let mail = Mail::operator(Address::new(S::NAME, key), verb, by, why, Timestamp::now());
+        inbox::insert(self.db, &mail)?;
         self.published.set(true);
         Ok(())
     }

@@ -121,8 +121,11 @@ impl Shard {
         if matches!(item.what, Input::Timer { .. }) {
             self.tally.stale_timers += 1;
         }
-        if let (Some(ticket), Disposition::Declined(why)) = (item.ticket, disposition) {
-            self.out.push(Out::Answer(ticket, Answer::Verb(Err(why))));
+        if let Disposition::Declined(why) = disposition {
+            match item.ticket {
+                Some(ticket) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
+                None => tracing::warn!(instance = %address, why, "an operator's verb was declined"),
+            }
         }
         if let Some(inbox) = item.inbox {
             self.queue_step(Token::Note, Step { consumed: vec![inbox], ..Step::default() });
@@ -344,8 +347,9 @@ impl Shard {
             }
             Input::Verb(_) => {
                 let why = format!("there is no {address}");
-                if let Some(ticket) = item.ticket {
-                    self.out.push(Out::Answer(ticket, Answer::Verb(Err(why))));
+                match item.ticket {
+                    Some(ticket) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
+                    None => tracing::warn!(instance = %address, why, "an operator's verb was declined"),
                 }
                 self.drop_item(address, &item);
             }

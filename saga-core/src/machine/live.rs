@@ -1,5 +1,6 @@
 //! One instance's typed state and data behind an object, so that the machine is compiled once for all sagas.
 
+#[cfg(any(test, feature = "testing"))]
 use std::any::Any;
 use std::fmt;
 use std::marker::PhantomData;
@@ -54,6 +55,8 @@ pub(crate) trait Live: Send + Sync {
         cx: &mut Context,
     ) -> Result<Message>;
     fn undo_command(&self, undo: usize, command: &Payload, cx: &mut Context) -> Result<Message>;
+    /// For tests, which know its type.
+    #[cfg(any(test, feature = "testing"))]
     fn as_any(&self) -> &dyn Any;
 }
 
@@ -165,6 +168,7 @@ impl<S: Saga> Live for TypedLive<S> {
         S::__undo(undo, &self.data, Undone::Command(command), cx)
     }
 
+    #[cfg(any(test, feature = "testing"))]
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -29,7 +29,9 @@ pub use saga::{Cause, EventOf, Saga, Undone};
 pub(crate) use apply::NotStarted;
 pub(crate) use input::{At, Begun, Decision, Disposition, EventIn, Input, Resolution, Verb, VerbRecord};
 pub(crate) use instance::{Instance, panic_text};
-pub(crate) use live::{Program, Typed, TypedLive};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use live::TypedLive;
+pub(crate) use live::{Program, Typed};
 pub(crate) use outbox::Published;
 pub(crate) use position::{owed_names, read_parked};
 pub(crate) use record::{MessageRecord, ParkedRecord, ReportRecord};

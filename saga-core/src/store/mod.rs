@@ -9,6 +9,7 @@ mod check;
 pub mod conformance;
 mod inspect;
 mod memory;
+mod operator;
 pub mod step;
 
 pub use inspect::{
@@ -17,6 +18,7 @@ pub use inspect::{
 #[cfg(any(test, feature = "testing"))]
 pub use memory::Fault;
 pub use memory::MemoryStore;
+pub use operator::OperatorVerb;
 pub use step::*;
 
 use std::sync::Arc;

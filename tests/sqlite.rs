@@ -1,0 +1,174 @@
+//! A dispatcher on a file: other processes that write to it, and what it is told when it cannot start.
+
+#![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use saga::dispatcher::{ManualClock, StartError};
+use saga::prelude::*;
+use saga::sqlite::{TransactionError, rusqlite};
+use saga::store::OperatorVerb;
+use saga::{Dispatcher, Disposition, Health, Position, SqliteStore};
+
+#[derive(Saga, Clone, Debug, PartialEq)]
+#[saga(name = "visit", version = 1, data(Visit), events(VisitEvent), actions(VisitActions), on_abort(Gone))]
+#[initially(when(Arrived, run(greet), transition_to(Inside)))]
+#[unhandled(reject)]
+pub enum VisitState {
+    #[during(when(Left, transition_to(Outside)))]
+    Inside,
+    #[terminal]
+    Outside,
+    #[terminal(failure)]
+    Gone,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Visit {
+    guest: String,
+}
+
+impl VisitActions for Visit {
+    fn greet(event: &Arrived, _: &mut Context) -> Result<Self> {
+        Ok(Self { guest: event.guest.clone() })
+    }
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "arrived", key(guest))]
+pub struct Arrived {
+    guest: String,
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "left", key(guest))]
+pub struct Left {
+    guest: String,
+}
+
+fn arrived(guest: &str) -> Arrived {
+    Arrived { guest: guest.to_owned() }
+}
+
+fn left(guest: &str) -> Left {
+    Left { guest: guest.to_owned() }
+}
+
+struct House {
+    dir: tempfile::TempDir,
+    clock: ManualClock,
+    dispatcher: Dispatcher,
+}
+
+impl House {
+    async fn open() -> Self {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
+        let store = SqliteStore::options().busy_timeout(Duration::from_millis(1));
+        let store = store.open(dir.path().join("house.db")).unwrap();
+        let dispatcher = start(store, &clock).await.unwrap();
+        Self { dir, clock, dispatcher }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("house.db")
+    }
+
+    /// Lets time pass, in step with the dispatcher, until `future` ends.
+    async fn in_time<T>(&self, future: impl Future<Output = T>) -> T {
+        tokio::pin!(future);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut future => return done,
+                () = self.clock.advance_to_next() => {}
+            }
+        }
+    }
+
+    async fn settled(&self, guest: &str) -> Position<VisitState> {
+        self.in_time(self.dispatcher.settled::<VisitState>(guest)).await.unwrap()
+    }
+}
+
+async fn start(store: SqliteStore, clock: &ManualClock) -> Result<Dispatcher, StartError> {
+    Dispatcher::builder(store).saga::<VisitState>().clock(clock.clone()).start().await
+}
+
+#[tokio::test]
+async fn callers_wait_while_another_process_holds_the_write_lock() {
+    let house = House::open().await;
+    let foreign = rusqlite::Connection::open(house.path()).unwrap();
+    foreign.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let publishing = tokio::spawn({
+        let dispatcher = house.dispatcher.clone();
+        async move { dispatcher.publish(arrived("ada")).await }
+    });
+    while !matches!(house.dispatcher.health(), Health::Degraded { .. }) {
+        house.in_time(house.dispatcher.health_changed()).await;
+    }
+    assert!(!publishing.is_finished(), "nobody is told anything before it is durable");
+    foreign.execute_batch("ROLLBACK").unwrap();
+    let receipt = house.in_time(publishing).await.unwrap().unwrap();
+    assert_eq!(receipt.takers[0].disposition, Disposition::Applied);
+    assert_eq!(house.dispatcher.health(), Health::Running);
+}
+
+#[tokio::test]
+async fn r23_what_another_process_publishes_in_its_transaction_is_taken_up() {
+    let house = House::open().await;
+    let elsewhere = SqliteStore::open(house.path()).unwrap();
+    elsewhere
+        .transaction(|tx| {
+            tx.connection()
+                .execute_batch("CREATE TABLE guest (name TEXT); INSERT INTO guest VALUES ('ada')")?;
+            tx.publish(&arrived("ada"))?;
+            tx.publish(&left("ada"))
+        })
+        .unwrap();
+    while house.dispatcher.instance::<VisitState>("ada").await.unwrap().is_none() {
+        house.clock.advance_to_next().await;
+    }
+    assert_eq!(house.settled("ada").await, Position::In(VisitState::Outside));
+}
+
+#[tokio::test]
+async fn r23_an_operator_elsewhere_aborts_through_the_inbox() {
+    let house = House::open().await;
+    house.dispatcher.publish(arrived("ada")).await.unwrap();
+    let elsewhere = SqliteStore::open(house.path()).unwrap();
+    let abort = |guest: &str| {
+        elsewhere.transaction(|tx| {
+            tx.operate::<VisitState>(guest, OperatorVerb::Abort, "the porter", "the house is closed")
+        })
+    };
+    abort("nobody").unwrap();
+    abort("ada").unwrap();
+    assert_eq!(house.settled("ada").await, Position::In(VisitState::Gone));
+    let history = house.dispatcher.history::<VisitState>("ada").await.unwrap();
+    let said = history.iter().any(|row| format!("{row:?}").contains("the porter"));
+    assert!(said, "{history:?}");
+    let error = abort("").unwrap_err();
+    assert!(matches!(error, TransactionError::InstanceKey { saga: "visit", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_second_dispatcher_on_the_file_is_told_who_holds_it() {
+    let house = House::open().await;
+    let second = start(SqliteStore::open(house.path()).unwrap(), &house.clock).await.unwrap_err();
+    let said = second.to_string();
+    assert!(said.contains("house.db") && said.contains(&std::process::id().to_string()), "{said}");
+    house.dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
+    let dir = house.dir;
+    let store = SqliteStore::open(dir.path().join("house.db")).unwrap();
+    start(store, &house.clock).await.unwrap().shutdown(Duration::from_secs(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_vanished_stops_the_dispatcher_and_says_so() {
+    let house = House::open().await;
+    std::fs::remove_file(house.path()).unwrap();
+    let health = house.in_time(house.dispatcher.health_changed()).await;
+    let Health::Stopped { why, .. } = health else { panic!("{health:?}") };
+    assert!(why.contains("house.db"), "{why}");
+}
