@@ -23,7 +23,8 @@ pub mod prelude {
     pub use saga_core::dispatcher::{Handler, HandlerContext, Subscriber};
     pub use saga_core::machine::Context;
     pub use saga_core::message::{
-        Command, Correlated, Done, Event, Failed, HandlerError, Outcome, Report, Result, Timestamp, Unknown,
+        Command, Correlated, Done, Event, Failed, HandlerError, Outcome, Report, Result, Tick, Timestamp,
+        Unknown,
     };
     #[cfg(feature = "macros")]
     pub use saga_macros::{Command, Event, Saga};

@@ -26,6 +26,7 @@ use proc_macro::TokenStream;
         initially,
         during,
         during_any,
+        deadline,
         unhandled,
         ended_instance,
         compensate_with,

@@ -90,8 +90,32 @@ pub(crate) enum TriggerKind {
     Event(Path),
     Failed(Path),
     Unknown(Path),
-    Timer { name: String, millis: u64 },
+    Timer(Timer),
 }
+
+/// A timer as it was written.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Timer {
+    pub(crate) name: String,
+    pub(crate) due: Due,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// Milliseconds after entering.
+    After(u64),
+    AfterMethod(Ident),
+    AtMethod(Ident),
+    Every {
+        millis: u64,
+        times: Option<u32>,
+    },
+    /// Milliseconds after the start.
+    Deadline(u64),
+}
+
+/// The name of the one timer that belongs to the whole instance.
+pub(crate) const DEADLINE: &str = "deadline";
 
 #[derive(Clone)]
 pub(crate) enum Waive {
@@ -240,13 +264,27 @@ impl Model {
     }
 
     /// The distinct timers, in order of first mention.
-    pub(crate) fn timers(&self) -> Vec<(&str, u64)> {
+    pub(crate) fn timers(&self) -> Vec<&Timer> {
         let mut timers = Vec::new();
         for trigger in self.rows.iter().flat_map(|row| &row.triggers) {
-            if let TriggerKind::Timer { name, millis } = &trigger.kind
-                && !timers.contains(&(name.as_str(), *millis))
+            if let TriggerKind::Timer(timer) = &trigger.kind
+                && !timers.contains(&timer)
             {
-                timers.push((name.as_str(), *millis));
+                timers.push(timer);
+            }
+        }
+        timers
+    }
+
+    /// The timers of a state, in search order of their rows.
+    pub(crate) fn timers_of(&self, state: usize) -> Vec<&Timer> {
+        let mut timers = Vec::new();
+        for trigger in self.rows_of(state).into_iter().flat_map(|row| &self.rows[row].triggers) {
+            if let TriggerKind::Timer(timer) = &trigger.kind
+                && !matches!(timer.due, Due::Deadline(_))
+                && !timers.contains(&timer)
+            {
+                timers.push(timer);
             }
         }
         timers
@@ -291,13 +329,22 @@ impl Row {
 }
 
 impl TriggerKind {
+    /// Whether both stand for the same thing.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Timer(one), Self::Timer(other)) => one == other,
+            _ => self.text() == other.text(),
+        }
+    }
+
     /// As people read it, and the same for the same thing.
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Event(path) => last(path),
             Self::Failed(path) => format!("failed({})", last(path)),
             Self::Unknown(path) => format!("unknown({})", last(path)),
-            Self::Timer { name, .. } => format!("timeout {name}"),
+            Self::Timer(Timer { name, due: Due::Every { .. } | Due::Deadline(_) }) => name.clone(),
+            Self::Timer(Timer { name, .. }) => format!("timeout {name}"),
         }
     }
 }

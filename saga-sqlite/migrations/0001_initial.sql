@@ -103,6 +103,7 @@ CREATE TABLE saga_timer (
     visit    INTEGER NOT NULL,
     armed_at INTEGER NOT NULL,
     due_at   INTEGER NOT NULL,
+    fired    INTEGER NOT NULL,
     PRIMARY KEY (instance, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX saga_timer_due ON saga_timer (due_at, instance, name);

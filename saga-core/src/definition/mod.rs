@@ -32,8 +32,10 @@ pub struct Definition {
     pub events: &'static [EventType],
     /// The commands it sends and the undo commands, in order of first mention.
     pub commands: &'static [CommandType],
-    /// The timers of its states.
+    /// The timers of its states, and the deadline.
     pub timers: &'static [Timer],
+    /// The timer of the whole instance, by index into `timers`.
+    pub deadline: Option<usize>,
     /// The undos that may come to be owed.
     pub undos: &'static [Undo],
     /// The failure end at which an aborted instance arrives; without one it ends as `aborted`.
@@ -200,13 +202,32 @@ pub enum Clause {
     },
 }
 
-/// A timer of a state.
+/// A timer of a state, or of the whole instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timer {
     /// The stored name; unique within its state.
     pub name: &'static str,
-    /// How long after entering it is due.
-    pub after_ms: u64,
+    /// When it fires.
+    pub due: Due,
+}
+
+/// When a timer fires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Due {
+    /// So many milliseconds after the state was entered; for the deadline, after the instance started.
+    After(u64),
+    /// After the duration this method returns, which is asked once, on entering.
+    AfterMethod(&'static str),
+    /// At the time this method returns, which is asked once, on entering.
+    AtMethod(&'static str),
+    /// Every so many milliseconds after the state was entered, so many times at most.
+    Every {
+        /// The period.
+        millis: u64,
+        /// How often it fires; without it, for as long as the visit lasts.
+        times: Option<u32>,
+    },
 }
 
 /// A way an undo command comes to be owed.
@@ -245,9 +266,10 @@ impl Definition {
         self.commands.iter().position(|command| command.name == name)
     }
 
-    /// The timer called `name` of the state `state`.
+    /// The timer called `name` of the state `state`, or of the whole instance.
     pub(crate) fn timer(&self, state: usize, name: &str) -> Option<usize> {
-        self.states[state].timers.iter().copied().find(|&timer| self.timers[timer].name == name)
+        let timers = self.states[state].timers.iter().copied().chain(self.deadline);
+        timers.into_iter().find(|&timer| self.timers[timer].name == name)
     }
 
     /// Whether `event` starts an instance.
@@ -261,7 +283,11 @@ impl Definition {
             Trigger::Event(event) => self.events[event].type_name.to_owned(),
             Trigger::Failed(command) => format!("failed({})", self.commands[command].type_name),
             Trigger::Unknown(command) => format!("unknown({})", self.commands[command].type_name),
-            Trigger::Timer(timer) => format!("timeout {}", self.timers[timer].name),
+            Trigger::Timer(timer) if self.deadline == Some(timer) => "deadline".to_owned(),
+            Trigger::Timer(timer) => match self.timers[timer].due {
+                Due::Every { .. } => self.timers[timer].name.to_owned(),
+                _ => format!("timeout {}", self.timers[timer].name),
+            },
         }
     }
 

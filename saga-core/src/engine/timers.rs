@@ -158,10 +158,10 @@ impl Shard {
             if entry.key().0 > now {
                 break;
             }
-            let ((_, _, name), (address, visit)) = entry.remove_entry();
+            let ((due, _, name), (address, visit)) = entry.remove_entry();
             let slot = self.slot(&address);
             slot.armed.retain(|timer| timer.name != name);
-            slot.queue.push_back(Item::own(Input::Timer { name, visit }, now));
+            slot.queue.push_back(Item::own(Input::Timer { name, visit, due }, now));
             self.pump(&address);
         }
         self.refill_timers();

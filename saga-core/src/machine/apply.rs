@@ -6,12 +6,12 @@ use super::input::{At, Begun, Decision, Disposition, EventIn, Input};
 use super::instance::{Instance, guarded};
 use super::live::Program;
 use super::outbox::Outbox;
-use super::record::{MessageRecord, ParkReason, ReportRecord, RowRecord, Subject, TriggerRecord};
-use super::row::{Decided, Performed, check};
+use super::record::{MessageRecord, ParkReason, ReportRecord, RowRecord, Subject, TickRecord, TriggerRecord};
+use super::row::{Decided, Performed, check, dues};
 use super::saga::Cause;
 use super::work::{Line, Work};
-use crate::definition::{End, Move, Trigger, Value, Verdict};
-use crate::message::{Incarnation, Message, Name};
+use crate::definition::{Due, End, Move, Trigger, Value, Verdict};
+use crate::message::{Incarnation, Message, Name, Tick, Timestamp};
 use crate::store::{Address, InstanceChange, Status, TaskId, TaskKind};
 
 /// Why an event did not start an instance.
@@ -91,12 +91,13 @@ impl Instance {
             return Err(not("missing-instance", format!("no guard let `{name}` start {address}")));
         };
         let mut out = [Outbox::default(), Outbox::default()];
-        let (live, state, payload, data) = guarded(|| {
+        let (live, state, payload, data, dues) = guarded(|| {
             let mut live = program.begin(row, cause, &mut cx, &mut out[0])?;
             live.enter(&mut cx, &mut out[1])?;
+            let dues = dues(&*live, definition, &mut cx)?;
             let (state, payload, data) = (live.state(), live.encode_state()?, live.encode_data()?);
             check(&out, payload.as_ref(), &data, at.limits)?;
-            Ok((live, state, payload, data))
+            Ok((live, state, payload, data, dues))
         })
         .map_err(failed)?;
         let record = InstanceChange {
@@ -129,7 +130,10 @@ impl Instance {
         work.enter(state, payload, data);
         let [sent, entered] = out;
         work.queue(sent);
-        work.settle_in(state);
+        if work.instance.record.status == Status::Running {
+            work.settle_in(state, &dues);
+            work.set_deadline();
+        }
         work.queue(entered);
         let cause = event.id.as_ref().map(|id| Name::Owned(id.to_string()));
         work.line(Line::message("started", &event.message).cause(cause));
@@ -151,7 +155,7 @@ impl Instance {
         match input {
             Input::Event(event) => self.apply_event(event, at, begun),
             Input::Report(task, report) => self.apply_report(*task, report, at, begun),
-            Input::Timer { name, visit } => self.apply_timer(name, *visit, at, begun),
+            Input::Timer { name, visit, due } => self.apply_timer(name, *visit, *due, at, begun),
             Input::Continue => self.go_on(at),
             Input::Verb(verb) => self.apply_verb(verb.clone(), at, begun),
             Input::Skipped(task, report) => match self.task(*task).map(|task| task.command.clone()) {
@@ -219,15 +223,23 @@ impl Instance {
         self.fire(fired, at, begun)
     }
 
-    fn apply_timer(&mut self, name: &str, visit: u32, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
-        let stands = self.has_timer(name, visit).is_some() && self.status() == Status::Running;
+    fn apply_timer(
+        &mut self,
+        name: &str,
+        visit: u32,
+        due: Timestamp,
+        at: At,
+        begun: &dyn Fn(TaskId) -> Begun,
+    ) -> Decision {
+        let stands = self.is_due(name, visit, due, at.now) && self.status() == Status::Running;
         let trigger = self.state().ok().and_then(|(state, _)| self.definition().timer(state, name));
         let Some(timer) = trigger.filter(|_| stands) else {
             return Decision::nothing(Disposition::Stale);
         };
+        let tick = self.tick(timer).map(|tick| Box::new(tick) as Value);
         let fired = Fired {
             trigger: Trigger::Timer(timer),
-            value: None,
+            value: tick.as_ref(),
             event: None,
             id: None,
             task: None,
@@ -236,6 +248,14 @@ impl Instance {
             refused: None,
         };
         self.fire(fired, at, begun)
+    }
+
+    /// Which firing of a repeating timer this is.
+    fn tick(&self, timer: usize) -> Option<Tick> {
+        let timer = &self.definition().timers[timer];
+        let Due::Every { times, .. } = timer.due else { return None };
+        let row = self.timers.iter().find(|row| row.name == timer.name)?;
+        Some(Tick { nth: row.fired + 1, of: times, due: row.due })
     }
 
     /// A command or undo has ended.
@@ -560,8 +580,7 @@ impl Work<'_> {
     /// Uses up what fired: the timer, or the task with what became of it.
     pub(super) fn consume(&mut self, fired: &Fired<'_>) {
         if let Trigger::Timer(timer) = fired.trigger {
-            let name = self.instance.definition().timers[timer].name;
-            self.clear_timer(name);
+            self.timer_fired(timer);
         }
         if let (Some(task), Some(report)) = (fired.task, fired.report) {
             self.note_report(task, report);
@@ -571,7 +590,8 @@ impl Work<'_> {
 
     /// Writes what user code did and where it moved to; returns what the history should say about it.
     pub(super) fn moved(&mut self, performed: Performed) -> Option<Name> {
-        let Performed { out: [left_out, row_out, entered_out], entered, left, payload, data } = performed;
+        let Performed { out: [left_out, row_out, entered_out], entered, left, payload, data, dues } =
+            performed;
         let Some(state) = entered else {
             self.stay(payload, data);
             self.queue(row_out);
@@ -582,7 +602,7 @@ impl Work<'_> {
         self.queue(left_out);
         self.queue(row_out);
         if self.instance.record.status == Status::Running {
-            self.settle_in(state);
+            self.settle_in(state, &dues);
         }
         self.queue(entered_out);
         if self.instance.record.status == Status::Completed {
@@ -633,6 +653,7 @@ pub(super) fn row_record(instance: &Instance, row: usize, fired: &Fired<'_>) -> 
         attempts,
         reason,
         id: fired.id.map(str::to_owned),
+        tick: fired.value.and_then(|value| value.downcast_ref::<Tick>()).map(TickRecord::from),
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) enum Input {
     Timer {
         name: String,
         visit: u32,
+        /// What it was due for: one that repeats has been set again when it has fired.
+        due: Timestamp,
     },
     /// A report that a person skipped: written down, without its row.
     Skipped(TaskId, ReportRecord),

@@ -116,9 +116,11 @@ impl Instance {
         self.restore();
     }
 
-    /// When its timer `name` is due, if it is set in this visit.
-    pub(crate) fn has_timer(&self, name: &str, visit: u32) -> Option<Timestamp> {
-        self.timers.iter().find(|timer| timer.name == name && timer.visit == visit).map(|timer| timer.due)
+    /// Whether its timer `name` of this visit stands, and is due: now, or for this very moment, should the clock have
+    /// gone back since.
+    pub(crate) fn is_due(&self, name: &str, visit: u32, due: Timestamp, now: Timestamp) -> bool {
+        let found = self.timers.iter().find(|timer| timer.name == name && timer.visit == visit);
+        found.is_some_and(|timer| timer.due == due || timer.due <= now)
     }
 }
 

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 
 use super::context::Context;
 use super::outbox::Outbox;
-use super::saga::{Cause, Saga, Undone};
+use super::saga::{Cause, Saga, Undone, Wait};
 use crate::definition::Definition;
 use crate::message::{Message, Payload, PayloadError, Result};
 
@@ -46,6 +46,8 @@ pub(crate) trait Live: Send + Sync {
     fn go(&mut self, state: usize) -> Result<(), PayloadError>;
     fn enter(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
     fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
+    /// When a timer of the present state is due whose table names a method.
+    fn due(&self, timer: usize, cx: &mut Context) -> Result<Wait>;
     /// Builds the undo of a visit that left the state `state` with this payload.
     fn undo_state(
         &self,
@@ -151,6 +153,10 @@ impl<S: Saga> Live for TypedLive<S> {
 
     fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()> {
         S::__leave(&mut self.data, &mut self.state, cx, out)
+    }
+
+    fn due(&self, timer: usize, cx: &mut Context) -> Result<Wait> {
+        S::__due(timer, &self.data, &self.state, cx)
     }
 
     fn undo_state(

@@ -24,7 +24,7 @@ pub use context::Context;
 pub use outbox::{Outbox, encode_command};
 pub use position::Position;
 pub use record::ParkReason;
-pub use saga::{Cause, EventOf, Saga, Undone};
+pub use saga::{Cause, EventOf, Saga, Undone, Wait};
 
 pub(crate) use apply::NotStarted;
 pub(crate) use input::{At, Begun, Decision, Disposition, EventIn, Input, Resolution, Verb, VerbRecord};

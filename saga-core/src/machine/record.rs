@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::message::{Message, Name, Payload, Report};
+use crate::message::{Message, Name, Payload, Report, Tick, Timestamp};
 use crate::store::TaskId;
 
 /// Writes a record. The types below always can be: they hold no maps with odd keys and no failing serialisers.
@@ -161,6 +161,31 @@ pub(crate) struct RowRecord {
     /// The message id of the event, for the history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) id: Option<String>,
+    /// The firing of a repeating timer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tick: Option<TickRecord>,
+}
+
+/// [`Tick`] as it is stored.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct TickRecord {
+    nth: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of: Option<u32>,
+    /// In milliseconds since 1970.
+    due: i64,
+}
+
+impl From<&Tick> for TickRecord {
+    fn from(tick: &Tick) -> Self {
+        Self { nth: tick.nth, of: tick.of, due: tick.due.as_millis() }
+    }
+}
+
+impl From<TickRecord> for Tick {
+    fn from(tick: TickRecord) -> Self {
+        Self { nth: tick.nth, of: tick.of, due: Timestamp::from_millis(tick.due) }
+    }
 }
 
 /// A trigger by its stored names.

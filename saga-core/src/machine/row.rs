@@ -1,12 +1,15 @@
 //! Finding the row that takes a trigger (rule R2) and performing its user code (rule R4).
 
+use std::time::Duration;
+
 use super::context::Context;
 use super::input::At;
 use super::instance::{Instance, guarded};
+use super::live::Live;
 use super::outbox::Outbox;
-use super::saga::Cause;
-use crate::definition::{Clause, Definition, Move, Trigger, Verdict};
-use crate::message::{ActionError, Payload, PayloadLimits};
+use super::saga::{Cause, Wait};
+use crate::definition::{Clause, Definition, Due, Move, Trigger, Verdict};
+use crate::message::{ActionError, Payload, PayloadLimits, Timestamp};
 
 /// What decides a trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub(super) struct Performed {
     /// State payload and data from now on.
     pub(super) payload: Option<Payload>,
     pub(super) data: Payload,
+    /// When the timers of the state entered are due, in the order of the definition.
+    pub(super) dues: Vec<Timestamp>,
 }
 
 impl Instance {
@@ -95,18 +100,19 @@ impl Instance {
             };
             live.run(index, cause, cx)?;
             live.build(index, cause, cx, &mut out[1])?;
-            let mut entered = None;
+            let (mut entered, mut due) = (None, Vec::new());
             if moves {
                 live.advance();
                 let state = live.state();
                 changed |= runs(definition.states[state].on_enter);
                 live.enter(cx, &mut out[2])?;
+                due = dues(&**live, definition, cx)?;
                 entered = Some(state);
             }
             let payload = if changed || moves { live.encode_state()? } else { record.payload.clone() };
             let data = if changed { live.encode_data()? } else { record.data.clone() };
             check(&out, payload.as_ref(), &data, at.limits)?;
-            Ok(Performed { out, entered, left, payload, data })
+            Ok(Performed { out, entered, left, payload, data, dues: due })
         });
         if result.is_err() {
             self.restore();
@@ -138,6 +144,28 @@ pub(super) fn check(
         }
     }
     Ok(())
+}
+
+/// When the timers of the state just entered are due.
+pub(super) fn dues(
+    live: &dyn Live,
+    definition: &Definition,
+    cx: &mut Context,
+) -> Result<Vec<Timestamp>, ActionError> {
+    let now = cx.now();
+    definition.states[live.state()]
+        .timers
+        .iter()
+        .map(|&timer| {
+            Ok(match definition.timers[timer].due {
+                Due::After(millis) | Due::Every { millis, .. } => now.plus(Duration::from_millis(millis)),
+                Due::AfterMethod(_) | Due::AtMethod(_) => match live.due(timer, cx)? {
+                    Wait::For(duration) => now.plus(duration),
+                    Wait::Until(at) => at,
+                },
+            })
+        })
+        .collect()
 }
 
 fn runs(clauses: &[Clause]) -> bool {

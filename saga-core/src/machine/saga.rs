@@ -1,11 +1,12 @@
 //! The trait a derived state enum implements. Users call nothing here but `definition`.
 
 use std::any::Any;
+use std::time::Duration;
 
 use super::context::Context;
 use super::outbox::Outbox;
 use crate::definition::Definition;
-use crate::message::{Event, Message, Payload, PayloadError, Result};
+use crate::message::{Event, Message, Payload, PayloadError, Result, Timestamp};
 
 /// A process definition. Implemented by `#[derive(Saga)]` on the enum of the process's states, never by hand.
 #[diagnostic::on_unimplemented(
@@ -69,6 +70,9 @@ pub trait Saga: Send + Sync + Sized + 'static {
     /// The `on_leave` clauses of the state `state` is in.
     #[doc(hidden)]
     fn __leave(data: &mut Self::Data, state: &mut Self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
+    /// When the timer `timer` is due, for those whose table names a method.
+    #[doc(hidden)]
+    fn __due(timer: usize, data: &Self::Data, state: &Self, cx: &mut Context) -> Result<Wait>;
     /// Builds the undo command of [`Definition::undos`]`[undo]`.
     #[doc(hidden)]
     fn __undo(undo: usize, data: &Self::Data, of: Undone<'_, Self>, cx: &mut Context) -> Result<Message>;
@@ -84,6 +88,14 @@ pub trait EventOf<S: Saga>: Event {
     /// Its index in [`Definition::events`].
     #[doc(hidden)]
     const INDEX: usize;
+}
+
+/// What a timer's method returned.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum Wait {
+    For(Duration),
+    Until(Timestamp),
 }
 
 /// What an undo is built from.

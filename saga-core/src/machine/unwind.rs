@@ -13,7 +13,7 @@ use super::row::{Performed, check, find_trigger};
 use super::saga::Cause;
 use super::work::{Line, Work};
 use crate::definition::{Definition, End, Move, Trigger, UndoOf, Value};
-use crate::message::{ActionError, Message, Name, Payload};
+use crate::message::{ActionError, Message, Name, Payload, Tick};
 use crate::store::{Obligation, ObligationOf, Status, TaskId, TaskKind};
 
 /// Ids an undo action asks for are counted from here, those of `on_leave` in the same step from zero.
@@ -361,6 +361,7 @@ impl Work<'_> {
         let definition = self.instance.definition();
         let Left { out, payload, data } = left;
         self.leave(payload.clone());
+        self.clear_all_timers();
         self.stay(payload, data);
         self.instance.record.status = Status::Compensating;
         let undo_name = |undo: usize| definition.commands[definition.undos[undo].command].name.to_owned();
@@ -439,7 +440,7 @@ fn trigger_value(
     let kept =
         |message: Option<&Message>| message.cloned().ok_or_else(|| "its kept cause is missing".to_owned());
     let value = match trigger {
-        Trigger::Timer(_) => return Ok(None),
+        Trigger::Timer(_) => return Ok(record.tick.map(|tick| Box::new(Tick::from(tick)) as Value)),
         Trigger::Event(index) => (definition.events[index].decode)(&kept(event)?.payload),
         Trigger::Failed(index) => (definition.commands[index].failed)(
             &kept(command)?.payload,

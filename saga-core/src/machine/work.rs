@@ -1,15 +1,20 @@
 //! The bookkeeping of one step: turns what user code did into changes of the instance and of what is stored.
 
+use std::time::Duration;
+
 use super::input::{At, Decision, Disposition};
 use super::instance::{Instance, state_name};
 use super::outbox::{Outbox, Published};
 use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
-use crate::definition::{End, Row, UndoOf, Waive};
-use crate::message::{Message, Name, Payload};
+use crate::definition::{Due, End, Row, UndoOf, Waive};
+use crate::message::{Message, Name, Payload, Timestamp};
 use crate::store::{
     HistoryEntry, Obligation, ObligationChange, ObligationOf, Status, Step, Task, TaskChange, TaskId,
     TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
 };
+
+/// The visit of the deadline, which belongs to the whole instance: visits are counted from 1.
+pub(super) const WHOLE: u32 = 0;
 
 /// One step being put together. Changes go to the instance and to the step at once, so that both always agree.
 pub(super) struct Work<'a> {
@@ -300,18 +305,50 @@ impl<'a> Work<'a> {
                 });
             }
         }
-        self.clear_timers();
+        self.clear_timers(|timer| timer.visit != WHOLE);
     }
 
-    pub(super) fn clear_timers(&mut self) {
+    /// Cancels these timers.
+    pub(super) fn clear_timers(&mut self, which: impl Fn(&TimerRow) -> bool) {
         for timer in std::mem::take(&mut self.instance.timers) {
-            self.step.timers.push(TimerChange::Clear(timer.name));
+            if which(&timer) {
+                self.clear_in_store(timer.name);
+            } else {
+                self.instance.timers.push(timer);
+            }
         }
+    }
+
+    /// Cancels the deadline with everything else: at a turn, and at the end.
+    pub(super) fn clear_all_timers(&mut self) {
+        self.clear_timers(|_| true);
+    }
+
+    fn clear_in_store(&mut self, name: Name) {
+        // One that this very step has set is not there yet, or is there as the earlier one.
+        self.step.timers.retain(|change| !matches!(change, TimerChange::Set(set) if set.name == name));
+        self.step.timers.push(TimerChange::Clear(name));
     }
 
     pub(super) fn clear_timer(&mut self, name: &str) {
         self.instance.timers.retain(|timer| timer.name != name);
-        self.step.timers.push(TimerChange::Clear(Name::Owned(name.to_owned())));
+        self.clear_in_store(Name::Owned(name.to_owned()));
+    }
+
+    /// Uses up a timer that has fired: one that repeats is set again, for its next period that is not over.
+    pub(super) fn timer_fired(&mut self, timer: usize) {
+        let timer = &self.instance.definition().timers[timer];
+        let found = self.instance.timers.iter().find(|row| row.name == timer.name).cloned();
+        self.clear_timer(timer.name);
+        if let (Due::Every { millis, times }, Some(row)) = (timer.due, found)
+            && times.is_none_or(|times| row.fired + 1 < times)
+        {
+            let period = Duration::from_millis(millis.max(1));
+            let late = self.at.now.since(row.due).as_millis() / period.as_millis();
+            let periods = u32::try_from(late).unwrap_or(u32::MAX).saturating_add(1);
+            let due = row.due.plus(period.saturating_mul(periods));
+            self.set_timer(TimerRow { armed: self.at.now, due, fired: row.fired + 1, ..row });
+        }
     }
 
     /// Begins a visit of `state`; [`settle_in`](Self::settle_in) follows once the row's own sends are queued.
@@ -328,17 +365,31 @@ impl<'a> Work<'a> {
             Some(End::Completed) => Status::Completed,
             Some(End::Failed) => Status::Failed,
         };
+        if found.end.is_some() {
+            self.clear_all_timers();
+        }
     }
 
     /// Stacks what the state just entered makes owed, and sets its timers.
-    pub(super) fn settle_in(&mut self, state: usize) {
+    pub(super) fn settle_in(&mut self, state: usize, dues: &[Timestamp]) {
         let definition = self.instance.definition();
         self.owe_for_state(state);
         let visit = self.instance.record.visit;
-        for &timer in definition.states[state].timers {
-            let timer = &definition.timers[timer];
-            let due = self.at.now.plus(std::time::Duration::from_millis(timer.after_ms));
-            self.set_timer(TimerRow { name: Name::Borrowed(timer.name), visit, armed: self.at.now, due });
+        for (&timer, &due) in definition.states[state].timers.iter().zip(dues) {
+            let name = Name::Borrowed(definition.timers[timer].name);
+            self.set_timer(TimerRow { name, visit, armed: self.at.now, due, fired: 0 });
+        }
+    }
+
+    /// Sets the timer of the whole instance.
+    pub(super) fn set_deadline(&mut self) {
+        let definition = self.instance.definition();
+        if let Some(timer) = definition.deadline.map(|timer| &definition.timers[timer])
+            && let Due::After(millis) = timer.due
+        {
+            let (name, armed) = (Name::Borrowed(timer.name), self.at.now);
+            let due = armed.plus(Duration::from_millis(millis));
+            self.set_timer(TimerRow { name, visit: WHOLE, armed, due, fired: 0 });
         }
     }
 

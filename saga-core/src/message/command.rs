@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use super::error::HandlerError;
 use super::event::Event;
 use super::payload::{Message, Name, Payload, PayloadError};
+use super::timestamp::Timestamp;
 
 /// A request to the outside world, run by exactly one handler.
 ///
@@ -88,6 +89,18 @@ impl<C> fmt::Debug for Reply<C> {
             Err(error) => write!(f, "Reply({error})"),
         }
     }
+}
+
+/// The event of `every(..)`: which firing this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Tick {
+    /// Counted from 1 in each visit. Periods that were missed are not made up for, and not counted.
+    pub nth: u32,
+    /// `times = ..` of the table.
+    pub of: Option<u32>,
+    /// When it was due; an engine that was down fires it later.
+    pub due: Timestamp,
 }
 
 /// The event of `failed(C)`: the command surely had no effect and will not be tried again.

@@ -11,7 +11,7 @@ mod key;
 mod payload;
 mod timestamp;
 
-pub use command::{Command, Done, Failed, NoReply, Outcome, Reply, ReplyTo, Report, Unknown};
+pub use command::{Command, Done, Failed, NoReply, Outcome, Reply, ReplyTo, Report, Tick, Unknown};
 pub use error::{ActionError, BoxError, HandlerError, HandlerErrorKind, Result};
 pub use event::{Correlated, Event};
 pub use ids::{Id, Incarnation, MessageId};

@@ -313,6 +313,8 @@ pub struct TimerRow {
     pub armed: Timestamp,
     /// When it is due.
     pub due: Timestamp,
+    /// How often it has fired in its visit.
+    pub fired: u32,
 }
 
 /// A change to the timers of the step's instance.

@@ -143,7 +143,7 @@ impl<S: Saga> Given<S> {
             assert!(fired <= 1000, "more than 1,000 timers fired; `{name}` sets itself without end");
             self.now = self.now.max(due);
             let before = self.steps;
-            self.take(Input::Timer { name, visit });
+            self.take(Input::Timer { name, visit, due });
             if self.steps == before || self.instance().is_parked() {
                 break;
             }

@@ -6,10 +6,10 @@
 use saga_core::__private_0_1_0 as private;
 use saga_core::Saga;
 use saga_core::definition::{
-    Clause, CommandType, Definition, End, EventType, Move, Row, State, Timer, Trigger, Undo, UndoOf, Verdict,
-    Waive,
+    Clause, CommandType, Definition, Due, End, EventType, Move, Row, State, Timer, Trigger, Undo, UndoOf,
+    Verdict, Waive,
 };
-use saga_core::machine::{Cause, Context, EventOf, Outbox, Undone};
+use saga_core::machine::{Cause, Context, EventOf, Outbox, Undone, Wait};
 use saga_core::message::{
     Command, Correlated, Event, Message, NoReply, Payload, PayloadError, ReplyTo, Result,
 };
@@ -263,7 +263,8 @@ static DEFINITION: Definition = Definition {
         CommandType::of::<VoidLabel>("VoidLabel"),
         CommandType::of::<RefundPayment>("RefundPayment"),
     ],
-    timers: &[Timer { name: "15m", after_ms: 15 * 60 * 1000 }],
+    timers: &[Timer { name: "15m", due: Due::After(15 * 60 * 1000) }],
+    deadline: None,
     undos: &[
         Undo { command: VOID, of: UndoOf::Command(MAKE), method: "void_payment" },
         Undo { command: UNLABEL, of: UndoOf::Command(LABEL), method: "void_label" },
@@ -411,6 +412,10 @@ impl Saga for OrderState {
 
     fn __leave(_: &mut Order, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
         Ok(())
+    }
+
+    fn __due(_: usize, _: &Order, _: &Self, _: &mut Context) -> Result<Wait> {
+        Err("no timer of this table asks a method".into())
     }
 
     fn __undo(undo: usize, data: &Order, of: Undone<'_, Self>, cx: &mut Context) -> Result<Message> {

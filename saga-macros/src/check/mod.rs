@@ -14,6 +14,7 @@ pub(crate) fn all(model: &Model, errors: &mut Errors) {
     if !errors.is_empty() {
         return;
     }
+    structure::timers(model, errors);
     structure::rows(model, errors);
     structure::states(model, errors);
     structure::totality(model, errors);

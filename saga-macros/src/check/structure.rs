@@ -65,6 +65,31 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
     }
 }
 
+/// A timer is stored by its name, so one name in a state is one timer.
+pub(super) fn timers(model: &Model, errors: &mut Errors) {
+    let mut told: Vec<&str> = Vec::new();
+    for state in 0..model.states.len() {
+        let timers = model.timers_of(state);
+        for (index, timer) in timers.iter().enumerate() {
+            let clash = timers[..index].iter().any(|other| other.name == timer.name);
+            if !clash || told.contains(&timer.name.as_str()) {
+                continue;
+            }
+            told.push(&timer.name);
+            let span = model.rows.iter().flat_map(|row| &row.triggers).find_map(|trigger| {
+                matches!(&trigger.kind, TriggerKind::Timer(found) if found == *timer).then_some(trigger.span)
+            });
+            errors.at(
+                span.unwrap_or_else(|| model.states[state].ident.span()),
+                format!(
+                    "two timers of `{}` are called `{}`: give one of them another `name = \"..\"`",
+                    model.states[state].ident, timer.name
+                ),
+            );
+        }
+    }
+}
+
 /// Rows that say too little, or can never run.
 pub(super) fn rows(model: &Model, errors: &mut Errors) {
     for row in &model.rows {
@@ -116,7 +141,7 @@ fn closing(model: &Model, rows: &[usize]) -> Vec<(usize, usize, String)> {
             let text = trigger.kind.text();
             let earlier = rows[..position].iter().copied().find(|&earlier| {
                 let row = &model.rows[earlier];
-                row.guard.is_none() && row.triggers.iter().any(|trigger| trigger.kind.text() == text)
+                row.guard.is_none() && row.triggers.iter().any(|other| other.kind.same(&trigger.kind))
             });
             found.extend(earlier.map(|earlier| (earlier, later, text)));
         }

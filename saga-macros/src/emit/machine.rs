@@ -6,7 +6,7 @@ use syn::{Ident, Type};
 
 use super::methods::{Methods, here};
 use super::table::{Of, Table};
-use crate::model::{Act, Model, MoveKind, Origin, Row, State};
+use crate::model::{Act, Due, Model, MoveKind, Origin, Row, State};
 
 /// Everything the bodies refer to.
 pub(super) struct Machine<'a> {
@@ -236,6 +236,35 @@ impl Machine<'_> {
                 _ => {}
             }
             ::core::result::Result::Ok(())
+        }
+    }
+
+    /// When timers are due whose table names a method.
+    pub(super) fn due(&self) -> TokenStream {
+        let private = &self.table.private;
+        let model = self.model();
+        let mut arms = Vec::new();
+        for (index, state) in model.states.iter().enumerate() {
+            for timer in model.timers_of(index) {
+                let (method, wait) = match &timer.due {
+                    Due::AfterMethod(method) => (method, quote!(For)),
+                    Due::AtMethod(method) => (method, quote!(Until)),
+                    Due::After(_) | Due::Every { .. } | Due::Deadline(_) => continue,
+                };
+                let (ident, call) = (&state.ident, self.call(method, &quote!(__saga_data)));
+                let pattern = match state.payload {
+                    Some(_) => quote!(Self::#ident(__saga_here)),
+                    None => quote!(Self::#ident),
+                };
+                let timer = self.table.timer(timer);
+                arms.push(quote!((#timer, #pattern) => #private::Wait::#wait(#call),));
+            }
+        }
+        quote! {
+            ::core::result::Result::Ok(match (__saga_timer, __saga_state) {
+                #(#arms)*
+                _ => #private::no_such_row(__saga_timer)?,
+            })
         }
     }
 

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{Ident, Type};
 
 use crate::errors::Errors;
-use crate::model::{Act, Model, MoveKind, Origin, Row, TriggerKind, UndoUse, camel};
+use crate::model::{Act, Due, Model, MoveKind, Origin, Row, Timer, TriggerKind, UndoUse, camel};
 
 /// What a method is called on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,7 +120,8 @@ impl Collector<'_> {
             TriggerKind::Event(path) => quote!(#path),
             TriggerKind::Failed(path) => quote!(#private::Failed<#path>),
             TriggerKind::Unknown(path) => quote!(#private::Unknown<#path>),
-            TriggerKind::Timer { .. } => return None,
+            TriggerKind::Timer(Timer { due: Due::Every { .. }, .. }) => quote!(#private::Tick),
+            TriggerKind::Timer(_) => return None,
         };
         Some(Param::new("event", ty))
     }
@@ -147,6 +148,21 @@ impl Collector<'_> {
                     docs: vec![format!("Whether this row applies: {doc}.")],
                     to: None,
                 },
+                errors,
+            );
+        }
+        for trigger in &row.triggers {
+            let TriggerKind::Timer(timer) = &trigger.kind else { continue };
+            let (method, ret) = match &timer.due {
+                Due::AfterMethod(method) => (method, quote!(::core::time::Duration)),
+                Due::AtMethod(method) => (method, quote!(#private::Timestamp)),
+                Due::After(_) | Due::Every { .. } | Due::Deadline(_) => continue,
+            };
+            let params = here.clone().map(|ty| Param::new("state", ty)).into_iter().collect();
+            let docs = vec![format!("When this timer is due, asked once on entering: {doc}.")];
+            let ident = method.clone();
+            methods.add(
+                Method { ident, receiver: Receiver::Ref, params, guard: false, ret, docs, to: None },
                 errors,
             );
         }

@@ -144,7 +144,7 @@ fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) 
     let (run, build) = (body(machine.run()), body(machine.build()));
     let enter = body(machine.at_state(|state| &state.on_enter));
     let leave = body(machine.at_state(|state| &state.on_leave));
-    let undo = body(machine.undo());
+    let (due, undo) = (body(machine.due()), body(machine.undo()));
     quote! {
         #[automatically_derived]
         #[allow(clippy::all, clippy::pedantic, unused_variables, unused_mut, unreachable_patterns, unreachable_code)]
@@ -230,6 +230,15 @@ fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) 
                 __saga_out: &mut #private::Outbox,
             ) -> #private::Result<()> {
                 #leave
+            }
+
+            fn __due(
+                __saga_timer: usize,
+                __saga_data: &#data,
+                __saga_state: &Self,
+                __saga_cx: &mut #private::Context,
+            ) -> #private::Result<#private::Wait> {
+                #due
             }
 
             fn __undo(

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::Path;
 use syn::spanned::Spanned;
 
-use crate::model::{Act, End, Model, MoveKind, Row, TriggerKind, UndoUse, Verdict, Waive, last};
+use crate::model::{Act, Due, End, Model, MoveKind, Row, Timer, TriggerKind, UndoUse, Verdict, Waive, last};
 
 /// A way an undo comes to be owed.
 pub(super) struct UndoEntry<'a> {
@@ -79,10 +79,17 @@ impl<'a> Table<'a> {
             let name = last(path);
             quote_spanned!(path.span()=> #private::CommandType::of::<#path>(#name))
         });
-        let timers = model
-            .timers()
-            .into_iter()
-            .map(|(name, millis)| quote!(#private::Timer { name: #name, after_ms: #millis }));
+        let timers = model.timers().into_iter().map(|timer| {
+            let (name, due) = (&timer.name, self.due(&timer.due));
+            quote!(#private::Timer { name: #name, due: #due })
+        });
+        let deadline = option(
+            model
+                .timers()
+                .iter()
+                .position(|timer| matches!(timer.due, Due::Deadline(_)))
+                .map(|timer| quote!(#timer)),
+        );
         let undos = self.undos.iter().map(|entry| {
             let command = self.command(&entry.undo.command);
             let method = entry.undo.method.to_string();
@@ -111,6 +118,7 @@ impl<'a> Table<'a> {
                 events: &[#(#events),*],
                 commands: &[#(#commands),*],
                 timers: &[#(#timers),*],
+                deadline: #deadline,
                 undos: &[#(#undos),*],
                 on_abort: #on_abort,
                 ended_instance: #ended,
@@ -146,14 +154,7 @@ impl<'a> Table<'a> {
             End::Failed => quote!(#private::End::Failed),
         }));
         let rows = model.rows_of(index);
-        let mut timers: Vec<usize> = Vec::new();
-        for &row in &rows {
-            for trigger in &model.rows[row].triggers {
-                if let Some(timer) = self.timer(&trigger.kind).filter(|timer| !timers.contains(timer)) {
-                    timers.push(timer);
-                }
-            }
-        }
+        let timers = model.timers_of(index).into_iter().map(|timer| self.timer(timer));
         let unhandled = option(state.unhandled.or(model.unhandled).map(|verdict| self.verdict(verdict)));
         let compensations: Vec<usize> = self
             .undos
@@ -181,9 +182,27 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn timer(&self, kind: &TriggerKind) -> Option<usize> {
-        let TriggerKind::Timer { name, millis } = kind else { return None };
-        self.model.timers().iter().position(|timer| *timer == (name.as_str(), *millis))
+    pub(super) fn timer(&self, timer: &Timer) -> usize {
+        self.model.timers().iter().position(|known| *known == timer).unwrap_or(0)
+    }
+
+    fn due(&self, due: &Due) -> TokenStream {
+        let private = &self.private;
+        match due {
+            Due::After(millis) | Due::Deadline(millis) => quote!(#private::Due::After(#millis)),
+            Due::AfterMethod(method) => {
+                let method = method.to_string();
+                quote!(#private::Due::AfterMethod(#method))
+            }
+            Due::AtMethod(method) => {
+                let method = method.to_string();
+                quote!(#private::Due::AtMethod(#method))
+            }
+            Due::Every { millis, times } => {
+                let times = option(times.map(|times| quote!(#times)));
+                quote!(#private::Due::Every { millis: #millis, times: #times })
+            }
+        }
     }
 
     fn row(&self, row: &Row) -> TokenStream {
@@ -201,8 +220,8 @@ impl<'a> Table<'a> {
                 let command = self.command(path);
                 quote!(#private::Trigger::Unknown(#command))
             }
-            TriggerKind::Timer { .. } => {
-                let timer = self.timer(&trigger.kind).unwrap_or(0);
+            TriggerKind::Timer(timer) => {
+                let timer = self.timer(timer);
                 quote!(#private::Trigger::Timer(#timer))
             }
         });

@@ -45,13 +45,20 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         states: Vec::new(),
         rows: Vec::new(),
     };
-    let (mut initially, mut any) = (Vec::new(), Vec::new());
+    let (mut initially, mut any, mut deadline) = (Vec::new(), Vec::new(), None);
     for attribute in &input.attrs {
         let Some((name, tokens)) = ours(attribute, errors) else { continue };
         match name.as_str() {
             "saga" => header(tokens, &mut model, errors),
             "initially" => initially.extend(row::rows(items(tokens, errors), &Origin::Initially, errors)),
             "during_any" => any.extend(during_any(tokens, errors)),
+            "deadline" => {
+                let item = Item { path: attribute.path().clone(), args: Some(tokens), value: None };
+                if deadline.is_some() {
+                    errors.on(attribute.path(), "a saga has one deadline: this is the second");
+                }
+                deadline = Some(row::deadline(&item, errors));
+            }
             "unhandled" => model.unhandled = row::policy(tokens, attribute.span(), errors),
             "ended_instance" => {
                 model.ended_instance =
@@ -66,18 +73,19 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         model.states.push(state);
         own.extend(rows);
     }
-    model.rows = initially.into_iter().chain(own).chain(any).collect();
+    model.rows = initially.into_iter().chain(own).chain(any).chain(deadline).collect();
     missing(&model, errors);
     Some(model)
 }
 
 /// The name and list of an attribute that belongs to the derive.
 fn ours(attribute: &Attribute, errors: &mut Errors) -> Option<(String, TokenStream)> {
-    const NAMES: [&str; 11] = [
+    const NAMES: [&str; 12] = [
         "saga",
         "initially",
         "during",
         "during_any",
+        "deadline",
         "unhandled",
         "ended_instance",
         "compensate_with",

@@ -1,4 +1,4 @@
-//! Rows and clauses: `when(..)`, `timeout(..)`, `ignore(..)`, `reject(..)` and what stands in them.
+//! Rows and clauses: `when(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)` and what stands in them.
 
 use proc_macro2::{Span, TokenStream};
 use syn::Path;
@@ -7,7 +7,8 @@ use syn::spanned::Spanned;
 use super::item::{Item, items};
 use crate::errors::Errors;
 use crate::model::{
-    Act, Move, MoveKind, Origin, Row, Trigger, TriggerKind, UndoUse, Verdict, Waive, last_ident, lower,
+    Act, DEADLINE, Due, Move, MoveKind, Origin, Row, Timer, Trigger, TriggerKind, UndoUse, Verdict, Waive,
+    last_ident, lower,
 };
 
 /// The clauses a row may hold, for messages.
@@ -21,9 +22,31 @@ pub(super) fn rows(list: Vec<Item>, origin: &Origin, errors: &mut Errors) -> Vec
 
 fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Row {
     let before = errors.len();
-    let mut row = Row {
+    let mut row = empty(origin, item.span());
+    match item.name().as_str() {
+        "when" => when(item, &mut row, errors),
+        "timeout" => timeout(item, &mut row, errors),
+        "every" => every(item, &mut row, errors),
+        "ignore" => verdict(item, Verdict::Ignore, &mut row, errors),
+        "reject" => verdict(item, Verdict::Reject, &mut row, errors),
+        _ => {
+            errors.on(
+                &item.path,
+                "expected a row: `when(..)`, `timeout(..)`, `every(..)`, `ignore(..)` or `reject(..)`",
+            );
+            // What it mentions is still emitted, so that the rest of the program does not miss it.
+            when(item, &mut row, &mut Errors::default());
+        }
+    }
+    moves_somewhere(&row, before, errors);
+    row.broken = errors.len() > before;
+    row
+}
+
+fn empty(origin: Origin, span: Span) -> Row {
+    Row {
         origin,
-        span: item.span(),
+        span,
         triggers: Vec::new(),
         verdict: None,
         guard: None,
@@ -34,26 +57,7 @@ fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Row {
         to: None,
         doc: String::new(),
         broken: false,
-    };
-    match item.name().as_str() {
-        "when" => when(item, &mut row, errors),
-        "timeout" => timeout(item, &mut row, errors),
-        "ignore" => verdict(item, Verdict::Ignore, &mut row, errors),
-        "reject" => verdict(item, Verdict::Reject, &mut row, errors),
-        _ => {
-            errors.on(&item.path, "expected a row: `when(..)`, `timeout(..)`, `ignore(..)` or `reject(..)`");
-            // What it mentions is still emitted, so that the rest of the program does not miss it.
-            when(item, &mut row, &mut Errors::default());
-        }
     }
-    if row.verdict.is_none() && row.to.is_none() && errors.len() == before {
-        errors.at(
-            row.span,
-            "this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`",
-        );
-    }
-    row.broken = errors.len() > before;
-    row
 }
 
 fn when(item: &Item, row: &mut Row, errors: &mut Errors) {
@@ -105,37 +109,142 @@ fn trigger(item: Item, triggers: &mut Vec<Trigger>, errors: &mut Errors) {
     }
 }
 
-fn timeout(item: &Item, row: &mut Row, errors: &mut Errors) {
-    let (mut millis, mut name, mut given) = (0_u64, None, String::new());
-    for item in item.items(errors) {
-        let unit = match item.name().as_str() {
-            "millis" => (1, "ms"),
-            "seconds" => (1_000, "s"),
-            "minutes" => (60_000, "m"),
-            "hours" => (3_600_000, "h"),
-            "days" => (86_400_000, "d"),
-            "name" => {
-                name = item.text(errors);
-                continue;
+/// What `timeout`, `every` and `deadline` have in common: a time, a name, and clauses.
+#[derive(Default)]
+struct Timing {
+    millis: u64,
+    /// The time as it was written: the name, when no other is given.
+    given: String,
+    name: Option<String>,
+    times: Option<u32>,
+    method: Option<Due>,
+}
+
+impl Timing {
+    /// Takes what says when; hands the rest to the row.
+    fn read(item: &Item, row: &mut Row, errors: &mut Errors) -> Self {
+        let mut timing = Self::default();
+        let repeats = item.name() == "every";
+        for item in item.items(errors) {
+            let unit = match item.name().as_str() {
+                "millis" => (1, "ms"),
+                "seconds" => (1_000, "s"),
+                "minutes" => (60_000, "m"),
+                "hours" => (3_600_000, "h"),
+                "days" => (86_400_000, "d"),
+                "name" => {
+                    timing.name = item.text(errors);
+                    if timing.name.as_ref().is_some_and(|name| name.is_empty() || name.len() > 100) {
+                        errors.on(&item.path, "the name of a timer has 1 to 100 characters");
+                    }
+                    continue;
+                }
+                "times" if repeats => {
+                    match item.number(errors).map(u32::try_from) {
+                        Some(Ok(times)) if times > 0 => timing.times = Some(times),
+                        Some(_) => errors.on(&item.path, "it fires at least once: `times = 1`"),
+                        None => {}
+                    }
+                    continue;
+                }
+                "after" if !repeats => {
+                    timing.method = item.one_ident("method", errors).map(Due::AfterMethod);
+                    continue;
+                }
+                "at" if !repeats => {
+                    timing.method = item.one_ident("method", errors).map(Due::AtMethod);
+                    continue;
+                }
+                _ => {
+                    clause(&item, row, errors);
+                    continue;
+                }
+            };
+            if let Some(number) = item.number(errors) {
+                timing.millis = timing.millis.saturating_add(number.saturating_mul(unit.0));
+                timing.given.push_str(&format!("{number}{}", unit.1));
             }
-            _ => {
-                clause(&item, row, errors);
-                continue;
-            }
-        };
-        if let Some(number) = item.number(errors) {
-            millis = millis.saturating_add(number.saturating_mul(unit.0));
-            given.push_str(&format!("{number}{}", unit.1));
         }
+        timing
     }
-    if millis == 0 {
+}
+
+fn timeout(item: &Item, row: &mut Row, errors: &mut Errors) {
+    let before = errors.len();
+    let timing = Timing::read(item, row, errors);
+    let (due, given) = match (timing.method, timing.millis) {
+        (Some(Due::AfterMethod(method) | Due::AtMethod(method)), 1..) => {
+            errors.on(&method, "the time is given twice: leave out the method, or the units");
+            return;
+        }
+        (Some(due @ (Due::AfterMethod(_) | Due::AtMethod(_))), 0) => {
+            let (Due::AfterMethod(method) | Due::AtMethod(method)) = &due else { return };
+            let given = method.to_string();
+            (due, given)
+        }
+        (_, millis) => (Due::After(millis), timing.given),
+    };
+    if due == Due::After(0) && errors.len() == before {
         errors.on(
             &item.path,
-            "say how long: `timeout(minutes = 15, ..)`; the units are millis, seconds, minutes, hours, days",
+            "say how long: `timeout(minutes = 15, ..)` with millis, seconds, minutes, hours or days, or \
+             `timeout(after(method), ..)`, or `timeout(at(method), ..)`",
         );
     }
-    let name = name.unwrap_or(given);
-    row.triggers.push(Trigger { kind: TriggerKind::Timer { name, millis }, span: item.span() });
+    timer(Timer { name: timing.name.unwrap_or(given), due }, item, row, errors);
+}
+
+fn every(item: &Item, row: &mut Row, errors: &mut Errors) {
+    let timing = Timing::read(item, row, errors);
+    if timing.millis == 0 {
+        errors.on(
+            &item.path,
+            "say how often: `every(days = 1, ..)`; the units are millis, seconds, minutes, hours, days",
+        );
+    }
+    let name = timing.name.unwrap_or_else(|| format!("every {}", timing.given));
+    timer(Timer { name, due: Due::Every { millis: timing.millis, times: timing.times } }, item, row, errors);
+}
+
+fn timer(timer: Timer, item: &Item, row: &mut Row, errors: &mut Errors) {
+    if timer.name == DEADLINE {
+        errors.on(
+            &item.path,
+            "`deadline` is the name of the timer of the whole saga; name this one differently",
+        );
+    }
+    row.triggers.push(Trigger { kind: TriggerKind::Timer(timer), span: item.span() });
+}
+
+/// `#[deadline(hours = 2, clause, ..)]`: a row for every state that is not an end.
+pub(super) fn deadline(item: &Item, errors: &mut Errors) -> Row {
+    let before = errors.len();
+    let mut row = empty(Origin::Any { only: None, except: Vec::new() }, item.span());
+    let timing = Timing::read(item, &mut row, errors);
+    if timing.millis == 0 || timing.method.is_some() {
+        errors.on(
+            &item.path,
+            "say how long after the start: `deadline(hours = 2, ..)`; the units are millis, seconds, minutes, hours, days",
+        );
+    }
+    if timing.name.is_some() {
+        errors.on(&item.path, "a saga has one deadline, and it is called `deadline`: leave out `name`");
+    }
+    let due = Due::Deadline(timing.millis);
+    let kind = TriggerKind::Timer(Timer { name: DEADLINE.to_owned(), due });
+    row.triggers.push(Trigger { kind, span: item.span() });
+    moves_somewhere(&row, before, errors);
+    row.broken = errors.len() > before;
+    row
+}
+
+fn moves_somewhere(row: &Row, before: usize, errors: &mut Errors) {
+    if row.verdict.is_none() && row.to.is_none() && errors.len() == before {
+        errors.at(
+            row.span,
+            "this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`",
+        );
+    }
 }
 
 fn clause(item: &Item, row: &mut Row, errors: &mut Errors) {

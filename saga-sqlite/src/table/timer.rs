@@ -6,12 +6,12 @@ use saga_core::store::{DueTimer, RowId, TimerRow};
 use super::value::{address, name, time};
 
 super::statements! {
-    SET = "INSERT INTO saga_timer (instance, name, visit, armed_at, due_at) VALUES (?1, ?2, ?3, ?4, ?5)
-           ON CONFLICT (instance, name) DO UPDATE SET visit = ?3, armed_at = ?4, due_at = ?5";
+    SET = "INSERT INTO saga_timer (instance, name, visit, armed_at, due_at, fired) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+           ON CONFLICT (instance, name) DO UPDATE SET visit = ?3, armed_at = ?4, due_at = ?5, fired = ?6";
     CLEAR = "DELETE FROM saga_timer WHERE instance = ?1 AND name = ?2";
     CLEAR_ALL = "DELETE FROM saga_timer WHERE instance = ?1";
-    OF_INSTANCE = "SELECT name, visit, armed_at, due_at FROM saga_timer WHERE instance = ?1 ORDER BY name";
-    DUE = "SELECT timer.name, timer.visit, armed_at, due_at, instance, saga, key
+    OF_INSTANCE = "SELECT name, visit, armed_at, due_at, fired FROM saga_timer WHERE instance = ?1 ORDER BY name";
+    DUE = "SELECT timer.name, timer.visit, armed_at, due_at, fired, instance, saga, key
            FROM saga_timer AS timer INDEXED BY saga_timer_due JOIN saga_instance AS owner ON owner.id = timer.instance
            WHERE due_at <= ?1 AND (due_at, instance, timer.name) > (?2, ?3, ?4)
            ORDER BY due_at, instance, timer.name";
@@ -25,6 +25,7 @@ pub(crate) fn set(db: &Connection, instance: RowId, timer: &TimerRow) -> Result<
         timer.visit,
         timer.armed.as_millis(),
         timer.due.as_millis(),
+        timer.fired,
     ])?;
     Ok(())
 }
@@ -49,10 +50,16 @@ pub(crate) fn of_instance(db: &Connection, instance: RowId) -> Result<Vec<TimerR
 }
 
 fn read(row: &Row<'_>) -> Result<TimerRow> {
-    Ok(TimerRow { name: name(row, 0)?, visit: row.get(1)?, armed: time(row, 2)?, due: time(row, 3)? })
+    Ok(TimerRow {
+        name: name(row, 0)?,
+        visit: row.get(1)?,
+        armed: time(row, 2)?,
+        due: time(row, 3)?,
+        fired: row.get(4)?,
+    })
 }
 
 /// Reads a row of [`DUE`].
 pub(crate) fn due(row: &Row<'_>) -> Result<DueTimer> {
-    Ok(DueTimer { row: RowId(row.get(4)?), address: address(row, 5)?, timer: read(row)? })
+    Ok(DueTimer { row: RowId(row.get(5)?), address: address(row, 6)?, timer: read(row)? })
 }

@@ -186,7 +186,7 @@ pub fn task(seq: u64, ord: u32) -> Task {
 
 /// A timer.
 pub fn timer(name: &str, due: i64) -> TimerRow {
-    TimerRow { name: name.to_owned().into(), visit: 1, armed: time(5), due: time(due) }
+    TimerRow { name: name.to_owned().into(), visit: 1, armed: time(5), due: time(due), fired: 2 }
 }
 
 /// An obligation; of a command when `ord` is even, of a state when it is odd.
