@@ -262,17 +262,36 @@ async fn r19_a_command_found_begun_after_a_crash_is_counted_before_it_runs() {
     shop.world.plan::<MakePayment>(&vec![Plan::Hang; 20]);
     shop.place("1").await;
     for crashes in 1..=8 {
-        shop.world.called::<MakePayment>(crashes).await;
+        in_time(&shop.clock, shop.world.called::<MakePayment>(crashes)).await;
         shop = shop.crash().await;
     }
-    shop.world.called::<MakePayment>(9).await;
+    in_time(&shop.clock, shop.world.called::<MakePayment>(9)).await;
     let attempts: Vec<u32> =
         shop.world.calls_of::<MakePayment>().into_iter().map(|call| call.attempt).collect();
     assert_eq!(attempts, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let shop = shop.crash().await;
-    let Position::Parked { detail, .. } = shop.settled("1").await else { panic!("not parked") };
+    let position = in_time(&shop.clock, shop.settled("1")).await;
+    let Position::Parked { detail, .. } = position else { panic!("not parked") };
     assert_eq!(detail, "`payment.make` (unknown: found begun 9 times in a row after the process had ended)");
     assert_eq!(shop.world.calls_of::<MakePayment>().len(), 9, "it does not run again by itself");
+}
+
+#[tokio::test]
+async fn r19_a_process_that_is_killed_again_and_again_convicts_nobody() {
+    let mut shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&vec![Plan::Hang; 4]);
+    shop.place("1").await;
+    for calls in 1..=4 {
+        shop.world.called::<MakePayment>(calls).await;
+        shop = shop.crash().await;
+    }
+    for _ in 0..20 {
+        // It lives too short a time to prove anything.
+        assert!(!shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap().position.is_parked());
+        shop = shop.crash().await;
+    }
+    assert_eq!(shop.world.calls_of::<MakePayment>().len(), 4, "it waits until the process has proved itself");
+    assert_eq!(in_time(&shop.clock, shop.settled("1")).await, Position::In(OrderState::Completed));
 }
 
 #[tokio::test]

@@ -79,6 +79,10 @@ impl Shard {
             return;
         }
         let job = Job::Delivery(id);
+        if let Some(due) = self.lanes.not_before(delivery.progress.recoveries, self.moment) {
+            self.lanes.delay(due, job);
+            return;
+        }
         if !self.lanes.recover(&job, delivery.progress.recoveries, self.limits.recovering) {
             self.lanes.suspect(lane, job);
             return;

@@ -10,7 +10,7 @@ use super::io::{Attempt, AttemptEnd, Out};
 use super::policy::Policy;
 use super::registry::Registry;
 use super::slot::{Item, Late, Place, Run, Slot, Token};
-use super::{Shard, first_key};
+use super::{Moment, Shard, first_key};
 use crate::machine::{Begun, Input, MessageRecord, ReportRecord};
 use crate::message::{Message, Timestamp};
 use crate::store::{
@@ -19,6 +19,9 @@ use crate::store::{
 
 /// A task found begun so often runs alone from then on: the crashes before may have been its neighbours'.
 const ALONE: u32 = 3;
+/// How long after the start the first of those waits, and twice as long with each further time: a process that is
+/// killed again and again from outside must not convict whatever happens to run when it falls.
+const PROOF: Duration = Duration::from_millis(100);
 
 /// Something a lane runs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -62,6 +65,8 @@ pub(super) struct Lanes {
     recovering: HashMap<Job, bool>,
     /// Jobs that wait for one of those to end.
     suspects: VecDeque<(usize, Job)>,
+    /// When the engine started.
+    pub(super) started: Duration,
 }
 
 impl Lanes {
@@ -82,6 +87,7 @@ impl Lanes {
             delays: 0,
             recovering: HashMap::new(),
             suspects: VecDeque::new(),
+            started: Duration::ZERO,
         }
     }
 
@@ -102,6 +108,16 @@ impl Lanes {
         }
         self.recovering.insert(job.clone(), alone);
         true
+    }
+
+    /// Until when a suspect must wait that was found begun so often: the process has to prove by then that it does not
+    /// fall by itself.
+    pub(super) fn not_before(&self, recoveries: u32, now: Moment) -> Option<Timestamp> {
+        let times = recoveries.checked_sub(ALONE)?;
+        let until = self.started.saturating_add(PROOF.saturating_mul(1 << times.min(16)));
+        let rest = until.checked_sub(now.mono).filter(|rest| !rest.is_zero())?;
+        // Rounded up: by the time it is due, `until` must be over.
+        Some(now.wall.plus(rest).plus(Duration::from_millis(1)))
     }
 
     /// Lets a job wait until a suspect has ended.
@@ -196,6 +212,11 @@ impl Shard {
         let at_most_once = self.lanes.lanes[lane].at_most_once && found.kind == TaskKind::Command;
         let job = Job::Task(address.clone(), task);
         if suspect && !at_most_once {
+            if let Some(due) = self.lanes.not_before(found.progress.recoveries, self.moment) {
+                slot.set_run(task, Run::Delayed);
+                self.lanes.delay(due, job);
+                return;
+            }
             if !self.lanes.recover(&job, found.progress.recoveries, self.limits.recovering) {
                 self.lanes.suspect(lane, job);
                 return;
@@ -466,7 +487,7 @@ impl Shard {
     /// Wakes what is due: timers, delayed attempts, attempts that take too long.
     pub(super) fn wake(&mut self) {
         self.fire_timers();
-        let super::Moment { wall, mono } = self.moment;
+        let Moment { wall, mono } = self.moment;
         while let Some(entry) = self.lanes.delayed.first_entry() {
             if entry.key().0 > wall || self.stopping {
                 break;

@@ -63,6 +63,7 @@ impl Shard {
     /// Takes up everything an earlier lease left.
     pub(crate) fn start(&mut self, moment: super::Moment) {
         self.moment = moment;
+        self.lanes.started = moment.mono;
         self.out.push(Out::FetchTasks(None));
         self.out.push(Out::FetchCompensating(None));
         self.fetch_deliveries(DeliveryId::default());
