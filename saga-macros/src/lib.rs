@@ -29,6 +29,7 @@ use proc_macro::TokenStream;
         deadline,
         unhandled,
         ended_instance,
+        missing_instance,
         compensate_with,
         terminal,
         on_enter,

@@ -18,6 +18,7 @@ pub(crate) struct Model {
     pub(crate) on_abort: Option<Ident>,
     pub(crate) unhandled: Option<Verdict>,
     pub(crate) ended_instance: Verdict,
+    pub(crate) missing_instance: Missing,
     pub(crate) states: Vec<State>,
     /// Those of `initially`, then of each state, then of `during_any`.
     pub(crate) rows: Vec<Row>,
@@ -47,6 +48,16 @@ pub(crate) enum End {
 pub(crate) enum Verdict {
     Ignore,
     Reject,
+    Defer,
+}
+
+/// What becomes of an event for an instance that does not exist.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Missing {
+    Ignore,
+    Reject,
+    /// Milliseconds.
+    Defer(u64),
 }
 
 /// An undo command and the method that builds it.

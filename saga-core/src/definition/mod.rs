@@ -40,8 +40,10 @@ pub struct Definition {
     pub undos: &'static [Undo],
     /// The failure end at which an aborted instance arrives; without one it ends as `aborted`.
     pub on_abort: Option<usize>,
-    /// What happens to an event for an instance that has ended.
+    /// What happens to an event for an instance that has ended: ignored or rejected.
     pub ended_instance: Verdict,
+    /// What happens to an event that starts nothing and for which there is no instance.
+    pub missing_instance: Missing,
 }
 
 /// One state: a variant of the enum.
@@ -88,6 +90,20 @@ pub enum Verdict {
     Ignore,
     /// Kept as a dead letter.
     Reject,
+    /// Waits, in its place, until the instance is in another visit (rule R6).
+    Defer,
+}
+
+/// What becomes of an event for an instance that does not exist (rule R27).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// It becomes a dead letter.
+    Reject,
+    /// It has no effect.
+    Ignore,
+    /// It waits so many milliseconds for an instance to start, and then becomes a dead letter.
+    Defer(u64),
 }
 
 /// One row: `when(..)`, `timeout(..)`, `ignore(..)` or `reject(..)`.

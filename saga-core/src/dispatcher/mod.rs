@@ -463,6 +463,7 @@ fn receipt(id: Option<MessageId>, answers: Vec<(Address, TakerAnswer)>) -> Resul
             TakerAnswer::Applied => Disposition::Applied,
             TakerAnswer::Ignored(why) => Disposition::Ignored { why },
             TakerAnswer::Queued => Disposition::Queued,
+            TakerAnswer::Deferred => Disposition::Deferred,
             TakerAnswer::Dead(reason) => Disposition::Dead { reason },
             TakerAnswer::Duplicate => Disposition::Duplicate,
             TakerAnswer::Full { waiting } => {

@@ -38,6 +38,8 @@ pub enum Disposition {
     },
     /// It waits for its turn, durably. Always a legal answer.
     Queued,
+    /// It waits, durably, until its instance is in another visit, or exists.
+    Deferred,
     /// It is a dead letter.
     #[non_exhaustive]
     Dead {

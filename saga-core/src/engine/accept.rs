@@ -5,7 +5,7 @@ use super::io::{Accepted, Answer, Out, Settled, TakerAnswer, Ticket};
 use super::registry::Taker;
 use super::slot::{Item, Place, Token};
 use crate::machine::{Input, VerbRecord};
-use crate::message::{Key, MessageId, Name, Payload};
+use crate::message::{Key, MessageId, Name};
 use crate::store::{
     Address, DeadLetter, DeadLetterRow, Delivery, DeliveryChange, Mail, MailKind, Mark, Step, TaskProgress,
 };
@@ -69,7 +69,7 @@ impl Shard {
         let now = self.moment.wall;
         let mut step = Step::default();
         let mut takers = Vec::new();
-        let content = content_hash(&event.message.name, &event.message.payload);
+        let content = event.message.content_hash();
         let id = event
             .id
             .clone()
@@ -210,9 +210,4 @@ impl Shard {
             at: self.moment.wall,
         })
     }
-}
-
-/// What a mark remembers of an event's content: XXH3-64 of its name, a zero byte and its JSON.
-pub(super) fn content_hash(name: &str, payload: &Payload) -> u64 {
-    twox_hash::XxHash3_64::oneshot(&[name.as_bytes(), &[0], payload.as_str().as_bytes()].concat())
 }

@@ -99,7 +99,7 @@ impl Shard {
             Outcome::Repeated => {
                 // Its numbers are not known, so everything about the instance is read again.
                 if let Some(slot) = self.slots.get_mut(address) {
-                    slot.skip_head |= in_flight.skip_head;
+                    slot.skip_head = in_flight.skip_head.or(slot.skip_head.take());
                     slot.spilled |= in_flight.kept || !in_flight.spilled.is_empty();
                 }
                 for item in in_flight.spilled {
@@ -158,12 +158,16 @@ impl Shard {
             self.rows.insert(row, address.clone());
         }
         self.answer(address, item, &answer);
+        let waits = match answer {
+            TakerAnswer::Deferred => TakerAnswer::Deferred,
+            _ => TakerAnswer::Queued,
+        };
         for item in spilled {
-            self.answer(address, Some(item), &TakerAnswer::Queued);
+            self.answer(address, Some(item), &waits);
         }
         let Some(slot) = self.slots.get_mut(address) else { return };
         slot.runs.retain(|(task, run)| !finished.contains(task) || matches!(run, Run::Running { .. }));
-        slot.skip_head |= skip_head;
+        slot.skip_head = skip_head.or(slot.skip_head.take());
         if again {
             slot.queue.push_front(Item::own(Input::Continue, now));
         }
@@ -182,6 +186,8 @@ impl Shard {
         }
         if touches_instance && (was_parked && !parked || was_compensating && !compensating && !parked) {
             self.released(address);
+        } else if touches_instance {
+            self.undefer(address);
         }
     }
 
@@ -191,12 +197,12 @@ impl Shard {
         if slot.spilled {
             self.fetch_waiting(address);
         } else {
-            slot.skip_head = false;
+            slot.skip_head = None;
             self.rearm(address);
         }
     }
 
-    fn answer(&mut self, address: &Address, item: Option<Item>, answer: &TakerAnswer) {
+    pub(super) fn answer(&mut self, address: &Address, item: Option<Item>, answer: &TakerAnswer) {
         let Some(item) = item else { return };
         let Some(ticket) = item.ticket else { return };
         let answer = match item.what {
@@ -311,7 +317,7 @@ impl Shard {
         };
         let mut step = Step { consumed: vec![id], ..Step::default() };
         if let (Some(message), false) = (&mail.id, mail.marked) {
-            let content = super::accept::content_hash(&mail.message.name, &mail.message.payload);
+            let content = mail.message.content_hash();
             let at = self.moment.wall;
             step.marks.push(crate::store::Mark { to: mail.to, id: message.clone(), content, at });
         }

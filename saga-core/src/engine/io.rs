@@ -148,6 +148,7 @@ pub(crate) enum TakerAnswer {
     Applied,
     Ignored(&'static str),
     Queued,
+    Deferred,
     Dead(String),
     Duplicate,
     IdConflict,

@@ -487,6 +487,7 @@ impl Shard {
     /// Wakes what is due: timers, delayed attempts, attempts that take too long.
     pub(super) fn wake(&mut self) {
         self.fire_timers();
+        self.give_up_awaiting();
         let Moment { wall, mono } = self.moment;
         while let Some(entry) = self.lanes.delayed.first_entry() {
             if entry.key().0 > wall || self.stopping {

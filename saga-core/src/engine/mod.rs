@@ -14,6 +14,7 @@
 mod accept;
 mod cache;
 mod committed;
+mod defer;
 mod deliveries;
 mod io;
 mod lanes;
@@ -32,11 +33,11 @@ pub use policy::Policy;
 pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, Settled, TakerAnswer, Ticket};
 pub(crate) use registry::{Registry, Taker};
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::machine::{At, Input};
-use crate::message::{Id, Incarnation, PayloadLimits};
+use crate::message::{Id, Incarnation, PayloadLimits, Timestamp};
 use crate::store::{Address, Batch, Lease, RowId};
 use deliveries::Deliveries;
 use lanes::Lanes;
@@ -109,6 +110,8 @@ pub(crate) struct Shard {
     batches: u64,
     steps: u64,
     inbox: recovery::Inbox,
+    /// Until when events wait for instances that do not exist yet.
+    awaited: BTreeSet<(Timestamp, Address)>,
     lru: cache::Lru,
     stopping: bool,
     /// An attempt ended and its instance could not take it up, so that the store does not know that it began.
@@ -161,6 +164,7 @@ impl Shard {
             batches: 0,
             steps: 0,
             inbox: recovery::Inbox::default(),
+            awaited: BTreeSet::new(),
             lru: cache::Lru::default(),
             stopping: false,
             forgetful: false,
@@ -235,7 +239,8 @@ impl Shard {
 
     /// When [`In::Tick`] is due at the latest: by the wall clock, and by the other.
     pub(crate) fn next_wake(&self) -> (Option<crate::message::Timestamp>, Option<std::time::Duration>) {
-        let wall = [self.timers.next(), self.lanes.next_due()].into_iter().flatten().min();
+        let wall =
+            [self.timers.next(), self.lanes.next_due(), self.next_awaited()].into_iter().flatten().min();
         (wall, self.lanes.next_deadline())
     }
 

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Shard;
-use super::accept::content_hash;
 use super::io::{Answer, Out, TakerAnswer};
 use super::registry::Taker;
 use super::slot::{InFlight, Item, Place, Token};
@@ -109,6 +108,9 @@ impl Shard {
         let Some(instance) = slot.instance_mut() else { return false };
         let before = (instance.is_parked(), instance.status() == Status::Compensating);
         let decision = instance.apply(&item.what, moment, &begun);
+        if decision.disposition == Disposition::Deferred {
+            return self.defer(address, item);
+        }
         if decision.step.instance.is_none() {
             return self.nothing_to_commit(address, item, decision.disposition);
         }
@@ -174,7 +176,7 @@ impl Shard {
         let answer = match disposition {
             Disposition::Applied | Disposition::Stale | Disposition::Declined(_) => TakerAnswer::Applied,
             Disposition::Ignored(why) => TakerAnswer::Ignored(why),
-            Disposition::Kept => TakerAnswer::Queued,
+            Disposition::Kept | Disposition::Deferred => TakerAnswer::Queued,
             Disposition::Dead { reason, detail } => {
                 if let Some(letter) = self.letter(address, &item, reason, detail) {
                     self.tally.dead_letters += 1;
@@ -206,20 +208,20 @@ impl Shard {
     }
 
     /// Sets the mark of an event that has an id from outside (rule R26).
-    fn mark(&self, address: &Address, item: &Item, step: &mut Step) {
+    pub(super) fn mark(&self, address: &Address, item: &Item, step: &mut Step) {
         if item.marked {
             return;
         }
         if let Input::Event(event) = &item.what
             && let Some(id) = &event.id
         {
-            let content = content_hash(&event.message.name, &event.message.payload);
+            let content = event.message.content_hash();
             step.marks.push(Mark { to: address.clone(), id: id.clone(), content, at: self.moment.wall });
         }
     }
 
     /// A report that must wait is durable from here on: its task does not run again.
-    fn mark_answered(&mut self, address: &Address, item: &Item, step: &mut Step) {
+    pub(super) fn mark_answered(&mut self, address: &Address, item: &Item, step: &mut Step) {
         let Input::Report(task, _) = &item.what else { return };
         let Some(instance) = self.slots.get_mut(address).and_then(|slot| slot.instance_mut()) else { return };
         if let Some(found) = instance.task_mut(*task) {
@@ -340,11 +342,7 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let Some(item) = slot.queue.pop_front() else { return };
         match &item.what {
-            Input::Event(event) => {
-                let detail =
-                    format!("there is no {address}, and `{}` does not start one", event.message.name);
-                self.dead_on_arrival(address, item, NotStarted { reason: "missing-instance", detail });
-            }
+            Input::Event(_) => self.event_without_instance(address, item),
             Input::Verb(_) => {
                 let why = format!("there is no {address}");
                 match item.ticket {
@@ -367,7 +365,7 @@ impl Shard {
     }
 
     /// Keeps an event that started nothing as a dead letter.
-    fn dead_on_arrival(&mut self, address: &Address, item: Item, not: NotStarted) {
+    pub(super) fn dead_on_arrival(&mut self, address: &Address, item: Item, not: NotStarted) {
         let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         self.mark(address, &item, &mut step);
         step.dead.extend(self.letter(address, &item, not.reason, not.detail));
@@ -440,13 +438,12 @@ impl Shard {
         }
     }
 
-    /// The head of the inbox of a parked instance was skipped by a person.
+    /// What an instance was parked over was skipped by a person.
     pub(super) fn skip(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
-        let head =
-            slot.queue.iter().position(|item| matches!(item.what, Input::Event(_) | Input::Report(..)));
-        slot.skip_head = false;
-        let Some(item) = head.and_then(|head| slot.queue.remove(head)) else { return };
+        let Some(head) = slot.skip_head.take() else { return };
+        let at = slot.queue.iter().position(|item| head.is(&item.what));
+        let Some(item) = at.and_then(|at| slot.queue.remove(at)) else { return };
         match item.what {
             Input::Report(task, report) => {
                 let inbox = item.inbox;
@@ -464,11 +461,11 @@ impl Shard {
 
 impl InFlight {
     /// A step that touches no instance.
-    fn of(item: Item, answer: TakerAnswer) -> Self {
+    pub(super) fn of(item: Item, answer: TakerAnswer) -> Self {
         Self { item: Some(item), answer, ..Self::nothing() }
     }
 
-    fn nothing() -> Self {
+    pub(super) fn nothing() -> Self {
         Self {
             item: None,
             answer: TakerAnswer::Queued,
@@ -480,7 +477,7 @@ impl InFlight {
             finished: Vec::new(),
             stop: Vec::new(),
             rerun: Vec::new(),
-            skip_head: false,
+            skip_head: None,
             again: false,
             spilled: Vec::new(),
         }

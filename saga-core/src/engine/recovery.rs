@@ -154,6 +154,7 @@ impl Shard {
         } else {
             slot.held = 0;
             slot.spilled = false;
+            slot.deferred = None;
             let queued: Vec<InboxId> = slot.queue.iter().filter_map(|item| item.inbox).collect();
             let mut items = Vec::new();
             for (id, mail) in rows.into_iter().filter(|(id, _)| !queued.contains(id)) {
@@ -172,7 +173,7 @@ impl Shard {
                 std::mem::take(&mut slot.queue).into_iter().partition(|item| item.inbox.is_some());
             durable.sort_by_key(|item| item.inbox);
             slot.queue = durable.into_iter().chain(fresh).collect();
-            if slot.skip_head {
+            if slot.skip_head.is_some() {
                 self.skip(&address);
             }
             self.rearm(&address);

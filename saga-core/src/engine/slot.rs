@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::io::{AttemptEnd, TakerAnswer, Ticket};
 use crate::definition::Value;
-use crate::machine::{EventIn, Input, Instance, ReportRecord};
+use crate::machine::{EventIn, HeadRecord, Input, Instance, ReportRecord};
 use crate::message::{Message, MessageId, Name, Timestamp};
 use crate::store::{InboxId, Mail, MailKind, Step, TaskId, TaskProgress, TimerRow};
 
@@ -38,10 +38,12 @@ pub(crate) struct Slot {
     pub(crate) held: usize,
     /// What cannot be applied now is written down in a step each, because one of several is a duplicate.
     pub(crate) one_at_a_time: bool,
+    /// The visit in which something was deferred that lies in the inbox.
+    pub(crate) deferred: Option<u32>,
     /// Those rows are being read.
     pub(crate) fetching: bool,
-    /// The first of those rows is to become a dead letter.
-    pub(crate) skip_head: bool,
+    /// One of those rows is to become a dead letter.
+    pub(crate) skip_head: Option<HeadRecord>,
     pub(crate) runs: Vec<(TaskId, Run)>,
     /// Its timers as they stand in the window, with the due time they stand under.
     pub(crate) armed: Vec<TimerRow>,
@@ -189,7 +191,7 @@ pub(crate) struct InFlight {
     pub(crate) finished: Vec<TaskId>,
     pub(crate) stop: Vec<TaskId>,
     pub(crate) rerun: Vec<TaskId>,
-    pub(crate) skip_head: bool,
+    pub(crate) skip_head: Option<HeadRecord>,
     pub(crate) again: bool,
     /// Queue items that this step made durable, by position in its mail: the rest of the mail is routed.
     pub(crate) spilled: Vec<Item>,
@@ -205,8 +207,9 @@ impl Slot {
             spilled: false,
             held: 0,
             one_at_a_time: false,
+            deferred: None,
             fetching: false,
-            skip_head: false,
+            skip_head: None,
             runs: Vec::new(),
             armed: Vec::new(),
             waiters: Vec::new(),
@@ -259,7 +262,8 @@ impl Slot {
             && self.queue.is_empty()
             && self.waiters.is_empty()
             && !self.fetching
-            && !self.skip_head
+            && self.skip_head.is_none()
+            && self.deferred.is_none()
             && !matches!(self.place, Place::Loading)
             && self.runs.iter().all(|(_, run)| *run == Run::Delayed)
     }

@@ -6,7 +6,9 @@ use super::input::{At, Begun, Decision, Disposition, EventIn, Input};
 use super::instance::{Instance, guarded};
 use super::live::Program;
 use super::outbox::Outbox;
-use super::record::{MessageRecord, ParkReason, ReportRecord, RowRecord, Subject, TickRecord, TriggerRecord};
+use super::record::{
+    HeadRecord, MessageRecord, ParkReason, ReportRecord, RowRecord, Subject, TickRecord, TriggerRecord,
+};
 use super::row::{Decided, Performed, check, dues};
 use super::saga::Cause;
 use super::work::{Line, Work};
@@ -149,7 +151,8 @@ impl Instance {
         {
             let detail = error.clone();
             if !matches!(input, Input::Verb(_)) {
-                return self.parked_over(ParkReason::Unreadable, detail, Subject::Head, at);
+                let subject = Subject::Head(HeadRecord::of(input));
+                return self.parked_over(ParkReason::Unreadable, detail, subject, at);
             }
         }
         match input {
@@ -384,6 +387,7 @@ impl Instance {
                 }
             }
             Decided::Verdict(Verdict::Ignore, why) => self.consumed(&fired, why, at),
+            Decided::Verdict(Verdict::Defer, _) => Decision::nothing(Disposition::Deferred),
             Decided::Verdict(Verdict::Reject, why) => {
                 let detail = format!("state `{}` of {}: {why}", self.record.state, self.record.address);
                 self.consumed_dead(&fired, detail, at)
@@ -471,7 +475,11 @@ impl Instance {
     fn subject(&self, fired: &Fired<'_>) -> Subject {
         match fired.trigger {
             Trigger::Timer(timer) => Subject::Timer(self.definition().timers[timer].name.to_owned()),
-            _ => Subject::Head,
+            _ => Subject::Head(match (fired.task, fired.event) {
+                (Some(task), _) => HeadRecord::Report(task.into()),
+                (None, Some(event)) => HeadRecord::Event(event.content_hash()),
+                (None, None) => HeadRecord::Oldest,
+            }),
         }
     }
 

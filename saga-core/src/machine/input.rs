@@ -1,7 +1,7 @@
 //! What goes into the machine and what comes out of it.
 
 use super::outbox::Published;
-use super::record::{MessageRecord, ReportRecord};
+use super::record::{HeadRecord, MessageRecord, ReportRecord};
 use crate::definition::Value;
 use crate::message::{Id, Message, MessageId, PayloadLimits, Timestamp};
 use crate::store::{Step, TaskId};
@@ -120,6 +120,8 @@ pub(crate) enum Disposition {
     Dead { reason: &'static str, detail: String },
     /// The instance is parked over it and it stays at the head of the queue.
     Kept,
+    /// It waits for another visit; nothing is changed (rule R6).
+    Deferred,
     /// It is about something that is gone; nothing is written.
     Stale,
     /// A verb that cannot be done, and why; nothing is written.
@@ -140,8 +142,8 @@ pub(crate) struct Decision {
     pub(crate) stop: Vec<TaskId>,
     /// Held tasks that may run again.
     pub(crate) rerun: Vec<TaskId>,
-    /// Whether the head of the queue is to be dropped as a dead letter (`skip`).
-    pub(crate) skip_head: bool,
+    /// The input that is to be dropped as a dead letter (`skip`).
+    pub(crate) skip_head: Option<HeadRecord>,
     /// Whether [`Input::Continue`] must follow.
     pub(crate) again: bool,
 }
@@ -156,7 +158,7 @@ impl Decision {
             ended: Vec::new(),
             stop: Vec::new(),
             rerun: Vec::new(),
-            skip_head: false,
+            skip_head: None,
             again: false,
         }
     }

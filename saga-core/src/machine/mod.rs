@@ -34,5 +34,5 @@ pub(crate) use live::TypedLive;
 pub(crate) use live::{Program, Typed};
 pub(crate) use outbox::Published;
 pub(crate) use position::{owed_names, read_parked};
-pub(crate) use record::{MessageRecord, ParkedRecord, ReportRecord};
+pub(crate) use record::{HeadRecord, MessageRecord, ParkedRecord, ReportRecord};
 pub(crate) use record::{read, write};

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::input::Input;
 use crate::message::{Message, Name, Payload, Report, Tick, Timestamp};
 use crate::store::TaskId;
 
@@ -212,12 +213,44 @@ pub(crate) struct ParkedRecord {
     pub(crate) report: Option<ReportRecord>,
 }
 
+/// Which input a parked instance waits over, so that it is found again among those that wait with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HeadRecord {
+    /// An event, by the hash of its content: of two that are alike, either will do.
+    Event(u64),
+    /// The report on a task.
+    Report(TaskRecord),
+    /// Whichever is the oldest.
+    Oldest,
+}
+
+impl HeadRecord {
+    pub(crate) fn of(input: &Input) -> Self {
+        match input {
+            Input::Event(event) => Self::Event(event.message.content_hash()),
+            Input::Report(task, _) => Self::Report((*task).into()),
+            _ => Self::Oldest,
+        }
+    }
+
+    pub(crate) fn is(&self, input: &Input) -> bool {
+        match (self, input) {
+            (Self::Oldest, Input::Event(_) | Input::Report(..)) => true,
+            (Self::Event(_), Input::Event(_)) | (Self::Report(_), Input::Report(..)) => {
+                *self == Self::of(input)
+            }
+            _ => false,
+        }
+    }
+}
+
 /// What a parked instance waits over, and so what `retry`, `resolve` and `skip` are about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Subject {
-    /// The input at the head of its queue, which is applied again on `retry`.
-    Head,
+    /// An input that stays in its queue, and is applied again on `retry`.
+    Head(HeadRecord),
     /// A due timer, by name, which fires again on `retry`.
     Timer(String),
     /// A command or undo, which runs again on `retry`.

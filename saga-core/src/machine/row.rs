@@ -54,6 +54,7 @@ impl Instance {
             return Ok(match row.verdict {
                 None => Decided::Row(index),
                 Some(verdict @ Verdict::Ignore) => Decided::Verdict(verdict, "its row says ignore"),
+                Some(verdict @ Verdict::Defer) => Decided::Verdict(verdict, "its row says defer"),
                 Some(verdict) => Decided::Verdict(verdict, "its row says reject"),
             });
         }
@@ -62,7 +63,9 @@ impl Instance {
                 Decided::Verdict(Verdict::Ignore, "already started")
             }
             Trigger::Event(_) => match state.unhandled {
-                Some(Verdict::Ignore) => Decided::Verdict(Verdict::Ignore, "unhandled in this state"),
+                Some(verdict @ (Verdict::Ignore | Verdict::Defer)) => {
+                    Decided::Verdict(verdict, "unhandled in this state")
+                }
                 _ => Decided::Verdict(Verdict::Reject, "unhandled in this state"),
             },
             _ => Decided::Nobody,

@@ -121,16 +121,24 @@ impl Instance {
                 );
                 Decision::nothing(Disposition::Declined(why))
             }
-            Subject::Head => {
+            Subject::Head(head) => {
                 let mut work = Work::new(self, at);
                 work.unpark();
-                work.skip_head();
+                work.skip_head(head);
                 work.finish(Disposition::Applied)
             }
             Subject::Timer(name) => {
                 let mut work = Work::new(self, at);
                 work.unpark();
-                work.clear_timer(&name);
+                let timer = work
+                    .instance
+                    .state()
+                    .ok()
+                    .and_then(|(state, _)| work.instance.definition().timer(state, &name));
+                match timer {
+                    Some(timer) => work.timer_fired(timer),
+                    None => work.clear_timer(&name),
+                }
                 work.finish(Disposition::Applied)
             }
             Subject::Nothing => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::input::{At, Decision, Disposition};
 use super::instance::{Instance, state_name};
 use super::outbox::{Outbox, Published};
-use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
+use super::record::{self, HeadRecord, ParkReason, ParkedRecord, ReportRecord, Subject};
 use crate::definition::{Due, End, Row, UndoOf, Waive};
 use crate::message::{Message, Name, Payload, Timestamp};
 use crate::store::{
@@ -25,7 +25,7 @@ pub(super) struct Work<'a> {
     ended: Vec<TaskId>,
     stop: Vec<TaskId>,
     rerun: Vec<TaskId>,
-    skip_head: bool,
+    skip_head: Option<HeadRecord>,
     again: bool,
     tasks: u32,
     owed: u32,
@@ -77,7 +77,7 @@ impl<'a> Work<'a> {
             ended: Vec::new(),
             stop: Vec::new(),
             rerun: Vec::new(),
-            skip_head: false,
+            skip_head: None,
             again: false,
             tasks: 0,
             owed: 0,
@@ -113,8 +113,8 @@ impl<'a> Work<'a> {
         self.again = true;
     }
 
-    pub(super) fn skip_head(&mut self) {
-        self.skip_head = true;
+    pub(super) fn skip_head(&mut self, head: HeadRecord) {
+        self.skip_head = Some(head);
     }
 
     pub(super) fn stop(&mut self, task: TaskId) {

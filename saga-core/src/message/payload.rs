@@ -170,6 +170,15 @@ pub struct Message {
     pub payload: Payload,
 }
 
+impl Message {
+    /// Tells contents apart: XXH3-64 of the name, a zero byte and the JSON.
+    pub(crate) fn content_hash(&self) -> u64 {
+        twox_hash::XxHash3_64::oneshot(
+            &[self.name.as_bytes(), &[0], self.payload.as_str().as_bytes()].concat(),
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

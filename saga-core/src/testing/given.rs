@@ -30,7 +30,8 @@ use crate::store::{Address, HistoryEntry, Status, TaskChange, TaskId, TaskKind, 
 pub struct Given<S: Saga> {
     program: Arc<Typed<S>>,
     instance: Option<Instance>,
-    waiting: VecDeque<Input>,
+    /// What waits, and the visit that deferred it.
+    waiting: VecDeque<(Input, Option<u32>)>,
     now: Timestamp,
     steps: u64,
     hold_undos: bool,
@@ -344,7 +345,7 @@ impl<S: Saga> Given<S> {
     /// compensates.
     #[track_caller]
     fn take(&mut self, input: Input) {
-        self.waiting.push_back(input);
+        self.waiting.push_back((input, None));
         self.settle();
     }
 
@@ -358,15 +359,20 @@ impl<S: Saga> Given<S> {
             }
             let compensating = instance.status() == Status::Compensating;
             let undo = self.open(TaskKind::Undo, |_| true).filter(|_| !self.hold_undos);
-            let waiting =
-                self.waiting.iter().position(|input| !compensating || matches!(input, Input::Report(..)));
+            let visit = (!instance.status().is_over()).then_some(instance.record.visit);
+            let waiting = self.waiting.iter().position(|(input, deferred)| {
+                (deferred.is_none() || *deferred != visit)
+                    && (!compensating || matches!(input, Input::Report(..)))
+            });
             if let Some(undo) = undo {
                 drop(self.decide(&Input::Report(undo, ReportRecord::Replied(None))));
             } else if let Some(at) = waiting {
-                let input = self.waiting.remove(at).expect("just found there");
+                let (input, _) = self.waiting.remove(at).expect("just found there");
                 let decision = self.decide(&input);
-                if decision.disposition == Disposition::Kept {
-                    self.waiting.insert(at, input);
+                match decision.disposition {
+                    Disposition::Kept => self.waiting.insert(at, (input, None)),
+                    Disposition::Deferred => self.waiting.insert(at, (input, visit)),
+                    _ => {}
                 }
                 self.last = Some(decision.disposition);
             } else if compensating && self.instance().tasks.is_empty() {
@@ -409,8 +415,10 @@ impl<S: Saga> Given<S> {
         if let Disposition::Dead { reason, detail } = &decision.disposition {
             self.dead.push(((*reason).to_owned(), detail.clone()));
         }
-        if decision.skip_head {
-            self.waiting.pop_front();
+        if let Some(head) = &decision.skip_head
+            && let Some(at) = self.waiting.iter().position(|(input, _)| head.is(input))
+        {
+            self.waiting.remove(at);
         }
         decision
     }

@@ -6,8 +6,8 @@
 use saga_core::__private_0_1_0 as private;
 use saga_core::Saga;
 use saga_core::definition::{
-    Clause, CommandType, Definition, Due, End, EventType, Move, Row, State, Timer, Trigger, Undo, UndoOf,
-    Verdict, Waive,
+    Clause, CommandType, Definition, Due, End, EventType, Missing, Move, Row, State, Timer, Trigger, Undo,
+    UndoOf, Verdict, Waive,
 };
 use saga_core::machine::{Cause, Context, EventOf, Outbox, Undone, Wait};
 use saga_core::message::{
@@ -82,6 +82,12 @@ pub struct Stray {
 event!(Stray, "stray", keyed);
 event!(OrderPlaced, "order.placed", keyed);
 event!(CancelRequested, "order.cancel", keyed);
+/// Deferred until the order is paid.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Noted {
+    pub order: String,
+}
+event!(Noted, "order.noted", keyed);
 event!(Nudged, "order.nudged", keyed);
 event!(OrderCompleted, "order.completed", keyed);
 event!(PaymentCompleted, "payment.completed");
@@ -125,6 +131,8 @@ pub struct Order {
     pub id: String,
     pub cents: u64,
     pub nudges: u32,
+    #[serde(default)]
+    pub notes: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -150,6 +158,7 @@ const COMPLETED: usize = 3;
 const DECLINED: usize = 4;
 const CREATED: usize = 5;
 const REFUSED: usize = 6;
+const NOTED: usize = 7;
 
 const MAKE: usize = 0;
 const VOID: usize = 1;
@@ -157,7 +166,8 @@ const LABEL: usize = 2;
 const UNLABEL: usize = 3;
 const REFUND: usize = 4;
 
-/// The table of the order saga, with one more row: `when(Nudged, run(nudge), stay)` in every state.
+/// The table of the order saga, with more rows: `when(Nudged, run(nudge), stay)` in every state, and
+/// `Noted` deferred until the order is paid.
 static DEFINITION: Definition = Definition {
     name: "order",
     version: 1,
@@ -169,7 +179,7 @@ static DEFINITION: Definition = Definition {
             doc: "",
             payload: None,
             end: None,
-            rows: &[1, 2, 3, 4, 8, 9],
+            rows: &[1, 2, 3, 4, 8, 9, 10],
             unhandled: Some(Verdict::Reject),
             timers: &[0],
             compensations: &[],
@@ -182,7 +192,7 @@ static DEFINITION: Definition = Definition {
             doc: "",
             payload: Some("Paid"),
             end: None,
-            rows: &[5, 6, 7, 8, 9],
+            rows: &[5, 6, 7, 8, 9, 11],
             unhandled: Some(Verdict::Reject),
             timers: &[],
             compensations: &[2],
@@ -245,6 +255,13 @@ static DEFINITION: Definition = Definition {
             to: Move::Stay,
             ..Row::NEW
         },
+        Row { triggers: &[Trigger::Event(NOTED)], verdict: Some(Verdict::Defer), ..Row::NEW },
+        Row {
+            triggers: &[Trigger::Event(NOTED)],
+            clauses: &[Clause::Run { method: "note" }],
+            to: Move::Stay,
+            ..Row::NEW
+        },
     ],
     initially: &[0],
     events: &[
@@ -255,6 +272,7 @@ static DEFINITION: Definition = Definition {
         EventType::of::<PaymentDeclined>("PaymentDeclined"),
         EventType::of::<LabelCreated>("LabelCreated"),
         EventType::of::<LabelRefused>("LabelRefused"),
+        EventType::of::<Noted>("Noted"),
     ],
     commands: &[
         CommandType::of::<MakePayment>("MakePayment"),
@@ -272,6 +290,7 @@ static DEFINITION: Definition = Definition {
     ],
     on_abort: None,
     ended_instance: Verdict::Ignore,
+    missing_instance: Missing::Reject,
 };
 
 const fn end(variant: &'static str, name: &'static str, end: End) -> State {
@@ -297,6 +316,9 @@ impl EventOf<OrderState> for OrderPlaced {
 }
 impl EventOf<OrderState> for CancelRequested {
     const INDEX: usize = CANCEL;
+}
+impl EventOf<OrderState> for Noted {
+    const INDEX: usize = NOTED;
 }
 impl EventOf<OrderState> for Nudged {
     const INDEX: usize = NUDGED;
@@ -361,7 +383,10 @@ impl Saga for OrderState {
         if event.cents == 0 {
             return Err("an order needs a price".into());
         }
-        Ok((Order { id: event.order.clone(), cents: event.cents, nudges: 0 }, Self::AwaitingPayment))
+        Ok((
+            Order { id: event.order.clone(), cents: event.cents, nudges: 0, notes: 0 },
+            Self::AwaitingPayment,
+        ))
     }
 
     fn __run(
@@ -383,6 +408,10 @@ impl Saga for OrderState {
                     "err" => return Err("nudged the wrong way".into()),
                     _ => None,
                 }
+            }
+            11 => {
+                data.notes += 1;
+                None
             }
             _ => None,
         })
@@ -445,6 +474,10 @@ pub fn placed(order: &str) -> OrderPlaced {
 
 pub fn cancel(order: &str) -> CancelRequested {
     CancelRequested { order: order.to_owned() }
+}
+
+pub fn note(order: &str) -> Noted {
+    Noted { order: order.to_owned() }
 }
 
 pub fn nudge(order: &str, how: &str) -> Nudged {

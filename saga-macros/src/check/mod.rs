@@ -18,6 +18,7 @@ pub(crate) fn all(model: &Model, errors: &mut Errors) {
     structure::rows(model, errors);
     structure::states(model, errors);
     structure::totality(model, errors);
+    structure::deferred(model, errors);
     if errors.is_empty() {
         coverage::check(model, errors);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::errors::Errors;
-use crate::model::{Act, End, Model, MoveKind, Origin, Row, TriggerKind, last};
+use crate::model::{Act, End, Model, MoveKind, Origin, Row, TriggerKind, Verdict, last};
 
 /// Every name must be known, and known once.
 pub(super) fn names(model: &Model, errors: &mut Errors) {
@@ -377,6 +377,55 @@ fn compensations(model: &Model, errors: &mut Errors) {
             }
         }
     }
+}
+
+/// What is deferred must be taken somewhere further on: otherwise it only waits for the end.
+pub(super) fn deferred(model: &Model, errors: &mut Errors) {
+    let takes = |state: usize, event: &str| {
+        model.rows_of(state).into_iter().map(|row| &model.rows[row]).any(|row| {
+            row.verdict != Some(Verdict::Defer)
+                && row.triggers.iter().any(|trigger| trigger.kind.text() == event)
+        })
+    };
+    let mut told = BTreeSet::new();
+    for state in (0..model.states.len()).filter(|&state| model.states[state].end.is_none()) {
+        let onwards = onwards(model, state);
+        for row in model.rows_of(state).into_iter().map(|row| &model.rows[row]) {
+            if row.verdict != Some(Verdict::Defer) {
+                continue;
+            }
+            for trigger in &row.triggers {
+                let event = trigger.kind.text();
+                if !onwards.iter().any(|&state| takes(state, &event)) && told.insert(event.clone()) {
+                    errors.at(
+                        trigger.span,
+                        format!(
+                            "no state after `{}` takes `{event}`: it would wait for the end; write a row for it there, or \
+                             `ignore({event})` here",
+                            model.states[state].ident
+                        ),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The states that can be reached from a state, itself among them when a row leads back.
+fn onwards(model: &Model, start: usize) -> BTreeSet<usize> {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
+    while let Some(state) = next.pop() {
+        for row in model.rows_of(state).into_iter().map(|row| &model.rows[row]) {
+            let again = matches!(row.to.as_ref().map(|to| &to.kind), Some(MoveKind::Reenter));
+            let targets = row.targets().into_iter().filter_map(|target| model.state(&target.to_string()));
+            for target in targets.chain(again.then_some(state)) {
+                if seen.insert(target) {
+                    next.push(target);
+                }
+            }
+        }
+    }
+    seen
 }
 
 /// Every event of the table is decided in every state (rule R1).

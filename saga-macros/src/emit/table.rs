@@ -5,7 +5,9 @@ use quote::{quote, quote_spanned};
 use syn::Path;
 use syn::spanned::Spanned;
 
-use crate::model::{Act, Due, End, Model, MoveKind, Row, Timer, TriggerKind, UndoUse, Verdict, Waive, last};
+use crate::model::{
+    Act, Due, End, Missing, Model, MoveKind, Row, Timer, TriggerKind, UndoUse, Verdict, Waive, last,
+};
 
 /// A way an undo comes to be owed.
 pub(super) struct UndoEntry<'a> {
@@ -107,6 +109,11 @@ impl<'a> Table<'a> {
             None => quote!(::core::option::Option::None),
         };
         let ended = self.verdict(model.ended_instance);
+        let missing = match model.missing_instance {
+            Missing::Ignore => quote!(#private::Missing::Ignore),
+            Missing::Reject => quote!(#private::Missing::Reject),
+            Missing::Defer(millis) => quote!(#private::Missing::Defer(#millis)),
+        };
         quote! {
             #private::Definition {
                 name: #name,
@@ -122,6 +129,7 @@ impl<'a> Table<'a> {
                 undos: &[#(#undos),*],
                 on_abort: #on_abort,
                 ended_instance: #ended,
+                missing_instance: #missing,
             }
         }
     }
@@ -137,6 +145,7 @@ impl<'a> Table<'a> {
         match verdict {
             Verdict::Ignore => quote!(#private::Verdict::Ignore),
             Verdict::Reject => quote!(#private::Verdict::Reject),
+            Verdict::Defer => quote!(#private::Verdict::Defer),
         }
     }
 

@@ -10,7 +10,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Expr, Fields, Lit, Meta, Variant};
 
 use crate::errors::Errors;
-use crate::model::{End, Model, Origin, Row, State, Verdict, lower};
+use crate::model::{End, Missing, Model, Origin, Row, State, Verdict, lower};
 
 /// Reads the whole table. `None` when it is not even an enum.
 pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
@@ -42,6 +42,7 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         on_abort: None,
         unhandled: None,
         ended_instance: Verdict::Ignore,
+        missing_instance: Missing::Reject,
         states: Vec::new(),
         rows: Vec::new(),
     };
@@ -61,8 +62,18 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
             }
             "unhandled" => model.unhandled = row::policy(tokens, attribute.span(), errors),
             "ended_instance" => {
-                model.ended_instance =
-                    row::policy(tokens, attribute.span(), errors).unwrap_or(Verdict::Ignore);
+                let policy = row::policy(tokens, attribute.span(), errors);
+                if policy == Some(Verdict::Defer) {
+                    errors.on(
+                        attribute.path(),
+                        "an ended instance has no later visit: write `ignore` or `reject`",
+                    );
+                }
+                model.ended_instance = policy.unwrap_or(Verdict::Ignore);
+            }
+            "missing_instance" => {
+                model.missing_instance =
+                    row::missing(tokens, attribute.span(), errors).unwrap_or(Missing::Reject);
             }
             _ => errors.on(attribute.path(), format!("`{name}` belongs on a variant")),
         }
@@ -80,7 +91,7 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
 
 /// The name and list of an attribute that belongs to the derive.
 fn ours(attribute: &Attribute, errors: &mut Errors) -> Option<(String, TokenStream)> {
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 13] = [
         "saga",
         "initially",
         "during",
@@ -88,6 +99,7 @@ fn ours(attribute: &Attribute, errors: &mut Errors) -> Option<(String, TokenStre
         "deadline",
         "unhandled",
         "ended_instance",
+        "missing_instance",
         "compensate_with",
         "terminal",
         "on_enter",

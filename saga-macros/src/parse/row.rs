@@ -1,4 +1,4 @@
-//! Rows and clauses: `when(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)` and what stands in them.
+//! Rows and clauses: `when(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)`, `defer(..)` and what stands in them.
 
 use proc_macro2::{Span, TokenStream};
 use syn::Path;
@@ -7,8 +7,8 @@ use syn::spanned::Spanned;
 use super::item::{Item, items};
 use crate::errors::Errors;
 use crate::model::{
-    Act, DEADLINE, Due, Move, MoveKind, Origin, Row, Timer, Trigger, TriggerKind, UndoUse, Verdict, Waive,
-    last_ident, lower,
+    Act, DEADLINE, Due, Missing, Move, MoveKind, Origin, Row, Timer, Trigger, TriggerKind, UndoUse, Verdict,
+    Waive, last_ident, lower,
 };
 
 /// The clauses a row may hold, for messages.
@@ -29,10 +29,11 @@ fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Row {
         "every" => every(item, &mut row, errors),
         "ignore" => verdict(item, Verdict::Ignore, &mut row, errors),
         "reject" => verdict(item, Verdict::Reject, &mut row, errors),
+        "defer" => verdict(item, Verdict::Defer, &mut row, errors),
         _ => {
             errors.on(
                 &item.path,
-                "expected a row: `when(..)`, `timeout(..)`, `every(..)`, `ignore(..)` or `reject(..)`",
+                "expected a row: `when(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)` or `defer(..)`",
             );
             // What it mentions is still emitted, so that the rest of the program does not miss it.
             when(item, &mut row, &mut Errors::default());
@@ -77,12 +78,14 @@ fn verdict(item: &Item, verdict: Verdict, row: &mut Row, errors: &mut Errors) {
         trigger(item, &mut row.triggers, errors);
     }
     for trigger in &row.triggers {
-        if verdict == Verdict::Reject && !matches!(trigger.kind, TriggerKind::Event(_)) {
-            errors.at(
-                trigger.span,
-                "only events can be rejected; an outcome has happened: `ignore(..)` it, or write a row",
-            );
+        if verdict == Verdict::Ignore || matches!(trigger.kind, TriggerKind::Event(_)) {
+            continue;
         }
+        let what = if verdict == Verdict::Reject { "rejected" } else { "deferred" };
+        errors.at(
+            trigger.span,
+            format!("only events can be {what}; an outcome has happened: `ignore(..)` it, or write a row"),
+        );
     }
 }
 
@@ -392,18 +395,50 @@ pub(super) fn acts(tokens: TokenStream, errors: &mut Errors) -> Vec<Act> {
     acts
 }
 
-/// `ignore` or `reject`.
+/// `ignore`, `reject` or `defer`.
 pub(super) fn policy(tokens: TokenStream, span: Span, errors: &mut Errors) -> Option<Verdict> {
     let list = items(tokens, errors);
     match list.as_slice() {
         [item] if item.name() == "ignore" => Some(Verdict::Ignore),
         [item] if item.name() == "reject" => Some(Verdict::Reject),
+        [item] if item.name() == "defer" => Some(Verdict::Defer),
         [item] => {
-            errors.on(&item.path, "write `ignore` or `reject`");
+            errors.on(&item.path, "write `ignore`, `reject` or `defer`");
             None
         }
         _ => {
-            errors.at(span, "write `ignore` or `reject` in it");
+            errors.at(span, "write `ignore`, `reject` or `defer` in it");
+            None
+        }
+    }
+}
+
+/// `ignore`, `reject` or `defer(minutes = 5)`.
+pub(super) fn missing(tokens: TokenStream, span: Span, errors: &mut Errors) -> Option<Missing> {
+    const WRITE: &str = "write `ignore`, `reject` or `defer(minutes = 5)`";
+    let list = items(tokens, errors);
+    let [item] = list.as_slice() else {
+        errors.at(span, format!("{WRITE} in it"));
+        return None;
+    };
+    match item.name().as_str() {
+        "ignore" => Some(Missing::Ignore),
+        "reject" => Some(Missing::Reject),
+        "defer" => {
+            let mut row = empty(Origin::Initially, span);
+            let timing =
+                if item.args.is_some() { Timing::read(item, &mut row, errors) } else { Timing::default() };
+            if timing.millis == 0 || timing.method.is_some() || timing.name.is_some() || row.to.is_some() {
+                errors.on(
+                    &item.path,
+                    "say how long it waits for its instance: `defer(minutes = 5)`; the units are millis, seconds, \
+                     minutes, hours, days",
+                );
+            }
+            Some(Missing::Defer(timing.millis))
+        }
+        _ => {
+            errors.on(&item.path, WRITE);
             None
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::order::{
     CreateShippingLabel, LabelCreated, MakePayment, OrderCompleted, OrderState, RefundPayment, VoidLabel,
-    VoidPayment, cancel, nudge, placed,
+    VoidPayment, cancel, note, nudge, placed,
 };
 use super::world::{World, message};
 use super::{Random, Seen};
@@ -50,6 +50,8 @@ pub(super) struct Driver {
     tickets: BTreeMap<Ticket, String>,
     last_ticket: Ticket,
     nudges: BTreeMap<String, Nudges>,
+    /// Notes by order and id, and whether somebody was told that it is taken, or waits.
+    notes: BTreeMap<(String, String), bool>,
     world: World,
 }
 
@@ -136,6 +138,7 @@ impl Driver {
             tickets: BTreeMap::new(),
             last_ticket: 0,
             nudges: BTreeMap::new(),
+            notes: BTreeMap::new(),
             world: World::new(label_once),
         };
         driver.shard.start(moment);
@@ -266,10 +269,15 @@ impl Driver {
 
     fn somebody_publishes(&mut self) {
         let order = self.random.below(self.orders);
-        match self.random.below(10) {
+        match self.random.below(12) {
             0..4 => self.place(order),
             4 => self.publish(placed(&name(order)), None),
             5 => self.publish(cancel(&name(order)), None),
+            10.. => {
+                let id = format!("note-{}", self.random.below(4));
+                self.notes.entry((name(order), id.clone())).or_default();
+                self.publish(note(&name(order)), Some(&id));
+            }
             n => {
                 // Also one that was sent before.
                 let id = format!("nudge-{}", self.random.below(6));
@@ -453,6 +461,11 @@ impl Driver {
 
     fn answered(&mut self, ticket: Ticket, answer: &Answer) {
         let Some(nudge) = self.tickets.remove(&ticket) else { panic!("ticket {ticket} was answered twice") };
+        if let (true, Answer::Published(takers)) = (nudge.starts_with("note-"), answer)
+            && let [(to, TakerAnswer::Applied | TakerAnswer::Deferred | TakerAnswer::Queued)] = &takers[..]
+        {
+            self.notes.insert((to.key.to_string(), nudge.clone()), true);
+        }
         if let (true, Answer::Published(takers)) = (nudge.starts_with("nudge-"), answer)
             && let [(to, TakerAnswer::Applied)] = &takers[..]
         {
@@ -524,6 +537,7 @@ impl Driver {
     }
 
     fn verdict(&self, seen: &mut Seen) {
+        let dead = now(self.store.dead_letters(DeadId::default(), 10_000)).expect("read");
         assert!(self.tickets.is_empty(), "callers were not answered: {:?}", self.tickets);
         for order in 0..self.orders {
             let Snapshot { instance, tasks, timers, obligations, .. } =
@@ -556,13 +570,26 @@ impl Driver {
             let steps: BTreeSet<u64> = history.iter().map(|line| line.seq).collect();
             assert_eq!(steps.len() as u64, instance.seq, "the history of {name} has gaps");
             let data: super::order::Order = instance.data.decode().expect("data");
+            for ((_, id), &told) in self.notes.iter().filter(|((order, _), _)| *order == name) {
+                let lines = history.iter().filter(|line| line.entry.cause.as_deref() == Some(id)).count()
+                    + dead
+                        .iter()
+                        .filter(|row| {
+                            row.letter.to.key.as_str() == name
+                                && row.letter.id.as_ref().is_some_and(|it| it.as_str() == id)
+                        })
+                        .filter(|row| &*row.letter.reason == "missing-instance")
+                        .count();
+                assert!(lines <= 1, "{id} of {name} was decided {lines} times\n{}", self.story(&name));
+                assert!(lines == 1 || !told, "{id} of {name} was lost\n{}", self.story(&name));
+                seen.notes += lines as u64;
+            }
             if let Some(nudges) = self.nudges.get(&name) {
                 let sent = nudges.sent.iter().filter(|id| id.starts_with("nudge-")).count();
                 assert!(data.nudges as usize <= sent, "{name} was nudged more often than that");
                 assert!(data.nudges as usize >= nudges.applied.len(), "{name} has lost a nudge");
             }
         }
-        let dead = now(self.store.dead_letters(DeadId::default(), 10_000)).expect("read");
         for letter in dead {
             let reason = &*letter.letter.reason;
             assert!(

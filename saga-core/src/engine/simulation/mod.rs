@@ -56,6 +56,7 @@ struct Seen {
     timeouts: u64,
     repeats: u64,
     early: u64,
+    notes: u64,
 }
 
 #[test]
@@ -70,7 +71,7 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
     let (some, many) = (&failures[..failures.len().min(10)], failures.len());
     assert!(failures.is_empty(), "{many} seeds failed\n{}", some.join("\n"));
     let Seen { crashes, lost_batches, completed, compensated, parked, .. } = seen;
-    let Seen { duplicates, unclean, timeouts, repeats, early, .. } = seen;
+    let Seen { duplicates, unclean, timeouts, repeats, early, notes, .. } = seen;
     for (what, times) in [
         ("crashes", crashes),
         ("crashes that took a batch with them", lost_batches),
@@ -81,6 +82,7 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
         ("duplicates recognised", duplicates),
         ("batches sent again", repeats),
         ("batches sent early", early),
+        ("notes that waited", notes),
         ("attempts that took too long", timeouts),
     ] {
         assert!(times > 0, "no {what} in all these seeds: {seen:?}");

@@ -1,0 +1,113 @@
+//! Events that must wait: for another visit of their instance (rule R6), or for an instance that does not exist yet
+//! (rule R27).
+//!
+//! What waits is durable: it lies in the inbox, in its place, and is taken up again in order when the instance has
+//! entered another visit, has started, or when nobody has started it in time. Its instance stays in memory meanwhile.
+
+use super::Shard;
+use super::io::TakerAnswer;
+use super::slot::{InFlight, Item, Place, Token};
+use crate::definition::Missing;
+use crate::machine::{Input, NotStarted};
+use crate::message::Timestamp;
+use crate::store::{Address, Mail, Status, Step};
+
+/// The visit that is none: before there is an instance.
+const NONE: u32 = 0;
+
+impl Shard {
+    /// Leaves an item that its state defers to the inbox. Returns whether there is more to do at once.
+    pub(super) fn defer(&mut self, address: &Address, item: Item) -> bool {
+        let Some(slot) = self.slots.get_mut(address) else { return false };
+        slot.deferred = Some(slot.instance().map_or(NONE, |instance| instance.record.visit));
+        if item.inbox.is_some() {
+            slot.spilled = true;
+            slot.held += usize::from(item.is_event());
+            return true;
+        }
+        let mut step = Step { row: slot.instance().and_then(|instance| instance.row), ..Step::default() };
+        let Some(mail) = item.mail(address, self.lease.epoch) else { return true };
+        self.mark_answered(address, &item, &mut step);
+        self.mark(address, &item, &mut step);
+        step.mail.push(Mail { marked: true, ..mail });
+        let mut in_flight = InFlight::nothing();
+        in_flight.answer = TakerAnswer::Deferred;
+        in_flight.spilled = vec![item];
+        if let Some(slot) = self.slots.get_mut(address) {
+            slot.in_flight = Some(in_flight);
+        }
+        self.queue_step(Token::Instance(address.clone()), step);
+        false
+    }
+
+    /// Takes up what was deferred once a durable step has led to another visit, or to the end. What a parked or
+    /// compensating instance holds back follows when it is released.
+    pub(super) fn undefer(&mut self, address: &Address) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let (Some(visit), Some(instance)) = (slot.deferred, slot.instance()) else { return };
+        let waits = instance.is_parked() || instance.status() == Status::Compensating;
+        let over = !matches!(instance.status(), Status::Running | Status::Compensating);
+        if !waits && (instance.record.visit != visit || over) {
+            self.fetch_waiting(address);
+        }
+    }
+
+    /// There is no instance for the event at the head of the queue, and it does not start one.
+    pub(super) fn event_without_instance(&mut self, address: &Address, item: Item) {
+        let Input::Event(event) = &item.what else { return };
+        let name = event.message.name.clone();
+        let missing = self
+            .registry
+            .sagas
+            .get(&*address.saga)
+            .map_or(Missing::Reject, |program| program.definition().missing_instance);
+        let detail = format!("there is no {address}, and `{name}` does not start one");
+        match missing {
+            Missing::Reject => {
+                self.dead_on_arrival(address, item, NotStarted { reason: "missing-instance", detail });
+            }
+            Missing::Ignore => {
+                let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
+                self.mark(address, &item, &mut step);
+                let answer = TakerAnswer::Ignored("there is no instance");
+                if step == Step::default() {
+                    self.answer(address, Some(item), &answer);
+                    return self.pump(address);
+                }
+                if let Some(slot) = self.slots.get_mut(address) {
+                    slot.in_flight = Some(InFlight::of(item, answer));
+                }
+                self.queue_step(Token::Instance(address.clone()), step);
+            }
+            Missing::Defer(millis) => {
+                let due = item.at.plus(std::time::Duration::from_millis(millis));
+                if due <= self.moment.wall {
+                    let detail = format!("{detail}; it has waited for {millis} ms");
+                    let not = NotStarted { reason: "missing-instance", detail };
+                    return self.dead_on_arrival(address, item, not);
+                }
+                self.awaited.insert((due, address.clone()));
+                if self.defer(address, item) {
+                    self.pump(address);
+                }
+            }
+        }
+    }
+
+    /// When the first event gives up waiting for its instance.
+    pub(super) fn next_awaited(&self) -> Option<Timestamp> {
+        self.awaited.first().map(|(due, _)| *due)
+    }
+
+    /// Looks again at events that have waited long enough for their instance.
+    pub(super) fn give_up_awaiting(&mut self) {
+        while let Some((due, _)) = self.awaited.first()
+            && *due <= self.moment.wall
+            && let Some((_, address)) = self.awaited.pop_first()
+        {
+            if self.slots.get(&address).is_some_and(|slot| matches!(slot.place, Place::Missing)) {
+                self.fetch_waiting(&address);
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Events that wait: for another visit (rule R6), and for an instance that does not exist yet (rule R27).
+
+#![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
+
+use std::time::Duration;
+
+use saga::dispatcher::ManualClock;
+use saga::prelude::*;
+use saga::store::{DeadId, MemoryStore};
+use saga::testing::Given;
+use saga::{Dispatcher, Disposition, MessageId, Position};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Saga, Clone, Debug, PartialEq)]
+#[saga(name = "desk", version = 1, data(Desk), events(DeskEvent), actions(DeskActions))]
+#[initially(when(Built, run(build), transition_to(Closed)))]
+#[missing_instance(defer(minutes = 5))]
+#[ended_instance(reject)]
+#[unhandled(ignore)]
+pub enum DeskState {
+    #[during(defer(Letter), when(Opened, transition_to(Open)), when(Burnt, transition_to(Gone)))]
+    Closed,
+    #[during(
+        when(Letter, guard(is_for_later), reenter),
+        when(Letter, run(read), stay),
+        when(Shut, transition_to(Closed))
+    )]
+    #[unhandled(defer)]
+    Open,
+    #[terminal]
+    Gone,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Desk {
+    read: Vec<u32>,
+}
+
+impl DeskActions for Desk {
+    fn build(_: &Built, _: &mut Context) -> Result<Self> {
+        Ok(Self { read: Vec::new() })
+    }
+    fn is_for_later(&self, event: &Letter, _: &Context) -> bool {
+        event.n > 100
+    }
+    fn read(&mut self, event: &Letter, _: &mut Context) -> Result<()> {
+        self.read.push(event.n);
+        Ok(())
+    }
+}
+
+macro_rules! events {
+    ($($name:ident $text:literal { $($field:ident: $ty:ty),* })*) => {$(
+        #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+        #[event(name = $text, key(by(desk)))]
+        pub struct $name { $($field: $ty),* }
+        impl $name {
+            fn desk(&self) -> String {
+                "1".to_owned()
+            }
+        }
+    )*};
+}
+events! {
+    Built "built" {}
+    Opened "opened" {}
+    Shut "shut" {}
+    Burnt "burnt" {}
+    Letter "letter" { n: u32 }
+}
+
+#[test]
+fn r06_what_was_deferred_follows_in_order_before_what_came_later() {
+    let desk = Given::<DeskState>::started(Built {}).when(Letter { n: 1 }).when(Letter { n: 2 });
+    assert!(desk.data().read.is_empty());
+    let desk = desk.when(Opened {}).when(Letter { n: 3 });
+    assert_eq!(desk.data().read, [1, 2, 3]);
+}
+
+#[test]
+fn r06_unhandled_defer_holds_for_every_event_without_a_row() {
+    let desk = Given::<DeskState>::started(Built {}).when(Opened {}).when(Burnt {});
+    assert_eq!(desk.state(), &DeskState::Open, "no row takes it here");
+    assert_eq!(desk.when(Shut {}).state(), &DeskState::Gone);
+}
+
+#[test]
+fn r06_what_is_deferred_at_the_end_goes_to_ended_instance() {
+    let desk = Given::<DeskState>::started(Built {}).when(Letter { n: 1 }).when(Burnt {});
+    assert_eq!(desk.dead_letters().len(), 1, "{:?}", desk.dead_letters());
+    assert!(desk.history().iter().any(|line| line.starts_with("rejected letter")), "{:?}", desk.history());
+}
+
+struct Town {
+    store: MemoryStore,
+    clock: ManualClock,
+    dispatcher: Dispatcher,
+}
+
+impl Town {
+    async fn open() -> Self {
+        let (store, clock) = (MemoryStore::new(), ManualClock::default());
+        let dispatcher = start(&store, &clock).await;
+        Self { store, clock, dispatcher }
+    }
+
+    async fn crash(self) -> Self {
+        self.dispatcher.kill().await;
+        let dispatcher = start(&self.store, &self.clock).await;
+        Self { dispatcher, ..self }
+    }
+
+    async fn publish<E: saga::message::Correlated>(&self, event: E) -> Disposition {
+        self.dispatcher.publish(event).await.unwrap().takers[0].disposition.clone()
+    }
+
+    async fn read(&self) -> Vec<u32> {
+        self.dispatcher.instance::<DeskState>("1").await.unwrap().unwrap().data.read
+    }
+
+    async fn read_in_time(&self, letters: &[u32]) {
+        while self.read().await != letters {
+            self.clock.advance_to_next().await;
+        }
+    }
+
+    async fn dead(&self) -> Vec<String> {
+        let letters = self.dispatcher.dead_letters(DeadId::default()).await.unwrap();
+        letters.into_iter().map(|row| format!("{} {}", row.letter.message.name, row.letter.reason)).collect()
+    }
+}
+
+async fn start(store: &MemoryStore, clock: &ManualClock) -> Dispatcher {
+    // So small a cache keeps nothing that may be forgotten.
+    let builder = Dispatcher::builder(store.clone()).saga::<DeskState>().cache_bytes(0);
+    builder.clock(clock.clone()).start().await.unwrap()
+}
+
+#[tokio::test]
+async fn r06_a_deferred_event_outlives_a_crash_and_keeps_its_place() {
+    let town = Town::open().await;
+    assert_eq!(town.publish(Built {}).await, Disposition::Applied);
+    assert_eq!(town.publish(Letter { n: 1 }).await, Disposition::Deferred);
+    assert_eq!(town.publish(Letter { n: 2 }).await, Disposition::Deferred);
+    let town = town.crash().await;
+    assert_eq!(town.publish(Letter { n: 3 }).await, Disposition::Deferred);
+    assert_eq!(town.publish(Opened {}).await, Disposition::Applied);
+    town.publish(Letter { n: 4 }).await;
+    town.read_in_time(&[1, 2, 3, 4]).await;
+}
+
+#[tokio::test]
+async fn r06_a_new_visit_of_the_same_state_looks_at_it_again() {
+    let town = Town::open().await;
+    town.publish(Built {}).await;
+    town.publish(Letter { n: 1 }).await;
+    town.publish(Opened {}).await;
+    town.read_in_time(&[1]).await;
+    assert_eq!(town.publish(Burnt {}).await, Disposition::Deferred);
+    assert_eq!(town.publish(Letter { n: 101 }).await, Disposition::Applied, "a new visit");
+    assert_eq!(town.publish(Letter { n: 2 }).await, Disposition::Applied, "and still nobody takes the other");
+    assert_eq!(town.publish(Shut {}).await, Disposition::Applied);
+    let position = town.dispatcher.settled::<DeskState>("1").await.unwrap();
+    assert_eq!(position, Position::In(DeskState::Gone), "it burnt as soon as it could");
+    assert_eq!(town.read().await, [1, 2]);
+}
+
+#[tokio::test]
+async fn r26_a_deferred_event_is_known_when_it_comes_again() {
+    let town = Town::open().await;
+    town.publish(Built {}).await;
+    let id = || MessageId::new("letter-1").unwrap();
+    let first = town.dispatcher.publish_as(id(), Letter { n: 1 }).await.unwrap();
+    assert_eq!(first.takers[0].disposition, Disposition::Deferred);
+    let again = town.dispatcher.publish_as(id(), Letter { n: 1 }).await.unwrap();
+    assert_eq!(again.takers[0].disposition, Disposition::Duplicate);
+    town.publish(Opened {}).await;
+    town.read_in_time(&[1]).await;
+}
+
+#[tokio::test]
+async fn r27_an_event_waits_for_its_instance_to_start() {
+    let town = Town::open().await;
+    assert_eq!(town.publish(Letter { n: 1 }).await, Disposition::Deferred);
+    assert_eq!(town.publish(Opened {}).await, Disposition::Deferred);
+    let town = town.crash().await;
+    assert_eq!(town.publish(Letter { n: 2 }).await, Disposition::Deferred);
+    town.clock.advance(4 * MINUTE);
+    town.publish(Built {}).await;
+    town.read_in_time(&[1, 2]).await;
+    assert_eq!(town.dead().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn r27_an_event_that_has_waited_long_enough_is_a_dead_letter() {
+    let town = Town::open().await;
+    assert_eq!(town.publish(Letter { n: 1 }).await, Disposition::Deferred);
+    town.clock.advance(3 * MINUTE);
+    assert_eq!(town.publish(Letter { n: 2 }).await, Disposition::Deferred);
+    let town = town.crash().await;
+    while town.dead().await.is_empty() {
+        town.clock.advance_to_next().await;
+    }
+    assert_eq!(town.dead().await, ["letter missing-instance"], "only the first has waited five minutes");
+    town.publish(Built {}).await;
+    town.publish(Opened {}).await;
+    town.read_in_time(&[2]).await;
+}
