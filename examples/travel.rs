@@ -22,22 +22,13 @@ pub enum TripState {
     #[during(
         when(FlightBooked, guard(is_last), run(keep_flight), transition_to(Booked)),
         when(FlightBooked, run(keep_flight), stay),
+        when(any(failed(BookFlight), unknown(BookFlight)), compensate, transition_to(Cancelled)),
         when(HotelBooked, guard(is_last), run(keep_hotel), transition_to(Booked)),
         when(HotelBooked, run(keep_hotel), stay),
+        when(any(failed(BookHotel), unknown(BookHotel)), compensate, transition_to(Cancelled)),
         when(CarBooked, guard(is_last), run(keep_car), transition_to(Booked)),
-        when(CarBooked, run(keep_car), stay)
-    )]
-    #[during(
-        when(
-            any(failed(BookFlight), failed(BookHotel), failed(BookCar)),
-            compensate,
-            transition_to(Cancelled)
-        ),
-        when(
-            any(unknown(BookFlight), unknown(BookHotel), unknown(BookCar)),
-            compensate,
-            transition_to(Cancelled)
-        ),
+        when(CarBooked, run(keep_car), stay),
+        when(any(failed(BookCar), unknown(BookCar)), compensate, transition_to(Cancelled)),
         timeout(minutes = 10, compensate, transition_to(Cancelled))
     )]
     Booking,
