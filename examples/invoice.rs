@@ -1,7 +1,8 @@
-//! An order is invoiced: reserve the stock, create the invoice, mail it. Each is a command of its own, so each is tried,
-//! counted and repaired on its own. The invoice system refuses to create an invoice twice; when an answer got lost and
-//! the second call says `already exists`, the handler reads that as the success it is. The mail is a best effort:
-//! whatever happens to it, the order stays fulfilled, and a mail that could not be sent lies with the dead letters.
+//! An order is invoiced: reserve the stock, create the invoice, mail it. Each is a command of its own, so each is
+//! tried, counted and repaired on its own. The invoice system refuses to create an invoice twice; when an answer got
+//! lost and the second call says `already exists`, the handler reads that as the success it is. The mail is a best
+//! effort: whatever happens to it, the order stays fulfilled, and a mail that could not be sent lies with the dead
+//! letters.
 
 #![allow(missing_docs, unreachable_pub, clippy::print_stdout)] // A program, not a library.
 

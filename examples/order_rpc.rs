@@ -1,8 +1,8 @@
-//! An order over remote calls: reserve the funds, ship, capture the funds, send a mail. The bank knows every transaction
-//! by an id, so calling it again is harmless, also after a crash. The carrier knows no ids and every call sends a
-//! parcel, so it is called at most once; when its answer got lost a person finds out, and nothing is undone meanwhile,
-//! because the parcel may be on its way. Only when shipping surely failed is the reservation cancelled. A mail that
-//! cannot be sent changes nothing.
+//! An order over remote calls: reserve the funds, ship, capture the funds, send a mail. The bank knows every
+//! transaction by an id, so calling it again is harmless, also after a crash. The carrier knows no ids and every call
+//! sends a parcel, so it is called at most once; when its answer got lost a person finds out, and nothing is undone
+//! meanwhile, because the parcel may be on its way. Only when shipping surely failed is the reservation cancelled. A
+//! mail that cannot be sent changes nothing.
 
 #![allow(missing_docs, unreachable_pub, clippy::print_stdout)] // A program, not a library.
 

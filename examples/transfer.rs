@@ -1,8 +1,8 @@
 //! Money is transferred from one account to another. Each account is an instance of its own, and the only one that
-//! changes its balance: it decides debits one at a time, so two transfers at the same moment cannot both spend the last
-//! cent, and nobody takes a lock. Transfer and account talk in events, each of which commits together with the step that
-//! publishes it. A crash between debit and credit leaves the credit on its way; it arrives after the restart. An account
-//! that does not take the money makes it go back.
+//! changes its balance: it decides debits one at a time, so two transfers at the same moment cannot both spend the
+//! last cent, and nobody takes a lock. Transfer and account talk in events, each of which commits together with the
+//! step that publishes it. A crash between debit and credit leaves the credit on its way; it arrives after the
+//! restart. An account that does not take the money makes it go back.
 
 #![allow(missing_docs, unreachable_pub, clippy::print_stdout)] // A program, not a library.
 #![allow(clippy::duplicated_attributes)] // Two starting rows lead to the same state, which is no mistake.

@@ -1,7 +1,7 @@
 //! A trip is a flight, a hotel and a car, booked at the same time, and complete only with all three. From the moment a
-//! booking is asked for it is owed that it be cancelled; a booking that was refused owes nothing. When one cannot be had,
-//! or takes too long, the others are cancelled, also one whose answer is still on its way: it is awaited first, so that
-//! the cancellation never overtakes the booking.
+//! booking is asked for it is owed that it be cancelled; a booking that was refused owes nothing. When one cannot be
+//! had, or takes too long, the others are cancelled, also one whose answer is still on its way: it is awaited first,
+//! so that the cancellation never overtakes the booking.
 
 #![allow(missing_docs, unreachable_pub, clippy::print_stdout)] // A program, not a library.
 
