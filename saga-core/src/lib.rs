@@ -18,8 +18,8 @@ pub use machine::Saga;
 #[doc(hidden)]
 pub mod __private_0_1_0 {
     pub use crate::definition::{
-        Clause, CommandType, Definition, Due, End, EventType, Missing, Move, Row, State, Timer, Trigger,
-        Undo, UndoOf, Verdict, Waive,
+        Answer, Clause, CommandType, Definition, Due, End, EventType, Missing, Move, Row, State, Timer,
+        Trigger, Undo, UndoOf, Verdict, Waive,
     };
     pub use crate::machine::generated::{
         all_among, among, no_such_row, no_such_state, payload, some, there, wrong_state,

@@ -80,6 +80,8 @@ pub(crate) struct Row {
     /// The keyword.
     pub(crate) span: Span,
     pub(crate) triggers: Vec<Trigger>,
+    /// `when_all`: every one of its events must have come.
+    pub(crate) all: bool,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) guard: Option<Ident>,
     pub(crate) compensate: Option<Span>,
@@ -95,6 +97,8 @@ pub(crate) struct Row {
 pub(crate) struct Trigger {
     pub(crate) kind: TriggerKind,
     pub(crate) span: Span,
+    /// Only answers to a command that has been sent again in a later visit.
+    pub(crate) superseded: bool,
 }
 
 pub(crate) enum TriggerKind {
@@ -322,9 +326,15 @@ impl Row {
     /// Its one event, failure or unknown outcome; `None` for timers and `any(..)`.
     pub(crate) fn only_trigger(&self) -> Option<&Trigger> {
         match self.triggers.as_slice() {
-            [trigger] => Some(trigger),
+            [trigger] if !self.all => Some(trigger),
             _ => None,
         }
+    }
+
+    /// What it waits for, as people read it.
+    pub(crate) fn waits_for(&self) -> String {
+        let triggers: Vec<String> = self.triggers.iter().map(Trigger::text).collect();
+        if self.all { format!("when_all({})", triggers.join(", ")) } else { triggers.join(" | ") }
     }
 
     pub(crate) fn run(&self) -> Option<&Ident> {
@@ -336,6 +346,19 @@ impl Row {
 
     pub(crate) fn keeps_state(&self) -> bool {
         matches!(self.to, Some(Move { kind: MoveKind::Stay | MoveKind::Park, .. }) | None)
+    }
+}
+
+impl Trigger {
+    /// As people read it, and the same for the same thing.
+    pub(crate) fn text(&self) -> String {
+        let text = self.kind.text();
+        if self.superseded { format!("superseded({text})") } else { text }
+    }
+
+    /// Whether both stand for the same thing.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        self.superseded == other.superseded && self.kind.same(&other.kind)
     }
 }
 

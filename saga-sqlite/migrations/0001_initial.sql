@@ -26,6 +26,7 @@ CREATE TABLE saga_instance (
     visit       INTEGER NOT NULL,
     turn        TEXT,
     parked      TEXT,
+    noted       TEXT,
     seq         INTEGER NOT NULL,
     step        BLOB NOT NULL,
     last        INTEGER,              -- the newest line of its history

@@ -77,7 +77,7 @@ fn push(definition: &Definition, arrows: &mut Vec<Arrow>, from: Option<usize>, r
 
 fn label(definition: &Definition, row: &Row) -> String {
     let triggers: Vec<String> = row.triggers.iter().map(|&t| definition.describe(t)).collect();
-    let mut label = triggers.join(" | ");
+    let mut label = if row.all { format!("all of {}", triggers.join(", ")) } else { triggers.join(" | ") };
     if let Some(guard) = row.guard {
         let _ = write!(label, " [{guard}]");
     }

@@ -106,11 +106,13 @@ pub enum Missing {
     Defer(u64),
 }
 
-/// One row: `when(..)`, `timeout(..)`, `ignore(..)` or `reject(..)`.
+/// One row: `when(..)`, `when_all(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)` or `defer(..)`.
 #[derive(Debug)]
 pub struct Row {
-    /// What it answers to; several for `any(..)`, `ignore(..)` and `reject(..)`.
+    /// What it answers to; several for `any(..)`, `when_all(..)`, `ignore(..)`, `reject(..)` and `defer(..)`.
     pub triggers: &'static [Trigger],
+    /// Set on `when_all(..)`: all of its triggers, which are events, must have come.
+    pub all: bool,
     /// Set on `ignore(..)` and `reject(..)`.
     pub verdict: Option<Verdict>,
     /// The guard's method.
@@ -133,6 +135,7 @@ impl Row {
     #[doc(hidden)]
     pub const NEW: Self = Self {
         triggers: &[],
+        all: false,
         verdict: None,
         guard: None,
         compensate: false,
@@ -161,6 +164,32 @@ pub enum Trigger {
     Unknown(usize),
     /// A timer, by index into [`Definition::timers`].
     Timer(usize),
+    /// An answer to a command that has been sent again in a later visit (rule R9).
+    Superseded(Answer),
+    /// The set of a `when_all(..)`, by index of its row into [`Definition::rows`].
+    All(usize),
+}
+
+/// What a command may be answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// A reply, by index into [`Definition::events`].
+    Event(usize),
+    /// It failed, by index into [`Definition::commands`].
+    Failed(usize),
+    /// Nobody knows, by index into [`Definition::commands`].
+    Unknown(usize),
+}
+
+impl Answer {
+    /// The trigger it is when the command has not been sent again.
+    pub(crate) fn trigger(self) -> Trigger {
+        match self {
+            Self::Event(event) => Trigger::Event(event),
+            Self::Failed(command) => Trigger::Failed(command),
+            Self::Unknown(command) => Trigger::Unknown(command),
+        }
+    }
 }
 
 /// The obligations a row gives up on purpose.
@@ -299,6 +328,12 @@ impl Definition {
             Trigger::Event(event) => self.events[event].type_name.to_owned(),
             Trigger::Failed(command) => format!("failed({})", self.commands[command].type_name),
             Trigger::Unknown(command) => format!("unknown({})", self.commands[command].type_name),
+            Trigger::Superseded(answer) => format!("superseded({})", self.describe(answer.trigger())),
+            Trigger::All(row) => {
+                let events: Vec<String> =
+                    self.rows[row].triggers.iter().map(|&trigger| self.describe(trigger)).collect();
+                format!("when_all({})", events.join(", "))
+            }
             Trigger::Timer(timer) if self.deadline == Some(timer) => "deadline".to_owned(),
             Trigger::Timer(timer) => match self.timers[timer].due {
                 Due::Every { .. } => self.timers[timer].name.to_owned(),

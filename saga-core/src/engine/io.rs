@@ -133,6 +133,7 @@ pub(crate) enum Answer {
 
 /// An instance at rest, as its last committed step left it.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // It travels in a box.
 pub(crate) enum Settled {
     Here {
         record: InstanceChange,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::input::{At, Begun, Decision, Disposition, EventIn, Input};
 use super::instance::{Instance, guarded};
+use super::join::{JOIN, set_name};
 use super::live::Program;
 use super::outbox::Outbox;
 use super::record::{
@@ -12,7 +13,7 @@ use super::record::{
 use super::row::{Decided, Performed, check, dues};
 use super::saga::Cause;
 use super::work::{Line, Work};
-use crate::definition::{Due, End, Move, Trigger, Value, Verdict};
+use crate::definition::{Answer, Due, End, Move, Trigger, Value, Verdict};
 use crate::message::{Incarnation, Message, Name, Tick, Timestamp};
 use crate::store::{Address, InstanceChange, Status, TaskId, TaskKind};
 
@@ -116,6 +117,7 @@ impl Instance {
             visit: 0,
             turn: None,
             parked: None,
+            noted: None,
             changed_at: at.now,
         };
         let mut instance = Self {
@@ -135,6 +137,7 @@ impl Instance {
         if work.instance.record.status == Status::Running {
             work.settle_in(state, &dues);
             work.set_deadline();
+            work.note_event(index);
         }
         work.queue(entered);
         let cause = event.id.as_ref().map(|id| Name::Owned(id.to_string()));
@@ -235,6 +238,9 @@ impl Instance {
         begun: &dyn Fn(TaskId) -> Begun,
     ) -> Decision {
         let stands = self.is_due(name, visit, due, at.now) && self.status() == Status::Running;
+        if stands && name == JOIN {
+            return self.apply_join(at, begun);
+        }
         let trigger = self.state().ok().and_then(|(state, _)| self.definition().timer(state, name));
         let Some(timer) = trigger.filter(|_| stands) else {
             return Decision::nothing(Disposition::Stale);
@@ -251,6 +257,63 @@ impl Instance {
             refused: None,
         };
         self.fire(fired, at, begun)
+    }
+
+    /// A set was completed by an event that a row of its own has taken.
+    fn apply_join(&mut self, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+        let cx = self.context(at, None);
+        match self.joined(None, &cx) {
+            Ok(Some(row)) => {
+                let trigger = Trigger::All(row);
+                let fired = Fired {
+                    trigger,
+                    value: None,
+                    event: None,
+                    id: None,
+                    task: None,
+                    command: None,
+                    report: None,
+                    refused: None,
+                };
+                self.go(row, fired, at, begun)
+            }
+            Ok(None) => {
+                let mut work = Work::new(self, at);
+                work.clear_timer(JOIN);
+                work.finish(Disposition::Stale)
+            }
+            Err(error) => {
+                let subject = Subject::Timer(JOIN.to_owned());
+                self.parked_over(ParkReason::ActionFailed, error, subject, at)
+            }
+        }
+    }
+
+    /// Performs a row that has been decided on.
+    fn go(&mut self, row: usize, fired: Fired<'_>, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+        let mut cx = self.context(at, fired.command.clone());
+        if self.definition().rows[row].compensate {
+            return self.turn_by(row, &fired, &mut cx, at, begun);
+        }
+        match self.perform(row, fired.cause(), &mut cx, true, at) {
+            Err(error) => self.action_failed(&fired, &error, at),
+            Ok(performed) => self.move_on(row, &fired, performed, at),
+        }
+    }
+
+    /// An event of a set that is not complete.
+    fn noted(&mut self, fired: &Fired<'_>, at: At) -> Decision {
+        let mut work = Work::new(self, at);
+        work.consume(fired);
+        if let Trigger::Event(event) = fired.trigger {
+            work.note_event(event);
+        }
+        let line = match fired.event {
+            Some(event) => Line::message("noted", event),
+            None => Line::new("noted", work.instance.definition().describe(fired.trigger)),
+        };
+        work.line(line.cause(fired.because()));
+        work.finish(Disposition::Applied)
     }
 
     /// Which firing of a repeating timer this is.
@@ -287,11 +350,7 @@ impl Instance {
         {
             return self.recorded(task, &command, report, at);
         }
-        if found.progress.superseded && self.verb.is_none() {
-            let detail =
-                format!("`{}` was sent again since, and this answer is to the earlier one", command.name);
-            return self.held_over(task, report, ParkReason::Superseded, detail, at);
-        }
+        let superseded = found.progress.superseded && self.verb.is_none();
         let event: Option<Message>;
         let value: Value;
         let trigger = match report {
@@ -339,6 +398,12 @@ impl Instance {
                 return self.recorded(task, &command, report, at);
             }
         };
+        let trigger = match trigger {
+            Trigger::Event(event) if superseded => Trigger::Superseded(Answer::Event(event)),
+            Trigger::Failed(command) if superseded => Trigger::Superseded(Answer::Failed(command)),
+            Trigger::Unknown(command) if superseded => Trigger::Superseded(Answer::Unknown(command)),
+            trigger => trigger,
+        };
         let refused = match report {
             ReportRecord::Refused { .. } => self.obligation_of(task).map(|owed| owed.undo.clone()),
             _ => None,
@@ -358,7 +423,7 @@ impl Instance {
 
     /// Finds and performs the row for what happened.
     fn fire(&mut self, fired: Fired<'_>, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
-        let mut cx = self.context(at, fired.command.clone());
+        let cx = self.context(at, fired.command.clone());
         let resolving = self.verb.is_some();
         let decided = match self.decide(fired.trigger, fired.cause(), &cx) {
             Ok(decided) => decided,
@@ -372,6 +437,18 @@ impl Instance {
             Decided::Nobody if resolving => self.consumed(&fired, "as resolved; no row takes it", at),
             Decided::Row(row) if resolving && self.definition().rows[row].to == Move::Park => {
                 self.consumed(&fired, "as resolved; its row says park", at)
+            }
+            Decided::Noted => self.noted(&fired, at),
+            Decided::Joined(row) => self.go(row, Fired { trigger: Trigger::All(row), ..fired }, at, begun),
+            Decided::Nobody if matches!(fired.trigger, Trigger::Superseded(_)) => {
+                let name = fired.command.as_ref().map_or("", |command| &command.name);
+                let detail = format!("`{name}` was sent again since, and this answer is to the earlier one");
+                match (fired.task, fired.report) {
+                    (Some(task), Some(report)) => {
+                        self.held_over(task, report, ParkReason::Superseded, detail, at)
+                    }
+                    _ => self.action_failed(&fired, &detail, at),
+                }
             }
             Decided::Nobody => {
                 let detail = format!(
@@ -392,13 +469,7 @@ impl Instance {
                 let detail = format!("state `{}` of {}: {why}", self.record.state, self.record.address);
                 self.consumed_dead(&fired, detail, at)
             }
-            Decided::Row(row) if self.definition().rows[row].compensate => {
-                self.turn_by(row, &fired, &mut cx, at, begun)
-            }
-            Decided::Row(row) => match self.perform(row, fired.cause(), &mut cx, true, at) {
-                Err(error) => self.action_failed(&fired, &error, at),
-                Ok(performed) => self.move_on(row, &fired, performed, at),
-            },
+            Decided::Row(row) => self.go(row, fired, at, begun),
         }
     }
 
@@ -422,6 +493,9 @@ impl Instance {
         }
         work.release_by(row, fired.task, fired.refused.as_deref());
         let note = work.moved(performed);
+        if let Trigger::Event(event) = fired.trigger {
+            work.note_event(event);
+        }
         let mut line = match fired.event {
             Some(event) => Line::message("applied", event),
             None => Line::new("applied", work.instance.definition().describe(fired.trigger)),
@@ -475,6 +549,7 @@ impl Instance {
     fn subject(&self, fired: &Fired<'_>) -> Subject {
         match fired.trigger {
             Trigger::Timer(timer) => Subject::Timer(self.definition().timers[timer].name.to_owned()),
+            Trigger::All(_) if fired.event.is_none() => Subject::Timer(JOIN.to_owned()),
             _ => Subject::Head(match (fired.task, fired.event) {
                 (Some(task), _) => HeadRecord::Report(task.into()),
                 (None, Some(event)) => HeadRecord::Event(event.content_hash()),
@@ -587,8 +662,10 @@ impl Instance {
 impl Work<'_> {
     /// Uses up what fired: the timer, or the task with what became of it.
     pub(super) fn consume(&mut self, fired: &Fired<'_>) {
-        if let Trigger::Timer(timer) = fired.trigger {
-            self.timer_fired(timer);
+        match fired.trigger {
+            Trigger::Timer(timer) => self.timer_fired(timer),
+            Trigger::All(row) => self.set_fired(row),
+            _ => {}
         }
         if let (Some(task), Some(report)) = (fired.task, fired.report) {
             self.note_report(task, report);
@@ -646,12 +723,7 @@ pub(super) fn row_record(instance: &Instance, row: usize, fired: &Fired<'_>) -> 
         }
         _ => (0, String::new()),
     };
-    let trigger = match fired.trigger {
-        Trigger::Event(event) => TriggerRecord::Event(definition.events[event].name.to_owned()),
-        Trigger::Failed(command) => TriggerRecord::Failed(definition.commands[command].name.to_owned()),
-        Trigger::Unknown(command) => TriggerRecord::Unknown(definition.commands[command].name.to_owned()),
-        Trigger::Timer(timer) => TriggerRecord::Timer(definition.timers[timer].name.to_owned()),
-    };
+    let trigger = trigger_record(definition, fired.trigger);
     RowRecord {
         trigger,
         nth: instance.compensating_rows(fired.trigger).iter().position(|&found| found == row).unwrap_or(0),
@@ -662,6 +734,20 @@ pub(super) fn row_record(instance: &Instance, row: usize, fired: &Fired<'_>) -> 
         reason,
         id: fired.id.map(str::to_owned),
         tick: fired.value.and_then(|value| value.downcast_ref::<Tick>()).map(TickRecord::from),
+    }
+}
+
+/// The trigger by stored names.
+fn trigger_record(definition: &crate::definition::Definition, trigger: Trigger) -> TriggerRecord {
+    match trigger {
+        Trigger::Superseded(answer) => {
+            TriggerRecord::Superseded(Box::new(trigger_record(definition, answer.trigger())))
+        }
+        Trigger::All(row) => TriggerRecord::All(set_name(definition, row)),
+        Trigger::Event(event) => TriggerRecord::Event(definition.events[event].name.to_owned()),
+        Trigger::Failed(command) => TriggerRecord::Failed(definition.commands[command].name.to_owned()),
+        Trigger::Unknown(command) => TriggerRecord::Unknown(definition.commands[command].name.to_owned()),
+        Trigger::Timer(timer) => TriggerRecord::Timer(definition.timers[timer].name.to_owned()),
     }
 }
 
@@ -682,8 +768,11 @@ impl Instance {
         let Ok((_, state)) = self.state() else { return Vec::new() };
         let matches = |row: &usize| {
             let row = &definition.rows[*row];
-            row.compensate && row.triggers.contains(&trigger)
+            row.compensate && !row.all && row.triggers.contains(&trigger)
         };
+        if let Trigger::All(row) = trigger {
+            return vec![row];
+        }
         state.rows.iter().copied().filter(matches).collect()
     }
 }

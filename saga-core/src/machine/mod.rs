@@ -10,6 +10,7 @@ mod context;
 pub mod generated;
 mod input;
 mod instance;
+mod join;
 mod live;
 mod outbox;
 mod position;
@@ -29,6 +30,8 @@ pub use saga::{Cause, EventOf, Saga, Undone, Wait};
 pub(crate) use apply::NotStarted;
 pub(crate) use input::{At, Begun, Decision, Disposition, EventIn, Input, Resolution, Verb, VerbRecord};
 pub(crate) use instance::{Instance, panic_text};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use join::JOIN;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use live::TypedLive;
 pub(crate) use live::{Program, Typed};

@@ -197,6 +197,9 @@ pub(crate) enum TriggerRecord {
     Failed(String),
     Unknown(String),
     Timer(String),
+    Superseded(Box<TriggerRecord>),
+    /// The set of a `when_all`, by name.
+    All(String),
 }
 
 /// Why an instance waits for a person.

@@ -8,7 +8,7 @@ use super::instance::{Instance, guarded};
 use super::live::Live;
 use super::outbox::Outbox;
 use super::saga::{Cause, Wait};
-use crate::definition::{Clause, Definition, Due, Move, Trigger, Verdict};
+use crate::definition::{Answer, Clause, Definition, Due, Move, Trigger, Verdict};
 use crate::message::{ActionError, Payload, PayloadLimits, Timestamp};
 
 /// What decides a trigger.
@@ -18,6 +18,10 @@ pub(super) enum Decided {
     Row(usize),
     /// `ignore`, `reject`, or the state's `unhandled`.
     Verdict(Verdict, &'static str),
+    /// It belongs to a set that is not complete.
+    Noted,
+    /// The row of a set that is complete by it.
+    Joined(usize),
     /// Nothing; for outcomes only, events are total (rule R1).
     Nobody,
 }
@@ -45,7 +49,7 @@ impl Instance {
         let live = self.live.as_ref().map_err(Clone::clone)?;
         for &index in state.rows {
             let row = &definition.rows[index];
-            if !row.triggers.contains(&trigger) {
+            if row.all || !row.triggers.contains(&trigger) {
                 continue;
             }
             if row.guard.is_some() && !guarded(|| Ok(live.guard(index, cause, cx)))? {
@@ -57,6 +61,11 @@ impl Instance {
                 Some(verdict @ Verdict::Defer) => Decided::Verdict(verdict, "its row says defer"),
                 Some(verdict) => Decided::Verdict(verdict, "its row says reject"),
             });
+        }
+        if let Trigger::Event(event) = trigger
+            && self.is_member(event)
+        {
+            return Ok(self.joined(Some(event), cx)?.map_or(Decided::Noted, Decided::Joined));
         }
         Ok(match trigger {
             Trigger::Event(event) if definition.starts(event) => {
@@ -187,5 +196,17 @@ pub(super) fn find_trigger(
         TriggerRecord::Failed(name) => definition.command(name).map(Trigger::Failed),
         TriggerRecord::Unknown(name) => definition.command(name).map(Trigger::Unknown),
         TriggerRecord::Timer(name) => definition.timer(state, name).map(Trigger::Timer),
+        TriggerRecord::Superseded(answer) => match find_trigger(definition, state, answer)? {
+            Trigger::Event(event) => Some(Trigger::Superseded(Answer::Event(event))),
+            Trigger::Failed(command) => Some(Trigger::Superseded(Answer::Failed(command))),
+            Trigger::Unknown(command) => Some(Trigger::Superseded(Answer::Unknown(command))),
+            _ => None,
+        },
+        TriggerRecord::All(set) => {
+            let rows = definition.states[state].rows.iter().copied();
+            rows.filter(|&row| definition.rows[row].all)
+                .find(|&row| super::join::set_name(definition, row) == *set)
+                .map(Trigger::All)
+        }
     }
 }

@@ -248,6 +248,9 @@ impl Instance {
         work.instance.record.turn = None;
         work.queue(held);
         let note = work.moved(performed);
+        if let Trigger::Event(event) = trigger {
+            work.note_event(event);
+        }
         let mut line = match &event {
             Some(event) => Line::new("arrived", event.name.clone()),
             None => Line::new("arrived", definition.describe(trigger)),
@@ -439,7 +442,12 @@ fn trigger_value(
 ) -> Result<Option<Value>, String> {
     let kept =
         |message: Option<&Message>| message.cloned().ok_or_else(|| "its kept cause is missing".to_owned());
+    let trigger = match trigger {
+        Trigger::Superseded(answer) => answer.trigger(),
+        trigger => trigger,
+    };
     let value = match trigger {
+        Trigger::All(_) | Trigger::Superseded(_) => return Ok(None),
         Trigger::Timer(_) => return Ok(record.tick.map(|tick| Box::new(Tick::from(tick)) as Value)),
         Trigger::Event(index) => (definition.events[index].decode)(&kept(event)?.payload),
         Trigger::Failed(index) => (definition.commands[index].failed)(

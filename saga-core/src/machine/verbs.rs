@@ -2,6 +2,7 @@
 
 use super::input::{At, Begun, Decision, Disposition, Input, Resolution, Verb, VerbRecord};
 use super::instance::Instance;
+use super::join::JOIN;
 use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject, TurnCause};
 use super::work::{Line, Work};
 use crate::message::{Message, Name};
@@ -136,6 +137,7 @@ impl Instance {
                     .ok()
                     .and_then(|(state, _)| work.instance.definition().timer(state, &name));
                 match timer {
+                    None if name == JOIN => work.skip_joined(),
                     Some(timer) => work.timer_fired(timer),
                     None => work.clear_timer(&name),
                 }

@@ -365,6 +365,7 @@ impl<'a> Work<'a> {
             Some(End::Completed) => Status::Completed,
             Some(End::Failed) => Status::Failed,
         };
+        self.keep_sets();
         if found.end.is_some() {
             self.clear_all_timers();
         }
@@ -393,7 +394,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn set_timer(&mut self, timer: TimerRow) {
+    pub(super) fn set_timer(&mut self, timer: TimerRow) {
         // A timer of this name was cleared when its visit ended, perhaps by this very step: setting replaces it.
         let name = timer.name.clone();
         self.step.timers.retain(|change| !matches!(change, TimerChange::Clear(cleared) if *cleared == name));

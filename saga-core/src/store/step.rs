@@ -103,6 +103,8 @@ pub struct InstanceChange {
     pub turn: Option<Payload>,
     /// Why it waits for a person, in the machine's own form.
     pub parked: Option<Payload>,
+    /// Which events of its state's sets have come, in the machine's own form.
+    pub noted: Option<Payload>,
     /// The time of this step.
     pub changed_at: Timestamp,
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::machine::{
-    At, Begun, Decision, Disposition, EventIn, EventOf, Input, Instance, MessageRecord, Position, Program,
-    ReportRecord, Resolution, Saga, Typed, TypedLive, Verb, VerbRecord,
+    At, Begun, Decision, Disposition, EventIn, EventOf, Input, Instance, JOIN, MessageRecord, Position,
+    Program, ReportRecord, Resolution, Saga, Typed, TypedLive, Verb, VerbRecord,
 };
 use crate::message::{
     Command, Event, Id, Incarnation, Key, Message, Name, Payload, PayloadLimits, Timestamp,
@@ -375,6 +375,8 @@ impl<S: Saga> Given<S> {
                     _ => {}
                 }
                 self.last = Some(decision.disposition);
+            } else if let Some((due, name, visit)) = self.next_timer().filter(|(_, name, _)| name == JOIN) {
+                drop(self.decide(&Input::Timer { name, visit, due }));
             } else if compensating && self.instance().tasks.is_empty() {
                 drop(self.decide(&Input::Continue));
             } else {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::errors::Errors;
-use crate::model::{Act, End, Model, MoveKind, Origin, Row, TriggerKind, Verdict, last};
+use crate::model::{Act, End, Model, MoveKind, Origin, Row, Trigger, TriggerKind, Verdict, last};
 
 /// Every name must be known, and known once.
 pub(super) fn names(model: &Model, errors: &mut Errors) {
@@ -99,8 +99,8 @@ pub(super) fn rows(model: &Model, errors: &mut Errors) {
         if row.triggers.len() > 1 {
             let mut seen = BTreeSet::new();
             for trigger in &row.triggers {
-                if !seen.insert(trigger.kind.text()) {
-                    errors.at(trigger.span, format!("`{}` stands twice in this row", trigger.kind.text()));
+                if !seen.insert(trigger.text()) {
+                    errors.at(trigger.span, format!("`{}` stands twice in this row", trigger.text()));
                 }
             }
         }
@@ -137,16 +137,29 @@ pub(super) fn rows(model: &Model, errors: &mut Errors) {
 fn closing(model: &Model, rows: &[usize]) -> Vec<(usize, usize, String)> {
     let mut found = Vec::new();
     for (position, &later) in rows.iter().enumerate() {
-        for trigger in &model.rows[later].triggers {
-            let text = trigger.kind.text();
-            let earlier = rows[..position].iter().copied().find(|&earlier| {
-                let row = &model.rows[earlier];
-                row.guard.is_none() && row.triggers.iter().any(|other| other.kind.same(&trigger.kind))
+        let row = &model.rows[later];
+        let before =
+            || rows[..position].iter().copied().filter(|&earlier| model.rows[earlier].guard.is_none());
+        if row.all {
+            let earlier =
+                before().find(|&earlier| model.rows[earlier].all && same_set(&model.rows[earlier], row));
+            found.extend(earlier.map(|earlier| (earlier, later, row.waits_for())));
+            continue;
+        }
+        for trigger in &row.triggers {
+            let earlier = before().find(|&earlier| {
+                let earlier = &model.rows[earlier];
+                !earlier.all && earlier.triggers.iter().any(|other| other.same(trigger))
             });
-            found.extend(earlier.map(|earlier| (earlier, later, text)));
+            found.extend(earlier.map(|earlier| (earlier, later, trigger.text())));
         }
     }
     found
+}
+
+fn same_set(one: &Row, other: &Row) -> bool {
+    let names = |row: &Row| row.triggers.iter().map(Trigger::text).collect::<BTreeSet<_>>();
+    names(one) == names(other)
 }
 
 fn closed(model: &Model, rows: &[usize], errors: &mut Errors) {
@@ -158,10 +171,7 @@ fn closed(model: &Model, rows: &[usize], errors: &mut Errors) {
 fn report_closed(model: &Model, earlier: usize, later: usize, text: &str, errors: &mut Errors) {
     let span = |row: usize| {
         let row = &model.rows[row];
-        row.triggers
-            .iter()
-            .find(|trigger| trigger.kind.text() == text)
-            .map_or(row.span, |trigger| trigger.span)
+        row.triggers.iter().find(|trigger| trigger.text() == text).map_or(row.span, |trigger| trigger.span)
     };
     errors
         .at(span(later), format!("this row can never run: an earlier row already takes every `{text}` here"));
@@ -176,7 +186,11 @@ fn initially(row: &Row, errors: &mut Errors) {
         return;
     }
     if row.verdict.is_some()
-        || !row.triggers.iter().all(|trigger| matches!(trigger.kind, TriggerKind::Event(_)))
+        || row.all
+        || !row
+            .triggers
+            .iter()
+            .all(|trigger| matches!(trigger.kind, TriggerKind::Event(_)) && !trigger.superseded)
     {
         errors.at(
             row.span,
@@ -383,8 +397,7 @@ fn compensations(model: &Model, errors: &mut Errors) {
 pub(super) fn deferred(model: &Model, errors: &mut Errors) {
     let takes = |state: usize, event: &str| {
         model.rows_of(state).into_iter().map(|row| &model.rows[row]).any(|row| {
-            row.verdict != Some(Verdict::Defer)
-                && row.triggers.iter().any(|trigger| trigger.kind.text() == event)
+            row.verdict != Some(Verdict::Defer) && row.triggers.iter().any(|trigger| trigger.text() == event)
         })
     };
     let mut told = BTreeSet::new();
@@ -395,7 +408,7 @@ pub(super) fn deferred(model: &Model, errors: &mut Errors) {
                 continue;
             }
             for trigger in &row.triggers {
-                let event = trigger.kind.text();
+                let event = trigger.text();
                 if !onwards.iter().any(|&state| takes(state, &event)) && told.insert(event.clone()) {
                     errors.at(
                         trigger.span,
@@ -434,7 +447,7 @@ pub(super) fn totality(model: &Model, errors: &mut Errors) {
         .rows
         .iter()
         .filter(|row| row.origin == Origin::Initially)
-        .flat_map(|row| row.triggers.iter().map(|trigger| trigger.kind.text()))
+        .flat_map(|row| row.triggers.iter().map(Trigger::text))
         .collect();
     for (index, state) in model.states.iter().enumerate() {
         if state.end.is_some() || state.unhandled.or(model.unhandled).is_some() {
@@ -447,9 +460,10 @@ pub(super) fn totality(model: &Model, errors: &mut Errors) {
             let taking: Vec<&Row> = rows
                 .iter()
                 .map(|&row| &model.rows[row])
-                .filter(|row| row.triggers.iter().any(|trigger| trigger.kind.text() == name))
+                .filter(|row| row.triggers.iter().any(|trigger| trigger.text() == name))
                 .collect();
-            if starting.contains(&name) || taking.iter().any(|row| row.guard.is_none()) {
+            // A set notes its events whatever its guard says.
+            if starting.contains(&name) || taking.iter().any(|row| row.guard.is_none() || row.all) {
                 continue;
             }
             if taking.is_empty() { missing.push(name) } else { guarded.push(name) }

@@ -107,10 +107,10 @@ fn without_unknown(model: &Model, command: &Path) -> Option<String> {
             let row = &model.rows[row];
             row.guard.is_none()
                 && row.verdict != Some(Verdict::Reject)
-                && row
-                    .triggers
-                    .iter()
-                    .any(|trigger| matches!(&trigger.kind, TriggerKind::Unknown(path) if last(path) == name))
+                && row.triggers.iter().any(|trigger| {
+                    !trigger.superseded
+                        && matches!(&trigger.kind, TriggerKind::Unknown(path) if last(path) == name)
+                })
         })
     };
     open.into_iter()

@@ -17,7 +17,7 @@ pub(super) fn of_trait(model: &Model) -> Vec<String> {
     lines.push("```mermaid".to_owned());
     lines.push("stateDiagram-v2".to_owned());
     for row in model.rows.iter().filter(|row| row.verdict.is_none()) {
-        let label = triggers(row);
+        let label = row.waits_for();
         let from: Vec<String> = match row.origin {
             Origin::Initially => vec!["[*]".to_owned()],
             _ => {
@@ -71,7 +71,7 @@ fn line(model: &Model, row: &Row) -> String {
     if !row.doc.is_empty() {
         to = format!("{to}: {}", row.doc);
     }
-    format!("| {place} | `{}` | {guard} | {to} |", triggers(row).replace('|', "\\|"))
+    format!("| {place} | `{}` | {guard} | {to} |", row.waits_for().replace('|', "\\|"))
 }
 
 fn end(model: &Model, state: &syn::Ident) -> &'static str {
@@ -80,9 +80,4 @@ fn end(model: &Model, state: &syn::Ident) -> &'static str {
         Some((End::Failed, _)) => " (failure)",
         None => "",
     }
-}
-
-fn triggers(row: &Row) -> String {
-    let triggers: Vec<String> = row.triggers.iter().map(|trigger| trigger.kind.text()).collect();
-    triggers.join(" | ")
 }

@@ -341,7 +341,6 @@ pub(super) fn here(model: &Model, row: &Row) -> Option<Type> {
 
 /// A row in words.
 pub(super) fn describe(model: &Model, row: &Row) -> String {
-    let triggers: Vec<String> = row.triggers.iter().map(|trigger| trigger.kind.text()).collect();
     let place = match &row.origin {
         Origin::Initially => "initially".to_owned(),
         Origin::State(state) => format!("in `{}`", model.states[*state].ident),
@@ -355,7 +354,7 @@ pub(super) fn describe(model: &Model, row: &Row) -> String {
         _ => String::new(),
     };
     let compensate = if row.compensate.is_some() { ", after compensating" } else { "" };
-    format!("{place}, `{}`{to}{compensate}", triggers.join(" | "))
+    format!("{place}, `{}`{to}{compensate}", row.waits_for())
 }
 
 impl Method {

@@ -217,6 +217,18 @@ impl<'a> Table<'a> {
     fn row(&self, row: &Row) -> TokenStream {
         let private = &self.private;
         let triggers = row.triggers.iter().map(|trigger| match &trigger.kind {
+            TriggerKind::Event(path) if trigger.superseded => {
+                let event = self.event(path);
+                quote!(#private::Trigger::Superseded(#private::Answer::Event(#event)))
+            }
+            TriggerKind::Failed(path) if trigger.superseded => {
+                let command = self.command(path);
+                quote!(#private::Trigger::Superseded(#private::Answer::Failed(#command)))
+            }
+            TriggerKind::Unknown(path) if trigger.superseded => {
+                let command = self.command(path);
+                quote!(#private::Trigger::Superseded(#private::Answer::Unknown(#command)))
+            }
             TriggerKind::Event(path) => {
                 let event = self.event(path);
                 quote!(#private::Trigger::Event(#event))
@@ -239,7 +251,7 @@ impl<'a> Table<'a> {
             let guard = guard.to_string();
             quote!(#guard)
         }));
-        let compensate = row.compensate.is_some();
+        let (all, compensate) = (row.all, row.compensate.is_some());
         let not_owed = row.not_owed.iter().map(|path| self.command(path));
         let waive = match &row.waive {
             Waive::Nothing => quote!(#private::Waive::Nothing),
@@ -263,6 +275,7 @@ impl<'a> Table<'a> {
         quote! {
             #private::Row {
                 triggers: &[#(#triggers),*],
+                all: #all,
                 verdict: #verdict,
                 guard: #guard,
                 compensate: #compensate,

@@ -25,6 +25,7 @@ fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Row {
     let mut row = empty(origin, item.span());
     match item.name().as_str() {
         "when" => when(item, &mut row, errors),
+        "when_all" => when_all(item, &mut row, errors),
         "timeout" => timeout(item, &mut row, errors),
         "every" => every(item, &mut row, errors),
         "ignore" => verdict(item, Verdict::Ignore, &mut row, errors),
@@ -33,7 +34,7 @@ fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Row {
         _ => {
             errors.on(
                 &item.path,
-                "expected a row: `when(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)` or `defer(..)`",
+                "expected a row: `when(..)`, `when_all(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)` or `defer(..)`",
             );
             // What it mentions is still emitted, so that the rest of the program does not miss it.
             when(item, &mut row, &mut Errors::default());
@@ -49,6 +50,7 @@ fn empty(origin: Origin, span: Span) -> Row {
         origin,
         span,
         triggers: Vec::new(),
+        all: false,
         verdict: None,
         guard: None,
         compensate: None,
@@ -72,13 +74,42 @@ fn when(item: &Item, row: &mut Row, errors: &mut Errors) {
     }
 }
 
+/// `when_all(Event, Event, .., clause, ..)`: events first, and what is no clause is an event.
+fn when_all(item: &Item, row: &mut Row, errors: &mut Errors) {
+    row.all = true;
+    let before = errors.len();
+    let mut list = item.items(errors).into_iter().peekable();
+    while let Some(item) = list.next_if(|item| {
+        let name = item.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        name.starts_with(char::is_uppercase)
+    }) {
+        let span = item.span();
+        let path = item.only_path(errors);
+        row.triggers.extend(path.map(|path| Trigger {
+            kind: TriggerKind::Event(path),
+            span,
+            superseded: false,
+        }));
+    }
+    if row.triggers.len() < 2 && errors.len() == before {
+        errors.on(
+            &item.path,
+            "a set has two events at least: `when_all(Event, Event, .., clause, ..)`; for one write `when(Event, ..)`",
+        );
+    }
+    for item in list {
+        clause(&item, row, errors);
+    }
+}
+
 fn verdict(item: &Item, verdict: Verdict, row: &mut Row, errors: &mut Errors) {
     row.verdict = Some(verdict);
     for item in item.items(errors) {
         trigger(item, &mut row.triggers, errors);
     }
     for trigger in &row.triggers {
-        if verdict == Verdict::Ignore || matches!(trigger.kind, TriggerKind::Event(_)) {
+        let event = matches!(trigger.kind, TriggerKind::Event(_)) && !trigger.superseded;
+        if verdict == Verdict::Ignore || event {
             continue;
         }
         let what = if verdict == Verdict::Reject { "rejected" } else { "deferred" };
@@ -94,11 +125,20 @@ fn trigger(item: Item, triggers: &mut Vec<Trigger>, errors: &mut Errors) {
     match item.name().as_str() {
         "failed" => {
             let path = item.one_path("Command", errors);
-            triggers.extend(path.map(|path| Trigger { span: path.span(), kind: TriggerKind::Failed(path) }));
+            triggers.extend(path.map(|path| plain(path.span(), TriggerKind::Failed(path))));
         }
         "unknown" => {
             let path = item.one_path("Command", errors);
-            triggers.extend(path.map(|path| Trigger { span: path.span(), kind: TriggerKind::Unknown(path) }));
+            triggers.extend(path.map(|path| plain(path.span(), TriggerKind::Unknown(path))));
+        }
+        "superseded" => {
+            let before = triggers.len();
+            for item in item.items(errors) {
+                trigger(item, triggers, errors);
+            }
+            for trigger in triggers.iter_mut().skip(before) {
+                trigger.superseded = true;
+            }
         }
         "any" => {
             for item in item.items(errors) {
@@ -107,9 +147,13 @@ fn trigger(item: Item, triggers: &mut Vec<Trigger>, errors: &mut Errors) {
         }
         _ => {
             let path = item.only_path(errors);
-            triggers.extend(path.map(|path| Trigger { span, kind: TriggerKind::Event(path) }));
+            triggers.extend(path.map(|path| plain(span, TriggerKind::Event(path))));
         }
     }
+}
+
+fn plain(span: Span, kind: TriggerKind) -> Trigger {
+    Trigger { kind, span, superseded: false }
 }
 
 /// What `timeout`, `every` and `deadline` have in common: a time, a name, and clauses.
@@ -216,7 +260,7 @@ fn timer(timer: Timer, item: &Item, row: &mut Row, errors: &mut Errors) {
             "`deadline` is the name of the timer of the whole saga; name this one differently",
         );
     }
-    row.triggers.push(Trigger { kind: TriggerKind::Timer(timer), span: item.span() });
+    row.triggers.push(plain(item.span(), TriggerKind::Timer(timer)));
 }
 
 /// `#[deadline(hours = 2, clause, ..)]`: a row for every state that is not an end.
@@ -235,7 +279,7 @@ pub(super) fn deadline(item: &Item, errors: &mut Errors) -> Row {
     }
     let due = Due::Deadline(timing.millis);
     let kind = TriggerKind::Timer(Timer { name: DEADLINE.to_owned(), due });
-    row.triggers.push(Trigger { kind, span: item.span() });
+    row.triggers.push(plain(item.span(), kind));
     moves_somewhere(&row, before, errors);
     row.broken = errors.len() > before;
     row

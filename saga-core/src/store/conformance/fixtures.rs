@@ -137,6 +137,7 @@ pub fn create(address: &Address) -> Step {
             visit: 1,
             turn: None,
             parked: None,
+            noted: Some(payload("noted")),
             changed_at: time(1_000),
         }),
         history: vec![line("started", time(1_000))],

@@ -1,0 +1,154 @@
+//! `when_all(..)`: the memory of which events of a set have come (rule R5).
+//!
+//! The memory belongs to the set, by the names of its events: it is kept while the instance moves between states that
+//! declare the same set, and cleared on entering one that does not. A set whose last event has no row of its own is
+//! complete in that event's step. When a row of its own has taken it, a timer that is due at once takes over, in the
+//! same commit, so that no crash in between can leave a complete set behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::context::Context;
+use super::instance::{Instance, guarded};
+use super::record;
+use super::saga::Cause;
+use super::work::Work;
+use crate::definition::{Definition, Trigger};
+use crate::message::Name;
+use crate::store::{Status, TimerRow};
+
+/// The timer that fires a set which a row of its own event has completed.
+pub(crate) const JOIN: &str = "when_all";
+
+/// The sets of the present state, by name.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct NotedRecord(BTreeMap<String, SetRecord>);
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct SetRecord {
+    events: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    fired: bool,
+}
+
+/// The stored names of a row's events, in alphabetical order.
+pub(super) fn set_of(definition: &Definition, row: usize) -> BTreeSet<String> {
+    let events = definition.rows[row].triggers.iter().filter_map(|trigger| match trigger {
+        Trigger::Event(event) => Some(definition.events[*event].name.to_owned()),
+        _ => None,
+    });
+    events.collect()
+}
+
+/// The name of a set.
+pub(super) fn set_name(definition: &Definition, row: usize) -> String {
+    set_of(definition, row).into_iter().collect::<Vec<_>>().join(" + ")
+}
+
+impl Instance {
+    fn noted_record(&self) -> NotedRecord {
+        let noted = self.record.noted.as_ref();
+        noted.and_then(|noted| record::read("noted events", noted).ok()).unwrap_or_default()
+    }
+
+    /// The rows `when_all` of the present state.
+    fn joins(&self) -> Vec<usize> {
+        let definition = self.definition();
+        let Ok((_, state)) = self.state() else { return Vec::new() };
+        state.rows.iter().copied().filter(|&row| definition.rows[row].all).collect()
+    }
+
+    /// Whether `event` belongs to a set of the present state.
+    pub(super) fn is_member(&self, event: usize) -> bool {
+        let definition = self.definition();
+        self.joins().iter().any(|&row| definition.rows[row].triggers.contains(&Trigger::Event(event)))
+    }
+
+    /// The first row whose set is complete, with `event` if there is one, has not fired, and whose guard lets it
+    /// through; `Err` when that panicked.
+    pub(super) fn joined(&self, event: Option<usize>, cx: &Context) -> Result<Option<usize>, String> {
+        let definition = self.definition();
+        let noted = self.noted_record();
+        let live = self.live.as_ref().map_err(Clone::clone)?;
+        for row in self.joins() {
+            if event.is_some_and(|event| !definition.rows[row].triggers.contains(&Trigger::Event(event))) {
+                continue;
+            }
+            let known = noted.0.get(&set_name(definition, row)).cloned().unwrap_or_default();
+            let event = event.map(|event| definition.events[event].name);
+            let complete = set_of(definition, row)
+                .iter()
+                .all(|name| known.events.contains(name) || event == Some(name.as_str()));
+            if complete
+                && !known.fired
+                && (definition.rows[row].guard.is_none() || guarded(|| Ok(live.guard(row, Cause(None), cx)))?)
+            {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Work<'_> {
+    /// Notes that an event has come, in every set of the present state it belongs to. When a set is complete by it, the
+    /// set's own row follows at once.
+    pub(super) fn note_event(&mut self, event: usize) {
+        if self.instance.record.status != Status::Running || !self.instance.is_member(event) {
+            return;
+        }
+        let definition = self.instance.definition();
+        let mut noted = self.instance.noted_record();
+        let mut complete = false;
+        for row in self.instance.joins() {
+            if !definition.rows[row].triggers.contains(&Trigger::Event(event)) {
+                continue;
+            }
+            let set = noted.0.entry(set_name(definition, row)).or_default();
+            set.events.insert(definition.events[event].name.to_owned());
+            complete |= !set.fired && set.events == set_of(definition, row);
+        }
+        self.instance.record.noted = Some(record::write(&noted));
+        if complete {
+            let (visit, now) = (self.instance.record.visit, self.at.now);
+            self.set_timer(TimerRow { name: Name::Borrowed(JOIN), visit, armed: now, due: now, fired: 0 });
+        }
+    }
+
+    /// Remembers that a set has fired: it does so once.
+    pub(super) fn set_fired(&mut self, row: usize) {
+        let definition = self.instance.definition();
+        let mut noted = self.instance.noted_record();
+        noted.0.entry(set_name(definition, row)).or_default().fired = true;
+        self.instance.record.noted = Some(record::write(&noted));
+        if self.instance.timers.iter().any(|timer| timer.name == JOIN) {
+            self.clear_timer(JOIN);
+        }
+    }
+
+    /// A person has skipped a complete set: it counts as fired.
+    pub(super) fn skip_joined(&mut self) {
+        let definition = self.instance.definition();
+        let noted = self.instance.noted_record();
+        for row in self.instance.joins() {
+            let set = noted.0.get(&set_name(definition, row));
+            if set.is_some_and(|set| set.events == set_of(definition, row)) {
+                self.set_fired(row);
+            }
+        }
+    }
+
+    /// Forgets the sets that the state just entered does not declare.
+    pub(super) fn keep_sets(&mut self) {
+        if self.instance.record.noted.is_none() {
+            return;
+        }
+        let definition = self.instance.definition();
+        let declared: Vec<String> =
+            self.instance.joins().into_iter().map(|row| set_name(definition, row)).collect();
+        let mut noted = self.instance.noted_record();
+        noted.0.retain(|set, _| declared.contains(set));
+        self.instance.record.noted = (!noted.0.is_empty()).then(|| record::write(&noted));
+    }
+}
