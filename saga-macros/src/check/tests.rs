@@ -293,7 +293,7 @@ fn several_mistakes_are_reported_together() {
         found,
         [
             "this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`",
-            "expected a row: `when(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)` or `defer(..)`",
+            "expected a row: `when(..)`, `when_all(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)` or `defer(..)`",
             "a row leads to one place: this is the second move in it",
             "say how long: `timeout(minutes = 15, ..)` with millis, seconds, minutes, hours or days, or \
              `timeout(after(method), ..)`, or `timeout(at(method), ..)`",
