@@ -77,6 +77,7 @@ CREATE TABLE saga_task (
     due_at     INTEGER NOT NULL,
     superseded INTEGER NOT NULL,
     error      TEXT,
+    saved      TEXT,
     PRIMARY KEY (instance, seq, ord)
 ) STRICT, WITHOUT ROWID;
 
@@ -147,7 +148,8 @@ CREATE TABLE saga_delivery (
     armed_at   INTEGER NOT NULL,
     due_at     INTEGER NOT NULL,
     superseded INTEGER NOT NULL,
-    error      TEXT
+    error      TEXT,
+    saved      TEXT
 ) STRICT;
 
 CREATE TABLE saga_mark (

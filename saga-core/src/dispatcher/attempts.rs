@@ -10,11 +10,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::Desk;
 use super::handler::{AnyHandler, Attempting, HandlerContext};
+use super::run::Request;
 use crate::engine::{Attempt, AttemptEnd};
 use crate::machine::panic_text;
 use crate::message::PayloadLimits;
@@ -27,6 +29,8 @@ pub(super) struct Attempts {
     handlers: Vec<Arc<dyn AnyHandler>>,
     runtime: Handle,
     ended: UnboundedSender<(u64, AttemptEnd)>,
+    /// Weak, because an attempt that runs must not keep the dispatcher of an app that has dropped it.
+    requests: WeakUnboundedSender<Request>,
     limits: PayloadLimits,
     running: HashMap<u64, Running>,
 }
@@ -46,13 +50,14 @@ impl Attempts {
         handlers: Vec<Arc<dyn AnyHandler>>,
         runtime: Handle,
         ended: UnboundedSender<(u64, AttemptEnd)>,
+        requests: WeakUnboundedSender<Request>,
         limits: PayloadLimits,
     ) -> Self {
-        Self { handlers, runtime, ended, limits, running: HashMap::new() }
+        Self { handlers, runtime, ended, requests, limits, running: HashMap::new() }
     }
 
     pub(super) fn start(&mut self, attempt: Attempt, now: Duration) {
-        let Attempt { id, lane, message, key, number, of } = attempt;
+        let Attempt { id, lane, message, key, number, of, saved } = attempt;
         let cancelled = CancellationToken::new();
         let cx = HandlerContext {
             key: key.into(),
@@ -60,6 +65,7 @@ impl Attempts {
             saga: (&*of.saga).into(),
             instance: of.key.as_str().into(),
             cancelled: cancelled.clone(),
+            desk: Desk::new(id, self.requests.clone(), saved, self.limits),
         };
         let handler = Arc::clone(&self.handlers[lane]);
         let future = handler.attempt(message.payload, cx, self.limits);

@@ -167,7 +167,7 @@ impl DispatcherBuilder {
             lease,
             clock: Arc::clone(&clock),
             requests,
-            attempts: Attempts::new(handlers, runtime, ended_sender, payload),
+            attempts: Attempts::new(handlers, runtime, ended_sender, sender.downgrade(), payload),
             ended,
             shared: Arc::clone(&shared),
             window,

@@ -6,8 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use super::desk::Desk;
 use crate::engine::AttemptEnd;
 use crate::message::{Command, Event, HandlerError, HandlerErrorKind, Outcome, Payload, PayloadLimits};
 
@@ -67,6 +70,7 @@ pub struct HandlerContext {
     pub(crate) saga: Arc<str>,
     pub(crate) instance: Arc<str>,
     pub(crate) cancelled: CancellationToken,
+    pub(crate) desk: Desk,
 }
 
 impl HandlerContext {
@@ -74,6 +78,56 @@ impl HandlerContext {
     /// to the outside world, so that a repeated call is recognised there.
     pub fn idempotency_key(&self) -> &str {
         &self.key
+    }
+
+    /// A key for one of several calls that this command makes, such as one mail of many: the same for every attempt,
+    /// different for every `item`.
+    pub fn idempotency_key_for(&self, item: impl std::fmt::Display) -> String {
+        let name = format!("{}\0{item}", self.key);
+        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
+    }
+
+    /// What [`save_progress`](Self::save_progress) has saved last, in this attempt or an earlier one.
+    ///
+    /// # Errors
+    /// When what was saved is no `T`.
+    pub fn progress<T: DeserializeOwned>(&self) -> Result<Option<T>, HandlerError> {
+        self.desk.progress()
+    }
+
+    /// Saves how far the work is, in place of what was saved before; durable when it returns. An attempt that is tried
+    /// again, also after a crash, goes on from there.
+    ///
+    /// What was done since the last save is done again: save the item to do *next*, and give the call its
+    /// [`idempotency_key_for`](Self::idempotency_key_for) the item.
+    ///
+    /// # Errors
+    /// When the attempt is over, the dispatcher has stopped, or it is over the limits. Answer with `?`.
+    pub async fn save_progress<T: Serialize>(&self, progress: &T) -> Result<(), HandlerError> {
+        self.desk.save_progress(progress).await
+    }
+
+    /// Does something once for all attempts and remembers its result: an attempt that is tried again gets the result
+    /// without doing it again. A crash between the doing and the remembering does it again.
+    ///
+    /// # Errors
+    /// Those of `work`, and those of [`save_progress`](Self::save_progress).
+    pub async fn once<T, F>(&self, name: &str, work: impl FnOnce() -> F + Send) -> Result<T, HandlerError>
+    where
+        T: Serialize + DeserializeOwned + Send,
+        F: Future<Output = Result<T, HandlerError>> + Send,
+    {
+        if let Some(known) = self.desk.result(name)? {
+            return Ok(known);
+        }
+        let result = work().await?;
+        self.desk.keep_result(name, &result).await?;
+        Ok(result)
+    }
+
+    /// Says that the attempt is alive: its timeout counts from now. For long work that is bounded by how it gets on.
+    pub fn heartbeat(&self) {
+        self.desk.heartbeat();
     }
 
     /// Which attempt this is, counted from 1.

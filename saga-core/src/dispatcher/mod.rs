@@ -6,6 +6,7 @@
 mod attempts;
 mod builder;
 mod clock;
+mod desk;
 mod error;
 mod handler;
 mod receipt;

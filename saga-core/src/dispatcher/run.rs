@@ -39,6 +39,8 @@ const BURST: usize = 256;
 pub(super) enum Request {
     /// An input with an answer.
     Ask(Box<dyn FnOnce(Ticket) -> In + Send>, oneshot::Sender<Answer>),
+    /// An input without an answer.
+    Tell(In),
     /// Stop within this time, and say how it went.
     Shutdown(Duration, oneshot::Sender<Result<(), ShutdownError>>),
     /// Stop at once, as if the process had been killed.
@@ -269,6 +271,7 @@ impl Runner {
                 tickets.insert(*last, answer);
                 Ok(Some(ask(*last)))
             }
+            Request::Tell(input) => Ok(Some(input)),
             Request::Shutdown(grace, answer) => {
                 let by = self.clock.now().mono.saturating_add(grace);
                 if let Some(end) = ending {

@@ -37,6 +37,13 @@ impl Shard {
                     self.marked(&address, task, lane);
                 }
                 Token::Progress(address) => self.noted(&address, &outcome),
+                Token::Saved { ticket, address } => {
+                    if let Some(address) = address {
+                        self.noted(&address, &outcome);
+                    }
+                    let saved = !matches!(outcome, Outcome::Refused(_));
+                    self.out.push(Out::Answer(ticket, Answer::Saved(saved)));
+                }
                 Token::MarkDelivery(delivery) => self.delivery_marked(delivery),
                 Token::Note => {
                     if let Outcome::Refused(why) = outcome {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::Shard;
-use super::io::{AttemptEnd, Out};
+use super::io::{Attempt, AttemptEnd, Out};
 use super::lanes::Job;
 use super::slot::Token;
 use crate::message::{Name, Timestamp};
@@ -12,7 +12,7 @@ use crate::store::{Address, DeadLetter, Delivery, DeliveryChange, DeliveryId, Ma
 /// The deliveries in memory.
 #[derive(Debug, Default)]
 pub(super) struct Deliveries {
-    open: HashMap<DeliveryId, Delivery>,
+    pub(super) open: HashMap<DeliveryId, Delivery>,
     /// Older ones are still being read; newer ones are found behind them.
     behind: bool,
     reading: bool,
@@ -121,7 +121,8 @@ impl Shard {
         let Some(delivery) = self.deliveries.open.get(&id) else { return };
         let (event, key) = (delivery.event.clone(), delivery.id.to_string());
         let (number, of) = (delivery.progress.attempts + 1, delivery.to.clone());
-        self.launch(lane, Job::Delivery(id), event, key, number, of);
+        let saved = delivery.progress.saved.clone();
+        self.launch(Job::Delivery(id), Attempt { id: 0, lane, message: event, key, number, of, saved });
     }
 
     pub(super) fn delivery_ended(&mut self, id: DeliveryId, how: AttemptEnd) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::registry::Taker;
 use crate::definition::Value;
 use crate::machine::VerbRecord;
-use crate::message::{Key, Message, MessageId, Timestamp};
+use crate::message::{Key, Message, MessageId, Payload, Timestamp};
 use crate::store::{
     Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, InstanceChange, Loaded, Mail, OpenTask,
     Outcome, RowId, Task, TaskId, TimerKey,
@@ -37,6 +37,10 @@ pub(crate) enum In {
     Committed(Vec<Outcome>),
     /// An attempt has ended.
     Ended { attempt: u64, how: AttemptEnd },
+    /// A running attempt saves something for the attempts to come.
+    Save { attempt: u64, saved: Payload, ticket: Ticket },
+    /// A running attempt is alive: its time starts anew.
+    Heartbeat { attempt: u64 },
     /// What [`Out::Load`] asked for.
     Loaded { address: Address, found: Option<Loaded> },
     /// What [`Out::FetchWaiting`] asked for.
@@ -114,6 +118,8 @@ pub(crate) struct Attempt {
     pub(crate) number: u32,
     /// Whose command it is, or the subscriber and event key.
     pub(crate) of: Address,
+    /// What earlier attempts have saved.
+    pub(crate) saved: Option<Payload>,
 }
 
 /// What a caller gets.
@@ -127,6 +133,8 @@ pub(crate) enum Answer {
     Settled(Option<Box<Settled>>),
     /// A dead letter is on its way again, or why not.
     Redriven(Result<(), String>),
+    /// Something is saved; `false` when the attempt is no longer running.
+    Saved(bool),
     /// The dispatcher stops.
     Stopped,
 }
@@ -175,6 +183,8 @@ impl std::fmt::Debug for In {
             Self::Redrive { .. } => "Redrive",
             Self::Committed(_) => "Committed",
             Self::Ended { .. } => "Ended",
+            Self::Save { .. } => "Save",
+            Self::Heartbeat { .. } => "Heartbeat",
             Self::Loaded { .. } => "Loaded",
             Self::Waiting { .. } => "Waiting",
             Self::Inbox { .. } => "Inbox",

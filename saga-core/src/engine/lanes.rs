@@ -12,7 +12,7 @@ use super::registry::Registry;
 use super::slot::{Item, Late, Place, Run, Slot, Token};
 use super::{Moment, Shard, first_key};
 use crate::machine::{Begun, Input, MessageRecord, ReportRecord};
-use crate::message::{Message, Timestamp};
+use crate::message::Timestamp;
 use crate::store::{
     Address, DeliveryId, RowId, Status, Step, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
 };
@@ -93,6 +93,21 @@ impl Lanes {
 
     pub(super) fn policy(&self, lane: usize) -> &Policy {
         &self.lanes[lane].policy
+    }
+
+    /// What a running attempt is about.
+    pub(super) fn job(&self, attempt: u64) -> Option<&Job> {
+        self.attempts.get(&attempt).map(|running| &running.job)
+    }
+
+    /// Gives a running attempt its time anew.
+    pub(super) fn prolong(&mut self, attempt: u64, now: Duration) {
+        let Some(running) = self.attempts.get_mut(&attempt).filter(|running| !running.timed_out) else {
+            return;
+        };
+        self.deadlines.remove(&(running.deadline, attempt));
+        running.deadline = now.saturating_add(self.lanes[running.lane].policy.timeout);
+        self.deadlines.insert((running.deadline, attempt), ());
     }
 
     pub(super) fn running(&self) -> usize {
@@ -284,37 +299,28 @@ impl Shard {
         let Some(found) = instance.task(task) else { return false };
         let command = found.command.clone();
         let key = instance.record.incarnation.derive(task.seq, task.ord, &command.name);
-        let number = found.progress.attempts + 1;
+        let (number, saved) = (found.progress.attempts + 1, found.progress.saved.clone());
         slot.set_run(task, Run::Running { attempt });
+        let job = Job::Task(address.clone(), task);
+        let of = address.clone();
         self.launch(
-            lane,
-            Job::Task(address.clone(), task),
-            command,
-            key.to_string(),
-            number,
-            address.clone(),
+            job,
+            Attempt { id: attempt, lane, message: command, key: key.to_string(), number, of, saved },
         );
         true
     }
 
-    pub(super) fn launch(
-        &mut self,
-        lane: usize,
-        job: Job,
-        message: Message,
-        key: String,
-        number: u32,
-        of: Address,
-    ) {
+    /// Starts an attempt, under the next number.
+    pub(super) fn launch(&mut self, job: Job, attempt: Attempt) {
         self.lanes.last_attempt += 1;
-        let id = self.lanes.last_attempt;
+        let (id, lane) = (self.lanes.last_attempt, attempt.lane);
         let started = self.moment.mono;
         let deadline = started.saturating_add(self.lanes.lanes[lane].policy.timeout);
         self.lanes.deadlines.insert((deadline, id), ());
         let running = Running { job, lane, started, deadline, timed_out: false };
         self.lanes.attempts.insert(id, running);
         self.tally.attempts += 1;
-        self.out.push(Out::Run(Box::new(Attempt { id, lane, message, key, number, of })));
+        self.out.push(Out::Run(Box::new(Attempt { id, ..attempt })));
     }
 
     pub(super) fn take_place(&mut self, lane: usize) {

@@ -22,6 +22,7 @@ mod policy;
 mod pump;
 mod recovery;
 mod registry;
+mod saving;
 #[cfg(test)]
 mod simulation;
 mod slot;
@@ -186,6 +187,8 @@ impl Shard {
                 self.read_deliveries_on();
             }
             In::Ended { attempt, how } => self.ended(attempt, how),
+            In::Save { attempt, saved, ticket } => self.save(attempt, saved, ticket),
+            In::Heartbeat { attempt } => self.heartbeat(attempt),
             In::Loaded { address, found } => self.loaded(address, found),
             In::Waiting { address, rows } => self.fetched_waiting(address, rows),
             In::Inbox { rows, more } => self.fetched_inbox(rows, more),

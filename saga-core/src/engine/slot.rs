@@ -282,6 +282,8 @@ pub(crate) enum Token {
     MarkDelivery(crate::store::DeliveryId),
     /// Progress that nobody waits for, of this instance.
     Progress(crate::store::Address),
+    /// What a running attempt has saved, of this instance if it is not a delivery's.
+    Saved { ticket: Ticket, address: Option<crate::store::Address> },
     /// Other changes that nobody waits for.
     Note,
     /// A delivery is finished.

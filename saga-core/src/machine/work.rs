@@ -196,8 +196,9 @@ impl<'a> Work<'a> {
         if let Some(task) = self.instance.task_mut(id) {
             let attempts = task.progress.attempts;
             let superseded = task.progress.superseded;
+            let saved = task.progress.saved.take();
             // Earlier attempts stay counted: whether they had an effect is as unclear as before (rule R17).
-            task.progress = TaskProgress { attempts, superseded, ..TaskProgress::queued(now, epoch) };
+            task.progress = TaskProgress { attempts, superseded, saved, ..TaskProgress::queued(now, epoch) };
             let progress = task.progress.clone();
             self.step.tasks.push(TaskChange::Progress(id, progress));
             self.rerun.push(id);

@@ -241,6 +241,8 @@ pub struct TaskProgress {
     pub superseded: bool,
     /// What the last attempt said.
     pub error: Option<String>,
+    /// What its handler has saved for the attempts to come, in the dispatcher's own form.
+    pub saved: Option<Payload>,
 }
 
 impl TaskProgress {
@@ -257,6 +259,7 @@ impl TaskProgress {
             due: Timestamp::EPOCH,
             superseded: false,
             error: None,
+            saved: None,
         }
     }
 }

@@ -9,13 +9,13 @@ use super::value::{address, bad, message, text};
 
 super::statements! {
     INSERT = "INSERT INTO saga_delivery (id, taker, key, name, version, payload, message, hops, stage, attempts,
-                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
     PROGRESS = "UPDATE saga_delivery SET stage = ?2, attempts = ?3, recoveries = ?4, since = ?5, spent_ms = ?6,
-                    epoch = ?7, armed_at = ?8, due_at = ?9, superseded = ?10, error = ?11 WHERE id = ?1";
+                    epoch = ?7, armed_at = ?8, due_at = ?9, superseded = ?10, error = ?11, saved = ?12 WHERE id = ?1";
     DELETE = "DELETE FROM saga_delivery WHERE id = ?1";
     PAGE = "SELECT id, taker, key, name, version, payload, message, hops, stage, attempts, recoveries, since, spent_ms,
-                epoch, armed_at, due_at, superseded, error
+                epoch, armed_at, due_at, superseded, error, saved
             FROM saga_delivery WHERE id > ?1 ORDER BY id";
 }
 
@@ -41,6 +41,7 @@ pub(crate) fn insert(db: &Connection, id: DeliveryId, delivery: &Delivery) -> Re
         progress.due.as_millis(),
         progress.superseded,
         progress.error,
+        progress.saved.as_ref().map(|saved| saved.as_str()),
     ])?;
     Ok(())
 }
@@ -59,6 +60,7 @@ pub(crate) fn progress(db: &Connection, id: DeliveryId, progress: &TaskProgress)
         progress.due.as_millis(),
         progress.superseded,
         progress.error,
+        progress.saved.as_ref().map(|saved| saved.as_str()),
     ])?;
     Ok(())
 }

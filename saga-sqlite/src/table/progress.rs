@@ -3,7 +3,7 @@
 use rusqlite::{Result, Row};
 use saga_core::store::{TaskProgress, TaskStage};
 
-use super::value::{maybe_text, time, word};
+use super::value::{maybe_payload, maybe_text, time, word};
 
 /// Reads the columns from `at` on.
 pub(super) fn read(row: &Row<'_>, at: usize) -> Result<TaskProgress> {
@@ -18,5 +18,6 @@ pub(super) fn read(row: &Row<'_>, at: usize) -> Result<TaskProgress> {
         due: time(row, at + 7)?,
         superseded: row.get(at + 8)?,
         error: maybe_text(row, at + 9)?.map(str::to_owned),
+        saved: maybe_payload(row, at + 10)?,
     })
 }

@@ -9,18 +9,18 @@ use super::value::{address, message, word};
 
 super::statements! {
     INSERT = "INSERT INTO saga_task (instance, seq, ord, kind, name, version, payload, visit, stage, attempts,
-                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
               ON CONFLICT DO NOTHING";
     PROGRESS = "UPDATE saga_task SET stage = ?4, attempts = ?5, recoveries = ?6, since = ?7, spent_ms = ?8, epoch = ?9,
-                    armed_at = ?10, due_at = ?11, superseded = ?12, error = ?13
+                    armed_at = ?10, due_at = ?11, superseded = ?12, error = ?13, saved = ?14
                 WHERE instance = ?1 AND seq = ?2 AND ord = ?3";
     DELETE = "DELETE FROM saga_task WHERE instance = ?1 AND seq = ?2 AND ord = ?3";
     OF_INSTANCE = "SELECT seq, ord, kind, name, version, payload, visit, stage, attempts, recoveries, since, spent_ms,
-                       epoch, armed_at, due_at, superseded, error
+                       epoch, armed_at, due_at, superseded, error, saved
                    FROM saga_task WHERE instance = ?1 ORDER BY seq, ord";
     OPEN = "SELECT task.seq, task.ord, task.kind, task.name, task.version, task.payload, task.visit, stage, attempts,
-                recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, instance, saga, key
+                recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved, instance, saga, key
             FROM saga_task AS task JOIN saga_instance AS owner ON owner.id = task.instance
             WHERE (instance, task.seq, task.ord) > (?1, ?2, ?3)
             ORDER BY instance, task.seq, task.ord";
@@ -48,6 +48,7 @@ pub(crate) fn insert(db: &Connection, instance: RowId, task: &Task) -> Result<bo
         progress.due.as_millis(),
         progress.superseded,
         progress.error,
+        progress.saved.as_ref().map(|saved| saved.as_str()),
     ])?;
     Ok(added == 1)
 }
@@ -68,6 +69,7 @@ pub(crate) fn progress(db: &Connection, instance: RowId, id: TaskId, progress: &
         progress.due.as_millis(),
         progress.superseded,
         progress.error,
+        progress.saved.as_ref().map(|saved| saved.as_str()),
     ])?;
     Ok(())
 }
@@ -97,5 +99,5 @@ fn read(row: &Row<'_>) -> Result<Task> {
 
 /// Reads a row of [`OPEN`].
 pub(crate) fn open(row: &Row<'_>) -> Result<OpenTask> {
-    Ok(OpenTask { row: RowId(row.get(17)?), address: address(row, 18)?, task: read(row)? })
+    Ok(OpenTask { row: RowId(row.get(18)?), address: address(row, 19)?, task: read(row)? })
 }

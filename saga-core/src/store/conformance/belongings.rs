@@ -58,6 +58,7 @@ pub async fn progress_of_a_task_is_kept<S: Subject>(subject: &S) {
     task.progress.epoch = 9;
     task.progress.due = time(99);
     task.progress.superseded = true;
+    task.progress.saved = Some(payload("saved"));
     task.progress.error = Some("no answer".to_owned());
     let gone = TaskId { seq: 9, ord: 9 };
     let tasks = [task.id, gone].map(|id| TaskChange::Progress(id, task.progress.clone())).to_vec();

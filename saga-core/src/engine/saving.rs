@@ -1,0 +1,46 @@
+//! What running attempts tell the engine: something to keep for the attempts to come, and that they are alive.
+
+use super::Shard;
+use super::io::{Answer, Out, Ticket};
+use super::lanes::Job;
+use super::slot::Token;
+use crate::message::Payload;
+use crate::store::{DeliveryChange, Step, TaskChange};
+
+impl Shard {
+    /// Keeps what a running attempt saves; its caller is answered when that is durable.
+    pub(super) fn save(&mut self, attempt: u64, saved: Payload, ticket: Ticket) {
+        let epoch = self.lease.epoch;
+        let step = match self.lanes.job(attempt).cloned() {
+            None => None,
+            Some(Job::Task(address, task)) => self.slots.get_mut(&address).and_then(|slot| {
+                let instance = slot.instance_mut()?;
+                let row = instance.row;
+                let found = instance.task_mut(task)?;
+                found.progress.saved = Some(saved);
+                // It gets on, so it is not what makes the process fall.
+                found.progress.recoveries = 0;
+                found.progress.epoch = epoch;
+                let change = TaskChange::Progress(task, found.progress.clone());
+                slot.noting += 1;
+                Some((Some(address), Step { row, tasks: vec![change], ..Step::default() }))
+            }),
+            Some(Job::Delivery(id)) => self.deliveries.open.get_mut(&id).map(|delivery| {
+                delivery.progress.saved = Some(saved);
+                delivery.progress.recoveries = 0;
+                delivery.progress.epoch = epoch;
+                let change = DeliveryChange::Progress(id, delivery.progress.clone());
+                (None, Step { deliveries: vec![change], ..Step::default() })
+            }),
+        };
+        match step {
+            Some((address, step)) => self.queue_step(Token::Saved { ticket, address }, step),
+            None => self.out.push(Out::Answer(ticket, Answer::Saved(false))),
+        }
+    }
+
+    /// An attempt that says it is alive gets its time anew.
+    pub(super) fn heartbeat(&mut self, attempt: u64) {
+        self.lanes.prolong(attempt, self.moment.mono);
+    }
+}
