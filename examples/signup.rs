@@ -5,7 +5,11 @@
 
 #![allow(missing_docs, unreachable_pub, clippy::print_stdout)] // A program, not a library.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use saga::prelude::*;
+use tokio::sync::Notify;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "signup", version = 1, data(Person), events(SignupEvent), actions(SignupActions))]
@@ -80,7 +84,13 @@ pub struct MailWelcome {
     address: String,
 }
 
-struct MailServer;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(Clone, Default)]
+struct MailServer {
+    /// Told of every reminder.
+    reminded: Arc<Notify>,
+}
 
 #[async_trait]
 impl Handler<MailActivation> for MailServer {
@@ -94,6 +104,7 @@ impl Handler<MailActivation> for MailServer {
 impl Handler<MailReminder> for MailServer {
     async fn handle(&self, command: MailReminder, _: &HandlerContext) -> Outcome<MailReminder> {
         println!("  to {}: you have not clicked yet ({} of 3)", command.address, command.nth);
+        self.reminded.notify_one();
         Ok(Done.into())
     }
 }
@@ -110,12 +121,12 @@ impl Handler<MailWelcome> for MailServer {
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     // Four days pass in a moment, because the program owns the clock.
-    let clock = saga::dispatcher::ManualClock::default();
+    let (clock, server) = (saga::dispatcher::ManualClock::default(), MailServer::default());
     let dispatcher = saga::Dispatcher::builder(saga::SqliteStore::open(folder.path().join("signups.db"))?)
         .saga::<SignupState>()
-        .handler::<MailActivation>(MailServer)
-        .handler::<MailReminder>(MailServer)
-        .handler::<MailWelcome>(MailServer)
+        .handler::<MailActivation>(server.clone())
+        .handler::<MailReminder>(server.clone())
+        .handler::<MailWelcome>(server.clone())
         .clock(clock.clone())
         .start()
         .await?;
@@ -124,32 +135,24 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     dispatcher.publish(SignedUp { address: bob.into() }).await?;
     dispatcher.publish(Clicked { address: ada.into() }).await?;
     println!("ada is {:?}", dispatcher.settled::<SignupState>(ada).await?);
-    let bob_is = {
-        let mut expired = std::pin::pin!(dispatcher.settled::<SignupState>(bob));
-        loop {
-            tokio::select! {
-                biased;
-                position = &mut expired => break position?,
-                () = clock.advance_to_next() => {}
-            }
-        }
-    };
+    for _ in 0..3 {
+        clock.advance(DAY);
+        server.reminded.notified().await;
+    }
+    clock.advance(DAY);
+    let bob_is = dispatcher.settled::<SignupState>(bob).await?;
     println!("bob is {bob_is:?}");
     let late = dispatcher.publish(Clicked { address: bob.into() }).await?;
     println!("bob's late click: {:?}", late.takers[0].disposition);
-    dispatcher.shutdown(std::time::Duration::from_secs(10)).await?;
+    dispatcher.shutdown(Duration::from_secs(10)).await?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use saga::testing::Given;
 
     use super::*;
-
-    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     fn signed_up() -> Given<SignupState> {
         Given::started(SignedUp { address: "ada".into() })
