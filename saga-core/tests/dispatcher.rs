@@ -16,7 +16,7 @@ use saga_core::machine::Position;
 use saga_core::message::{Key, Message, MessageId, PayloadLimits, Timestamp};
 use saga_core::store::{Address, DeadId, Fault, Inspect, Mail, MailKind, MemoryStore, Store};
 use support::*;
-use world::{Call, Plan, World, builder, builder_with};
+use world::{Call, Plan, World, builder, builder_with, without_mail};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -418,6 +418,21 @@ async fn r08_a_starting_action_that_fails_is_a_dead_letter_and_redrivable() {
         tokio::task::yield_now().await;
     }
     assert_eq!(shop.place("1").await, Disposition::Applied);
+}
+
+#[tokio::test]
+async fn r28_a_taker_that_this_build_does_not_have_keeps_its_deliveries() {
+    let shop = Shop::open().await;
+    shop.dispatcher.shutdown(MINUTE).await.unwrap();
+    let dispatcher = without_mail(shop.store.clone(), &shop.world, &shop.clock, Policy::default());
+    let dispatcher = dispatcher.start().await.unwrap();
+    dispatcher.publish(placed("1")).await.unwrap();
+    assert_eq!(dispatcher.settled::<OrderState>("1").await.unwrap(), Position::In(OrderState::Completed));
+    dispatcher.shutdown(MINUTE).await.unwrap();
+    assert!(shop.world.delivered().is_empty());
+    let shop = Shop::on(shop.store, shop.world).await;
+    shop.world.delivered_times(1).await;
+    assert_eq!(shop.world.delivered(), ["1"], "it was kept for the build that has the subscriber again");
 }
 
 #[tokio::test]

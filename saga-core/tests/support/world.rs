@@ -228,6 +228,16 @@ pub fn builder_with(
     clock: &ManualClock,
     policy: Policy,
 ) -> DispatcherBuilder {
+    without_mail(store, world, clock, policy).subscribe::<OrderCompleted>("mail", world.clone())
+}
+
+/// As `builder_with`, of a build that does not have the subscriber.
+pub fn without_mail(
+    store: impl Store,
+    world: &World,
+    clock: &ManualClock,
+    policy: Policy,
+) -> DispatcherBuilder {
     let mut seed = 0_u64;
     // SplitMix64: the same ids and jitters every time.
     let mut next = move || {
@@ -243,7 +253,6 @@ pub fn builder_with(
         .handler::<VoidPayment>(world.clone())
         .handler::<VoidLabel>(world.clone())
         .handler::<RefundPayment>(world.clone())
-        .subscribe::<OrderCompleted>("mail", world.clone())
         .clock(clock.clone())
         .random(move || next() << 64 | next())
 }
