@@ -83,6 +83,8 @@ mod tests {
             #[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
             #[initially(when(Placed, run(place), send(Pay, undo(Void)), transition_to(Waiting)))]
             #[during_any(except(Done), when(Cancel, compensate, transition_to(Cancelled)))]
+            #[deadline(days = 2, compensate, transition_to(Cancelled))]
+            #[missing_instance(defer(minutes = 5))]
             #[unhandled(reject)]
             pub enum OrderState {
                 #[during(
@@ -93,8 +95,22 @@ mod tests {
                 Waiting,
                 #[compensate_with(Refund, with(give_back))]
                 #[on_enter(publish(Announced))]
-                #[during(when(Shipped, doc = "gone", transition_to(Done)), when(unknown(Ship), park))]
+                #[during(
+                    when(Shipped, doc = "gone", transition_to(Done)),
+                    when(any(superseded(Shipped), unknown(Ship)), park),
+                    when_all(Packed, Weighed, guard(enough_of_both), stay),
+                    every(hours = 1, times = 3, run(look), stay),
+                    timeout(at(closing), transition_to(Resting)),
+                    defer(Paid)
+                )]
                 Shipping(Receipt),
+                #[during(
+                    when(Paid, stay),
+                    timeout(after(patience), transition_to(Cancelled), waive(Refund)),
+                    ignore(superseded(failed(Ship)))
+                )]
+                #[unhandled(defer)]
+                Resting,
                 #[terminal]
                 Done,
                 #[terminal(failure)]
@@ -103,12 +119,13 @@ mod tests {
         }
     }
 
-    /// Every way to cut the tokens off at one place, at any depth.
+    /// Every way to leave out one token, to stop at one, and to swap it with the next, at any depth.
     fn cut(tokens: TokenStream) -> Vec<TokenStream> {
         let trees: Vec<TokenTree> = tokens.into_iter().collect();
         let mut all = Vec::new();
         for (at, tree) in trees.iter().enumerate() {
             all.push(trees[..at].iter().cloned().chain(trees[at + 1..].iter().cloned()).collect());
+            all.push(trees[..at].iter().cloned().collect());
             if let TokenTree::Group(group) = tree {
                 for inner in cut(group.stream()) {
                     let group = TokenTree::Group(proc_macro2::Group::new(group.delimiter(), inner));
