@@ -257,6 +257,46 @@ async fn r17_a_hanging_handler_is_dropped_at_its_timeout_and_tried_again() {
 }
 
 #[tokio::test]
+async fn r17_a_rate_limit_costs_no_attempt() {
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    let policy = Policy::default().rate(2, MINUTE);
+    let dispatcher = builder_with(store, &world, &clock, policy).start().await.unwrap();
+    for order in ["1", "2", "3", "4"] {
+        dispatcher.publish(placed(order)).await.unwrap();
+    }
+    let began = saga_core::dispatcher::Clock::now(&clock).mono;
+    world.called::<MakePayment>(2).await;
+    in_time(&clock, world.called::<MakePayment>(3)).await;
+    let third = saga_core::dispatcher::Clock::now(&clock).mono - began;
+    assert!(third >= MINUTE / 2, "{third:?}");
+    in_time(&clock, world.called::<MakePayment>(4)).await;
+    assert!(saga_core::dispatcher::Clock::now(&clock).mono - began >= MINUTE);
+    assert!(world.calls_of::<MakePayment>().iter().all(|call| call.attempt == 1));
+}
+
+#[tokio::test]
+async fn r17_an_open_breaker_costs_no_attempt() {
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    world.plan::<MakePayment>(&vec![Plan::Lose; 4]);
+    let policy = Policy::default().breaker(3, 2 * MINUTE).concurrency(1);
+    let dispatcher = builder_with(store, &world, &clock, policy).start().await.unwrap();
+    let began = saga_core::dispatcher::Clock::now(&clock).mono;
+    dispatcher.publish(placed("1")).await.unwrap();
+    world.called::<MakePayment>(3).await;
+    dispatcher.publish(placed("2")).await.unwrap();
+    in_time(&clock, world.called::<MakePayment>(4)).await;
+    let probe = saga_core::dispatcher::Clock::now(&clock).mono - began;
+    assert!(probe >= 2 * MINUTE, "{probe:?}");
+    in_time(&clock, world.called::<MakePayment>(5)).await;
+    let second = saga_core::dispatcher::Clock::now(&clock).mono - began;
+    assert!(second >= 4 * MINUTE, "the probe has failed, so it stays open: {second:?}");
+    let other = in_time(&clock, dispatcher.settled::<OrderState>("2")).await.unwrap();
+    assert!(matches!(other, Position::In(_)), "{other:?}");
+    let attempts: u32 = world.calls_of::<MakePayment>().iter().map(|call| call.attempt).max().unwrap();
+    assert!(attempts <= 5, "waiting was no attempt: {attempts}");
+}
+
+#[tokio::test]
 async fn r19_a_command_found_begun_after_a_crash_is_counted_before_it_runs() {
     let mut shop = Shop::open().await;
     shop.world.plan::<MakePayment>(&vec![Plan::Hang; 20]);

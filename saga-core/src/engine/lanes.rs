@@ -3,9 +3,10 @@
 //! A lane belongs to one handler or subscriber and lets so many attempts run at a time. Only this code gives the
 //! permit to start, so that it always knows whether a task has begun.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use super::gate::Gate;
 use super::io::{Attempt, AttemptEnd, Out};
 use super::policy::Policy;
 use super::registry::Registry;
@@ -49,6 +50,7 @@ struct Lane {
     /// Attempts running, and marks being committed for attempts that start right after.
     taken: usize,
     queue: VecDeque<Job>,
+    gate: Gate,
 }
 
 /// All lanes, and everything that waits for a time.
@@ -60,6 +62,8 @@ pub(super) struct Lanes {
     deadlines: BTreeMap<(Duration, u64), ()>,
     delayed: BTreeMap<(Timestamp, u64), Job>,
     delays: u64,
+    /// Lanes that wait for their rate or their breaker.
+    paused: BTreeSet<(Duration, usize)>,
     /// Jobs that were found after an unclean start and are running or being marked, and whether one runs alone because
     /// it has been found begun several times: should the process end now, it was this.
     recovering: HashMap<Job, bool>,
@@ -77,6 +81,7 @@ impl Lanes {
             at_most_once: spec.at_most_once,
             taken: 0,
             queue: VecDeque::new(),
+            gate: Gate::default(),
         };
         Self {
             lanes: registry.lanes.iter().map(lane).collect(),
@@ -85,6 +90,7 @@ impl Lanes {
             deadlines: BTreeMap::new(),
             delayed: BTreeMap::new(),
             delays: 0,
+            paused: BTreeSet::new(),
             recovering: HashMap::new(),
             suspects: VecDeque::new(),
             started: Duration::ZERO,
@@ -150,7 +156,8 @@ impl Lanes {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Duration> {
-        first_key(&self.deadlines).map(|(deadline, _)| deadline)
+        let deadline = first_key(&self.deadlines).map(|(deadline, _)| deadline);
+        [deadline, self.paused.first().map(|(until, _)| *until)].into_iter().flatten().min()
     }
 
     pub(super) fn delay(&mut self, due: Timestamp, job: Job) {
@@ -201,10 +208,23 @@ impl Shard {
     /// Starts what may start.
     pub(super) fn run_lane(&mut self, lane: usize) {
         while !self.stopping && self.lanes.lanes[lane].taken < self.lanes.lanes[lane].policy.concurrency {
-            let Some(job) = self.lanes.lanes[lane].queue.pop_front() else { return };
+            let found = &mut self.lanes.lanes[lane];
+            if found.queue.is_empty() {
+                return;
+            }
+            if let Err(until) = found.gate.pass(&found.policy, found.taken, self.moment.mono) {
+                self.lanes.paused.extend(until.map(|until| (until, lane)));
+                return;
+            }
+            let taken = found.taken;
+            let Some(job) = found.queue.pop_front() else { return };
             match job {
                 Job::Task(address, task) => self.permit(lane, address, task),
                 Job::Delivery(delivery) => self.permit_delivery(lane, delivery),
+            }
+            let found = &mut self.lanes.lanes[lane];
+            if found.taken > taken {
+                found.gate.passed(&found.policy, self.moment.mono);
             }
         }
     }
@@ -393,6 +413,10 @@ impl Shard {
             how => how,
         };
         let took = self.moment.mono.saturating_sub(running.started);
+        let found = &mut self.lanes.lanes[running.lane];
+        if found.gate.judge(&found.policy, &how, self.moment.mono) {
+            tracing::warn!(handler = found.name, "unclear again and again; its breaker is open");
+        }
         match &running.job {
             Job::Task(address, task) => self.task_ended(address, *task, &running, how, took),
             Job::Delivery(delivery) => self.delivery_ended(*delivery, how),
@@ -503,6 +527,12 @@ impl Shard {
                 Job::Task(address, task) => self.resume(&address, task),
                 Job::Delivery(delivery) => self.enlist_delivery(delivery),
             }
+        }
+        while let Some((until, lane)) = self.lanes.paused.first().copied()
+            && until <= mono
+        {
+            self.lanes.paused.remove(&(until, lane));
+            self.run_lane(lane);
         }
         while let Some(entry) = self.lanes.deadlines.first_entry() {
             if entry.key().0 > mono {

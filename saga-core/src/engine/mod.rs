@@ -16,6 +16,7 @@ mod cache;
 mod committed;
 mod defer;
 mod deliveries;
+mod gate;
 mod io;
 mod lanes;
 mod policy;

@@ -18,6 +18,10 @@ pub struct Policy {
     pub(crate) timeout: Duration,
     pub(crate) concurrency: usize,
     pub(crate) unordered: bool,
+    /// So many attempts may start within so long.
+    pub(crate) rate: Option<(u32, Duration)>,
+    /// After so many unclear attempts in a row none starts for so long.
+    pub(crate) breaker: Option<(u32, Duration)>,
 }
 
 /// No wait between two attempts of an undo is longer.
@@ -34,6 +38,8 @@ impl Default for Policy {
             timeout: Duration::from_secs(60),
             concurrency: 64,
             unordered: false,
+            rate: None,
+            breaker: None,
         }
     }
 }
@@ -72,6 +78,23 @@ impl Policy {
     #[must_use]
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency.max(1);
+        self
+    }
+
+    /// How many attempts may start within any `per`, evenly spread once that many have started; at least 1. Waiting for
+    /// it costs no attempt and no time. Default: as many as there are.
+    #[must_use]
+    pub fn rate(mut self, attempts: u32, per: Duration) -> Self {
+        self.rate = Some((attempts.max(1), per));
+        self
+    }
+
+    /// A circuit breaker: after `failures` unclear attempts in a row, of whichever commands, none starts for `pause`.
+    /// Then one at a time is tried, until one gets an answer. Waiting for it costs no attempt and no time. Default:
+    /// none.
+    #[must_use]
+    pub fn breaker(mut self, failures: u32, pause: Duration) -> Self {
+        self.breaker = Some((failures.max(1), pause));
         self
     }
 
