@@ -259,7 +259,7 @@ async fn r17_a_hanging_handler_is_dropped_at_its_timeout_and_tried_again() {
 #[tokio::test]
 async fn r17_a_rate_limit_costs_no_attempt() {
     let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
-    let policy = Policy::default().rate(2, MINUTE);
+    let policy = Policy::default().rate(2, MINUTE).timeout(60 * MINUTE);
     let dispatcher = builder_with(store, &world, &clock, policy).start().await.unwrap();
     for order in ["1", "2", "3", "4"] {
         dispatcher.publish(placed(order)).await.unwrap();
@@ -278,7 +278,7 @@ async fn r17_a_rate_limit_costs_no_attempt() {
 async fn r17_an_open_breaker_costs_no_attempt() {
     let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
     world.plan::<MakePayment>(&vec![Plan::Lose; 4]);
-    let policy = Policy::default().breaker(3, 2 * MINUTE).concurrency(1);
+    let policy = Policy::default().breaker(3, 2 * MINUTE).concurrency(1).timeout(60 * MINUTE);
     let dispatcher = builder_with(store, &world, &clock, policy).start().await.unwrap();
     let began = saga_core::dispatcher::Clock::now(&clock).mono;
     dispatcher.publish(placed("1")).await.unwrap();
