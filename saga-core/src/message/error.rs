@@ -55,7 +55,8 @@ pub enum HandlerErrorKind {
 }
 
 impl HandlerError {
-    /// This attempt surely had no effect; do not try again.
+    /// This attempt surely had no effect; do not try again. The command is `failed` only when no earlier attempt was
+    /// unclear, otherwise it is `unknown` (rule R17).
     pub fn refused(reason: impl Into<BoxError>) -> Self {
         Self { kind: HandlerErrorKind::Refused, source: reason.into() }
     }
