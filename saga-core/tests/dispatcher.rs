@@ -8,12 +8,12 @@ mod world;
 use std::time::Duration;
 
 use saga_core::dispatcher::{
-    Dispatcher, Disposition, Health, InstanceError, ManualClock, PublishError, PublishOptions, Resolved,
-    StartError,
+    Dispatcher, Disposition, HandlerContext, Health, InstanceError, ManualClock, PublishError,
+    PublishOptions, Resolved, StartError, Subscriber,
 };
 use saga_core::engine::Policy;
 use saga_core::machine::Position;
-use saga_core::message::{Key, Message, MessageId, PayloadLimits, Timestamp};
+use saga_core::message::{HandlerError, Key, Message, MessageId, PayloadLimits, Timestamp};
 use saga_core::store::{Address, DeadId, Fault, Inspect, Mail, MailKind, MemoryStore, Store};
 use support::*;
 use world::{Call, Plan, World, builder, builder_with, without_mail};
@@ -420,6 +420,36 @@ async fn r26_a_duplicate_changes_nothing_and_other_content_is_a_conflict() {
     shop.world.let_go();
     assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
     assert_eq!(shop.dead().await, ["order.nudged id-conflict"]);
+}
+
+#[tokio::test]
+async fn r26_a_conflicting_event_with_several_takers_is_a_dead_letter_for_each() {
+    struct Ears;
+    #[async_trait::async_trait]
+    impl Subscriber<Nudged> for Ears {
+        async fn handle(&self, _: Nudged, _: &HandlerContext) -> Result<(), HandlerError> {
+            Ok(())
+        }
+    }
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    let dispatcher = builder(store, &world, &clock).subscribe::<Nudged>("ears", Ears).start().await.unwrap();
+    dispatcher.publish(placed("1")).await.unwrap();
+    let id = || MessageId::new("one-id").unwrap();
+    dispatcher.publish_as(id(), nudge("1", "")).await.unwrap();
+    let error = dispatcher.publish_as(id(), nudge("1", "harder")).await.unwrap_err();
+    assert!(matches!(error, PublishError::IdConflict { .. }), "{error}");
+    let mut letters = dispatcher.dead_letters(DeadId::default()).await.unwrap();
+    while letters.len() < 2 {
+        clock.advance_to_next().await;
+        letters = dispatcher.dead_letters(DeadId::default()).await.unwrap();
+    }
+    let mut kept: Vec<(String, String)> = letters
+        .into_iter()
+        .map(|row| (row.letter.to.saga.to_string(), row.letter.reason.to_string()))
+        .collect();
+    kept.sort();
+    let conflict = |taker: &str| (taker.to_owned(), "id-conflict".to_owned());
+    assert_eq!(kept, [conflict("ears"), conflict("order")]);
 }
 
 #[tokio::test]

@@ -4,10 +4,13 @@ use super::Shard;
 use super::io::{Answer, Out, TakerAnswer};
 use super::slot::{InFlight, Item, Late, Place, Run, Token};
 use crate::machine::Input;
+use crate::message::MessageId;
 use crate::store::{
-    Address, Committed, DeliveryChange, InboxId, MailKind, Outcome, Status, Step, TaskKind, TaskProgress,
-    TaskStage,
+    Address, Committed, DeadLetter, DeliveryChange, InboxId, MailKind, Outcome, Status, Step, TaskKind,
+    TaskProgress, TaskStage,
 };
+
+const ID_CONFLICT: &str = "another event with this message id and other content was taken before";
 
 impl Shard {
     /// Takes the outcomes of the batch under way, in order.
@@ -26,6 +29,9 @@ impl Shard {
                         Outcome::Refused(why) => TakerAnswer::Refused(why.clone()),
                         Outcome::Committed(_) | Outcome::Repeated | Outcome::Conflict => TakerAnswer::Queued,
                     };
+                    if outcome == Outcome::IdConflict {
+                        self.keep_conflicting(step);
+                    }
                     self.forward(step, &outcome, 0);
                     if let Some(ticket) = ticket {
                         let answers = takers.into_iter().map(|taker| (taker, answer.clone())).collect();
@@ -61,6 +67,32 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// Keeps an event that was to be recorded under an id that another one has: a dead letter for each of its takers.
+    fn keep_conflicting(&mut self, step: &Step) {
+        let at = self.moment.wall;
+        let letter =
+            |to: &Address, kind, message: &crate::message::Message, id: Option<MessageId>, hops| DeadLetter {
+                to: to.clone(),
+                kind,
+                message: message.clone(),
+                id,
+                hops,
+                reason: "id-conflict".into(),
+                detail: ID_CONFLICT.to_owned(),
+                at,
+            };
+        let mail = step.mail.iter().map(|m| letter(&m.to, m.kind, &m.message, m.id.clone(), m.hops));
+        let deliveries = step.deliveries.iter().filter_map(|change| match change {
+            DeliveryChange::Add(d) => {
+                Some(letter(&d.to, MailKind::Delivery, &d.event, Some(d.id.clone()), d.hops))
+            }
+            _ => None,
+        });
+        let dead: Vec<DeadLetter> = mail.chain(deliveries).collect();
+        self.tally.dead_letters += dead.len() as u64;
+        self.queue_step(Token::Note, Step { dead, ..Step::default() });
     }
 
     /// How far a task is, is durable.
@@ -245,9 +277,7 @@ impl Shard {
         for item in item.iter().chain(&spilled) {
             step.consumed.extend(item.inbox);
             if answer == TakerAnswer::IdConflict && item.is_event() {
-                let detail =
-                    "another event with this message id and other content was taken before".to_owned();
-                step.dead.extend(self.letter(address, item, "id-conflict", detail));
+                step.dead.extend(self.letter(address, item, "id-conflict", ID_CONFLICT.to_owned()));
             }
         }
         self.tally.dead_letters += step.dead.len() as u64;
