@@ -8,7 +8,7 @@ use std::time::Duration;
 use saga::dispatcher::{ManualClock, StartError};
 use saga::prelude::*;
 use saga::sqlite::{TransactionError, rusqlite};
-use saga::store::OperatorVerb;
+use saga::store::{OperatorVerb, Store};
 use saga::{Dispatcher, Disposition, Health, Position, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -130,6 +130,49 @@ async fn r23_what_another_process_publishes_in_its_transaction_is_taken_up() {
         house.clock.advance_to_next().await;
     }
     assert_eq!(house.settled("ada").await, Position::In(VisitState::Outside));
+}
+
+#[tokio::test]
+async fn r26_a_repeated_transaction_delivers_once_and_leaves_nothing_in_the_inbox() {
+    struct Bell(std::sync::Arc<std::sync::Mutex<u32>>);
+    #[async_trait]
+    impl Subscriber<Rung> for Bell {
+        async fn handle(&self, _: Rung, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+            *self.0.lock().unwrap() += 1;
+            Ok(())
+        }
+    }
+    let (dir, clock, rung) =
+        (tempfile::tempdir().unwrap(), ManualClock::default(), std::sync::Arc::default());
+    let store = SqliteStore::open(dir.path().join("house.db")).unwrap();
+    let dispatcher = Dispatcher::builder(store.clone())
+        .subscribe::<Rung>("bell", Bell(std::sync::Arc::clone(&rung)))
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    let id = saga::MessageId::new("once").unwrap();
+    for _ in 0..2 {
+        store.transaction(|tx| tx.publish_as(&id, &Rung { door: "front".to_owned() })).unwrap();
+    }
+    let left = async || {
+        let inbox = store.inbox(saga::store::InboxId(0), 10).await.unwrap().len();
+        inbox + store.deliveries(saga::store::DeliveryId(0), 10).await.unwrap().len()
+    };
+    for _ in 0..100 {
+        clock.advance_to_next().await;
+        if left().await == 0 {
+            break;
+        }
+    }
+    assert_eq!((left().await, *rung.lock().unwrap()), (0, 1));
+    dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "rung", key(door))]
+pub struct Rung {
+    door: String,
 }
 
 #[tokio::test]

@@ -29,8 +29,8 @@ impl Shard {
                         Outcome::Refused(why) => TakerAnswer::Refused(why.clone()),
                         Outcome::Committed(_) | Outcome::Repeated | Outcome::Conflict => TakerAnswer::Queued,
                     };
-                    if outcome == Outcome::IdConflict {
-                        self.keep_conflicting(step);
+                    if matches!(outcome, Outcome::Duplicate | Outcome::IdConflict) {
+                        self.use_up(step, outcome == Outcome::IdConflict);
                     }
                     self.forward(step, &outcome, 0);
                     if let Some(ticket) = ticket {
@@ -69,8 +69,19 @@ impl Shard {
         }
     }
 
-    /// Keeps an event that was to be recorded under an id that another one has: a dead letter for each of its takers.
-    fn keep_conflicting(&mut self, step: &Step) {
+    /// Takes an event that is a duplicate out of the inbox, if it lies there: what the step was to consume is still there,
+    /// and would be taken for new once its mark is gone. One that only has the id of another is kept as a dead letter for
+    /// each of its takers.
+    fn use_up(&mut self, step: &Step, conflict: bool) {
+        let consumed = step.consumed.clone();
+        let dead = if conflict { self.conflicting(step) } else { Vec::new() };
+        if !consumed.is_empty() || !dead.is_empty() {
+            self.tally.dead_letters += dead.len() as u64;
+            self.queue_step(Token::Note, Step { consumed, dead, ..Step::default() });
+        }
+    }
+
+    fn conflicting(&self, step: &Step) -> Vec<DeadLetter> {
         let at = self.moment.wall;
         let letter =
             |to: &Address, kind, message: &crate::message::Message, id: Option<MessageId>, hops| DeadLetter {
@@ -90,9 +101,7 @@ impl Shard {
             }
             _ => None,
         });
-        let dead: Vec<DeadLetter> = mail.chain(deliveries).collect();
-        self.tally.dead_letters += dead.len() as u64;
-        self.queue_step(Token::Note, Step { dead, ..Step::default() });
+        mail.chain(deliveries).collect()
     }
 
     /// How far a task is, is durable.

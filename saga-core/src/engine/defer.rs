@@ -12,6 +12,9 @@ use crate::machine::{Input, NotStarted};
 use crate::message::Timestamp;
 use crate::store::{Address, Mail, Status, Step};
 
+/// How long until an instance is looked at again that a step is on its way for.
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// The visit that is none: before there is an instance.
 const NONE: u32 = 0;
 
@@ -101,13 +104,22 @@ impl Shard {
 
     /// Looks again at events that have waited long enough for their instance.
     pub(super) fn give_up_awaiting(&mut self) {
+        let mut busy = Vec::new();
         while let Some((due, _)) = self.awaited.first()
             && *due <= self.moment.wall
             && let Some((_, address)) = self.awaited.pop_first()
         {
-            if self.slots.get(&address).is_some_and(|slot| matches!(slot.place, Place::Missing)) {
+            let Some(slot) = self.slots.get(&address).filter(|slot| matches!(slot.place, Place::Missing))
+            else {
+                continue;
+            };
+            if slot.in_flight.is_some() || slot.fetching {
+                // What is on its way to the disk would be missed by a read now, or read although it is used up.
+                busy.push((self.moment.wall.plus(AGAIN), address));
+            } else {
                 self.fetch_waiting(&address);
             }
         }
+        self.awaited.extend(busy);
     }
 }
