@@ -104,7 +104,9 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
         }
     }
     for id in &step.consumed {
-        inbox::delete(db, *id)?;
+        if !inbox::delete(db, *id)? {
+            return Err(Stop::With(Outcome::Duplicate));
+        }
     }
     for mail in &step.mail {
         committed.mail.push(inbox::insert(db, mail)?);
@@ -125,7 +127,9 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
         dead::insert(db, letter)?;
     }
     for id in &step.undead {
-        dead::delete(db, *id)?;
+        if !dead::delete(db, *id)? {
+            return Err(Stop::With(Outcome::Refused(Step::no_letter(*id))));
+        }
     }
     Ok(committed)
 }

@@ -1,7 +1,7 @@
 //! What an attempt keeps for the attempts to come: the handler's side of [`In::Save`].
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,15 @@ pub(crate) struct Desk {
     requests: WeakUnboundedSender<Request>,
     limits: PayloadLimits,
     /// `Err` when what is stored cannot be read.
-    saved: Arc<Mutex<Result<Saved, String>>>,
+    kept: Arc<Mutex<Result<Kept, String>>>,
+}
+
+/// What was sent to the engine, and how much of it is durable: each save holds everything the ones before it held.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    saved: Saved,
+    sent: u64,
+    durable: u64,
 }
 
 impl Desk {
@@ -39,33 +47,40 @@ impl Desk {
         saved: Option<Payload>,
         limits: PayloadLimits,
     ) -> Self {
-        let saved = match saved {
-            None => Ok(Saved::default()),
-            Some(saved) => saved.decode().map_err(|error| format!("what was saved {error}")),
+        let kept = match saved {
+            None => Ok(Kept::default()),
+            Some(saved) => saved
+                .decode()
+                .map(|saved| Kept { saved, ..Kept::default() })
+                .map_err(|error| format!("what was saved {error}")),
         };
-        Self { attempt, requests, limits, saved: Arc::new(Mutex::new(saved)) }
+        Self { attempt, requests, limits, kept: Arc::new(Mutex::new(kept)) }
     }
 
     pub(super) fn progress<T: DeserializeOwned>(&self) -> Result<Option<T>, HandlerError> {
-        let saved = self.saved()?;
-        saved.progress.map(|progress| read("the saved progress", &progress)).transpose()
+        let kept = self.kept()?;
+        kept.saved.progress.map(|progress| read("the saved progress", &progress)).transpose()
     }
 
     pub(super) async fn save_progress<T: Serialize>(&self, progress: &T) -> Result<(), HandlerError> {
-        let mut saved = self.saved()?;
-        saved.progress = Some(write("the progress", progress)?);
-        self.save(saved).await
+        let progress = write("the progress", progress)?;
+        self.save(|saved| saved.progress = Some(progress)).await
     }
 
-    pub(super) fn result<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, HandlerError> {
-        let saved = self.saved()?;
-        saved.once.get(name).map(|result| read(&format!("the result of `{name}`"), result)).transpose()
+    /// What was kept under `name`, once it is durable.
+    pub(super) async fn result<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, HandlerError> {
+        let kept = self.kept()?;
+        let Some(result) = kept.saved.once.get(name) else { return Ok(None) };
+        if kept.durable < kept.sent {
+            // Kept by a call that is still waiting, or that was dropped while it was.
+            self.save(|_| {}).await?;
+        }
+        read(&format!("the result of `{name}`"), result).map(Some)
     }
 
     pub(super) async fn keep_result<T: Serialize>(&self, name: &str, result: &T) -> Result<(), HandlerError> {
-        let mut saved = self.saved()?;
-        saved.once.insert(name.to_owned(), write(&format!("the result of `{name}`"), result)?);
-        self.save(saved).await
+        let result = write(&format!("the result of `{name}`"), result)?;
+        self.save(|saved| drop(saved.once.insert(name.to_owned(), result))).await
     }
 
     pub(super) fn heartbeat(&self) {
@@ -75,17 +90,15 @@ impl Desk {
         }
     }
 
-    async fn save(&self, saved: Saved) -> Result<(), HandlerError> {
-        let payload = Payload::encode(&saved)
-            .and_then(|payload| payload.check(self.limits).map(|()| payload))
-            .map_err(|error| HandlerError::from(format!("what the handler saves {error}")))?;
-        let (answer, answered) = oneshot::channel();
-        let attempt = self.attempt;
-        let ask = Box::new(move |ticket| In::Save { attempt, saved: payload, ticket });
-        let sent = self.requests.upgrade().is_some_and(|to| to.send(Request::Ask(ask, answer)).is_ok());
+    /// Changes what is saved, and comes back when that is durable. Calls at the same time lose nothing of each other, nor
+    /// does one that is dropped lose what it has sent.
+    async fn save(&self, change: impl FnOnce(&mut Saved)) -> Result<(), HandlerError> {
+        let (answered, number) = self.send(change)?;
         match answered.await {
-            Ok(Answer::Saved(true)) if sent => {
-                *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = Ok(saved);
+            Ok(Answer::Saved(true)) => {
+                if let Ok(kept) = &mut *self.lock() {
+                    kept.durable = kept.durable.max(number);
+                }
                 Ok(())
             }
             Ok(Answer::Saved(_)) => Err("the attempt is over, so nothing was saved".into()),
@@ -93,10 +106,36 @@ impl Desk {
         }
     }
 
-    fn saved(&self) -> Result<Saved, HandlerError> {
+    /// Under the lock until it is sent, so that the engine hears of saves in the order of their numbers.
+    fn send(
+        &self,
+        change: impl FnOnce(&mut Saved),
+    ) -> Result<(oneshot::Receiver<Answer>, u64), HandlerError> {
+        let mut kept = self.lock();
+        let kept = kept.as_mut().map_err(|error| HandlerError::from(error.clone()))?;
+        let mut saved = kept.saved.clone();
+        change(&mut saved);
+        let payload = Payload::encode(&saved)
+            .and_then(|payload| payload.check(self.limits).map(|()| payload))
+            .map_err(|error| HandlerError::from(format!("what the handler saves {error}")))?;
+        let (answer, answered) = oneshot::channel();
+        let attempt = self.attempt;
+        let ask = Box::new(move |ticket| In::Save { attempt, saved: payload, ticket });
+        if self.requests.upgrade().is_none_or(|to| to.send(Request::Ask(ask, answer)).is_err()) {
+            return Err("the dispatcher has stopped, so nothing was saved".into());
+        }
+        kept.saved = saved;
+        kept.sent += 1;
+        Ok((answered, kept.sent))
+    }
+
+    fn kept(&self) -> Result<Kept, HandlerError> {
+        self.lock().clone().map_err(HandlerError::from)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Result<Kept, String>> {
         // Replaced as a whole, so a poisoned one is whole as well.
-        let saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
-        saved.clone().map_err(HandlerError::from)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -117,7 +117,7 @@ impl HandlerContext {
         T: Serialize + DeserializeOwned + Send,
         F: Future<Output = Result<T, HandlerError>> + Send,
     {
-        if let Some(known) = self.desk.result(name)? {
+        if let Some(known) = self.desk.result(name).await? {
             return Ok(known);
         }
         let result = work().await?;

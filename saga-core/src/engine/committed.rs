@@ -18,8 +18,10 @@ impl Shard {
         let Some((tokens, steps)) = self.under_way.pop_front() else { return };
         self.tally.batches += 1;
         for ((token, step), outcome) in tokens.into_iter().zip(&steps.steps).zip(outcomes) {
-            self.tally.steps +=
-                u64::from(matches!(outcome, Outcome::Committed(_)) && step.instance.is_some());
+            if let Outcome::Committed(committed) = &outcome {
+                self.tally.steps += u64::from(step.instance.is_some());
+                self.inbox.tell(&committed.mail);
+            }
             match token {
                 Token::Instance(address) => self.instance_committed(&address, step, outcome),
                 Token::Mailed { ticket, takers } => {
@@ -40,14 +42,14 @@ impl Shard {
                 }
                 Token::Mark(address, task, lane) => {
                     self.noted(&address, &outcome);
-                    self.marked(&address, task, lane);
+                    self.marked(&address, task, lane, matches!(outcome, Outcome::Committed(_)));
                 }
                 Token::Progress(address) => self.noted(&address, &outcome),
                 Token::Saved { ticket, address } => {
                     if let Some(address) = address {
                         self.noted(&address, &outcome);
                     }
-                    let saved = !matches!(outcome, Outcome::Refused(_));
+                    let saved = matches!(outcome, Outcome::Committed(_));
                     self.out.push(Out::Answer(ticket, Answer::Saved(saved)));
                 }
                 Token::MarkDelivery(delivery) => self.delivery_marked(delivery),
@@ -108,6 +110,7 @@ impl Shard {
     fn noted(&mut self, address: &Address, outcome: &Outcome) {
         if let Outcome::Refused(why) = outcome {
             tracing::error!(instance = %address, why, "the store refused to write how far a task is");
+            self.forgetful = true;
         }
         if let Some(slot) = self.slots.get_mut(address) {
             slot.noting -= 1;
@@ -303,6 +306,7 @@ impl Shard {
     /// The store will never take this step: the instance waits for a person, everything else goes on (rule R31).
     fn was_refused(&mut self, address: &Address, in_flight: InFlight, why: &str) {
         tracing::error!(instance = %address, why, "the store refused a step; the instance is quarantined");
+        self.forgetful |= in_flight.spilled.iter().chain(&in_flight.item).any(Item::is_unwritten_report);
         let refused = TakerAnswer::Refused(why.to_owned());
         self.answer(address, in_flight.item, &refused);
         for item in in_flight.spilled {
@@ -378,7 +382,8 @@ impl Shard {
         for late in std::mem::take(&mut slot.late) {
             match late {
                 Late::Ended(attempt, how) => self.ended(attempt, how),
-                Late::Marked(task, lane) => self.marked(address, task, lane),
+                Late::Marked(task, lane, durable) => self.marked(address, task, lane, durable),
+                Late::Saved(attempt, saved, ticket) => self.save(attempt, saved, ticket),
             }
         }
     }
@@ -390,8 +395,21 @@ impl Shard {
         let Some(instance) = slot.instance_mut() else { return };
         for (task, known) in progress {
             if let Some(found) = instance.task_mut(task) {
-                // How far it had come is decided by steps, and they are in the store.
-                found.progress = TaskProgress { stage: found.progress.stage, ..known };
+                // How far it had come is decided by steps, and they are in the store, except that a mark may be on its
+                // way there.
+                let stage = match (found.progress.stage, known.stage) {
+                    (TaskStage::Ready, TaskStage::Started) => TaskStage::Started,
+                    (stage, _) => stage,
+                };
+                found.progress = TaskProgress { stage, ..known };
+            }
+        }
+        for task in &mut instance.tasks {
+            let progress = &mut task.progress;
+            let earlier = progress.epoch < self.lease.epoch && !self.lease.is_suspect(progress.epoch);
+            if progress.stage == TaskStage::Started && earlier {
+                // That process ended in order, so whatever it began has an outcome: this was marked and not begun.
+                progress.stage = TaskStage::Ready;
             }
         }
         let Some(instance) = slot.instance() else { return };

@@ -55,9 +55,10 @@ impl Shard {
         }
     }
 
-    /// There is no instance for the event at the head of the queue, and it does not start one.
-    pub(super) fn event_without_instance(&mut self, address: &Address, item: Item) {
-        let Input::Event(event) = &item.what else { return };
+    /// There is no instance for the event at the head of the queue, and it does not start one. Returns whether there is
+    /// more to do at once.
+    pub(super) fn event_without_instance(&mut self, address: &Address, item: Item) -> bool {
+        let Input::Event(event) = &item.what else { return true };
         let name = event.message.name.clone();
         let missing = self
             .registry
@@ -68,6 +69,7 @@ impl Shard {
         match missing {
             Missing::Reject => {
                 self.dead_on_arrival(address, item, NotStarted { reason: "missing-instance", detail });
+                false
             }
             Missing::Ignore => {
                 let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
@@ -75,24 +77,25 @@ impl Shard {
                 let answer = TakerAnswer::Ignored("there is no instance");
                 if step == Step::default() {
                     self.answer(address, Some(item), &answer);
-                    return self.pump(address);
+                    self.answer_waiters(address);
+                    return true;
                 }
                 if let Some(slot) = self.slots.get_mut(address) {
                     slot.in_flight = Some(InFlight::of(item, answer));
                 }
                 self.queue_step(Token::Instance(address.clone()), step);
+                false
             }
             Missing::Defer(millis) => {
                 let due = item.at.plus(std::time::Duration::from_millis(millis));
                 if due <= self.moment.wall {
                     let detail = format!("{detail}; it has waited for {millis} ms");
                     let not = NotStarted { reason: "missing-instance", detail };
-                    return self.dead_on_arrival(address, item, not);
+                    self.dead_on_arrival(address, item, not);
+                    return false;
                 }
                 self.awaited.insert((due, address.clone()));
-                if self.defer(address, item) {
-                    self.pump(address);
-                }
+                self.defer(address, item)
             }
         }
     }

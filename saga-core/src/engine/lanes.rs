@@ -293,17 +293,18 @@ impl Shard {
         );
     }
 
-    /// The mark of a task is durable.
-    pub(super) fn marked(&mut self, address: &Address, task: TaskId, lane: usize) {
+    /// The mark of a task is durable, or was not written.
+    pub(super) fn marked(&mut self, address: &Address, task: TaskId, lane: usize, durable: bool) {
         if let Some(slot) = self.slots.get_mut(address).filter(|slot| slot.is_loading()) {
-            slot.late.push(Late::Marked(task, lane));
+            slot.late.push(Late::Marked(task, lane, durable));
             return;
         }
         let wanted = self.slots.get(address).is_some_and(|slot| slot.run(task) == Some(Run::Marking));
-        if wanted && !self.stopping && self.begin(lane, address, task) {
+        if wanted && durable && !self.stopping && self.begin(lane, address, task) {
             return;
         }
-        // Withdrawn while its mark was being committed; or the engine stops, and it stays as marked.
+        // Withdrawn while its mark was being committed; or the engine stops, and it stays as marked; or the store does
+        // not take the mark, and without it the task must not run (rule R18): the next start finds it again.
         if let Some(slot) = self.slots.get_mut(address) {
             slot.runs.retain(|(id, run)| *id != task || *run != Run::Marking);
         }

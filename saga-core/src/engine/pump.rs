@@ -50,7 +50,11 @@ impl Shard {
                         return;
                     }
                 }
-                Next::NoInstance => return self.no_instance(address),
+                Next::NoInstance => {
+                    if !self.no_instance(address) {
+                        return;
+                    }
+                }
                 Next::TurnAway(why) => return self.turn_away(address, &why),
             }
         }
@@ -337,31 +341,27 @@ impl Shard {
         }
     }
 
-    /// There is nobody to take the item at the head.
-    fn no_instance(&mut self, address: &Address) {
-        let Some(slot) = self.slots.get_mut(address) else { return };
-        let Some(item) = slot.queue.pop_front() else { return };
+    /// There is nobody to take the item at the head. Returns whether there is more to do at once.
+    fn no_instance(&mut self, address: &Address) -> bool {
+        let Some(slot) = self.slots.get_mut(address) else { return false };
+        let Some(item) = slot.queue.pop_front() else { return false };
         match &item.what {
-            Input::Event(_) => self.event_without_instance(address, item),
+            Input::Event(_) => return self.event_without_instance(address, item),
             Input::Verb(_) => {
                 let why = format!("there is no {address}");
                 match item.ticket {
                     Some(ticket) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
                     None => tracing::warn!(instance = %address, why, "an operator's verb was declined"),
                 }
-                self.drop_item(address, &item);
             }
             // A timer or a report of an instance that has been purged meanwhile.
-            _ => self.drop_item(address, &item),
+            _ => {}
         }
-    }
-
-    fn drop_item(&mut self, address: &Address, item: &Item) {
         if let Some(inbox) = item.inbox {
             self.queue_step(Token::Note, Step { consumed: vec![inbox], ..Step::default() });
         }
-        self.pump(address);
         self.answer_waiters(address);
+        true
     }
 
     /// Keeps an event that started nothing as a dead letter.
@@ -428,7 +428,7 @@ impl Shard {
         let why = format!("{address} is quarantined: {why}");
         slot.spilled = true;
         for item in std::mem::take(&mut slot.queue) {
-            self.forgetful |= matches!(item.what, Input::Report(..)) && item.inbox.is_none();
+            self.forgetful |= item.is_unwritten_report();
             let Some(ticket) = item.ticket else { continue };
             let answer = match item.what {
                 Input::Verb(_) => Answer::Verb(Err(why.clone())),

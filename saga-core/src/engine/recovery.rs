@@ -16,6 +16,8 @@ use crate::store::{Address, DeliveryId, InboxId, Loaded, Mail, OpenTask, RowId, 
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     cursor: InboxId,
+    /// The newest row of this epoch that its writer has been told of.
+    told: InboxId,
     scanning: bool,
     /// There are rows nobody has read yet, so nothing may overtake them.
     behind: bool,
@@ -46,6 +48,11 @@ impl Inbox {
 
     pub(super) fn hold(&mut self, event: Accepted, ticket: Ticket) {
         self.held.push_back((event, ticket));
+    }
+
+    /// A step of this epoch has become durable, and with it these rows.
+    pub(super) fn tell(&mut self, mail: &[InboxId]) {
+        self.told = mail.iter().copied().fold(self.told, InboxId::max);
     }
 
     /// A share of the room for what is taken up, given back when it is dropped.
@@ -141,10 +148,11 @@ impl Shard {
 
     /// What the inbox holds for one instance goes to the head of its queue, unless it is parked.
     pub(super) fn fetched_waiting(&mut self, address: Address, rows: Vec<(InboxId, Mail)>) {
-        // What the scan has not come to yet it will bring itself, in order: taken here too, it would be applied twice.
-        let (cursor, epoch) = (self.inbox.cursor, self.lease.epoch);
-        let rows: Vec<(InboxId, Mail)> =
-            rows.into_iter().filter(|(id, mail)| *id <= cursor || mail.epoch == epoch).collect();
+        // What the scan has not come to yet it will bring itself, in order, and what a batch has added whose outcomes are
+        // not here yet will be taken up with those.
+        let (cursor, told, epoch) = (self.inbox.cursor, self.inbox.told, self.lease.epoch);
+        let known = |id: InboxId, mail: &Mail| id <= if mail.epoch == epoch { told } else { cursor };
+        let rows: Vec<(InboxId, Mail)> = rows.into_iter().filter(|(id, mail)| known(*id, mail)).collect();
         let Some(slot) = self.slots.get_mut(&address) else { return };
         slot.fetching = false;
         let parked = slot.instance().is_some_and(Instance::is_parked);

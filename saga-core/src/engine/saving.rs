@@ -3,7 +3,7 @@
 use super::Shard;
 use super::io::{Answer, Out, Ticket};
 use super::lanes::Job;
-use super::slot::Token;
+use super::slot::{Late, Token};
 use crate::message::Payload;
 use crate::store::{DeliveryChange, Step, TaskChange};
 
@@ -11,6 +11,12 @@ impl Shard {
     /// Keeps what a running attempt saves; its caller is answered when that is durable.
     pub(super) fn save(&mut self, attempt: u64, saved: Payload, ticket: Ticket) {
         let epoch = self.lease.epoch;
+        if let Some(Job::Task(address, _)) = self.lanes.job(attempt)
+            && let Some(slot) = self.slots.get_mut(address).filter(|slot| slot.is_loading())
+        {
+            slot.late.push(Late::Saved(attempt, saved, ticket));
+            return;
+        }
         let step = match self.lanes.job(attempt).cloned() {
             None => None,
             Some(Job::Task(address, task)) => self.slots.get_mut(&address).and_then(|slot| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::io::{AttemptEnd, TakerAnswer, Ticket};
 use crate::definition::Value;
 use crate::machine::{EventIn, HeadRecord, Input, Instance, ReportRecord};
-use crate::message::{Message, MessageId, Name, Timestamp};
+use crate::message::{Message, MessageId, Name, Payload, Timestamp};
 use crate::store::{InboxId, Mail, MailKind, Step, TaskId, TaskProgress, TimerRow};
 
 /// What is known about the instance.
@@ -78,8 +78,10 @@ pub(crate) enum Run {
 pub(crate) enum Late {
     /// This attempt ended.
     Ended(u64, AttemptEnd),
-    /// Its mark became durable, in this lane.
-    Marked(TaskId, usize),
+    /// Its mark became durable, in this lane, or was not written.
+    Marked(TaskId, usize, bool),
+    /// This attempt saved something, and its caller waits.
+    Saved(u64, Payload, Ticket),
 }
 
 /// One thing in an instance's queue.
@@ -167,6 +169,11 @@ impl Item {
             at: mail.at,
             _room: None,
         })
+    }
+
+    /// Whether it is the end of attempts that the store does not know to have ended.
+    pub(crate) fn is_unwritten_report(&self) -> bool {
+        self.inbox.is_none() && matches!(self.what, Input::Report(..) | Input::CrashLoop(..))
     }
 
     /// Whether it waits behind a compensation or a person.

@@ -1,8 +1,13 @@
 //! What every store refuses, whatever it keeps its rows in.
 
-use super::Step;
+use super::{DeadId, Step};
 
 impl Step {
+    /// Why no store takes a step that removes this dead letter again, for [`Outcome::Refused`](super::Outcome::Refused).
+    pub fn no_letter(id: DeadId) -> String {
+        format!("there is no dead letter {}: it was redriven or dropped already", id.0)
+    }
+
     /// Why no store takes this step, if so: it contradicts itself. Stores answer
     /// [`Outcome::Refused`](super::Outcome::Refused) with it.
     pub fn contradiction(&self) -> Option<&'static str> {

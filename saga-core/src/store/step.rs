@@ -59,7 +59,8 @@ pub struct Step {
     pub timers: Vec<TimerChange>,
     /// Changes to the obligations of the instance.
     pub obligations: Vec<ObligationChange>,
-    /// Inbox rows that are used up. Missing ones are not an error.
+    /// Inbox rows that are used up. One that has gone fails the whole step with [`Outcome::Duplicate`]: each is used up
+    /// by one step only.
     pub consumed: Vec<InboxId>,
     /// Inbox rows to add, for this or other instances.
     pub mail: Vec<Mail>,
@@ -70,7 +71,7 @@ pub struct Step {
     pub marks: Vec<Mark>,
     /// Dead letters to add.
     pub dead: Vec<DeadLetter>,
-    /// Dead letters that are redriven or dropped, and so removed.
+    /// Dead letters that are redriven or dropped, and so removed. One that has gone has the whole step refused.
     pub undead: Vec<DeadId>,
 }
 
@@ -504,7 +505,8 @@ pub enum Outcome {
     /// Nothing was written: the row is at another `seq` than the one before the step's, or has gone, or there already
     /// is an instance with this address. The engine reloads.
     Conflict,
-    /// Nothing was written: a mark was there already, with the same content.
+    /// Nothing was written: a mark was there already, with the same content, or something that the step uses up
+    /// ([`Step::consumed`]) has been used up before.
     Duplicate,
     /// Nothing was written: a mark was there already, with other content.
     IdConflict,

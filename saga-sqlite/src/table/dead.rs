@@ -31,10 +31,9 @@ pub(crate) fn insert(db: &Connection, letter: &DeadLetter) -> Result<()> {
     Ok(())
 }
 
-/// Removes a letter, if it is there.
-pub(crate) fn delete(db: &Connection, id: DeadId) -> Result<()> {
-    db.prepare_cached(DELETE)?.execute((id.0,))?;
-    Ok(())
+/// Removes a letter; whether it was there.
+pub(crate) fn delete(db: &Connection, id: DeadId) -> Result<bool> {
+    Ok(db.prepare_cached(DELETE)?.execute((id.0,))? > 0)
 }
 
 /// Reads a row of [`PAGE`].

@@ -39,10 +39,9 @@ pub(crate) fn insert(db: &Connection, mail: &Mail) -> Result<InboxId> {
     Ok(InboxId(db.last_insert_rowid()))
 }
 
-/// Removes a row, if it is there.
-pub(crate) fn delete(db: &Connection, id: InboxId) -> Result<()> {
-    db.prepare_cached(DELETE)?.execute((id.0,))?;
-    Ok(())
+/// Removes a row; whether it was there.
+pub(crate) fn delete(db: &Connection, id: InboxId) -> Result<bool> {
+    Ok(db.prepare_cached(DELETE)?.execute((id.0,))? > 0)
 }
 
 /// Reads a row of [`PAGE`] or [`WAITING`].

@@ -6,7 +6,9 @@ use std::task::Poll;
 use super::Subject;
 use super::fixtures::{Driver, address, create, delivery, mail, ok, payload, time};
 use crate::message::MessageId;
-use crate::store::{DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, MailKind, Step, TaskId};
+use crate::store::{
+    DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, MailKind, Outcome, Step, TaskId,
+};
 
 /// Rows are read in the order they were put in, page by page, by whoever put them in.
 pub async fn the_inbox_keeps_its_order<S: Subject>(subject: &S) {
@@ -46,17 +48,28 @@ pub async fn inbox_numbers_are_never_used_again<S: Subject>(subject: &S) {
     }
 }
 
-/// What a step uses up goes, what it adds comes, both with the step; a row that is gone is not an error.
+/// What a step uses up goes, what it adds comes, both with the step.
 pub async fn mail_of_a_step_is_consumed_and_added_with_it<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let to = address("a");
     let old = ok(driver.store.deliver(vec![mail(&to, "old"), mail(&to, "kept")]).await);
     let mut step = create(&to);
-    step.consumed = vec![old[0], InboxId(1_000_000)];
+    step.consumed = vec![old[0]];
     step.mail = vec![mail(&to, "new")];
     let new = driver.committed(step).await.mail;
     let inbox = ok(driver.store.inbox(InboxId(0), 10).await);
     assert_eq!(inbox.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [old[1], new[0]]);
+}
+
+/// Whoever comes second has taken a duplicate, and nothing of that step is written.
+pub async fn what_lies_in_the_inbox_is_used_up_once<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let to = address("a");
+    let ids = ok(driver.store.deliver(vec![mail(&to, "once")]).await);
+    driver.committed(Step { consumed: ids.clone(), ..Step::default() }).await;
+    let step = Step { consumed: ids, ..create(&to) };
+    assert_eq!(driver.one(step).await, Outcome::Duplicate);
+    assert_eq!(ok(driver.store.instance(&to).await), None);
 }
 
 /// By `woken` or by `pulse`; and only once.
@@ -135,6 +148,30 @@ pub async fn dead_letters_come_and_go<S: Subject>(subject: &S) {
     let found = ok(driver.store.dead_letters(DeadId(0), 10).await);
     assert_eq!(found.iter().map(|row| row.letter.clone()).collect::<Vec<_>>(), [first, second]);
     assert_eq!(ok(driver.store.dead_letters(found[0].id, 10).await), found[1..]);
-    driver.committed(Step { undead: vec![found[0].id, DeadId(1_000_000)], ..Step::default() }).await;
+    driver.committed(Step { undead: vec![found[0].id], ..Step::default() }).await;
     assert_eq!(ok(driver.store.dead_letters(DeadId(0), 10).await), found[1..]);
+}
+
+/// Whoever comes second is refused, and nothing of that step is written.
+pub async fn a_dead_letter_goes_once<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let to = address("a");
+    let message = mail(&to, "m").message;
+    let (reason, detail) = ("unhandled".into(), String::new());
+    let letter = DeadLetter {
+        to: to.clone(),
+        kind: MailKind::Event,
+        message,
+        id: None,
+        hops: 0,
+        reason,
+        detail,
+        at: time(8),
+    };
+    driver.committed(Step { dead: vec![letter], ..Step::default() }).await;
+    let found = ok(driver.store.dead_letters(DeadId(0), 10).await);
+    let redrive = Step { undead: vec![found[0].id], mail: vec![mail(&to, "again")], ..Step::default() };
+    driver.committed(redrive.clone()).await;
+    assert!(matches!(driver.one(redrive).await, Outcome::Refused(_)));
+    assert_eq!(ok(driver.store.inbox(InboxId(0), 10).await).len(), 1);
 }

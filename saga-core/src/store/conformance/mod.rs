@@ -103,10 +103,12 @@ macro_rules! conformance {
             the_inbox_keeps_its_order
             inbox_numbers_are_never_used_again
             mail_of_a_step_is_consumed_and_added_with_it
+            what_lies_in_the_inbox_is_used_up_once
             a_delivery_of_mail_wakes_somebody
             mail_is_kept_as_it_was_delivered
             deliveries_page_in_order_until_finished
             dead_letters_come_and_go
+            a_dead_letter_goes_once
 
             a_mark_makes_the_next_one_a_duplicate
             the_same_id_with_other_content_is_a_conflict

@@ -120,6 +120,12 @@ impl Model {
                 TaskChange::Add(_) | TaskChange::Progress(..) => {}
             }
         }
+        if let Some(gone) = step.undead.iter().find(|id| !self.dead.contains_key(id)) {
+            return Err(Outcome::Refused(Step::no_letter(*gone)));
+        }
+        if step.consumed.iter().any(|id| !self.inbox.contains_key(id)) {
+            return Err(Outcome::Duplicate);
+        }
         let mut set = BTreeMap::new();
         for mark in &step.marks {
             let key = (mark.to.clone(), mark.id.clone());
