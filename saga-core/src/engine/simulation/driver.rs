@@ -11,6 +11,7 @@ use super::order::{
     CreateShippingLabel, LabelCreated, MakePayment, OrderCompleted, OrderState, RefundPayment, VoidLabel,
     VoidPayment, cancel, note, nudge, placed,
 };
+use super::thanks::{ThanksState, Tracked};
 use super::world::{World, message};
 use super::{Random, Seen};
 use crate::engine::{
@@ -18,7 +19,7 @@ use crate::engine::{
     Ticket,
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
-use crate::message::{Correlated, Key, MessageId, Timestamp};
+use crate::message::{Correlated, Key, MessageId, Payload, Timestamp};
 use crate::store::{
     Address, Batch, DeadId, Fault, Inspect, Lease, Mail, MailKind, MemoryStore, Outcome, Snapshot, Status,
     Store,
@@ -50,9 +51,25 @@ pub(super) struct Driver {
     tickets: BTreeMap<Ticket, String>,
     last_ticket: Ticket,
     nudges: BTreeMap<String, Nudges>,
-    /// Notes by order and id, and whether somebody was told that it is taken, or waits.
-    notes: BTreeMap<(String, String), bool>,
+    /// Notes and tracks by saga, order and id, and whether somebody was told that it is taken, or waits.
+    notes: BTreeMap<(Address, String), bool>,
+    /// Tracks that the bell takes too.
+    rings: BTreeSet<(String, String)>,
+    saves: Saves,
     world: World,
+}
+
+/// What attempts have saved.
+#[derive(Default)]
+struct Saves {
+    last: u64,
+    /// Who waits to hear that something is saved: whose attempt, and what.
+    asked: BTreeMap<Ticket, (u64, String, u64)>,
+    /// The last that was answered to be saved, of each command or delivery.
+    kept: BTreeMap<String, u64>,
+    /// Attempts whose end has reached the engine.
+    over: BTreeSet<u64>,
+    late: u64,
 }
 
 /// Nudges of one order, each under an id of its own.
@@ -81,6 +98,7 @@ fn registry(random: &mut Random, label_once: bool) -> Registry {
     };
     let mut registry = Registry::default();
     registry.saga(Arc::new(Typed::<OrderState>::new()));
+    registry.saga(Arc::new(Typed::<ThanksState>::new()));
     let at_a_time = 1 + random.below(4);
     for command in [
         CommandName::of::<MakePayment>(),
@@ -93,6 +111,7 @@ fn registry(random: &mut Random, label_once: bool) -> Registry {
         registry.handler(command.0, once, policy().concurrency(at_a_time));
     }
     registry.subscriber("mail", <OrderCompleted as crate::message::Event>::NAME, policy());
+    registry.subscriber("bell", <Tracked as crate::message::Event>::NAME, policy());
     registry.finish(&[]).expect("everything is registered");
     registry
 }
@@ -139,6 +158,8 @@ impl Driver {
             last_ticket: 0,
             nudges: BTreeMap::new(),
             notes: BTreeMap::new(),
+            rings: BTreeSet::new(),
+            saves: Saves::default(),
             world: World::new(label_once),
         };
         driver.shard.start(moment);
@@ -154,7 +175,8 @@ impl Driver {
                 0..70 => self.something_arrives(seen),
                 70..88 => self.somebody_publishes(),
                 88..95 => self.time_passes(seen),
-                95..97 => self.mail_from_elsewhere(),
+                95 => self.mail_from_elsewhere(),
+                96 => self.track(true),
                 97 if self.random.one_in(4) => {
                     let order = name(self.random.below(self.orders));
                     self.verb(&order, Verb::Abort);
@@ -180,6 +202,11 @@ impl Driver {
                 self.something_arrives(seen);
             } else if self.settled() && self.shard.is_quiet() {
                 return;
+            } else if let Some(order) = (0..self.orders).find(|order| self.snapshot(*order).is_none())
+                && self.shard.is_quiet()
+            {
+                // It was turned away, because too much waited there.
+                self.place(order);
             } else if !self.operate(seen) {
                 match self.shard.next_wake() {
                     (None, None) => break,
@@ -194,7 +221,9 @@ impl Driver {
         let inbox = now(self.store.inbox(Default::default(), 10)).expect("read");
         let deliveries = now(self.store.deliveries(Default::default(), 10)).expect("read");
         let mut text = format!("{:?}\ntickets {:?}\n", self.shard, self.tickets);
-        text += &format!("inbox {inbox:?}\ndeliveries {deliveries:?}\n");
+        let dead = now(self.store.dead_letters(DeadId::default(), 1_000)).expect("read");
+        let dead: Vec<_> = dead.iter().map(|r| (&r.letter.to, &r.letter.id, &r.letter.reason)).collect();
+        text += &format!("inbox {inbox:?}\ndeliveries {deliveries:?}\ndead {dead:?}\n");
         for order in 0..self.orders {
             if let Some(snapshot) = self.snapshot(order) {
                 let Snapshot { instance, tasks, timers, .. } = snapshot;
@@ -237,14 +266,43 @@ impl Driver {
                 }
                 self.handle(In::Committed(outcomes));
             }
+            // One after the other: they reach the engine in the order in which they are sent.
+            Pending::Attempt(attempt)
+                if !self.world.calm
+                    && self.random.one_in(3)
+                    && !self.saves.asked.values().any(|(id, ..)| *id == attempt.id) =>
+            {
+                self.save(attempt);
+            }
             Pending::Attempt(attempt) => {
                 let how = self.world.attempt(&attempt, &mut self.random);
                 self.pending.push(Pending::Arrives(In::Ended { attempt: attempt.id, how }));
             }
             Pending::Arrives(input) => {
+                if let In::Ended { attempt, .. } = &input {
+                    self.saves.over.insert(*attempt);
+                }
                 self.handle(input);
             }
         }
+    }
+
+    /// A running attempt saves something. Its end may overtake that on the way.
+    fn save(&mut self, attempt: Attempt) {
+        let ticket = self.ticket("");
+        self.saves.last += 1;
+        let saved = Payload::encode(&self.saves.last).expect("a number");
+        let whose = format!("{} {}", attempt.of, attempt.key);
+        self.saves.asked.insert(ticket, (attempt.id, whose, self.saves.last));
+        self.pending.push(Pending::Arrives(In::Save { attempt: attempt.id, saved, ticket }));
+        self.pending.push(Pending::Attempt(attempt));
+    }
+
+    /// What was answered to be saved is there for the next attempt, or what was saved after it.
+    fn check_saved(&self, attempt: &Attempt) {
+        let found: u64 = attempt.saved.as_ref().map_or(0, |saved| saved.decode().expect("a number"));
+        let kept = self.saves.kept.get(&format!("{} {}", attempt.of, attempt.key)).copied().unwrap_or(0);
+        assert!(found >= kept, "{} has lost what it saved: {found}, not {kept}", attempt.of);
     }
 
     fn commit(&mut self, batch: Arc<Batch>, seen: &mut Seen) {
@@ -269,13 +327,14 @@ impl Driver {
 
     fn somebody_publishes(&mut self) {
         let order = self.random.below(self.orders);
-        match self.random.below(12) {
+        match self.random.below(14) {
+            12.. => self.track(false),
             0..4 => self.place(order),
             4 => self.publish(placed(&name(order)), None),
             5 => self.publish(cancel(&name(order)), None),
-            10.. => {
+            10 | 11 => {
                 let id = format!("note-{}", self.random.below(4));
-                self.notes.entry((name(order), id.clone())).or_default();
+                self.notes.entry((address(&name(order)), id.clone())).or_default();
                 self.publish(note(&name(order)), Some(&id));
             }
             n => {
@@ -288,6 +347,41 @@ impl Driver {
                 self.publish(nudge(&name(order), how), Some(&id));
             }
         }
+    }
+
+    /// A parcel is seen, perhaps before anybody knows of its order; by this process or another one.
+    fn track(&mut self, elsewhere: bool) {
+        let order = name(self.random.below(self.orders));
+        let id = format!("note-{}", self.random.below(4));
+        let ring = !elsewhere || self.random.one_in(2);
+        let told = self.notes.entry((thanks(&order), id.clone())).or_default();
+        *told |= elsewhere;
+        if ring && elsewhere {
+            self.rings.insert((order.clone(), id.clone()));
+        }
+        let event = Tracked { order: order.clone() };
+        if !elsewhere {
+            return self.publish(event, Some(&id));
+        }
+        let mail = |to, kind| Mail {
+            to,
+            kind,
+            message: message(&event),
+            id: Some(MessageId::new(&*id).expect("a good id")),
+            marked: false,
+            task: None,
+            hops: 0,
+            epoch: 0,
+            cause: None,
+            at: self.now.wall,
+        };
+        let mut mails = vec![mail(thanks(&order), MailKind::Event)];
+        if ring {
+            let bell = Address::new("bell", Key::new(&*order).expect("a good key"));
+            mails.push(mail(bell, MailKind::Delivery));
+        }
+        now(self.store.deliver(mails)).expect("delivered");
+        self.pending.push(Pending::Arrives(In::Woken));
     }
 
     fn place(&mut self, order: usize) {
@@ -413,6 +507,9 @@ impl Driver {
 
     fn start(&mut self, seen: &mut Seen) {
         self.tickets.clear();
+        seen.late_saves += std::mem::take(&mut self.saves.late);
+        self.saves.asked.clear();
+        self.saves.over.clear();
         self.lease = now(self.store.lease("simulation")).expect("a lease");
         seen.unclean += u64::from(self.lease.unclean + 1 == self.lease.epoch);
         self.shard = shard(&self.registry, &self.limits, &self.lease, &mut self.random);
@@ -433,7 +530,10 @@ impl Driver {
         for out in self.shard.take_out() {
             match out {
                 Out::Answer(ticket, answer) => self.answered(ticket, &answer),
-                Out::Run(attempt) => self.pending.push(Pending::Attempt(*attempt)),
+                Out::Run(attempt) => {
+                    self.check_saved(&attempt);
+                    self.pending.push(Pending::Attempt(*attempt));
+                }
                 Out::Cancel(_) => {}
                 Out::Drop(id) => {
                     dropped = true;
@@ -461,10 +561,25 @@ impl Driver {
 
     fn answered(&mut self, ticket: Ticket, answer: &Answer) {
         let Some(nudge) = self.tickets.remove(&ticket) else { panic!("ticket {ticket} was answered twice") };
-        if let (true, Answer::Published(takers)) = (nudge.starts_with("note-"), answer)
-            && let [(to, TakerAnswer::Applied | TakerAnswer::Deferred | TakerAnswer::Queued)] = &takers[..]
-        {
-            self.notes.insert((to.key.to_string(), nudge.clone()), true);
+        if let Some((attempt, whose, number)) = self.saves.asked.remove(&ticket) {
+            if let Answer::Saved(true) = answer {
+                let kept = self.saves.kept.entry(whose).or_default();
+                *kept = number.max(*kept);
+            } else {
+                assert!(self.saves.over.contains(&attempt), "what {whose} saves is refused");
+                self.saves.late += 1;
+            }
+        }
+        if let (true, Answer::Published(takers)) = (nudge.starts_with("note-"), answer) {
+            for (to, answer) in takers {
+                let taken =
+                    matches!(answer, TakerAnswer::Applied | TakerAnswer::Deferred | TakerAnswer::Queued);
+                if taken && *to.saga == *"bell" {
+                    self.rings.insert((to.key.to_string(), nudge.clone()));
+                } else if taken {
+                    self.notes.insert((to.clone(), nudge.clone()), true);
+                }
+            }
         }
         if let (true, Answer::Published(takers)) = (nudge.starts_with("nudge-"), answer)
             && let [(to, TakerAnswer::Applied)] = &takers[..]
@@ -563,6 +678,9 @@ impl Driver {
             if instance.status == Status::Completed {
                 seen.completed += 1;
                 assert!(self.world.told.contains(&name), "nobody was told of {name}");
+                let thanked = now(self.store.history(&thanks(&name), 100_000)).expect("read");
+                let begun = thanked.iter().filter(|line| line.entry.name == "order.completed").count();
+                assert_eq!(begun, 1, "{name} was to be thanked for once");
             } else {
                 seen.compensated += u64::from(account.paybacks);
             }
@@ -570,26 +688,36 @@ impl Driver {
             let steps: BTreeSet<u64> = history.iter().map(|line| line.seq).collect();
             assert_eq!(steps.len() as u64, instance.seq, "the history of {name} has gaps");
             let data: super::order::Order = instance.data.decode().expect("data");
-            for ((_, id), &told) in self.notes.iter().filter(|((order, _), _)| *order == name) {
-                let lines = history.iter().filter(|line| line.entry.cause.as_deref() == Some(id)).count()
-                    + dead
-                        .iter()
-                        .filter(|row| {
-                            row.letter.to.key.as_str() == name
-                                && row.letter.id.as_ref().is_some_and(|it| it.as_str() == id)
-                        })
-                        .filter(|row| &*row.letter.reason == "missing-instance")
-                        .count();
-                assert!(lines <= 1, "{id} of {name} was decided {lines} times\n{}", self.story(&name));
-                assert!(lines == 1 || !told, "{id} of {name} was lost\n{}", self.story(&name));
-                seen.notes += lines as u64;
-            }
             if let Some(nudges) = self.nudges.get(&name) {
                 let sent = nudges.sent.iter().filter(|id| id.starts_with("nudge-")).count();
                 assert!(data.nudges as usize <= sent, "{name} was nudged more often than that");
                 assert!(data.nudges as usize >= nudges.applied.len(), "{name} has lost a nudge");
             }
         }
+        for ((to, id), &told) in &self.notes {
+            let history = now(self.store.history(to, 100_000)).expect("read");
+            let applied = history.iter().filter(|line| line.entry.cause.as_deref() == Some(id)).count();
+            let mut missed = 0;
+            for row in dead.iter().filter(|row| row.letter.to == *to) {
+                let this = row.letter.id.as_ref().is_some_and(|it| it.as_str() == id);
+                missed += usize::from(this && &*row.letter.reason == "missing-instance");
+            }
+            assert!(applied + missed <= 1, "{id} of {to} was decided {applied} + {missed} times");
+            assert!(applied + missed == 1 || !told, "{id} of {to} was lost");
+            if *to.saga == *"thanks" {
+                seen.tracks += applied as u64;
+                seen.untracked += missed as u64;
+            } else {
+                seen.notes += applied as u64;
+            }
+        }
+        for (order, id) in &self.rings {
+            assert!(
+                self.world.rung.contains(&(order.clone(), id.clone())),
+                "the bell missed {id} of {order}"
+            );
+        }
+        seen.saves += self.saves.kept.len() as u64;
         for letter in dead {
             let reason = &*letter.letter.reason;
             assert!(
@@ -608,6 +736,10 @@ fn shard(registry: &Arc<Registry>, limits: &Limits, lease: &Lease, random: &mut 
 
 fn name(order: usize) -> String {
     format!("order-{order}")
+}
+
+fn thanks(order: &str) -> Address {
+    Address::new("thanks", Key::new(order).expect("a good key"))
 }
 
 fn address(order: &str) -> Address {

@@ -9,6 +9,7 @@
 mod driver;
 #[path = "../../../tests/support/mod.rs"]
 mod order;
+mod thanks;
 mod world;
 
 use driver::Driver;
@@ -57,6 +58,10 @@ struct Seen {
     repeats: u64,
     early: u64,
     notes: u64,
+    tracks: u64,
+    untracked: u64,
+    saves: u64,
+    late_saves: u64,
 }
 
 #[test]
@@ -72,6 +77,7 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
     assert!(failures.is_empty(), "{many} seeds failed\n{}", some.join("\n"));
     let Seen { crashes, lost_batches, completed, compensated, parked, .. } = seen;
     let Seen { duplicates, unclean, timeouts, repeats, early, notes, .. } = seen;
+    let Seen { tracks, untracked, saves, late_saves, .. } = seen;
     for (what, times) in [
         ("crashes", crashes),
         ("crashes that took a batch with them", lost_batches),
@@ -83,6 +89,10 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
         ("batches sent again", repeats),
         ("batches sent early", early),
         ("notes that waited", notes),
+        ("events that came before their instance", tracks),
+        ("events whose instance never came", untracked),
+        ("saves by running attempts", saves),
+        ("saves by attempts that were over", late_saves),
         ("attempts that took too long", timeouts),
     ] {
         assert!(times > 0, "no {what} in all these seeds: {seen:?}");

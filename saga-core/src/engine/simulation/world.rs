@@ -37,6 +37,8 @@ pub(super) struct World {
     answers: BTreeMap<String, bool>,
     /// Orders whose completion was delivered.
     pub(super) told: BTreeSet<String>,
+    /// Orders of which the bell was told that they were seen, and by which event.
+    pub(super) rung: BTreeSet<(String, String)>,
     /// From here on everything answers at the first attempt.
     pub(super) calm: bool,
     /// Labels may be asked for once each.
@@ -58,6 +60,10 @@ impl World {
         if !self.calm && random.one_in(4) {
             // No effect, and nobody knows.
             return AttemptEnd::Unclear("the line is dead".to_owned());
+        }
+        if name == "tracked" {
+            self.rung.insert((attempt.of.key.to_string(), attempt.key.clone()));
+            return self.perhaps_lost(AttemptEnd::Replied(None), random);
         }
         if name == "order.completed" {
             self.told.insert(attempt.of.key.to_string());

@@ -1,0 +1,164 @@
+//! A second saga, started by what the order publishes, so that mail goes from instance to instance. It also waits for
+//! instances that do not exist yet (rule R27).
+
+use serde::{Deserialize, Serialize};
+
+use super::order::OrderCompleted;
+use crate::Saga;
+use crate::definition::{Clause, Definition, EventType, Missing, Move, Row, State, Trigger, Undo, Verdict};
+use crate::machine::{Cause, Context, EventOf, Outbox, Undone, Wait};
+use crate::message::{Correlated, Event, Message, Payload, PayloadError, Result};
+
+/// How long a parcel waits for its order, in milliseconds.
+const WAIT: u64 = 60_000;
+
+/// A parcel was seen somewhere, perhaps before anybody knew of its order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Tracked {
+    pub(super) order: String,
+}
+
+impl Event for Tracked {
+    const NAME: &'static str = "tracked";
+    const KEYED: bool = true;
+}
+
+impl Correlated for Tracked {
+    fn key(&self, _: &str) -> String {
+        self.order.clone()
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Thanks {
+    pub(super) tracked: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ThanksState {
+    Open,
+}
+
+pub(super) enum ThanksEvent {}
+
+const COMPLETED: usize = 0;
+const TRACKED: usize = 1;
+
+impl EventOf<ThanksState> for OrderCompleted {
+    const INDEX: usize = COMPLETED;
+}
+impl EventOf<ThanksState> for Tracked {
+    const INDEX: usize = TRACKED;
+}
+
+static DEFINITION: Definition = Definition {
+    name: "thanks",
+    version: 1,
+    doc: "",
+    states: &[State {
+        variant: "Open",
+        name: "open",
+        doc: "",
+        payload: None,
+        end: None,
+        rows: &[1],
+        unhandled: Some(Verdict::Reject),
+        timers: &[],
+        compensations: &[],
+        on_enter: &[],
+        on_leave: &[],
+    }],
+    rows: &[
+        Row {
+            triggers: &[Trigger::Event(COMPLETED)],
+            clauses: &[Clause::Run { method: "open" }],
+            to: Move::To(&[0]),
+            ..Row::NEW
+        },
+        Row {
+            triggers: &[Trigger::Event(TRACKED)],
+            clauses: &[Clause::Run { method: "track" }],
+            to: Move::Stay,
+            ..Row::NEW
+        },
+    ],
+    initially: &[0],
+    events: &[EventType::of::<OrderCompleted>("OrderCompleted"), EventType::of::<Tracked>("Tracked")],
+    commands: &[],
+    timers: &[],
+    deadline: None,
+    undos: &[] as &[Undo],
+    on_abort: None,
+    ended_instance: Verdict::Ignore,
+    missing_instance: Missing::Defer(WAIT),
+};
+
+impl Saga for ThanksState {
+    type Data = Thanks;
+    type Event = ThanksEvent;
+    const NAME: &'static str = "thanks";
+    const VERSION: u32 = 1;
+
+    fn definition() -> &'static Definition {
+        &DEFINITION
+    }
+
+    fn __index(&self) -> usize {
+        0
+    }
+
+    fn __encode(&self) -> Result<Option<Payload>, PayloadError> {
+        Ok(None)
+    }
+
+    fn __decode(_: usize, _: Option<&Payload>) -> Result<Self, PayloadError> {
+        Ok(Self::Open)
+    }
+
+    fn __guard(_: usize, _: Option<(&Thanks, &Self)>, _: Cause<'_>, _: &Context) -> bool {
+        true
+    }
+
+    fn __begin(_: usize, _: Cause<'_>, _: &mut Context) -> Result<(Thanks, Self)> {
+        Ok((Thanks { tracked: 0 }, Self::Open))
+    }
+
+    fn __run(
+        row: usize,
+        data: &mut Thanks,
+        _: &mut Self,
+        _: Cause<'_>,
+        _: &mut Context,
+    ) -> Result<Option<Self>> {
+        data.tracked += u32::from(row == 1);
+        Ok(None)
+    }
+
+    fn __build(
+        _: usize,
+        _: &Thanks,
+        _: Option<&Self>,
+        _: Option<&Self>,
+        _: Cause<'_>,
+        _: &mut Context,
+        _: &mut Outbox,
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    fn __enter(_: &mut Thanks, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
+        Ok(())
+    }
+
+    fn __leave(_: &mut Thanks, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
+        Ok(())
+    }
+
+    fn __due(_: usize, _: &Thanks, _: &Self, _: &mut Context) -> Result<Wait> {
+        Err("no timer of this table asks a method".into())
+    }
+
+    fn __undo(_: usize, _: &Thanks, _: Undone<'_, Self>, _: &mut Context) -> Result<Message> {
+        Err("no such undo".into())
+    }
+}
