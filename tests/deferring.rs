@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use saga::dispatcher::ManualClock;
+use saga::dispatcher::{Clock, ManualClock, PublishError};
+use saga::message::{Key, Message, Payload};
 use saga::prelude::*;
-use saga::store::{DeadId, MemoryStore};
+use saga::store::{Address, DeadId, Mail, MailKind, MemoryStore, Store};
 use saga::testing::Given;
 use saga::{Dispatcher, Disposition, MessageId, Position};
 
@@ -115,8 +116,10 @@ impl Town {
         self.dispatcher.publish(event).await.unwrap().takers[0].disposition.clone()
     }
 
+    /// What the desk has read; nothing while there is none.
     async fn read(&self) -> Vec<u32> {
-        self.dispatcher.instance::<DeskState>("1").await.unwrap().unwrap().data.read
+        let desk = self.dispatcher.instance::<DeskState>("1").await.unwrap();
+        desk.map(|desk| desk.data.read).unwrap_or_default()
     }
 
     async fn read_in_time(&self, letters: &[u32]) {
@@ -206,4 +209,53 @@ async fn r27_an_event_that_has_waited_long_enough_is_a_dead_letter() {
     town.publish(Built {}).await;
     town.publish(Opened {}).await;
     town.read_in_time(&[2]).await;
+}
+
+#[tokio::test]
+async fn r27_thousands_of_events_may_wait_for_one_instance() {
+    let town = Town::open().await;
+    let letter = |n, at| {
+        let payload = Payload::encode(&Letter { n }).unwrap();
+        Mail {
+            to: Address::new("desk", Key::new("1").unwrap()),
+            kind: MailKind::Event,
+            message: Message { name: "letter".into(), version: 1, payload },
+            id: None,
+            marked: false,
+            task: None,
+            hops: 0,
+            epoch: 0,
+            cause: None,
+            at,
+        }
+    };
+    let letters = |range: std::ops::RangeInclusive<u32>| {
+        let at = town.clock.now().wall;
+        range.map(|n| letter(n % 100, at)).collect::<Vec<_>>()
+    };
+    town.store.deliver(letters(1..=1)).await.unwrap();
+    town.clock.advance(MINUTE);
+    town.store.deliver(letters(2..=5_000)).await.unwrap();
+    while town.dead().await.is_empty() {
+        town.clock.advance_to_next().await;
+    }
+    town.publish(Built {}).await;
+    town.publish(Opened {}).await;
+    while town.read().await.len() < 4_999 {
+        town.clock.advance_to_next().await;
+    }
+    assert_eq!(town.dead().await, ["letter missing-instance"], "the others have a minute left");
+}
+
+#[tokio::test]
+async fn r29_what_is_deferred_is_bounded_and_does_not_keep_out_what_ends_the_waiting() {
+    let town = Town::open().await;
+    for n in 1..=1_000 {
+        assert_eq!(town.publish(Letter { n: n % 100 }).await, Disposition::Deferred);
+    }
+    let full = town.dispatcher.publish(Letter { n: 1 }).await.unwrap_err();
+    assert!(matches!(full, PublishError::InstanceFull { waiting: 1_000, .. }), "{full}");
+    assert_eq!(town.publish(Built {}).await, Disposition::Applied);
+    assert_eq!(town.publish(Opened {}).await, Disposition::Applied);
+    town.read_in_time(&(1..=1_000).map(|n| n % 100).collect::<Vec<_>>()).await;
 }

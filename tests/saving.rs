@@ -228,3 +228,60 @@ async fn a_heartbeat_gives_the_attempt_its_time_anew() {
     assert_eq!(dispatcher.settled::<IssueState>("1").await.unwrap(), Position::In(IssueState::Done));
     assert_eq!(*slow.attempts.lock().unwrap(), 1, "250 seconds, in one attempt of 60");
 }
+
+#[tokio::test]
+async fn what_is_saved_at_the_same_time_or_by_a_call_that_is_dropped_is_all_kept() {
+    /// Counts how often each part is done, all at once, and fails at the first attempt.
+    #[derive(Clone, Default)]
+    struct Parts {
+        done: Arc<Mutex<Vec<&'static str>>>,
+    }
+    #[async_trait]
+    impl Handler<Mail> for Parts {
+        async fn handle(&self, _: Mail, cx: &HandlerContext) -> Outcome<Mail> {
+            let part = |name: &'static str| {
+                cx.once(name, move || async move {
+                    self.done.lock().unwrap().push(name);
+                    Ok(name.to_owned())
+                })
+            };
+            let (a, b, saved) = tokio::join!(part("a"), part("b"), cx.save_progress(&7));
+            saved?;
+            {
+                // Polled until it waits for the disk, and given up.
+                let mut dropped = std::pin::pin!(part("c"));
+                let polled =
+                    std::future::poll_fn(|cx| std::task::Poll::Ready(dropped.as_mut().poll(cx))).await;
+                assert_eq!(polled.is_pending(), cx.attempt() == 1);
+            }
+            let c = part("c").await?;
+            assert_eq!((a?, b?, c), ("a".to_owned(), "b".to_owned(), "c".to_owned()));
+            if cx.attempt() == 1 {
+                return Err("once more".into());
+            }
+            assert_eq!(cx.progress::<u32>()?, Some(7));
+            Ok(Mailed {}.into())
+        }
+    }
+    let press = Press::new();
+    let parts = Parts::default();
+    let dispatcher = Dispatcher::builder(press.store.clone())
+        .saga::<IssueState>()
+        .handler::<Mail>(parts.clone())
+        .clock(press.clock.clone())
+        .start()
+        .await
+        .unwrap();
+    dispatcher.publish(written(1)).await.unwrap();
+    let position = dispatcher.settled::<IssueState>("1");
+    tokio::pin!(position);
+    let position = loop {
+        tokio::select! {
+            biased;
+            position = &mut position => break position.unwrap(),
+            () = press.clock.advance_to_next() => {}
+        }
+    };
+    assert_eq!(position, Position::In(IssueState::Done));
+    assert_eq!(*parts.done.lock().unwrap(), ["a", "b", "c"], "each once");
+}

@@ -390,9 +390,11 @@ async fn r22_a_refused_delivery_is_a_dead_letter_and_can_be_redriven() {
     }
     let letter = shop.dispatcher.dead_letters(DeadId::default()).await.unwrap().remove(0);
     assert_eq!(letter.letter.reason, "refused");
-    shop.dispatcher.redrive(letter).await.unwrap();
+    shop.dispatcher.redrive(letter.clone()).await.unwrap();
     shop.world.delivered_times(2).await;
     assert!(shop.dead().await.is_empty());
+    let again = shop.dispatcher.redrive(letter).await.unwrap_err();
+    assert!(again.to_string().contains("redriven or dropped already"), "{again}");
 }
 
 #[tokio::test]

@@ -404,11 +404,14 @@ impl Shard {
                 found.progress = TaskProgress { stage, ..known };
             }
         }
+        let runs = &slot.runs;
+        let Place::Present(instance) = &mut slot.place else { return };
         for task in &mut instance.tasks {
             let progress = &mut task.progress;
-            let earlier = progress.epoch < self.lease.epoch && !self.lease.is_suspect(progress.epoch);
-            if progress.stage == TaskStage::Started && earlier {
-                // That process ended in order, so whatever it began has an outcome: this was marked and not begun.
+            let begun = |run: Run| matches!(run, Run::Marking | Run::Running { .. } | Run::Reported);
+            let begun = runs.iter().any(|(id, run)| *id == task.id && begun(*run));
+            if progress.stage == TaskStage::Started && !begun && !self.lease.is_suspect(progress.epoch) {
+                // The process that marked it ended in order, or is this one: had it begun, it would run or have an outcome.
                 progress.stage = TaskStage::Ready;
             }
         }

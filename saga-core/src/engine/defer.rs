@@ -21,7 +21,13 @@ const NONE: u32 = 0;
 impl Shard {
     /// Leaves an item that its state defers to the inbox. Returns whether there is more to do at once.
     pub(super) fn defer(&mut self, address: &Address, item: Item) -> bool {
+        let most = self.limits.waiting;
         let Some(slot) = self.slots.get_mut(address) else { return false };
+        let waiting = slot.held;
+        if waiting >= most && item.ticket.is_some() && item.inbox.is_none() {
+            self.answer(address, Some(item), &TakerAnswer::Full { waiting });
+            return true;
+        }
         slot.deferred = Some(slot.instance().map_or(NONE, |instance| instance.record.visit));
         if item.inbox.is_some() {
             slot.spilled = true;
@@ -48,7 +54,7 @@ impl Shard {
     pub(super) fn undefer(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let (Some(visit), Some(instance)) = (slot.deferred, slot.instance()) else { return };
-        let waits = instance.is_parked() || instance.status() == Status::Compensating;
+        let waits = instance.holds_events_back();
         let over = !matches!(instance.status(), Status::Running | Status::Compensating);
         if !waits && (instance.record.visit != visit || over) {
             self.fetch_waiting(address);

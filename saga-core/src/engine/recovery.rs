@@ -121,9 +121,7 @@ impl Shard {
         if let Place::Quarantined(why) = &slot.place {
             tracing::error!(instance = %address, why, "quarantined: it cannot be read");
         }
-        let waits = slot.instance().is_some_and(|instance| {
-            instance.is_parked() || instance.status() == crate::store::Status::Compensating
-        });
+        let waits = slot.instance().is_some_and(Instance::holds_events_back);
         slot.armed.clear();
         if waits != slot.spilled {
             // What waits for it in the inbox is counted, and taken up if it can be.

@@ -256,10 +256,13 @@ impl Slot {
         }
     }
 
-    /// How many events from outside wait here.
+    /// How many events from outside wait here, and behind them whatever comes. Deferred ones hold up nobody: what ends
+    /// their waiting must get past them.
     pub(crate) fn waiting(&self) -> usize {
+        let free = self.deferred.is_some() && !self.instance().is_some_and(Instance::holds_events_back);
+        let held = if free { 0 } else { self.held };
         let writing = self.in_flight.iter().flat_map(|in_flight| &in_flight.spilled);
-        self.held + writing.chain(&self.queue).filter(|item| item.is_event()).count()
+        held + writing.chain(&self.queue).filter(|item| item.is_event()).count()
     }
 
     /// Whether it may be forgotten: everything about it is in the store, and nobody waits for it.

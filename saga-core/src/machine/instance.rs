@@ -63,6 +63,11 @@ impl Instance {
         self.record.parked.is_some()
     }
 
+    /// Whether events must wait until a person or the unwinding is done.
+    pub(crate) fn holds_events_back(&self) -> bool {
+        self.is_parked() || self.status() == Status::Compensating
+    }
+
     /// Why it is parked. An unreadable record is reported as such.
     pub(crate) fn parked(&self) -> Option<Result<ParkedRecord, String>> {
         self.record.parked.as_ref().map(|parked| record::read("record of why it is parked", parked))

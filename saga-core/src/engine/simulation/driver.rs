@@ -1,5 +1,7 @@
 //! One seed: a store, an engine on it, everything that is under way between them, and what is expected in the end.
 
+mod verdict;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::pin;
@@ -20,10 +22,7 @@ use crate::engine::{
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
 use crate::message::{Correlated, Key, MessageId, Payload, Timestamp};
-use crate::store::{
-    Address, Batch, DeadId, Fault, Inspect, Lease, Mail, MailKind, MemoryStore, Outcome, Snapshot, Status,
-    Store,
-};
+use crate::store::{Address, Batch, Fault, Inspect, Lease, Mail, MailKind, MemoryStore, Outcome, Store};
 
 /// Something that is on its way.
 enum Pending {
@@ -56,6 +55,8 @@ pub(super) struct Driver {
     /// Tracks that the bell takes too.
     rings: BTreeSet<(String, String)>,
     saves: Saves,
+    /// An attempt was cut off, so that it may have begun although the world has not seen it.
+    cut_off: bool,
     world: World,
 }
 
@@ -160,6 +161,7 @@ impl Driver {
             notes: BTreeMap::new(),
             rings: BTreeSet::new(),
             saves: Saves::default(),
+            cut_off: false,
             world: World::new(label_once),
         };
         driver.shard.start(moment);
@@ -215,27 +217,6 @@ impl Driver {
             }
         }
         panic!("it does not come to rest:\n{}", self.describe());
-    }
-
-    fn describe(&self) -> String {
-        let inbox = now(self.store.inbox(Default::default(), 10)).expect("read");
-        let deliveries = now(self.store.deliveries(Default::default(), 10)).expect("read");
-        let mut text = format!("{:?}\ntickets {:?}\n", self.shard, self.tickets);
-        let dead = now(self.store.dead_letters(DeadId::default(), 1_000)).expect("read");
-        let dead: Vec<_> = dead.iter().map(|r| (&r.letter.to, &r.letter.id, &r.letter.reason)).collect();
-        text += &format!("inbox {inbox:?}\ndeliveries {deliveries:?}\ndead {dead:?}\n");
-        for order in 0..self.orders {
-            if let Some(snapshot) = self.snapshot(order) {
-                let Snapshot { instance, tasks, timers, .. } = snapshot;
-                text += &format!(
-                    "{} {:?} {:?} {tasks:#?} {timers:?}\n",
-                    name(order),
-                    instance.state,
-                    instance.parked
-                );
-            }
-        }
-        text
     }
 
     // What happens.
@@ -296,13 +277,6 @@ impl Driver {
         self.saves.asked.insert(ticket, (attempt.id, whose, self.saves.last));
         self.pending.push(Pending::Arrives(In::Save { attempt: attempt.id, saved, ticket }));
         self.pending.push(Pending::Attempt(attempt));
-    }
-
-    /// What was answered to be saved is there for the next attempt, or what was saved after it.
-    fn check_saved(&self, attempt: &Attempt) {
-        let found: u64 = attempt.saved.as_ref().map_or(0, |saved| saved.decode().expect("a number"));
-        let kept = self.saves.kept.get(&format!("{} {}", attempt.of, attempt.key)).copied().unwrap_or(0);
-        assert!(found >= kept, "{} has lost what it saved: {found}, not {kept}", attempt.of);
     }
 
     fn commit(&mut self, batch: Arc<Batch>, seen: &mut Seen) {
@@ -456,6 +430,13 @@ impl Driver {
             Row => Verb::Resolve(Resolution::Refused),
             _ => Verb::Retry,
         };
+        let at_the_label = matches!(parked.0, Row);
+        assert!(
+            !at_the_label || self.cut_off || self.world.was_asked(&order),
+            "{order} is parked for nothing {:?}\n{}",
+            self.lease,
+            self.story(&order)
+        );
         seen.parked += 1;
         self.verb(&order, verb);
         true
@@ -482,6 +463,7 @@ impl Driver {
             }
         }
         seen.crashes += 1;
+        self.cut_off = true;
         self.start(seen);
     }
 
@@ -549,6 +531,7 @@ impl Driver {
     }
 
     fn drop_attempt(&mut self, id: u64) {
+        self.cut_off = true;
         let running = |pending: &Pending| matches!(pending, Pending::Attempt(attempt) if attempt.id == id);
         let Some(at) = self.pending.iter().position(running) else { return };
         if let Pending::Attempt(attempt) = self.pending.swap_remove(at) {
@@ -621,109 +604,6 @@ impl Driver {
                 In::Timers { more: rows.len() >= page, rows }
             }
             other => panic!("{other:?} is not a read"),
-        }
-    }
-
-    // What is expected.
-
-    fn snapshot(&self, order: usize) -> Option<Snapshot> {
-        now(self.store.instance(&address(&name(order)))).expect("read")
-    }
-
-    /// What the engine wrote down and what the world saw of an order, for whoever has to find out.
-    fn story(&self, order: &str) -> String {
-        let history = now(self.store.history(&address(order), 1_000)).expect("read");
-        let mut text = String::new();
-        for line in history {
-            let (seq, e) = (line.seq, line.entry);
-            text += &format!("{seq} {} {} {}->{} {:?}\n", e.kind, e.name, e.from, e.to, e.note);
-        }
-        text + &self.world.accounts.get(order).map_or(String::new(), |account| account.calls.join("\n"))
-    }
-
-    fn settled(&self) -> bool {
-        let over = |order| {
-            self.snapshot(order)
-                .is_some_and(|found| found.instance.status.is_over() && found.tasks.is_empty())
-        };
-        (0..self.orders).all(over)
-            && now(self.store.inbox(Default::default(), 1)).expect("read").is_empty()
-            && now(self.store.deliveries(Default::default(), 1)).expect("read").is_empty()
-    }
-
-    fn verdict(&self, seen: &mut Seen) {
-        let dead = now(self.store.dead_letters(DeadId::default(), 10_000)).expect("read");
-        assert!(self.tickets.is_empty(), "callers were not answered: {:?}", self.tickets);
-        for order in 0..self.orders {
-            let Snapshot { instance, tasks, timers, obligations, .. } =
-                self.snapshot(order).expect("every order was placed");
-            let name = name(order);
-            assert!(tasks.is_empty() && timers.is_empty() && obligations.is_empty(), "{name} left something");
-            let none = super::world::Account::default();
-            let account = self.world.accounts.get(&name).unwrap_or(&none);
-            assert!(account.charge_keys.len() <= 1, "{name} was charged under {:?}", account.charge_keys);
-            assert!(account.label_keys.len() <= 1, "{name} was labelled under {:?}", account.label_keys);
-            assert!(account.paybacks <= 1, "{name} was paid back {} times", account.paybacks);
-            let expected = match instance.status {
-                Status::Completed => (4_200, 1),
-                _ => (0, 0),
-            };
-            assert_eq!(
-                (account.kept, account.labels),
-                expected,
-                "{name} is {}\n{}",
-                instance.state,
-                self.story(&name)
-            );
-            if instance.status == Status::Completed {
-                seen.completed += 1;
-                assert!(self.world.told.contains(&name), "nobody was told of {name}");
-                let thanked = now(self.store.history(&thanks(&name), 100_000)).expect("read");
-                let begun = thanked.iter().filter(|line| line.entry.name == "order.completed").count();
-                assert_eq!(begun, 1, "{name} was to be thanked for once");
-            } else {
-                seen.compensated += u64::from(account.paybacks);
-            }
-            let history = now(self.store.history(&address(&name), 100_000)).expect("read");
-            let steps: BTreeSet<u64> = history.iter().map(|line| line.seq).collect();
-            assert_eq!(steps.len() as u64, instance.seq, "the history of {name} has gaps");
-            let data: super::order::Order = instance.data.decode().expect("data");
-            if let Some(nudges) = self.nudges.get(&name) {
-                let sent = nudges.sent.iter().filter(|id| id.starts_with("nudge-")).count();
-                assert!(data.nudges as usize <= sent, "{name} was nudged more often than that");
-                assert!(data.nudges as usize >= nudges.applied.len(), "{name} has lost a nudge");
-            }
-        }
-        for ((to, id), &told) in &self.notes {
-            let history = now(self.store.history(to, 100_000)).expect("read");
-            let applied = history.iter().filter(|line| line.entry.cause.as_deref() == Some(id)).count();
-            let mut missed = 0;
-            for row in dead.iter().filter(|row| row.letter.to == *to) {
-                let this = row.letter.id.as_ref().is_some_and(|it| it.as_str() == id);
-                missed += usize::from(this && &*row.letter.reason == "missing-instance");
-            }
-            assert!(applied + missed <= 1, "{id} of {to} was decided {applied} + {missed} times");
-            assert!(applied + missed == 1 || !told, "{id} of {to} was lost");
-            if *to.saga == *"thanks" {
-                seen.tracks += applied as u64;
-                seen.untracked += missed as u64;
-            } else {
-                seen.notes += applied as u64;
-            }
-        }
-        for (order, id) in &self.rings {
-            assert!(
-                self.world.rung.contains(&(order.clone(), id.clone())),
-                "the bell missed {id} of {order}"
-            );
-        }
-        seen.saves += self.saves.kept.len() as u64;
-        for letter in dead {
-            let reason = &*letter.letter.reason;
-            assert!(
-                ["unhandled", "rejected", "missing-instance", "skipped", "action-failed"].contains(&reason),
-                "{letter:?}"
-            );
         }
     }
 }

@@ -44,6 +44,7 @@ pub(super) struct World {
     /// Labels may be asked for once each.
     label_once: bool,
     asked: BTreeSet<String>,
+    askers: BTreeSet<String>,
 }
 
 impl World {
@@ -55,6 +56,7 @@ impl World {
     pub(super) fn attempt(&mut self, attempt: &Attempt, random: &mut Random) -> AttemptEnd {
         let name: &str = &attempt.message.name;
         if self.label_once && name == "label.create" {
+            self.askers.insert(attempt.of.key.to_string());
             assert!(self.asked.insert(attempt.key.clone()), "a label of {} was asked for twice", attempt.of);
         }
         if !self.calm && random.one_in(4) {
@@ -137,6 +139,11 @@ impl World {
         account.calls.push(format!("{name} {} attempt {}: {done}", attempt.key, attempt.number));
         self.answers.insert(attempt.key.clone(), done);
         done
+    }
+
+    /// Whether anybody ever asked for the label of an order.
+    pub(super) fn was_asked(&self, order: &str) -> bool {
+        !self.label_once || self.askers.contains(order)
     }
 
     /// What a person finds out about the label of an order, whose key is not used any more from here on.
