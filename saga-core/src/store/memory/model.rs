@@ -120,12 +120,6 @@ impl Model {
                 TaskChange::Add(_) | TaskChange::Progress(..) => {}
             }
         }
-        if let Some(gone) = step.undead.iter().find(|id| !self.dead.contains_key(id)) {
-            return Err(Outcome::Refused(Step::no_letter(*gone)));
-        }
-        if step.consumed.iter().any(|id| !self.inbox.contains_key(id)) {
-            return Err(Outcome::Duplicate);
-        }
         let mut set = BTreeMap::new();
         for mark in &step.marks {
             let key = (mark.to.clone(), mark.id.clone());
@@ -135,6 +129,14 @@ impl Model {
                 Some(_) => return Err(Outcome::IdConflict),
                 None => drop(set.insert(key, mark.content)),
             }
+        }
+        let mut used = HashSet::new();
+        if step.consumed.iter().any(|id| !self.inbox.contains_key(id) || !used.insert(id)) {
+            return Err(Outcome::Duplicate);
+        }
+        let mut gone = HashSet::new();
+        if let Some(id) = step.undead.iter().find(|id| !self.dead.contains_key(id) || !gone.insert(**id)) {
+            return Err(Outcome::Refused(Step::no_letter(*id)));
         }
         Ok(())
     }
