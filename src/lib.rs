@@ -21,7 +21,7 @@ pub mod prelude {
     pub use async_trait::async_trait;
     pub use saga_core::Saga;
     pub use saga_core::dispatcher::{Handler, HandlerContext, Subscriber};
-    pub use saga_core::machine::Context;
+    pub use saga_core::machine::{AllFinished, ChildEnd, ChildParked, Context, Finished};
     pub use saga_core::message::{
         Command, Correlated, Done, Event, Failed, HandlerError, Outcome, Report, Result, Tick, Timestamp,
         Unknown,

@@ -18,15 +18,18 @@ pub use machine::Saga;
 #[doc(hidden)]
 pub mod __private_0_1_0 {
     pub use crate::definition::{
-        Answer, Clause, CommandType, Definition, Due, End, EventType, Missing, Move, Row, State, Timer,
-        Trigger, Undo, UndoOf, Verdict, Waive,
+        Answer, ChildType, Clause, CommandType, Definition, Due, End, EventType, Missing, Move, Row, State,
+        Timer, Trigger, Undo, UndoOf, Verdict, Waive,
     };
     pub use crate::machine::generated::{
         all_among, among, no_such_row, no_such_state, payload, some, there, wrong_state,
     };
-    pub use crate::machine::{Cause, Context, EventOf, Outbox, Saga, Undone, Wait, encode_command};
+    pub use crate::machine::{
+        AllFinished, Cause, Child, ChildParked, Context, EventOf, Finished, Outbox, Saga, Undone, Wait,
+        encode_command,
+    };
     pub use crate::message::{
         Command, Correlated, Event, Failed, Message, NoReply, Payload, PayloadError, ReplyTo, Result, Tick,
-        Timestamp, Unknown,
+        Timestamp, Unknown, join_key,
     };
 }

@@ -2,11 +2,12 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{DeriveInput, Ident, Path};
 
 use crate::errors::Errors;
 use crate::model::lower;
-use crate::parse::items;
+use crate::parse::{Item, items};
 
 /// How an event names its instance.
 enum Key {
@@ -25,6 +26,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         errors.on(&input.generics, "an event has no generics: what is stored must have one shape");
     }
     let (mut name, mut version, mut key) = (lower(&ident.to_string(), '-'), 1_u64, None);
+    let mut keys_for: Vec<(Path, Key)> = Vec::new();
     let mut krate: Path = syn::parse_quote!(::saga);
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("event")) {
         let Ok(list) = attribute.meta.require_list() else {
@@ -36,22 +38,18 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 "name" => name = item.text(&mut errors).unwrap_or(name),
                 "version" => version = item.number(&mut errors).unwrap_or(version),
                 "crate" => krate = item.one_path("path", &mut errors).unwrap_or(krate),
-                "key" => {
-                    let list = item.items(&mut errors);
-                    key = match list.as_slice() {
-                        [by] if by.name() == "by" && by.args.is_some() => {
-                            by.one_ident("method", &mut errors).map(Key::By)
-                        }
-                        [] => {
-                            errors.on(&item.path, "name the field: `key(order)`");
-                            None
-                        }
-                        fields => Some(Key::Fields(
-                            fields.iter().filter_map(|field| field.ident(&mut errors)).collect(),
-                        )),
-                    };
+                "key" => key = key_of(item.items(&mut errors), &item.path, &mut errors),
+                "key_for" => {
+                    let mut list = item.items(&mut errors);
+                    if list.is_empty() {
+                        continue;
+                    }
+                    let saga = list.remove(0).only_path(&mut errors);
+                    let key = key_of(list, &item.path, &mut errors);
+                    keys_for.extend(saga.zip(key));
                 }
-                _ => errors.on(&item.path, "unknown setting; `event` takes name, version, key and crate"),
+                _ => errors
+                    .on(&item.path, "unknown setting; `event` takes name, version, key, key_for and crate"),
             }
         }
     }
@@ -59,25 +57,25 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         errors.on(ident, "versions fit in 32 bits");
         return errors.into_tokens();
     };
+    if let (None, Some((saga, _))) = (&key, keys_for.first()) {
+        errors.on(saga, "say also which key it has for everybody else: `key(field)`");
+    }
     let correlated = key.as_ref().map(|key| {
-        let text = match key {
-            Key::By(method) => {
-                quote_spanned!(method.span()=> ::std::string::ToString::to_string(&self.#method()))
-            }
-            Key::Fields(fields) => {
-                let parts = fields.iter().map(
-                    |field| quote_spanned!(field.span()=> ::std::string::ToString::to_string(&self.#field)),
-                );
-                match fields.len() {
-                    1 => quote!(#(#parts)*),
-                    _ => quote!([#(#parts),*].join("/")),
+        let text = key.text(&krate);
+        let others = keys_for.iter().map(|(saga, key)| {
+            let (text, taker) = (key.text(&krate), quote!(__saga_taker));
+            quote_spanned! {saga.span()=>
+                if #taker == <#saga as #krate::__private_0_1_0::Saga>::NAME {
+                    return #text;
                 }
             }
-        };
+        });
         quote! {
             #[automatically_derived]
             impl #krate::__private_0_1_0::Correlated for #ident {
-                fn key(&self, _: &str) -> ::std::string::String {
+                fn key(&self, __saga_taker: &str) -> ::std::string::String {
+                    let __saga_event = self;
+                    #(#others)*
                     #text
                 }
             }
@@ -95,4 +93,37 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         }
     };
     quote!(#errors #implement #correlated)
+}
+
+/// `key(field, ..)` or `key(by(method))`.
+fn key_of(list: Vec<Item>, path: &Path, errors: &mut Errors) -> Option<Key> {
+    match list.as_slice() {
+        [by] if by.name() == "by" && by.args.is_some() => by.one_ident("method", errors).map(Key::By),
+        [] => {
+            errors.on(path, "name the field: `key(order)`, `key_for(Saga, order)`");
+            None
+        }
+        fields => Some(Key::Fields(fields.iter().filter_map(|field| field.ident(errors)).collect())),
+    }
+}
+
+impl Key {
+    /// The key as text. Names nothing of its own, so that it also works where a macro has written the fields.
+    fn text(&self, krate: &Path) -> TokenStream {
+        let event = quote!(__saga_event);
+        let part =
+            |field: &Ident| quote_spanned!(field.span()=> ::std::string::ToString::to_string(&#event.#field));
+        match self {
+            Self::By(method) => {
+                quote_spanned!(method.span()=> ::std::string::ToString::to_string(&#event.#method()))
+            }
+            Self::Fields(fields) => match fields.as_slice() {
+                [field] => part(field),
+                fields => {
+                    let parts = fields.iter().map(part);
+                    quote!(#krate::__private_0_1_0::join_key(&[#(#parts),*]))
+                }
+            },
+        }
+    }
 }

@@ -106,6 +106,9 @@ pub(crate) enum TriggerKind {
     Failed(Path),
     Unknown(Path),
     Timer(Timer),
+    Finished(Path),
+    AllFinished(Path),
+    Parked(Path),
 }
 
 /// A timer as it was written.
@@ -139,12 +142,13 @@ pub(crate) enum Waive {
     Named(Vec<Path>),
 }
 
-/// `run`, `send` or `publish`.
+/// `run`, `send`, `publish` or `start`.
 #[derive(Clone)]
 pub(crate) enum Act {
     Run(Ident),
     Send { command: Path, method: Ident, each: bool, undo: Option<UndoUse> },
     Publish { event: Path, method: Ident, each: bool },
+    Start { child: Path, method: Ident, each: bool, limit: Option<u32>, detached: bool },
 }
 
 pub(crate) struct Move {
@@ -226,7 +230,34 @@ impl Model {
         events
     }
 
-    /// Every `run`, `send` and `publish`, wherever it stands.
+    /// The one event that starts an instance, if there is only one.
+    pub(crate) fn starting_event(&self) -> Option<&Path> {
+        let rows = self.rows.iter().filter(|row| row.origin == Origin::Initially);
+        let mut events = rows.flat_map(|row| &row.triggers).map(|trigger| match &trigger.kind {
+            TriggerKind::Event(path) => Some(path),
+            _ => None,
+        });
+        let first = events.next()??;
+        events.all(|event| event.is_some_and(|event| last(event) == last(first))).then_some(first)
+    }
+
+    /// Every saga that is started as a child or reported on, in order of first mention.
+    pub(crate) fn children(&self) -> Vec<&Path> {
+        let mut children: Vec<&Path> = Vec::new();
+        let started = self.acts().filter_map(|act| match act {
+            Act::Start { child, .. } => Some(child),
+            _ => None,
+        });
+        let triggers = self.rows.iter().flat_map(|row| &row.triggers);
+        for path in started.chain(triggers.filter_map(|trigger| trigger.kind.child())) {
+            if !children.iter().any(|known| last(known) == last(path)) {
+                children.push(path);
+            }
+        }
+        children
+    }
+
+    /// Every `run`, `send`, `publish` and `start`, wherever it stands.
     pub(crate) fn acts(&self) -> impl Iterator<Item = &Act> {
         let states = self.states.iter().flat_map(|state| state.on_enter.iter().chain(&state.on_leave));
         self.rows.iter().flat_map(|row| &row.acts).chain(states)
@@ -363,6 +394,14 @@ impl Trigger {
 }
 
 impl TriggerKind {
+    /// The child it is about.
+    pub(crate) fn child(&self) -> Option<&Path> {
+        match self {
+            Self::Finished(path) | Self::AllFinished(path) | Self::Parked(path) => Some(path),
+            Self::Event(_) | Self::Failed(_) | Self::Unknown(_) | Self::Timer(_) => None,
+        }
+    }
+
     /// Whether both stand for the same thing.
     pub(crate) fn same(&self, other: &Self) -> bool {
         match (self, other) {
@@ -377,6 +416,9 @@ impl TriggerKind {
             Self::Event(path) => last(path),
             Self::Failed(path) => format!("failed({})", last(path)),
             Self::Unknown(path) => format!("unknown({})", last(path)),
+            Self::Finished(path) => format!("finished({})", last(path)),
+            Self::AllFinished(path) => format!("all_finished({})", last(path)),
+            Self::Parked(path) => format!("parked({})", last(path)),
             Self::Timer(Timer { name, due: Due::Every { .. } | Due::Deadline(_) }) => name.clone(),
             Self::Timer(Timer { name, .. }) => format!("timeout {name}"),
         }

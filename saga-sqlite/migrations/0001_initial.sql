@@ -27,6 +27,7 @@ CREATE TABLE saga_instance (
     turn        TEXT,
     parked      TEXT,
     noted       TEXT,
+    family      TEXT,                 -- its parent, and what has become of its children
     seq         INTEGER NOT NULL,
     step        BLOB NOT NULL,
     last        INTEGER,              -- the newest line of its history

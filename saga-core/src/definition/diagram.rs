@@ -92,6 +92,9 @@ fn label(definition: &Definition, row: &Row) -> String {
                 does.push(format!("send {}", definition.commands[command].type_name));
             }
             Clause::Publish { event, .. } => does.push(format!("publish {}", event.type_name)),
+            Clause::Start { child, .. } => {
+                does.push(format!("start {}", definition.children[child].type_name));
+            }
         }
     }
     if !does.is_empty() {

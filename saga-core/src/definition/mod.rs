@@ -11,7 +11,7 @@ mod diagram;
 mod types;
 
 pub(crate) use types::Value;
-pub use types::{CommandType, EventType};
+pub use types::{ChildType, CommandType, EventType};
 
 /// The whole table of a saga. Made by `#[derive(Saga)]`, read through [`Saga::definition`](crate::Saga::definition).
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Definition {
     pub events: &'static [EventType],
     /// The commands it sends and the undo commands, in order of first mention.
     pub commands: &'static [CommandType],
+    /// The sagas it starts as children, in order of first mention.
+    pub children: &'static [ChildType],
     /// The timers of its states, and the deadline.
     pub timers: &'static [Timer],
     /// The timer of the whole instance, by index into `timers`.
@@ -168,6 +170,12 @@ pub enum Trigger {
     Superseded(Answer),
     /// The set of a `when_all(..)`, by index of its row into [`Definition::rows`].
     All(usize),
+    /// `finished(Child)`, by index into [`Definition::children`].
+    Finished(usize),
+    /// `all_finished(Child)`, by index into [`Definition::children`].
+    AllFinished(usize),
+    /// `parked(Child)`, by index into [`Definition::children`].
+    Parked(usize),
 }
 
 /// What a command may be answered with.
@@ -245,6 +253,19 @@ pub enum Clause {
         /// Whether the method returns any number of them.
         each: bool,
     },
+    /// Starts a child.
+    Start {
+        /// By index into [`Definition::children`].
+        child: usize,
+        /// The method that builds its starting event.
+        method: &'static str,
+        /// Whether the method returns any number of them.
+        each: bool,
+        /// How many children of this saga may be open at a time; the others wait for their turn.
+        limit: Option<u32>,
+        /// Whether nothing more is heard of it.
+        detached: bool,
+    },
 }
 
 /// A timer of a state, or of the whole instance.
@@ -311,6 +332,11 @@ impl Definition {
         self.commands.iter().position(|command| command.name == name)
     }
 
+    /// The child saga stored as `name`.
+    pub(crate) fn child(&self, name: &str) -> Option<usize> {
+        self.children.iter().position(|child| child.name == name)
+    }
+
     /// The timer called `name` of the state `state`, or of the whole instance.
     pub(crate) fn timer(&self, state: usize, name: &str) -> Option<usize> {
         let timers = self.states[state].timers.iter().copied().chain(self.deadline);
@@ -328,6 +354,9 @@ impl Definition {
             Trigger::Event(event) => self.events[event].type_name.to_owned(),
             Trigger::Failed(command) => format!("failed({})", self.commands[command].type_name),
             Trigger::Unknown(command) => format!("unknown({})", self.commands[command].type_name),
+            Trigger::Finished(child) => format!("finished({})", self.children[child].type_name),
+            Trigger::AllFinished(child) => format!("all_finished({})", self.children[child].type_name),
+            Trigger::Parked(child) => format!("parked({})", self.children[child].type_name),
             Trigger::Superseded(answer) => format!("superseded({})", self.describe(answer.trigger())),
             Trigger::All(row) => {
                 let events: Vec<String> =

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
+use crate::machine::{EndRecord, Saga};
 use crate::message::{Command, Event, Failed, Payload, PayloadError, Unknown};
 
 /// A decoded value whose type the table knows.
@@ -39,6 +40,29 @@ pub struct CommandType {
     pub best_effort: bool,
     pub(crate) failed: fn(&Payload, u32, String) -> Result<Value, PayloadError>,
     pub(crate) unknown: fn(&Payload, u32, String) -> Result<Value, PayloadError>,
+}
+
+/// A saga that a table starts as a child.
+#[derive(Clone, Copy)]
+pub struct ChildType {
+    /// The stored name.
+    pub name: &'static str,
+    /// The type, as written in the table.
+    pub type_name: &'static str,
+    pub(crate) ended: fn(&EndRecord) -> Result<Value, String>,
+}
+
+impl ChildType {
+    #[doc(hidden)]
+    pub const fn of<S: Saga>(type_name: &'static str) -> Self {
+        Self { name: S::NAME, type_name, ended: |record| Ok(Box::new(record.finished::<S>()?)) }
+    }
+}
+
+impl fmt::Debug for ChildType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildType").field("name", &self.name).field("type_name", &self.type_name).finish()
+    }
 }
 
 impl EventType {

@@ -378,13 +378,16 @@ impl Dispatcher {
         self.shared.health.borrow().clone()
     }
 
-    /// Ends when its health has changed from what it is now, and says to what.
-    pub async fn health_changed(&self) -> Health {
+    /// Ends when its health has changed from what it is at the call, and says to what. Cancel-safe.
+    pub fn health_changed(&self) -> impl Future<Output = Health> + Send + use<> {
         let mut changes = self.shared.health.subscribe();
-        // The sender lives in `self`, so it cannot have gone.
-        let _ = changes.changed().await;
-
-        changes.borrow().clone()
+        let shared = Arc::clone(&self.shared);
+        async move {
+            // The sender lives in `shared`, so it cannot have gone.
+            let _ = changes.changed().await;
+            drop(shared);
+            changes.borrow().clone()
+        }
     }
 
     /// Counts since the start; brought up to date once a second.

@@ -32,6 +32,8 @@ const SCAN: Duration = Duration::from_secs(60);
 const PURGE: Duration = Duration::from_secs(60 * 60);
 /// The first and the longest wait before a batch is committed again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+/// Stands for not waiting: no moment is so late.
+const NO_WAIT: Duration = Duration::MAX;
 /// So many inputs are taken before the engine is asked for a batch again.
 const BURST: usize = 256;
 
@@ -111,7 +113,7 @@ impl Runner {
         let mut woken = Box::pin(async move {
             store.woken().await;
         }) as Wait;
-        let mut wait: (Duration, Wait) = (Duration::ZERO, Box::pin(std::future::pending()));
+        let mut wait: (Duration, Wait) = (NO_WAIT, Box::pin(std::future::pending()));
         let (mut pulse, mut scan, mut purge) = (PULSE, SCAN, PURGE);
         let (mut pulsing, mut closed) = (false, false);
         let mut commits_at_purge = u64::MAX;
@@ -199,7 +201,7 @@ impl Runner {
                     }
                 },
                 () = &mut wait.1 => {
-                    wait = (Duration::ZERO, Box::pin(std::future::pending()));
+                    wait = (NO_WAIT, Box::pin(std::future::pending()));
                     Some(In::Tick)
                 }
             };

@@ -181,7 +181,7 @@ impl Shard {
                 hops: letter.hops,
                 progress: TaskProgress::queued(now, self.lease.epoch),
             })),
-            MailKind::Report | MailKind::Verb => {
+            MailKind::Report | MailKind::Verb | MailKind::Start => {
                 let why = "an outcome cannot be delivered again; it is kept for people to read".to_owned();
                 self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why))));
                 return;

@@ -410,7 +410,12 @@ impl Shard {
             let progress = &mut task.progress;
             let begun = |run: Run| matches!(run, Run::Marking | Run::Running { .. } | Run::Reported);
             let begun = runs.iter().any(|(id, run)| *id == task.id && begun(*run));
-            if progress.stage == TaskStage::Started && !begun && !self.lease.is_suspect(progress.epoch) {
+            let child = task.kind == TaskKind::Child;
+            if progress.stage == TaskStage::Started
+                && !child
+                && !begun
+                && !self.lease.is_suspect(progress.epoch)
+            {
                 // The process that marked it ended in order, or is this one: had it begun, it would run or have an outcome.
                 progress.stage = TaskStage::Ready;
             }
@@ -422,7 +427,7 @@ impl Shard {
         let known: Vec<_> = slot.runs.clone();
         let mut enlisted = Vec::new();
         let mut reports = Vec::new();
-        for task in &instance.tasks {
+        for task in instance.tasks.iter().filter(|task| task.kind != TaskKind::Child) {
             let run = known.iter().find(|(id, _)| *id == task.id).map(|(_, run)| *run);
             if matches!(run, Some(Run::Running { .. } | Run::Reported | Run::Waiting | Run::Marking)) {
                 continue;

@@ -65,6 +65,11 @@ impl Shard {
     /// more to do at once.
     pub(super) fn event_without_instance(&mut self, address: &Address, item: Item) -> bool {
         let Input::Event(event) = &item.what else { return true };
+        if event.parent.is_some() {
+            let detail = format!("`{}` does not start {address}", event.message.name);
+            self.dead_on_arrival(address, item, NotStarted { reason: "missing-instance", detail });
+            return false;
+        }
         let name = event.message.name.clone();
         let missing = self
             .registry

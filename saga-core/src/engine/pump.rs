@@ -7,11 +7,11 @@ use super::Shard;
 use super::io::{Answer, Out, TakerAnswer};
 use super::registry::Taker;
 use super::slot::{InFlight, Item, Place, Token};
-use crate::machine::{Decision, Disposition, Input, Instance, NotStarted, Published};
+use crate::machine::{Decision, Disposition, EventIn, Input, Instance, NotStarted, Outgoing, Published};
 use crate::message::{Key, MessageId, Name};
 use crate::store::{
     Address, DeadLetter, Delivery, DeliveryChange, Mail, MailKind, Mark, Status, Step, TaskChange, TaskId,
-    TaskProgress, TaskStage,
+    TaskKind, TaskProgress, TaskStage,
 };
 
 /// What an instance may do next.
@@ -153,9 +153,10 @@ impl Shard {
         (was_parked, was_compensating): (bool, bool),
         created: bool,
     ) {
-        let Decision { mut step, disposition, published, ended, stop, rerun, skip_head, again } = decision;
+        let Decision { mut step, disposition, published, outgoing, ended, stop, rerun, skip_head, again } =
+            decision;
         let added = task_ids(&step, |change| match change {
-            TaskChange::Add(task) => Some(task.id),
+            TaskChange::Add(task) if task.kind != TaskKind::Child => Some(task.id),
             _ => None,
         });
         let mut finished = task_ids(&step, |change| match change {
@@ -190,6 +191,7 @@ impl Shard {
             }
         };
         self.route(address, &item, published, &mut step);
+        step.mail.extend(outgoing.into_iter().map(|out| self.relative(out, address, item.hops)));
         let in_flight = InFlight {
             item: Some(item),
             answer,
@@ -231,6 +233,22 @@ impl Shard {
         if let Some(found) = instance.task_mut(*task) {
             found.progress.stage = TaskStage::Answered;
             step.tasks.push(TaskChange::Progress(*task, found.progress.clone()));
+        }
+    }
+
+    /// A message between parent and child.
+    fn relative(&self, out: Outgoing, from: &Address, hops: u32) -> Mail {
+        Mail {
+            to: self.address(&out.to.saga, out.to.key),
+            kind: out.kind,
+            message: out.message,
+            id: out.id,
+            marked: true,
+            task: out.task,
+            hops: hops + 1,
+            epoch: self.inbox.epoch(self.lease.epoch),
+            cause: Some(Name::Owned(from.to_string())),
+            at: self.moment.wall,
         }
     }
 
@@ -364,12 +382,17 @@ impl Shard {
         true
     }
 
-    /// Keeps an event that started nothing as a dead letter.
+    /// Keeps an event that started nothing as a dead letter, or tells the parent whose child it was to start.
     pub(super) fn dead_on_arrival(&mut self, address: &Address, item: Item, not: NotStarted) {
         let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         self.mark(address, &item, &mut step);
-        step.dead.extend(self.letter(address, &item, not.reason, not.detail));
-        self.tally.dead_letters += 1;
+        if let Input::Event(EventIn { parent: Some(parent), .. }) = &item.what {
+            let refusal = parent.not_started(&address.key, not.detail);
+            step.mail.extend(refusal.map(|out| self.relative(out, address, item.hops)));
+        } else {
+            step.dead.extend(self.letter(address, &item, not.reason, not.detail));
+            self.tally.dead_letters += 1;
+        }
         let in_flight = InFlight::of(item, TakerAnswer::Dead(not.reason.to_owned()));
         if let Some(slot) = self.slots.get_mut(address) {
             slot.in_flight = Some(in_flight);

@@ -10,7 +10,7 @@ use super::Shard;
 use super::io::{Accepted, Out, Ticket};
 use super::slot::{Item, Place};
 use crate::machine::Instance;
-use crate::store::{Address, DeliveryId, InboxId, Loaded, Mail, OpenTask, RowId, TaskId};
+use crate::store::{Address, DeliveryId, InboxId, Loaded, Mail, OpenTask, RowId, TaskId, TaskKind};
 
 /// How far the inbox has been read.
 #[derive(Debug, Default)]
@@ -231,7 +231,8 @@ impl Shard {
 
     pub(super) fn fetched_tasks(&mut self, rows: Vec<OpenTask>, more: bool) {
         let last = rows.last().map(|row| (row.row, row.task.id));
-        for row in rows {
+        // A parent waits for the reports of its children, and those find it.
+        for row in rows.into_iter().filter(|row| row.task.kind != TaskKind::Child) {
             let address = self.address(&row.address.saga, row.address.key);
             self.take_up(&address);
         }

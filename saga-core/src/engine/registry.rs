@@ -135,6 +135,15 @@ impl Registry {
                     ));
                 }
             }
+            for child in definition.children {
+                if !self.sagas.contains_key(child.name) {
+                    let (name, type_name) = (child.name, child.type_name);
+                    problems.push(format!(
+                        "saga `{name}`, which saga `{}` starts, is not registered: add `.saga::<{type_name}>()`",
+                        definition.name
+                    ));
+                }
+            }
             for event in published(definition) {
                 if !self.takers.contains_key(event.0) {
                     problems.push(format!(

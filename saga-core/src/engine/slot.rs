@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::io::{AttemptEnd, TakerAnswer, Ticket};
 use crate::definition::Value;
-use crate::machine::{EventIn, HeadRecord, Input, Instance, ReportRecord};
+use crate::machine::{EventIn, HeadRecord, Input, Instance, REPORT, ReportRecord, StartRecord};
 use crate::message::{Message, MessageId, Name, Payload, Timestamp};
 use crate::store::{InboxId, Mail, MailKind, Step, TaskId, TaskProgress, TimerRow};
 
@@ -111,12 +111,21 @@ impl Item {
         id: Option<MessageId>,
         at: Timestamp,
     ) -> Self {
-        Self::own(Input::Event(EventIn { message, value, id }), at)
+        Self::own(Input::Event(EventIn { message, value, id, parent: None }), at)
     }
 
     /// What is kept of it in the inbox; `None` for what need not be kept, because it is found again.
     pub(crate) fn mail(&self, to: &crate::store::Address, epoch: u64) -> Option<Mail> {
         let (kind, message, id, task, cause) = match &self.what {
+            Input::Event(EventIn { message, parent: Some(parent), .. }) => {
+                let start = StartRecord { parent: parent.clone(), event: message.into() };
+                let message = Message {
+                    name: Name::Borrowed("start"),
+                    version: 1,
+                    payload: crate::machine::write(&start),
+                };
+                (MailKind::Start, message, None, None, None)
+            }
             Input::Event(event) => (MailKind::Event, event.message.clone(), event.id.clone(), None, None),
             Input::Report(task, report) | Input::Skipped(task, report) => {
                 let message = Message {
@@ -151,7 +160,14 @@ impl Item {
     pub(crate) fn from_mail(inbox: InboxId, mail: Mail) -> Result<Self, String> {
         let internal = mail.marked || mail.id.is_none();
         let what = match mail.kind {
-            MailKind::Event => Input::Event(EventIn { message: mail.message, value: None, id: mail.id }),
+            MailKind::Event => {
+                Input::Event(EventIn { message: mail.message, value: None, id: mail.id, parent: None })
+            }
+            MailKind::Start => {
+                let start: StartRecord = crate::machine::read("start", &mail.message.payload)?;
+                let (message, parent) = (start.event.into(), Some(start.parent));
+                Input::Event(EventIn { message, value: None, id: None, parent })
+            }
             MailKind::Report => {
                 let report: ReportRecord = crate::machine::read("report", &mail.message.payload)?;
                 let task = mail.task.ok_or("the report names no task")?;
@@ -181,9 +197,6 @@ impl Item {
         matches!(self.what, Input::Event(_))
     }
 }
-
-/// The name under which reports stand in the inbox.
-pub(crate) const REPORT: &str = "report";
 
 /// What must happen when the step is durable.
 pub(crate) struct InFlight {

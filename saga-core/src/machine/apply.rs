@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::child::{AllFinished, FamilyRecord, NewsRecord, all_finished, all_finished_timer, too_deep};
 use super::input::{At, Begun, Decision, Disposition, EventIn, Input};
 use super::instance::{Instance, guarded};
 use super::join::{JOIN, set_name};
@@ -35,18 +36,35 @@ pub(super) struct Fired<'a> {
     pub(super) report: Option<&'a ReportRecord>,
     /// The undo that was dropped because the command was refused.
     pub(super) refused: Option<Name>,
+    /// The child that has reported.
+    pub(super) child: Option<(TaskId, &'a NewsRecord)>,
 }
 
 impl Fired<'_> {
+    pub(super) const fn new(trigger: Trigger) -> Self {
+        Self {
+            trigger,
+            value: None,
+            event: None,
+            id: None,
+            task: None,
+            command: None,
+            report: None,
+            refused: None,
+            child: None,
+        }
+    }
+
     pub(super) fn cause(&self) -> Cause<'_> {
         Cause(self.value.map(|value| &**value))
     }
 
     pub(super) fn because(&self) -> Option<Name> {
-        match (self.id, &self.command) {
-            (_, Some(command)) => Some(command.name.clone()),
-            (Some(id), None) => Some(Name::Owned(id.to_owned())),
-            (None, None) => None,
+        match (self.id, &self.command, self.child) {
+            (_, Some(command), _) => Some(command.name.clone()),
+            (Some(id), None, _) => Some(Name::Owned(id.to_owned())),
+            (None, None, Some((_, news))) => Some(Name::Owned(news.key().to_owned())),
+            (None, None, None) => None,
         }
     }
 }
@@ -94,12 +112,14 @@ impl Instance {
             return Err(not("missing-instance", format!("no guard let `{name}` start {address}")));
         };
         let mut out = [Outbox::default(), Outbox::default()];
+        let family = event.parent.as_ref().map(FamilyRecord::child_of);
         let (live, state, payload, data, dues) = guarded(|| {
             let mut live = program.begin(row, cause, &mut cx, &mut out[0])?;
             live.enter(&mut cx, &mut out[1])?;
             let dues = dues(&*live, definition, &mut cx)?;
             let (state, payload, data) = (live.state(), live.encode_state()?, live.encode_data()?);
             check(&out, payload.as_ref(), &data, at.limits)?;
+            too_deep(family.as_ref(), &out)?;
             Ok((live, state, payload, data, dues))
         })
         .map_err(failed)?;
@@ -118,6 +138,7 @@ impl Instance {
             turn: None,
             parked: None,
             noted: None,
+            family,
             changed_at: at.now,
         };
         let mut instance = Self {
@@ -164,6 +185,7 @@ impl Instance {
             Input::Timer { name, visit, due } => self.apply_timer(name, *visit, *due, at, begun),
             Input::Continue => self.go_on(at),
             Input::Verb(verb) => self.apply_verb(verb.clone(), at, begun),
+            Input::Skipped(task, ReportRecord::Child(news)) => self.news_skipped(*task, news, at),
             Input::Skipped(task, report) => match self.task(*task).map(|task| task.command.clone()) {
                 Some(command) => self.recorded(*task, &command, report, at),
                 None => Decision::nothing(Disposition::Stale),
@@ -186,6 +208,9 @@ impl Instance {
     }
 
     fn apply_event(&mut self, event: &EventIn, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+        if let Some(parent) = &event.parent {
+            return self.started_by_another(parent, &event.message, at);
+        }
         let definition = self.definition();
         let name = &event.message.name;
         let id = event.id.as_ref().map(ToString::to_string);
@@ -217,14 +242,10 @@ impl Instance {
             },
         };
         let fired = Fired {
-            trigger: Trigger::Event(index),
             value: Some(value),
             event: Some(&event.message),
             id: id.as_deref(),
-            task: None,
-            command: None,
-            report: None,
-            refused: None,
+            ..Fired::new(Trigger::Event(index))
         };
         self.fire(fired, at, begun)
     }
@@ -241,21 +262,15 @@ impl Instance {
         if stands && name == JOIN {
             return self.apply_join(at, begun);
         }
+        if stands && all_finished(name).is_some() {
+            return self.apply_all_finished(name, at, begun);
+        }
         let trigger = self.state().ok().and_then(|(state, _)| self.definition().timer(state, name));
         let Some(timer) = trigger.filter(|_| stands) else {
             return Decision::nothing(Disposition::Stale);
         };
         let tick = self.tick(timer).map(|tick| Box::new(tick) as Value);
-        let fired = Fired {
-            trigger: Trigger::Timer(timer),
-            value: tick.as_ref(),
-            event: None,
-            id: None,
-            task: None,
-            command: None,
-            report: None,
-            refused: None,
-        };
+        let fired = Fired { value: tick.as_ref(), ..Fired::new(Trigger::Timer(timer)) };
         self.fire(fired, at, begun)
     }
 
@@ -263,20 +278,7 @@ impl Instance {
     fn apply_join(&mut self, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
         let cx = self.context(at, None);
         match self.joined(None, &cx) {
-            Ok(Some(row)) => {
-                let trigger = Trigger::All(row);
-                let fired = Fired {
-                    trigger,
-                    value: None,
-                    event: None,
-                    id: None,
-                    task: None,
-                    command: None,
-                    report: None,
-                    refused: None,
-                };
-                self.go(row, fired, at, begun)
-            }
+            Ok(Some(row)) => self.go(row, Fired::new(Trigger::All(row)), at, begun),
             Ok(None) => {
                 let mut work = Work::new(self, at);
                 work.clear_timer(JOIN);
@@ -332,7 +334,10 @@ impl Instance {
         at: At,
         begun: &dyn Fn(TaskId) -> Begun,
     ) -> Decision {
-        let Some(found) = self.task(task) else {
+        if let ReportRecord::Child(news) = report {
+            return self.apply_news(task, news, at, begun);
+        }
+        let Some(found) = self.task(task).filter(|task| task.kind != TaskKind::Child) else {
             return Decision::nothing(Disposition::Stale);
         };
         let command = found.command.clone();
@@ -394,7 +399,7 @@ impl Instance {
                 event = None;
                 if refused { Trigger::Failed(index) } else { Trigger::Unknown(index) }
             }
-            ReportRecord::Replied(None) | ReportRecord::Withdrawn => {
+            ReportRecord::Replied(None) | ReportRecord::Withdrawn | ReportRecord::Child(_) => {
                 return self.recorded(task, &command, report, at);
             }
         };
@@ -417,12 +422,13 @@ impl Instance {
             command: Some(command),
             report: Some(report),
             refused,
+            child: None,
         };
         self.fire(fired, at, begun)
     }
 
     /// Finds and performs the row for what happened.
-    fn fire(&mut self, fired: Fired<'_>, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+    pub(super) fn fire(&mut self, fired: Fired<'_>, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
         let cx = self.context(at, fired.command.clone());
         let resolving = self.verb.is_some();
         let decided = match self.decide(fired.trigger, fired.cause(), &cx) {
@@ -484,6 +490,15 @@ impl Instance {
                 self.definition().describe(fired.trigger)
             );
             return self.parked_over(ParkReason::StillOwed, detail, subject, at);
+        }
+        if let Some(running) = self.still_running(&performed, fired.child.map(|(task, _)| task)) {
+            self.restore();
+            let subject = self.subject(fired);
+            let detail = format!(
+                "{} leads to an end, and {running}; say `compensate` in its row to abort them",
+                self.definition().describe(fired.trigger)
+            );
+            return self.parked_over(ParkReason::ChildrenRunning, detail, subject, at);
         }
         let mut work = Work::new(self, at);
         // A command that its row parks over may run again, so it is not consumed and what is owed for it stays.
@@ -550,7 +565,10 @@ impl Instance {
         match fired.trigger {
             Trigger::Timer(timer) => Subject::Timer(self.definition().timers[timer].name.to_owned()),
             Trigger::All(_) if fired.event.is_none() => Subject::Timer(JOIN.to_owned()),
-            _ => Subject::Head(match (fired.task, fired.event) {
+            Trigger::AllFinished(child) if fired.child.is_none() => {
+                Subject::Timer(all_finished_timer(self.definition().children[child].name))
+            }
+            _ => Subject::Head(match (fired.task.or(fired.child.map(|(task, _)| task)), fired.event) {
                 (Some(task), _) => HeadRecord::Report(task.into()),
                 (None, Some(event)) => HeadRecord::Event(event.content_hash()),
                 (None, None) => HeadRecord::Oldest,
@@ -667,6 +685,12 @@ impl Work<'_> {
             Trigger::All(row) => self.set_fired(row),
             _ => {}
         }
+        if let Some((task, news)) = fired.child {
+            self.child_ended(task, news);
+        }
+        if let Trigger::AllFinished(child) = fired.trigger {
+            self.all_finished_fired(self.instance.definition().children[child].name);
+        }
         if let (Some(task), Some(report)) = (fired.task, fired.report) {
             self.note_report(task, report);
             self.finish_task(task);
@@ -734,6 +758,8 @@ pub(super) fn row_record(instance: &Instance, row: usize, fired: &Fired<'_>) -> 
         reason,
         id: fired.id.map(str::to_owned),
         tick: fired.value.and_then(|value| value.downcast_ref::<Tick>()).map(TickRecord::from),
+        child: fired.child.map(|(_, news)| Box::new(news.clone())),
+        counts: fired.value.and_then(|value| value.downcast_ref::<AllFinished>()).copied(),
     }
 }
 
@@ -744,6 +770,9 @@ fn trigger_record(definition: &crate::definition::Definition, trigger: Trigger) 
             TriggerRecord::Superseded(Box::new(trigger_record(definition, answer.trigger())))
         }
         Trigger::All(row) => TriggerRecord::All(set_name(definition, row)),
+        Trigger::Finished(child) => TriggerRecord::Finished(definition.children[child].name.to_owned()),
+        Trigger::AllFinished(child) => TriggerRecord::AllFinished(definition.children[child].name.to_owned()),
+        Trigger::Parked(child) => TriggerRecord::Parked(definition.children[child].name.to_owned()),
         Trigger::Event(event) => TriggerRecord::Event(definition.events[event].name.to_owned()),
         Trigger::Failed(command) => TriggerRecord::Failed(definition.commands[command].name.to_owned()),
         Trigger::Unknown(command) => TriggerRecord::Unknown(definition.commands[command].name.to_owned()),

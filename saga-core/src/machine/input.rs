@@ -1,5 +1,6 @@
 //! What goes into the machine and what comes out of it.
 
+use super::child::{Outgoing, ParentRecord};
 use super::outbox::Published;
 use super::record::{HeadRecord, MessageRecord, ReportRecord};
 use crate::definition::Value;
@@ -22,6 +23,8 @@ pub(crate) struct EventIn {
     /// The value, when it has not been through a store.
     pub(crate) value: Option<Value>,
     pub(crate) id: Option<MessageId>,
+    /// Whose child it starts, if it starts one.
+    pub(crate) parent: Option<ParentRecord>,
 }
 
 impl std::fmt::Debug for EventIn {
@@ -136,6 +139,8 @@ pub(crate) struct Decision {
     pub(crate) step: Step,
     pub(crate) disposition: Disposition,
     pub(crate) published: Vec<Published>,
+    /// For the inboxes of its parent and its children.
+    pub(crate) outgoing: Vec<Outgoing>,
     /// Tasks that ended without a report of their own: withdrawn, or given up between attempts.
     pub(crate) ended: Vec<TaskId>,
     /// Running tasks to tell to stop.
@@ -155,6 +160,7 @@ impl Decision {
             step: Step::default(),
             disposition,
             published: Vec::new(),
+            outgoing: Vec::new(),
             ended: Vec::new(),
             stop: Vec::new(),
             rerun: Vec::new(),

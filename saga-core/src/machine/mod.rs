@@ -5,6 +5,7 @@
 //! the test kit with a virtual clock.
 
 mod apply;
+mod child;
 mod context;
 #[doc(hidden)]
 pub mod generated;
@@ -21,6 +22,7 @@ mod unwind;
 mod verbs;
 mod work;
 
+pub use child::{AllFinished, Child, ChildEnd, ChildParked, Finished};
 pub use context::Context;
 pub use outbox::{Outbox, encode_command};
 pub use position::Position;
@@ -28,6 +30,9 @@ pub use record::ParkReason;
 pub use saga::{Cause, EventOf, Saga, Undone, Wait};
 
 pub(crate) use apply::NotStarted;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use child::{ChildNews, all_finished};
+pub(crate) use child::{EndRecord, Outgoing, REPORT, StartRecord};
 pub(crate) use input::{At, Begun, Decision, Disposition, EventIn, Input, Resolution, Verb, VerbRecord};
 pub(crate) use instance::{Instance, panic_text};
 #[cfg(any(test, feature = "testing"))]

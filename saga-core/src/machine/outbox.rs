@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::message::{Command, Correlated, Message, Name, Payload, PayloadError};
+use super::child::Child;
+use crate::message::{Command, Correlated, Event, Key, Message, Name, Payload, PayloadError, Result};
 
 /// Collects the commands and events of one step.
 #[doc(hidden)]
@@ -10,6 +11,20 @@ use crate::message::{Command, Correlated, Message, Name, Payload, PayloadError};
 pub struct Outbox {
     pub(crate) sent: Vec<Sent>,
     pub(crate) published: Vec<Published>,
+    /// The children of which any number was to be started, by index into
+    /// [`Definition::children`](crate::definition::Definition::children).
+    pub(crate) starting: Vec<usize>,
+    pub(crate) started: Vec<Started>,
+}
+
+/// A child to be started.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) child: usize,
+    pub(crate) key: Key,
+    pub(crate) message: Message,
+    pub(crate) limit: Option<u32>,
+    pub(crate) detached: bool,
 }
 
 /// A command to be queued.
@@ -45,14 +60,40 @@ impl fmt::Debug for Published {
 impl Outbox {
     /// Queues `command`, and with it the debt of
     /// [`Definition::undos`](crate::definition::Definition::undos)`[undo]`.
-    pub fn send<C: Command>(&mut self, undo: Option<usize>, command: &C) -> Result<(), PayloadError> {
+    pub fn send<C: Command>(
+        &mut self,
+        undo: Option<usize>,
+        command: &C,
+    ) -> std::result::Result<(), PayloadError> {
         let message = encode_command(command)?;
         self.sent.push(Sent { undo, message });
         Ok(())
     }
 
+    /// Any number of `start`s of this child follows, also none.
+    pub fn starts(&mut self, child: usize) {
+        self.starting.push(child);
+    }
+
+    /// Starts a child with `event`.
+    pub fn start<S: Child>(
+        &mut self,
+        child: usize,
+        limit: Option<u32>,
+        detached: bool,
+        event: &S::Start,
+    ) -> Result<()> {
+        let name = <S::Start as Event>::NAME;
+        let key = Key::new(Correlated::key(event, S::NAME))
+            .map_err(|error| format!("the event `{name}` cannot start a child: {error}"))?;
+        let (payload, version) = (Payload::encode(event)?, <S::Start as Event>::VERSION);
+        let message = Message { name: Name::Borrowed(name), version, payload };
+        self.started.push(Started { child, key, message, limit, detached });
+        Ok(())
+    }
+
     /// Publishes `event` to its takers.
-    pub fn publish<E: Correlated>(&mut self, event: E) -> Result<(), PayloadError> {
+    pub fn publish<E: Correlated>(&mut self, event: E) -> std::result::Result<(), PayloadError> {
         let payload = Payload::encode(&event)?;
         let message = Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload };
         self.published.push(Published { message, event: Box::new(event) });
@@ -62,6 +103,6 @@ impl Outbox {
 
 /// The stored form of a command.
 #[doc(hidden)]
-pub fn encode_command<C: Command>(command: &C) -> Result<Message, PayloadError> {
+pub fn encode_command<C: Command>(command: &C) -> std::result::Result<Message, PayloadError> {
     Ok(Message { name: Name::Borrowed(C::NAME), version: C::VERSION, payload: Payload::encode(command)? })
 }

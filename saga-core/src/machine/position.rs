@@ -19,7 +19,8 @@ pub enum Position<S> {
         leaving: S,
         /// The stored name of the undo under way.
         undoing: Option<String>,
-        /// The stored name of the command whose end is awaited before the first undo (rule R13).
+        /// The stored name of the command or of the child's saga whose end is awaited before the first undo (rules R13,
+        /// R21).
         waiting_for: Option<String>,
     },
     /// Waiting for a person. Nothing is lost meanwhile.
@@ -59,7 +60,7 @@ impl<S: Saga> Position<S> {
             (None, Status::Compensating) => Self::Compensating {
                 leaving: state,
                 undoing: open(TaskKind::Undo),
-                waiting_for: open(TaskKind::Command),
+                waiting_for: open(TaskKind::Command).or_else(|| open(TaskKind::Child)),
             },
             (None, _) => Self::In(state),
         })

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::child::{AllFinished, NewsRecord};
 use super::input::Input;
 use crate::message::{Message, Name, Payload, Report, Tick, Timestamp};
 use crate::store::TaskId;
@@ -80,6 +81,8 @@ pub(crate) enum ReportRecord {
     Unknown { attempts: u32, reason: String },
     /// Never begun.
     Withdrawn,
+    /// From a child.
+    Child(Box<NewsRecord>),
 }
 
 impl ReportRecord {
@@ -90,6 +93,7 @@ impl ReportRecord {
             Self::Refused { .. } => "refused",
             Self::Unknown { .. } => "unknown",
             Self::Withdrawn => "withdrawn",
+            Self::Child(_) => "child",
         }
     }
 
@@ -97,7 +101,7 @@ impl ReportRecord {
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Self::Refused { reason, .. } | Self::Unknown { reason, .. } => Some(reason),
-            Self::Replied(_) | Self::Withdrawn => None,
+            Self::Replied(_) | Self::Withdrawn | Self::Child(_) => None,
         }
     }
 
@@ -106,7 +110,8 @@ impl ReportRecord {
             Self::Replied(message) => Report::Replied(message.map(Message::from)),
             Self::Refused { reason, .. } => Report::Refused { reason },
             Self::Unknown { reason, .. } => Report::Unknown { reason },
-            Self::Withdrawn => Report::Withdrawn,
+            // What a child reports is not about a command.
+            Self::Withdrawn | Self::Child(_) => Report::Withdrawn,
         }
     }
 }
@@ -136,7 +141,7 @@ pub(crate) struct HeldRecord {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TurnCause {
     /// A row that says `compensate`.
-    Row(RowRecord),
+    Row(Box<RowRecord>),
     /// `abort`.
     Abort { by: String, why: String },
 }
@@ -165,6 +170,12 @@ pub(crate) struct RowRecord {
     /// The firing of a repeating timer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tick: Option<TickRecord>,
+    /// What a child has reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) child: Option<Box<NewsRecord>>,
+    /// How all children have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) counts: Option<AllFinished>,
 }
 
 /// [`Tick`] as it is stored.
@@ -200,6 +211,9 @@ pub(crate) enum TriggerRecord {
     Superseded(Box<TriggerRecord>),
     /// The set of a `when_all`, by name.
     All(String),
+    Finished(String),
+    AllFinished(String),
+    Parked(String),
 }
 
 /// Why an instance waits for a person.
@@ -289,6 +303,11 @@ pub enum ParkReason {
     ArrivalFailed,
     /// The command was found begun after several crashes in a row (rule R19).
     CrashLoop,
+    /// A child could not be started (rule R21).
+    ChildNotStarted,
+    /// An end was about to be entered while children had not ended (rule R21). What they report waits meanwhile, so `retry`
+    /// leads to the same; `skip` lets them go on, and the event becomes a dead letter that can be redriven later.
+    ChildrenRunning,
     /// State or data cannot be read by this build.
     Unreadable,
     /// The store refused the step (rule R31).
@@ -308,6 +327,8 @@ impl std::fmt::Display for ParkReason {
             Self::UndoUnknown => "outcome of an undo unknown",
             Self::ArrivalFailed => "an action of the arrival failed",
             Self::CrashLoop => "its command was found begun after several crashes",
+            Self::ChildNotStarted => "a child did not start",
+            Self::ChildrenRunning => "end with children still running",
             Self::Unreadable => "cannot be read by this build",
             Self::Refused => "refused by the store",
         })

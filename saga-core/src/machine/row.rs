@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::child::too_deep;
 use super::context::Context;
 use super::input::At;
 use super::instance::{Instance, guarded};
@@ -95,6 +96,7 @@ impl Instance {
         let row = &definition.rows[index];
         let (from, _) = self.state()?;
         let record = &self.record;
+        let family = record.family.clone();
         let live = self.live.as_mut().map_err(|error| error.clone())?;
         let result = guarded(|| {
             let mut out: [Outbox; 3] = Default::default();
@@ -124,6 +126,7 @@ impl Instance {
             let payload = if changed || moves { live.encode_state()? } else { record.payload.clone() };
             let data = if changed { live.encode_data()? } else { record.data.clone() };
             check(&out, payload.as_ref(), &data, at.limits)?;
+            too_deep(family.as_ref(), &out)?;
             Ok(Performed { out, entered, left, payload, data, dues: due })
         });
         if result.is_err() {
@@ -150,6 +153,9 @@ pub(super) fn check(
     for outbox in out {
         for sent in &outbox.sent {
             within(&format!("command `{}`", sent.message.name), &sent.message.payload)?;
+        }
+        for started in &outbox.started {
+            within(&format!("event `{}`", started.message.name), &started.message.payload)?;
         }
         for published in &outbox.published {
             within(&format!("event `{}`", published.message.name), &published.message.payload)?;
@@ -202,6 +208,9 @@ pub(super) fn find_trigger(
             Trigger::Unknown(command) => Some(Trigger::Superseded(Answer::Unknown(command))),
             _ => None,
         },
+        TriggerRecord::Finished(name) => definition.child(name).map(Trigger::Finished),
+        TriggerRecord::AllFinished(name) => definition.child(name).map(Trigger::AllFinished),
+        TriggerRecord::Parked(name) => definition.child(name).map(Trigger::Parked),
         TriggerRecord::All(set) => {
             let rows = definition.states[state].rows.iter().copied();
             rows.filter(|&row| definition.rows[row].all)

@@ -45,7 +45,7 @@ impl Instance {
             Ok(left) => left,
             Err(error) => return self.action_failed(fired, &error, at),
         };
-        let cause = TurnCause::Row(row_record(self, row, fired));
+        let cause = TurnCause::Row(Box::new(row_record(self, row, fired)));
         let mut work = Work::new(self, at);
         work.consume(fired);
         work.release_by(&definition.rows[row], fired.task, fired.refused.as_deref());
@@ -140,7 +140,10 @@ impl Instance {
                 work.line(line);
                 work.unwind();
             }
-            ReportRecord::Refused { .. } | ReportRecord::Unknown { .. } | ReportRecord::Withdrawn => {
+            ReportRecord::Refused { .. }
+            | ReportRecord::Unknown { .. }
+            | ReportRecord::Withdrawn
+            | ReportRecord::Child(_) => {
                 let reason = match report {
                     ReportRecord::Refused { .. } => ParkReason::UndoRefused,
                     _ => ParkReason::UndoUnknown,
@@ -204,7 +207,7 @@ impl Instance {
                 self.arrive_aborted(by, why, held, at).map_err(|error| (ParkReason::ArrivalFailed, error))
             }
             TurnCause::Row(row) => {
-                self.arrive_by(row, held, at).map_err(|error| (ParkReason::ArrivalFailed, error))
+                self.arrive_by(*row, held, at).map_err(|error| (ParkReason::ArrivalFailed, error))
             }
         }
     }
@@ -272,6 +275,10 @@ impl Instance {
         if ends && performed.out.iter().any(|out| out.sent.iter().any(|sent| sent.undo.is_some())) {
             self.restore();
             return Err("it leads to a failure end and sends a command whose undo would be owed".to_owned());
+        }
+        if let Some(running) = self.still_running(performed, None) {
+            self.restore();
+            return Err(format!("it leads to an end, and {running}"));
         }
         Ok(())
     }
@@ -376,7 +383,7 @@ impl Work<'_> {
                 undo: sent.undo.map(undo_name),
             })
             .collect();
-        self.queue(Outbox { sent: Vec::new(), published: out.published });
+        self.queue(Outbox { published: out.published, ..Outbox::default() });
         self.line(line);
         let mut reports = Vec::new();
         let forward: Vec<(TaskId, Name, u32)> = self
@@ -406,6 +413,7 @@ impl Work<'_> {
             self.line(Line::new(report.word(), name.clone()));
             reports.push((name.into_owned(), report));
         }
+        self.abort_children();
         self.instance.record.turn = Some(record::write(&TurnRecord { cause, reports, held }));
         self.unwind();
     }
@@ -440,6 +448,13 @@ fn trigger_value(
     event: Option<&Message>,
     command: Option<&Message>,
 ) -> Result<Option<Value>, String> {
+    if let Trigger::Finished(child) | Trigger::Parked(child) = trigger {
+        let news = record.child.as_ref().ok_or("its kept cause is missing")?;
+        return news.value(definition.children[child].ended);
+    }
+    if let Trigger::AllFinished(_) = trigger {
+        return Ok(Some(Box::new(record.counts.unwrap_or_default())));
+    }
     let kept =
         |message: Option<&Message>| message.cloned().ok_or_else(|| "its kept cause is missing".to_owned());
     let trigger = match trigger {
@@ -447,7 +462,11 @@ fn trigger_value(
         trigger => trigger,
     };
     let value = match trigger {
-        Trigger::All(_) | Trigger::Superseded(_) => return Ok(None),
+        Trigger::All(_)
+        | Trigger::Superseded(_)
+        | Trigger::Finished(_)
+        | Trigger::AllFinished(_)
+        | Trigger::Parked(_) => return Ok(None),
         Trigger::Timer(_) => return Ok(record.tick.map(|tick| Box::new(Tick::from(tick)) as Value)),
         Trigger::Event(index) => (definition.events[index].decode)(&kept(event)?.payload),
         Trigger::Failed(index) => (definition.commands[index].failed)(

@@ -1,5 +1,6 @@
 //! What an operator may do to an instance (rules R15, R16): abort it, or release it when it is parked.
 
+use super::child::all_finished;
 use super::input::{At, Begun, Decision, Disposition, Input, Resolution, Verb, VerbRecord};
 use super::instance::Instance;
 use super::join::JOIN;
@@ -138,6 +139,7 @@ impl Instance {
                     .and_then(|(state, _)| work.instance.definition().timer(state, &name));
                 match timer {
                     None if name == JOIN => work.skip_joined(),
+                    None if let Some(child) = all_finished(&name) => work.all_finished_fired(child),
                     Some(timer) => work.timer_fired(timer),
                     None => work.clear_timer(&name),
                 }
@@ -167,7 +169,8 @@ impl Instance {
                 work.unwind();
                 work.finish(Disposition::Applied)
             }
-            None => Work::new(self, at).finish(Disposition::Applied),
+            // A parent is never parked over the task of a child, only over what that has reported.
+            Some((TaskKind::Child, _)) | None => Work::new(self, at).finish(Disposition::Applied),
         }
     }
 

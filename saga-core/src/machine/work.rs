@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::child::Outgoing;
 use super::input::{At, Decision, Disposition};
 use super::instance::{Instance, state_name};
 use super::outbox::{Outbox, Published};
@@ -20,8 +21,9 @@ pub(super) const WHOLE: u32 = 0;
 pub(super) struct Work<'a> {
     pub(super) instance: &'a mut Instance,
     pub(super) at: At,
-    step: Step,
+    pub(super) step: Step,
     published: Vec<Published>,
+    pub(super) outgoing: Vec<Outgoing>,
     ended: Vec<TaskId>,
     stop: Vec<TaskId>,
     rerun: Vec<TaskId>,
@@ -74,6 +76,7 @@ impl<'a> Work<'a> {
             at,
             step,
             published: Vec::new(),
+            outgoing: Vec::new(),
             ended: Vec::new(),
             stop: Vec::new(),
             rerun: Vec::new(),
@@ -121,10 +124,13 @@ impl<'a> Work<'a> {
         self.stop.push(task);
     }
 
-    pub(super) fn finish(self, disposition: Disposition) -> Decision {
-        let Self { instance, mut step, published, ended, stop, rerun, skip_head, again, .. } = self;
+    pub(super) fn finish(mut self, disposition: Disposition) -> Decision {
+        self.launch_children();
+        self.arm_all_finished();
+        self.tell_parent();
+        let Self { instance, mut step, published, outgoing, ended, stop, rerun, skip_head, again, .. } = self;
         step.instance = Some(instance.record.clone());
-        Decision { step, disposition, published, ended, stop, rerun, skip_head, again }
+        Decision { step, disposition, published, outgoing, ended, stop, rerun, skip_head, again }
     }
 
     // Tasks.
@@ -140,6 +146,7 @@ impl<'a> Work<'a> {
             }
         }
         self.published.extend(out.published);
+        self.queue_children(out.starting, out.started);
     }
 
     pub(super) fn add_task(&mut self, kind: TaskKind, command: Message) -> TaskId {
@@ -276,7 +283,7 @@ impl<'a> Work<'a> {
                 self.drop_obligation(id);
                 Some(undo)
             }
-            ReportRecord::Replied(_) | ReportRecord::Unknown { .. } => {
+            ReportRecord::Replied(_) | ReportRecord::Unknown { .. } | ReportRecord::Child(_) => {
                 let report = record::write(report);
                 self.change_obligation(id, |obligation| obligation.report = Some(report));
                 None
@@ -424,6 +431,7 @@ impl<'a> Work<'a> {
         report: Option<ReportRecord>,
     ) {
         let at = self.at.now.as_millis();
+        self.tell_parent_parked(reason, &detail);
         self.line(Line::new("parked", "").note(format!("{reason}: {detail}")));
         self.instance.record.parked =
             Some(record::write(&ParkedRecord { reason, detail, at, subject, report }));

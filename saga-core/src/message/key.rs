@@ -88,6 +88,17 @@ impl TryFrom<&str> for Key {
     }
 }
 
+/// The key of several fields: joined with `/`, which is written `%2F` inside a part (and `%` as `%25`), so that different
+/// parts never make one key. Empty when any part is, and so no key at all.
+#[doc(hidden)]
+pub fn join_key(parts: &[String]) -> String {
+    if parts.iter().any(String::is_empty) {
+        return String::new();
+    }
+    let escaped = parts.iter().map(|part| part.replace('%', "%25").replace('/', "%2F"));
+    escaped.collect::<Vec<_>>().join("/")
+}
+
 /// Why a text cannot be a [`Key`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -119,6 +130,15 @@ mod tests {
         assert_eq!(Key::new("x".repeat(10_000)), Err(KeyError::TooLong { bytes: 10_000 }));
         assert_eq!(Key::new("a\u{0}b"), Err(KeyError::Control { at: 1 }));
         assert_eq!(Key::new("Zürich 1").map(|k| k.to_string()), Ok("Zürich 1".to_owned()));
+    }
+
+    #[test]
+    fn r35_keys_of_several_fields_never_meet_and_none_of_them_is_empty() {
+        let key = |a: &str, b: &str| join_key(&[a.to_owned(), b.to_owned()]);
+        assert_eq!(key("bank", "account"), "bank/account");
+        assert_ne!(key("a/b", "c"), key("a", "b/c"));
+        assert_ne!(key("a%2Fb", "c"), key("a/b", "c"));
+        assert_eq!(key("", "account"), "");
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub use command::{Command, Done, Failed, NoReply, Outcome, Reply, ReplyTo, Repor
 pub use error::{ActionError, BoxError, HandlerError, HandlerErrorKind, Result};
 pub use event::{Correlated, Event};
 pub use ids::{Id, Incarnation, MessageId};
+#[doc(hidden)]
+pub use key::join_key;
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
 pub use payload::{Message, Name, Payload, PayloadError, PayloadLimits};
 pub use timestamp::Timestamp;

@@ -106,6 +106,8 @@ pub struct InstanceChange {
     pub parked: Option<Payload>,
     /// Which events of its state's sets have come, in the machine's own form.
     pub noted: Option<Payload>,
+    /// Whose child it is, and how its own children have ended so far, in the machine's own form.
+    pub family: Option<Payload>,
     /// The time of this step.
     pub changed_at: Timestamp,
 }
@@ -202,6 +204,9 @@ pub enum TaskKind {
     Command,
     /// An undo of the obligation with the same identity as recorded in it.
     Undo,
+    /// A child, open until it has ended. Nothing runs for it here; its message is in the machine's own form, under the
+    /// name of the child's saga.
+    Child,
 }
 
 impl TaskKind {
@@ -210,12 +215,13 @@ impl TaskKind {
         match self {
             Self::Command => "command",
             Self::Undo => "undo",
+            Self::Child => "child",
         }
     }
 
     /// Reads the stored form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Command, Self::Undo].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Command, Self::Undo, Self::Child].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
@@ -268,9 +274,9 @@ impl TaskProgress {
 /// What may be done with a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TaskStage {
-    /// It runs when due.
+    /// It runs when due. A child: it has not been started yet.
     Ready,
-    /// At most once: the mark that it may have begun (rule R18).
+    /// At most once: the mark that it may have begun (rule R18). A child: it has been started.
     Started,
     /// It has ended and its report waits in the inbox; it does not run again.
     Answered,
@@ -413,8 +419,10 @@ pub enum MailKind {
     Delivery,
     /// A report about a task of the instance.
     Report,
-    /// An operator's verb.
+    /// An operator's verb, or a parent's.
     Verb,
+    /// The event that starts a child, with whose child it is, in the machine's own form.
+    Start,
 }
 
 impl MailKind {
@@ -425,12 +433,15 @@ impl MailKind {
             Self::Delivery => "delivery",
             Self::Report => "report",
             Self::Verb => "verb",
+            Self::Start => "start",
         }
     }
 
     /// Reads the stored form.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Event, Self::Delivery, Self::Report, Self::Verb].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Event, Self::Delivery, Self::Report, Self::Verb, Self::Start]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
     }
 }
 

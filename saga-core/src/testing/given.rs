@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::definition::End;
 use crate::machine::{
-    At, Begun, Decision, Disposition, EventIn, EventOf, Input, Instance, JOIN, MessageRecord, Position,
-    Program, ReportRecord, Resolution, Saga, Typed, TypedLive, Verb, VerbRecord,
+    At, Begun, ChildEnd, ChildNews, Decision, Disposition, EventIn, EventOf, Input, Instance, JOIN,
+    MessageRecord, Position, Program, ReportRecord, Resolution, Saga, StartRecord, Typed, TypedLive, Verb,
+    VerbRecord, all_finished,
 };
 use crate::message::{
     Command, Event, Id, Incarnation, Key, Message, Name, Payload, PayloadLimits, Timestamp,
 };
-use crate::store::{Address, HistoryEntry, Status, TaskChange, TaskId, TaskKind, TaskStage};
+use crate::store::{Address, HistoryEntry, MailKind, Status, TaskChange, TaskId, TaskKind, TaskStage};
 
 /// One instance under test.
 ///
@@ -38,6 +40,8 @@ pub struct Given<S: Saga> {
     begun: BTreeMap<&'static str, Begun>,
     sent: Vec<Message>,
     published: Vec<Message>,
+    started: Vec<Message>,
+    aborted: Vec<String>,
     history: Vec<HistoryEntry>,
     dead: Vec<(String, String)>,
     last: Option<Disposition>,
@@ -64,6 +68,8 @@ impl<S: Saga> Given<S> {
             begun: BTreeMap::new(),
             sent: Vec::new(),
             published: Vec::new(),
+            started: Vec::new(),
+            aborted: Vec::new(),
             history: Vec::new(),
             dead: Vec::new(),
             last: None,
@@ -118,6 +124,47 @@ impl<S: Saga> Given<S> {
     #[track_caller]
     pub fn done<C: Command>(self) -> Self {
         self.ended::<C>(ReportRecord::Replied(None))
+    }
+
+    /// The child `key` of the saga `C` has ended in `state`; in one that is no end it was aborted.
+    #[track_caller]
+    pub fn child_finished<C: Saga>(self, key: &str, state: C, data: C::Data) -> Self {
+        let found = &C::definition().states[state.__index()];
+        let end = match found.end {
+            Some(End::Completed) => ChildEnd::Completed,
+            Some(End::Failed) => ChildEnd::Failed,
+            None => ChildEnd::Aborted,
+        };
+        let state_name = Name::Borrowed(found.name);
+        let payload = state.__encode().unwrap_or_else(|error| panic!("the state {error}"));
+        let data = Payload::encode(&data).unwrap_or_else(|error| panic!("the data {error}"));
+        self.child_reports::<C>(key, ChildNews::Ended { end, state: state_name, payload, data })
+    }
+
+    /// The child `key` of the saga `C` waits for a person.
+    #[track_caller]
+    pub fn child_parked<C: Saga>(self, key: &str, why: &str) -> Self {
+        self.child_reports::<C>(key, ChildNews::Parked(why.to_owned()))
+    }
+
+    /// The child `key` of the saga `C` could not be started.
+    #[track_caller]
+    pub fn child_not_started<C: Saga>(self, key: &str, why: &str) -> Self {
+        self.child_reports::<C>(key, ChildNews::NotStarted(why.to_owned()))
+    }
+
+    #[track_caller]
+    fn child_reports<C: Saga>(mut self, key: &str, news: ChildNews) -> Self {
+        let children = self.instance().children();
+        let found =
+            children.iter().find(|(_, saga, found, started)| *started && saga == C::NAME && found == key);
+        let Some((task, ..)) = found else {
+            let open: Vec<_> = children.iter().map(|(_, saga, key, _)| format!("{saga} `{key}`")).collect();
+            panic!("no {} `{key}` has been started and is open; open are: {}", C::NAME, open.join(", "));
+        };
+        let report = self.instance().report_of_child(key, news);
+        self.take(Input::Report(*task, report));
+        self
     }
 
     #[track_caller]
@@ -258,6 +305,24 @@ impl<S: Saga> Given<S> {
         decode_all(&self.published, E::NAME)
     }
 
+    /// All `E` with which children were started so far, in order, detached ones included. Those that wait for a place
+    /// under a `limit` are not among them.
+    #[track_caller]
+    pub fn started_children<E: Event>(&self) -> Vec<E> {
+        decode_all(&self.started, E::NAME)
+    }
+
+    /// The keys of the open children of the saga `C`, oldest first; those that wait for a place included.
+    pub fn children<C: Saga>(&self) -> Vec<String> {
+        let open = self.instance().children().into_iter();
+        open.filter(|(_, saga, ..)| saga == C::NAME).map(|(_, _, key, _)| key).collect()
+    }
+
+    /// The keys of the children that were told to abort.
+    pub fn aborted_children(&self) -> &[String] {
+        &self.aborted
+    }
+
     /// The stored names of the undo commands owed, oldest first.
     pub fn obligations(&self) -> Vec<&str> {
         self.instance().obligations.iter().map(|obligation| &*obligation.undo).collect()
@@ -375,7 +440,7 @@ impl<S: Saga> Given<S> {
                     _ => {}
                 }
                 self.last = Some(decision.disposition);
-            } else if let Some((due, name, visit)) = self.next_timer().filter(|(_, name, _)| name == JOIN) {
+            } else if let Some((due, name, visit)) = self.next_timer().filter(|(_, name, _)| at_once(name)) {
                 drop(self.decide(&Input::Timer { name, visit, due }));
             } else if compensating && self.instance().tasks.is_empty() {
                 drop(self.decide(&Input::Continue));
@@ -408,8 +473,21 @@ impl<S: Saga> Given<S> {
             }
         }
         for change in &decision.step.tasks {
-            if let TaskChange::Add(task) = change {
+            if let TaskChange::Add(task) = change
+                && task.kind != TaskKind::Child
+            {
                 self.sent.push(task.command.clone());
+            }
+        }
+        for out in decision.outgoing.drain(..) {
+            match out.kind {
+                MailKind::Start => {
+                    let start: StartRecord = out.message.payload.decode().expect("as it was written");
+                    self.started.push(start.event.into());
+                }
+                MailKind::Event => self.started.push(out.message),
+                MailKind::Verb => self.aborted.push(out.to.key.to_string()),
+                MailKind::Report | MailKind::Delivery => {}
             }
         }
         self.published.extend(decision.published.drain(..).map(|published| published.message));
@@ -419,17 +497,26 @@ impl<S: Saga> Given<S> {
         }
         if let Some(head) = &decision.skip_head
             && let Some(at) = self.waiting.iter().position(|(input, _)| head.is(input))
+            && let Some((input, _)) = self.waiting.remove(at)
         {
-            self.waiting.remove(at);
+            match input {
+                Input::Report(task, report) => self.waiting.push_front((Input::Skipped(task, report), None)),
+                _ => self.dead.push(("skipped".to_owned(), "skipped by a person".to_owned())),
+            }
         }
         decision
     }
 }
 
+/// Timers that follow what has set them without a pause.
+fn at_once(timer: &str) -> bool {
+    timer == JOIN || all_finished(timer).is_some()
+}
+
 fn event_in<E: Event>(event: &E) -> EventIn {
     let payload = Payload::encode(event).unwrap_or_else(|error| panic!("`{}` {error}", E::NAME));
     let message = Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload };
-    EventIn { message, value: None, id: None }
+    EventIn { message, value: None, id: None, parent: None }
 }
 
 #[track_caller]

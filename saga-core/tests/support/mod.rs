@@ -281,6 +281,7 @@ static DEFINITION: Definition = Definition {
         CommandType::of::<VoidLabel>("VoidLabel"),
         CommandType::of::<RefundPayment>("RefundPayment"),
     ],
+    children: &[],
     timers: &[Timer { name: "15m", due: Due::After(15 * 60 * 1000) }],
     deadline: None,
     undos: &[

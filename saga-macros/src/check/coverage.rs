@@ -41,7 +41,7 @@ fn complain(model: &Model, row: &Row, place: Option<usize>, before: &Entry, erro
         return false;
     }
     for trigger in &row.triggers {
-        let bad = !matches!(trigger.kind, TriggerKind::Event(_));
+        let bad = trigger.kind.child().is_none() && !matches!(trigger.kind, TriggerKind::Event(_));
         let after = after_clauses(model, row, &trigger.kind, place, &before.owed);
         let Some(undo) = after.keys().next() else { continue };
         for target in row.targets() {

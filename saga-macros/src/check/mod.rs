@@ -1,5 +1,6 @@
 //! What makes a table wrong. Pure functions of the model; each mistake points at the token to change.
 
+mod children;
 mod coverage;
 mod structure;
 #[cfg(test)]
@@ -19,6 +20,7 @@ pub(crate) fn all(model: &Model, errors: &mut Errors) {
     structure::states(model, errors);
     structure::totality(model, errors);
     structure::deferred(model, errors);
+    children::check(model, errors);
     if errors.is_empty() {
         coverage::check(model, errors);
     }

@@ -346,8 +346,9 @@ fn terminal(model: &Model, index: usize, errors: &mut Errors) {
             format!("`{ident}` is terminal: nothing is undone once a saga has reached it"),
         );
     }
-    if let Some(Act::Run(method) | Act::Send { method, .. } | Act::Publish { method, .. }) =
-        state.on_leave.first()
+    if let Some(
+        Act::Run(method) | Act::Send { method, .. } | Act::Publish { method, .. } | Act::Start { method, .. },
+    ) = state.on_leave.first()
     {
         errors.on(method, format!("`{ident}` is terminal: a saga never leaves it"));
     }

@@ -383,6 +383,20 @@ impl Machine<'_> {
                     quote!(__saga_out.publish(#call)?;)
                 }
             }
+            Act::Start { child: path, method, each, limit, detached } => {
+                let call = self.call(method, &quote!(__saga_data));
+                let child = self.table.child(path);
+                let limit = super::table::option(limit.map(|limit| quote!(#limit)));
+                let starts = if *detached { quote!() } else { quote!(__saga_out.starts(#child);) };
+                let start = |built: TokenStream| quote!(__saga_out.start::<#path>(#child, #limit, #detached, &#built)?;);
+                if *each {
+                    let start = start(quote!(__saga_built));
+                    quote!(#starts for __saga_built in #call { #start })
+                } else {
+                    let start = start(call);
+                    quote!(#starts #start)
+                }
+            }
         }
     }
 }
@@ -390,6 +404,6 @@ impl Machine<'_> {
 fn built_by(act: &Act) -> Option<&Ident> {
     match act {
         Act::Run(_) => None,
-        Act::Send { method, .. } | Act::Publish { method, .. } => Some(method),
+        Act::Send { method, .. } | Act::Publish { method, .. } | Act::Start { method, .. } => Some(method),
     }
 }

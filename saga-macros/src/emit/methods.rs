@@ -2,6 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
 use syn::{Ident, Type};
 
 use crate::errors::Errors;
@@ -120,6 +121,9 @@ impl Collector<'_> {
             TriggerKind::Event(path) => quote!(#path),
             TriggerKind::Failed(path) => quote!(#private::Failed<#path>),
             TriggerKind::Unknown(path) => quote!(#private::Unknown<#path>),
+            TriggerKind::Finished(path) => quote!(#private::Finished<#path>),
+            TriggerKind::AllFinished(_) => quote!(#private::AllFinished),
+            TriggerKind::Parked(_) => quote!(#private::ChildParked),
             TriggerKind::Timer(Timer { due: Due::Every { .. }, .. }) => quote!(#private::Tick),
             TriggerKind::Timer(_) => return None,
         };
@@ -226,6 +230,11 @@ impl Collector<'_> {
                         self.undo(undo, params, doc, methods, errors);
                     }
                 }
+                Act::Start { child, method, each, .. } => {
+                    let params = self.built_params(row, here.as_ref(), target.as_ref(), event.clone());
+                    let doc = format!("Builds the event that starts a child in this row: {doc}.");
+                    self.built(&self.start_of(child), method, *each, params, &doc, methods, errors);
+                }
                 Act::Publish { event: built, method, each } => {
                     let params = self.built_params(row, here.as_ref(), target.as_ref(), event.clone());
                     self.built(
@@ -240,6 +249,12 @@ impl Collector<'_> {
                 }
             }
         }
+    }
+
+    /// The type of the event that starts `child`.
+    fn start_of(&self, child: &syn::Path) -> TokenStream {
+        let private = self.private;
+        quote_spanned!(child.span()=> <#child as #private::Child>::Start)
     }
 
     fn built_params(
@@ -258,7 +273,7 @@ impl Collector<'_> {
     #[allow(clippy::too_many_arguments)] // A struct for it would be these fields again.
     fn built(
         &self,
-        ty: &syn::Path,
+        ty: &impl quote::ToTokens,
         method: &Ident,
         each: bool,
         params: Vec<Param>,
@@ -323,6 +338,9 @@ impl Collector<'_> {
                     let doc = format!("Builds the undo of `{}`.", crate::model::last(command));
                     self.undo(undo, vec![Param::new("command", command)], doc, methods, errors);
                 }
+            }
+            Act::Start { child, method, each, .. } => {
+                self.built(&self.start_of(child), method, *each, params(), doc, methods, errors);
             }
             Act::Publish { event, method, each } => {
                 self.built(event, method, *each, params(), doc, methods, errors);

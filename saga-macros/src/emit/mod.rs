@@ -44,6 +44,18 @@ pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
             }
         }
     });
+    let child = match model.starting_event() {
+        Some(event) => {
+            let ident = &model.ident;
+            quote! {
+                #[automatically_derived]
+                impl #private::Child for #ident {
+                    type Start = #event;
+                }
+            }
+        }
+        None => quote!(),
+    };
     let asserts = if sound { asserts::all(&table) } else { quote!() };
     quote! {
         #errors
@@ -53,6 +65,7 @@ pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
         const _: () = {
             #implement
             #(#event_of)*
+            #child
             #asserts
         };
     }

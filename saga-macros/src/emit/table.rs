@@ -26,6 +26,7 @@ pub(super) struct Table<'a> {
     pub(super) private: TokenStream,
     pub(super) events: Vec<&'a Path>,
     pub(super) commands: Vec<&'a Path>,
+    pub(super) children: Vec<&'a Path>,
     pub(super) undos: Vec<UndoEntry<'a>>,
 }
 
@@ -46,7 +47,14 @@ impl<'a> Table<'a> {
         for (index, state) in model.states.iter().enumerate() {
             undos.extend(state.compensations.iter().map(|undo| UndoEntry { undo, of: Of::State(index) }));
         }
-        Self { events: model.events(), commands: model.commands(), undos, model, private }
+        Self {
+            events: model.events(),
+            commands: model.commands(),
+            children: model.children(),
+            undos,
+            model,
+            private,
+        }
     }
 
     pub(super) fn event(&self, path: &Path) -> usize {
@@ -55,6 +63,10 @@ impl<'a> Table<'a> {
 
     pub(super) fn command(&self, path: &Path) -> usize {
         self.commands.iter().position(|known| last(known) == last(path)).unwrap_or(0)
+    }
+
+    pub(super) fn child(&self, path: &Path) -> usize {
+        self.children.iter().position(|known| last(known) == last(path)).unwrap_or(0)
     }
 
     /// The number of the undo that comes with sending `command`.
@@ -80,6 +92,10 @@ impl<'a> Table<'a> {
         let commands = self.commands.iter().map(|path| {
             let name = last(path);
             quote_spanned!(path.span()=> #private::CommandType::of::<#path>(#name))
+        });
+        let children = self.children.iter().map(|path| {
+            let name = last(path);
+            quote_spanned!(path.span()=> #private::ChildType::of::<#path>(#name))
         });
         let timers = model.timers().into_iter().map(|timer| {
             let (name, due) = (&timer.name, self.due(&timer.due));
@@ -124,6 +140,7 @@ impl<'a> Table<'a> {
                 initially: &[#(#initially),*],
                 events: &[#(#events),*],
                 commands: &[#(#commands),*],
+                children: &[#(#children),*],
                 timers: &[#(#timers),*],
                 deadline: #deadline,
                 undos: &[#(#undos),*],
@@ -241,6 +258,18 @@ impl<'a> Table<'a> {
                 let command = self.command(path);
                 quote!(#private::Trigger::Unknown(#command))
             }
+            TriggerKind::Finished(path) => {
+                let child = self.child(path);
+                quote!(#private::Trigger::Finished(#child))
+            }
+            TriggerKind::AllFinished(path) => {
+                let child = self.child(path);
+                quote!(#private::Trigger::AllFinished(#child))
+            }
+            TriggerKind::Parked(path) => {
+                let child = self.child(path);
+                quote!(#private::Trigger::Parked(#child))
+            }
             TriggerKind::Timer(timer) => {
                 let timer = self.timer(timer);
                 quote!(#private::Trigger::Timer(#timer))
@@ -309,11 +338,21 @@ impl<'a> Table<'a> {
                 let event = self.event_type(event);
                 quote!(#private::Clause::Publish { event: #event, method: #method, each: #each })
             }
+            Act::Start { child, method, each, limit, detached } => {
+                let method = method.to_string();
+                let child = self.child(child);
+                let limit = option(limit.map(|limit| quote!(#limit)));
+                quote! {
+                    #private::Clause::Start {
+                        child: #child, method: #method, each: #each, limit: #limit, detached: #detached,
+                    }
+                }
+            }
         }
     }
 }
 
-fn option(value: Option<TokenStream>) -> TokenStream {
+pub(super) fn option(value: Option<TokenStream>) -> TokenStream {
     match value {
         Some(value) => quote!(::core::option::Option::Some(#value)),
         None => quote!(::core::option::Option::None),

@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// The clauses a row may hold, for messages.
-const CLAUSES: &str = "guard, run, send, publish, compensate, not_owed, waive, doc, and one of transition_to, stay, \
+const CLAUSES: &str = "guard, run, send, publish, start, compensate, not_owed, waive, doc, and one of transition_to, stay, \
                        reenter, park";
 
 /// Reads the rows of an attribute.
@@ -131,13 +131,29 @@ fn trigger(item: Item, triggers: &mut Vec<Trigger>, errors: &mut Errors) {
             let path = item.one_path("Command", errors);
             triggers.extend(path.map(|path| plain(path.span(), TriggerKind::Unknown(path))));
         }
+        "finished" => {
+            let path = item.one_path("Child", errors);
+            triggers.extend(path.map(|path| plain(path.span(), TriggerKind::Finished(path))));
+        }
+        "all_finished" => {
+            let path = item.one_path("Child", errors);
+            triggers.extend(path.map(|path| plain(path.span(), TriggerKind::AllFinished(path))));
+        }
+        "parked" => {
+            let path = item.one_path("Child", errors);
+            triggers.extend(path.map(|path| plain(path.span(), TriggerKind::Parked(path))));
+        }
         "superseded" => {
             let before = triggers.len();
             for item in item.items(errors) {
                 trigger(item, triggers, errors);
             }
             for trigger in triggers.iter_mut().skip(before) {
-                trigger.superseded = true;
+                if trigger.kind.child().is_some() {
+                    errors.at(trigger.span, "only answers to commands can be superseded: leave it out here");
+                } else {
+                    trigger.superseded = true;
+                }
             }
         }
         "any" => {
@@ -345,7 +361,7 @@ fn paths(item: &Item, errors: &mut Errors) -> Vec<Path> {
     item.items(errors).into_iter().filter_map(|item| item.only_path(errors)).collect()
 }
 
-/// `run`, `send` or `publish`; the outer `None` when it is none of these.
+/// `run`, `send`, `publish` or `start`; the outer `None` when it is none of these.
 fn act(item: &Item, errors: &mut Errors) -> Option<Option<Act>> {
     Some(match item.name().as_str() {
         "run" => item.one_ident("method", errors).map(Act::Run),
@@ -360,8 +376,46 @@ fn act(item: &Item, errors: &mut Errors) -> Option<Option<Act>> {
             method,
             each,
         }),
+        "start" => start(item, errors),
         _ => return None,
     })
+}
+
+/// A child and its options: `with(method)`, `each`, `limit = 10`, `detached`.
+fn start(item: &Item, errors: &mut Errors) -> Option<Act> {
+    let mut list = item.items(errors).into_iter();
+    let Some(first) = list.next() else {
+        if item.args.is_some() {
+            errors.on(&item.path, "name the saga it starts: `start(Child)`");
+        }
+        return None;
+    };
+    let child = first.only_path(errors)?;
+    let mut method = method_for(&child);
+    let (mut each, mut limit, mut detached) = (false, None, false);
+    for item in list {
+        match item.name().as_str() {
+            "with" => method = item.one_ident("method", errors).unwrap_or(method),
+            "each" => each = true,
+            "detached" => detached = true,
+            "limit" => match item.number(errors).map(u32::try_from) {
+                Some(Ok(number)) if number > 0 => limit = Some(number),
+                Some(_) => errors.on(&item.path, "one child at least must be able to run: `limit = 1`"),
+                None => {}
+            },
+            _ => errors.on(
+                &item.path,
+                "unknown option; `start` takes `with(method)`, `each`, `limit = N` and `detached`",
+            ),
+        }
+    }
+    if detached && limit.is_some() {
+        errors.on(
+            &item.path,
+            "nobody counts children that are `detached`: leave out `limit`, or leave out `detached`",
+        );
+    }
+    Some(Act::Start { child, method, each, limit, detached })
 }
 
 /// A type and its options: `with(method)`, `each`, and for commands `undo(Undo)`.
@@ -433,7 +487,7 @@ pub(super) fn acts(tokens: TokenStream, errors: &mut Errors) -> Vec<Act> {
     for item in items(tokens, errors) {
         match act(&item, errors) {
             Some(act) => acts.extend(act),
-            None => errors.on(&item.path, "only `run`, `send` and `publish` can stand here"),
+            None => errors.on(&item.path, "only `run`, `send`, `publish` and `start` can stand here"),
         }
     }
     acts

@@ -85,6 +85,7 @@ static DEFINITION: Definition = Definition {
     initially: &[0],
     events: &[EventType::of::<OrderCompleted>("OrderCompleted"), EventType::of::<Tracked>("Tracked")],
     commands: &[],
+    children: &[],
     timers: &[],
     deadline: None,
     undos: &[] as &[Undo],

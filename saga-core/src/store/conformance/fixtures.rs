@@ -138,6 +138,7 @@ pub fn create(address: &Address) -> Step {
             turn: None,
             parked: None,
             noted: Some(payload("noted")),
+            family: Some(payload("family")),
             changed_at: time(1_000),
         }),
         history: vec![line("started", time(1_000))],

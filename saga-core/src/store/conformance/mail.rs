@@ -88,7 +88,7 @@ pub async fn a_delivery_of_mail_wakes_somebody<S: Subject>(subject: &S) {
 pub async fn mail_is_kept_as_it_was_delivered<S: Subject>(subject: &S) {
     let driver = Driver::start(subject).await;
     let mut sent = Vec::new();
-    for kind in [MailKind::Event, MailKind::Delivery, MailKind::Report, MailKind::Verb] {
+    for kind in [MailKind::Event, MailKind::Delivery, MailKind::Report, MailKind::Verb, MailKind::Start] {
         let mut mail = mail(&address("a"), "m");
         mail.kind = kind;
         sent.push(mail.clone());

@@ -1,0 +1,93 @@
+//! Children: somebody must wait for them, and they must end before their parent does (rule R21).
+
+use crate::errors::Errors;
+use crate::model::{Act, Model, TriggerKind, last};
+
+pub(super) fn check(model: &Model, errors: &mut Errors) {
+    reports(model, errors);
+    awaited(model, errors);
+    ends(model, errors);
+}
+
+fn starts(act: &Act, name: &str) -> bool {
+    matches!(act, Act::Start { child, detached: false, .. } if last(child) == name)
+}
+
+/// Nothing is reported of children that nobody starts.
+fn reports(model: &Model, errors: &mut Errors) {
+    for trigger in model.rows.iter().flat_map(|row| &row.triggers) {
+        let Some(child) = trigger.kind.child() else { continue };
+        let name = last(child);
+        if !model.acts().any(|act| starts(act, &name)) {
+            errors.at(
+                trigger.span,
+                format!(
+                    "`{}` can never come: no row says `start({name})`, other than `detached`",
+                    trigger.text()
+                ),
+            );
+        }
+    }
+}
+
+/// Somebody waits for their end.
+fn awaited(model: &Model, errors: &mut Errors) {
+    let mut told = Vec::new();
+    for act in model.acts() {
+        let Act::Start { child, detached: false, .. } = act else { continue };
+        let name = last(child);
+        let awaited = model.rows.iter().flat_map(|row| &row.triggers).any(|trigger| {
+            matches!(&trigger.kind, TriggerKind::Finished(path) | TriggerKind::AllFinished(path) if last(path) == name)
+        });
+        if !awaited && !told.contains(&name) {
+            errors.on(
+                child,
+                format!(
+                    "nobody waits for `{name}` to end: add `when(finished({name}), ..)` or `when(all_finished({name}), ..)`, \
+                     or start it `detached`"
+                ),
+            );
+            told.push(name);
+        }
+    }
+}
+
+/// A parent ends after its children.
+fn ends(model: &Model, errors: &mut Errors) {
+    let awaited = |act: &Act| match act {
+        Act::Start { child, detached: false, .. } => Some(child.clone()),
+        _ => None,
+    };
+    let complain = |child: &syn::Path, end: &syn::Ident, errors: &mut Errors| {
+        let name = last(child);
+        errors.on(
+            child,
+            format!(
+                "`{end}` is an end, and children end before their parent: wait for `{name}` in a state before it, or start \
+                 it `detached`"
+            ),
+        );
+    };
+    for row in &model.rows {
+        let targets = row.targets().into_iter().filter_map(|target| model.state(&target.to_string()));
+        let end = targets.map(|state| &model.states[state]).find(|state| state.end.is_some());
+        let child = row.acts.iter().find_map(awaited);
+        if let (Some(end), Some(child)) = (end, child) {
+            complain(&child, &end.ident, errors);
+        }
+    }
+    for state in &model.states {
+        if let (Some(_), Some(child)) = (state.end, state.on_enter.iter().find_map(awaited)) {
+            complain(&child, &state.ident, errors);
+        }
+        for act in &state.on_leave {
+            if let Act::Start { child, .. } = act {
+                errors.on(
+                    child,
+                    "a state that is left may be left for undoing, and nothing is started then: write `start` in the rows \
+                     that leave it, or in `on_enter` of the next state",
+                );
+            }
+        }
+    }
+}
