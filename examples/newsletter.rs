@@ -1,8 +1,9 @@
-//! A newsletter goes to every subscriber, once. Twice the same flow: with the cursor in one long handler, which saves
-//! how far it is after every mail, and with the cursor in the saga, which sends one small batch at a time. Neither
-//! keeps anything that grows with the number of subscribers, both go on after a crash where they were, and what the
-//! cursor names is the subscriber to write to *next*, so that none is written to twice by an off-by-one. The call that
-//! a crash may repeat carries the same key both times.
+//! A newsletter goes to every subscriber, once. Three times the same flow: with the cursor in one long handler, which
+//! saves how far it is after every mail; with the cursor in the saga, which sends one small batch at a time; and with
+//! four children at a time, each of which writes to its share of the subscribers. None keeps anything that grows with
+//! the number of subscribers, all go on after a crash where they were, and what a cursor names is the subscriber to
+//! write to *next*, so that none is written to twice by an off-by-one. The call that a crash may repeat carries the
+//! same key both times.
 
 #![allow(missing_docs, unreachable_pub, clippy::print_stdout)] // A program, not a library.
 
@@ -32,6 +33,30 @@ pub enum BatchState {
         when(BatchMailed, guard(is_last), run(finish), transition_to(Sent)),
         when(BatchMailed, run(advance), send(MailBatch, with(next_batch)), stay),
         when(any(failed(MailBatch), unknown(MailBatch)), park)
+    )]
+    Mailing,
+    #[terminal]
+    Sent,
+}
+
+#[derive(Saga, Clone, Debug, PartialEq)]
+#[saga(name = "shared-issue", version = 1, data(SharedIssue), events(SharedEvent), actions(SharedActions))]
+#[initially(when(IssueWritten, run(begin), start(ShareState, each, with(shares)), transition_to(Mailing)))]
+#[unhandled(ignore)]
+pub enum SharedState {
+    #[during(when(finished(ShareState), run(add), stay), when(all_finished(ShareState), transition_to(Sent)))]
+    Mailing,
+    #[terminal]
+    Sent,
+}
+
+#[derive(Saga, Clone, Debug, PartialEq)]
+#[saga(name = "share", version = 1, data(Share), events(ShareEvent), actions(ShareActions))]
+#[initially(when(ShareGiven, run(take), send(MailShare), transition_to(Mailing)))]
+pub enum ShareState {
+    #[during(
+        when(ShareMailed, run(count), transition_to(Sent)),
+        when(any(failed(MailShare), unknown(MailShare)), park)
     )]
     Mailing,
     #[terminal]
@@ -94,6 +119,48 @@ impl BatchActions for BatchedIssue {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SharedIssue {
+    id: String,
+    mails: u32,
+}
+
+impl SharedActions for SharedIssue {
+    fn begin(event: &IssueWritten, _: &mut Context) -> Result<Self> {
+        Ok(SharedIssue { id: event.issue.clone(), mails: 0 })
+    }
+
+    fn shares(&self, _: &IssueWritten, _: &mut Context) -> Vec<ShareGiven> {
+        (0..SHARES).map(|nth| ShareGiven { issue: self.id.clone(), nth }).collect()
+    }
+
+    fn add(&mut self, event: &Finished<ShareState>, _: &mut Context) -> Result<()> {
+        self.mails += event.data.mails;
+        Ok(())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    nth: u32,
+    mails: u32,
+}
+
+impl ShareActions for Share {
+    fn take(event: &ShareGiven, _: &mut Context) -> Result<Self> {
+        Ok(Share { nth: event.nth, mails: 0 })
+    }
+
+    fn mail_share(&self, event: &ShareGiven, _: &mut Context) -> MailShare {
+        MailShare { issue: event.issue.clone(), nth: self.nth }
+    }
+
+    fn count(&mut self, event: &ShareMailed, _: &mut Context) -> Result<()> {
+        self.mails = event.mails;
+        Ok(())
+    }
+}
+
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "issue.written", key(issue))]
 pub struct IssueWritten {
@@ -126,8 +193,30 @@ pub struct BatchMailed {
     last: bool,
 }
 
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "share.given", key(issue, nth))]
+pub struct ShareGiven {
+    issue: String,
+    nth: u32,
+}
+
+#[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[command(name = "mail.share", replies(ShareMailed))]
+pub struct MailShare {
+    issue: String,
+    nth: u32,
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "mail.share-mailed")]
+pub struct ShareMailed {
+    mails: u32,
+}
+
 /// Mails of one batch.
 const BATCH: u32 = 10;
+/// Children that share the subscribers.
+const SHARES: u32 = 4;
 
 /// The mail server, which knows the keys it has seen, and the process that may fall at any mail.
 #[derive(Clone, Default)]
@@ -185,6 +274,21 @@ impl Handler<MailBatch> for MailServer {
     }
 }
 
+#[async_trait]
+impl Handler<MailShare> for MailServer {
+    async fn handle(&self, command: MailShare, cx: &HandlerContext) -> Outcome<MailShare> {
+        let mine: Vec<u32> = (command.nth..self.subscribers).step_by(SHARES as usize).collect();
+        let next = cx.progress::<usize>()?.unwrap_or(0);
+        for (nth, subscriber) in mine.iter().enumerate().skip(next) {
+            self.mail(cx.idempotency_key_for(subscriber)).await;
+            cx.save_progress(&(nth + 1)).await?;
+            cx.heartbeat();
+        }
+        let mails = u32::try_from(mine.len()).map_err(|_| "more subscribers than people")?;
+        Ok(ShareMailed { mails }.into())
+    }
+}
+
 async fn open(
     store: &saga::SqliteStore,
     server: &MailServer,
@@ -192,8 +296,11 @@ async fn open(
     saga::Dispatcher::builder(store.clone())
         .saga::<IssueState>()
         .saga::<BatchState>()
+        .saga::<SharedState>()
+        .saga::<ShareState>()
         .handler::<MailEverybody>(server.clone())
         .handler::<MailBatch>(server.clone())
+        .handler::<MailShare>(server.clone())
         .start()
         .await
 }
@@ -204,7 +311,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let store = saga::SqliteStore::open(folder.path().join("letters.db"))?;
     let server = MailServer { subscribers: 200, falls_at: Some(77), ..MailServer::default() };
     let dispatcher = open(&store, &server).await?;
-    // One event starts both sagas.
+    // One event starts all three sagas.
     dispatcher.publish(IssueWritten { issue: "november".into() }).await?;
     server.fallen.notified().await;
     println!("the process falls after (mails, calls) {:?}", server.figures());
@@ -214,8 +321,9 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let dispatcher = open(&store, &server).await?;
     println!("one handler:  {:?}", dispatcher.settled::<IssueState>("november").await?);
     println!("batch by batch: {:?}", dispatcher.settled::<BatchState>("november").await?);
+    println!("four at a time: {:?}", dispatcher.settled::<SharedState>("november").await?);
     let (mails, calls) = server.figures();
-    println!("{mails} mails went out in {calls} calls: two letters to 200 subscribers, none of them twice");
+    println!("{mails} mails went out in {calls} calls: three letters to 200 subscribers, none of them twice");
     dispatcher.shutdown(std::time::Duration::from_secs(10)).await?;
     Ok(())
 }
@@ -261,6 +369,26 @@ mod tests {
         assert!(issue.parked().is_some());
     }
 
+    #[test]
+    fn children_share_the_subscribers_and_the_parent_adds_up() {
+        let mut issue = Given::<SharedState>::started_as("november", written());
+        assert_eq!(issue.children::<ShareState>().len(), 4);
+        for nth in 0..4 {
+            issue =
+                issue.child_finished(&format!("november/{nth}"), ShareState::Sent, Share { nth, mails: 50 });
+        }
+        assert_eq!((issue.state(), issue.data().mails), (&SharedState::Sent, 200));
+    }
+
+    #[test]
+    fn a_share_that_fails_waits_for_a_person_and_the_issue_waits_for_it() {
+        let share = Given::<ShareState>::started(ShareGiven { issue: "november".into(), nth: 2 });
+        let share = share.unknown::<MailShare>("no answer");
+        assert!(share.parked().is_some());
+        let share = share.retry().when(ShareMailed { mails: 50 });
+        assert_eq!((share.state(), share.data().mails), (&ShareState::Sent, 50));
+    }
+
     #[tokio::test]
     async fn a_crash_in_the_middle_of_the_list_repeats_no_mail() {
         let folder = tempfile::tempdir().unwrap();
@@ -280,9 +408,14 @@ mod tests {
             dispatcher.settled::<BatchState>("november").await.unwrap(),
             Position::In(BatchState::Sent)
         );
+        assert_eq!(
+            dispatcher.settled::<SharedState>("november").await.unwrap(),
+            Position::In(SharedState::Sent)
+        );
         let (mails, calls) = server.figures();
-        assert_eq!(mails, 120, "two letters each");
-        assert!(calls <= 120 + 1 + BATCH, "the call it fell at, and one batch at most, came twice: {calls}");
+        assert_eq!(mails, 180, "three letters each");
+        let again = 1 + BATCH + SHARES;
+        assert!(calls <= 180 + again, "what was under way came twice, and nothing else: {calls}");
         dispatcher.shutdown(std::time::Duration::from_secs(1)).await.unwrap();
     }
 }
