@@ -20,14 +20,12 @@ use saga::prelude::*;
 #[unhandled(reject)]
 pub enum TripState {
     #[during(
-        when(FlightBooked, guard(is_last), run(keep_flight), transition_to(Booked)),
         when(FlightBooked, run(keep_flight), stay),
-        when(any(failed(BookFlight), unknown(BookFlight)), compensate, transition_to(Cancelled)),
-        when(HotelBooked, guard(is_last), run(keep_hotel), transition_to(Booked)),
         when(HotelBooked, run(keep_hotel), stay),
-        when(any(failed(BookHotel), unknown(BookHotel)), compensate, transition_to(Cancelled)),
-        when(CarBooked, guard(is_last), run(keep_car), transition_to(Booked)),
         when(CarBooked, run(keep_car), stay),
+        when_all(FlightBooked, HotelBooked, CarBooked, transition_to(Booked)),
+        when(any(failed(BookFlight), unknown(BookFlight)), compensate, transition_to(Cancelled)),
+        when(any(failed(BookHotel), unknown(BookHotel)), compensate, transition_to(Cancelled)),
         when(any(failed(BookCar), unknown(BookCar)), compensate, transition_to(Cancelled)),
         timeout(minutes = 10, compensate, transition_to(Cancelled))
     )]
@@ -39,7 +37,7 @@ pub enum TripState {
     Cancelled,
 }
 
-/// What has been booked so far: the join is that all three are there.
+/// What has been booked so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trip {
     id: String,
@@ -51,11 +49,6 @@ pub struct Trip {
 impl TripActions for Trip {
     fn plan(event: &TripOrdered, _: &mut Context) -> Result<Self> {
         Ok(Trip { id: event.trip.clone(), flight: None, hotel: None, car: None })
-    }
-
-    /// Whether the other two are booked, so that the answer at hand is the last.
-    fn is_last(&self, _: &Context) -> bool {
-        [&self.flight, &self.hotel, &self.car].into_iter().flatten().count() == 2
     }
 
     fn book_flight(&self, _: &TripOrdered, _: &mut Context) -> BookFlight {
