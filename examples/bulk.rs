@@ -208,11 +208,30 @@ impl Books {
             effect(self);
         }
     }
+
+    fn kept(&self) -> u64 {
+        self.charged - self.refunded
+    }
 }
 
 impl World {
     fn books(&self) -> std::sync::MutexGuard<'_, Books> {
         self.books.lock().expect("nobody panics with it")
+    }
+
+    fn print(&self) -> std::result::Result<(), &'static str> {
+        let books = self.books();
+        let report = books.report.as_ref().ok_or("there is no report")?;
+        println!(
+            "delivered {}, failed {}: {}",
+            report.delivered,
+            report.failed.len(),
+            report.failed.join(" ")
+        );
+        println!("{} orders at a time at most", books.most);
+        println!("charged {}, refunded {}, kept {}", books.charged, books.refunded, books.kept());
+        assert_eq!(books.kept(), u64::from(report.delivered) * CENTS, "the books balance");
+        Ok(())
     }
 
     fn number(order: &str) -> u32 {
@@ -231,7 +250,7 @@ impl Handler<Charge> for World {
         tokio::task::yield_now().await;
         let mut books = self.books();
         books.at_a_time -= 1;
-        if Self::number(&command.order) % 7 == 0 {
+        if Self::number(&command.order).is_multiple_of(7) {
             return Ok(Declined {}.into());
         }
         books.once(cx, |books| books.charged += command.cents);
@@ -250,7 +269,7 @@ impl Handler<Refund> for World {
 #[async_trait]
 impl Handler<Ship> for World {
     async fn handle(&self, command: Ship, _: &HandlerContext) -> Outcome<Ship> {
-        if Self::number(&command.order) % 10 == 0 {
+        if Self::number(&command.order).is_multiple_of(10) {
             return Err(HandlerError::refused("too large"));
         }
         Ok(Shipped {}.into())
@@ -301,14 +320,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     dispatcher.publish(batch(100)).await?;
     println!("the batch is {:?}", dispatcher.settled::<BatchState>("monday").await?);
     world.processed.notified().await;
-    let books = world.books();
-    let report = books.report.as_ref().ok_or("there is a report")?;
-    println!("delivered {}, failed {}: {}", report.delivered, report.failed.len(), report.failed.join(" "));
-    println!("{} orders at a time at most", books.most);
-    let kept = books.charged - books.refunded;
-    println!("charged {}, refunded {}, kept {kept}", books.charged, books.refunded);
-    assert_eq!(kept, u64::from(report.delivered) * CENTS, "the books balance");
-    drop(books);
+    world.print()?;
     dispatcher.shutdown(std::time::Duration::from_secs(10)).await?;
     Ok(())
 }
@@ -413,9 +425,7 @@ mod tests {
         let report = world.books().report.clone().unwrap();
         // 7, 14, 21, 28 and 35 are declined, 10, 20, 30 and 40 cannot be shipped.
         assert_eq!((report.delivered, report.failed.len()), (31, 9));
-        let books = world.books();
-        assert_eq!(books.charged - books.refunded, 31 * CENTS, "nobody was charged twice");
-        drop(books);
+        assert_eq!(world.books().kept(), 31 * CENTS, "nobody was charged twice");
         dispatcher.shutdown(std::time::Duration::from_secs(1)).await.unwrap();
     }
 }

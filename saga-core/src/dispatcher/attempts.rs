@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::desk::Desk;
 use super::handler::{AnyHandler, Attempting, HandlerContext};
 use super::run::Request;
-use crate::engine::{Attempt, AttemptEnd};
+use crate::engine::{Attempt, AttemptEnd, Registry};
 use crate::machine::panic_text;
 use crate::message::PayloadLimits;
 
@@ -32,6 +32,7 @@ pub(super) struct Attempts {
     /// Weak, because an attempt that runs must not keep the dispatcher of an app that has dropped it.
     requests: WeakUnboundedSender<Request>,
     limits: PayloadLimits,
+    registry: Arc<Registry>,
     running: HashMap<u64, Running>,
 }
 
@@ -52,8 +53,9 @@ impl Attempts {
         ended: UnboundedSender<(u64, AttemptEnd)>,
         requests: WeakUnboundedSender<Request>,
         limits: PayloadLimits,
+        registry: Arc<Registry>,
     ) -> Self {
-        Self { handlers, runtime, ended, requests, limits, running: HashMap::new() }
+        Self { handlers, runtime, ended, requests, limits, registry, running: HashMap::new() }
     }
 
     pub(super) fn start(&mut self, attempt: Attempt, now: Duration) {
@@ -65,7 +67,7 @@ impl Attempts {
             saga: (&*of.saga).into(),
             instance: of.key.as_str().into(),
             cancelled: cancelled.clone(),
-            desk: Desk::new(id, self.requests.clone(), saved, self.limits),
+            desk: Desk::new(id, self.requests.clone(), saved, self.limits, Arc::clone(&self.registry)),
         };
         let handler = Arc::clone(&self.handlers[lane]);
         let future = handler.attempt(message.payload, cx, self.limits);

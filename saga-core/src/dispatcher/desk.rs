@@ -1,6 +1,7 @@
 //! What an attempt keeps for the attempts to come: the handler's side of [`In::Save`].
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
@@ -9,9 +10,12 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc::WeakUnboundedSender;
 use tokio::sync::oneshot;
 
+use super::error::PublishError;
+use super::publishing;
+use super::receipt::Receipt;
 use super::run::Request;
-use crate::engine::{Answer, In};
-use crate::message::{HandlerError, Payload, PayloadLimits};
+use crate::engine::{Answer, In, Registry};
+use crate::message::{Correlated, HandlerError, Id, MessageId, Payload, PayloadLimits};
 
 /// What is stored with the command.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -28,6 +32,9 @@ pub(crate) struct Desk {
     attempt: u64,
     requests: WeakUnboundedSender<Request>,
     limits: PayloadLimits,
+    registry: Arc<Registry>,
+    /// Events this attempt has published.
+    published: Arc<AtomicU32>,
     /// `Err` when what is stored cannot be read.
     kept: Arc<Mutex<Result<Kept, String>>>,
 }
@@ -46,6 +53,7 @@ impl Desk {
         requests: WeakUnboundedSender<Request>,
         saved: Option<Payload>,
         limits: PayloadLimits,
+        registry: Arc<Registry>,
     ) -> Self {
         let kept = match saved {
             None => Ok(Kept::default()),
@@ -54,7 +62,14 @@ impl Desk {
                 .map(|saved| Kept { saved, ..Kept::default() })
                 .map_err(|error| format!("what was saved {error}")),
         };
-        Self { attempt, requests, limits, kept: Arc::new(Mutex::new(kept)) }
+        Self {
+            attempt,
+            requests,
+            limits,
+            registry,
+            published: Arc::default(),
+            kept: Arc::new(Mutex::new(kept)),
+        }
     }
 
     pub(super) fn progress<T: DeserializeOwned>(&self) -> Result<Option<T>, HandlerError> {
@@ -81,6 +96,25 @@ impl Desk {
     pub(super) async fn keep_result<T: Serialize>(&self, name: &str, result: &T) -> Result<(), HandlerError> {
         let result = write(&format!("the result of `{name}`"), result)?;
         self.save(|saved| drop(saved.once.insert(name.to_owned(), result))).await
+    }
+
+    /// Publishes under an id that the same event of another attempt has too.
+    pub(super) async fn publish<E: Correlated>(&self, key: &str, event: E) -> Result<Receipt, PublishError> {
+        let nth = self.published.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{key}\0publish\0{nth}\0{}", E::NAME);
+        let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
+        let id = MessageId::from(Id::from_u128(id.as_u128()));
+        let event = publishing::checked(&self.registry, self.limits, event, Some(id.clone()))?;
+        let (answer, answered) = oneshot::channel();
+        let ask = Box::new(move |ticket| In::Publish { event, ticket });
+        if self.requests.upgrade().is_none_or(|to| to.send(Request::Ask(ask, answer)).is_err()) {
+            return Err(PublishError::Stopped);
+        }
+        match answered.await {
+            Ok(Answer::Published(answers)) => publishing::receipt(Some(id), answers),
+            Ok(Answer::Stopped) => Err(PublishError::Stopped),
+            _ => Err(PublishError::Unknown { id: Some(id), why: "the dispatcher stopped".to_owned() }),
+        }
     }
 
     pub(super) fn heartbeat(&self) {

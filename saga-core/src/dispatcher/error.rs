@@ -125,6 +125,38 @@ pub enum InstanceError {
     Stopped,
 }
 
+/// There is no answer, or not yet.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The event was not accepted, or nobody knows whether it was.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The event became a dead letter at the saga that was asked.
+    #[error("`{saga}` did not take event `{event}`: {reason}; it is a dead letter")]
+    Dead {
+        /// The event's stored name.
+        event: &'static str,
+        /// The saga.
+        saga: &'static str,
+        /// Why, in one word.
+        reason: String,
+    },
+    /// The instance cannot be read.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// No answer in time. Nothing is lost: what was accepted goes on, and `answer` waits for it again.
+    #[error("no answer from {saga} `{key}` within {within:?}; it goes on, wait for it again with `answer`")]
+    Late {
+        /// The saga.
+        saga: &'static str,
+        /// The key.
+        key: String,
+        /// How long was waited.
+        within: std::time::Duration,
+    },
+}
+
 /// The dispatcher did not stop cleanly. Everything accepted is in the store; the next start treats what was running as
 /// begun.
 #[derive(Debug, thiserror::Error)]

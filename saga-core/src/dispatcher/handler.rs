@@ -11,8 +11,12 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use super::desk::Desk;
+use super::error::PublishError;
+use super::receipt::Receipt;
 use crate::engine::AttemptEnd;
-use crate::message::{Command, Event, HandlerError, HandlerErrorKind, Outcome, Payload, PayloadLimits};
+use crate::message::{
+    Command, Correlated, Event, HandlerError, HandlerErrorKind, Outcome, Payload, PayloadLimits,
+};
 
 /// Runs the command `C`: the only code that talks to the outside world.
 ///
@@ -123,6 +127,16 @@ impl HandlerContext {
         let result = work().await?;
         self.desk.keep_result(name, &result).await?;
         Ok(result)
+    }
+
+    /// Publishes an event; durable when it returns, whatever becomes of the attempt. The same event of another attempt is
+    /// recognised by its message id and changes nothing: that is made of the idempotency key and of how many events the
+    /// attempt has published before, so publish in the same order every time.
+    ///
+    /// # Errors
+    /// [`PublishError`]; [`PublishError::Stopped`] also while the dispatcher shuts down. Answer with `?`.
+    pub async fn publish<E: Correlated>(&self, event: E) -> Result<Receipt, PublishError> {
+        self.desk.publish(&self.key, event).await
     }
 
     /// Says that the attempt is alive: its timeout counts from now. For long work that is bounded by how it gets on.

@@ -3,12 +3,14 @@
 //! Owns: the API, the thread that drives the engine, running handlers, clocks.
 //! Does not own: decisions (the `engine` and the `machine`) or SQL (the stores).
 
+mod asking;
 mod attempts;
 mod builder;
 mod clock;
 mod desk;
 mod error;
 mod handler;
+mod publishing;
 mod receipt;
 mod run;
 mod view;
@@ -17,7 +19,7 @@ pub use builder::DispatcherBuilder;
 #[cfg(any(test, feature = "testing"))]
 pub use clock::ManualClock;
 pub use clock::{Clock, SystemClock};
-pub use error::{InstanceError, PublishError, ShutdownError, StartError};
+pub use error::{AskError, InstanceError, PublishError, ShutdownError, StartError};
 pub use handler::{Handler, HandlerContext, Subscriber};
 pub use receipt::{Disposition, Receipt, TakerReceipt};
 pub use view::Instance;
@@ -29,8 +31,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::engine::{Accepted, Answer, In, Registry, Settled, Taker, TakerAnswer, Tally, Ticket};
-use crate::machine::{MessageRecord, Position, Resolution, Saga, Verb, VerbRecord, read_parked};
+use crate::engine::{Accepted, Answer, In, Registry, Tally, Ticket};
+use crate::machine::{MessageRecord, Resolution, Saga, Verb, VerbRecord};
 use crate::message::{Correlated, Event, Key, Message, MessageId, Name, Payload, PayloadLimits};
 use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Store};
 use run::Request;
@@ -166,7 +168,7 @@ impl Dispatcher {
         options: PublishOptions,
     ) -> Result<Receipt, PublishError> {
         let PublishOptions { id, deadline } = options;
-        let accepted = self.check(event, id.clone())?;
+        let accepted = publishing::checked(&self.registry, self.payload, event, id.clone())?;
         let answered = self.ask_published(accepted, id.clone());
         let Some(deadline) = deadline else { return answered.await };
         let late = self.clock.sleep(deadline);
@@ -177,36 +179,11 @@ impl Dispatcher {
         }
     }
 
-    /// Checks everything that can be checked before anything is stored.
-    fn check<E: Correlated>(&self, event: E, id: Option<MessageId>) -> Result<Accepted, PublishError> {
-        let takers = self.registry.takers.get(E::NAME).ok_or(PublishError::NoTaker { event: E::NAME })?;
-        let key = |taker: &Taker| {
-            let saga = match taker {
-                Taker::Saga(saga) => saga,
-                Taker::Subscriber(_) => "",
-            };
-            Key::new(event.key(saga)).map_err(|source| PublishError::Key {
-                event: E::NAME,
-                taker: taker.name().to_string(),
-                source,
-            })
-        };
-        let takers = takers
-            .iter()
-            .map(|taker| Ok((taker.clone(), key(taker)?)))
-            .collect::<Result<Vec<_>, PublishError>>()?;
-        let not = |source| PublishError::Payload { event: E::NAME, source };
-        let payload = Payload::encode(&event).map_err(not)?;
-        payload.check(self.payload).map_err(not)?;
-        let message = Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload };
-        Ok(Accepted { message, value: Some(Box::new(event)), takers, id })
-    }
-
     async fn ask_published(&self, event: Accepted, id: Option<MessageId>) -> Result<Receipt, PublishError> {
         let Ok(_place) = self.shared.admission.acquire().await else { return Err(PublishError::Stopped) };
         let unknown = |why: String| PublishError::Unknown { id: id.clone(), why };
-        match self.ask(move |ticket| In::Publish { event, ticket }).await {
-            Ok(Answer::Published(answers)) => receipt(id, answers),
+        match self.request(move |ticket| In::Publish { event, ticket }).await {
+            Ok(Answer::Published(answers)) => publishing::receipt(id, answers),
             Ok(Answer::Stopped) => Err(PublishError::Stopped),
             Ok(other) => Err(unknown(format!("the engine answered {other:?}"))),
             Err(NotAnswered::Closed) => Err(PublishError::Stopped),
@@ -214,7 +191,7 @@ impl Dispatcher {
         }
     }
 
-    async fn ask(&self, ask: impl FnOnce(Ticket) -> In + Send + 'static) -> Result<Answer, NotAnswered> {
+    async fn request(&self, ask: impl FnOnce(Ticket) -> In + Send + 'static) -> Result<Answer, NotAnswered> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Ask(Box::new(ask), answer)).map_err(|_| NotAnswered::Closed)?;
         answered.await.map_err(|_| {
@@ -249,33 +226,6 @@ impl Dispatcher {
     pub async fn history<S: Saga>(&self, key: impl AsRef<str>) -> Result<Vec<HistoryRow>, InstanceError> {
         let address = Address::new(S::NAME, Key::new(key)?);
         Ok(self.store.history(&address, 10_000).await?)
-    }
-
-    /// Waits until the instance has ended or is parked, and says where it is then.
-    ///
-    /// # Errors
-    /// [`InstanceError::Missing`] when there is no such instance and nothing waits to start it;
-    /// [`InstanceError::Unreadable`] when this build cannot read it.
-    ///
-    /// # Cancellation
-    /// Dropping the future only stops waiting.
-    pub async fn settled<S: Saga>(&self, key: impl AsRef<str>) -> Result<Position<S>, InstanceError> {
-        let key = Key::new(key)?;
-        let address = Address::new(S::NAME, key.clone());
-        let missing = || InstanceError::Missing { saga: S::NAME, key: key.to_string() };
-        match self.ask(move |ticket| In::Settled { address, ticket }).await {
-            Ok(Answer::Settled(None)) => Err(missing()),
-            Ok(Answer::Settled(Some(settled))) => {
-                let unreadable =
-                    |why: String| InstanceError::Unreadable { saga: S::NAME, key: key.to_string(), why };
-                match *settled {
-                    Settled::Quarantined(why) => Err(unreadable(why)),
-                    Settled::Here { record, tasks } => Position::read(&record, &tasks, read_parked(&record))
-                        .map_err(|error| unreadable(format!("state `{}` {error}", record.state))),
-                }
-            }
-            _ => Err(InstanceError::Stopped),
-        }
     }
 
     // Operators.
@@ -344,7 +294,7 @@ impl Dispatcher {
     ) -> Result<(), InstanceError> {
         let address = Address::new(S::NAME, Key::new(key)?);
         let verb = VerbRecord { verb, by: by.to_owned(), why: why.to_owned(), seq: None };
-        match self.ask(move |ticket| In::Verb { address, verb, ticket }).await {
+        match self.request(move |ticket| In::Verb { address, verb, ticket }).await {
             Ok(Answer::Verb(Ok(()))) => Ok(()),
             Ok(Answer::Verb(Err(why))) => Err(InstanceError::Declined(why)),
             _ => Err(InstanceError::Stopped),
@@ -364,7 +314,7 @@ impl Dispatcher {
     /// # Errors
     /// [`InstanceError::Declined`] when it is an outcome, which cannot be delivered again.
     pub async fn redrive(&self, letter: DeadLetterRow) -> Result<(), InstanceError> {
-        match self.ask(move |ticket| In::Redrive { letter, ticket }).await {
+        match self.request(move |ticket| In::Redrive { letter, ticket }).await {
             Ok(Answer::Redriven(Ok(()))) => Ok(()),
             Ok(Answer::Redriven(Err(why))) => Err(InstanceError::Declined(why)),
             _ => Err(InstanceError::Stopped),
@@ -458,30 +408,6 @@ enum NotAnswered {
     Closed,
     /// It was taken, and nobody knows what became of it.
     Dropped(String),
-}
-
-fn receipt(id: Option<MessageId>, answers: Vec<(Address, TakerAnswer)>) -> Result<Receipt, PublishError> {
-    let mut takers = Vec::with_capacity(answers.len());
-    for (address, answer) in answers {
-        let disposition = match answer {
-            TakerAnswer::Applied => Disposition::Applied,
-            TakerAnswer::Ignored(why) => Disposition::Ignored { why },
-            TakerAnswer::Queued => Disposition::Queued,
-            TakerAnswer::Deferred => Disposition::Deferred,
-            TakerAnswer::Dead(reason) => Disposition::Dead { reason },
-            TakerAnswer::Duplicate => Disposition::Duplicate,
-            TakerAnswer::Full { waiting } => {
-                return Err(PublishError::InstanceFull { instance: address.to_string(), waiting });
-            }
-            TakerAnswer::Refused(why) => return Err(PublishError::Refused(why)),
-            TakerAnswer::IdConflict => {
-                let id = id.unwrap_or_else(MessageId::unique);
-                return Err(PublishError::IdConflict { id });
-            }
-        };
-        takers.push(TakerReceipt { taker: address.saga.to_string(), key: address.key, disposition });
-    }
-    Ok(Receipt { id, takers })
 }
 
 impl fmt::Debug for Dispatcher {

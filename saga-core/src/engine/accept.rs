@@ -1,13 +1,14 @@
 //! The door: published events, operators' verbs, callers who wait, dead letters on their way back.
 
 use super::Shard;
-use super::io::{Accepted, Answer, Out, Settled, TakerAnswer, Ticket};
+use super::io::{Accepted, Answer, Out, TakerAnswer, Ticket, Until, Waiter};
 use super::registry::Taker;
 use super::slot::{Item, Place, Token};
 use crate::machine::{Input, VerbRecord};
 use crate::message::{Key, MessageId, Name};
 use crate::store::{
-    Address, DeadLetter, DeadLetterRow, Delivery, DeliveryChange, Mail, MailKind, Mark, Step, TaskProgress,
+    Address, DeadLetter, DeadLetterRow, Delivery, DeliveryChange, Loaded, Mail, MailKind, Mark, Step,
+    TaskProgress,
 };
 
 impl Shard {
@@ -118,36 +119,51 @@ impl Shard {
         self.pump(&address);
     }
 
-    /// Answers at once when the instance is at rest, otherwise when it comes to rest.
-    pub(super) fn settled(&mut self, address: Address, ticket: Ticket) {
+    /// Answers at once when it is there, otherwise when it comes.
+    pub(super) fn wait(&mut self, address: Address, waiter: Waiter, ticket: Ticket) {
         let address = self.address(&address.saga, address.key);
-        self.slot(&address).waiters.push(ticket);
+        self.slot(&address).waiters.push((waiter, ticket));
         self.pump(&address);
         self.answer_waiters(&address);
     }
 
-    /// Answers those who wait for an instance that has ended, is parked, or does not exist.
+    /// Forgets a caller who has gone.
+    pub(super) fn unwait(&mut self, address: &Address, id: u64) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let gone = slot.waiters.extract_if(.., |(waiter, _)| waiter.id == id);
+        let tickets: Vec<Ticket> = gone.map(|(_, ticket)| ticket).collect();
+        self.out.extend(tickets.into_iter().map(|ticket| Out::Answer(ticket, Answer::Stopped)));
+        self.weigh(address);
+    }
+
+    /// Answers those whose waiting is over.
     pub(super) fn answer_waiters(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         if slot.in_flight.is_some() || slot.waiters.is_empty() {
             return;
         }
-        let rest = |slot: &super::slot::Slot| match &slot.place {
-            Place::Quarantined(why) => Some(Box::new(Settled::Quarantined(why.clone()))),
+        let (rest, seq) = match &slot.place {
+            Place::Unknown | Place::Loading => return,
+            Place::Missing => (slot.queue.is_empty(), None),
+            Place::Quarantined(_) => (true, Some(u64::MAX)),
             Place::Present(instance) => {
-                let (record, tasks) = (instance.record.clone(), instance.tasks.clone());
-                Some(Box::new(Settled::Here { record, tasks }))
+                (instance.status().is_over() || instance.is_parked(), Some(instance.record.seq))
             }
+        };
+        let is_over = |waiter: &Waiter| match waiter.until {
+            Until::Rest => rest,
+            Until::Step(seen) => seq.is_some_and(|seq| seq > seen),
+        };
+        let found = |place: &Place| match place {
+            Place::Quarantined(why) => Some(Loaded::Unreadable(why.clone())),
+            Place::Present(instance) => instance.snapshot().map(|found| Loaded::Snapshot(Box::new(found))),
             _ => None,
         };
-        match &slot.place {
-            Place::Unknown | Place::Loading => return,
-            Place::Missing if !slot.queue.is_empty() => return,
-            Place::Present(instance) if !instance.status().is_over() && !instance.is_parked() => return,
-            Place::Missing | Place::Quarantined(_) | Place::Present(_) => {}
-        }
-        for ticket in std::mem::take(&mut slot.waiters) {
-            self.out.push(Out::Answer(ticket, Answer::Settled(rest(slot))));
+        let waiters = std::mem::take(&mut slot.waiters);
+        let (over, waiting): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|(waiter, _)| is_over(waiter));
+        slot.waiters = waiting;
+        for (_, ticket) in over {
+            self.out.push(Out::Answer(ticket, Answer::Found(found(&slot.place))));
         }
     }
 

@@ -170,6 +170,8 @@ impl Shard {
             Outcome::IdConflict => self.was_duplicate(address, in_flight, TakerAnswer::IdConflict),
             Outcome::Refused(why) => self.was_refused(address, in_flight, why),
         }
+        // Before the next step is begun: who waits for every step must not starve at a busy instance.
+        self.answer_waiters(address);
         self.pump(address);
         self.answer_waiters(address);
         self.weigh(address);

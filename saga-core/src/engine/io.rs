@@ -7,8 +7,8 @@ use crate::definition::Value;
 use crate::machine::VerbRecord;
 use crate::message::{Key, Message, MessageId, Payload, Timestamp};
 use crate::store::{
-    Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, InstanceChange, Loaded, Mail, OpenTask,
-    Outcome, RowId, Task, TaskId, TimerKey,
+    Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, Outcome, RowId,
+    TaskId, TimerKey,
 };
 
 /// The two clocks of one moment.
@@ -30,7 +30,9 @@ pub(crate) enum In {
     /// An operator's verb.
     Verb { address: Address, verb: VerbRecord, ticket: Ticket },
     /// Somebody waits until the instance has ended or is parked.
-    Settled { address: Address, ticket: Ticket },
+    Wait { address: Address, waiter: Waiter, ticket: Ticket },
+    /// A caller waits no longer.
+    Unwait { address: Address, id: u64 },
     /// A dead letter is to be delivered again.
     Redrive { letter: DeadLetterRow, ticket: Ticket },
     /// The batch under way is durable.
@@ -129,8 +131,8 @@ pub(crate) enum Answer {
     Published(Vec<(Address, TakerAnswer)>),
     /// A verb was done, or not, for this reason.
     Verb(Result<(), String>),
-    /// The instance has ended or is parked, as it is now; `None` when there is none.
-    Settled(Option<Box<Settled>>),
+    /// What a caller has waited for, as it is now; `None` when there is no such instance.
+    Found(Option<Loaded>),
     /// A dead letter is on its way again, or why not.
     Redriven(Result<(), String>),
     /// Something is saved; `false` when the attempt is no longer running.
@@ -139,16 +141,21 @@ pub(crate) enum Answer {
     Stopped,
 }
 
-/// An instance at rest, as its last committed step left it.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant)] // It travels in a box.
-pub(crate) enum Settled {
-    Here {
-        record: InstanceChange,
-        tasks: Vec<Task>,
-    },
-    /// It cannot be read, for this reason.
-    Quarantined(String),
+/// Somebody who waits for an instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiter {
+    /// Chosen by the caller.
+    pub(crate) id: u64,
+    pub(crate) until: Until,
+}
+
+/// What a caller waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// The end, or that it is parked; also that there is no such instance.
+    Rest,
+    /// A step after this one, of an instance that may not exist yet.
+    Step(u64),
 }
 
 /// What became of an event at one taker.
@@ -179,7 +186,8 @@ impl std::fmt::Debug for In {
         f.write_str(match self {
             Self::Publish { .. } => "Publish",
             Self::Verb { .. } => "Verb",
-            Self::Settled { .. } => "Settled",
+            Self::Wait { .. } => "Wait",
+            Self::Unwait { .. } => "Unwait",
             Self::Redrive { .. } => "Redrive",
             Self::Committed(_) => "Committed",
             Self::Ended { .. } => "Ended",

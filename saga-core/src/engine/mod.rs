@@ -32,7 +32,7 @@ mod timers;
 pub use io::Moment;
 pub use policy::Policy;
 
-pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, Settled, TakerAnswer, Ticket};
+pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, TakerAnswer, Ticket, Until, Waiter};
 pub(crate) use registry::{Registry, Taker};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -181,7 +181,8 @@ impl Shard {
         match input {
             In::Publish { event, ticket } => self.publish(event, ticket),
             In::Verb { address, verb, ticket } => self.verb(address, verb, ticket),
-            In::Settled { address, ticket } => self.settled(address, ticket),
+            In::Wait { address, waiter, ticket } => self.wait(address, waiter, ticket),
+            In::Unwait { address, id } => self.unwait(&address, id),
             In::Redrive { letter, ticket } => self.redrive(letter, ticket),
             In::Committed(outcomes) => {
                 self.committed(outcomes);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::io::{AttemptEnd, TakerAnswer, Ticket};
+use super::io::{AttemptEnd, TakerAnswer, Ticket, Waiter};
 use crate::definition::Value;
 use crate::machine::{EventIn, HeadRecord, Input, Instance, REPORT, ReportRecord, StartRecord};
 use crate::message::{Message, MessageId, Name, Payload, Timestamp};
@@ -47,7 +47,7 @@ pub(crate) struct Slot {
     pub(crate) runs: Vec<(TaskId, Run)>,
     /// Its timers as they stand in the window, with the due time they stand under.
     pub(crate) armed: Vec<TimerRow>,
-    pub(crate) waiters: Vec<Ticket>,
+    pub(crate) waiters: Vec<(Waiter, Ticket)>,
     /// What happened to its tasks while it was being read.
     pub(crate) late: Vec<Late>,
     /// How far its tasks had come when it had to be read again: the store only knows what was worth a commit.

@@ -42,6 +42,13 @@ impl Instance {
         Self { program, row: Some(row), record: instance, live, tasks, timers, obligations, verb: None }
     }
 
+    /// As it is stored, once it is.
+    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+        let (instance, tasks) = (self.record.clone(), self.tasks.clone());
+        let (timers, obligations) = (self.timers.clone(), self.obligations.clone());
+        Some(Snapshot { row: self.row?, instance, tasks, timers, obligations })
+    }
+
     pub(crate) fn definition(&self) -> &'static Definition {
         self.program.definition()
     }

@@ -1,0 +1,172 @@
+//! Waiting for an instance: for its rest, or for an answer that can be read off it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::error::{AskError, InstanceError};
+use super::receipt::Disposition;
+use super::run::Request;
+use super::{Dispatcher, Instance};
+use crate::engine::{Answer, In, Until, Waiter};
+use crate::machine::{EventOf, Position, Saga, read_parked};
+use crate::message::{Correlated, Key};
+use crate::store::{Address, Loaded, Snapshot};
+
+/// Numbers the callers who wait.
+static WAITERS: AtomicU64 = AtomicU64::new(0);
+
+/// Tells the engine when a caller waits no longer.
+struct Waiting<'a> {
+    dispatcher: &'a Dispatcher,
+    address: Address,
+    id: u64,
+    answered: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let input = In::Unwait { address: self.address.clone(), id: self.id };
+        // A dispatcher that has stopped has forgotten it.
+        let _ = self.dispatcher.requests.send(Request::Tell(input));
+    }
+}
+
+impl Dispatcher {
+    /// Waits until the instance has ended or is parked, and says where it is then.
+    ///
+    /// # Errors
+    /// [`InstanceError::Missing`] when there is no such instance and nothing waits to start it;
+    /// [`InstanceError::Unreadable`] when this build cannot read it.
+    ///
+    /// # Cancellation
+    /// Dropping the future only stops waiting.
+    pub async fn settled<S: Saga>(&self, key: impl AsRef<str>) -> Result<Position<S>, InstanceError> {
+        let address = Address::new(S::NAME, Key::new(key)?);
+        let snapshot = self.wait_for::<S>(&address, Until::Rest).await?;
+        let record = &snapshot.instance;
+        Position::read(record, &snapshot.tasks, read_parked(record)).map_err(|error| {
+            let (saga, key) = (S::NAME, record.address.key.to_string());
+            InstanceError::Unreadable { saga, key, why: format!("state `{}` {error}", record.state) }
+        })
+    }
+
+    /// Publishes `event` and waits for the answer that `answer` reads off the instance of `S` it is for: a typed result,
+    /// or simply that a state has been reached. `answer` is asked once per durable step, and first as soon as there is
+    /// an instance.
+    ///
+    /// ```
+    /// # use saga::prelude::*;
+    /// # use std::time::Duration;
+    /// # #[derive(Saga)]
+    /// # #[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
+    /// # #[initially(when(Placed, run(place), transition_to(Accepted)))]
+    /// # pub enum OrderState { #[terminal] Accepted }
+    /// # #[derive(Serialize, Deserialize)] pub struct Order { number: u32 }
+    /// # impl OrderActions for Order {
+    /// #     fn place(_: &Placed, _: &mut Context) -> Result<Self> { Ok(Self { number: 7 }) }
+    /// # }
+    /// # #[derive(Event, Serialize, Deserialize)] #[event(name = "placed", key(order))]
+    /// # pub struct Placed { order: String }
+    /// # #[tokio::main] async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// # let store = saga::store::MemoryStore::new();
+    /// # let dispatcher = saga::Dispatcher::builder(store).saga::<OrderState>().start().await?;
+    /// let number = dispatcher
+    ///     .ask::<OrderState, _, _>(Placed { order: "1017".into() }, Duration::from_secs(5), |order| {
+    ///         matches!(order.position.state(), Some(OrderState::Accepted)).then_some(order.data.number)
+    ///     })
+    ///     .await?;
+    /// assert_eq!(number, 7);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`AskError::Late`] when there is no answer within `within`: nothing is lost, the event is durable, and
+    /// [`answer`](Self::answer) waits on. [`AskError::Dead`] when the event became a dead letter. Otherwise those of
+    /// [`publish`](Self::publish) and [`instance`](Self::instance).
+    ///
+    /// # Cancellation
+    /// Dropping the future does not withdraw the event.
+    pub async fn ask<S: Saga, E: EventOf<S> + Correlated, T>(
+        &self,
+        event: E,
+        within: Duration,
+        answer: impl FnMut(&Instance<S>) -> Option<T> + Send,
+    ) -> Result<T, AskError> {
+        let late = self.clock.sleep(within);
+        let key = Correlated::key(&event, S::NAME);
+        let asking = async {
+            let receipt = self.publish(event).await?;
+            let taker = receipt.takers.into_iter().find(|taker| taker.taker == S::NAME);
+            if let Some(Disposition::Dead { reason }) = taker.map(|taker| taker.disposition) {
+                return Err(AskError::Dead { event: E::NAME, saga: S::NAME, reason });
+            }
+            self.answered(&key, answer).await
+        };
+        tokio::select! {
+            biased;
+            answer = asking => answer,
+            () = late => Err(AskError::Late { saga: S::NAME, key: key.clone(), within }),
+        }
+    }
+
+    /// Waits for an answer as [`ask`](Self::ask) does, of an instance that is there already or will be.
+    ///
+    /// # Errors
+    /// [`AskError::Late`] when there is none within `within`; otherwise those of [`instance`](Self::instance).
+    ///
+    /// # Cancellation
+    /// Dropping the future only stops waiting.
+    pub async fn answer<S: Saga, T>(
+        &self,
+        key: impl AsRef<str>,
+        within: Duration,
+        answer: impl FnMut(&Instance<S>) -> Option<T> + Send,
+    ) -> Result<T, AskError> {
+        let (key, late) = (key.as_ref(), self.clock.sleep(within));
+        tokio::select! {
+            biased;
+            answer = self.answered(key, answer) => answer,
+            () = late => Err(AskError::Late { saga: S::NAME, key: key.to_owned(), within }),
+        }
+    }
+
+    async fn answered<S: Saga, T>(
+        &self,
+        key: &str,
+        mut answer: impl FnMut(&Instance<S>) -> Option<T> + Send,
+    ) -> Result<T, AskError> {
+        let address = Address::new(S::NAME, Key::new(key).map_err(InstanceError::from)?);
+        let mut seen = 0;
+        loop {
+            let snapshot = self.wait_for::<S>(&address, Until::Step(seen)).await?;
+            seen = snapshot.instance.seq;
+            if let Some(found) = answer(&Instance::read(&snapshot, self.clock.now().wall)?) {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn wait_for<S: Saga>(
+        &self,
+        address: &Address,
+        until: Until,
+    ) -> Result<Box<Snapshot>, InstanceError> {
+        let id = WAITERS.fetch_add(1, Ordering::Relaxed);
+        let (to, waiter) = (address.clone(), Waiter { id, until });
+        let mut waiting = Waiting { dispatcher: self, address: address.clone(), id, answered: false };
+        let found = self.request(move |ticket| In::Wait { address: to, waiter, ticket }).await;
+        waiting.answered = true;
+        let (saga, key) = (S::NAME, address.key.to_string());
+        match found {
+            Ok(Answer::Found(Some(Loaded::Snapshot(snapshot)))) => Ok(snapshot),
+            Ok(Answer::Found(Some(Loaded::Unreadable(why)))) => {
+                Err(InstanceError::Unreadable { saga, key, why })
+            }
+            Ok(Answer::Found(None)) => Err(InstanceError::Missing { saga, key }),
+            _ => Err(InstanceError::Stopped),
+        }
+    }
+}

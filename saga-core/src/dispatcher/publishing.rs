@@ -1,0 +1,64 @@
+//! What is checked before an event is handed over, and what its publisher is told.
+
+use super::error::PublishError;
+use super::receipt::{Disposition, Receipt, TakerReceipt};
+use crate::engine::{Accepted, Registry, Taker, TakerAnswer};
+use crate::message::{Correlated, Key, Message, MessageId, Name, Payload, PayloadLimits};
+use crate::store::Address;
+
+/// Checks everything that can be checked before anything is stored.
+pub(super) fn checked<E: Correlated>(
+    registry: &Registry,
+    limits: PayloadLimits,
+    event: E,
+    id: Option<MessageId>,
+) -> Result<Accepted, PublishError> {
+    let takers = registry.takers.get(E::NAME).ok_or(PublishError::NoTaker { event: E::NAME })?;
+    let key = |taker: &Taker| {
+        let saga = match taker {
+            Taker::Saga(saga) => saga,
+            Taker::Subscriber(_) => "",
+        };
+        Key::new(Correlated::key(&event, saga)).map_err(|source| PublishError::Key {
+            event: E::NAME,
+            taker: taker.name().to_string(),
+            source,
+        })
+    };
+    let takers = takers
+        .iter()
+        .map(|taker| Ok((taker.clone(), key(taker)?)))
+        .collect::<Result<Vec<_>, PublishError>>()?;
+    let not = |source| PublishError::Payload { event: E::NAME, source };
+    let payload = Payload::encode(&event).map_err(not)?;
+    payload.check(limits).map_err(not)?;
+    let message = Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload };
+    Ok(Accepted { message, value: Some(Box::new(event)), takers, id })
+}
+
+pub(super) fn receipt(
+    id: Option<MessageId>,
+    answers: Vec<(Address, TakerAnswer)>,
+) -> Result<Receipt, PublishError> {
+    let mut takers = Vec::with_capacity(answers.len());
+    for (address, answer) in answers {
+        let disposition = match answer {
+            TakerAnswer::Applied => Disposition::Applied,
+            TakerAnswer::Ignored(why) => Disposition::Ignored { why },
+            TakerAnswer::Queued => Disposition::Queued,
+            TakerAnswer::Deferred => Disposition::Deferred,
+            TakerAnswer::Dead(reason) => Disposition::Dead { reason },
+            TakerAnswer::Duplicate => Disposition::Duplicate,
+            TakerAnswer::Full { waiting } => {
+                return Err(PublishError::InstanceFull { instance: address.to_string(), waiting });
+            }
+            TakerAnswer::Refused(why) => return Err(PublishError::Refused(why)),
+            TakerAnswer::IdConflict => {
+                let id = id.unwrap_or_else(MessageId::unique);
+                return Err(PublishError::IdConflict { id });
+            }
+        };
+        takers.push(TakerReceipt { taker: address.saga.to_string(), key: address.key, disposition });
+    }
+    Ok(Receipt { id, takers })
+}

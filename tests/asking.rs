@@ -1,0 +1,234 @@
+//! Asking a saga: a typed answer, a deadline that loses nothing; and handlers that publish.
+
+#![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use saga::dispatcher::{AskError, InstanceError, ManualClock, PublishError};
+use saga::prelude::*;
+use saga::store::MemoryStore;
+use saga::{Dispatcher, Disposition, Policy, Position};
+use tokio::sync::Notify;
+
+#[derive(Saga, Clone, Debug, PartialEq)]
+#[saga(name = "quote", version = 1, data(Quote), events(QuoteEvent), actions(QuoteActions))]
+#[initially(when(QuoteAsked, run(begin), send(Calculate), transition_to(Calculating)))]
+#[unhandled(reject)]
+pub enum QuoteState {
+    #[during(
+        when(Calculated, run(keep), transition_to(Offered)),
+        when(any(failed(Calculate), unknown(Calculate)), transition_to(Declined))
+    )]
+    Calculating,
+    #[during(when(Accepted, transition_to(Closed)))]
+    Offered,
+    #[terminal]
+    Closed,
+    #[terminal(failure)]
+    Declined,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quote {
+    cents: Option<u64>,
+}
+
+impl QuoteActions for Quote {
+    fn begin(event: &QuoteAsked, _: &mut Context) -> Result<Self> {
+        if event.risk == 0 {
+            return Err("there is no risk".into());
+        }
+        Ok(Self { cents: None })
+    }
+    fn calculate(&self, event: &QuoteAsked, _: &mut Context) -> Calculate {
+        Calculate { risk: event.risk }
+    }
+    fn keep(&mut self, event: &Calculated, _: &mut Context) -> Result<()> {
+        self.cents = Some(event.cents);
+        Ok(())
+    }
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "quote.asked", key(quote))]
+pub struct QuoteAsked {
+    quote: String,
+    risk: u64,
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "quote.accepted", key(quote))]
+pub struct Accepted {
+    quote: String,
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "quote.calculated")]
+pub struct Calculated {
+    cents: u64,
+}
+
+#[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[command(name = "quote.calculate", replies(Calculated))]
+pub struct Calculate {
+    risk: u64,
+}
+
+/// What a handler published along the way.
+#[derive(Event, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[event(name = "quote.looked-up", key(what))]
+pub struct LookedUp {
+    what: String,
+}
+
+/// Publishes two events, and answers once it may; the first attempts end without an answer.
+#[derive(Clone, Default)]
+struct Actuary {
+    unclear: u32,
+    open: Arc<Notify>,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+#[async_trait]
+impl Handler<Calculate> for Actuary {
+    async fn handle(&self, command: Calculate, cx: &HandlerContext) -> Outcome<Calculate> {
+        for what in ["table", "age"] {
+            let receipt = cx.publish(LookedUp { what: what.to_owned() }).await?;
+            let again = receipt.takers[0].disposition == Disposition::Duplicate;
+            assert_eq!(again, cx.attempt() > 1, "{receipt:?}");
+        }
+        if cx.attempt() <= self.unclear {
+            return Err("no answer".into());
+        }
+        self.open.notified().await;
+        Ok(Calculated { cents: command.risk * 100 }.into())
+    }
+}
+
+#[async_trait]
+impl Subscriber<LookedUp> for Actuary {
+    async fn handle(&self, event: LookedUp, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+        self.seen.lock().unwrap().push(event.what);
+        Ok(())
+    }
+}
+
+struct Desk {
+    clock: ManualClock,
+    actuary: Actuary,
+    dispatcher: Dispatcher,
+}
+
+impl Desk {
+    async fn open(unclear: u32) -> Self {
+        let (clock, actuary) = (ManualClock::default(), Actuary { unclear, ..Actuary::default() });
+        let dispatcher = Dispatcher::builder(MemoryStore::new())
+            .saga::<QuoteState>()
+            .handler_with::<Calculate>(
+                actuary.clone(),
+                Policy::default()
+                    .timeout(24 * HOUR)
+                    .backoff(Duration::from_millis(1), Duration::from_millis(1)),
+            )
+            .subscribe::<LookedUp>("seen", actuary.clone())
+            .clock(clock.clone())
+            .start()
+            .await
+            .unwrap();
+        Self { clock, actuary, dispatcher }
+    }
+
+    async fn seen(&self, count: usize) -> Vec<String> {
+        while self.actuary.seen.lock().unwrap().len() < count {
+            tokio::task::yield_now().await;
+        }
+        let mut seen = self.actuary.seen.lock().unwrap().clone();
+        seen.sort();
+        seen
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+fn asked(risk: u64) -> QuoteAsked {
+    QuoteAsked { quote: "7".to_owned(), risk }
+}
+
+fn price(quote: &saga::Instance<QuoteState>) -> Option<u64> {
+    quote.data.cents
+}
+
+#[tokio::test]
+async fn the_answer_is_read_off_the_instance_as_soon_as_it_is_there() {
+    let desk = Desk::open(0).await;
+    desk.actuary.open.notify_one();
+    let cents = desk.dispatcher.ask::<QuoteState, _, _>(asked(3), HOUR, price).await.unwrap();
+    assert_eq!(cents, 300);
+    let offered = desk.dispatcher.answer::<QuoteState, _>("7", HOUR, |quote| {
+        (quote.position == Position::In(QuoteState::Offered)).then_some(())
+    });
+    offered.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_late_answer_loses_nothing() {
+    let desk = Desk::open(0).await;
+    let asking = desk.dispatcher.ask::<QuoteState, _, _>(asked(3), HOUR, price);
+    tokio::pin!(asking);
+    let late = loop {
+        tokio::select! {
+            biased;
+            answer = &mut asking => break answer.unwrap_err(),
+            () = desk.clock.advance_to_next() => {}
+        }
+    };
+    assert_eq!(
+        late.to_string(),
+        "no answer from quote `7` within 3600s; it goes on, wait for it again with `answer`"
+    );
+    assert!(matches!(late, AskError::Late { .. }));
+    desk.actuary.open.notify_one();
+    assert_eq!(desk.dispatcher.answer::<QuoteState, _>("7", HOUR, price).await.unwrap(), 300);
+    // An event that starts an instance may be asked again.
+    assert_eq!(desk.dispatcher.ask::<QuoteState, _, _>(asked(3), HOUR, price).await.unwrap(), 300);
+}
+
+#[tokio::test]
+async fn one_may_wait_for_an_instance_that_does_not_exist_yet() {
+    let desk = Desk::open(0).await;
+    desk.actuary.open.notify_one();
+    let answer = tokio::spawn({
+        let dispatcher = desk.dispatcher.clone();
+        async move { dispatcher.answer::<QuoteState, _>("7", HOUR, price).await }
+    });
+    tokio::task::yield_now().await;
+    desk.dispatcher.publish(asked(5)).await.unwrap();
+    assert_eq!(answer.await.unwrap().unwrap(), 500);
+}
+
+#[tokio::test]
+async fn what_cannot_be_answered_says_why() {
+    let desk = Desk::open(0).await;
+    let dead = desk.dispatcher.ask::<QuoteState, _, _>(asked(0), HOUR, price).await.unwrap_err();
+    assert_eq!(
+        dead.to_string(),
+        "`quote` did not take event `quote.asked`: start-failed; it is a dead letter"
+    );
+    let nameless = QuoteAsked { quote: String::new(), risk: 1 };
+    let bad = desk.dispatcher.ask::<QuoteState, _, _>(nameless, HOUR, price).await.unwrap_err();
+    assert!(matches!(bad, AskError::Publish(PublishError::Key { .. })), "{bad}");
+    desk.dispatcher.clone().shutdown(Duration::from_secs(1)).await.unwrap();
+    let stopped = desk.dispatcher.answer::<QuoteState, _>("7", HOUR, price).await.unwrap_err();
+    assert!(matches!(stopped, AskError::Instance(InstanceError::Stopped)), "{stopped}");
+}
+
+#[tokio::test]
+async fn r26_what_a_handler_publishes_again_in_another_attempt_is_a_duplicate() {
+    let desk = Desk::open(2).await;
+    desk.actuary.open.notify_one();
+    // Its quick attempts follow without a pause.
+    let cents = desk.dispatcher.ask::<QuoteState, _, _>(asked(3), HOUR, price).await.unwrap();
+    assert_eq!(cents, 300);
+    assert_eq!(desk.seen(2).await, ["age", "table"], "each once, of three attempts");
+}
