@@ -1,5 +1,7 @@
 #![doc = include_str!("docs/manual.md")]
 
+#[cfg(feature = "recurring")]
+pub use saga_core::recurring;
 #[cfg(feature = "testing")]
 pub use saga_core::testing;
 pub use saga_core::{__private_0_1_0, Saga, definition, dispatcher, engine, machine, message, store};

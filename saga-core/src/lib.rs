@@ -8,6 +8,8 @@ pub mod dispatcher;
 pub mod engine;
 pub mod machine;
 pub mod message;
+#[cfg(feature = "recurring")]
+pub mod recurring;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -30,6 +30,8 @@ pub struct DispatcherBuilder {
     admission: usize,
     owner: String,
     random: Box<dyn FnMut() -> u128 + Send>,
+    #[cfg(feature = "recurring")]
+    schedules: crate::recurring::Schedules,
 }
 
 impl DispatcherBuilder {
@@ -44,6 +46,8 @@ impl DispatcherBuilder {
             admission: 10_000,
             owner: format!("process {}", std::process::id()),
             random: Box::new(|| Incarnation::random().as_u128()),
+            #[cfg(feature = "recurring")]
+            schedules: crate::recurring::Schedules::default(),
         }
     }
 
@@ -139,6 +143,16 @@ impl DispatcherBuilder {
         self
     }
 
+    #[cfg(feature = "recurring")]
+    pub(crate) fn schedules_mut(&mut self) -> &mut crate::recurring::Schedules {
+        &mut self.schedules
+    }
+
+    #[cfg(feature = "recurring")]
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
     /// Takes the lease, reads what an earlier one left, and runs.
     ///
     /// # Errors
@@ -146,9 +160,17 @@ impl DispatcherBuilder {
     /// one name, an event that is published and nobody takes; or that the store is in use or cannot be read. Nothing
     /// has been run then.
     pub async fn start(self) -> Result<Dispatcher, StartError> {
+        #[cfg(feature = "recurring")]
+        return crate::recurring::start(self).await;
+        #[cfg(not(feature = "recurring"))]
+        self.start_engine().await
+    }
+
+    pub(crate) async fn start_engine(self) -> Result<Dispatcher, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         self.check_settings()?;
-        let Self { store, mut registry, handlers, limits, clock, window, admission, owner, random } = self;
+        let Self { store, mut registry, handlers, limits, clock, window, admission, owner, random, .. } =
+            self;
         let stored = store.takers().await?;
         let takers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
         let lease = store.lease(&owner).await?;

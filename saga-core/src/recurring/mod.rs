@@ -1,0 +1,237 @@
+//! Recurring starts: an event published by a cron expression, durably, with a say about overlaps and misfires.
+//!
+//! A schedule is an instance of a saga of our own, so its next time is a timer row, its runs are commands, and its
+//! history tells when it ran and why it did not. Owns: that saga and the handler that publishes. Does not own: cron
+//! expressions (the crate `cronexpr`), or how an event is published.
+
+mod saga;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::dispatcher::{
+    Dispatcher, DispatcherBuilder, Handler, HandlerContext, PublishError, Receipt, StartError,
+};
+use crate::engine::Policy;
+use crate::message::{Correlated, Key, Outcome, Timestamp};
+use crate::store::{Address, Store};
+use saga::{Run, RunRetired, RunSkipped, RunStarted, StartRun};
+pub use saga::{Schedule, ScheduleState};
+
+/// A run that is later than this was missed: nothing was running when it was due.
+const MISFIRE: Duration = Duration::from_secs(60);
+
+/// What a schedule does when it is due and the instances that its last run has started have not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overlap {
+    /// This run is left out, and the history says so.
+    #[default]
+    Skip,
+    /// It runs all the same.
+    Allow,
+}
+
+/// What a schedule does with the runs that were missed, because no dispatcher was running for more than a minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misfire {
+    /// One run for all that were missed.
+    #[default]
+    CatchUpOnce,
+    /// None: it goes on with the next.
+    Skip,
+}
+
+/// How a schedule runs, where the default does not do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Recurring {
+    overlap: Overlap,
+    misfire: Misfire,
+}
+
+impl Recurring {
+    /// Skips overlapping runs and catches up once.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What to do while the last run goes on.
+    pub fn overlap(mut self, overlap: Overlap) -> Self {
+        self.overlap = overlap;
+        self
+    }
+
+    /// What to do about missed runs.
+    pub fn misfire(mut self, misfire: Misfire) -> Self {
+        self.misfire = misfire;
+        self
+    }
+}
+
+type Publishing = Pin<Box<dyn Future<Output = Result<Receipt, PublishError>> + Send>>;
+
+/// A schedule as it was registered.
+struct Entry {
+    cron: String,
+    how: Recurring,
+    publish: Box<dyn Fn(Timestamp, HandlerContext) -> Publishing + Send + Sync>,
+}
+
+/// The schedules of a dispatcher under construction.
+#[derive(Default)]
+pub(crate) struct Schedules {
+    entries: BTreeMap<String, Entry>,
+    problems: Vec<String>,
+}
+
+impl fmt::Debug for Schedules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.entries.keys()).finish()
+    }
+}
+
+impl DispatcherBuilder {
+    /// Publishes the event that `event` makes, whenever `cron` says so: by default once for all runs that were missed
+    /// while no dispatcher ran, and not while an instance of the last run has not ended.
+    ///
+    /// `name` is stored: under it the schedule goes on after a restart. `cron` has five fields, and a time zone as a
+    /// sixth: `0 3 * * MON-FRI Europe/Zurich`; without one it is UTC. `event` is given the time the run was due, so that
+    /// every run has a key of its own; it is called again for the same run after a crash, and must make the same event
+    /// then. A schedule whose `cron` has changed goes by the new one from the next start on; one that is no longer
+    /// registered stops when it is due the next time.
+    ///
+    /// ```
+    /// # use saga::prelude::*;
+    /// # #[derive(Saga)]
+    /// # #[saga(name = "report", version = 1, data(Report), events(ReportEvent), actions(ReportActions))]
+    /// # #[initially(when(ReportDue, run(begin), transition_to(Written)))]
+    /// # pub enum ReportState { #[terminal] Written }
+    /// # #[derive(Serialize, Deserialize)] pub struct Report {}
+    /// # impl ReportActions for Report {
+    /// #     fn begin(_: &ReportDue, _: &mut Context) -> Result<Self> { Ok(Self {}) }
+    /// # }
+    /// # #[derive(Event, Serialize, Deserialize)] #[event(name = "report.due", key(of))]
+    /// # pub struct ReportDue { of: String }
+    /// # #[tokio::main] async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    /// # let store = saga::store::MemoryStore::new();
+    /// let dispatcher = saga::Dispatcher::builder(store)
+    ///     .saga::<ReportState>()
+    ///     .recurring("nightly", "0 3 * * * Europe/Zurich", |due| ReportDue { of: due.to_string() })
+    ///     .start()
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn recurring<E: Correlated>(
+        self,
+        name: &str,
+        cron: &str,
+        event: impl Fn(Timestamp) -> E + Send + Sync + 'static,
+    ) -> Self {
+        self.recurring_with(name, cron, Recurring::new(), event)
+    }
+
+    /// As [`recurring`](Self::recurring), with a say about overlaps and misfires.
+    pub fn recurring_with<E: Correlated>(
+        mut self,
+        name: &str,
+        cron: &str,
+        how: Recurring,
+        event: impl Fn(Timestamp) -> E + Send + Sync + 'static,
+    ) -> Self {
+        let schedules = self.schedules_mut();
+        if let Err(error) = Key::new(name) {
+            schedules.problems.push(format!("a schedule is called `{name}`: {error}"));
+        }
+        if let Err(error) = saga::parse(cron) {
+            schedules.problems.push(format!("the schedule `{name}`: {error}"));
+        }
+        let event = Arc::new(event);
+        let publish = Box::new(move |due, cx: HandlerContext| {
+            let event = Arc::clone(&event);
+            Box::pin(async move { cx.publish(event(due)).await }) as Publishing
+        });
+        let entry = Entry { cron: cron.to_owned(), how, publish };
+        if schedules.entries.insert(name.to_owned(), entry).is_some() {
+            schedules
+                .problems
+                .push(format!("two schedules are called `{name}`: the name is stored, so they must differ"));
+        }
+        self
+    }
+}
+
+/// Starts a dispatcher with its schedules, if it has some, and tells each which expression it goes by.
+pub(crate) async fn start(mut builder: DispatcherBuilder) -> Result<Dispatcher, StartError> {
+    let Schedules { entries, problems } = std::mem::take(builder.schedules_mut());
+    if !problems.is_empty() {
+        return Err(StartError::Registration { problems });
+    }
+    if entries.is_empty() {
+        return builder.start_engine().await;
+    }
+    let crons: Vec<(String, String)> =
+        entries.iter().map(|(name, entry)| (name.clone(), entry.cron.clone())).collect();
+    let runs = Runs { store: builder.store(), entries };
+    let builder = builder.saga::<ScheduleState>().handler_with::<StartRun>(runs, Policy::default());
+    let dispatcher = builder.start_engine().await?;
+    for (name, cron) in crons {
+        let failed = |why: String| StartError::Setting(format!("the schedule `{name}`: {why}"));
+        let event = saga::Scheduled { name: name.clone(), cron };
+        dispatcher.publish(event).await.map_err(|error| failed(error.to_string()))?;
+        let found = dispatcher.instance::<ScheduleState>(&name).await;
+        let found = found.map_err(|error| failed(error.to_string()))?;
+        if found.is_some_and(|found| found.position.state() == Some(&ScheduleState::Removed)) {
+            let why = "nobody had registered it for a month, so it was removed; give it another name";
+            return Err(failed(why.to_owned()));
+        }
+    }
+    Ok(dispatcher)
+}
+
+/// Publishes what is due.
+struct Runs {
+    store: Arc<dyn Store>,
+    entries: BTreeMap<String, Entry>,
+}
+
+impl Runs {
+    /// An instance of the last run that has not ended.
+    async fn going_on(&self, last: &[Run]) -> Result<Option<Address>, crate::message::HandlerError> {
+        for run in last {
+            let address = Address::new(run.saga.clone(), Key::new(&run.key)?);
+            if self.store.instance(&address).await?.is_some_and(|found| !found.instance.status.is_over()) {
+                return Ok(Some(address));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Handler<StartRun> for Runs {
+    async fn handle(&self, command: StartRun, cx: &HandlerContext) -> Outcome<StartRun> {
+        let Some(entry) = self.entries.get(cx.instance()) else {
+            return Ok(RunRetired {}.into());
+        };
+        if entry.how.misfire == Misfire::Skip && command.late_ms > MISFIRE.as_millis() {
+            return Ok(RunSkipped { why: format!("missed by {} ms", command.late_ms) }.into());
+        }
+        if entry.how.overlap == Overlap::Skip
+            && let Some(address) = self.going_on(&command.last).await?
+        {
+            return Ok(RunSkipped { why: format!("{address} of the last run has not ended") }.into());
+        }
+        let receipt = (entry.publish)(Timestamp::from_millis(command.due), cx.clone()).await?;
+        let runs =
+            receipt.takers.into_iter().map(|taker| Run { saga: taker.taker, key: taker.key.to_string() });
+        Ok(RunStarted { runs: runs.collect() }.into())
+    }
+}

@@ -1,0 +1,179 @@
+//! The saga behind a schedule: waits until it is due, starts the run, and waits again.
+
+use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
+use saga_macros::{Command, Event, Saga};
+use serde::{Deserialize, Serialize};
+
+use crate::machine::Context;
+use crate::message::{Result, Timestamp};
+
+/// Where a schedule is.
+#[derive(Saga, Clone, Debug, PartialEq, Eq)]
+#[saga(
+    name = "saga.recurring",
+    version = 1,
+    data(Schedule),
+    events(ScheduleEvent),
+    actions(ScheduleActions),
+    crate(crate)
+)]
+#[initially(when(Scheduled, run(begin), transition_to(Waiting)))]
+#[unhandled(ignore)]
+pub enum ScheduleState {
+    /// Until it is due.
+    #[during(
+        timeout(at(next), name = "due", send(StartRun), transition_to(Starting)),
+        when(Scheduled, guard(is_another), run(change), reenter)
+    )]
+    Waiting,
+    /// Its event is being published.
+    #[during(
+        when(RunStarted, run(note_run), transition_to(Waiting)),
+        when(RunSkipped, run(note_skip), transition_to(Waiting)),
+        when(RunRetired, transition_to(Retired)),
+        when(any(failed(StartRun), unknown(StartRun)), run(go_on), transition_to(Waiting)),
+        when(Scheduled, run(rename), stay)
+    )]
+    Starting,
+    /// Nobody has registered it when it was due.
+    #[during(
+        when(Scheduled, run(change), transition_to(Waiting)),
+        timeout(days = 30, transition_to(Removed))
+    )]
+    Retired,
+    /// Nobody has registered it for a month since.
+    #[terminal]
+    Removed,
+}
+
+/// What a schedule remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Schedule {
+    /// The expression it goes by.
+    pub cron: String,
+    /// It is due at the first time after this, in milliseconds since 1970.
+    from: i64,
+    /// How often its event was published.
+    pub runs: u64,
+    /// How many runs were left out.
+    pub skipped: u64,
+    /// Why the last one was left out.
+    pub why_skipped: Option<String>,
+    /// Who took the event of the last run.
+    last: Vec<Run>,
+}
+
+/// One taker of a run's event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Run {
+    pub(super) saga: String,
+    pub(super) key: String,
+}
+
+impl Schedule {
+    /// When it is due next.
+    fn due(&self) -> std::result::Result<Timestamp, String> {
+        let millis = MakeTimestamp::from_millisecond(self.from).map_err(|error| error.to_string())?;
+        let next = parse(&self.cron)?.find_next(millis).map_err(|error| error.to_string())?;
+        Ok(Timestamp::from_millis(next.timestamp().as_millisecond()))
+    }
+
+    fn wait_from(&mut self, now: Timestamp) {
+        self.from = now.as_millis();
+    }
+}
+
+impl ScheduleActions for Schedule {
+    fn begin(event: &Scheduled, cx: &mut Context) -> Result<Self> {
+        let (cron, from) = (event.cron.clone(), cx.now().as_millis());
+        Ok(Self { cron, from, runs: 0, skipped: 0, why_skipped: None, last: Vec::new() })
+    }
+
+    fn next(&self, _: &mut Context) -> Timestamp {
+        // It was parsed when it was registered; one that a newer build understands differently parks its instance.
+        self.due().unwrap_or_else(|error| panic!("`{}`: {error}", self.cron))
+    }
+
+    fn start_run(&self, cx: &mut Context) -> StartRun {
+        let due = self.due().unwrap_or_else(|error| panic!("`{}`: {error}", self.cron));
+        StartRun { due: due.as_millis(), late_ms: cx.now().since(due).as_millis(), last: self.last.clone() }
+    }
+
+    fn is_another(&self, event: &Scheduled, _: &Context) -> bool {
+        self.cron != event.cron
+    }
+
+    fn change(&mut self, event: &Scheduled, cx: &mut Context) -> Result<()> {
+        self.cron.clone_from(&event.cron);
+        self.wait_from(cx.now());
+        Ok(())
+    }
+
+    fn rename(&mut self, event: &Scheduled, _: &mut Context) -> Result<()> {
+        self.cron.clone_from(&event.cron);
+        Ok(())
+    }
+
+    fn note_run(&mut self, event: &RunStarted, cx: &mut Context) -> Result<()> {
+        self.runs += 1;
+        self.last.clone_from(&event.runs);
+        self.wait_from(cx.now());
+        Ok(())
+    }
+
+    fn note_skip(&mut self, event: &RunSkipped, cx: &mut Context) -> Result<()> {
+        self.skipped += 1;
+        self.why_skipped = Some(event.why.clone());
+        self.wait_from(cx.now());
+        Ok(())
+    }
+
+    fn go_on(&mut self, cx: &mut Context) -> Result<()> {
+        self.skipped += 1;
+        self.why_skipped = Some("its event could not be published".to_owned());
+        self.wait_from(cx.now());
+        Ok(())
+    }
+}
+
+/// Reads a cron expression; without a time zone it is UTC.
+pub(super) fn parse(cron: &str) -> std::result::Result<Crontab, String> {
+    let mut options = ParseOptions::default();
+    options.fallback_timezone_option = FallbackTimezoneOption::UTC;
+    cronexpr::parse_crontab_with(cron, options)
+        .map_err(|error| format!("`{cron}` is no cron expression: {error}"))
+}
+
+/// A schedule is registered.
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "saga.scheduled", key(name), crate(crate))]
+pub struct Scheduled {
+    pub(super) name: String,
+    pub(super) cron: String,
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "saga.run-started", crate(crate))]
+pub struct RunStarted {
+    pub(super) runs: Vec<Run>,
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "saga.run-skipped", crate(crate))]
+pub struct RunSkipped {
+    pub(super) why: String,
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "saga.run-retired", crate(crate))]
+pub struct RunRetired {}
+
+#[derive(Command, Clone, Debug, Serialize, Deserialize)]
+#[command(name = "saga.start-run", replies(RunStarted, RunSkipped, RunRetired), crate(crate))]
+pub struct StartRun {
+    /// In milliseconds since 1970.
+    pub(super) due: i64,
+    pub(super) late_ms: u128,
+    pub(super) last: Vec<Run>,
+}
