@@ -18,6 +18,9 @@ pub use saga_core::engine::Policy;
 pub use saga_core::machine::Position;
 pub use saga_core::message::MessageId;
 
+#[doc = include_str!("docs/expansion.md")]
+pub mod expansion {}
+
 /// Everything a saga's file needs.
 pub mod prelude {
     pub use async_trait::async_trait;

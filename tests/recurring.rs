@@ -132,10 +132,7 @@ async fn a_run_is_left_out_while_the_last_one_goes_on() {
     house.pass(&dispatcher, HOUR, 1).await;
     let schedule = house.pass(&dispatcher, HOUR, 2).await;
     assert_eq!((schedule.runs, schedule.skipped), (1, 1));
-    assert_eq!(
-        schedule.why_skipped.unwrap(),
-        "report `2026-01-01T01:00:00Z` of the last run has not ended"
-    );
+    assert_eq!(schedule.why_skipped.unwrap(), "report `2026-01-01T01:00:00Z` of the last run has not ended");
     dispatcher.publish(ReportWritten { of: "2026-01-01T01:00:00Z".to_owned() }).await.unwrap();
     let schedule = house.pass(&dispatcher, HOUR, 3).await;
     assert_eq!((schedule.runs, schedule.skipped), (2, 1));

@@ -13,6 +13,8 @@ mod command;
 mod emit;
 mod errors;
 mod event;
+#[cfg(test)]
+mod expansion;
 mod model;
 mod parse;
 
@@ -44,8 +46,10 @@ pub fn derive_saga(input: TokenStream) -> TokenStream {
 /// Derives an event: `#[event(name = "order.placed", key(order))]`.
 ///
 /// `name` is what is stored; without it the type's name in kebab case is, and renaming the type loses stored events.
-/// `key(field)`, `key(a, b)` (joined with `/`) or `key(by(method))` says which instance the event is for; without a key
-/// it can only be the reply to a command. `version = N` numbers the shape of the payload.
+/// `key(field)`, `key(a, b)` (joined with `/`) or `key(by(method))` says which instance the event is for, and
+/// `key_for(SagaState, field)` that it is another one for one saga; a `/` inside a field is written `%2F`, so that
+/// different fields never make one key, and an empty field is no key. Without a key an event can only be the reply to a
+/// command. `version = N` numbers the shape of the payload.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
     event::expand(input.into()).into()
@@ -90,6 +94,9 @@ mod tests {
                 #[during(
                     when(Paid, guard(enough), not_owed(Void), run(keep), send(Ship, each), transition_to(Shipping, Cancelled)),
                     when(any(Declined, failed(Pay)), waive, transition_to(Cancelled)),
+                    when(Split, start(ParcelState, each, limit = 3, with(parcels)), start(Watch, detached), stay),
+                    when(finished(ParcelState), guard(is_lost), run(note), stay),
+                    when(any(all_finished(ParcelState), parked(ParcelState)), stay),
                     timeout(hours = 1, minutes = 30, name = "late", compensate, transition_to(Cancelled))
                 )]
                 Waiting,
