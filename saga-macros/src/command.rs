@@ -22,6 +22,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let (mut name, mut version) = (lower(&ident.to_string(), '-'), 1_u64);
     let (mut at_most_once, mut best_effort) = (false, false);
     let mut replies: Vec<Path> = Vec::new();
+    let mut was: Vec<String> = Vec::new();
     let mut krate: Path = syn::parse_quote!(::saga);
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("command")) {
         let Ok(list) = attribute.meta.require_list() else {
@@ -31,6 +32,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         for item in items(list.tokens.clone(), &mut errors) {
             match item.name().as_str() {
                 "name" => name = item.text(&mut errors).unwrap_or(name),
+                "was" => was.extend(item.text(&mut errors)),
                 "version" => version = item.number(&mut errors).unwrap_or(version),
                 "crate" => krate = item.one_path("path", &mut errors).unwrap_or(krate),
                 "at_most_once" => at_most_once = true,
@@ -47,7 +49,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 }
                 _ => errors.on(
                     &item.path,
-                    "unknown setting; `command` takes name, version, replies, at_most_once, best_effort and crate",
+                    "unknown setting; `command` takes name, was, version, replies, at_most_once, best_effort and crate",
                 ),
             }
         }
@@ -74,6 +76,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         #[automatically_derived]
         impl #private::Command for #ident {
             const NAME: &'static str = #name;
+            const WAS: &'static [&'static str] = &[#(#was),*];
             const VERSION: u32 = #version;
             const REPLIES: &'static [&'static str] = &[#(<#replies as #private::Event>::NAME),*];
             const AT_MOST_ONCE: bool = #at_most_once;

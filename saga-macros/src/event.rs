@@ -27,6 +27,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     }
     let (mut name, mut version, mut key) = (lower(&ident.to_string(), '-'), 1_u64, None);
     let mut keys_for: Vec<(Path, Key)> = Vec::new();
+    let mut was: Vec<String> = Vec::new();
     let mut krate: Path = syn::parse_quote!(::saga);
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("event")) {
         let Ok(list) = attribute.meta.require_list() else {
@@ -36,6 +37,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         for item in items(list.tokens.clone(), &mut errors) {
             match item.name().as_str() {
                 "name" => name = item.text(&mut errors).unwrap_or(name),
+                "was" => was.extend(item.text(&mut errors)),
                 "version" => version = item.number(&mut errors).unwrap_or(version),
                 "crate" => krate = item.one_path("path", &mut errors).unwrap_or(krate),
                 "key" => key = key_of(item.items(&mut errors), &item.path, &mut errors),
@@ -48,8 +50,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                     let key = key_of(list, &item.path, &mut errors);
                     keys_for.extend(saga.zip(key));
                 }
-                _ => errors
-                    .on(&item.path, "unknown setting; `event` takes name, version, key, key_for and crate"),
+                _ => errors.on(
+                    &item.path,
+                    "unknown setting; `event` takes name, was, version, key, key_for and crate",
+                ),
             }
         }
     }
@@ -88,6 +92,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         #[automatically_derived]
         impl #krate::__private_0_1_0::Event for #ident {
             const NAME: &'static str = #name;
+            const WAS: &'static [&'static str] = &[#(#was),*];
             const VERSION: u32 = #version;
             const KEYED: bool = #keyed;
         }

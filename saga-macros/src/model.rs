@@ -29,6 +29,7 @@ pub(crate) struct State {
     pub(crate) ident: Ident,
     pub(crate) doc: String,
     pub(crate) name: String,
+    pub(crate) was: Vec<String>,
     pub(crate) name_span: Span,
     pub(crate) payload: Option<Type>,
     pub(crate) end: Option<(End, Span)>,
@@ -115,6 +116,7 @@ pub(crate) enum TriggerKind {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Timer {
     pub(crate) name: String,
+    pub(crate) was: Vec<String>,
     pub(crate) due: Due,
 }
 
@@ -419,7 +421,7 @@ impl TriggerKind {
             Self::Finished(path) => format!("finished({})", last(path)),
             Self::AllFinished(path) => format!("all_finished({})", last(path)),
             Self::Parked(path) => format!("parked({})", last(path)),
-            Self::Timer(Timer { name, due: Due::Every { .. } | Due::Deadline(_) }) => name.clone(),
+            Self::Timer(Timer { name, due: Due::Every { .. } | Due::Deadline(_), .. }) => name.clone(),
             Self::Timer(Timer { name, .. }) => format!("timeout {name}"),
         }
     }

@@ -10,6 +10,7 @@
 mod diagram;
 mod types;
 
+use crate::message::is;
 pub(crate) use types::Value;
 pub use types::{ChildType, CommandType, EventType};
 
@@ -55,6 +56,8 @@ pub struct State {
     pub variant: &'static str,
     /// The stored name.
     pub name: &'static str,
+    /// Names under which it was stored before.
+    pub was: &'static [&'static str],
     /// The variant's documentation.
     pub doc: &'static str,
     /// The type the variant carries, as written.
@@ -273,6 +276,8 @@ pub enum Clause {
 pub struct Timer {
     /// The stored name; unique within its state.
     pub name: &'static str,
+    /// Names under which it was stored before.
+    pub was: &'static [&'static str],
     /// When it fires.
     pub due: Due,
 }
@@ -319,17 +324,17 @@ pub enum UndoOf {
 impl Definition {
     /// The state stored as `name`.
     pub(crate) fn state(&self, name: &str) -> Option<usize> {
-        self.states.iter().position(|state| state.name == name)
+        self.states.iter().position(|state| is(name, state.name, state.was))
     }
 
     /// The event stored as `name`.
     pub(crate) fn event(&self, name: &str) -> Option<usize> {
-        self.events.iter().position(|event| event.name == name)
+        self.events.iter().position(|event| is(name, event.name, event.was))
     }
 
     /// The command stored as `name`.
     pub(crate) fn command(&self, name: &str) -> Option<usize> {
-        self.commands.iter().position(|command| command.name == name)
+        self.commands.iter().position(|command| is(name, command.name, command.was))
     }
 
     /// The child saga stored as `name`.
@@ -340,7 +345,7 @@ impl Definition {
     /// The timer called `name` of the state `state`, or of the whole instance.
     pub(crate) fn timer(&self, state: usize, name: &str) -> Option<usize> {
         let timers = self.states[state].timers.iter().copied().chain(self.deadline);
-        timers.into_iter().find(|&timer| self.timers[timer].name == name)
+        timers.into_iter().find(|&timer| is(name, self.timers[timer].name, self.timers[timer].was))
     }
 
     /// Whether `event` starts an instance.

@@ -14,6 +14,8 @@ pub(crate) type Value = Box<dyn Any + Send + Sync>;
 pub struct EventType {
     /// The stored name.
     pub name: &'static str,
+    /// Names under which it was stored before.
+    pub was: &'static [&'static str],
     /// The type, as written in the table.
     pub type_name: &'static str,
     /// The version of its payload.
@@ -28,6 +30,8 @@ pub struct EventType {
 pub struct CommandType {
     /// The stored name.
     pub name: &'static str,
+    /// Names under which it was stored before.
+    pub was: &'static [&'static str],
     /// The type, as written in the table.
     pub type_name: &'static str,
     /// The version of its payload.
@@ -70,6 +74,7 @@ impl EventType {
     pub const fn of<E: Event>(type_name: &'static str) -> Self {
         Self {
             name: E::NAME,
+            was: E::WAS,
             type_name,
             version: E::VERSION,
             keyed: E::KEYED,
@@ -83,6 +88,7 @@ impl CommandType {
     pub const fn of<C: Command>(type_name: &'static str) -> Self {
         Self {
             name: C::NAME,
+            was: C::WAS,
             type_name,
             version: C::VERSION,
             replies: C::REPLIES,

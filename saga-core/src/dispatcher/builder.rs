@@ -64,7 +64,7 @@ impl DispatcherBuilder {
 
     /// Runs the command `C` with `handler`, by `policy`.
     pub fn handler_with<C: Command>(mut self, handler: impl Handler<C>, policy: Policy) -> Self {
-        self.registry.handler(C::NAME, C::AT_MOST_ONCE, policy);
+        self.registry.handler(C::NAME, C::WAS, C::AT_MOST_ONCE, policy);
         self.handlers.push(Arc::new(ForCommand::new(handler)));
         self
     }

@@ -44,6 +44,8 @@ pub(crate) struct Registry {
     /// The takers of each event, sagas first, each once.
     pub(crate) takers: HashMap<String, Vec<Taker>>,
     duplicate_sagas: Vec<&'static str>,
+    /// Earlier names of commands, with the present one and its lane.
+    renamed: Vec<(&'static str, &'static str, usize)>,
     duplicate_handlers: Vec<&'static str>,
     duplicate_subscribers: Vec<String>,
 }
@@ -56,8 +58,16 @@ impl Registry {
         }
     }
 
-    pub(crate) fn handler(&mut self, command: &'static str, at_most_once: bool, policy: Policy) -> usize {
+    /// Also runs what was sent under earlier names of the command.
+    pub(crate) fn handler(
+        &mut self,
+        command: &'static str,
+        was: &[&'static str],
+        at_most_once: bool,
+        policy: Policy,
+    ) -> usize {
         let lane = self.lanes.len();
+        self.renamed.extend(was.iter().map(|&was| (was, command, lane)));
         self.lanes.push(LaneSpec { name: command, policy, at_most_once });
         if self.handlers.insert(command, lane).is_some() {
             self.duplicate_handlers.push(command);
@@ -99,7 +109,14 @@ impl Registry {
                 takers.insert(0, Taker::Saga(taker));
             }
         }
-        let problems = self.problems();
+        let mut problems = self.problems();
+        for (was, command, lane) in std::mem::take(&mut self.renamed) {
+            if self.handlers.insert(was, lane).is_some_and(|other| other != lane) {
+                problems.push(format!(
+                    "command `{command}` was called `{was}`, and that is the name of another command now"
+                ));
+            }
+        }
         if problems.is_empty() { Ok(known) } else { Err(problems) }
     }
 

@@ -15,7 +15,7 @@ use super::row::{Decided, Performed, check, dues};
 use super::saga::Cause;
 use super::work::{Line, Work};
 use crate::definition::{Answer, Due, End, Move, Trigger, Value, Verdict};
-use crate::message::{Incarnation, Message, Name, Tick, Timestamp};
+use crate::message::{Incarnation, Message, Name, Tick, Timestamp, is};
 use crate::store::{Address, InstanceChange, Status, TaskId, TaskKind};
 
 /// Why an event did not start an instance.
@@ -322,7 +322,7 @@ impl Instance {
     fn tick(&self, timer: usize) -> Option<Tick> {
         let timer = &self.definition().timers[timer];
         let Due::Every { times, .. } = timer.due else { return None };
-        let row = self.timers.iter().find(|row| row.name == timer.name)?;
+        let row = self.timers.iter().find(|row| is(&row.name, timer.name, timer.was))?;
         Some(Tick { nth: row.fired + 1, of: times, due: row.due })
     }
 
@@ -751,7 +751,10 @@ pub(super) fn row_record(instance: &Instance, row: usize, fired: &Fired<'_>) -> 
     RowRecord {
         trigger,
         nth: instance.compensating_rows(fired.trigger).iter().position(|&found| found == row).unwrap_or(0),
-        to: target_names(definition, row),
+        to: targets_of(definition, row)
+            .into_iter()
+            .map(|target| definition.states[target].name.to_owned())
+            .collect(),
         event: fired.event.map(MessageRecord::from),
         command: fired.command.as_ref().map(MessageRecord::from),
         attempts,
@@ -780,12 +783,10 @@ fn trigger_record(definition: &crate::definition::Definition, trigger: Trigger) 
     }
 }
 
-/// The stored names of a row's targets.
-pub(super) fn target_names(definition: &crate::definition::Definition, row: usize) -> Vec<String> {
+/// The states a row leads to.
+pub(super) fn targets_of(definition: &crate::definition::Definition, row: usize) -> Vec<usize> {
     match definition.rows[row].to {
-        Move::To(targets) => {
-            targets.iter().map(|&target| definition.states[target].name.to_owned()).collect()
-        }
+        Move::To(targets) => targets.to_vec(),
         Move::Stay | Move::Reenter | Move::Park => Vec::new(),
     }
 }

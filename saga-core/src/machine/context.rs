@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::message::{Command, Id, Incarnation, Key, Message, Report, Timestamp};
+use crate::message::{Command, Id, Incarnation, Key, Message, Report, Timestamp, is};
 
 /// The only source of time, ids and randomness for actions, so that they are pure.
 ///
@@ -61,7 +61,7 @@ impl Context {
 
     /// The command that the present event answers, when it is the reply to a `C` or its `failed`/`unknown`.
     pub fn command<C: Command>(&self) -> Option<C> {
-        let command = self.command.as_ref().filter(|command| command.name == C::NAME)?;
+        let command = self.command.as_ref().filter(|command| is(&command.name, C::NAME, C::WAS))?;
         command.payload.decode().ok()
     }
 
@@ -70,6 +70,6 @@ impl Context {
     /// Known are the command being undone and the commands that were open at the turn; of several the newest. `None`
     /// when there is none, or when it has not been answered.
     pub fn report<C: Command>(&self) -> Option<&Report> {
-        self.reports.iter().rev().find(|(name, _)| name == C::NAME).map(|(_, report)| report)
+        self.reports.iter().rev().find(|(name, _)| is(name, C::NAME, C::WAS)).map(|(_, report)| report)
     }
 }

@@ -21,6 +21,9 @@ use crate::store::{Status, TimerRow};
 /// The timer that fires a set which a row of its own event has completed.
 pub(crate) const JOIN: &str = "when_all";
 
+/// Between the names of a set's events in its name.
+const BETWEEN: &str = " + ";
+
 /// The sets of the present state, by name.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct NotedRecord(BTreeMap<String, SetRecord>);
@@ -43,13 +46,35 @@ pub(super) fn set_of(definition: &Definition, row: usize) -> BTreeSet<String> {
 
 /// The name of a set.
 pub(super) fn set_name(definition: &Definition, row: usize) -> String {
-    set_of(definition, row).into_iter().collect::<Vec<_>>().join(" + ")
+    set_of(definition, row).into_iter().collect::<Vec<_>>().join(BETWEEN)
+}
+
+/// Whether `name` is, or was, the name of the row's set.
+pub(super) fn is_set(definition: &Definition, row: usize, name: &str) -> bool {
+    let events: Option<BTreeSet<usize>> = name.split(BETWEEN).map(|name| definition.event(name)).collect();
+    let of_row: Option<BTreeSet<usize>> =
+        set_of(definition, row).iter().map(|name| definition.event(name)).collect();
+    events.is_some() && events == of_row
 }
 
 impl Instance {
     fn noted_record(&self) -> NotedRecord {
         let noted = self.record.noted.as_ref();
-        noted.and_then(|noted| record::read("noted events", noted).ok()).unwrap_or_default()
+        let noted: NotedRecord =
+            noted.and_then(|noted| record::read("noted events", noted).ok()).unwrap_or_default();
+        // By the names the events have now.
+        let definition = self.definition();
+        let now = |name: &str| {
+            definition
+                .event(name)
+                .map_or_else(|| name.to_owned(), |event| definition.events[event].name.to_owned())
+        };
+        let renamed = noted.0.into_iter().map(|(set, record)| {
+            let set: BTreeSet<String> = set.split(BETWEEN).map(now).collect();
+            let events = record.events.iter().map(|event| now(event)).collect();
+            (set.into_iter().collect::<Vec<_>>().join(BETWEEN), SetRecord { events, ..record })
+        });
+        NotedRecord(renamed.collect())
     }
 
     /// The rows `when_all` of the present state.

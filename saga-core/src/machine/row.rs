@@ -214,7 +214,7 @@ pub(super) fn find_trigger(
         TriggerRecord::All(set) => {
             let rows = definition.states[state].rows.iter().copied();
             rows.filter(|&row| definition.rows[row].all)
-                .find(|&row| super::join::set_name(definition, row) == *set)
+                .find(|&row| super::join::is_set(definition, row, set))
                 .map(Trigger::All)
         }
     }

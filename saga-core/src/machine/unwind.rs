@@ -1,6 +1,6 @@
 //! Compensation: the turn, the undos one by one, the arrival (rules R10, R11, R13, R14).
 
-use super::apply::{Fired, row_record, target_names};
+use super::apply::{Fired, row_record, targets_of};
 use super::context::Context;
 use super::input::{At, Begun, Decision, Disposition};
 use super::instance::{Instance, guarded};
@@ -236,7 +236,8 @@ impl Instance {
             || format!("the row it turned by is no longer in `{}` v{}", definition.name, definition.version);
         let trigger = find_trigger(definition, state, &record.trigger).ok_or_else(changed)?;
         let row = *self.compensating_rows(trigger).get(record.nth).ok_or_else(changed)?;
-        if target_names(definition, row) != record.to {
+        let targets: Option<Vec<usize>> = record.to.iter().map(|name| definition.state(name)).collect();
+        if targets.is_none_or(|targets| targets != targets_of(definition, row)) {
             return Err(changed());
         }
         let command = record.command.clone().map(Message::from);
@@ -485,6 +486,6 @@ fn trigger_value(
 
 fn find_undo(definition: &Definition, command: usize, undo: &str) -> Option<usize> {
     definition.undos.iter().position(|found| {
-        found.of == UndoOf::Command(command) && definition.commands[found.command].name == undo
+        found.of == UndoOf::Command(command) && definition.command(undo) == Some(found.command)
     })
 }

@@ -8,7 +8,7 @@ use super::instance::{Instance, state_name};
 use super::outbox::{Outbox, Published};
 use super::record::{self, HeadRecord, ParkReason, ParkedRecord, ReportRecord, Subject};
 use crate::definition::{Due, End, Row, UndoOf, Waive};
-use crate::message::{Message, Name, Payload, Timestamp};
+use crate::message::{Message, Name, Payload, Timestamp, is};
 use crate::store::{
     HistoryEntry, Obligation, ObligationChange, ObligationOf, Status, Step, Task, TaskChange, TaskId,
     TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
@@ -165,9 +165,12 @@ impl<'a> Work<'a> {
 
     /// Marks what the same command sent in an earlier visit will still be answered with (rule R9).
     fn supersede(&mut self, command: &str, visit: u32) {
+        let definition = self.instance.definition();
+        let sent = definition.command(command);
         for task in &mut self.instance.tasks {
-            let earlier =
-                task.kind == TaskKind::Command && task.visit < visit && task.command.name == command;
+            let earlier = task.kind == TaskKind::Command
+                && task.visit < visit
+                && definition.command(&task.command.name) == sent;
             if earlier && !task.progress.superseded {
                 task.progress.superseded = true;
                 self.step.tasks.push(TaskChange::Progress(task.id, task.progress.clone()));
@@ -346,8 +349,9 @@ impl<'a> Work<'a> {
     /// Uses up a timer that has fired: one that repeats is set again, for its next period that is not over.
     pub(super) fn timer_fired(&mut self, timer: usize) {
         let timer = &self.instance.definition().timers[timer];
-        let found = self.instance.timers.iter().find(|row| row.name == timer.name).cloned();
-        self.clear_timer(timer.name);
+        let found = self.instance.timers.iter().find(|row| is(&row.name, timer.name, timer.was)).cloned();
+        let name = found.as_ref().map_or(Name::Borrowed(timer.name), |row| row.name.clone());
+        self.clear_timer(&name);
         if let (Due::Every { millis, times }, Some(row)) = (timer.due, found)
             && times.is_none_or(|times| row.fired + 1 < times)
         {
@@ -355,7 +359,8 @@ impl<'a> Work<'a> {
             let late = self.at.now.since(row.due).as_millis() / period.as_millis();
             let periods = u32::try_from(late).unwrap_or(u32::MAX).saturating_add(1);
             let due = row.due.plus(period.saturating_mul(periods));
-            self.set_timer(TimerRow { armed: self.at.now, due, fired: row.fired + 1, ..row });
+            let name = Name::Borrowed(timer.name);
+            self.set_timer(TimerRow { name, armed: self.at.now, due, fired: row.fired + 1, ..row });
         }
     }
 
@@ -458,21 +463,20 @@ impl Instance {
         refused: Option<&str>,
     ) -> Vec<TaskId> {
         let definition = self.definition();
-        let name = |command: usize| definition.commands[command].name;
+        let is_for = |owed: &Obligation, undo: usize| definition.command(&owed.undo) == Some(undo);
         let mut released: Vec<TaskId> = Vec::new();
         for &undo in row.not_owed {
-            let undo = name(undo);
-            if refused == Some(undo) {
+            if refused.is_some_and(|refused| definition.command(refused) == Some(undo)) {
                 continue;
             }
-            let own = answered.and_then(|task| self.obligation_of(task)).filter(|owed| owed.undo == undo);
-            let newest = self.obligations.iter().rev().find(|o| o.undo == undo && !released.contains(&o.id));
+            let own = answered.and_then(|task| self.obligation_of(task)).filter(|owed| is_for(owed, undo));
+            let newest = self.obligations.iter().rev().find(|o| is_for(o, undo) && !released.contains(&o.id));
             released.extend(own.or(newest).map(|obligation| obligation.id));
         }
         let waived = |obligation: &&Obligation| match row.waive {
             Waive::Nothing => false,
             Waive::All => true,
-            Waive::Named(undos) => undos.iter().any(|&undo| obligation.undo == name(undo)),
+            Waive::Named(undos) => undos.iter().any(|&undo| is_for(obligation, undo)),
         };
         for obligation in self.obligations.iter().filter(waived) {
             if !released.contains(&obligation.id) {
@@ -486,13 +490,13 @@ impl Instance {
     pub(super) fn undo_for(&self, obligation: &Obligation) -> Option<usize> {
         let definition = self.definition();
         definition.undos.iter().position(|undo| {
-            definition.commands[undo.command].name == obligation.undo
+            definition.command(&obligation.undo) == Some(undo.command)
                 && match (&undo.of, &obligation.of) {
                     (UndoOf::State(of), ObligationOf::State { state, .. }) => {
-                        definition.states[*of].name == *state
+                        definition.state(state) == Some(*of)
                     }
                     (UndoOf::Command(of), ObligationOf::Command { command, .. }) => {
-                        definition.commands[*of].name == command.name
+                        definition.command(&command.name) == Some(*of)
                     }
                     _ => false,
                 }

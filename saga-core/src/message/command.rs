@@ -22,6 +22,9 @@ use super::timestamp::Timestamp;
 pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The stored name, such as `payment.make`.
     const NAME: &'static str;
+    /// Names under which it was stored before, which are still read (rule R34). A command that was sent under an earlier
+    /// name keeps it, and with it its idempotency key.
+    const WAS: &'static [&'static str] = &[];
     /// The version of the payload's shape.
     const VERSION: u32 = 1;
     /// The stored names of the events a handler may answer with; empty when it answers [`Done`].
@@ -165,8 +168,15 @@ impl Report {
     /// The reply as an event of type `E`, when it was answered by one and that can be read.
     pub fn reply<E: Event>(&self) -> Option<E> {
         match self {
-            Self::Replied(Some(message)) if message.name == E::NAME => message.payload.decode().ok(),
+            Self::Replied(Some(message)) if is(&message.name, E::NAME, E::WAS) => {
+                message.payload.decode().ok()
+            }
             _ => None,
         }
     }
+}
+
+/// Whether `stored` is the name of something that is called `name` and was called otherwise before.
+pub(crate) fn is(stored: &str, name: &str, was: &[&str]) -> bool {
+    stored == name || was.contains(&stored)
 }

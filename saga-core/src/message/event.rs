@@ -14,6 +14,8 @@ use serde::de::DeserializeOwned;
 pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The stored name, such as `order.placed`. Renaming the Rust type does not change it.
     const NAME: &'static str;
+    /// Names under which it was stored before, which are still read (rule R34).
+    const WAS: &'static [&'static str] = &[];
     /// The version of the payload's shape.
     const VERSION: u32 = 1;
     /// Whether the event names its instance by itself, that is, has a `key(..)`.

@@ -11,6 +11,7 @@ mod key;
 mod payload;
 mod timestamp;
 
+pub(crate) use command::is;
 pub use command::{Command, Done, Failed, NoReply, Outcome, Reply, ReplyTo, Report, Tick, Unknown};
 pub use error::{ActionError, BoxError, HandlerError, HandlerErrorKind, Result};
 pub use event::{Correlated, Event};

@@ -176,6 +176,7 @@ static DEFINITION: Definition = Definition {
         State {
             variant: "AwaitingPayment",
             name: "awaiting-payment",
+            was: &[],
             doc: "",
             payload: None,
             end: None,
@@ -189,6 +190,7 @@ static DEFINITION: Definition = Definition {
         State {
             variant: "AwaitingShipment",
             name: "awaiting-shipment",
+            was: &[],
             doc: "",
             payload: Some("Paid"),
             end: None,
@@ -282,7 +284,7 @@ static DEFINITION: Definition = Definition {
         CommandType::of::<RefundPayment>("RefundPayment"),
     ],
     children: &[],
-    timers: &[Timer { name: "15m", due: Due::After(15 * 60 * 1000) }],
+    timers: &[Timer { name: "15m", was: &[], due: Due::After(15 * 60 * 1000) }],
     deadline: None,
     undos: &[
         Undo { command: VOID, of: UndoOf::Command(MAKE), method: "void_payment" },
@@ -298,6 +300,7 @@ const fn end(variant: &'static str, name: &'static str, end: End) -> State {
     State {
         variant,
         name,
+        was: &[],
         doc: "",
         payload: None,
         end: Some(end),

@@ -41,6 +41,15 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
     }
     let mut names = BTreeSet::new();
     for state in &model.states {
+        if let Some(was) = state.was.iter().find(|&was| {
+            let here = |other: &&crate::model::State| other.name == *was || other.was.contains(was);
+            model.states.iter().filter(here).count() > 1 || state.name == *was
+        }) {
+            errors.at(
+                state.name_span,
+                format!("`was = \"{was}\"` is the name of another state too: what is stored must say which one is meant"),
+            );
+        }
         if !names.insert(&state.name) {
             errors.at(
                 state.name_span,

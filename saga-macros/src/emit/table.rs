@@ -98,8 +98,8 @@ impl<'a> Table<'a> {
             quote_spanned!(path.span()=> #private::ChildType::of::<#path>(#name))
         });
         let timers = model.timers().into_iter().map(|timer| {
-            let (name, due) = (&timer.name, self.due(&timer.due));
-            quote!(#private::Timer { name: #name, due: #due })
+            let (name, was, due) = (&timer.name, &timer.was, self.due(&timer.due));
+            quote!(#private::Timer { name: #name, was: &[#(#was),*], due: #due })
         });
         let deadline = option(
             model
@@ -170,7 +170,7 @@ impl<'a> Table<'a> {
         let private = &self.private;
         let model = self.model;
         let state = &model.states[index];
-        let (variant, name, doc) = (state.ident.to_string(), &state.name, &state.doc);
+        let (variant, name, was, doc) = (state.ident.to_string(), &state.name, &state.was, &state.doc);
         let payload = option(state.payload.as_ref().map(|ty| {
             let text = quote!(#ty).to_string();
             quote!(#text)
@@ -195,6 +195,7 @@ impl<'a> Table<'a> {
             #private::State {
                 variant: #variant,
                 name: #name,
+                was: &[#(#was),*],
                 doc: #doc,
                 payload: #payload,
                 end: #end,

@@ -196,6 +196,7 @@ fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row
     };
     let mut state = State {
         name: lower(&variant.ident.to_string(), '-'),
+        was: Vec::new(),
         name_span: variant.ident.span(),
         ident: variant.ident,
         doc: doc(&variant.attrs),
@@ -237,7 +238,11 @@ fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row
                             state.name = item.text(errors).unwrap_or_default();
                             state.name_span = item.span();
                         }
-                        _ => errors.on(&item.path, "unknown setting; `state` takes `name = \"..\"`"),
+                        "was" => state.was.extend(item.text(errors)),
+                        _ => errors.on(
+                            &item.path,
+                            "unknown setting; `state` takes `name = \"..\"` and `was = \"..\"`",
+                        ),
                     }
                 }
             }

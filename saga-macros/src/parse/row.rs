@@ -179,6 +179,7 @@ struct Timing {
     /// The time as it was written: the name, when no other is given.
     given: String,
     name: Option<String>,
+    was: Vec<String>,
     times: Option<u32>,
     method: Option<Due>,
 }
@@ -200,6 +201,10 @@ impl Timing {
                     if timing.name.as_ref().is_some_and(|name| name.is_empty() || name.len() > 100) {
                         errors.on(&item.path, "the name of a timer has 1 to 100 characters");
                     }
+                    continue;
+                }
+                "was" => {
+                    timing.was.extend(item.text(errors));
                     continue;
                 }
                 "times" if repeats => {
@@ -254,7 +259,7 @@ fn timeout(item: &Item, row: &mut Row, errors: &mut Errors) {
              `timeout(after(method), ..)`, or `timeout(at(method), ..)`",
         );
     }
-    timer(Timer { name: timing.name.unwrap_or(given), due }, item, row, errors);
+    timer(Timer { name: timing.name.unwrap_or(given), was: timing.was, due }, item, row, errors);
 }
 
 fn every(item: &Item, row: &mut Row, errors: &mut Errors) {
@@ -266,7 +271,8 @@ fn every(item: &Item, row: &mut Row, errors: &mut Errors) {
         );
     }
     let name = timing.name.unwrap_or_else(|| format!("every {}", timing.given));
-    timer(Timer { name, due: Due::Every { millis: timing.millis, times: timing.times } }, item, row, errors);
+    let due = Due::Every { millis: timing.millis, times: timing.times };
+    timer(Timer { name, was: timing.was, due }, item, row, errors);
 }
 
 fn timer(timer: Timer, item: &Item, row: &mut Row, errors: &mut Errors) {
@@ -294,7 +300,7 @@ pub(super) fn deadline(item: &Item, errors: &mut Errors) -> Row {
         errors.on(&item.path, "a saga has one deadline, and it is called `deadline`: leave out `name`");
     }
     let due = Due::Deadline(timing.millis);
-    let kind = TriggerKind::Timer(Timer { name: DEADLINE.to_owned(), due });
+    let kind = TriggerKind::Timer(Timer { name: DEADLINE.to_owned(), was: timing.was, due });
     row.triggers.push(plain(item.span(), kind));
     moves_somewhere(&row, before, errors);
     row.broken = errors.len() > before;

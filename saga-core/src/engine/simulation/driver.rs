@@ -109,7 +109,7 @@ fn registry(random: &mut Random, label_once: bool) -> Registry {
         CommandName::of::<RefundPayment>(),
     ] {
         let once = label_once && command.0 == <CreateShippingLabel as crate::message::Command>::NAME;
-        registry.handler(command.0, once, policy().concurrency(at_a_time));
+        registry.handler(command.0, &[], once, policy().concurrency(at_a_time));
     }
     registry.subscriber("mail", <OrderCompleted as crate::message::Event>::NAME, policy());
     registry.subscriber("bell", <Tracked as crate::message::Event>::NAME, policy());

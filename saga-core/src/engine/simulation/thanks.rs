@@ -58,6 +58,7 @@ static DEFINITION: Definition = Definition {
     states: &[State {
         variant: "Open",
         name: "open",
+        was: &[],
         doc: "",
         payload: None,
         end: None,

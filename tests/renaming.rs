@@ -1,0 +1,255 @@
+//! What was stored under earlier names is still read (R34): states, events, commands, undos, timers and sets.
+
+#![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use saga::dispatcher::{ManualClock, StartError};
+use saga::prelude::*;
+use saga::store::MemoryStore;
+use saga::{Dispatcher, Position};
+
+/// What is told of a call: the command as its handler knows it, and the key.
+type Calls = Arc<Mutex<Vec<(&'static str, String)>>>;
+
+/// Refuses to answer until it is told to.
+#[derive(Clone, Debug, Default)]
+pub struct Bank {
+    calls: Calls,
+    answers: bool,
+}
+
+impl Bank {
+    fn call(&self, name: &'static str, cx: &HandlerContext) -> std::result::Result<(), HandlerError> {
+        self.calls.lock().unwrap().push((name, cx.idempotency_key().to_owned()));
+        if self.answers { Ok(()) } else { Err("no answer".into()) }
+    }
+}
+
+macro_rules! build {
+    ($module:ident, [$($state_was:tt)*], [$($other_was:tt)*], $wait:literal, [$($timer_was:tt)*],
+     $opened:literal [$($opened_was:tt)*], $papers:literal [$($papers_was:tt)*], $stamp:literal [$($stamp_was:tt)*],
+     $charge:literal [$($charge_was:tt)*], $refund:literal [$($refund_was:tt)*]) => {
+        mod $module {
+            use super::*;
+
+            #[derive(Saga, Clone, Debug, PartialEq)]
+            #[saga(name = "account", version = 1, data(Account), events(AccountEvent), actions(AccountActions))]
+            #[initially(when(Opened, run(open), send(Charge, undo(Refund)), transition_to(Charging)))]
+            #[unhandled(reject)]
+            pub enum AccountState {
+                #[state($($state_was)*)]
+                #[during(
+                    when(Charged, transition_to(Checking)),
+                    when(any(failed(Charge), unknown(Charge)), compensate, transition_to(Closed)),
+                    timeout(hours = $wait, $($timer_was)* compensate, transition_to(Closed)),
+                    defer(Papers, Stamp)
+                )]
+                Charging,
+                #[state($($other_was)*)]
+                #[during(
+                    when_all(Papers, Stamp, transition_to(Active)),
+                    timeout(days = 3, name = "papers", compensate, transition_to(Closed))
+                )]
+                Checking,
+                #[terminal]
+                Active,
+                #[terminal(failure)]
+                Closed,
+            }
+
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            pub struct Account {}
+
+            impl AccountActions for Account {
+                fn open(_: &Opened, _: &mut Context) -> Result<Self> {
+                    Ok(Self {})
+                }
+                fn charge(&self, _: &Opened, _: &mut Context) -> Charge {
+                    Charge {}
+                }
+                fn refund(&self, _: &Charge, _: &mut Context) -> Refund {
+                    Refund {}
+                }
+            }
+
+            #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+            #[event(name = $opened, $($opened_was)* key(of))]
+            pub struct Opened {
+                pub of: String,
+            }
+            #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+            #[event(name = $papers, $($papers_was)* key(of))]
+            pub struct Papers {
+                pub of: String,
+            }
+            #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+            #[event(name = $stamp, $($stamp_was)* key(of))]
+            pub struct Stamp {
+                pub of: String,
+            }
+            #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+            #[event(name = "charged")]
+            pub struct Charged {}
+            #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[command(name = $charge, $($charge_was)* replies(Charged))]
+            pub struct Charge {}
+            #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[command(name = $refund, $($refund_was)*)]
+            pub struct Refund {}
+
+            #[async_trait]
+            impl Handler<Charge> for Bank {
+                async fn handle(&self, _: Charge, cx: &HandlerContext) -> Outcome<Charge> {
+                    self.call($charge, cx)?;
+                    Ok(Charged {}.into())
+                }
+            }
+
+            #[async_trait]
+            impl Handler<Refund> for Bank {
+                async fn handle(&self, _: Refund, cx: &HandlerContext) -> Outcome<Refund> {
+                    self.call($refund, cx)?;
+                    Ok(Done.into())
+                }
+            }
+
+            pub async fn start(store: &MemoryStore, clock: &ManualClock, bank: &Bank) -> Dispatcher {
+                Dispatcher::builder(store.clone())
+                    .saga::<AccountState>()
+                    .handler::<Charge>(bank.clone())
+                    .handler::<Refund>(bank.clone())
+                    .clock(clock.clone())
+                    .start()
+                    .await
+                    .unwrap()
+            }
+
+        }
+    };
+}
+
+build!(
+    before, [name = "charging"], [name = "checking"], 1, [name = "patience",],
+    "opened"[], "papers"[], "stamp"[], "charge"[], "refund"[]
+);
+build!(
+    after, [name = "awaiting-money", was = "charging"], [name = "inspecting", was = "checking"],
+    1, [name = "hour", was = "patience",],
+    "account.opened"[was = "opened",], "account.papers"[was = "papers",], "account.stamp"[was = "stamp",],
+    "money.take"[was = "charge",], "money.return"[was = "refund",]
+);
+
+#[derive(Default)]
+struct Town {
+    store: MemoryStore,
+    clock: ManualClock,
+    bank: Bank,
+}
+
+impl Town {
+    fn calls(&self) -> Vec<(&'static str, String)> {
+        self.bank.calls.lock().unwrap().clone()
+    }
+
+    /// Lets time pass until the account is in this state.
+    async fn comes_to(&self, dispatcher: &Dispatcher, state: after::AccountState) {
+        let state = Position::In(state);
+        while dispatcher.instance::<after::AccountState>("7").await.unwrap().unwrap().position != state {
+            self.clock.advance_to_next().await;
+        }
+    }
+
+    /// An account whose bank has been asked and has not answered, and the build before has ended.
+    async fn charging() -> Self {
+        let town = Self::default();
+        let dispatcher = before::start(&town.store, &town.clock, &town.bank).await;
+        dispatcher.publish(before::Opened { of: "7".to_owned() }).await.unwrap();
+        dispatcher.publish(before::Papers { of: "7".to_owned() }).await.unwrap();
+        while town.calls().len() < 3 {
+            tokio::task::yield_now().await;
+        }
+        dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
+        town
+    }
+}
+
+#[tokio::test]
+async fn r34_a_renamed_command_is_tried_again_under_the_key_it_had() {
+    let town = Town::charging().await;
+    let answering = Bank { answers: true, ..town.bank.clone() };
+    let dispatcher = after::start(&town.store, &town.clock, &answering).await;
+    let position = dispatcher.instance::<after::AccountState>("7").await.unwrap().unwrap().position;
+    assert_eq!(position, Position::In(after::AccountState::Charging));
+    // What was deferred under its earlier name completes the set together with one under the present name.
+    dispatcher.publish(after::Stamp { of: "7".to_owned() }).await.unwrap();
+    town.comes_to(&dispatcher, after::AccountState::Active).await;
+    let calls = town.calls();
+    assert_eq!(calls.first().unwrap().0, "charge");
+    assert_eq!(calls.last().unwrap().0, "money.take");
+    assert!(calls.iter().all(|(_, key)| *key == calls[0].1), "one payment has one key: {calls:?}");
+}
+
+#[tokio::test]
+async fn r34_a_renamed_timer_fires_and_a_renamed_undo_is_run() {
+    let town = Town::charging().await;
+    let answering = Bank { answers: true, ..town.bank.clone() };
+    town.clock.advance(Duration::from_secs(60 * 60));
+    let silent = after::start(&town.store, &town.clock, &town.bank).await;
+    silent.publish(after::Stamp { of: "7".to_owned() }).await.unwrap();
+    let turned = |account: &saga::Instance<after::AccountState>| {
+        matches!(account.position, Position::Compensating { .. }).then_some(())
+    };
+    silent.answer::<after::AccountState, _>("7", Duration::from_secs(60), turned).await.unwrap();
+    silent.kill().await;
+
+    let dispatcher = after::start(&town.store, &town.clock, &answering).await;
+    town.comes_to(&dispatcher, after::AccountState::Closed).await;
+    assert_eq!(town.calls().last().unwrap().0, "money.return");
+}
+
+#[tokio::test]
+async fn r34_an_instance_in_a_renamed_state_goes_on() {
+    let town = Town::default();
+    let answering = Bank { answers: true, ..town.bank.clone() };
+    let dispatcher = before::start(&town.store, &town.clock, &answering).await;
+    dispatcher.publish(before::Opened { of: "7".to_owned() }).await.unwrap();
+    let checking = |account: &saga::Instance<before::AccountState>| {
+        (account.position == Position::In(before::AccountState::Checking)).then_some(())
+    };
+    dispatcher.answer::<before::AccountState, _>("7", Duration::from_secs(60), checking).await.unwrap();
+    dispatcher.publish(before::Papers { of: "7".to_owned() }).await.unwrap();
+    dispatcher.kill().await;
+
+    let dispatcher = after::start(&town.store, &town.clock, &answering).await;
+    dispatcher.publish(after::Stamp { of: "7".to_owned() }).await.unwrap();
+    let position = dispatcher.settled::<after::AccountState>("7").await.unwrap();
+    assert_eq!(position, Position::In(after::AccountState::Active), "the set remembers what had come");
+}
+
+#[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[command(name = "new", was = "charge")]
+pub struct Other {}
+
+#[async_trait]
+impl Handler<Other> for Bank {
+    async fn handle(&self, _: Other, cx: &HandlerContext) -> Outcome<Other> {
+        self.call("new", cx)?;
+        Ok(Done.into())
+    }
+}
+
+#[tokio::test]
+async fn r34_an_earlier_name_that_is_taken_is_refused() {
+    let bank = Bank::default();
+    let started = Dispatcher::builder(MemoryStore::new())
+        .saga::<before::AccountState>()
+        .handler::<before::Charge>(bank.clone())
+        .handler::<before::Refund>(bank.clone())
+        .handler::<Other>(bank)
+        .start()
+        .await;
+    let Err(StartError::Registration { problems }) = started else { panic!("it started") };
+    assert_eq!(problems, ["command `new` was called `charge`, and that is the name of another command now"]);
+}
