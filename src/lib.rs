@@ -35,3 +35,7 @@ pub mod prelude {
     pub use saga_macros::{Command, Event, Saga};
     pub use serde::{Deserialize, Serialize};
 }
+
+#[cfg(all(feature = "macros", feature = "testing"))]
+#[doc = include_str!("docs/coming_from_masstransit.md")]
+pub mod coming_from_masstransit {}
