@@ -40,6 +40,12 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 "was" => was.extend(item.text(&mut errors)),
                 "version" => version = item.number(&mut errors).unwrap_or(version),
                 "crate" => krate = item.one_path("path", &mut errors).unwrap_or(krate),
+                "key" if key.is_some() => {
+                    errors.on(
+                        &item.path,
+                        "an event has one key; for a key of several fields write `key(a, b)`",
+                    );
+                }
                 "key" => key = key_of(item.items(&mut errors), &item.path, &mut errors),
                 "key_for" => {
                     let mut list = item.items(&mut errors);

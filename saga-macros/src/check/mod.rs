@@ -17,6 +17,7 @@ pub(crate) fn all(model: &Model, errors: &mut Errors) {
     }
     structure::timers(model, errors);
     structure::rows(model, errors);
+    structure::guarded_timers(model, errors);
     structure::states(model, errors);
     structure::totality(model, errors);
     structure::deferred(model, errors);

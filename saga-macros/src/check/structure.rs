@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::errors::Errors;
-use crate::model::{Act, End, Model, MoveKind, Origin, Row, Trigger, TriggerKind, Verdict, last};
+use crate::model::{Act, Due, End, Model, MoveKind, Origin, Row, Trigger, TriggerKind, Verdict, last};
 
 /// Every name must be known, and known once.
 pub(super) fn names(model: &Model, errors: &mut Errors) {
@@ -95,6 +95,34 @@ pub(super) fn timers(model: &Model, errors: &mut Errors) {
                     model.states[state].ident, timer.name
                 ),
             );
+        }
+    }
+}
+
+/// A timer that fires once is used up also when every guard says no.
+pub(super) fn guarded_timers(model: &Model, errors: &mut Errors) {
+    let mut told: Vec<&str> = Vec::new();
+    for state in (0..model.states.len()).filter(|&state| model.states[state].end.is_none()) {
+        let rows: Vec<&Row> = model.rows_of(state).into_iter().map(|row| &model.rows[row]).collect();
+        for trigger in rows.iter().flat_map(|row| &row.triggers) {
+            let TriggerKind::Timer(timer) = &trigger.kind else { continue };
+            let takes =
+                |row: &&Row| row.triggers.iter().any(|other| other.same(trigger)) && row.guard.is_none();
+            if matches!(timer.due, Due::Every { .. }) || rows.iter().any(|row| takes(&row)) {
+                continue;
+            }
+            if !told.contains(&timer.name.as_str()) {
+                told.push(&timer.name);
+                errors.at(
+                    trigger.span,
+                    format!(
+                        "only guarded rows take `{}` in `{}`, and it fires once: add one without a guard, with `stay` if \
+                         nothing is to happen then",
+                        trigger.text(),
+                        model.states[state].ident
+                    ),
+                );
+            }
         }
     }
 }
