@@ -1,5 +1,12 @@
 #![doc = include_str!("docs/manual.md")]
+#![cfg_attr(
+    all(feature = "macros", feature = "sqlite", feature = "testing"),
+    doc = include_str!("docs/manual/chapters.md")
+)]
+#![doc = include_str!("docs/features.md")]
 
+#[cfg(all(feature = "macros", feature = "sqlite", feature = "testing"))]
+pub mod manual;
 #[cfg(feature = "testing")]
 pub use saga_core::testing;
 pub use saga_core::{__private_0_1_0, Saga, definition, dispatcher, engine, machine, message, store};
