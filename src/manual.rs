@@ -5,3 +5,27 @@
 
 #[doc = include_str!("docs/manual/states.md")]
 pub mod states {}
+
+#[doc = include_str!("docs/manual/events.md")]
+pub mod events {}
+
+#[doc = include_str!("docs/manual/commands.md")]
+pub mod commands {}
+
+#[doc = include_str!("docs/manual/timers.md")]
+pub mod timers {}
+
+#[doc = include_str!("docs/manual/compensation.md")]
+pub mod compensation {}
+
+#[doc = include_str!("docs/manual/children.md")]
+pub mod children {}
+
+#[doc = include_str!("docs/manual/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("docs/manual/embedding.md")]
+pub mod embedding {}
+
+#[doc = include_str!("docs/manual/operating.md")]
+pub mod operating {}
