@@ -1,4 +1,12 @@
 #![doc = include_str!("docs/manual.md")]
+#![cfg_attr(
+    all(feature = "macros", feature = "sqlite", feature = "testing"),
+    doc = include_str!("docs/manual/chapters.md")
+)]
+#![doc = include_str!("docs/features.md")]
+
+#[cfg(all(feature = "macros", feature = "sqlite", feature = "testing"))]
+pub mod manual;
 
 #[cfg(feature = "recurring")]
 pub use saga_core::recurring;
