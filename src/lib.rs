@@ -1,11 +1,11 @@
 #![doc = include_str!("docs/manual.md")]
 #![cfg_attr(
-    all(feature = "macros", feature = "sqlite", feature = "testing"),
+    all(feature = "macros", feature = "recurring", feature = "sqlite", feature = "testing"),
     doc = include_str!("docs/manual/chapters.md")
 )]
 #![doc = include_str!("docs/features.md")]
 
-#[cfg(all(feature = "macros", feature = "sqlite", feature = "testing"))]
+#[cfg(all(feature = "macros", feature = "recurring", feature = "sqlite", feature = "testing"))]
 pub mod manual;
 
 #[cfg(feature = "recurring")]
@@ -44,6 +44,6 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 }
 
-#[cfg(all(feature = "macros", feature = "testing"))]
+#[cfg(all(feature = "macros", feature = "recurring", feature = "testing"))]
 #[doc = include_str!("docs/coming_from_masstransit.md")]
 pub mod coming_from_masstransit {}

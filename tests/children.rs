@@ -505,6 +505,30 @@ async fn r21_a_batch_survives_a_crash_and_never_runs_more_than_its_limit() {
 }
 
 #[tokio::test]
+async fn r21_whatever_the_moment_of_a_crash_each_child_is_counted_once() {
+    let mut cut = 0;
+    for moment in 0..40 {
+        let depot = Depot::new();
+        depot.carrier.calls.lock().unwrap().lost.insert("c".to_owned());
+        let dispatcher = depot.open().await;
+        dispatcher.publish(placed(&["a", "b", "c", "d", "e"])).await.unwrap();
+        for _ in 0..moment * 25 {
+            tokio::task::yield_now().await;
+        }
+        dispatcher.kill().await;
+        let dispatcher = depot.open().await;
+        let before = dispatcher.instance::<BatchState>("test").await.unwrap().unwrap();
+        cut += u32::from(before.position == Position::In(BatchState::Packing));
+        let position = dispatcher.settled::<BatchState>("test").await.unwrap();
+        assert_eq!(position, Position::In(BatchState::Packed), "crash at {moment}");
+        let batch = dispatcher.instance::<BatchState>("test").await.unwrap().unwrap().data;
+        assert_eq!((batch.delivered, batch.lost), (4, 1), "crash at {moment}");
+        dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
+    }
+    assert!(cut > 0, "no crash came in the middle");
+}
+
+#[tokio::test]
 async fn r21_a_turn_of_the_parent_undoes_the_children_first() {
     let depot = Depot::new();
     let dispatcher = depot.open().await;

@@ -4,7 +4,7 @@
 //! sends. So it is stored, awaited at a turn and shown like any other task. The child itself only remembers whose it
 //! is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -500,19 +500,26 @@ impl Work<'_> {
         }
         let waiting: Vec<TaskId> = self.instance.tasks.iter().filter(waits).map(|task| task.id).collect();
         let (of, depth) = (self.instance.mark(), self.instance.family().depth + 1);
+        let mut running: BTreeMap<Name, usize> = BTreeMap::new();
+        for task in &self.instance.tasks {
+            if task.kind == TaskKind::Child && task.progress.stage != TaskStage::Ready {
+                *running.entry(task.command.name.clone()).or_default() += 1;
+            }
+        }
+        // Sagas that no further child has a place for: those behind need not even be read.
+        let mut full: BTreeSet<Name> = BTreeSet::new();
         for id in waiting {
-            let Some(task) = self.instance.task(id) else { continue };
+            let Some(task) = self.instance.task(id).filter(|task| !full.contains(&task.command.name)) else {
+                continue;
+            };
             let name = task.command.name.clone();
             let Ok(child) = record::read::<ChildRecord>("child", &task.command.payload) else { continue };
-            let open = |task: &&crate::store::Task| {
-                task.kind == TaskKind::Child
-                    && task.command.name == name
-                    && task.progress.stage != TaskStage::Ready
-            };
-            let running = self.instance.tasks.iter().filter(open).count();
-            if child.limit.is_some_and(|limit| running >= limit as usize) {
+            let running = running.entry(name.clone()).or_default();
+            if child.limit.is_some_and(|limit| *running >= limit as usize) {
+                full.insert(name);
                 continue;
             }
+            *running += 1;
             let Ok(key) = Key::new(&child.key) else { continue };
             let InstanceChange { address, .. } = &self.instance.record;
             let parent = ParentRecord {

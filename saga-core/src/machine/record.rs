@@ -303,7 +303,8 @@ pub enum ParkReason {
     ArrivalFailed,
     /// The command was found begun after several crashes in a row (rule R19).
     CrashLoop,
-    /// A child could not be started (rule R21).
+    /// A child could not be started (rule R21): its starting action failed, or its key belongs to another instance.
+    /// `skip` counts it as failed and goes on.
     ChildNotStarted,
     /// An end was about to be entered while children had not ended (rule R21). What they report waits meanwhile, so `retry`
     /// leads to the same; `skip` lets them go on, and the event becomes a dead letter that can be redriven later.

@@ -108,7 +108,7 @@ pub(super) fn guarded_timers(model: &Model, errors: &mut Errors) {
             let TriggerKind::Timer(timer) = &trigger.kind else { continue };
             let takes =
                 |row: &&Row| row.triggers.iter().any(|other| other.same(trigger)) && row.guard.is_none();
-            if matches!(timer.due, Due::Every { .. }) || rows.iter().any(|row| takes(&row)) {
+            if matches!(timer.due, Due::Every { .. }) || rows.iter().any(takes) {
                 continue;
             }
             if !told.contains(&timer.name.as_str()) {
