@@ -8,7 +8,7 @@ use std::time::Duration;
 use saga::dispatcher::{ManualClock, StartError};
 use saga::prelude::*;
 use saga::store::MemoryStore;
-use saga::{Dispatcher, Position};
+use saga::{Dispatcher, Disposition, Position};
 
 /// What is told of a call: the command as its handler knows it, and the key.
 type Calls = Arc<Mutex<Vec<(&'static str, String)>>>;
@@ -141,6 +141,11 @@ build!(
     "money.take"[was = "charge",], "money.return"[was = "refund",]
 );
 
+build!(
+    strange, [name = "waiting-for-money"], [name = "checking"], 1, [name = "patience",],
+    "opened"[], "papers"[], "stamp"[], "charge"[], "refund"[]
+);
+
 #[derive(Default)]
 struct Town {
     store: MemoryStore,
@@ -226,6 +231,25 @@ async fn r34_an_instance_in_a_renamed_state_goes_on() {
     dispatcher.publish(after::Stamp { of: "7".to_owned() }).await.unwrap();
     let position = dispatcher.settled::<after::AccountState>("7").await.unwrap();
     assert_eq!(position, Position::In(after::AccountState::Active), "the set remembers what had come");
+}
+
+#[tokio::test]
+async fn r34_a_state_that_a_build_does_not_know_parks_its_instance_until_one_does() {
+    let town = Town::charging().await;
+    let dispatcher = strange::start(&town.store, &town.clock, &town.bank).await;
+    dispatcher.publish(strange::Opened { of: "8".to_owned() }).await.unwrap();
+    let told = dispatcher.publish(strange::Stamp { of: "7".to_owned() }).await.unwrap();
+    assert_eq!(told.takers[0].disposition, Disposition::Queued, "it waits, and is not lost");
+    let unreadable = dispatcher.settled::<strange::AccountState>("7").await.unwrap_err();
+    assert!(unreadable.to_string().contains("`account` v1 has no state `charging`"), "{unreadable}");
+    let other = dispatcher.instance::<strange::AccountState>("8").await.unwrap().unwrap();
+    assert_eq!(other.position, Position::In(strange::AccountState::Charging), "it harms no other");
+    dispatcher.kill().await;
+
+    let answering = Bank { answers: true, ..town.bank.clone() };
+    let dispatcher = after::start(&town.store, &town.clock, &answering).await;
+    dispatcher.retry::<after::AccountState>("7", "op", "the build is back").await.unwrap();
+    town.comes_to(&dispatcher, after::AccountState::Active).await;
 }
 
 #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]

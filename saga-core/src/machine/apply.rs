@@ -608,10 +608,7 @@ impl Instance {
         report: &ReportRecord,
         at: At,
     ) -> Decision {
-        let definition = self.definition();
-        let best_effort =
-            definition.command(&command.name).is_some_and(|index| definition.commands[index].best_effort);
-        let over = self.status().is_over() && !best_effort;
+        let over = self.status().is_over();
         let failed = matches!(report, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. });
         let mut work = Work::new(self, at);
         work.finish_task(task);
