@@ -1,15 +1,23 @@
 #![doc = include_str!("docs/manual.md")]
 #![cfg_attr(
-    all(feature = "macros", feature = "recurring", feature = "sqlite", feature = "testing"),
+    all(feature = "macros", feature = "recurring", feature = "routing-slip", feature = "sqlite", feature = "testing"),
     doc = include_str!("docs/manual/chapters.md")
 )]
 #![doc = include_str!("docs/features.md")]
 
-#[cfg(all(feature = "macros", feature = "recurring", feature = "sqlite", feature = "testing"))]
+#[cfg(all(
+    feature = "macros",
+    feature = "recurring",
+    feature = "routing-slip",
+    feature = "sqlite",
+    feature = "testing"
+))]
 pub mod manual;
 
 #[cfg(feature = "recurring")]
 pub use saga_core::recurring;
+#[cfg(feature = "routing-slip")]
+pub use saga_core::routing_slip;
 #[cfg(feature = "testing")]
 pub use saga_core::testing;
 pub use saga_core::{__private_0_1_0, Saga, definition, dispatcher, engine, machine, message, store};
@@ -44,6 +52,6 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 }
 
-#[cfg(all(feature = "macros", feature = "recurring", feature = "testing"))]
+#[cfg(all(feature = "macros", feature = "recurring", feature = "routing-slip", feature = "testing"))]
 #[doc = include_str!("docs/coming_from_masstransit.md")]
 pub mod coming_from_masstransit {}

@@ -10,6 +10,8 @@ pub mod machine;
 pub mod message;
 #[cfg(feature = "recurring")]
 pub mod recurring;
+#[cfg(feature = "routing-slip")]
+pub mod routing_slip;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

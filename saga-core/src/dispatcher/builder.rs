@@ -32,6 +32,9 @@ pub struct DispatcherBuilder {
     random: Box<dyn FnMut() -> u128 + Send>,
     #[cfg(feature = "recurring")]
     schedules: crate::recurring::Schedules,
+    /// By which policy routing slips run, if they do.
+    #[cfg(feature = "routing-slip")]
+    slips: Option<Policy>,
 }
 
 impl DispatcherBuilder {
@@ -48,6 +51,8 @@ impl DispatcherBuilder {
             random: Box::new(|| Incarnation::random().as_u128()),
             #[cfg(feature = "recurring")]
             schedules: crate::recurring::Schedules::default(),
+            #[cfg(feature = "routing-slip")]
+            slips: None,
         }
     }
 
@@ -143,6 +148,18 @@ impl DispatcherBuilder {
         self
     }
 
+    #[cfg(feature = "routing-slip")]
+    pub(crate) fn slips_mut(&mut self) -> &mut Option<Policy> {
+        &mut self.slips
+    }
+
+    /// The handlers registered so far, by the stored name of their command.
+    #[cfg(feature = "routing-slip")]
+    pub(crate) fn handlers_by_name(&self) -> std::collections::HashMap<&'static str, Arc<dyn AnyHandler>> {
+        let handlers = self.registry.handlers.iter();
+        handlers.map(|(name, &lane)| (*name, Arc::clone(&self.handlers[lane]))).collect()
+    }
+
     #[cfg(feature = "recurring")]
     pub(crate) fn schedules_mut(&mut self) -> &mut crate::recurring::Schedules {
         &mut self.schedules
@@ -160,10 +177,14 @@ impl DispatcherBuilder {
     /// one name, an event that is published and nobody takes; or that the store is in use or cannot be read. Nothing
     /// has been run then.
     pub async fn start(self) -> Result<Dispatcher, StartError> {
+        #[cfg(feature = "routing-slip")]
+        let this = crate::routing_slip::register(self);
+        #[cfg(not(feature = "routing-slip"))]
+        let this = self;
         #[cfg(feature = "recurring")]
-        return crate::recurring::start(self).await;
+        return crate::recurring::start(this).await;
         #[cfg(not(feature = "recurring"))]
-        self.start_engine().await
+        this.start_engine().await
     }
 
     pub(crate) async fn start_engine(self) -> Result<Dispatcher, StartError> {

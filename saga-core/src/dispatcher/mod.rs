@@ -20,6 +20,8 @@ pub use builder::DispatcherBuilder;
 pub use clock::ManualClock;
 pub use clock::{Clock, SystemClock};
 pub use error::{AskError, InstanceError, PublishError, ShutdownError, StartError};
+#[cfg(feature = "routing-slip")]
+pub(crate) use handler::AnyHandler;
 pub use handler::{Handler, HandlerContext, Subscriber};
 pub use receipt::{Disposition, Receipt, TakerReceipt};
 pub use view::Instance;

@@ -1,0 +1,148 @@
+//! The saga behind a routing slip: one step after the other, and back when one fails.
+
+#![allow(unreachable_pub)] // The messages are named by the trait that the derive generates.
+#![allow(clippy::duplicated_attributes)] // Two starting rows share words.
+
+use saga_macros::{Command, Event, Saga};
+use serde::{Deserialize, Serialize};
+
+use super::{RoutingSlip, Step};
+use crate::machine::{Context, MessageRecord};
+use crate::message::{Failed, Result, Unknown};
+
+/// Where a slip is.
+#[derive(Saga, Clone, Debug, PartialEq, Eq)]
+#[saga(
+    name = "saga.routing-slip",
+    version = 1,
+    data(Slip),
+    events(SlipEvent),
+    actions(SlipActions),
+    crate(crate)
+)]
+#[initially(
+    when(RoutingSlip, guard(is_empty), run(accept), transition_to(Completed)),
+    when(RoutingSlip, run(accept), send(RunStep, with(first), undo(UndoStep)), transition_to(Running))
+)]
+#[unhandled(ignore)]
+pub enum SlipState {
+    /// One step after the other.
+    #[during(
+        when(StepDone, guard(was_last), run(finish), transition_to(Completed)),
+        when(StepDone, run(advance), send(RunStep, with(next), undo(UndoStep)), stay),
+        when(StepFailed, not_owed(UndoStep), compensate, run(note_failure), transition_to(Faulted)),
+        when(failed(RunStep), compensate, run(note_refusal), transition_to(Faulted)),
+        when(unknown(RunStep), compensate, run(note_unknown), transition_to(Faulted))
+    )]
+    Running,
+    /// Every step is done.
+    #[terminal]
+    Completed,
+    /// A step has failed, and those before it are undone.
+    #[terminal(failure)]
+    Faulted,
+}
+
+/// What a slip remembers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Slip {
+    steps: Vec<Step>,
+    /// How many steps are done.
+    pub done: usize,
+    /// Why it has failed.
+    pub why: Option<String>,
+}
+
+impl Slip {
+    fn step(&self, nth: usize) -> RunStep {
+        let step = &self.steps[nth];
+        RunStep {
+            nth,
+            command: step.command.clone(),
+            undo: step.undo.clone(),
+            fails_on: step.fails_on.clone(),
+        }
+    }
+}
+
+impl SlipActions for Slip {
+    fn is_empty(event: &RoutingSlip, _: &Context) -> bool {
+        event.steps.is_empty()
+    }
+
+    fn accept(event: &RoutingSlip, _: &mut Context) -> Result<Self> {
+        Ok(Self { steps: event.steps.clone(), done: 0, why: None })
+    }
+
+    fn first(&self, _: &RoutingSlip, _: &mut Context) -> RunStep {
+        self.step(0)
+    }
+
+    fn was_last(&self, event: &StepDone, _: &Context) -> bool {
+        event.nth + 1 >= self.steps.len()
+    }
+
+    fn finish(&mut self, event: &StepDone, _: &mut Context) -> Result<()> {
+        self.done = event.nth + 1;
+        Ok(())
+    }
+
+    fn advance(&mut self, event: &StepDone, _: &mut Context) -> Result<()> {
+        self.done = event.nth + 1;
+        Ok(())
+    }
+
+    fn next(&self, event: &StepDone, _: &mut Context) -> RunStep {
+        self.step(event.nth + 1)
+    }
+
+    fn undo_step(&self, command: &RunStep, _: &mut Context) -> UndoStep {
+        UndoStep { nth: command.nth, undo: command.undo.clone() }
+    }
+
+    fn note_failure(&mut self, event: &StepFailed, _: &mut Context) -> Result<()> {
+        self.why = Some(format!("step {}: {}", event.nth + 1, event.why));
+        Ok(())
+    }
+
+    fn note_refusal(&mut self, event: &Failed<RunStep>, _: &mut Context) -> Result<()> {
+        self.why = Some(format!("step {}: {}", event.command.nth + 1, event.reason));
+        Ok(())
+    }
+
+    fn note_unknown(&mut self, event: &Unknown<RunStep>, _: &mut Context) -> Result<()> {
+        self.why = Some(format!("step {} is unknown: {}", event.command.nth + 1, event.reason));
+        Ok(())
+    }
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "saga.step-done", crate(crate))]
+pub struct StepDone {
+    pub(super) nth: usize,
+    pub(super) reply: Option<MessageRecord>,
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "saga.step-failed", crate(crate))]
+pub struct StepFailed {
+    pub(super) nth: usize,
+    pub(super) why: String,
+}
+
+#[derive(Command, Clone, Debug, Serialize, Deserialize)]
+#[command(name = "saga.run-step", replies(StepDone, StepFailed), crate(crate))]
+pub struct RunStep {
+    pub(super) nth: usize,
+    pub(super) command: MessageRecord,
+    pub(super) undo: Option<MessageRecord>,
+    pub(super) fails_on: Vec<String>,
+}
+
+#[derive(Command, Clone, Debug, Serialize, Deserialize)]
+#[command(name = "saga.undo-step", crate(crate))]
+pub struct UndoStep {
+    pub(super) nth: usize,
+    pub(super) undo: Option<MessageRecord>,
+}
