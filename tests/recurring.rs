@@ -197,3 +197,18 @@ async fn bad_schedules_are_refused_at_the_start() {
     assert!(problems[1].contains("two schedules are called `nightly`"), "{problems:#?}");
     assert!(problems[2].contains("the key is empty"), "{problems:#?}");
 }
+
+#[tokio::test]
+async fn an_expression_that_never_comes_true_is_refused_at_the_start() {
+    let started = Dispatcher::builder(MemoryStore::new())
+        .saga::<ReportState>()
+        .recurring("never", "0 0 30 2 *", |due| ReportDue { of: due.to_string() })
+        .clock(ManualClock::default())
+        .start()
+        .await;
+    let Err(error) = started else { panic!("it started") };
+    assert_eq!(
+        error.to_string(),
+        "cannot start: the schedule `never`: its expression names no time that will ever come"
+    );
+}

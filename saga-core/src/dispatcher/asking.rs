@@ -1,9 +1,9 @@
 //! Waiting for an instance: for its rest, or for an answer that can be read off it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::error::{AskError, InstanceError};
+use super::error::{AskError, InstanceError, PublishError};
 use super::receipt::Disposition;
 use super::run::Request;
 use super::{Dispatcher, Instance};
@@ -84,7 +84,8 @@ impl Dispatcher {
     ///
     /// # Errors
     /// [`AskError::Late`] when there is no answer within `within`: nothing is lost, the event is durable, and
-    /// [`answer`](Self::answer) waits on. [`AskError::Dead`] when the event became a dead letter. Otherwise those of
+    /// [`answer`](Self::answer) waits on. When not even that is known, because the store is not available,
+    /// [`PublishError::Unknown`]. [`AskError::Dead`] when the event became a dead letter. Otherwise those of
     /// [`publish`](Self::publish) and [`instance`](Self::instance).
     ///
     /// # Cancellation
@@ -97,8 +98,10 @@ impl Dispatcher {
     ) -> Result<T, AskError> {
         let late = self.clock.sleep(within);
         let key = Correlated::key(&event, S::NAME);
+        let accepted = AtomicBool::new(false);
         let asking = async {
             let receipt = self.publish(event).await?;
+            accepted.store(true, Ordering::Relaxed);
             let taker = receipt.takers.into_iter().find(|taker| taker.taker == S::NAME);
             if let Some(Disposition::Dead { reason }) = taker.map(|taker| taker.disposition) {
                 return Err(AskError::Dead { event: E::NAME, saga: S::NAME, reason });
@@ -108,7 +111,11 @@ impl Dispatcher {
         tokio::select! {
             biased;
             answer = asking => answer,
-            () = late => Err(AskError::Late { saga: S::NAME, key: key.clone(), within }),
+            () = late => Err(if accepted.load(Ordering::Relaxed) {
+                AskError::Late { saga: S::NAME, key: key.clone(), within }
+            } else {
+                PublishError::Unknown { id: None, why: format!("no answer within {within:?}") }.into()
+            }),
         }
     }
 

@@ -1,7 +1,6 @@
 //! What an attempt keeps for the attempts to come: the handler's side of [`In::Save`].
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
@@ -14,7 +13,7 @@ use super::error::PublishError;
 use super::publishing;
 use super::receipt::Receipt;
 use super::run::Request;
-use crate::engine::{Answer, In, Registry};
+use crate::engine::{Accepted, Answer, In, Registry};
 use crate::message::{Correlated, HandlerError, Id, MessageId, Payload, PayloadLimits};
 
 /// What is stored with the command.
@@ -33,8 +32,8 @@ pub(crate) struct Desk {
     requests: WeakUnboundedSender<Request>,
     limits: PayloadLimits,
     registry: Arc<Registry>,
-    /// Events this attempt has published.
-    published: Arc<AtomicU32>,
+    /// How many events of each content this attempt has published.
+    published: Arc<Mutex<HashMap<u64, u32>>>,
     /// `Err` when what is stored cannot be read.
     kept: Arc<Mutex<Result<Kept, String>>>,
 }
@@ -98,13 +97,35 @@ impl Desk {
         self.save(|saved| drop(saved.once.insert(name.to_owned(), result))).await
     }
 
-    /// Publishes under an id that the same event of another attempt has too.
+    /// Publishes under an id that the same event of another attempt has too: made of the idempotency key, of the event,
+    /// and of how many like it this attempt has published before.
     pub(super) async fn publish<E: Correlated>(&self, key: &str, event: E) -> Result<Receipt, PublishError> {
-        let nth = self.published.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{key}\0publish\0{nth}\0{}", E::NAME);
+        let event = publishing::checked(&self.registry, self.limits, event, None)?;
+        let content = event.message.content_hash();
+        let nth = {
+            // Counted as a whole, so a poisoned one is whole as well.
+            let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            let alike = published.entry(content).or_insert(0_u32);
+            *alike += 1;
+            *alike
+        };
+        self.publish_as(&format!("{key}\0publish\0{content}\0{nth}"), event).await
+    }
+
+    /// Publishes under an id made of the idempotency key of an item.
+    pub(super) async fn publish_for<E: Correlated>(
+        &self,
+        key: &str,
+        event: E,
+    ) -> Result<Receipt, PublishError> {
+        let event = publishing::checked(&self.registry, self.limits, event, None)?;
+        self.publish_as(&format!("{key}\0publish\0{}", E::NAME), event).await
+    }
+
+    async fn publish_as(&self, name: &str, event: Accepted) -> Result<Receipt, PublishError> {
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
         let id = MessageId::from(Id::from_u128(id.as_u128()));
-        let event = publishing::checked(&self.registry, self.limits, event, Some(id.clone()))?;
+        let event = Accepted { id: Some(id.clone()), ..event };
         let (answer, answered) = oneshot::channel();
         let ask = Box::new(move |ticket| In::Publish { event, ticket });
         if self.requests.upgrade().is_none_or(|to| to.send(Request::Ask(ask, answer)).is_err()) {

@@ -130,13 +130,27 @@ impl HandlerContext {
     }
 
     /// Publishes an event; durable when it returns, whatever becomes of the attempt. The same event of another attempt is
-    /// recognised by its message id and changes nothing: that is made of the idempotency key and of how many events the
-    /// attempt has published before, so publish in the same order every time.
+    /// recognised and changes nothing: its message id is made of the idempotency key and of what the event says. One that
+    /// another attempt would write differently, because it holds the time for example, is published with
+    /// [`publish_for`](Self::publish_for).
     ///
     /// # Errors
     /// [`PublishError`]; [`PublishError::Stopped`] also while the dispatcher shuts down. Answer with `?`.
     pub async fn publish<E: Correlated>(&self, event: E) -> Result<Receipt, PublishError> {
         self.desk.publish(&self.key, event).await
+    }
+
+    /// As [`publish`](Self::publish), for one of several items that this command is about: one event of its kind for each
+    /// `item`, whatever it says.
+    ///
+    /// # Errors
+    /// As for `publish`, and [`PublishError::IdConflict`] when an earlier attempt has published something else for it.
+    pub async fn publish_for<E: Correlated>(
+        &self,
+        item: impl std::fmt::Display,
+        event: E,
+    ) -> Result<Receipt, PublishError> {
+        self.desk.publish_for(&self.idempotency_key_for(item), event).await
     }
 
     /// Says that the attempt is alive: its timeout counts from now. For long work that is bounded by how it gets on.

@@ -19,6 +19,7 @@ use crate::dispatcher::{
     Dispatcher, DispatcherBuilder, Handler, HandlerContext, PublishError, Receipt, StartError,
 };
 use crate::engine::Policy;
+use crate::machine::Position;
 use crate::message::{Correlated, Key, Outcome, Timestamp};
 use crate::store::{Address, Store};
 use saga::{Run, RunRetired, RunSkipped, RunStarted, StartRun};
@@ -185,9 +186,15 @@ pub(crate) async fn start(mut builder: DispatcherBuilder) -> Result<Dispatcher, 
     for (name, cron) in crons {
         let failed = |why: String| StartError::Setting(format!("the schedule `{name}`: {why}"));
         let event = saga::Scheduled { name: name.clone(), cron };
-        dispatcher.publish(event).await.map_err(|error| failed(error.to_string()))?;
+        let receipt = dispatcher.publish(event).await.map_err(|error| failed(error.to_string()))?;
+        if !receipt.is_accepted() {
+            return Err(failed("its expression names no time that will ever come".to_owned()));
+        }
         let found = dispatcher.instance::<ScheduleState>(&name).await;
         let found = found.map_err(|error| failed(error.to_string()))?;
+        if let Some(Position::Parked { detail, .. }) = found.as_ref().map(|found| &found.position) {
+            tracing::error!(schedule = name, detail, "parked: it waits for a person");
+        }
         if found.is_some_and(|found| found.position.state() == Some(&ScheduleState::Removed)) {
             let why = "nobody had registered it for a month, so it was removed; give it another name";
             return Err(failed(why.to_owned()));
