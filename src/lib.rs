@@ -14,6 +14,8 @@
 ))]
 pub mod manual;
 
+#[cfg(feature = "testing")]
+pub use saga_core::conformance;
 #[cfg(feature = "recurring")]
 pub use saga_core::recurring;
 #[cfg(feature = "routing-slip")]

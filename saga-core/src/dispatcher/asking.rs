@@ -57,30 +57,7 @@ impl Dispatcher {
     /// or simply that a state has been reached. `answer` is asked once per durable step, and first as soon as there is
     /// an instance.
     ///
-    /// ```
-    /// # use saga::prelude::*;
-    /// # use std::time::Duration;
-    /// # #[derive(Saga)]
-    /// # #[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
-    /// # #[initially(when(Placed, run(place), transition_to(Accepted)))]
-    /// # pub enum OrderState { #[terminal] Accepted }
-    /// # #[derive(Serialize, Deserialize)] pub struct Order { number: u32 }
-    /// # impl OrderActions for Order {
-    /// #     fn place(_: &Placed, _: &mut Context) -> Result<Self> { Ok(Self { number: 7 }) }
-    /// # }
-    /// # #[derive(Event, Serialize, Deserialize)] #[event(name = "placed", key(order))]
-    /// # pub struct Placed { order: String }
-    /// # #[tokio::main] async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    /// # let store = saga::store::MemoryStore::new();
-    /// # let dispatcher = saga::Dispatcher::builder(store).saga::<OrderState>().start().await?;
-    /// let number = dispatcher
-    ///     .ask::<OrderState, _, _>(Placed { order: "1017".into() }, Duration::from_secs(5), |order| {
-    ///         matches!(order.position.state(), Some(OrderState::Accepted)).then_some(order.data.number)
-    ///     })
-    ///     .await?;
-    /// assert_eq!(number, 7);
-    /// # Ok(()) }
-    /// ```
+    /// The chapter on embedding of the manual has an example.
     ///
     /// # Errors
     /// [`AskError::Late`] when there is no answer within `within`: nothing is lost, the event is durable, and

@@ -109,27 +109,7 @@ impl DispatcherBuilder {
     /// then. A schedule whose `cron` has changed goes by the new one from the next start on; one that is no longer
     /// registered stops when it is due the next time.
     ///
-    /// ```
-    /// # use saga::prelude::*;
-    /// # #[derive(Saga)]
-    /// # #[saga(name = "report", version = 1, data(Report), events(ReportEvent), actions(ReportActions))]
-    /// # #[initially(when(ReportDue, run(begin), transition_to(Written)))]
-    /// # pub enum ReportState { #[terminal] Written }
-    /// # #[derive(Serialize, Deserialize)] pub struct Report {}
-    /// # impl ReportActions for Report {
-    /// #     fn begin(_: &ReportDue, _: &mut Context) -> Result<Self> { Ok(Self {}) }
-    /// # }
-    /// # #[derive(Event, Serialize, Deserialize)] #[event(name = "report.due", key(of))]
-    /// # pub struct ReportDue { of: String }
-    /// # #[tokio::main] async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    /// # let store = saga::store::MemoryStore::new();
-    /// let dispatcher = saga::Dispatcher::builder(store)
-    ///     .saga::<ReportState>()
-    ///     .recurring("nightly", "0 3 * * * Europe/Zurich", |due| ReportDue { of: due.to_string() })
-    ///     .start()
-    ///     .await?;
-    /// # Ok(()) }
-    /// ```
+    /// The chapter on timers of the manual has an example.
     pub fn recurring<E: Correlated>(
         self,
         name: &str,

@@ -28,43 +28,7 @@ pub use saga::{Slip, SlipState};
 
 /// A list of commands with their undo commands, to be published. Nothing runs before that.
 ///
-/// ```
-/// # use saga::prelude::*;
-/// use saga::routing_slip::{RoutingSlip, SlipState};
-/// # #[derive(Event, Serialize, Deserialize)] #[event(name = "declined")] pub struct Declined {}
-/// # #[derive(Event, Serialize, Deserialize)] #[event(name = "paid")] pub struct Paid {}
-/// # #[derive(Command, Serialize, Deserialize)] #[command(name = "reserve")] pub struct Reserve { shelf: u32 }
-/// # #[derive(Command, Serialize, Deserialize)] #[command(name = "release")] pub struct Release { shelf: u32 }
-/// # #[derive(Command, Serialize, Deserialize)] #[command(name = "pay", replies(Paid, Declined))] pub struct Pay {}
-/// # struct Shop;
-/// # #[async_trait] impl Handler<Reserve> for Shop {
-/// #     async fn handle(&self, _: Reserve, _: &HandlerContext) -> Outcome<Reserve> { Ok(Done.into()) }
-/// # }
-/// # #[async_trait] impl Handler<Release> for Shop {
-/// #     async fn handle(&self, _: Release, _: &HandlerContext) -> Outcome<Release> { Ok(Done.into()) }
-/// # }
-/// # #[async_trait] impl Handler<Pay> for Shop {
-/// #     async fn handle(&self, _: Pay, _: &HandlerContext) -> Outcome<Pay> { Ok(Declined {}.into()) }
-/// # }
-/// # #[tokio::main] async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-/// # let store = saga::store::MemoryStore::new();
-/// let dispatcher = saga::Dispatcher::builder(store)
-///     .handler::<Reserve>(Shop)
-///     .handler::<Release>(Shop)
-///     .handler::<Pay>(Shop)
-///     .routing_slips()
-///     .start()
-///     .await?;
-/// let slip = RoutingSlip::new("slip-7")
-///     .step(&Reserve { shelf: 3 })?
-///     .undo(&Release { shelf: 3 })?
-///     .step(&Pay {})?
-///     .fails_on::<Declined>();
-/// dispatcher.publish(slip).await?;
-/// let position = dispatcher.settled::<SlipState>("slip-7").await?;
-/// assert_eq!(position, saga::Position::In(SlipState::Faulted));
-/// # Ok(()) }
-/// ```
+/// The chapter on compensation of the manual has an example.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RoutingSlip {
     key: String,

@@ -250,6 +250,89 @@ fn r12_a_compensating_row_clears_what_was_owed_and_owes_what_it_sends() {
 }
 
 #[test]
+fn r12_more_graphs() {
+    let void = |table: &TokenStream| owing(table).iter().any(|said| said.contains("nobody would run `Void`"));
+    let unship =
+        |table: &TokenStream| owing(table).iter().any(|said| said.contains("nobody would run `Unship`"));
+    // Two commands at the same time: the failure of one leaves the undo of the other owed.
+    let parallel = |clause: TokenStream| {
+        quote! {
+            #[during(when(Go, send(Ship, undo(Unship)), transition_to(B)))] A,
+            #[during(when(failed(Pay), #clause transition_to(F)), when(Yes, transition_to(C)))] B,
+            #[terminal] C, #[terminal(failure)] F
+        }
+    };
+    assert!(unship(&parallel(quote!())));
+    assert_eq!(owing(&parallel(quote!(not_owed(Unship),))), FINE);
+    assert!(unship(&parallel(quote!(waive(Void),))), "one of two is waived");
+    assert_eq!(owing(&parallel(quote!(waive,))), FINE);
+    // A loop that sends nothing leaves one; a loop that sends again leaves more, and one `not_owed` is not enough.
+    let around = |clause: TokenStream| {
+        quote! {
+            #[during(when(Go, transition_to(B)))] A,
+            #[during(when(Back, #clause transition_to(A)), when(No, not_owed(Void), transition_to(F)))] B,
+            #[terminal(failure)] F
+        }
+    };
+    assert_eq!(owing(&around(quote!())), FINE);
+    assert!(void(&around(quote!(send(Pay, undo(Void)),))));
+    // Two visits of a state that owes.
+    let visits = saga(&quote! {
+        #[compensate_with(Refund)]
+        #[during(when(Go, transition_to(B)), when(No, not_owed(Refund), transition_to(F)), when(Stop, compensate, transition_to(F)))]
+        A,
+        #[during(when(Back, transition_to(A)))] B,
+        #[terminal(failure)] F
+    });
+    assert_eq!(visits.len(), 1, "{visits:?}");
+    // What entering sends is owed as well.
+    let entering = saga(&quote! {
+        #[during(when(Go, transition_to(B)))] A,
+        #[on_enter(send(Pay, undo(Void)))] #[during(when(No, transition_to(F)))] B,
+        #[terminal(failure)] F
+    });
+    assert!(entering[0].contains("start > A > B > F nobody would run `Void`"), "{entering:?}");
+    // Rows of the enum count in every state they stand for.
+    let any = mistakes(quote! {
+        #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+        #[initially(when(Start, run(start), transition_to(A)))]
+        #[during_any(when(Stop, transition_to(F)))]
+        #[unhandled(reject)]
+        enum S {
+            #[during(when(Go, send(Pay, undo(Void)), transition_to(B)))] A,
+            #[during(when(Yes, transition_to(C)))] B,
+            #[terminal] C, #[terminal(failure)] F
+        }
+    });
+    assert!(any.len() == 1 && any[0].contains("start > A > B > F"), "{any:?}");
+    let deadline = mistakes(quote! {
+        #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+        #[initially(when(Start, run(start), send(Pay, undo(Void)), transition_to(A)))]
+        #[deadline(hours = 1, transition_to(C))]
+        #[unhandled(reject)]
+        enum S { #[during(when(Yes, transition_to(C)))] A, #[terminal] C }
+    });
+    assert!(deadline.len() == 1 && deadline[0].contains("this is not a success"), "{deadline:?}");
+    // A complete set and the end of children are successes, as events are.
+    for trigger in
+        [quote!(when_all(Yes, Too, transition_to(C))), quote!(when(all_finished(Kid), transition_to(C)))]
+    {
+        let success = quote! {
+            #[during(when(Go, start(Kid), transition_to(B)))] A,
+            #[during(#trigger, when(finished(Kid), stay), when(No, compensate, transition_to(F)))] B,
+            #[terminal] C, #[terminal(failure)] F
+        };
+        assert_eq!(owing(&success), FINE);
+    }
+    let failure = quote! {
+        #[during(when(Go, start(Kid), transition_to(B)))] A,
+        #[during(when(finished(Kid), transition_to(F)))] B,
+        #[terminal(failure)] F
+    };
+    assert!(void(&failure));
+}
+
+#[test]
 fn a_compensation_that_can_never_run() {
     assert_eq!(
         saga(&quote! { #[compensate_with(Refund)] #[during(when(Go, transition_to(B)))] A, #[terminal] B }),
