@@ -40,6 +40,8 @@ pub struct Declined {}
 #[derive(Clone, Default)]
 struct Worker {
     log: Arc<Mutex<Vec<String>>>,
+    /// The numbers of the attempts of undos.
+    undos: Arc<Mutex<Vec<u32>>>,
     /// What fails, and how.
     fails: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
 }
@@ -73,7 +75,8 @@ impl Handler<Do> for Worker {
 
 #[async_trait]
 impl Handler<Undo> for Worker {
-    async fn handle(&self, command: Undo, _: &HandlerContext) -> Outcome<Undo> {
+    async fn handle(&self, command: Undo, cx: &HandlerContext) -> Outcome<Undo> {
+        self.undos.lock().unwrap().push(cx.attempt());
         self.note(format!("undo {}", command.what));
         match self.fails(&format!("undo {}", command.what)) {
             Some(_) => Err(HandlerError::refused("it cannot be undone")),
@@ -161,6 +164,15 @@ async fn a_step_that_nobody_knows_of_is_undone_too() {
     assert_eq!(position, Position::In(SlipState::Faulted));
     assert_eq!(works.log(), ["do a", "do b", "do b", "undo b", "undo a"]);
     assert!(slip.why.unwrap().starts_with("step 2 is unknown"));
+}
+
+#[tokio::test]
+async fn r14_an_undo_counts_its_own_attempts() {
+    let works = Works::new();
+    works.worker.fail_at("b", "unclear");
+    works.run(&works.open().await, slip(&["a", "b"])).await;
+    let undos = works.worker.undos.lock().unwrap().clone();
+    assert_eq!(undos, [1, 1], "the two attempts at `b` are not its undo's");
 }
 
 #[tokio::test]
