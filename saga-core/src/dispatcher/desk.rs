@@ -13,7 +13,7 @@ use super::error::PublishError;
 use super::publishing;
 use super::receipt::Receipt;
 use super::run::Request;
-use crate::engine::{Accepted, Answer, In, Registry};
+use crate::engine::{Accepted, Answer, In, Registry, Ticket};
 use crate::message::{Correlated, HandlerError, Id, MessageId, Payload, PayloadLimits};
 
 /// What is stored with the command.
@@ -126,11 +126,8 @@ impl Desk {
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
         let id = MessageId::from(Id::from_u128(id.as_u128()));
         let event = Accepted { id: Some(id.clone()), ..event };
-        let (answer, answered) = oneshot::channel();
-        let ask = Box::new(move |ticket| In::Publish { event, ticket });
-        if self.requests.upgrade().is_none_or(|to| to.send(Request::Ask(ask, answer)).is_err()) {
-            return Err(PublishError::Stopped);
-        }
+        let asked = self.ask(move |ticket| In::Publish { event, ticket });
+        let answered = asked.ok_or(PublishError::Stopped)?;
         match answered.await {
             Ok(Answer::Published(answers)) => publishing::receipt(Some(id), answers),
             Ok(Answer::Stopped) => Err(PublishError::Stopped),
@@ -173,15 +170,19 @@ impl Desk {
         let payload = Payload::encode(&saved)
             .and_then(|payload| payload.check(self.limits).map(|()| payload))
             .map_err(|error| HandlerError::from(format!("what the handler saves {error}")))?;
-        let (answer, answered) = oneshot::channel();
         let attempt = self.attempt;
-        let ask = Box::new(move |ticket| In::Save { attempt, saved: payload, ticket });
-        if self.requests.upgrade().is_none_or(|to| to.send(Request::Ask(ask, answer)).is_err()) {
-            return Err("the dispatcher has stopped, so nothing was saved".into());
-        }
+        let asked = self.ask(move |ticket| In::Save { attempt, saved: payload, ticket });
+        let answered = asked.ok_or("the dispatcher has stopped, so nothing was saved")?;
         kept.saved = saved;
         kept.sent += 1;
         Ok((answered, kept.sent))
+    }
+
+    /// Sends a question to the engine; `None` when there is no engine any more.
+    fn ask(&self, ask: impl FnOnce(Ticket) -> In + Send + 'static) -> Option<oneshot::Receiver<Answer>> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.upgrade()?.send(Request::Ask(Box::new(ask), answer)).ok()?;
+        Some(answered)
     }
 
     fn kept(&self) -> Result<Kept, HandlerError> {

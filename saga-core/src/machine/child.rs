@@ -198,15 +198,12 @@ impl EndRecord {
             Status::Aborted => ChildEnd::Aborted,
             Status::Running | Status::Compensating => return None,
         };
-        let raw = |payload: &Payload| {
-            RawValue::from_string(payload.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
-        };
         Some(Self {
             key: record.address.key.to_string(),
             end,
             state: record.state.to_string(),
-            payload: record.payload.as_ref().map(raw),
-            data: raw(&record.data),
+            payload: record.payload.as_ref().map(record::raw),
+            data: record::raw(&record.data),
         })
     }
 
@@ -288,8 +285,11 @@ pub(crate) fn all_finished(name: &str) -> Option<&str> {
 
 /// Refuses children of an instance of this family that would be too deep.
 pub(super) fn too_deep(family: Option<&Payload>, out: &[Outbox]) -> Result<(), ActionError> {
+    if out.iter().all(|out| out.started.is_empty()) {
+        return Ok(());
+    }
     let family = family.and_then(|family| record::read::<FamilyRecord>("family", family).ok());
-    if out.iter().all(|out| out.started.is_empty()) || family.is_none_or(|family| family.depth < DEPTH) {
+    if family.is_none_or(|family| family.depth < DEPTH) {
         return Ok(());
     }
     Err(format!("children of children nest {DEPTH} deep at most").into())
@@ -345,17 +345,13 @@ impl Instance {
             return self.news_recorded(task, &name, news, at);
         }
         let definition = self.definition();
-        let unhandled = |detail: String| (ParkReason::OutcomeUnhandled, detail);
         let over = Subject::Head(HeadRecord::Report(task.into()));
         let child = definition.child(&name);
         let value = child
             .ok_or_else(|| format!("`{}` v{} no longer starts `{name}`", definition.name, definition.version))
             .and_then(|child| news.value(definition.children[child].ended).map(|value| (child, value)));
         let (child, value) = match (value, &news.news) {
-            (Err(error), _) => {
-                let (reason, detail) = unhandled(error);
-                return self.parked_over(reason, detail, over, at);
-            }
+            (Err(error), _) => return self.parked_over(ParkReason::OutcomeUnhandled, error, over, at),
             (Ok(_), News::NotStarted { reason }) => {
                 let detail = format!("{name} `{}`: {reason}", news.key);
                 return self.parked_over(ParkReason::ChildNotStarted, detail, over, at);
@@ -370,12 +366,9 @@ impl Instance {
             Ok(Decided::Nobody) if !ended => return self.news_recorded(task, &name, news, at),
             Ok(Decided::Nobody) if self.has_row(Trigger::AllFinished(child)) => {}
             Ok(Decided::Nobody) => {
-                let (reason, detail) = unhandled(format!(
-                    "`{}` has no row for {}",
-                    self.record.state,
-                    definition.describe(trigger)
-                ));
-                return self.parked_over(reason, detail, over, at);
+                let state = &self.record.state;
+                let detail = format!("`{state}` has no row for {}", definition.describe(trigger));
+                return self.parked_over(ParkReason::OutcomeUnhandled, detail, over, at);
             }
             _ => return self.fire(fired, at, begun),
         }
@@ -493,12 +486,10 @@ impl Work<'_> {
         let waits = |task: &&crate::store::Task| {
             task.kind == TaskKind::Child && task.progress.stage == TaskStage::Ready
         };
-        if self.instance.record.status != Status::Running
-            || !self.instance.tasks.iter().any(|task| waits(&task))
-        {
+        let waiting: Vec<TaskId> = self.instance.tasks.iter().filter(waits).map(|task| task.id).collect();
+        if waiting.is_empty() || self.instance.record.status != Status::Running {
             return;
         }
-        let waiting: Vec<TaskId> = self.instance.tasks.iter().filter(waits).map(|task| task.id).collect();
         let (of, depth) = (self.instance.mark(), self.instance.family().depth + 1);
         let mut running: BTreeMap<Name, usize> = BTreeMap::new();
         for task in &self.instance.tasks {
@@ -671,16 +662,13 @@ impl Instance {
 
     /// The report of a child.
     pub(crate) fn report_of_child(&self, key: &str, news: ChildNews) -> ReportRecord {
-        let raw = |payload: &Payload| {
-            RawValue::from_string(payload.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
-        };
         let news = match news {
             ChildNews::Ended { end, state, payload, data } => News::Ended(EndRecord {
                 key: key.to_owned(),
                 end,
                 state: state.into_owned(),
-                payload: payload.as_ref().map(raw),
-                data: raw(&data),
+                payload: payload.as_ref().map(record::raw),
+                data: record::raw(&data),
             }),
             ChildNews::Parked(detail) => News::Parked { reason: ParkReason::Row, detail },
             ChildNews::NotStarted(reason) => News::NotStarted { reason },

@@ -21,6 +21,11 @@ pub(crate) fn read<T: DeserializeOwned>(what: &str, payload: &Payload) -> Result
     payload.decode().map_err(|error| format!("the {what} {error}"))
 }
 
+/// A payload embedded as JSON, which it is.
+pub(super) fn raw(payload: &Payload) -> Box<RawValue> {
+    RawValue::from_string(payload.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}
+
 /// A message inside a record, its payload embedded as JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct MessageRecord {
@@ -31,12 +36,7 @@ pub(crate) struct MessageRecord {
 
 impl From<&Message> for MessageRecord {
     fn from(message: &Message) -> Self {
-        let payload = RawValue::from_string(message.payload.as_str().to_owned());
-        Self {
-            name: message.name.to_string(),
-            version: message.version,
-            payload: payload.unwrap_or_else(|_| RawValue::NULL.to_owned()),
-        }
+        Self { name: message.name.to_string(), version: message.version, payload: raw(&message.payload) }
     }
 }
 

@@ -96,7 +96,6 @@ impl Instance {
         let row = &definition.rows[index];
         let (from, _) = self.state()?;
         let record = &self.record;
-        let family = record.family.clone();
         let live = self.live.as_mut().map_err(|error| error.clone())?;
         let result = guarded(|| {
             let mut out: [Outbox; 3] = Default::default();
@@ -126,7 +125,7 @@ impl Instance {
             let payload = if changed || moves { live.encode_state()? } else { record.payload.clone() };
             let data = if changed { live.encode_data()? } else { record.data.clone() };
             check(&out, payload.as_ref(), &data, at.limits)?;
-            too_deep(family.as_ref(), &out)?;
+            too_deep(record.family.as_ref(), &out)?;
             Ok(Performed { out, entered, left, payload, data, dues: due })
         });
         if result.is_err() {
