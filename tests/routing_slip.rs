@@ -223,6 +223,36 @@ async fn a_slip_goes_on_where_it_was_after_a_crash() {
     assert_eq!(works.log(), ["do a", "do b", "do b", "do c"]);
 }
 
+#[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[command(name = "carry-out", was = "do", replies(Did))]
+pub struct CarryOut {
+    what: String,
+}
+
+#[async_trait]
+impl Handler<CarryOut> for Worker {
+    async fn handle(&self, command: CarryOut, _: &HandlerContext) -> Outcome<CarryOut> {
+        self.note(format!("carry out {}", command.what));
+        Ok(Did {}.into())
+    }
+}
+
+#[tokio::test]
+async fn r34_a_step_written_under_an_earlier_name_finds_its_handler() {
+    let works = Works::new();
+    let dispatcher = Dispatcher::builder(works.store.clone())
+        .handler::<CarryOut>(works.worker.clone())
+        .handler::<Undo>(works.worker.clone())
+        .routing_slips()
+        .clock(works.clock.clone())
+        .start()
+        .await
+        .unwrap();
+    let (position, _) = works.run(&dispatcher, slip(&["a"])).await;
+    assert_eq!(position, Position::In(SlipState::Completed));
+    assert_eq!(works.log(), ["carry out a"]);
+}
+
 #[test]
 fn what_cannot_be_a_step_is_refused_when_the_slip_is_written() {
     let once = RoutingSlip::new("7").step(&Once {}).unwrap_err();

@@ -153,11 +153,12 @@ impl DispatcherBuilder {
         &mut self.slips
     }
 
-    /// The handlers registered so far, by the stored name of their command.
+    /// The handlers registered so far, by the stored name of their command and by its earlier ones.
     #[cfg(feature = "routing-slip")]
     pub(crate) fn handlers_by_name(&self) -> std::collections::HashMap<&'static str, Arc<dyn AnyHandler>> {
-        let handlers = self.registry.handlers.iter();
-        handlers.map(|(name, &lane)| (*name, Arc::clone(&self.handlers[lane]))).collect()
+        let handlers = self.registry.handlers.iter().map(|(&name, &lane)| (name, lane));
+        let renamed = self.registry.renamed.iter().map(|&(was, _, lane)| (was, lane));
+        renamed.chain(handlers).map(|(name, lane)| (name, Arc::clone(&self.handlers[lane]))).collect()
     }
 
     #[cfg(feature = "recurring")]

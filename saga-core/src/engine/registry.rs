@@ -45,7 +45,7 @@ pub(crate) struct Registry {
     pub(crate) takers: HashMap<String, Vec<Taker>>,
     duplicate_sagas: Vec<&'static str>,
     /// Earlier names of commands, with the present one and its lane.
-    renamed: Vec<(&'static str, &'static str, usize)>,
+    pub(crate) renamed: Vec<(&'static str, &'static str, usize)>,
     duplicate_handlers: Vec<&'static str>,
     duplicate_subscribers: Vec<String>,
 }

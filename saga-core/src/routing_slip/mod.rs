@@ -95,7 +95,7 @@ impl RoutingSlip {
     }
 
     /// Says that the step added last has failed, without an effect, when it is answered with an `E`. Without a step it
-    /// says nothing.
+    /// says nothing. The stored name of `E` is kept with the slip, so do not rename `E` while such slips run.
     #[must_use]
     pub fn fails_on<E: Event>(mut self) -> Self {
         if let Some(step) = self.steps.last_mut() {
