@@ -26,14 +26,14 @@ pub mod __private_0_1_0 {
         Timer, Trigger, Undo, UndoOf, Verdict, Waive,
     };
     pub use crate::machine::generated::{
-        all_among, among, no_such_row, no_such_state, payload, some, there, wrong_state,
+        all_among, among, by_alias, no_such_row, no_such_state, payload, some, there, wrong_state,
     };
     pub use crate::machine::{
         AllFinished, Cause, Child, ChildParked, Context, EventOf, Finished, Outbox, Saga, Undone, Wait,
         encode_command,
     };
     pub use crate::message::{
-        Command, Correlated, Event, Failed, Message, NoReply, Payload, PayloadError, ReplyTo, Result, Tick,
-        Timestamp, Unknown, join_key,
+        ByAlias, Command, Correlated, Event, Failed, Message, NoReply, Payload, PayloadError, ReplyTo,
+        Result, Tick, Timestamp, Unknown, join_key,
     };
 }

@@ -10,6 +10,12 @@ use crate::model::lower;
 use crate::parse::{Item, items};
 
 /// How an event names its instance.
+struct Named {
+    alias: bool,
+    by: Key,
+}
+
+/// Where the key or alias comes from.
 enum Key {
     Fields(Vec<Ident>),
     By(Ident),
@@ -25,8 +31,9 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     if !input.generics.params.is_empty() {
         errors.on(&input.generics, "an event has no generics: what is stored must have one shape");
     }
-    let (mut name, mut version, mut key) = (lower(&ident.to_string(), '-'), 1_u64, None);
-    let mut keys_for: Vec<(Path, Key)> = Vec::new();
+    let (mut name, mut version) = (lower(&ident.to_string(), '-'), 1_u64);
+    let mut key: Option<Named> = None;
+    let mut keys_for: Vec<(Path, Named)> = Vec::new();
     let mut was: Vec<String> = Vec::new();
     let mut krate: Path = syn::parse_quote!(::saga);
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("event")) {
@@ -40,25 +47,26 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 "was" => was.extend(item.text(&mut errors)),
                 "version" => version = item.number(&mut errors).unwrap_or(version),
                 "crate" => krate = item.one_path("path", &mut errors).unwrap_or(krate),
-                "key" if key.is_some() => {
-                    errors.on(
-                        &item.path,
-                        "an event has one key; for a key of several fields write `key(a, b)`",
-                    );
+                "key" | "alias" if key.is_some() => errors.on(
+                    &item.path,
+                    "an event has one key, or one alias; for one of several fields write `key(a, b)`, for one \
+                     saga `key_for(Saga, field)` or `alias_for(Saga, field)`",
+                ),
+                word @ ("key" | "alias") => {
+                    key = Named::read(word == "alias", item.items(&mut errors), &item.path, &mut errors);
                 }
-                "key" => key = key_of(item.items(&mut errors), &item.path, &mut errors),
-                "key_for" => {
+                word @ ("key_for" | "alias_for") => {
                     let mut list = item.items(&mut errors);
                     if list.is_empty() {
                         continue;
                     }
                     let saga = list.remove(0).only_path(&mut errors);
-                    let key = key_of(list, &item.path, &mut errors);
+                    let key = Named::read(word == "alias_for", list, &item.path, &mut errors);
                     keys_for.extend(saga.zip(key));
                 }
                 _ => errors.on(
                     &item.path,
-                    "unknown setting; `event` takes name, was, version, key, key_for and crate",
+                    "unknown setting; `event` takes name, was, version, key, key_for, alias, alias_for and crate",
                 ),
             }
         }
@@ -92,6 +100,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         }
     });
     let keyed = key.is_some();
+    let by_alias = key.as_ref().and_then(|key| by_alias(key, &keys_for, &krate));
     let errors = errors.into_tokens();
     let span = ident.span();
     let implement = quote_spanned! {span=>
@@ -101,34 +110,56 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             const WAS: &'static [&'static str] = &[#(#was),*];
             const VERSION: u32 = #version;
             const KEYED: bool = #keyed;
+            #by_alias
         }
     };
     quote!(#errors #implement #correlated)
 }
 
-/// `key(field, ..)` or `key(by(method))`.
-fn key_of(list: Vec<Item>, path: &Path, errors: &mut Errors) -> Option<Key> {
-    match list.as_slice() {
-        [by] if by.name() == "by" && by.args.is_some() => by.one_ident("method", errors).map(Key::By),
-        [] => {
-            errors.on(path, "name the field: `key(order)`, `key_for(Saga, order)`");
-            None
+/// For which sagas it is an alias, when it is for any.
+fn by_alias(key: &Named, keys_for: &[(Path, Named)], krate: &Path) -> Option<TokenStream> {
+    let others = key.alias;
+    let except: Vec<&Path> =
+        keys_for.iter().filter(|(_, named)| named.alias != others).map(|(saga, _)| saga).collect();
+    (others || !except.is_empty()).then(|| {
+        quote! {
+            const BY_ALIAS: #krate::__private_0_1_0::ByAlias = #krate::__private_0_1_0::ByAlias::new(
+                #others,
+                &[#(<#except as #krate::__private_0_1_0::Saga>::NAME),*],
+            );
         }
-        fields => Some(Key::Fields(fields.iter().filter_map(|field| field.ident(errors)).collect())),
-    }
+    })
 }
 
-impl Key {
-    /// The key as text. Names nothing of its own, so that it also works where a macro has written the fields.
+impl Named {
+    /// `key(field, ..)`, `key(by(method))`, and the same with `alias`.
+    fn read(alias: bool, list: Vec<Item>, path: &Path, errors: &mut Errors) -> Option<Self> {
+        let by = match list.as_slice() {
+            [by] if by.name() == "by" && by.args.is_some() => Key::By(by.one_ident("method", errors)?),
+            [] => {
+                let write = if alias {
+                    "name the field: `alias(reference)`, `alias_for(Saga, reference)`"
+                } else {
+                    "name the field: `key(order)`, `key_for(Saga, order)`"
+                };
+                errors.on(path, write);
+                return None;
+            }
+            fields => Key::Fields(fields.iter().filter_map(|field| field.ident(errors)).collect()),
+        };
+        Some(Self { alias, by })
+    }
+
+    /// The key or alias as text. Names nothing of its own, so that it also works where a macro has written the fields.
     fn text(&self, krate: &Path) -> TokenStream {
         let event = quote!(__saga_event);
         let part =
             |field: &Ident| quote_spanned!(field.span()=> ::std::string::ToString::to_string(&#event.#field));
-        match self {
-            Self::By(method) => {
+        match &self.by {
+            Key::By(method) => {
                 quote_spanned!(method.span()=> ::std::string::ToString::to_string(&#event.#method()))
             }
-            Self::Fields(fields) => match fields.as_slice() {
+            Key::Fields(fields) => match fields.as_slice() {
                 [field] => part(field),
                 fields => {
                     let parts = fields.iter().map(part);

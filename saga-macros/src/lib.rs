@@ -48,8 +48,8 @@ pub fn derive_saga(input: TokenStream) -> TokenStream {
 /// `name` is what is stored; without it the type's name in kebab case is, and renaming the type loses stored events.
 /// `key(field)`, `key(a, b)` (joined with `/`) or `key(by(method))` says which instance the event is for, and
 /// `key_for(SagaState, field)` that it is another one for one saga; a `/` inside a field is written `%2F`, so that
-/// different fields never make one key, and an empty field is no key. Without a key an event can only be the reply to a
-/// command. `version = N` numbers the shape of the payload.
+/// different fields never make one key, and an empty field is no key. `alias(..)` and `alias_for(..)` take the same and
+/// say that it is an alias the instance has claimed. Without any of them an event can only be the reply to a command. `version = N` numbers the shape of the payload.
 #[proc_macro_derive(Event, attributes(event))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
     event::expand(input.into()).into()

@@ -144,13 +144,34 @@ pub(crate) enum Waive {
     Named(Vec<Path>),
 }
 
-/// `run`, `send`, `publish` or `start`.
+/// `run`, `send`, `publish`, `start`, `claim` or `release`.
 #[derive(Clone)]
 pub(crate) enum Act {
     Run(Ident),
-    Send { command: Path, method: Ident, each: bool, undo: Option<UndoUse> },
-    Publish { event: Path, method: Ident, each: bool },
-    Start { child: Path, method: Ident, each: bool, limit: Option<u32>, detached: bool },
+    Send {
+        command: Path,
+        method: Ident,
+        each: bool,
+        undo: Option<UndoUse>,
+    },
+    Publish {
+        event: Path,
+        method: Ident,
+        each: bool,
+    },
+    Start {
+        child: Path,
+        method: Ident,
+        each: bool,
+        limit: Option<u32>,
+        detached: bool,
+    },
+    /// `claim`, or else `release`.
+    Alias {
+        claim: bool,
+        method: Ident,
+        each: bool,
+    },
 }
 
 pub(crate) struct Move {
@@ -259,7 +280,7 @@ impl Model {
         children
     }
 
-    /// Every `run`, `send`, `publish` and `start`, wherever it stands.
+    /// Every `run`, `send`, `publish`, `start`, `claim` and `release`, wherever it stands.
     pub(crate) fn acts(&self) -> impl Iterator<Item = &Act> {
         let states = self.states.iter().flat_map(|state| state.on_enter.iter().chain(&state.on_leave));
         self.rows.iter().flat_map(|row| &row.acts).chain(states)

@@ -59,6 +59,16 @@ CREATE TABLE saga_history (
     checksum   INTEGER NOT NULL
 ) STRICT;
 
+-- Further names of instances. As in saga_inbox, saga_mark and saga_dead, an alias begins with the character U+0001, which
+-- no key holds.
+CREATE TABLE saga_alias (
+    saga     TEXT NOT NULL,
+    alias    TEXT NOT NULL,
+    instance INTEGER NOT NULL,
+    PRIMARY KEY (saga, alias)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX saga_alias_instance ON saga_alias (instance, alias);
+
 CREATE TABLE saga_task (
     instance   INTEGER NOT NULL,
     seq        INTEGER NOT NULL,

@@ -4,12 +4,13 @@
 
 use rusqlite::{Connection, Error};
 use saga_core::store::{
-    Committed, DeliveryChange, DeliveryId, ObligationChange, Outcome, RowId, Step, TaskChange, TimerChange,
+    AliasChange, Committed, DeliveryChange, DeliveryId, ObligationChange, Outcome, RowId, Step, TaskChange,
+    TimerChange,
 };
 
 use crate::error::{Kind, kind};
 use crate::table::meta::Numbers;
-use crate::table::{dead, delivery, history, inbox, instance, mark, obligation, task, timer};
+use crate::table::{alias, dead, delivery, history, inbox, instance, mark, obligation, task, timer};
 
 /// Who may find a step out of place: the step alone, or all that came before it in its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +188,16 @@ fn belongings(db: &Connection, row: RowId, step: &Step) -> Result<(), Stop> {
         match change {
             ObligationChange::Put(owed) => obligation::put(db, row, owed)?,
             ObligationChange::Drop(id) => obligation::remove(db, row, *id)?,
+        }
+    }
+    for change in &step.aliases {
+        match change {
+            AliasChange::Claim(claimed) => {
+                if let Some(by) = alias::claim(db, row, claimed)? {
+                    return Err(Stop::With(Outcome::AliasTaken { alias: claimed.clone(), by }));
+                }
+            }
+            AliasChange::Release(released) => alias::release(db, row, released)?,
         }
     }
     Ok(())

@@ -16,9 +16,10 @@ use crate::table::{dead, history, inbox, instance, taker};
 #[async_trait]
 impl Inspect for SqliteStore {
     async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError> {
-        let address = address.clone();
+        let (address, saga) = (address.clone(), address.saga.clone());
         match self.shared.readers.inspect(move |db| read::load(db, &address)).await? {
             None => Ok(None),
+            Some(Loaded::Alias(key)) => self.instance(&Address::new(saga, key)).await,
             Some(Loaded::Snapshot(snapshot)) => Ok(Some(*snapshot)),
             Some(Loaded::Unreadable(detail)) => {
                 Err(StoreError::Corrupt { store: self.shared.place.name().to_owned(), detail })

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Result};
 use saga_core::message::Timestamp;
 use saga_core::store::Purged;
 
-use crate::table::{history, instance, mark, obligation, timer};
+use crate::table::{alias, history, instance, mark, obligation, timer};
 
 /// Removes at most `limit` ended instances and `limit` marks from before `before`.
 pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<Purged> {
@@ -13,6 +13,7 @@ pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<
         history::delete_chain(db, *row, *last)?;
         timer::clear_all(db, *row)?;
         obligation::remove_all(db, *row)?;
+        alias::release_all(db, *row)?;
         instance::delete(db, *row)?;
     }
     Ok(Purged { instances: over.len(), marks: mark::purge(db, before, limit)? })

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::{Kind, kind, of_store, unavailable};
 use crate::open::{Role, connect};
 use crate::place::Place;
-use crate::table::{instance, obligation, task, timer};
+use crate::table::{alias, instance, obligation, task, timer};
 
 const THREADS: usize = 2;
 const QUEUE: usize = 256;
@@ -165,8 +165,11 @@ pub(crate) fn page<T>(
     Ok(page)
 }
 
-/// One instance with everything that belongs to it.
+/// One instance with everything that belongs to it, or whose the alias is.
 pub(crate) fn load(db: &Connection, address: &Address) -> rusqlite::Result<Option<Loaded>> {
+    if address.key.is_alias() {
+        return Ok(alias::owner(db, address)?.map(|owner| Loaded::Alias(owner.key)));
+    }
     let Some(row) = instance::find(db, address)? else { return Ok(None) };
     Ok(Some(match snapshot(db, row) {
         Ok(Some(snapshot)) => Loaded::Snapshot(Box::new(snapshot)),
@@ -188,5 +191,6 @@ fn snapshot(db: &Connection, row: RowId) -> rusqlite::Result<Option<Snapshot>> {
         tasks: task::of_instance(db, row)?,
         timers: timer::of_instance(db, row)?,
         obligations: obligation::of_instance(db, row)?,
+        aliases: alias::of_instance(db, row)?,
     }))
 }

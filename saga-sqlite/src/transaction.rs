@@ -118,8 +118,8 @@ impl Transaction<'_> {
         for taker in takers {
             // A subscriber takes the event by its own key, whatever it is for a saga.
             let saga = if taker.subscriber { "" } else { &taker.taker };
-            let key = Key::new(event.key(saga))
-                .map_err(|source| TransactionError::Key { event: E::NAME, source })?;
+            let key =
+                event.correlation(saga).map_err(|source| TransactionError::Key { event: E::NAME, source })?;
             let mail = Mail {
                 to: Address::new(taker.taker, key),
                 kind: if taker.subscriber { MailKind::Delivery } else { MailKind::Event },

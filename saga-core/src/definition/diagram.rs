@@ -95,6 +95,8 @@ fn label(definition: &Definition, row: &Row) -> String {
             Clause::Start { child, .. } => {
                 does.push(format!("start {}", definition.children[child].type_name));
             }
+            Clause::Claim { method, .. } => does.push(format!("claim {method}")),
+            Clause::Release { method, .. } => does.push(format!("release {method}")),
         }
     }
     if !does.is_empty() {

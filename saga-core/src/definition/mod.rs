@@ -128,7 +128,7 @@ pub struct Row {
     pub not_owed: &'static [usize],
     /// What is given up on purpose.
     pub waive: Waive,
-    /// `run`, `send` and `publish`, in the order they happen.
+    /// `run`, `claim`, `release`, `send`, `publish` and `start`, in the order they happen.
     pub clauses: &'static [Clause],
     /// Where the instance goes.
     pub to: Move,
@@ -268,6 +268,20 @@ pub enum Clause {
         limit: Option<u32>,
         /// Whether nothing more is heard of it.
         detached: bool,
+    },
+    /// Claims an alias for the instance (rule R35).
+    Claim {
+        /// The method that names it.
+        method: &'static str,
+        /// Whether the method returns any number of them.
+        each: bool,
+    },
+    /// Gives an alias up.
+    Release {
+        /// The method that names it.
+        method: &'static str,
+        /// Whether the method returns any number of them.
+        each: bool,
     },
 }
 

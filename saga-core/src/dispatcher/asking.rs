@@ -74,7 +74,8 @@ impl Dispatcher {
         answer: impl FnMut(&Instance<S>) -> Option<T> + Send,
     ) -> Result<T, AskError> {
         let late = self.clock.sleep(within);
-        let key = Correlated::key(&event, S::NAME);
+        let key = Correlated::correlation(&event, S::NAME);
+        let text = Correlated::key(&event, S::NAME);
         let accepted = AtomicBool::new(false);
         let asking = async {
             let receipt = self.publish(event).await?;
@@ -83,13 +84,13 @@ impl Dispatcher {
             if let Some(Disposition::Dead { reason }) = taker.map(|taker| taker.disposition) {
                 return Err(AskError::Dead { event: E::NAME, saga: S::NAME, reason });
             }
-            self.answered(&key, answer).await
+            self.answered(key.map_err(InstanceError::from)?, answer).await
         };
         tokio::select! {
             biased;
             answer = asking => answer,
             () = late => Err(if accepted.load(Ordering::Relaxed) {
-                AskError::Late { saga: S::NAME, key: key.clone(), within }
+                AskError::Late { saga: S::NAME, key: text, within }
             } else {
                 PublishError::Unknown { id: None, why: format!("no answer within {within:?}") }.into()
             }),
@@ -109,20 +110,21 @@ impl Dispatcher {
         within: Duration,
         answer: impl FnMut(&Instance<S>) -> Option<T> + Send,
     ) -> Result<T, AskError> {
-        let (key, late) = (key.as_ref(), self.clock.sleep(within));
+        let key = Key::new(key).map_err(InstanceError::from)?;
+        let late = self.clock.sleep(within);
         tokio::select! {
             biased;
-            answer = self.answered(key, answer) => answer,
-            () = late => Err(AskError::Late { saga: S::NAME, key: key.to_owned(), within }),
+            answer = self.answered(key.clone(), answer) => answer,
+            () = late => Err(AskError::Late { saga: S::NAME, key: key.to_string(), within }),
         }
     }
 
     async fn answered<S: Saga, T>(
         &self,
-        key: &str,
+        key: Key,
         mut answer: impl FnMut(&Instance<S>) -> Option<T> + Send,
     ) -> Result<T, AskError> {
-        let address = Address::new(S::NAME, Key::new(key).map_err(InstanceError::from)?);
+        let address = Address::new(S::NAME, key);
         let mut seen = 0;
         loop {
             let snapshot = self.wait_for::<S>(&address, Until::Step(seen)).await?;

@@ -214,8 +214,23 @@ impl Dispatcher {
         &self,
         key: impl AsRef<str>,
     ) -> Result<Option<Instance<S>>, InstanceError> {
-        let address = Address::new(S::NAME, Key::new(key)?);
-        match self.store.instance(&address).await? {
+        self.read_instance(Key::new(key)?).await
+    }
+
+    /// The instance of `S` that has claimed this alias (rule R35), as its last committed step left it; `None` when none
+    /// has.
+    ///
+    /// # Errors
+    /// As for [`instance`](Self::instance).
+    pub async fn instance_by_alias<S: Saga>(
+        &self,
+        alias: impl AsRef<str>,
+    ) -> Result<Option<Instance<S>>, InstanceError> {
+        self.read_instance(Key::alias(alias)?).await
+    }
+
+    async fn read_instance<S: Saga>(&self, key: Key) -> Result<Option<Instance<S>>, InstanceError> {
+        match self.store.instance(&Address::new(S::NAME, key)).await? {
             None => Ok(None),
             Some(snapshot) => Instance::read(&snapshot, self.clock.now().wall).map(Some),
         }

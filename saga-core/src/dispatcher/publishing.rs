@@ -3,7 +3,7 @@
 use super::error::PublishError;
 use super::receipt::{Disposition, Receipt, TakerReceipt};
 use crate::engine::{Accepted, Registry, Taker, TakerAnswer};
-use crate::message::{Correlated, Key, Message, MessageId, Name, Payload, PayloadLimits};
+use crate::message::{Correlated, Message, MessageId, Name, Payload, PayloadLimits};
 use crate::store::Address;
 
 /// Checks everything that can be checked before anything is stored.
@@ -19,7 +19,7 @@ pub(super) fn checked<E: Correlated>(
             Taker::Saga(saga) => saga,
             Taker::Subscriber(_) => "",
         };
-        Key::new(Correlated::key(&event, saga)).map_err(|source| PublishError::Key {
+        Correlated::correlation(&event, saga).map_err(|source| PublishError::Key {
             event: E::NAME,
             taker: taker.name().to_string(),
             source,

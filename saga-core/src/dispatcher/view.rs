@@ -24,6 +24,8 @@ pub struct Instance<S: Saga> {
     pub obligations: Vec<String>,
     /// Its timers: name and due time, by due time.
     pub timers: Vec<(String, Timestamp)>,
+    /// The aliases it has claimed (rule R35), in order of their text.
+    pub aliases: Vec<String>,
     /// The stored names of the commands and undos that have not ended, with the number of attempts that have.
     pub open: Vec<(String, u32)>,
     /// Whether an undo has been tried for more than 24 hours.
@@ -60,6 +62,7 @@ impl<S: Saga> Instance<S> {
             data,
             obligations: owed_names(&snapshot.obligations).into_iter().map(Into::into).collect(),
             timers,
+            aliases: snapshot.aliases.iter().map(|alias| alias.text().to_owned()).collect(),
             open: snapshot.tasks.iter().map(|t| (t.command.name.to_string(), t.progress.attempts)).collect(),
             overdue,
             seq: record.seq,

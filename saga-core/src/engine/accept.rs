@@ -3,7 +3,7 @@
 use super::Shard;
 use super::io::{Accepted, Answer, Out, TakerAnswer, Ticket, Until, Waiter};
 use super::registry::Taker;
-use super::slot::{Item, Place, Token};
+use super::slot::{Item, Place, Slot, Token};
 use crate::machine::{Input, VerbRecord};
 use crate::message::{Key, MessageId, Name};
 use crate::store::{
@@ -129,10 +129,17 @@ impl Shard {
 
     /// Forgets a caller who has gone.
     pub(super) fn unwait(&mut self, address: &Address, id: u64) {
-        let Some(slot) = self.slots.get_mut(address) else { return };
-        let gone = slot.waiters.extract_if(.., |(waiter, _)| waiter.id == id);
-        let tickets: Vec<Ticket> = gone.map(|(_, ticket)| ticket).collect();
-        self.out.extend(tickets.into_iter().map(|ticket| Out::Answer(ticket, Answer::Stopped)));
+        let mut gone = Vec::new();
+        let mut forget = |slot: &mut Slot| {
+            gone.extend(slot.waiters.extract_if(.., |(waiter, _)| waiter.id == id).map(|(_, ticket)| ticket));
+        };
+        if address.key.is_alias() {
+            // Whoever waited by an alias has gone on to wait for the instance, and the alias may be forgotten since.
+            self.slots.values_mut().for_each(forget);
+        } else if let Some(slot) = self.slots.get_mut(address) {
+            forget(slot);
+        }
+        self.out.extend(gone.into_iter().map(|ticket| Out::Answer(ticket, Answer::Stopped)));
         self.weigh(address);
     }
 
@@ -145,6 +152,13 @@ impl Shard {
         let (rest, seq) = match &slot.place {
             Place::Unknown | Place::Loading => return,
             Place::Missing => (slot.queue.is_empty(), None),
+            Place::Alias(key) => {
+                let (key, waiters) = (key.clone(), std::mem::take(&mut slot.waiters));
+                let holder = self.address(&address.saga, key);
+                return waiters.into_iter().for_each(|(waiter, ticket)| {
+                    self.wait(holder.clone(), waiter, ticket);
+                });
+            }
             Place::Quarantined(_) => (true, Some(u64::MAX)),
             Place::Present(instance) => {
                 (instance.status().is_over() || instance.is_parked(), Some(instance.record.seq))

@@ -3,7 +3,7 @@
 use super::Shard;
 use super::io::{Answer, Out, TakerAnswer};
 use super::slot::{InFlight, Item, Late, Place, Run, Token};
-use crate::machine::Input;
+use crate::machine::{Input, Taken};
 use crate::message::MessageId;
 use crate::store::{
     Address, Committed, DeadLetter, DeliveryChange, InboxId, MailKind, Outcome, Status, Step, TaskKind,
@@ -29,7 +29,7 @@ impl Shard {
                         Outcome::Duplicate => TakerAnswer::Duplicate,
                         Outcome::IdConflict => TakerAnswer::IdConflict,
                         Outcome::Refused(why) => TakerAnswer::Refused(why.clone()),
-                        Outcome::Committed(_) | Outcome::Repeated | Outcome::Conflict => TakerAnswer::Queued,
+                        _ => TakerAnswer::Queued,
                     };
                     if matches!(outcome, Outcome::Duplicate | Outcome::IdConflict) {
                         self.use_up(step, outcome == Outcome::IdConflict);
@@ -166,13 +166,29 @@ impl Shard {
                 self.put_back(address, in_flight);
                 self.reload(address);
             }
+            Outcome::AliasTaken { alias, by } => {
+                // Decided once more, knowing that: the instance is parked over it, or does not start.
+                let taken = Taken { alias: alias.clone(), by: by.to_string() };
+                self.put_back(address, in_flight);
+                self.reload(address);
+                if let Some(slot) = self.slots.get_mut(address) {
+                    slot.taken = vec![taken];
+                }
+            }
             Outcome::Duplicate => self.was_duplicate(address, in_flight, TakerAnswer::Duplicate),
             Outcome::IdConflict => self.was_duplicate(address, in_flight, TakerAnswer::IdConflict),
             Outcome::Refused(why) => self.was_refused(address, in_flight, why),
         }
+        if matches!(outcome, Outcome::Committed(_) | Outcome::Repeated) {
+            self.aliases_changed(address, &step.aliases);
+        }
         // Before the next step is begun: who waits for every step must not starve at a busy instance.
         self.answer_waiters(address);
-        self.pump(address);
+        if address.key.is_alias() {
+            self.take_up_by_alias(address);
+        } else {
+            self.pump(address);
+        }
         self.answer_waiters(address);
         self.weigh(address);
     }

@@ -76,7 +76,11 @@ impl Shard {
             .sagas
             .get(&*address.saga)
             .map_or(Missing::Reject, |program| program.definition().missing_instance);
-        let detail = format!("there is no {address}, and `{name}` does not start one");
+        let detail = if address.key.is_alias() {
+            format!("no instance of `{}` has claimed the alias `{}` of `{name}`", address.saga, address.key)
+        } else {
+            format!("there is no {address}, and `{name}` does not start one")
+        };
         match missing {
             Missing::Reject => {
                 self.dead_on_arrival(address, item, NotStarted { reason: "missing-instance", detail });

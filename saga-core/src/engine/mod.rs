@@ -12,6 +12,7 @@
 //! `dispatcher` and the stores. A simulator drives the same code.
 
 mod accept;
+mod alias;
 mod cache;
 mod committed;
 mod defer;

@@ -28,6 +28,8 @@ enum Next {
     Start,
     /// There is no instance for the item at the head.
     NoInstance,
+    /// Hand the item at the head on to the instance with this key.
+    HandOn(Key),
     /// Nothing can be done with it.
     TurnAway(String),
 }
@@ -55,6 +57,11 @@ impl Shard {
                         return;
                     }
                 }
+                Next::HandOn(to) => {
+                    if !self.hand_on(address, to) {
+                        return;
+                    }
+                }
                 Next::TurnAway(why) => return self.turn_away(address, &why),
             }
         }
@@ -75,6 +82,7 @@ impl Shard {
             Place::Unknown => return Next::Load,
             Place::Missing if self.may_start(address, head) => return Next::Start,
             Place::Missing => return Next::NoInstance,
+            Place::Alias(key) => return Next::HandOn(key.clone()),
             Place::Quarantined(why) => return Next::TurnAway(why.clone()),
             Place::Present(instance) => instance,
         };
@@ -98,6 +106,9 @@ impl Shard {
 
     fn may_start(&self, address: &Address, item: &Item) -> bool {
         let Input::Event(event) = &item.what else { return false };
+        if address.key.is_alias() {
+            return false;
+        }
         let Some(program) = self.registry.sagas.get(&*address.saga) else { return false };
         let definition = program.definition();
         definition.event(&event.message.name).is_some_and(|event| definition.starts(event))
@@ -222,7 +233,11 @@ impl Shard {
             && let Some(id) = &event.id
         {
             let content = event.message.content_hash();
-            step.marks.push(Mark { to: address.clone(), id: id.clone(), content, at: self.moment.wall });
+            let to = match &item.alias {
+                Some(alias) => self.address(&address.saga, alias.clone()),
+                None => address.clone(),
+            };
+            step.marks.push(Mark { to, id: id.clone(), content, at: self.moment.wall });
         }
     }
 
@@ -265,11 +280,11 @@ impl Shard {
             let id = MessageId::from(incarnation.derive(seq, ordinal, &event.message.name));
             let hops = cause.hops + 1;
             for taker in registry.takers.get(&*event.message.name).map_or(&[] as &[_], Vec::as_slice) {
-                let text = match taker {
-                    Taker::Saga(saga) => event.event.key(saga),
-                    Taker::Subscriber(_) => event.event.key(""),
+                let saga = match taker {
+                    Taker::Saga(saga) => saga,
+                    Taker::Subscriber(_) => "",
                 };
-                let problem = match Key::new(&text) {
+                let problem = match event.event.correlation(saga) {
                     Ok(key) if hops <= self.limits.hops => {
                         let to = self.address(taker.name(), key);
                         self.send(to, taker, &event, &id, hops, from, step);
@@ -341,7 +356,8 @@ impl Shard {
         let known_missing = matches!(slot.place, Place::Missing);
         let Some(item) = slot.queue.pop_front() else { return false };
         let Input::Event(event) = &item.what else { return false };
-        match Instance::start(&program, address.clone(), incarnation, event, at) {
+        let taken = std::mem::take(&mut slot.taken);
+        match Instance::start(&program, address.clone(), incarnation, event, &taken, at) {
             Ok((instance, decision)) => {
                 slot.place = Place::Present(Box::new(instance));
                 self.commit_decision(address, item, decision, (false, false), true);

@@ -103,17 +103,22 @@ impl Shard {
 
     pub(super) fn loaded(&mut self, address: Address, found: Option<Loaded>) {
         self.inbox.loads -= 1;
+        if address.key.is_alias() {
+            return self.alias_loaded(&address, found);
+        }
         let program = self.registry.sagas.get(&*address.saga).cloned();
         let Some(slot) = self.slots.get_mut(&address) else { return };
         slot.place = match (found, program) {
-            (None, _) => Place::Missing,
+            // Of an alias only, and that is not what was asked.
+            (None | Some(Loaded::Alias(_)), _) => Place::Missing,
             (Some(Loaded::Unreadable(why)), _) => Place::Quarantined(why),
             (Some(Loaded::Snapshot(_)), None) => {
                 Place::Quarantined(format!("this build does not have the saga `{}`", address.saga))
             }
             (Some(Loaded::Snapshot(snapshot)), Some(program)) => {
                 let row = snapshot.row;
-                let instance = Instance::load(program, *snapshot);
+                let mut instance = Instance::load(program, *snapshot);
+                instance.taken = std::mem::take(&mut slot.taken);
                 self.rows.insert(row, address.clone());
                 Place::Present(Box::new(instance))
             }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::io::{AttemptEnd, TakerAnswer, Ticket, Waiter};
 use crate::definition::Value;
-use crate::machine::{EventIn, HeadRecord, Input, Instance, REPORT, ReportRecord, StartRecord};
-use crate::message::{Message, MessageId, Name, Payload, Timestamp};
+use crate::machine::{EventIn, HeadRecord, Input, Instance, REPORT, ReportRecord, StartRecord, Taken};
+use crate::message::{Key, Message, MessageId, Name, Payload, Timestamp};
 use crate::store::{InboxId, Mail, MailKind, Step, TaskId, TaskProgress, TimerRow};
 
 /// What is known about the instance.
@@ -19,6 +19,8 @@ pub(crate) enum Place {
     Missing,
     /// Here it is.
     Present(Box<Instance>),
+    /// It is an alias, of the instance with this key.
+    Alias(Key),
     /// It cannot be read; nothing is done with it.
     Quarantined(String),
 }
@@ -50,6 +52,10 @@ pub(crate) struct Slot {
     pub(crate) waiters: Vec<(Waiter, Ticket)>,
     /// What happened to its tasks while it was being read.
     pub(crate) late: Vec<Late>,
+    /// Of an alias whose owner is being read: who it is since a step that became durable meanwhile.
+    pub(crate) learned: Option<Option<Key>>,
+    /// What the store has said about aliases that the step at the head of the queue claims.
+    pub(crate) taken: Vec<Taken>,
     /// How far its tasks had come when it had to be read again: the store only knows what was worth a commit.
     pub(crate) progress: Vec<(TaskId, TaskProgress)>,
     /// When it was last touched, in the order of touches.
@@ -93,6 +99,8 @@ pub(crate) struct Item {
     /// Whether a duplicate of it need not be looked for: it is internal, or its mark has been set.
     pub(crate) marked: bool,
     pub(crate) ticket: Option<Ticket>,
+    /// The alias by which it named its instance: its mark is set there.
+    pub(crate) alias: Option<Key>,
     pub(crate) hops: u32,
     pub(crate) at: Timestamp,
     /// Its share of the room for what is taken up from the store, when it was.
@@ -102,7 +110,7 @@ pub(crate) struct Item {
 impl Item {
     /// Something the engine itself found out.
     pub(crate) fn own(what: Input, at: Timestamp) -> Self {
-        Self { what, inbox: None, marked: true, ticket: None, hops: 0, at, _room: None }
+        Self { what, inbox: None, marked: true, ticket: None, alias: None, hops: 0, at, _room: None }
     }
 
     pub(crate) fn event(
@@ -181,6 +189,7 @@ impl Item {
             inbox: Some(inbox),
             marked: internal,
             ticket: None,
+            alias: None,
             hops: mail.hops,
             at: mail.at,
             _room: None,
@@ -234,6 +243,8 @@ impl Slot {
             armed: Vec::new(),
             waiters: Vec::new(),
             late: Vec::new(),
+            learned: None,
+            taken: Vec::new(),
             progress: Vec::new(),
             touched: 0,
             weight: 0,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::alias::{self, Taken};
 use super::child::{AllFinished, FamilyRecord, NewsRecord, all_finished, all_finished_timer, too_deep};
 use super::input::{At, Begun, Decision, Disposition, EventIn, Input};
 use super::instance::{Instance, guarded};
@@ -76,6 +77,7 @@ impl Instance {
         address: Address,
         incarnation: Incarnation,
         event: &EventIn,
+        taken: &[Taken],
         at: At,
     ) -> Result<(Self, Decision), NotStarted> {
         let definition = program.definition();
@@ -123,6 +125,9 @@ impl Instance {
             Ok((live, state, payload, data, dues))
         })
         .map_err(failed)?;
+        if let Some(taken) = alias::taken(taken, &out) {
+            return Err(not("alias-taken", format!("`{name}` could not start {address}: {taken}")));
+        }
         let record = InstanceChange {
             address,
             incarnation,
@@ -149,6 +154,8 @@ impl Instance {
             tasks: Vec::new(),
             timers: Vec::new(),
             obligations: Vec::new(),
+            aliases: Vec::new(),
+            taken: Vec::new(),
             verb: None,
         };
         let mut work = Work::new(&mut instance, at).first();
@@ -490,6 +497,12 @@ impl Instance {
                 self.definition().describe(fired.trigger)
             );
             return self.parked_over(ParkReason::StillOwed, detail, subject, at);
+        }
+        if let Some(taken) = self.alias_taken(&performed.out) {
+            self.restore();
+            let subject = self.subject(fired);
+            let detail = format!("{}: {taken}", self.definition().describe(fired.trigger));
+            return self.parked_over(ParkReason::AliasTaken, detail, subject, at);
         }
         if let Some(running) = self.still_running(&performed, fired.child.map(|(task, _)| task)) {
             self.restore();

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::message::{ActionError, Payload, PayloadError};
+use crate::message::{ActionError, ByAlias, Payload, PayloadError};
 
 /// Decodes the payload of a state that carries one.
 ///
@@ -66,6 +66,11 @@ pub const fn among(name: &str, lists: &[&[&str]]) -> bool {
         list += 1;
     }
     false
+}
+
+/// [`ByAlias::holds`], before the program runs.
+pub const fn by_alias(by: ByAlias, saga: &str) -> bool {
+    by.others != among(saga, &[by.except])
 }
 
 /// Whether every name is in the list.

@@ -3,12 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::alias::Taken;
 use super::context::Context;
 use super::input::{At, VerbRecord};
 use super::live::{Live, Program};
 use super::record::{self, ParkedRecord, TurnRecord};
 use crate::definition::{Definition, State};
-use crate::message::{ActionError, Message, Name, Payload, Timestamp};
+use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp};
 use crate::store::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TimerRow};
 
 /// One instance, as its last decision left it.
@@ -24,6 +25,10 @@ pub(crate) struct Instance {
     pub(crate) timers: Vec<TimerRow>,
     /// Oldest first.
     pub(crate) obligations: Vec<Obligation>,
+    /// In order.
+    pub(crate) aliases: Vec<Key>,
+    /// What the store has said about aliases that the next step claims.
+    pub(crate) taken: Vec<Taken>,
     /// The operator's verb under which the next step is decided; it becomes the step's first line of history.
     pub(super) verb: Option<VerbRecord>,
 }
@@ -37,16 +42,29 @@ impl std::fmt::Debug for Instance {
 impl Instance {
     /// The instance a store returned.
     pub(crate) fn load(program: Arc<dyn Program>, snapshot: Snapshot) -> Self {
-        let Snapshot { row, instance, tasks, timers, obligations } = snapshot;
+        let Snapshot { row, instance, tasks, timers, obligations, aliases } = snapshot;
         let live = decode(&*program, &instance);
-        Self { program, row: Some(row), record: instance, live, tasks, timers, obligations, verb: None }
+        let (row, record) = (Some(row), instance);
+        Self {
+            program,
+            row,
+            record,
+            live,
+            tasks,
+            timers,
+            obligations,
+            aliases,
+            taken: Vec::new(),
+            verb: None,
+        }
     }
 
     /// As it is stored, once it is.
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         let (instance, tasks) = (self.record.clone(), self.tasks.clone());
         let (timers, obligations) = (self.timers.clone(), self.obligations.clone());
-        Some(Snapshot { row: self.row?, instance, tasks, timers, obligations })
+        let aliases = self.aliases.clone();
+        Some(Snapshot { row: self.row?, instance, tasks, timers, obligations, aliases })
     }
 
     pub(crate) fn definition(&self) -> &'static Definition {
@@ -109,6 +127,7 @@ impl Instance {
             + tasks
             + 256 * self.obligations.len()
             + 64 * self.timers.len()
+            + 64 * self.aliases.len()
     }
 
     /// What an action may know, for the step about to be decided.

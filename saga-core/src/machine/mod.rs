@@ -4,6 +4,7 @@
 //! Does not own: queues, attempts of handlers, stores, clocks. No tokio, no SQL, no I/O; called by the `engine`, and by
 //! the test kit with a virtual clock.
 
+mod alias;
 mod apply;
 mod child;
 mod context;
@@ -29,6 +30,7 @@ pub use position::Position;
 pub use record::ParkReason;
 pub use saga::{Cause, EventOf, Saga, Undone, Wait};
 
+pub(crate) use alias::Taken;
 pub(crate) use apply::NotStarted;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use child::{ChildNews, all_finished};

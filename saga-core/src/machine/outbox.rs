@@ -3,7 +3,10 @@
 use std::fmt;
 
 use super::child::Child;
-use crate::message::{Command, Correlated, Event, Key, Message, Name, Payload, PayloadError, Result};
+use crate::message::{
+    Command, Correlated, Event, Key, KeyError, Message, Name, Payload, PayloadError, Result,
+};
+use crate::store::AliasChange;
 
 /// Collects the commands and events of one step.
 #[doc(hidden)]
@@ -15,6 +18,7 @@ pub struct Outbox {
     /// [`Definition::children`](crate::definition::Definition::children).
     pub(crate) starting: Vec<usize>,
     pub(crate) started: Vec<Started>,
+    pub(crate) aliases: Vec<AliasChange>,
 }
 
 /// A child to be started.
@@ -42,12 +46,12 @@ pub(crate) struct Published {
 
 /// A correlated event whose type is known at run time only.
 pub(crate) trait AnyEvent: Send + Sync {
-    fn key(&self, saga: &str) -> String;
+    fn correlation(&self, saga: &str) -> std::result::Result<Key, KeyError>;
 }
 
 impl<E: Correlated> AnyEvent for E {
-    fn key(&self, saga: &str) -> String {
-        Correlated::key(self, saga)
+    fn correlation(&self, saga: &str) -> std::result::Result<Key, KeyError> {
+        Correlated::correlation(self, saga)
     }
 }
 
@@ -84,11 +88,23 @@ impl Outbox {
         event: &S::Start,
     ) -> Result<()> {
         let name = <S::Start as Event>::NAME;
-        let key = Key::new(Correlated::key(event, S::NAME))
+        let key = Correlated::correlation(event, S::NAME)
             .map_err(|error| format!("the event `{name}` cannot start a child: {error}"))?;
         let (payload, version) = (Payload::encode(event)?, <S::Start as Event>::VERSION);
         let message = Message { name: Name::Borrowed(name), version, payload };
         self.started.push(Started { child, key, message, limit, detached });
+        Ok(())
+    }
+
+    /// Claims the alias `alias` for this instance.
+    pub fn claim(&mut self, alias: &str) -> Result<()> {
+        self.aliases.push(AliasChange::Claim(alias_of("claim", alias)?));
+        Ok(())
+    }
+
+    /// Gives the alias `alias` up, if this instance has claimed it.
+    pub fn release(&mut self, alias: &str) -> Result<()> {
+        self.aliases.push(AliasChange::Release(alias_of("release", alias)?));
         Ok(())
     }
 
@@ -99,6 +115,10 @@ impl Outbox {
         self.published.push(Published { message, event: Box::new(event) });
         Ok(())
     }
+}
+
+fn alias_of(what: &str, alias: &str) -> Result<Key> {
+    Ok(Key::alias(alias).map_err(|error| format!("cannot {what} the alias `{alias}`: {error}"))?)
 }
 
 /// The stored form of a command.

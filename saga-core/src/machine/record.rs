@@ -309,6 +309,8 @@ pub enum ParkReason {
     /// An end was about to be entered while children had not ended (rule R21). What they report waits meanwhile, so `retry`
     /// leads to the same; `skip` lets them go on, and the event becomes a dead letter that can be redriven later.
     ChildrenRunning,
+    /// An alias its row claims is held by another instance (rule R35). `retry` tries again.
+    AliasTaken,
     /// State or data cannot be read by this build.
     Unreadable,
     /// The store refused the step (rule R31).
@@ -330,6 +332,7 @@ impl std::fmt::Display for ParkReason {
             Self::CrashLoop => "its command was found begun after several crashes",
             Self::ChildNotStarted => "a child did not start",
             Self::ChildrenRunning => "end with children still running",
+            Self::AliasTaken => "alias taken",
             Self::Unreadable => "cannot be read by this build",
             Self::Refused => "refused by the store",
         })

@@ -203,12 +203,8 @@ impl Instance {
         let turn = self.turn().map_err(|error| (ParkReason::Unreadable, error))?;
         let held = self.held(&turn);
         match turn.cause {
-            TurnCause::Abort { by, why } => {
-                self.arrive_aborted(by, why, held, at).map_err(|error| (ParkReason::ArrivalFailed, error))
-            }
-            TurnCause::Row(row) => {
-                self.arrive_by(*row, held, at).map_err(|error| (ParkReason::ArrivalFailed, error))
-            }
+            TurnCause::Abort { by, why } => self.arrive_aborted(by, why, held, at),
+            TurnCause::Row(row) => self.arrive_by(*row, held, at),
         }
     }
 
@@ -229,11 +225,19 @@ impl Instance {
         out
     }
 
-    fn arrive_by(&mut self, record: RowRecord, held: Outbox, at: At) -> Result<Decision, String> {
+    fn arrive_by(
+        &mut self,
+        record: RowRecord,
+        held: Outbox,
+        at: At,
+    ) -> Result<Decision, (ParkReason, String)> {
+        let failed = |error| (ParkReason::ArrivalFailed, error);
         let definition = self.definition();
-        let (state, _) = self.state()?;
-        let changed =
-            || format!("the row it turned by is no longer in `{}` v{}", definition.name, definition.version);
+        let (state, _) = self.state().map_err(failed)?;
+        let changed = || {
+            let Definition { name, version, .. } = definition;
+            failed(format!("the row it turned by is no longer in `{name}` v{version}"))
+        };
         let trigger = find_trigger(definition, state, &record.trigger).ok_or_else(changed)?;
         let row = *self.compensating_rows(trigger).get(record.nth).ok_or_else(changed)?;
         let targets: Option<Vec<usize>> = record.to.iter().map(|name| definition.state(name)).collect();
@@ -242,11 +246,13 @@ impl Instance {
         }
         let command = record.command.clone().map(Message::from);
         let event = record.event.clone().map(Message::from);
-        let value = trigger_value(definition, trigger, &record, event.as_ref(), command.as_ref())?;
+        let value = trigger_value(definition, trigger, &record, event.as_ref(), command.as_ref());
+        let value = value.map_err(failed)?;
         let cause = Cause(value.as_deref());
         let mut cx = self.context(at, command.clone());
-        let performed = self.perform(row, cause, &mut cx, false, at)?;
-        self.refuse_failure_end_with_debts(&performed)?;
+        let performed = self.perform(row, cause, &mut cx, false, at).map_err(failed)?;
+        self.refuse_failure_end_with_debts(&performed).map_err(failed)?;
+        self.refuse_taken(&performed.out)?;
         let mut work = Work::new(self, at);
         work.instance.record.status = Status::Running;
         work.instance.record.turn = None;
@@ -284,12 +290,25 @@ impl Instance {
         Ok(())
     }
 
-    fn arrive_aborted(&mut self, by: String, why: String, held: Outbox, at: At) -> Result<Decision, String> {
+    fn refuse_taken(&mut self, out: &[Outbox]) -> Result<(), (ParkReason, String)> {
+        let Some(taken) = self.alias_taken(out) else { return Ok(()) };
+        self.restore();
+        Err((ParkReason::AliasTaken, taken))
+    }
+
+    fn arrive_aborted(
+        &mut self,
+        by: String,
+        why: String,
+        held: Outbox,
+        at: At,
+    ) -> Result<Decision, (ParkReason, String)> {
+        let failed = |error| (ParkReason::ArrivalFailed, error);
         let definition = self.definition();
         let mut entered = None;
         if let Some(target) = definition.on_abort {
             let mut cx = self.context(at, None);
-            let live = self.live.as_mut().map_err(|error| error.clone())?;
+            let live = self.live.as_mut().map_err(|error| failed(error.clone()))?;
             let result = guarded(|| {
                 let mut out = Outbox::default();
                 live.go(target)?;
@@ -301,7 +320,9 @@ impl Instance {
             if result.is_err() {
                 self.restore();
             }
-            entered = Some((target, result?));
+            let (out, payload, data) = result.map_err(failed)?;
+            self.refuse_taken(std::slice::from_ref(&out))?;
+            entered = Some((target, (out, payload, data)));
         }
         let mut work = Work::new(self, at);
         match entered {
@@ -384,7 +405,7 @@ impl Work<'_> {
                 undo: sent.undo.map(undo_name),
             })
             .collect();
-        self.queue(Outbox { published: out.published, ..Outbox::default() });
+        self.queue(Outbox { published: out.published, aliases: out.aliases, ..Outbox::default() });
         self.line(line);
         let mut reports = Vec::new();
         let forward: Vec<(TaskId, Name, u32)> = self

@@ -129,6 +129,7 @@ impl<'a> Work<'a> {
         self.arm_all_finished();
         self.tell_parent();
         let Self { instance, mut step, published, outgoing, ended, stop, rerun, skip_head, again, .. } = self;
+        instance.taken.clear();
         step.instance = Some(instance.record.clone());
         Decision { step, disposition, published, outgoing, ended, stop, rerun, skip_head, again }
     }
@@ -145,6 +146,7 @@ impl<'a> Work<'a> {
                 self.owe(undo, ObligationOf::Command { task, command: sent.message });
             }
         }
+        self.change_aliases(out.aliases);
         self.published.extend(out.published);
         self.queue_children(out.starting, out.started);
     }

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::key::{Key, KeyError};
+
 /// A fact delivered to instances. Derive it: `#[derive(Event)] #[event(name = "order.placed", key(order))]`.
 ///
 /// An event without a `key(..)` can only be a reply to a command: its instance is the one that sent the command.
@@ -18,8 +20,10 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     const WAS: &'static [&'static str] = &[];
     /// The version of the payload's shape.
     const VERSION: u32 = 1;
-    /// Whether the event names its instance by itself, that is, has a `key(..)`.
+    /// Whether the event names its instance by itself, that is, has a `key(..)` or an `alias(..)`.
     const KEYED: bool;
+    /// For which sagas it names its instance by an alias.
+    const BY_ALIAS: ByAlias = ByAlias::NEVER;
 }
 
 /// An event that names the instance it is for; written by `#[derive(Event)]` when there is a `key(..)`.
@@ -29,6 +33,37 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     note = "name the field that identifies the instance: `#[event(name = \"..\", key(field))]`"
 )]
 pub trait Correlated: Event {
-    /// The key of the instance of `saga` that this event is for, not yet checked.
+    /// The key of the instance of `saga` that this event is for, or an alias it has claimed; not yet checked.
     fn key(&self, saga: &str) -> String;
+
+    /// The same, checked.
+    ///
+    /// # Errors
+    /// When it is empty, too long, or holds a control character.
+    fn correlation(&self, saga: &str) -> Result<Key, KeyError> {
+        let text = Correlated::key(self, saga);
+        if Self::BY_ALIAS.holds(saga) { Key::alias(text) } else { Key::new(text) }
+    }
+}
+
+/// For which sagas an event names its instance by an alias (rule R35): `alias(field)` and `alias_for(Saga, field)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByAlias {
+    pub(crate) others: bool,
+    pub(crate) except: &'static [&'static str],
+}
+
+impl ByAlias {
+    /// For none: it has a `key(..)`.
+    pub const NEVER: Self = Self { others: false, except: &[] };
+
+    #[doc(hidden)]
+    pub const fn new(others: bool, except: &'static [&'static str]) -> Self {
+        Self { others, except }
+    }
+
+    /// Whether it does for `saga`. A subscriber has no aliases: its key is only an order.
+    pub fn holds(self, saga: &str) -> bool {
+        !saga.is_empty() && self.others != self.except.contains(&saga)
+    }
 }

@@ -9,10 +9,13 @@ use twox_hash::XxHash3_64;
 /// The longest key, in bytes of UTF-8.
 pub const MAX_KEY_BYTES: usize = 256;
 
-/// The business identity of an instance within its saga, such as `order-1017`.
+/// What the stored form of an alias begins with. No key does, so that the two never meet.
+const ALIAS: char = '\u{1}';
+
+/// The business identity of an instance within its saga, such as `order-1017`, or an alias it has claimed.
 ///
 /// One to [`MAX_KEY_BYTES`] bytes of UTF-8 without control characters. Keys compare as bytes: `A` and `a` differ,
-/// and nothing is trimmed or normalised.
+/// and nothing is trimmed or normalised. A key and an alias of the same text are different.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
@@ -35,9 +38,39 @@ impl Key {
         }
     }
 
-    /// The key as text.
+    /// The alias `text`: a further name that at most one instance of a saga has claimed (rule R35).
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn alias(text: impl AsRef<str>) -> Result<Self, KeyError> {
+        let key = Self::new(text)?;
+        Ok(Self(format!("{ALIAS}{}", key.0).into()))
+    }
+
+    /// Reads back what [`as_str`](Self::as_str) gave, for stores.
+    ///
+    /// # Errors
+    /// When it cannot have come from there.
+    pub fn from_stored(text: &str) -> Result<Self, KeyError> {
+        match text.strip_prefix(ALIAS) {
+            Some(alias) => Self::alias(alias),
+            None => Self::new(text),
+        }
+    }
+
+    /// Whether it is an alias.
+    pub fn is_alias(&self) -> bool {
+        self.0.starts_with(ALIAS)
+    }
+
+    /// The stored form: the key as it was written; of an alias, with a control character before it.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// As it was written: the key, or the alias.
+    pub fn text(&self) -> &str {
+        self.0.strip_prefix(ALIAS).unwrap_or(&self.0)
     }
 
     /// The partition of this key in the saga `saga`, from 0 to 255: XXH3-64 (seed 0) of the saga's name, a zero byte
@@ -59,7 +92,7 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.text())
     }
 }
 
@@ -130,6 +163,18 @@ mod tests {
         assert_eq!(Key::new("x".repeat(10_000)), Err(KeyError::TooLong { bytes: 10_000 }));
         assert_eq!(Key::new("a\u{0}b"), Err(KeyError::Control { at: 1 }));
         assert_eq!(Key::new("Zürich 1").map(|k| k.to_string()), Ok("Zürich 1".to_owned()));
+    }
+
+    #[test]
+    fn r35_an_alias_is_no_key_and_is_read_back_as_one() {
+        let (alias, key) = (Key::alias("pay-1").unwrap(), Key::new("pay-1").unwrap());
+        assert_ne!(alias, key);
+        assert!(alias.is_alias() && !key.is_alias());
+        assert_eq!((alias.text(), alias.to_string().as_str(), key.text()), ("pay-1", "pay-1", "pay-1"));
+        assert_eq!(Key::from_stored(alias.as_str()), Ok(alias.clone()));
+        assert_eq!(Key::from_stored(key.as_str()), Ok(key));
+        assert_eq!(Key::alias(""), Err(KeyError::Empty));
+        assert_eq!(Key::new(alias.as_str()), Err(KeyError::Control { at: 0 }), "nobody can forge one");
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod timestamp;
 pub(crate) use command::is;
 pub use command::{Command, Done, Failed, NoReply, Outcome, Reply, ReplyTo, Report, Tick, Unknown};
 pub use error::{ActionError, BoxError, HandlerError, HandlerErrorKind, Result};
-pub use event::{Correlated, Event};
+pub use event::{ByAlias, Correlated, Event};
 pub use ids::{Id, Incarnation, MessageId};
 #[doc(hidden)]
 pub use key::join_key;

@@ -10,7 +10,7 @@ use crate::message::{Name, Timestamp};
 /// Reads for people: pages by key, never everything at once, without disturbing the lease holder.
 #[async_trait]
 pub trait Inspect: Send + Sync + 'static {
-    /// One instance with what it owes, its timers and its open tasks.
+    /// One instance with what it owes, its timers and its open tasks, by its key or by an alias it has claimed.
     async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError>;
 
     /// Instances that match `filter`, by row.

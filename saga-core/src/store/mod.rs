@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::message::{BoxError, Timestamp};
+use crate::message::{BoxError, Key, Timestamp};
 
 /// The exclusive right to advance instances.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,8 @@ pub trait Store: Inspect + Maintain {
     /// [`woken`](Self::woken) if it is alive.
     async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError>;
 
-    /// Loads instances with their tasks, timers and obligations, in the order asked; `None` where there is none.
+    /// Loads instances with their tasks, timers and obligations, in the order asked; `None` where there is none. Of an
+    /// alias it says whose it is ([`Loaded::Alias`]).
     ///
     /// Sees every commit that was answered before the call. A row that cannot be read, or whose checksum is wrong, is
     /// [`Loaded::Unreadable`]: it never fails its neighbours.
@@ -181,6 +182,8 @@ pub enum Loaded {
     Snapshot(Box<Snapshot>),
     /// The row is there but cannot be read, for this reason. The engine quarantines it and touches nothing.
     Unreadable(String),
+    /// The address was an alias ([`Key::is_alias`]), and the instance with this key holds it.
+    Alias(Key),
 }
 
 /// An instance with everything that belongs to it.
@@ -196,6 +199,8 @@ pub struct Snapshot {
     pub timers: Vec<TimerRow>,
     /// What it owes, oldest first.
     pub obligations: Vec<Obligation>,
+    /// The aliases it has claimed, in order of their text.
+    pub aliases: Vec<Key>,
 }
 
 /// Why a call to a store did not succeed.

@@ -39,7 +39,8 @@ impl Address {
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} `{}`", self.saga, self.key)
+        let alias = if self.key.is_alias() { "alias " } else { "" };
+        write!(f, "{} {alias}`{}`", self.saga, self.key)
     }
 }
 
@@ -59,6 +60,9 @@ pub struct Step {
     pub timers: Vec<TimerChange>,
     /// Changes to the obligations of the instance.
     pub obligations: Vec<ObligationChange>,
+    /// Aliases that the instance claims or gives up (rule R35), in order. A claim of one that another instance of the saga
+    /// holds fails the whole step with [`Outcome::AliasTaken`].
+    pub aliases: Vec<AliasChange>,
     /// Inbox rows that are used up. One that has gone fails the whole step with [`Outcome::Duplicate`]: each is used up
     /// by one step only.
     pub consumed: Vec<InboxId>,
@@ -314,6 +318,15 @@ pub enum TaskChange {
     Finish(TaskId),
 }
 
+/// A change to the aliases of the step's instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AliasChange {
+    /// Claims it. One that the instance holds already is not an error.
+    Claim(Key),
+    /// Gives it up. One that the instance does not hold is not an error.
+    Release(Key),
+}
+
 /// A durable wake-up of an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimerRow {
@@ -521,6 +534,13 @@ pub enum Outcome {
     Duplicate,
     /// Nothing was written: a mark was there already, with other content.
     IdConflict,
+    /// Nothing was written: another instance of the saga holds an alias that the step claims.
+    AliasTaken {
+        /// The alias.
+        alias: Key,
+        /// The key of the instance that holds it.
+        by: Key,
+    },
     /// Nothing was written: the store refuses this step and would refuse it again (rule R31).
     Refused(String),
 }

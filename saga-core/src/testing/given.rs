@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::definition::End;
 use crate::machine::{
     At, Begun, ChildEnd, ChildNews, Decision, Disposition, EventIn, EventOf, Input, Instance, JOIN,
-    MessageRecord, Position, Program, ReportRecord, Resolution, Saga, StartRecord, Typed, TypedLive, Verb,
-    VerbRecord, all_finished,
+    MessageRecord, Position, Program, ReportRecord, Resolution, Saga, StartRecord, Taken, Typed, TypedLive,
+    Verb, VerbRecord, all_finished,
 };
 use crate::message::{
     Command, Event, Id, Incarnation, Key, Message, Name, Payload, PayloadLimits, Timestamp,
@@ -38,6 +38,7 @@ pub struct Given<S: Saga> {
     steps: u64,
     hold_undos: bool,
     begun: BTreeMap<&'static str, Begun>,
+    taken: Vec<Taken>,
     sent: Vec<Message>,
     published: Vec<Message>,
     started: Vec<Message>,
@@ -66,6 +67,7 @@ impl<S: Saga> Given<S> {
             steps: 0,
             hold_undos: false,
             begun: BTreeMap::new(),
+            taken: Vec::new(),
             sent: Vec::new(),
             published: Vec::new(),
             started: Vec::new(),
@@ -77,7 +79,7 @@ impl<S: Saga> Given<S> {
         let at = given.at();
         let program: Arc<dyn Program> = given.program.clone();
         let address = Address::new(S::NAME, key);
-        match Instance::start(&program, address, Incarnation::from_u128(1), &event_in(&event), at) {
+        match Instance::start(&program, address, Incarnation::from_u128(1), &event_in(&event), &[], at) {
             Ok((instance, decision)) => {
                 given.instance = Some(instance);
                 given.keep(decision);
@@ -218,6 +220,20 @@ impl<S: Saga> Given<S> {
         self
     }
 
+    /// From now on another instance, with the key `by`, holds the alias `alias`; claiming it parks this one.
+    #[track_caller]
+    pub fn alias_taken(mut self, alias: &str, by: &str) -> Self {
+        let alias = Key::alias(alias).unwrap_or_else(|error| panic!("{error}"));
+        self.taken.push(Taken { alias, by: by.to_owned() });
+        self
+    }
+
+    /// From now on no other instance holds the alias `alias`.
+    pub fn alias_free(mut self, alias: &str) -> Self {
+        self.taken.retain(|taken| taken.alias.text() != alias);
+        self
+    }
+
     /// An operator aborts the instance.
     #[track_caller]
     pub fn abort(self, why: &str) -> Self {
@@ -326,6 +342,11 @@ impl<S: Saga> Given<S> {
     /// The stored names of the undo commands owed, oldest first.
     pub fn obligations(&self) -> Vec<&str> {
         self.instance().obligations.iter().map(|obligation| &*obligation.undo).collect()
+    }
+
+    /// The aliases it has claimed and not given up, in order of their text.
+    pub fn aliases(&self) -> Vec<&str> {
+        self.instance().aliases.iter().map(Key::text).collect()
     }
 
     /// The timers that are set, by name, with the time left.
@@ -456,6 +477,7 @@ impl<S: Saga> Given<S> {
         let at = self.at();
         let begun = self.begun.clone();
         let instance = self.instance.as_mut().expect("a `Given` is started");
+        instance.taken = self.taken.clone();
         let names: BTreeMap<TaskId, String> =
             instance.tasks.iter().map(|task| (task.id, task.command.name.to_string())).collect();
         let decision = instance.apply(input, at, &|task| {

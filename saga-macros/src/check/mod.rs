@@ -1,5 +1,6 @@
 //! What makes a table wrong. Pure functions of the model; each mistake points at the token to change.
 
+mod aliases;
 mod children;
 mod coverage;
 mod structure;
@@ -22,6 +23,7 @@ pub(crate) fn all(model: &Model, errors: &mut Errors) {
     structure::totality(model, errors);
     structure::deferred(model, errors);
     children::check(model, errors);
+    aliases::not_on_leave(model, errors);
     if errors.is_empty() {
         coverage::check(model, errors);
     }

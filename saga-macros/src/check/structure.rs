@@ -384,7 +384,11 @@ fn terminal(model: &Model, index: usize, errors: &mut Errors) {
         );
     }
     if let Some(
-        Act::Run(method) | Act::Send { method, .. } | Act::Publish { method, .. } | Act::Start { method, .. },
+        Act::Run(method)
+        | Act::Send { method, .. }
+        | Act::Publish { method, .. }
+        | Act::Start { method, .. }
+        | Act::Alias { method, .. },
     ) = state.on_leave.first()
     {
         errors.on(method, format!("`{ident}` is terminal: a saga never leaves it"));

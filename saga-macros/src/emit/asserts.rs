@@ -7,11 +7,12 @@ use syn::Path;
 use syn::spanned::Spanned;
 
 use super::table::Table;
-use crate::model::{Act, Model, TriggerKind, Verdict, last};
+use crate::model::{Act, Model, Origin, TriggerKind, Verdict, last};
 
 pub(super) fn all(table: &Table<'_>) -> TokenStream {
     let mut out = TokenStream::new();
     keys(table, &mut out);
+    starts(table, &mut out);
     replies(table, &mut out);
     at_most_once(table, &mut out);
     undos(table, &mut out);
@@ -38,6 +39,25 @@ fn keys(table: &Table<'_>, out: &mut TokenStream) {
             },
             &format!(
                 "`{name}` has no key and is not a reply of a command this saga sends: give it `#[event(key(..))]`, or list it in the `replies(..)` of a command"
+            ),
+            out,
+        );
+    }
+}
+
+/// An alias says whose an instance is that exists; a new one needs a key.
+fn starts(table: &Table<'_>, out: &mut TokenStream) {
+    let private = &table.private;
+    let rows = table.model.rows.iter().filter(|row| row.origin == Origin::Initially);
+    for trigger in rows.flat_map(|row| &row.triggers) {
+        let TriggerKind::Event(event) = &trigger.kind else { continue };
+        let name = last(event);
+        let saga = &table.model.name;
+        check(
+            event.span(),
+            &quote!(!#private::by_alias(<#event as #private::Event>::BY_ALIAS, #saga)),
+            &format!(
+                "`{name}` names its instance by an alias, and an instance that is to be started has claimed none: give it a `key(..)`, or `key_for(..)` this saga"
             ),
             out,
         );

@@ -383,6 +383,19 @@ impl Machine<'_> {
                     quote!(__saga_out.publish(#call)?;)
                 }
             }
+            Act::Alias { claim, method, each } => {
+                let call = self.call(method, &quote!(__saga_data));
+                let change = if *claim { quote!(claim) } else { quote!(release) };
+                if *each {
+                    quote! {
+                        for __saga_built in #call {
+                            __saga_out.#change(&__saga_built)?;
+                        }
+                    }
+                } else {
+                    quote!(__saga_out.#change(&#call)?;)
+                }
+            }
             Act::Start { child: path, method, each, limit, detached } => {
                 let call = self.call(method, &quote!(__saga_data));
                 let child = self.table.child(path);
@@ -404,6 +417,9 @@ impl Machine<'_> {
 fn built_by(act: &Act) -> Option<&Ident> {
     match act {
         Act::Run(_) => None,
-        Act::Send { method, .. } | Act::Publish { method, .. } | Act::Start { method, .. } => Some(method),
+        Act::Send { method, .. }
+        | Act::Publish { method, .. }
+        | Act::Start { method, .. }
+        | Act::Alias { method, .. } => Some(method),
     }
 }

@@ -247,6 +247,11 @@ impl Collector<'_> {
                         errors,
                     );
                 }
+                Act::Alias { claim, method, each } => {
+                    let params = self.built_params(row, here.as_ref(), target.as_ref(), event.clone());
+                    let doc = format!("{}: {doc}.", names_alias(*claim));
+                    self.built(&alias(), method, *each, params, &doc, methods, errors);
+                }
             }
         }
     }
@@ -345,8 +350,20 @@ impl Collector<'_> {
             Act::Publish { event, method, each } => {
                 self.built(event, method, *each, params(), doc, methods, errors);
             }
+            Act::Alias { claim, method, each } => {
+                let doc = format!("{}. {doc}", names_alias(*claim));
+                self.built(&alias(), method, *each, params(), &doc, methods, errors);
+            }
         }
     }
+}
+
+fn alias() -> TokenStream {
+    quote!(::std::string::String)
+}
+
+const fn names_alias(claim: bool) -> &'static str {
+    if claim { "Names the alias this row claims" } else { "Names the alias this row gives up" }
 }
 
 /// The payload type of the states a row stands for, when all of them carry the same.

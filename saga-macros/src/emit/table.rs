@@ -339,6 +339,11 @@ impl<'a> Table<'a> {
                 let event = self.event_type(event);
                 quote!(#private::Clause::Publish { event: #event, method: #method, each: #each })
             }
+            Act::Alias { claim, method, each } => {
+                let method = method.to_string();
+                let change = if *claim { quote!(Claim) } else { quote!(Release) };
+                quote!(#private::Clause::#change { method: #method, each: #each })
+            }
             Act::Start { child, method, each, limit, detached } => {
                 let method = method.to_string();
                 let child = self.child(child);

@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// The clauses a row may hold, for messages.
-const CLAUSES: &str = "guard, run, send, publish, start, compensate, not_owed, waive, doc, and one of transition_to, stay, \
+const CLAUSES: &str = "guard, run, send, publish, start, claim, release, compensate, not_owed, waive, doc, and one of transition_to, stay, \
                        reenter, park";
 
 /// Reads the rows of an attribute.
@@ -367,7 +367,7 @@ fn paths(item: &Item, errors: &mut Errors) -> Vec<Path> {
     item.items(errors).into_iter().filter_map(|item| item.only_path(errors)).collect()
 }
 
-/// `run`, `send`, `publish` or `start`; the outer `None` when it is none of these.
+/// `run`, `send`, `publish`, `start`, `claim` or `release`; the outer `None` when it is none of these.
 fn act(item: &Item, errors: &mut Errors) -> Option<Option<Act>> {
     Some(match item.name().as_str() {
         "run" => item.one_ident("method", errors).map(Act::Run),
@@ -383,8 +383,30 @@ fn act(item: &Item, errors: &mut Errors) -> Option<Option<Act>> {
             each,
         }),
         "start" => start(item, errors),
+        word @ ("claim" | "release") => alias(word == "claim", item, errors),
         _ => return None,
     })
+}
+
+/// The method that names an alias, and `each`.
+fn alias(claim: bool, item: &Item, errors: &mut Errors) -> Option<Act> {
+    let word = if claim { "claim" } else { "release" };
+    let mut list = item.items(errors).into_iter();
+    let Some(first) = list.next() else {
+        if item.args.is_some() {
+            errors.on(&item.path, format!("name the method that says which alias: `{word}(method)`"));
+        }
+        return None;
+    };
+    let method = first.ident(errors)?;
+    let mut each = false;
+    for item in list {
+        match item.name().as_str() {
+            "each" => each = true,
+            _ => errors.on(&item.path, format!("unknown option; `{word}` takes `each`")),
+        }
+    }
+    Some(Act::Alias { claim, method, each })
 }
 
 /// A child and its options: `with(method)`, `each`, `limit = 10`, `detached`.
@@ -493,7 +515,10 @@ pub(super) fn acts(tokens: TokenStream, errors: &mut Errors) -> Vec<Act> {
     for item in items(tokens, errors) {
         match act(&item, errors) {
             Some(act) => acts.extend(act),
-            None => errors.on(&item.path, "only `run`, `send`, `publish` and `start` can stand here"),
+            None => errors.on(
+                &item.path,
+                "only `run`, `send`, `publish`, `start`, `claim` and `release` can stand here",
+            ),
         }
     }
     acts

@@ -2,6 +2,7 @@
 //!
 //! Owns: SQL and the stored form of each value. Does not own: transactions, or which statements make up a step.
 
+pub(crate) mod alias;
 pub(crate) mod dead;
 pub(crate) mod delivery;
 pub(crate) mod history;
@@ -21,6 +22,7 @@ mod value;
 #[cfg(test)]
 pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
     [
+        alias::STATEMENTS,
         dead::STATEMENTS,
         delivery::STATEMENTS,
         history::STATEMENTS,

@@ -47,8 +47,11 @@ pub(super) fn message_id(row: &Row<'_>, at: usize) -> Result<Option<MessageId>> 
 
 /// Saga or subscriber, then key.
 pub(super) fn address(row: &Row<'_>, at: usize) -> Result<Address> {
-    let key = Key::new(text(row, at + 1)?).map_err(|error| bad(at + 1, error))?;
-    Ok(Address { saga: name(row, at)?, key })
+    Ok(Address { saga: name(row, at)?, key: key(row, at + 1)? })
+}
+
+pub(super) fn key(row: &Row<'_>, at: usize) -> Result<Key> {
+    Key::from_stored(text(row, at)?).map_err(|error| bad(at, error))
 }
 
 pub(super) fn maybe_task(row: &Row<'_>, at: usize) -> Result<Option<TaskId>> {

@@ -3,6 +3,7 @@
 //! Each law is one function and becomes one `#[test]` of its name, on a store of its own. A law uses nothing but the
 //! traits, so what it says holds for every store.
 
+mod aliases;
 mod belongings;
 mod fixtures;
 mod leases;
@@ -13,6 +14,7 @@ mod steps;
 
 use std::sync::Arc;
 
+pub use aliases::*;
 pub use belongings::*;
 pub use fixtures::{
     Driver, address, create, delivery, mail, mark, next, obligation, payload, task, time, timer,
@@ -99,6 +101,10 @@ macro_rules! conformance {
             due_timers_page_without_gaps_while_others_are_cleared
             obligations_are_put_replaced_and_dropped
             compensating_instances_page_in_order
+            an_alias_leads_to_the_instance_that_has_claimed_it
+            an_alias_is_claimed_by_one_instance_of_a_saga
+            an_alias_that_is_given_up_is_free
+            a_purged_instance_gives_its_aliases_up
 
             the_inbox_keeps_its_order
             inbox_numbers_are_never_used_again

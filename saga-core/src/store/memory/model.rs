@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::super::{
-    Address, Batch, Committed, DeadId, DeadLetter, Delivery, DeliveryChange, DeliveryId, HistoryEntry,
-    HistoryRow, InboxId, InstanceChange, Lease, Mail, Mark, Obligation, ObligationChange, Outcome, Purged,
-    RowId, Step, StoreError, TakerRow, Task, TaskChange, TaskId, TimerChange, TimerRow,
+    Address, AliasChange, Batch, Committed, DeadId, DeadLetter, Delivery, DeliveryChange, DeliveryId,
+    HistoryEntry, HistoryRow, InboxId, InstanceChange, Lease, Mail, Mark, Obligation, ObligationChange,
+    Outcome, Purged, RowId, Step, StoreError, TakerRow, Task, TaskChange, TaskId, TimerChange, TimerRow,
 };
 use crate::message::{MessageId, Name, Timestamp};
 
@@ -23,6 +23,8 @@ pub(super) struct Model {
     pub(super) last_batch: Option<(u64, Vec<Outcome>)>,
     pub(super) instances: BTreeMap<RowId, Kept>,
     pub(super) rows: BTreeMap<Address, RowId>,
+    /// Who holds each alias.
+    pub(super) aliases: BTreeMap<Address, RowId>,
     pub(super) inbox: BTreeMap<InboxId, Mail>,
     pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
     pub(super) marks: BTreeMap<(Address, MessageId), Mark>,
@@ -120,6 +122,7 @@ impl Model {
                 TaskChange::Add(_) | TaskChange::Progress(..) => {}
             }
         }
+        self.judge_claims(step)?;
         let mut set = BTreeMap::new();
         for mark in &step.marks {
             let key = (mark.to.clone(), mark.id.clone());
@@ -141,6 +144,23 @@ impl Model {
         Ok(())
     }
 
+    fn judge_claims(&self, step: &Step) -> Result<(), Outcome> {
+        let saga = match (step.row, &step.instance) {
+            (Some(row), _) => self.instances.get(&row).map(|kept| &kept.change.address.saga),
+            (None, change) => change.as_ref().map(|change| &change.address.saga),
+        };
+        let Some(saga) = saga else { return Ok(()) };
+        for change in &step.aliases {
+            let AliasChange::Claim(alias) = change else { continue };
+            let holder = self.aliases.get(&Address::new(saga.clone(), alias.clone()));
+            if let Some(holder) = holder.filter(|holder| step.row != Some(**holder)) {
+                let by = self.instances[holder].change.address.key.clone();
+                return Err(Outcome::AliasTaken { alias: alias.clone(), by });
+            }
+        }
+        Ok(())
+    }
+
     fn write(&mut self, step: &Step) -> Committed {
         let mut committed = Committed::default();
         let row = match (step.row, &step.instance) {
@@ -154,6 +174,20 @@ impl Model {
         };
         if let Some(kept) = row.and_then(|row| self.instances.get_mut(&row)) {
             kept.write(step);
+            let saga = kept.change.address.saga.clone();
+            for (change, row) in step.aliases.iter().zip(row.iter().cycle()) {
+                match change {
+                    AliasChange::Claim(alias) => {
+                        self.aliases.insert(Address::new(saga.clone(), alias.clone()), *row);
+                    }
+                    AliasChange::Release(alias) => {
+                        let alias = Address::new(saga.clone(), alias.clone());
+                        if self.aliases.get(&alias) == Some(row) {
+                            self.aliases.remove(&alias);
+                        }
+                    }
+                }
+            }
         }
         for id in &step.consumed {
             self.inbox.remove(id);
@@ -226,6 +260,7 @@ impl Model {
         for kept in rows.iter().filter_map(|(_, row)| self.instances.remove(row)) {
             self.rows.remove(&kept.change.address);
         }
+        self.aliases.retain(|_, row| self.instances.contains_key(row));
         let mut marks: Vec<_> = self
             .marks
             .iter()

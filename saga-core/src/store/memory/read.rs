@@ -20,11 +20,14 @@ impl Model {
     }
 
     pub(super) fn load(&self, address: &Address) -> Option<Loaded> {
+        if let Some(row) = self.aliases.get(address) {
+            return Some(Loaded::Alias(self.instances[row].change.address.key.clone()));
+        }
         let (row, kept) = self.find(address)?;
         Some(if self.damaged.contains(address) {
             Loaded::Unreadable(format!("{address}: damaged by the test"))
         } else {
-            Loaded::Snapshot(Box::new(kept.snapshot(row)))
+            Loaded::Snapshot(Box::new(self.snapshot(row, kept)))
         })
     }
 
@@ -68,14 +71,16 @@ impl Model {
     }
 }
 
-impl Kept {
-    fn snapshot(&self, row: RowId) -> Snapshot {
+impl Model {
+    fn snapshot(&self, row: RowId, kept: &Kept) -> Snapshot {
+        let aliases = self.aliases.iter().filter(|(_, holder)| **holder == row);
         Snapshot {
             row,
-            instance: self.change.clone(),
-            tasks: self.tasks.values().cloned().collect(),
-            timers: self.timers.values().cloned().collect(),
-            obligations: self.obligations.values().cloned().collect(),
+            instance: kept.change.clone(),
+            tasks: kept.tasks.values().cloned().collect(),
+            timers: kept.timers.values().cloned().collect(),
+            obligations: kept.obligations.values().cloned().collect(),
+            aliases: aliases.map(|(alias, _)| alias.key.clone()).collect(),
         }
     }
 }
@@ -83,8 +88,10 @@ impl Kept {
 #[async_trait]
 impl Inspect for MemoryStore {
     async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError> {
-        match self.model().load(address) {
+        let found = self.model().load(address);
+        match found {
             None => Ok(None),
+            Some(Loaded::Alias(key)) => self.instance(&Address::new(address.saga.clone(), key)).await,
             Some(Loaded::Snapshot(snapshot)) => Ok(Some(*snapshot)),
             Some(Loaded::Unreadable(detail)) => {
                 Err(StoreError::Corrupt { store: "the memory store".to_owned(), detail })

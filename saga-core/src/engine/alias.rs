@@ -1,0 +1,79 @@
+//! Events that name their instance by an alias (rule R35).
+//!
+//! They queue at the alias, as others do at their instance, and whose it is is found out when they are taken up. What
+//! nobody has claimed yet is an event without an instance (rule R27). Owns: that queue, and learning of claims. Does not
+//! own: who holds an alias; the store does.
+
+use super::Shard;
+use super::io::TakerAnswer;
+use super::slot::{InFlight, Item, Place, Token};
+use crate::message::Key;
+use crate::store::{Address, AliasChange, Loaded, Mail, Step};
+
+impl Shard {
+    /// Hands the item at the head of an alias's queue on to the instance that holds it. Returns whether there is more to
+    /// do at once.
+    ///
+    /// What lies in the inbox is moved there in one step, so that it is found with whatever else waits for the instance.
+    pub(super) fn hand_on(&mut self, alias: &Address, to: Key) -> bool {
+        let Some(item) = self.slots.get_mut(alias).and_then(|slot| slot.queue.pop_front()) else {
+            return false;
+        };
+        let to = self.address(&alias.saga, to);
+        let Some(row) = item.inbox else {
+            self.accept(&to, Item { alias: Some(alias.key.clone()), ..item });
+            return true;
+        };
+        let mut step = Step { consumed: vec![row], ..Step::default() };
+        self.mark(alias, &item, &mut step);
+        let epoch = self.inbox.epoch(self.lease.epoch);
+        step.mail.extend(item.mail(&to, epoch).map(|mail| Mail { marked: true, ..mail }));
+        if let Some(slot) = self.slots.get_mut(alias) {
+            slot.in_flight = Some(InFlight::of(item, TakerAnswer::Queued));
+        }
+        self.queue_step(Token::Instance(alias.clone()), step);
+        false
+    }
+
+    /// Whose an alias is has been read; unless a step has decided it meanwhile.
+    pub(super) fn alias_loaded(&mut self, alias: &Address, found: Option<Loaded>) {
+        let Some(slot) = self.slots.get_mut(alias) else { return };
+        slot.place = match (slot.learned.take(), found) {
+            (Some(Some(key)), _) | (None, Some(Loaded::Alias(key))) => Place::Alias(key),
+            (None, Some(Loaded::Unreadable(why))) => Place::Quarantined(why),
+            (Some(None), _) | (None, Some(Loaded::Snapshot(_)) | None) => Place::Missing,
+        };
+        self.take_up_by_alias(alias);
+        self.answer_waiters(alias);
+        self.weigh(alias);
+    }
+
+    /// A step that claims or gives up aliases is durable.
+    pub(super) fn aliases_changed(&mut self, holder: &Address, changes: &[AliasChange]) {
+        for change in changes {
+            let (AliasChange::Claim(alias) | AliasChange::Release(alias)) = change;
+            let alias = self.address(&holder.saga, alias.clone());
+            let Some(slot) = self.slots.get_mut(&alias) else { continue };
+            let owner = matches!(change, AliasChange::Claim(_)).then(|| holder.key.clone());
+            if slot.is_loading() {
+                // What is being read may be from before.
+                slot.learned = Some(owner);
+                continue;
+            }
+            slot.place = owner.map_or(Place::Missing, Place::Alias);
+            self.take_up_by_alias(&alias);
+            self.answer_waiters(&alias);
+        }
+    }
+
+    /// Takes up what has waited in the inbox for an alias to be claimed.
+    pub(super) fn take_up_by_alias(&mut self, alias: &Address) {
+        let Some(slot) = self.slots.get(alias) else { return };
+        let waits = slot.spilled || slot.deferred.is_some();
+        // What is on its way to the inbox is looked for when it is there.
+        if waits && matches!(slot.place, Place::Alias(_)) && slot.in_flight.is_none() {
+            self.fetch_waiting(alias);
+        }
+        self.pump(alias);
+    }
+}

@@ -1,0 +1,96 @@
+//! Aliases: further names of instances, each held by one of them (rule R35).
+
+use super::fixtures::{Driver, address, change, create, next, ok, time};
+use super::{Address, Subject};
+use crate::message::Key;
+use crate::store::{AliasChange, InstanceChange, Loaded, Outcome, Status, Step};
+
+fn alias(text: &str) -> Key {
+    Key::alias(text).expect("laws use good aliases")
+}
+
+fn claim(text: &str) -> AliasChange {
+    AliasChange::Claim(alias(text))
+}
+
+fn release(text: &str) -> AliasChange {
+    AliasChange::Release(alias(text))
+}
+
+fn claiming(key: &str, aliases: &[&str]) -> Step {
+    Step { aliases: aliases.iter().map(|alias| claim(alias)).collect(), ..create(&address(key)) }
+}
+
+async fn owner(driver: &Driver, saga: &'static str, text: &str) -> Option<String> {
+    let asked = [Address::new(saga, alias(text))];
+    match ok(driver.store.load(&asked).await).remove(0) {
+        Some(Loaded::Alias(key)) => Some(key.to_string()),
+        None => None,
+        Some(found) => panic!("an alias leads to no {found:?}"),
+    }
+}
+
+/// Also for people; a key and an alias of the same text have nothing to do with each other.
+pub async fn an_alias_leads_to_the_instance_that_has_claimed_it<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    driver.created(claiming("a", &["z", "b"])).await;
+    assert_eq!(driver.snapshot(&address("a")).await.aliases, [alias("b"), alias("z")]);
+    driver.created(create(&address("b"))).await;
+    assert_eq!(owner(&driver, "order", "b").await.as_deref(), Some("a"));
+    assert_eq!(owner(&driver, "order", "a").await, None);
+    let found = ok(driver.store.instance(&Address::new("order", alias("z"))).await);
+    assert_eq!(found.map(|found| found.instance.address), Some(address("a")));
+    assert!(driver.snapshot(&address("b")).await.aliases.is_empty());
+}
+
+/// A step that claims what another holds leaves nothing behind; what one holds it may claim again, and sagas do not meet.
+pub async fn an_alias_is_claimed_by_one_instance_of_a_saga<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let first = claiming("a", &["x"]);
+    let row = driver.created(first.clone()).await;
+    let taken = Outcome::AliasTaken { alias: alias("x"), by: Key::new("a").expect("a good key") };
+    assert_eq!(driver.one(claiming("b", &["y", "x"])).await, taken);
+    assert!(ok(driver.store.load(&[address("b")]).await)[0].is_none());
+    assert_eq!(owner(&driver, "order", "y").await, None);
+    let other = Address::new("invoice", Key::new("b").expect("a good key"));
+    driver.created(Step { aliases: vec![claim("x")], ..create(&other) }).await;
+    assert_eq!(owner(&driver, "invoice", "x").await.as_deref(), Some("b"));
+    let again = Step { aliases: vec![claim("x"), claim("y")], ..next(row, &change(&first)) };
+    driver.committed(again).await;
+    assert_eq!(driver.snapshot(&address("a")).await.aliases, [alias("x"), alias("y")]);
+    // Within one batch too.
+    let batch = vec![claiming("c", &["w"]), claiming("d", &["w"])];
+    let outcomes = driver.commit(batch).await;
+    assert!(matches!(&outcomes[..], [Outcome::Committed(_), Outcome::AliasTaken { .. }]), "{outcomes:?}");
+}
+
+/// By the one that holds it, and in the order of the step.
+pub async fn an_alias_that_is_given_up_is_free<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let (a, b) = (claiming("a", &["x"]), create(&address("b")));
+    let (row_a, row_b) = (driver.created(a.clone()).await, driver.created(b.clone()).await);
+    let not_its_own = Step { aliases: vec![release("x"), release("none")], ..next(row_b, &change(&b)) };
+    driver.committed(not_its_own.clone()).await;
+    assert_eq!(owner(&driver, "order", "x").await.as_deref(), Some("a"));
+    let given_up = Step { aliases: vec![release("x"), claim("y")], ..next(row_a, &change(&a)) };
+    driver.committed(given_up).await;
+    assert_eq!(owner(&driver, "order", "x").await, None);
+    let step = Step { aliases: vec![claim("x")], ..next(row_b, &change(&not_its_own)) };
+    driver.committed(step).await;
+    assert_eq!(owner(&driver, "order", "x").await.as_deref(), Some("b"));
+    assert_eq!(driver.snapshot(&address("a")).await.aliases, [alias("y")]);
+}
+
+/// Until then an instance that has ended keeps them.
+pub async fn a_purged_instance_gives_its_aliases_up<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let mut ended = claiming("a", &["x"]);
+    ended.instance = Some(InstanceChange { status: Status::Completed, ..change(&ended) });
+    driver.created(ended).await;
+    assert_eq!(owner(&driver, "order", "x").await.as_deref(), Some("a"));
+    let taken = driver.one(claiming("b", &["x"])).await;
+    assert!(matches!(taken, Outcome::AliasTaken { .. }), "{taken:?}");
+    assert_eq!(ok(driver.store.purge(time(1_000_000), 10).await).instances, 1);
+    assert_eq!(owner(&driver, "order", "x").await, None);
+    driver.created(claiming("b", &["x"])).await;
+}

@@ -1,0 +1,59 @@
+//! `saga_alias`: further names that instances have claimed, each once per saga.
+
+use rusqlite::{Connection, OptionalExtension, Result};
+use saga_core::message::Key;
+use saga_core::store::{Address, RowId};
+
+use super::value::{key, name};
+
+super::statements! {
+    CLAIM = "INSERT INTO saga_alias (saga, alias, instance) SELECT saga, ?2, id FROM saga_instance WHERE id = ?1
+             ON CONFLICT DO NOTHING";
+    RELEASE = "DELETE FROM saga_alias
+               WHERE saga = (SELECT saga FROM saga_instance WHERE id = ?1) AND alias = ?2 AND instance = ?1";
+    RELEASE_ALL = "DELETE FROM saga_alias WHERE instance = ?1";
+    HOLDER = "SELECT owner.id, owner.key FROM saga_instance AS claimer, saga_alias, saga_instance AS owner
+              WHERE claimer.id = ?1 AND saga_alias.saga = claimer.saga AND alias = ?2 AND owner.id = instance";
+    OWNER = "SELECT saga_instance.saga, key FROM saga_alias JOIN saga_instance ON saga_instance.id = instance
+             WHERE saga_alias.saga = ?1 AND alias = ?2";
+    OF_INSTANCE = "SELECT alias FROM saga_alias WHERE instance = ?1 ORDER BY alias";
+}
+
+/// Claims the alias for an instance; the key of the one that holds it when that is another.
+pub(crate) fn claim(db: &Connection, instance: RowId, alias: &Key) -> Result<Option<Key>> {
+    if db.prepare_cached(CLAIM)?.execute((instance.0, alias.as_str()))? == 1 {
+        return Ok(None);
+    }
+    let holder = db
+        .prepare_cached(HOLDER)?
+        .query_row((instance.0, alias.as_str()), |row| Ok((RowId(row.get(0)?), key(row, 1)?)))?;
+    Ok((holder.0 != instance).then_some(holder.1))
+}
+
+/// Gives the alias up, if the instance holds it.
+pub(crate) fn release(db: &Connection, instance: RowId, alias: &Key) -> Result<()> {
+    db.prepare_cached(RELEASE)?.execute((instance.0, alias.as_str()))?;
+    Ok(())
+}
+
+/// Gives up every alias of an instance.
+pub(crate) fn release_all(db: &Connection, instance: RowId) -> Result<()> {
+    db.prepare_cached(RELEASE_ALL)?.execute((instance.0,))?;
+    Ok(())
+}
+
+/// The instance that holds the alias.
+pub(crate) fn owner(db: &Connection, alias: &Address) -> Result<Option<Address>> {
+    db.prepare_cached(OWNER)?
+        .query_row((&alias.saga, alias.key.as_str()), |row| {
+            Ok(Address { saga: name(row, 0)?, key: key(row, 1)? })
+        })
+        .optional()
+}
+
+/// The aliases of an instance, in order.
+pub(crate) fn of_instance(db: &Connection, instance: RowId) -> Result<Vec<Key>> {
+    let mut statement = db.prepare_cached(OF_INSTANCE)?;
+    let rows = statement.query_map((instance.0,), |row| key(row, 0))?;
+    rows.collect()
+}
