@@ -205,6 +205,54 @@ async fn r07_every_fires_once_for_any_number_of_missed_periods() {
     dispatcher.shutdown(MINUTE).await.unwrap();
 }
 
+/// Two timers are due at the same time, and the first leads out of the state.
+#[derive(Saga, Clone, Debug, PartialEq)]
+#[saga(name = "race", version = 1, data(Race), events(RaceEvent), actions(RaceActions))]
+#[initially(when(Off, run(go), transition_to(Running)))]
+#[unhandled(reject)]
+pub enum RaceState {
+    #[during(
+        timeout(minutes = 1, name = "first", transition_to(Won)),
+        timeout(minutes = 1, name = "second", transition_to(Lost))
+    )]
+    Running,
+    #[terminal]
+    Won,
+    #[terminal]
+    Lost,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Race {}
+
+impl RaceActions for Race {
+    fn go(_: &Off, _: &mut Context) -> Result<Self> {
+        Ok(Self {})
+    }
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "off", key(race))]
+pub struct Off {
+    race: String,
+}
+
+#[tokio::test]
+async fn r07_a_timer_whose_visit_is_over_when_its_turn_comes_is_counted_and_no_error() {
+    let clock = ManualClock::default();
+    let builder = Dispatcher::builder(MemoryStore::new()).saga::<RaceState>().clock(clock.clone());
+    let dispatcher = builder.start().await.unwrap();
+    dispatcher.publish(Off { race: "1".to_owned() }).await.unwrap();
+    clock.advance(MINUTE);
+    assert_eq!(dispatcher.settled::<RaceState>("1").await.unwrap(), Position::In(RaceState::Won));
+    // The counts for people are renewed once a second.
+    while dispatcher.tally().stale_timers == 0 {
+        clock.advance_to_next().await;
+    }
+    assert_eq!(dispatcher.tally().stale_timers, 1);
+    assert_eq!(dispatcher.history::<RaceState>("1").await.unwrap().len(), 2, "it leaves no line");
+}
+
 struct Deaf;
 
 #[async_trait]
