@@ -1,6 +1,7 @@
 //! Further names of an instance (R35): claimed in a step, held by one instance, resolved when an event is taken up.
 
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
+#![allow(clippy::duplicated_attributes)] // Two starting rows share words.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -26,7 +26,8 @@ pub mod __private_0_1_0 {
         Timer, Trigger, Undo, UndoOf, Verdict, Waive,
     };
     pub use crate::machine::generated::{
-        all_among, among, by_alias, no_such_row, no_such_state, payload, some, there, wrong_state,
+        all_among, among, by_alias, command, no_such_row, no_such_state, payload, some, there, upcast,
+        wrong_state,
     };
     pub use crate::machine::{
         AllFinished, Cause, Child, ChildParked, Context, EventOf, Finished, Outbox, Saga, Undone, Wait,

@@ -5,9 +5,10 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Path};
 
+use crate::emit::upcast::method;
 use crate::errors::Errors;
 use crate::model::{last, lower};
-use crate::parse::items;
+use crate::parse::{items, upcasts};
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -71,6 +72,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             impl #private::NoReply for #ident {}
         }
     });
+    let decode = method(&upcasts(&input.attrs, version, &mut errors), &private);
     let errors = errors.into_tokens();
     let implement = quote_spanned! {ident.span()=>
         #[automatically_derived]
@@ -81,6 +83,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             const REPLIES: &'static [&'static str] = &[#(<#replies as #private::Event>::NAME),*];
             const AT_MOST_ONCE: bool = #at_most_once;
             const BEST_EFFORT: bool = #best_effort;
+            #decode
         }
     };
     quote!(#errors #implement #(#reply_to)* #no_reply)

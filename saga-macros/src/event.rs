@@ -5,9 +5,10 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{DeriveInput, Ident, Path};
 
+use crate::emit::upcast::method;
 use crate::errors::Errors;
 use crate::model::lower;
-use crate::parse::{Item, items};
+use crate::parse::{Item, items, upcasts};
 
 /// How an event names its instance.
 struct Named {
@@ -99,6 +100,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             }
         }
     });
+    let decode = method(&upcasts(&input.attrs, version, &mut errors), &quote!(#krate::__private_0_1_0));
     let keyed = key.is_some();
     let by_alias = key.as_ref().and_then(|key| by_alias(key, &keys_for, &krate));
     let errors = errors.into_tokens();
@@ -111,6 +113,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             const VERSION: u32 = #version;
             const KEYED: bool = #keyed;
             #by_alias
+            #decode
         }
     };
     quote!(#errors #implement #correlated)

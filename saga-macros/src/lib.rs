@@ -36,7 +36,8 @@ use proc_macro::TokenStream;
         terminal,
         on_enter,
         on_leave,
-        state
+        state,
+        upcast
     )
 )]
 pub fn derive_saga(input: TokenStream) -> TokenStream {
@@ -50,7 +51,7 @@ pub fn derive_saga(input: TokenStream) -> TokenStream {
 /// `key_for(SagaState, field)` that it is another one for one saga; a `/` inside a field is written `%2F`, so that
 /// different fields never make one key, and an empty field is no key. `alias(..)` and `alias_for(..)` take the same and
 /// say that it is an alias the instance has claimed. Without any of them an event can only be the reply to a command. `version = N` numbers the shape of the payload.
-#[proc_macro_derive(Event, attributes(event))]
+#[proc_macro_derive(Event, attributes(event, upcast))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
     event::expand(input.into()).into()
 }
@@ -60,7 +61,7 @@ pub fn derive_event(input: TokenStream) -> TokenStream {
 /// `name` is what is stored; without it the type's name in kebab case is. `replies(..)` are the events a handler may
 /// answer with; without them it answers `Done`. `at_most_once` forbids a second call, `best_effort` makes failures a
 /// matter of record only. `version = N` numbers the shape of the payload.
-#[proc_macro_derive(Command, attributes(command))]
+#[proc_macro_derive(Command, attributes(command, upcast))]
 pub fn derive_command(input: TokenStream) -> TokenStream {
     command::expand(input.into()).into()
 }

@@ -10,7 +10,10 @@ pub(crate) struct Model {
     pub(crate) vis: Visibility,
     pub(crate) doc: String,
     pub(crate) name: String,
+    pub(crate) was: Vec<String>,
     pub(crate) version: u32,
+    /// Of the data.
+    pub(crate) upcasts: Vec<Upcast>,
     pub(crate) data: Option<Type>,
     pub(crate) events: Option<Ident>,
     pub(crate) actions: Option<Ident>,
@@ -32,11 +35,20 @@ pub(crate) struct State {
     pub(crate) was: Vec<String>,
     pub(crate) name_span: Span,
     pub(crate) payload: Option<Type>,
+    /// Of the payload.
+    pub(crate) upcasts: Vec<Upcast>,
     pub(crate) end: Option<(End, Span)>,
     pub(crate) unhandled: Option<Verdict>,
     pub(crate) compensations: Vec<UndoUse>,
     pub(crate) on_enter: Vec<Act>,
     pub(crate) on_leave: Vec<Act>,
+}
+
+/// A function from the shape of one version to the next.
+pub(crate) struct Upcast {
+    pub(crate) from: u32,
+    pub(crate) with: Path,
+    pub(crate) span: Span,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

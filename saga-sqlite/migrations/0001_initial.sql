@@ -101,7 +101,7 @@ CREATE TABLE saga_obligation (
     of_seq   INTEGER,                 -- command: its task
     of_ord   INTEGER,
     name     TEXT NOT NULL,           -- of the command or the state
-    version  INTEGER,                 -- command: of its payload
+    version  INTEGER NOT NULL,        -- of the payload
     visit    INTEGER,                 -- state
     payload  TEXT,
     report   TEXT,

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 
 use crate::machine::{EndRecord, Saga};
-use crate::message::{Command, Event, Failed, Payload, PayloadError, Unknown};
+use crate::message::{Command, Event, Failed, Message, PayloadError, Unknown};
 
 /// A decoded value whose type the table knows.
 pub(crate) type Value = Box<dyn Any + Send + Sync>;
@@ -22,7 +22,7 @@ pub struct EventType {
     pub version: u32,
     /// Whether it has a key.
     pub keyed: bool,
-    pub(crate) decode: fn(&Payload) -> Result<Value, PayloadError>,
+    pub(crate) decode: fn(&Message) -> Result<Value, PayloadError>,
 }
 
 /// A command type of a table.
@@ -42,8 +42,8 @@ pub struct CommandType {
     pub at_most_once: bool,
     /// Whether its failures are only recorded.
     pub best_effort: bool,
-    pub(crate) failed: fn(&Payload, u32, String) -> Result<Value, PayloadError>,
-    pub(crate) unknown: fn(&Payload, u32, String) -> Result<Value, PayloadError>,
+    pub(crate) failed: fn(&Message, u32, String) -> Result<Value, PayloadError>,
+    pub(crate) unknown: fn(&Message, u32, String) -> Result<Value, PayloadError>,
 }
 
 /// A saga that a table starts as a child.
@@ -78,7 +78,7 @@ impl EventType {
             type_name,
             version: E::VERSION,
             keyed: E::KEYED,
-            decode: |payload| Ok(Box::new(payload.decode::<E>()?)),
+            decode: |message| Ok(Box::new(message.event::<E>()?)),
         }
     }
 }
@@ -94,11 +94,11 @@ impl CommandType {
             replies: C::REPLIES,
             at_most_once: C::AT_MOST_ONCE,
             best_effort: C::BEST_EFFORT,
-            failed: |payload, attempts, reason| {
-                Ok(Box::new(Failed::__new(payload.decode::<C>()?, attempts, reason)))
+            failed: |message, attempts, reason| {
+                Ok(Box::new(Failed::__new(message.command::<C>()?, attempts, reason)))
             },
-            unknown: |payload, attempts, reason| {
-                Ok(Box::new(Unknown::__new(payload.decode::<C>()?, attempts, reason)))
+            unknown: |message, attempts, reason| {
+                Ok(Box::new(Unknown::__new(message.command::<C>()?, attempts, reason)))
             },
         }
     }

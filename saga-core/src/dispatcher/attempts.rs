@@ -70,7 +70,7 @@ impl Attempts {
             desk: Desk::new(id, self.requests.clone(), saved, self.limits, Arc::clone(&self.registry)),
         };
         let handler = Arc::clone(&self.handlers[lane]);
-        let future = handler.attempt(message.payload, cx, self.limits);
+        let future = handler.attempt(message, cx, self.limits);
         let report = Report { attempt: id, ended: self.ended.clone(), how: AttemptEnd::Dropped };
         let unbegun = Arc::new(Mutex::new(Some(Reporting { future, report })));
         let abort = self.runtime.spawn(Begin { unbegun: Arc::clone(&unbegun), begun: None }).abort_handle();

@@ -15,7 +15,7 @@ use super::error::PublishError;
 use super::receipt::Receipt;
 use crate::engine::AttemptEnd;
 use crate::message::{
-    Command, Correlated, Event, HandlerError, HandlerErrorKind, Outcome, Payload, PayloadLimits,
+    Command, Correlated, Event, HandlerError, HandlerErrorKind, Message, Outcome, PayloadLimits,
 };
 
 /// Runs the command `C`: the only code that talks to the outside world.
@@ -190,7 +190,7 @@ pub(crate) type Attempting = Pin<Box<dyn Future<Output = AttemptEnd> + Send + 's
 
 /// A handler or subscriber whose type is known at run time only.
 pub(crate) trait AnyHandler: Send + Sync {
-    fn attempt(self: Arc<Self>, payload: Payload, cx: HandlerContext, limits: PayloadLimits) -> Attempting;
+    fn attempt(self: Arc<Self>, message: Message, cx: HandlerContext, limits: PayloadLimits) -> Attempting;
 }
 
 /// A handler of `C`.
@@ -212,11 +212,11 @@ impl<E, H> ForEvent<E, H> {
 }
 
 impl<C: Command, H: Handler<C>> AnyHandler for ForCommand<C, H> {
-    fn attempt(self: Arc<Self>, payload: Payload, cx: HandlerContext, limits: PayloadLimits) -> Attempting {
+    fn attempt(self: Arc<Self>, message: Message, cx: HandlerContext, limits: PayloadLimits) -> Attempting {
         Box::pin(async move {
-            let command: C = match payload.decode() {
+            let command: C = match message.command() {
                 Ok(command) => command,
-                Err(error) => return AttemptEnd::Refused(format!("command `{}` {error}", C::NAME)),
+                Err(error) => return AttemptEnd::Unreadable(format!("command `{}` {error}", C::NAME)),
             };
             match self.0.handle(command, &cx).await {
                 Err(error) => ended_with(&error),
@@ -234,11 +234,11 @@ impl<C: Command, H: Handler<C>> AnyHandler for ForCommand<C, H> {
 }
 
 impl<E: Event, H: Subscriber<E>> AnyHandler for ForEvent<E, H> {
-    fn attempt(self: Arc<Self>, payload: Payload, cx: HandlerContext, _: PayloadLimits) -> Attempting {
+    fn attempt(self: Arc<Self>, message: Message, cx: HandlerContext, _: PayloadLimits) -> Attempting {
         Box::pin(async move {
-            let event: E = match payload.decode() {
+            let event: E = match message.event() {
                 Ok(event) => event,
-                Err(error) => return AttemptEnd::Refused(format!("event `{}` {error}", E::NAME)),
+                Err(error) => return AttemptEnd::Unreadable(format!("event `{}` {error}", E::NAME)),
             };
             match self.0.handle(event, &cx).await {
                 Ok(()) => AttemptEnd::Replied(None),

@@ -48,7 +48,8 @@ impl<S: Saga> Instance<S> {
         };
         let position = Position::read(record, &snapshot.tasks, read_parked(record))
             .map_err(|error| unreadable(format!("state `{}` {error}", record.state)))?;
-        let data = record.data.decode().map_err(|error| unreadable(format!("its data {error}")))?;
+        let data = S::__decode_data(&record.data, record.version)
+            .map_err(|error| unreadable(format!("its data {error}")))?;
         let mut timers: Vec<(String, Timestamp)> =
             snapshot.timers.iter().map(|timer| (timer.name.to_string(), timer.due)).collect();
         timers.sort_by_key(|(_, due)| *due);

@@ -138,7 +138,9 @@ impl Shard {
                 self.queue_step(Token::Delivered(id), Step { deliveries: finish, ..Step::default() });
                 return;
             }
-            AttemptEnd::Refused(reason) | AttemptEnd::RefusedForGood(reason) => {
+            AttemptEnd::Refused(reason)
+            | AttemptEnd::RefusedForGood(reason)
+            | AttemptEnd::Unreadable(reason) => {
                 self.give_up_delivery(id, "refused", reason);
                 return;
             }

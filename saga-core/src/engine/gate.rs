@@ -68,8 +68,8 @@ impl Gate {
                 }
                 opens
             }
-            // The dispatcher wanted it to end, which says nothing about the outside world.
-            AttemptEnd::Dropped => false,
+            // Neither says anything about the outside world.
+            AttemptEnd::Dropped | AttemptEnd::Unreadable(_) => false,
         }
     }
 }

@@ -84,6 +84,8 @@ pub(crate) enum AttemptEnd {
     RefusedForGood(String),
     /// It may or may not have had its effect.
     Unclear(String),
+    /// This build cannot read what was sent, so nothing was called.
+    Unreadable(String),
     /// The future was dropped because the engine asked for it.
     Dropped,
 }

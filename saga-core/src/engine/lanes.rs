@@ -12,7 +12,7 @@ use super::policy::Policy;
 use super::registry::Registry;
 use super::slot::{Item, Late, Place, Run, Slot, Token};
 use super::{Moment, Shard, first_key};
-use crate::machine::{Begun, Input, MessageRecord, ReportRecord};
+use crate::machine::{Begun, Input, MessageRecord, ParkReason, ReportRecord};
 use crate::message::Timestamp;
 use crate::store::{
     Address, DeliveryId, RowId, Status, Step, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
@@ -266,7 +266,7 @@ impl Shard {
                     found.progress.recoveries
                 );
                 slot.set_run(task, Run::Reported);
-                slot.queue.push_back(Item::own(Input::CrashLoop(task, why), now));
+                slot.queue.push_back(Item::own(Input::Stuck(task, ParkReason::CrashLoop, why), now));
                 self.recovered(&job);
                 self.pump(&address);
                 return;
@@ -455,6 +455,15 @@ impl Shard {
             self.delay_task(address, task, now, epoch);
             return;
         }
+        let how = match how {
+            // A person makes a build that can read it; what was promised to the instance is not given up for that.
+            AttemptEnd::Unreadable(why) if !turned => {
+                slot.set_run(task, Run::Reported);
+                slot.queue.push_back(Item::own(Input::Stuck(task, ParkReason::Unreadable, why), now));
+                return self.pump(address);
+            }
+            how => how,
+        };
         found.progress.attempts += 1;
         found.progress.spent_ms += u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let last = at_most_once || turned;
@@ -626,10 +635,10 @@ fn verdict(progress: &mut TaskProgress, how: AttemptEnd, undo: bool, last: bool,
         AttemptEnd::RefusedForGood(reason) => {
             return Verdict::Report(ReportRecord::Refused { attempts, reason });
         }
-        AttemptEnd::Refused(reason) if attempts == 1 || undo => {
+        AttemptEnd::Refused(reason) | AttemptEnd::Unreadable(reason) if attempts == 1 || undo => {
             return Verdict::Report(ReportRecord::Refused { attempts, reason });
         }
-        AttemptEnd::Refused(reason) => {
+        AttemptEnd::Refused(reason) | AttemptEnd::Unreadable(reason) => {
             return unknown(format!("refused, but an earlier attempt was unclear: {reason}"));
         }
         AttemptEnd::Unclear(reason) => reason,

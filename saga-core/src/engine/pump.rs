@@ -90,7 +90,7 @@ impl Shard {
             return Next::Take(verb);
         }
         if instance.is_parked() {
-            let keeps = |item: &Item| matches!(item.what, Input::CrashLoop(..));
+            let keeps = |item: &Item| matches!(item.what, Input::Stuck(..));
             return if slot.queue.iter().all(keeps) { Next::Rest } else { Next::Spill };
         }
         if instance.status() == Status::Compensating {
@@ -428,7 +428,7 @@ impl Shard {
         let mut queue = std::mem::take(&mut slot.queue);
         while let Some(item) = queue.pop_front() {
             let Some(slot) = self.slots.get_mut(address) else { return };
-            if matches!(item.what, Input::CrashLoop(..)) {
+            if matches!(item.what, Input::Stuck(..)) {
                 stay.push_back(item);
             } else if item.inbox.is_some() {
                 slot.spilled = true;

@@ -148,7 +148,7 @@ impl Item {
                 let message = Message { name, version: 1, payload: crate::machine::write(verb) };
                 (MailKind::Verb, message, None, None, Some(Name::Owned(verb.by.clone())))
             }
-            Input::Timer { .. } | Input::Continue | Input::CrashLoop(..) => return None,
+            Input::Timer { .. } | Input::Continue | Input::Stuck(..) => return None,
         };
         Some(Mail {
             to: to.clone(),
@@ -198,7 +198,7 @@ impl Item {
 
     /// Whether it is the end of attempts that the store does not know to have ended.
     pub(crate) fn is_unwritten_report(&self) -> bool {
-        self.inbox.is_none() && matches!(self.what, Input::Report(..) | Input::CrashLoop(..))
+        self.inbox.is_none() && matches!(self.what, Input::Report(..) | Input::Stuck(..))
     }
 
     /// Whether it waits behind a compensation or a person.

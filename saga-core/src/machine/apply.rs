@@ -91,7 +91,7 @@ impl Instance {
         let value = match &event.value {
             Some(value) => value,
             None => {
-                decoded = (definition.events[index].decode)(&event.message.payload)
+                decoded = (definition.events[index].decode)(&event.message)
                     .map_err(|error| not("undecodable", format!("event `{name}` {error}")))?;
                 &decoded
             }
@@ -197,7 +197,7 @@ impl Instance {
                 Some(command) => self.recorded(*task, &command, report, at),
                 None => Decision::nothing(Disposition::Stale),
             },
-            Input::CrashLoop(task, detail) => self.crash_loop(*task, detail, at),
+            Input::Stuck(task, reason, detail) => self.stuck(*task, *reason, detail, at),
         }
     }
 
@@ -237,7 +237,7 @@ impl Instance {
         let decoded;
         let value = match &event.value {
             Some(value) => value,
-            None => match (definition.events[index].decode)(&event.message.payload) {
+            None => match (definition.events[index].decode)(&event.message) {
                 Ok(value) => {
                     decoded = value;
                     &decoded
@@ -375,7 +375,7 @@ impl Instance {
                     );
                     return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
                 };
-                match (definition.events[index].decode)(&reply.payload) {
+                match (definition.events[index].decode)(&reply) {
                     Ok(decoded) => value = decoded,
                     Err(error) => {
                         let detail = format!("reply `{}` {error}", reply.name);
@@ -396,7 +396,7 @@ impl Instance {
                 };
                 let kind = &definition.commands[index];
                 let decode = if refused { kind.failed } else { kind.unknown };
-                match decode(&command.payload, *attempts, reason.clone()) {
+                match decode(&command, *attempts, reason.clone()) {
                     Ok(decoded) => value = decoded,
                     Err(error) => {
                         let detail = format!("command `{}` {error}", command.name);
@@ -603,14 +603,15 @@ impl Instance {
         work.finish(Disposition::Applied)
     }
 
-    /// A command that was found begun after several crashes in a row waits for a person (rule R19).
-    fn crash_loop(&mut self, task: TaskId, detail: &str, at: At) -> Decision {
+    /// A command that was found begun after several crashes in a row (rule R19), or that this build cannot read (rule
+    /// R34), waits for a person.
+    fn stuck(&mut self, task: TaskId, reason: ParkReason, detail: &str, at: At) -> Decision {
         let Some(attempts) = self.task(task).map(|task| task.progress.attempts) else {
             return Decision::nothing(Disposition::Stale);
         };
         let report = ReportRecord::Unknown { attempts, reason: detail.to_owned() };
         let name = self.task(task).map(|task| format!("`{}`", task.command.name)).unwrap_or_default();
-        self.held_over(task, &report, ParkReason::CrashLoop, name, at)
+        self.held_over(task, &report, reason, name, at)
     }
 
     /// An outcome that is written down and has no other effect.

@@ -18,7 +18,7 @@ use super::row::{Decided, Performed};
 use super::saga::Saga;
 use super::work::{Line, Work};
 use crate::definition::{Trigger, Value};
-use crate::message::{ActionError, Correlated, Id, Key, Message, MessageId, Name, Payload};
+use crate::message::{ActionError, Correlated, Id, Key, Message, MessageId, Name, Payload, not_newer};
 use crate::store::{
     Address, InstanceChange, MailKind, Status, TaskChange, TaskId, TaskKind, TaskStage, TimerRow,
 };
@@ -163,6 +163,13 @@ pub(crate) struct EndRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     payload: Option<Box<RawValue>>,
     data: Box<RawValue>,
+    /// The version of the saga that wrote both.
+    #[serde(default = "first")]
+    version: u32,
+}
+
+const fn first() -> u32 {
+    1
 }
 
 /// Something a step puts into another instance's inbox.
@@ -204,6 +211,7 @@ impl EndRecord {
             state: record.state.to_string(),
             payload: record.payload.as_ref().map(record::raw),
             data: record::raw(&record.data),
+            version: record.version,
         })
     }
 
@@ -215,11 +223,14 @@ impl EndRecord {
         })?;
         let payload = self.payload.as_ref().map(|payload| Payload::from(payload.get()));
         let wrong = |what: &str, error| format!("the child's {what} {error}");
+        not_newer(self.version, S::VERSION).map_err(|error| wrong("state", error))?;
+        let data = Payload::from(self.data.get());
         Ok(Finished {
             key: Key::new(&self.key).map_err(|error| error.to_string())?,
             end: self.end,
-            state: S::__decode(index, payload.as_ref()).map_err(|error| wrong("state", error))?,
-            data: Payload::from(self.data.get()).decode().map_err(|error| wrong("data", error))?,
+            state: S::__decode(index, payload.as_ref(), self.version)
+                .map_err(|error| wrong("state", error))?,
+            data: S::__decode_data(&data, self.version).map_err(|error| wrong("data", error))?,
         })
     }
 }
@@ -642,7 +653,7 @@ impl Work<'_> {
 /// What a test says of a child.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) enum ChildNews {
-    Ended { end: ChildEnd, state: Name, payload: Option<Payload>, data: Payload },
+    Ended { end: ChildEnd, state: Name, payload: Option<Payload>, data: Payload, version: u32 },
     Parked(String),
     NotStarted(String),
 }
@@ -663,12 +674,13 @@ impl Instance {
     /// The report of a child.
     pub(crate) fn report_of_child(&self, key: &str, news: ChildNews) -> ReportRecord {
         let news = match news {
-            ChildNews::Ended { end, state, payload, data } => News::Ended(EndRecord {
+            ChildNews::Ended { end, state, payload, data, version } => News::Ended(EndRecord {
                 key: key.to_owned(),
                 end,
                 state: state.into_owned(),
                 payload: payload.as_ref().map(record::raw),
                 data: record::raw(&data),
+                version,
             }),
             ChildNews::Parked(detail) => News::Parked { reason: ParkReason::Row, detail },
             ChildNews::NotStarted(reason) => News::NotStarted { reason },

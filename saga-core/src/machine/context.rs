@@ -62,7 +62,7 @@ impl Context {
     /// The command that the present event answers, when it is the reply to a `C` or its `failed`/`unknown`.
     pub fn command<C: Command>(&self) -> Option<C> {
         let command = self.command.as_ref().filter(|command| is(&command.name, C::NAME, C::WAS))?;
-        command.payload.decode().ok()
+        command.command().ok()
     }
 
     /// What became of the command `C`, in the action that builds an undo.

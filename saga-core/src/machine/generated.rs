@@ -1,8 +1,10 @@
 //! Small functions that generated code calls, so that it stays short. Nobody else does.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use serde::de::DeserializeOwned;
 
-use crate::message::{ActionError, ByAlias, Payload, PayloadError};
+use crate::message::{ActionError, ByAlias, Command, Message, Payload, PayloadError};
 
 /// Decodes the payload of a state that carries one.
 ///
@@ -10,6 +12,28 @@ use crate::message::{ActionError, ByAlias, Payload, PayloadError};
 /// When there is none, or it is not one.
 pub fn payload<T: DeserializeOwned>(payload: Option<&Payload>) -> Result<T, PayloadError> {
     payload.ok_or_else(|| PayloadError::Decode("the state's payload is missing".to_owned()))?.decode()
+}
+
+/// Reads what an earlier version wrote, and makes the present shape of it. A payload that was not there is `()`.
+///
+/// # Errors
+/// When it cannot be read, or `upcast` panics.
+pub fn upcast<Old: DeserializeOwned, New>(
+    payload: Option<&Payload>,
+    upcast: impl FnOnce(Old) -> New,
+) -> Result<New, PayloadError> {
+    let old = payload.map_or_else(|| Payload::from("null").decode(), Payload::decode)?;
+    catch_unwind(AssertUnwindSafe(|| upcast(old))).map_err(|panic| {
+        PayloadError::Decode(format!("its upcast panicked: {}", super::instance::panic_text(&*panic)))
+    })
+}
+
+/// A command in its present shape.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn command<C: Command>(message: &Message) -> Result<C, PayloadError> {
+    message.command()
 }
 
 /// The answer to an index that the definition does not have.

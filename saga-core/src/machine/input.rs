@@ -2,7 +2,7 @@
 
 use super::child::{Outgoing, ParentRecord};
 use super::outbox::Published;
-use super::record::{HeadRecord, MessageRecord, ReportRecord};
+use super::record::{HeadRecord, MessageRecord, ParkReason, ReportRecord};
 use crate::definition::Value;
 use crate::message::{Id, Message, MessageId, PayloadLimits, Timestamp};
 use crate::store::{Step, TaskId};
@@ -51,8 +51,8 @@ pub(crate) enum Input {
     },
     /// A report that a person skipped: written down, without its row.
     Skipped(TaskId, ReportRecord),
-    /// A task was found begun too often, as these words say.
-    CrashLoop(TaskId, String),
+    /// A task waits for a person without having ended, for this reason and as these words say.
+    Stuck(TaskId, ParkReason, String),
     /// Go on unwinding: the next undo, or the arrival.
     Continue,
     /// An operator's verb.

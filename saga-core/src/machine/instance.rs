@@ -9,7 +9,7 @@ use super::input::{At, VerbRecord};
 use super::live::{Live, Program};
 use super::record::{self, ParkedRecord, TurnRecord};
 use crate::definition::{Definition, State};
-use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp};
+use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp, not_newer};
 use crate::store::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TimerRow};
 
 /// One instance, as its last decision left it.
@@ -43,7 +43,8 @@ impl Instance {
     /// The instance a store returned.
     pub(crate) fn load(program: Arc<dyn Program>, snapshot: Snapshot) -> Self {
         let Snapshot { row, instance, tasks, timers, obligations, aliases } = snapshot;
-        let live = decode(&*program, &instance);
+        let mut instance = instance;
+        let live = decode(&*program, &instance).and_then(|live| upcast(live, &mut instance));
         let (row, record) = (Some(row), instance);
         Self {
             program,
@@ -160,8 +161,22 @@ fn decode(program: &dyn Program, record: &InstanceChange) -> Result<Box<dyn Live
     let state = definition.state(&record.state).ok_or_else(|| {
         format!("state `{}` is not in `{}` v{}", record.state, definition.name, definition.version)
     })?;
-    guarded(|| Ok(program.decode(state, record.payload.as_ref(), &record.data)?))
-        .map_err(|error| format!("state `{}` or its data {error}", record.state))
+    guarded(|| {
+        not_newer(record.version, definition.version)?;
+        Ok(program.decode(state, record.payload.as_ref(), &record.data, record.version)?)
+    })
+    .map_err(|error| format!("state `{}` or its data {error}", record.state))
+}
+
+/// What an earlier version wrote is in memory as the present one writes it, and stored so by the next step (rule R34).
+fn upcast(live: Box<dyn Live>, record: &mut InstanceChange) -> Result<Box<dyn Live>, String> {
+    let present = live.definition().version;
+    if record.version != present {
+        let (payload, data) = guarded(|| Ok((live.encode_state()?, live.encode_data()?)))
+            .map_err(|error| format!("state `{}` or its data {error}", record.state))?;
+        (record.payload, record.data, record.version) = (payload, data, present);
+    }
+    Ok(live)
 }
 
 /// Runs user code. An error or a panic comes back as text.

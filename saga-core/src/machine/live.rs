@@ -9,7 +9,7 @@ use super::context::Context;
 use super::outbox::Outbox;
 use super::saga::{Cause, Saga, Undone, Wait};
 use crate::definition::Definition;
-use crate::message::{Message, Payload, PayloadError, Result};
+use crate::message::{Message, Payload, PayloadError, Result, not_newer};
 
 /// A saga whose type is known at run time only.
 pub(crate) trait Program: Send + Sync {
@@ -19,6 +19,7 @@ pub(crate) trait Program: Send + Sync {
         state: usize,
         payload: Option<&Payload>,
         data: &Payload,
+        version: u32,
     ) -> Result<Box<dyn Live>, PayloadError>;
     fn guard_start(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool;
     fn begin(
@@ -32,6 +33,7 @@ pub(crate) trait Program: Send + Sync {
 
 /// The typed part of an instance.
 pub(crate) trait Live: Send + Sync {
+    fn definition(&self) -> &'static Definition;
     /// The state it is in, as an index.
     fn state(&self) -> usize;
     fn encode_state(&self) -> Result<Option<Payload>, PayloadError>;
@@ -48,15 +50,16 @@ pub(crate) trait Live: Send + Sync {
     fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
     /// When a timer of the present state is due whose table names a method.
     fn due(&self, timer: usize, cx: &mut Context) -> Result<Wait>;
-    /// Builds the undo of a visit that left the state `state` with this payload.
+    /// Builds the undo of a visit that left the state `state` with this payload, which version `version` wrote.
     fn undo_state(
         &self,
         undo: usize,
         state: usize,
         payload: Option<&Payload>,
+        version: u32,
         cx: &mut Context,
     ) -> Result<Message>;
-    fn undo_command(&self, undo: usize, command: &Payload, cx: &mut Context) -> Result<Message>;
+    fn undo_command(&self, undo: usize, command: &Message, cx: &mut Context) -> Result<Message>;
     /// For tests, which know its type.
     #[cfg(any(test, feature = "testing"))]
     fn as_any(&self) -> &dyn Any;
@@ -88,8 +91,10 @@ impl<S: Saga> Program for Typed<S> {
         state: usize,
         payload: Option<&Payload>,
         data: &Payload,
+        version: u32,
     ) -> Result<Box<dyn Live>, PayloadError> {
-        Ok(Box::new(TypedLive { data: data.decode()?, state: S::__decode(state, payload)?, next: None }))
+        let data = S::__decode_data(data, version)?;
+        Ok(Box::new(TypedLive { data, state: S::__decode(state, payload, version)?, next: None }))
     }
 
     fn guard_start(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool {
@@ -110,6 +115,10 @@ impl<S: Saga> Program for Typed<S> {
 }
 
 impl<S: Saga> Live for TypedLive<S> {
+    fn definition(&self) -> &'static Definition {
+        S::definition()
+    }
+
     fn state(&self) -> usize {
         self.state.__index()
     }
@@ -143,7 +152,7 @@ impl<S: Saga> Live for TypedLive<S> {
 
     fn go(&mut self, state: usize) -> Result<(), PayloadError> {
         self.next = None;
-        self.state = S::__decode(state, None)?;
+        self.state = S::__decode(state, None, S::VERSION)?;
         Ok(())
     }
 
@@ -164,13 +173,15 @@ impl<S: Saga> Live for TypedLive<S> {
         undo: usize,
         state: usize,
         payload: Option<&Payload>,
+        version: u32,
         cx: &mut Context,
     ) -> Result<Message> {
-        let state = S::__decode(state, payload)?;
+        not_newer(version, S::VERSION)?;
+        let state = S::__decode(state, payload, version)?;
         S::__undo(undo, &self.data, Undone::State(&state), cx)
     }
 
-    fn undo_command(&self, undo: usize, command: &Payload, cx: &mut Context) -> Result<Message> {
+    fn undo_command(&self, undo: usize, command: &Message, cx: &mut Context) -> Result<Message> {
         S::__undo(undo, &self.data, Undone::Command(command), cx)
     }
 

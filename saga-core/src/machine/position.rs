@@ -3,7 +3,7 @@
 use super::instance::Instance;
 use super::record::ParkReason;
 use super::saga::Saga;
-use crate::message::{Name, PayloadError};
+use crate::message::{Name, PayloadError, not_newer};
 use crate::store::{InstanceChange, Obligation, Status, Task, TaskKind};
 
 /// Where an instance of the saga `S` is.
@@ -52,7 +52,8 @@ impl<S: Saga> Position<S> {
             let (name, version) = (definition.name, definition.version);
             PayloadError::Decode(format!("`{name}` v{version} has no state `{}`", record.state))
         })?;
-        let state = S::__decode(index, record.payload.as_ref())?;
+        not_newer(record.version, definition.version)?;
+        let state = S::__decode(index, record.payload.as_ref(), record.version)?;
         let open =
             |kind| tasks.iter().find(|task| task.kind == kind).map(|task| task.command.name.to_string());
         Ok(match (parked, record.status) {

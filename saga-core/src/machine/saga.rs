@@ -21,7 +21,9 @@ pub trait Saga: Send + Sync + Sized + 'static {
     type Event: Send + Sync + 'static;
     /// The stored name.
     const NAME: &'static str;
-    /// The version of the definition.
+    /// Names under which it was stored before; what is stored under one is renamed at the start of a dispatcher (rule R34).
+    const WAS: &'static [&'static str] = &[];
+    /// The version of the definition, and of the shape of its data and of what its states carry.
     const VERSION: u32;
 
     /// The whole table as data; it prints itself as Mermaid and DOT.
@@ -33,9 +35,15 @@ pub trait Saga: Send + Sync + Sized + 'static {
     /// The variant's payload as JSON; `None` for variants without one.
     #[doc(hidden)]
     fn __encode(&self) -> Result<Option<Payload>, PayloadError>;
-    /// The state `index` with this payload.
+    /// The state `index` with this payload, which version `version` wrote.
     #[doc(hidden)]
-    fn __decode(index: usize, payload: Option<&Payload>) -> Result<Self, PayloadError>;
+    fn __decode(index: usize, payload: Option<&Payload>, version: u32) -> Result<Self, PayloadError>;
+    /// The data, which version `version` wrote.
+    #[doc(hidden)]
+    fn __decode_data(data: &Payload, version: u32) -> Result<Self::Data, PayloadError> {
+        let _ = version;
+        data.decode()
+    }
     /// The guard of row `row`; rows of `initially` have neither data nor state.
     #[doc(hidden)]
     fn __guard(row: usize, on: Option<(&Self::Data, &Self)>, cause: Cause<'_>, cx: &Context) -> bool;
@@ -105,7 +113,7 @@ pub enum Undone<'a, S> {
     /// The state as it was left, or as it is now.
     State(&'a S),
     /// The command as it was sent.
-    Command(&'a Payload),
+    Command(&'a Message),
 }
 
 /// What a row was triggered by, as a typed value.

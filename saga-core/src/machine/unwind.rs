@@ -364,12 +364,10 @@ impl Instance {
         cx.set_reports(reports);
         guarded(|| {
             let message = match &owed.of {
-                ObligationOf::Command { command, .. } => {
-                    live.undo_command(undo, &command.payload, &mut cx)?
-                }
-                ObligationOf::State { state, payload, .. } => {
+                ObligationOf::Command { command, .. } => live.undo_command(undo, command, &mut cx)?,
+                ObligationOf::State { state, version, payload, .. } => {
                     let state = definition.state(state).ok_or("its state is no longer in the table")?;
-                    live.undo_state(undo, state, payload.as_ref(), &mut cx)?
+                    live.undo_state(undo, state, payload.as_ref(), *version, &mut cx)?
                 }
             };
             message.payload.check(at.limits).map_err(|error| ActionError::from(error.to_string()))?;
@@ -490,17 +488,13 @@ fn trigger_value(
         | Trigger::AllFinished(_)
         | Trigger::Parked(_) => return Ok(None),
         Trigger::Timer(_) => return Ok(record.tick.map(|tick| Box::new(Tick::from(tick)) as Value)),
-        Trigger::Event(index) => (definition.events[index].decode)(&kept(event)?.payload),
-        Trigger::Failed(index) => (definition.commands[index].failed)(
-            &kept(command)?.payload,
-            record.attempts,
-            record.reason.clone(),
-        ),
-        Trigger::Unknown(index) => (definition.commands[index].unknown)(
-            &kept(command)?.payload,
-            record.attempts,
-            record.reason.clone(),
-        ),
+        Trigger::Event(index) => (definition.events[index].decode)(&kept(event)?),
+        Trigger::Failed(index) => {
+            (definition.commands[index].failed)(&kept(command)?, record.attempts, record.reason.clone())
+        }
+        Trigger::Unknown(index) => {
+            (definition.commands[index].unknown)(&kept(command)?, record.attempts, record.reason.clone())
+        }
     };
     value.map(Some).map_err(|error| format!("its kept cause {error}"))
 }

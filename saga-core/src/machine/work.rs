@@ -68,7 +68,6 @@ impl<'a> Work<'a> {
         instance.record.seq += 1;
         instance.record.step = at.step;
         instance.record.changed_at = at.now;
-        instance.record.version = instance.definition().version;
         let step = Step { row: instance.row, ..Step::default() };
         let verb = instance.verb.take();
         let mut work = Self {
@@ -234,7 +233,8 @@ impl<'a> Work<'a> {
         for &undo in definition.states[state].compensations {
             let name = Name::Borrowed(definition.commands[definition.undos[undo].command].name);
             let state = state_name(&definition.states[state]);
-            self.owe(name, ObligationOf::State { state, visit, payload: None });
+            let version = definition.version;
+            self.owe(name, ObligationOf::State { state, visit, version, payload: None });
         }
     }
 
@@ -301,7 +301,7 @@ impl<'a> Work<'a> {
     /// Ends the present visit: freezes what its state owes, and cancels its timers.
     pub(super) fn leave(&mut self, left: Option<Payload>) {
         if let Some(left) = left {
-            let visit = self.instance.record.visit;
+            let (visit, written) = (self.instance.record.visit, self.instance.record.version);
             let frozen: Vec<TaskId> = self
                 .instance
                 .obligations
@@ -312,8 +312,8 @@ impl<'a> Work<'a> {
             for id in frozen {
                 let left = left.clone();
                 self.change_obligation(id, |obligation| {
-                    if let ObligationOf::State { payload, .. } = &mut obligation.of {
-                        *payload = Some(left);
+                    if let ObligationOf::State { payload, version, .. } = &mut obligation.of {
+                        (*payload, *version) = (Some(left), written);
                     }
                 });
             }

@@ -33,6 +33,13 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     const AT_MOST_ONCE: bool = false;
     /// Its failures are recorded and counted, but never delivered and never park (rule R3).
     const BEST_EFFORT: bool = false;
+
+    /// Reads what version `version` of it wrote, which is not later than [`VERSION`](Self::VERSION).
+    #[doc(hidden)]
+    fn __decode(payload: &Payload, version: u32) -> Result<Self, PayloadError> {
+        let _ = version;
+        payload.decode()
+    }
 }
 
 /// `E` is declared in the `replies(..)` of `C`; written by `#[derive(Command)]`.
@@ -168,9 +175,7 @@ impl Report {
     /// The reply as an event of type `E`, when it was answered by one and that can be read.
     pub fn reply<E: Event>(&self) -> Option<E> {
         match self {
-            Self::Replied(Some(message)) if is(&message.name, E::NAME, E::WAS) => {
-                message.payload.decode().ok()
-            }
+            Self::Replied(Some(message)) if is(&message.name, E::NAME, E::WAS) => message.event().ok(),
             _ => None,
         }
     }

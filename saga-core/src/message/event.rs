@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::key::{Key, KeyError};
+use super::payload::{Payload, PayloadError};
 
 /// A fact delivered to instances. Derive it: `#[derive(Event)] #[event(name = "order.placed", key(order))]`.
 ///
@@ -24,6 +25,13 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KEYED: bool;
     /// For which sagas it names its instance by an alias.
     const BY_ALIAS: ByAlias = ByAlias::NEVER;
+
+    /// Reads what version `version` of it wrote, which is not later than [`VERSION`](Self::VERSION).
+    #[doc(hidden)]
+    fn __decode(payload: &Payload, version: u32) -> Result<Self, PayloadError> {
+        let _ = version;
+        payload.decode()
+    }
 }
 
 /// An event that names the instance it is for; written by `#[derive(Event)]` when there is a `key(..)`.

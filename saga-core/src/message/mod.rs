@@ -19,5 +19,6 @@ pub use ids::{Id, Incarnation, MessageId};
 #[doc(hidden)]
 pub use key::join_key;
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub(crate) use payload::not_newer;
 pub use payload::{Message, Name, Payload, PayloadError, PayloadLimits};
 pub use timestamp::Timestamp;

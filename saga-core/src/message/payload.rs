@@ -7,6 +7,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::command::Command;
+use super::event::Event;
+
 /// A stored name: borrowed from a definition, or owned when it was read from a store.
 pub type Name = Cow<'static, str>;
 
@@ -141,6 +144,14 @@ pub enum PayloadError {
     /// The text is not JSON of the expected shape.
     #[error("cannot be read: {0}")]
     Decode(String),
+    /// A later build wrote it, in a shape that this one does not know.
+    #[error("cannot be read: version {stored} wrote it, and this build has version {present}")]
+    Newer {
+        /// The version that wrote it.
+        stored: u32,
+        /// The version of this build.
+        present: u32,
+    },
     /// The JSON is longer than the limit.
     #[error(
         "has {bytes} bytes of JSON, more than the limit of {limit}; send a reference instead of the content"
@@ -171,12 +182,35 @@ pub struct Message {
 }
 
 impl Message {
+    /// The event, in its present shape.
+    ///
+    /// # Errors
+    /// When it is no such event, or a later build wrote it.
+    pub(crate) fn event<E: Event>(&self) -> Result<E, PayloadError> {
+        not_newer(self.version, E::VERSION)?;
+        E::__decode(&self.payload, self.version)
+    }
+
+    /// The command, in its present shape.
+    ///
+    /// # Errors
+    /// When it is no such command, or a later build wrote it.
+    pub(crate) fn command<C: Command>(&self) -> Result<C, PayloadError> {
+        not_newer(self.version, C::VERSION)?;
+        C::__decode(&self.payload, self.version)
+    }
+
     /// Tells contents apart: XXH3-64 of the name, a zero byte and the JSON.
     pub(crate) fn content_hash(&self) -> u64 {
         twox_hash::XxHash3_64::oneshot(
             &[self.name.as_bytes(), &[0], self.payload.as_str().as_bytes()].concat(),
         )
     }
+}
+
+/// Refuses what a later build wrote: fields that this one does not know would be lost with the next step (rule R34).
+pub(crate) const fn not_newer(stored: u32, present: u32) -> Result<(), PayloadError> {
+    if stored > present { Err(PayloadError::Newer { stored, present }) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -168,16 +168,16 @@ impl Steps {
         command: MessageRecord,
         cx: &HandlerContext,
     ) -> Result<Option<Message>, HandlerError> {
-        let Message { name, payload, .. } = command.into();
-        let Some(handler) = self.handlers.get(&*name) else {
+        let message = Message::from(command);
+        let Some(handler) = self.handlers.get(&*message.name) else {
             // Perhaps the next build has it.
-            return Err(format!("no handler for `{name}`").into());
+            return Err(format!("no handler for `{}`", message.name).into());
         };
-        match Arc::clone(handler).attempt(payload, cx.clone(), PayloadLimits::CEILING).await {
+        match Arc::clone(handler).attempt(message, cx.clone(), PayloadLimits::CEILING).await {
             AttemptEnd::Replied(reply) => Ok(reply),
             AttemptEnd::Refused(why) => Err(HandlerError::refused(why)),
             AttemptEnd::RefusedForGood(why) => Err(HandlerError::refused_for_good(why)),
-            AttemptEnd::Unclear(why) => Err(why.into()),
+            AttemptEnd::Unclear(why) | AttemptEnd::Unreadable(why) => Err(why.into()),
             AttemptEnd::Dropped => Err("it was dropped".into()),
         }
     }

@@ -383,6 +383,8 @@ pub enum ObligationOf {
         state: Name,
         /// The visit.
         visit: u32,
+        /// The version of the saga that wrote the payload.
+        version: u32,
         /// What the state carried when it was left; `None` while the visit lasts, or when it carries nothing.
         payload: Option<Payload>,
     },

@@ -140,7 +140,10 @@ impl<S: Saga> Given<S> {
         let state_name = Name::Borrowed(found.name);
         let payload = state.__encode().unwrap_or_else(|error| panic!("the state {error}"));
         let data = Payload::encode(&data).unwrap_or_else(|error| panic!("the data {error}"));
-        self.child_reports::<C>(key, ChildNews::Ended { end, state: state_name, payload, data })
+        self.child_reports::<C>(
+            key,
+            ChildNews::Ended { end, state: state_name, payload, data, version: C::VERSION },
+        )
     }
 
     /// The child `key` of the saga `C` waits for a person.

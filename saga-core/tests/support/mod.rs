@@ -367,7 +367,7 @@ impl Saga for OrderState {
         }
     }
 
-    fn __decode(index: usize, payload: Option<&Payload>) -> Result<Self, PayloadError> {
+    fn __decode(index: usize, payload: Option<&Payload>, _: u32) -> Result<Self, PayloadError> {
         let missing = || PayloadError::Decode("the state's payload is missing".to_owned());
         Ok(match index {
             0 => Self::AwaitingPayment,
@@ -454,7 +454,7 @@ impl Saga for OrderState {
     fn __undo(undo: usize, data: &Order, of: Undone<'_, Self>, cx: &mut Context) -> Result<Message> {
         Ok(match (undo, of) {
             (0, Undone::Command(command)) => {
-                let command: MakePayment = command.decode()?;
+                let command: MakePayment = private::command(command)?;
                 let report = match cx.report::<MakePayment>() {
                     None => "none".to_owned(),
                     Some(report) => {

@@ -58,7 +58,16 @@ impl Machine<'_> {
             let ident = &state.ident;
             match &state.payload {
                 None => quote!(#index => ::core::result::Result::Ok(Self::#ident),),
-                Some(_) => quote!(#index => ::core::result::Result::Ok(Self::#ident(#private::payload(__saga_payload)?)),),
+                Some(ty) => {
+                    let read = super::upcast::read(
+                        &state.upcasts,
+                        private,
+                        &quote!(#ty),
+                        &quote!(__saga_payload),
+                        &quote!(#private::payload(__saga_payload)),
+                    );
+                    quote!(#index => ::core::result::Result::Ok(Self::#ident(#read?)),)
+                }
             }
         });
         quote! {
@@ -276,7 +285,7 @@ impl Machine<'_> {
             match entry.of {
                 Of::Command(command) => quote! {
                     (#index, #private::Undone::Command(__saga_command)) => {
-                        let __saga_command: #command = __saga_command.decode()?;
+                        let __saga_command: #command = #private::command(__saga_command)?;
                         #private::encode_command(&#call)?
                     }
                 },

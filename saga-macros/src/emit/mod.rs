@@ -8,6 +8,7 @@ mod docs;
 mod machine;
 mod methods;
 mod table;
+pub(crate) mod upcast;
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -140,6 +141,10 @@ fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) 
     let private = &machine.table.private;
     let (ident, data) = (&model.ident, machine.data);
     let (name, version) = (&model.name, model.version);
+    let was = (!model.was.is_empty()).then(|| {
+        let was = &model.was;
+        quote!(const WAS: &'static [&'static str] = &[#(#was),*];)
+    });
     let body = |tokens: TokenStream| {
         if sound { tokens } else { quote!(::core::unreachable!("the saga's table has mistakes")) }
     };
@@ -153,6 +158,18 @@ fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) 
         body(quote!())
     };
     let (index, encode, decode) = (body(machine.index()), body(machine.encode()), body(machine.decode()));
+    let decode_data = (sound && !model.upcasts.is_empty()).then(|| {
+        let payload = quote!(::core::option::Option::Some(__saga_data));
+        let read = upcast::read(&model.upcasts, private, &quote!(#data), &payload, &quote!(__saga_data.decode()));
+        quote! {
+            fn __decode_data(
+                __saga_data: &#private::Payload,
+                __saga_version: u32,
+            ) -> ::core::result::Result<#data, #private::PayloadError> {
+                #read
+            }
+        }
+    });
     let (guard, begin) = (body(machine.guard()), body(machine.begin()));
     let (run, build) = (body(machine.run()), body(machine.build()));
     let enter = body(machine.at_state(|state| &state.on_enter));
@@ -165,6 +182,7 @@ fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) 
             type Data = #data;
             type Event = #events;
             const NAME: &'static str = #name;
+            #was
             const VERSION: u32 = #version;
 
             fn definition() -> &'static #private::Definition {
@@ -184,9 +202,12 @@ fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) 
             fn __decode(
                 __saga_index: usize,
                 __saga_payload: ::core::option::Option<&#private::Payload>,
+                __saga_version: u32,
             ) -> ::core::result::Result<Self, #private::PayloadError> {
                 #decode
             }
+
+            #decode_data
 
             fn __guard(
                 __saga_row: usize,

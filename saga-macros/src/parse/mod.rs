@@ -2,8 +2,10 @@
 
 mod item;
 mod row;
+mod upcast;
 
 pub(crate) use item::{Item, items};
+pub(crate) use upcast::upcasts;
 
 use proc_macro2::TokenStream;
 use syn::spanned::Spanned;
@@ -34,7 +36,9 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         ident: input.ident,
         vis: input.vis,
         doc: doc(&input.attrs),
+        was: Vec::new(),
         version: 1,
+        upcasts: Vec::new(),
         data: None,
         events: None,
         actions: None,
@@ -60,6 +64,7 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
                 }
                 deadline = Some(row::deadline(&item, errors));
             }
+            "upcast" => model.upcasts.extend(upcast::upcast(tokens, attribute.span(), errors)),
             "unhandled" => model.unhandled = row::policy(tokens, attribute.span(), errors),
             "ended_instance" => {
                 let policy = row::policy(tokens, attribute.span(), errors);
@@ -84,6 +89,11 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         model.states.push(state);
         own.extend(rows);
     }
+    let version = model.version;
+    upcast::check(&mut model.upcasts, version, errors);
+    for state in &mut model.states {
+        upcast::check(&mut state.upcasts, version, errors);
+    }
     model.rows = initially.into_iter().chain(own).chain(any).chain(deadline).collect();
     missing(&model, errors);
     Some(model)
@@ -91,7 +101,7 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
 
 /// The name and list of an attribute that belongs to the derive.
 fn ours(attribute: &Attribute, errors: &mut Errors) -> Option<(String, TokenStream)> {
-    const NAMES: [&str; 13] = [
+    const NAMES: [&str; 14] = [
         "saga",
         "initially",
         "during",
@@ -105,6 +115,7 @@ fn ours(attribute: &Attribute, errors: &mut Errors) -> Option<(String, TokenStre
         "on_enter",
         "on_leave",
         "state",
+        "upcast",
     ];
     let name = attribute.path().get_ident()?.to_string();
     if !NAMES.contains(&name.as_str()) {
@@ -131,6 +142,7 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
                     model.name = name;
                 }
             }
+            "was" => model.was.extend(item.text(errors)),
             "version" => match item.number(errors).map(u32::try_from) {
                 Some(Ok(version)) if version > 0 => model.version = version,
                 Some(_) => errors.on(&item.path, "versions count from 1"),
@@ -157,7 +169,7 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
             }
             _ => errors.on(
                 &item.path,
-                "unknown setting; `saga` takes name, version, data, events, actions, on_abort and crate",
+                "unknown setting; `saga` takes name, was, version, data, events, actions, on_abort and crate",
             ),
         }
     }
@@ -201,6 +213,7 @@ fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row
         ident: variant.ident,
         doc: doc(&variant.attrs),
         payload,
+        upcasts: Vec::new(),
         end: None,
         unhandled: None,
         compensations: Vec::new(),
@@ -230,6 +243,7 @@ fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row
             }
             "on_enter" => state.on_enter.extend(row::acts(tokens, errors)),
             "on_leave" => state.on_leave.extend(row::acts(tokens, errors)),
+            "upcast" => state.upcasts.extend(upcast::upcast(tokens, attribute.span(), errors)),
             "unhandled" => state.unhandled = row::policy(tokens, attribute.span(), errors),
             "state" => {
                 for item in items(tokens, errors) {

@@ -37,10 +37,10 @@ impl Of {
 pub(crate) fn put(db: &Connection, instance: RowId, owed: &Obligation) -> Result<()> {
     let (of, task, name, version, visit, payload) = match &owed.of {
         ObligationOf::Command { task, command } => {
-            ("command", Some(*task), &command.name, Some(command.version), None, Some(&command.payload))
+            ("command", Some(*task), &command.name, command.version, None, Some(&command.payload))
         }
-        ObligationOf::State { state, visit, payload } => {
-            ("state", None, state, None, Some(*visit), payload.as_ref())
+        ObligationOf::State { state, visit, version, payload } => {
+            ("state", None, state, *version, Some(*visit), payload.as_ref())
         }
     };
     db.prepare_cached(PUT)?.execute(params![
@@ -87,9 +87,12 @@ fn read(row: &Row<'_>) -> Result<Obligation> {
             task: TaskId { seq: row.get(4)?, ord: row.get(5)? },
             command: Message { name: name(row, 6)?, version: row.get(7)?, payload: payload(row, 9)? },
         },
-        Of::State => {
-            ObligationOf::State { state: name(row, 6)?, visit: row.get(8)?, payload: maybe_payload(row, 9)? }
-        }
+        Of::State => ObligationOf::State {
+            state: name(row, 6)?,
+            visit: row.get(8)?,
+            version: row.get(7)?,
+            payload: maybe_payload(row, 9)?,
+        },
     };
     Ok(Obligation {
         id: TaskId { seq: row.get(0)?, ord: row.get(1)? },

@@ -113,7 +113,7 @@ impl Saga for ThanksState {
         Ok(None)
     }
 
-    fn __decode(_: usize, _: Option<&Payload>) -> Result<Self, PayloadError> {
+    fn __decode(_: usize, _: Option<&Payload>, _: u32) -> Result<Self, PayloadError> {
         Ok(Self::Open)
     }
 

@@ -165,7 +165,8 @@ pub async fn obligations_are_put_replaced_and_dropped<S: Subject>(subject: &S) {
     assert_eq!(driver.snapshot(&address).await.obligations, owed);
 
     let mut paying = owed[1].clone();
-    paying.of = ObligationOf::State { state: "paid".into(), visit: 2, payload: Some(payload("left")) };
+    paying.of =
+        ObligationOf::State { state: "paid".into(), visit: 2, version: 7, payload: Some(payload("left")) };
     paying.report = Some(payload("report"));
     paying.task = Some(TaskId { seq: 3, ord: 1 });
     let gone = ObligationChange::Drop(TaskId { seq: 99, ord: 0 });

@@ -196,7 +196,7 @@ pub fn obligation(seq: u64, ord: u32) -> Obligation {
     let of = if ord.is_multiple_of(2) {
         ObligationOf::Command { task: TaskId { seq, ord: 0 }, command: message("payment.make") }
     } else {
-        ObligationOf::State { state: "paid".into(), visit: 2, payload: None }
+        ObligationOf::State { state: "paid".into(), visit: 2, version: 4, payload: None }
     };
     Obligation { id: TaskId { seq, ord }, undo: "payment.void".into(), of, report: None, task: None }
 }

@@ -1,0 +1,71 @@
+//! `#[upcast(from = 1, with(v1_to_v2, v2_to_v3))]`: how an earlier shape becomes the next one.
+
+use proc_macro2::{Span, TokenStream};
+use syn::spanned::Spanned;
+use syn::{Attribute, Meta};
+
+use super::item::items;
+use crate::errors::Errors;
+use crate::model::Upcast;
+
+/// All of an event's or a command's, in order of the shapes they start from.
+pub(crate) fn upcasts(attributes: &[Attribute], version: u32, errors: &mut Errors) -> Vec<Upcast> {
+    let mut upcasts = Vec::new();
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("upcast")) {
+        match &attribute.meta {
+            Meta::List(list) => upcasts.extend(upcast(list.tokens.clone(), attribute.span(), errors)),
+            _ => errors.on(attribute.path(), "write it as a list: `#[upcast(from = 1, with(function))]`"),
+        }
+    }
+    check(&mut upcasts, version, errors);
+    upcasts
+}
+
+/// Those of one attribute: the first function reads version `from`, the next one the version after it.
+pub(super) fn upcast(tokens: TokenStream, span: Span, errors: &mut Errors) -> Vec<Upcast> {
+    let (mut from, mut with) = (None, Vec::new());
+    let before = errors.len();
+    for item in items(tokens, errors) {
+        match item.name().as_str() {
+            "from" => from = item.number(errors).map(|number| (number, item.span())),
+            "with" => with.extend(item.items(errors).into_iter().filter_map(|item| item.only_path(errors))),
+            _ => errors.on(&item.path, "unknown setting; `upcast` takes `from = N` and `with(function)`"),
+        }
+    }
+    match (from, with.as_slice()) {
+        (Some((from, span)), [_, ..]) => match u32::try_from(from) {
+            Ok(from @ 1..) => {
+                let versions = (from..).zip(with);
+                return versions.map(|(from, with)| Upcast { from, with, span }).collect();
+            }
+            _ => errors.at(span, "versions count from 1"),
+        },
+        _ if errors.len() == before => errors.at(
+            span,
+            "say which version it reads, and the function from that shape to the next: `upcast(from = 1, with(function))`",
+        ),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Puts them in order, and holds them to the present version.
+pub(super) fn check(upcasts: &mut [Upcast], version: u32, errors: &mut Errors) {
+    upcasts.sort_by_key(|upcast| upcast.from);
+    for upcast in upcasts.iter().filter(|upcast| upcast.from >= version) {
+        let next = upcast.from.saturating_add(1);
+        errors.at(
+            upcast.span,
+            format!(
+                "version {version} is the present one, which needs no upcast: say `version = {next}` first"
+            ),
+        );
+    }
+    for pair in upcasts.windows(2) {
+        if let [first, second] = pair
+            && first.from == second.from
+        {
+            errors.at(second.span, format!("version {} has two upcasts: this is the second", second.from));
+        }
+    }
+}

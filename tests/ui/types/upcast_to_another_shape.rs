@@ -1,0 +1,45 @@
+use saga::prelude::*;
+
+#[derive(Saga)]
+#[saga(name = "s", version = 2, data(Data), events(Events), actions(Actions))]
+#[initially(when(Started, run(start), transition_to(A)))]
+#[upcast(from = 1, with(next))]
+#[unhandled(reject)]
+pub enum State {
+    #[during(when(Go, transition_to(B)))]
+    A,
+    #[terminal]
+    B,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Data {
+    id: String,
+}
+
+impl Actions for Data {
+    fn start(event: &Started, _: &mut Context) -> Result<Self> {
+        Ok(Self { id: event.id.clone() })
+    }
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "started", key(id))]
+pub struct Started {
+    id: String,
+}
+
+#[derive(Event, Serialize, Deserialize)]
+#[event(name = "go", key(id))]
+pub struct Go {
+    id: String,
+}
+
+fn next(old: Data) -> u64 {
+    old.id.len() as u64
+}
+
+fn main() {
+    println!("{}", State::definition().mermaid());
+    let _: Events = Go { id: String::new() }.into();
+}

@@ -1,0 +1,389 @@
+//! Shapes change (R34): what an earlier version wrote is read through its upcasts, what a later one wrote is not touched.
+
+#![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use saga::dispatcher::ManualClock;
+use saga::prelude::*;
+use saga::store::{MemoryStore, Store};
+use saga::{Dispatcher, Position, Resolved};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the handlers were called with, and whether they answer.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    calls: Arc<Mutex<Vec<String>>>,
+    answers: bool,
+}
+
+impl World {
+    fn call(&self, what: String) -> std::result::Result<(), HandlerError> {
+        self.calls.lock().unwrap().push(what);
+        if self.answers { Ok(()) } else { Err("no answer".into()) }
+    }
+
+    fn answering(&self) -> Self {
+        Self { answers: true, ..self.clone() }
+    }
+
+    fn last(&self) -> Option<String> {
+        self.calls.lock().unwrap().last().cloned()
+    }
+}
+
+macro_rules! sale {
+    ($version:literal, [$(#[$of_saga:meta])*], [$(#[$of_paid:meta])*]) => {
+        #[derive(Saga, Clone, Debug, PartialEq)]
+        #[saga(name = "sale", version = $version, data(Sale), events(SaleEvent), actions(SaleActions))]
+        $(#[$of_saga])*
+        #[initially(when(Sold, run(sell), transition_to(Paid)))]
+        #[unhandled(reject)]
+        pub enum SaleState {
+            #[compensate_with(Refund)]
+            $(#[$of_paid])*
+            #[during(when(Picked, send(Pack), transition_to(Packing)))]
+            Paid(Receipt),
+            #[during(
+                when(Packed, waive, transition_to(Done)),
+                when(any(failed(Pack), unknown(Pack)), compensate, transition_to(Refunded))
+            )]
+            Packing,
+            #[terminal]
+            Done,
+            #[terminal(failure)]
+            Refunded,
+        }
+
+        #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+        #[event(name = "picked", key(sale))]
+        pub struct Picked {
+            pub sale: String,
+        }
+        #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+        #[event(name = "packed")]
+        pub struct Packed {}
+
+        impl SaleActions for Sale {
+            fn sell(event: &Sold, _: &mut Context) -> Result<(Self, Receipt)> {
+                Ok((Self::of(event), Receipt::of(event)))
+            }
+            fn pack(&self, _: &Receipt, _: &Picked, _: &mut Context) -> Pack {
+                Pack::of(self)
+            }
+            fn refund(&self, state: &Receipt, _: &mut Context) -> Refund {
+                Refund { what: format!("{state:?}") }
+            }
+        }
+
+        #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[command(name = "refund")]
+        pub struct Refund {
+            what: String,
+        }
+
+        #[async_trait]
+        impl Handler<Pack> for World {
+            async fn handle(&self, command: Pack, _: &HandlerContext) -> Outcome<Pack> {
+                self.call(format!("{command:?}"))?;
+                Ok(Packed {}.into())
+            }
+        }
+
+        #[async_trait]
+        impl Handler<Refund> for World {
+            async fn handle(&self, command: Refund, _: &HandlerContext) -> Outcome<Refund> {
+                self.call(format!("refund {}", command.what))?;
+                Ok(Done.into())
+            }
+        }
+
+        pub async fn start(store: &MemoryStore, clock: &ManualClock, world: &World) -> Dispatcher {
+            Dispatcher::builder(store.clone())
+                .saga::<SaleState>()
+                .handler::<Pack>(world.clone())
+                .handler::<Refund>(world.clone())
+                .clock(clock.clone())
+                .start()
+                .await
+                .unwrap()
+        }
+    };
+}
+
+/// Everything in cents.
+mod v1 {
+    use super::*;
+
+    sale!(1, [], []);
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct Sale {
+        pub cents: u64,
+    }
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct Receipt {
+        pub number: u64,
+    }
+    #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+    #[event(name = "sold", key(sale))]
+    pub struct Sold {
+        pub sale: String,
+        pub cents: u64,
+    }
+    #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[command(name = "pack", replies(Packed))]
+    pub struct Pack {
+        pub cents: u64,
+    }
+    impl Sale {
+        fn of(event: &Sold) -> Self {
+            Self { cents: event.cents }
+        }
+    }
+    impl Receipt {
+        fn of(event: &Sold) -> Self {
+            Self { number: event.cents + 1 }
+        }
+    }
+    impl Pack {
+        fn of(sale: &Sale) -> Self {
+            Self { cents: sale.cents }
+        }
+    }
+}
+
+/// Prices have a currency since version 2, receipts a text and commands a note since version 3.
+mod v3 {
+    use super::*;
+
+    sale!(3, [#[upcast(from = 1, with(with_currency))]], [#[upcast(from = 2, with(as_text))]]);
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct Sale {
+        pub price: String,
+    }
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct Receipt {
+        pub text: String,
+    }
+    #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+    #[event(name = "sold", version = 3, key(sale))]
+    #[upcast(from = 1, with(Sold1::renamed, Sold2::with_currency))]
+    pub struct Sold {
+        pub sale: String,
+        pub price: String,
+    }
+    #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[command(name = "pack", version = 2, replies(Packed))]
+    #[upcast(from = 1, with(with_note))]
+    pub struct Pack {
+        pub price: String,
+        pub note: String,
+    }
+
+    fn with_currency(old: v1::Sale) -> Sale {
+        Sale { price: format!("EUR {}", old.cents) }
+    }
+    fn as_text(old: v1::Receipt) -> Receipt {
+        Receipt { text: format!("no. {}", old.number) }
+    }
+    #[derive(Deserialize)]
+    struct Sold1 {
+        sale: String,
+        cents: u64,
+    }
+    /// The second version only gave the field another name.
+    struct Sold2 {
+        sale: String,
+        amount: u64,
+    }
+    impl Sold1 {
+        fn renamed(self) -> Sold2 {
+            Sold2 { sale: self.sale, amount: self.cents }
+        }
+    }
+    impl<'de> Deserialize<'de> for Sold2 {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
+            Err(serde::de::Error::custom("nothing was stored as version 2"))
+        }
+    }
+    impl Sold2 {
+        fn with_currency(self) -> Sold {
+            Sold { sale: self.sale, price: format!("EUR {}", self.amount) }
+        }
+    }
+    fn with_note(old: v1::Pack) -> Pack {
+        assert_ne!(old.cents, 13, "thirteen cents cannot be converted");
+        Pack { price: format!("EUR {}", old.cents), note: "from version 1".to_owned() }
+    }
+
+    impl Sale {
+        fn of(event: &Sold) -> Self {
+            Self { price: event.price.clone() }
+        }
+    }
+    impl Receipt {
+        fn of(event: &Sold) -> Self {
+            Self { text: format!("no. {}", event.price) }
+        }
+    }
+    impl Pack {
+        fn of(sale: &Sale) -> Self {
+            Self { price: sale.price.clone(), note: String::new() }
+        }
+    }
+}
+
+fn sold1(cents: u64) -> v1::Sold {
+    v1::Sold { sale: "1".to_owned(), cents }
+}
+
+fn picked1() -> v1::Picked {
+    v1::Picked { sale: "1".to_owned() }
+}
+
+fn opened() -> (MemoryStore, ManualClock, World) {
+    (MemoryStore::new(), ManualClock::default(), World::default())
+}
+
+async fn stored(store: &MemoryStore) -> (u32, String, Option<String>) {
+    let key = saga::message::Key::new("1").unwrap();
+    let found = store.load(&[saga::store::Address::new("sale", key)]).await.unwrap().remove(0);
+    let Some(saga::store::Loaded::Snapshot(found)) = found else { panic!("{found:?}") };
+    let text = |payload: &saga::message::Payload| payload.as_str().to_owned();
+    let instance = found.instance;
+    (instance.version, text(&instance.data), instance.payload.as_ref().map(text))
+}
+
+#[tokio::test]
+async fn r34_data_and_states_of_an_earlier_version_go_on_in_their_present_shape() {
+    let (store, clock, world) = opened();
+    let dispatcher = v1::start(&store, &clock, &world).await;
+    dispatcher.publish(sold1(700)).await.unwrap();
+    dispatcher.shutdown(SECOND).await.unwrap();
+    let before = stored(&store).await;
+    assert_eq!(before, (1, r#"{"cents":700}"#.to_owned(), Some(r#"{"number":701}"#.to_owned())));
+
+    let dispatcher = v3::start(&store, &clock, &world.answering()).await;
+    let sale = dispatcher.instance::<v3::SaleState>("1").await.unwrap().unwrap();
+    assert_eq!(sale.data, v3::Sale { price: "EUR 700".to_owned() });
+    let receipt = v3::Receipt { text: "no. 701".to_owned() };
+    assert_eq!(sale.position, Position::In(v3::SaleState::Paid(receipt)));
+    assert_eq!(stored(&store).await, before, "reading rewrites nothing");
+    dispatcher.publish(v3::Picked { sale: "1".to_owned() }).await.unwrap();
+    let end = dispatcher.settled::<v3::SaleState>("1").await.unwrap();
+    assert_eq!(end, Position::In(v3::SaleState::Done));
+    assert_eq!(world.last().unwrap(), r#"Pack { price: "EUR 700", note: "" }"#);
+    assert_eq!(stored(&store).await, (3, r#"{"price":"EUR 700"}"#.to_owned(), None));
+}
+
+#[tokio::test]
+async fn r34_a_command_that_was_sent_earlier_is_handed_on_in_its_present_shape() {
+    let (store, clock, world) = opened();
+    let dispatcher = v1::start(&store, &clock, &world).await;
+    dispatcher.publish(sold1(700)).await.unwrap();
+    dispatcher.publish(picked1()).await.unwrap();
+    dispatcher.shutdown(SECOND).await.unwrap();
+    let dispatcher = v3::start(&store, &clock, &world.answering()).await;
+    clock.advance(60 * SECOND);
+    assert_eq!(dispatcher.settled::<v3::SaleState>("1").await.unwrap(), Position::In(v3::SaleState::Done));
+    assert_eq!(world.last().unwrap(), r#"Pack { price: "EUR 700", note: "from version 1" }"#);
+}
+
+#[tokio::test]
+async fn r34_what_is_owed_for_a_state_that_was_left_earlier_is_built_from_its_present_shape() {
+    let (store, clock, world) = opened();
+    let dispatcher = v1::start(&store, &clock, &world).await;
+    dispatcher.publish(sold1(700)).await.unwrap();
+    dispatcher.publish(picked1()).await.unwrap();
+    dispatcher.shutdown(SECOND).await.unwrap();
+    let dispatcher = v3::start(&store, &clock, &world.answering()).await;
+    dispatcher.abort::<v3::SaleState>("1", "me", "test").await.unwrap();
+    assert_eq!(dispatcher.settled::<v3::SaleState>("1").await.unwrap(), Position::Aborted);
+    assert_eq!(world.last().unwrap(), r#"refund Receipt { text: "no. 701" }"#);
+}
+
+#[tokio::test]
+async fn r34_an_event_that_waits_goes_through_all_upcasts_from_its_version_on() {
+    let (store, clock, world) = opened();
+    let old = saga::message::Message {
+        name: "sold".into(),
+        version: 1,
+        payload: r#"{"sale":"1","cents":700}"#.into(),
+    };
+    let mail = saga::store::Mail {
+        to: saga::store::Address::new("sale", saga::message::Key::new("1").unwrap()),
+        kind: saga::store::MailKind::Event,
+        message: old,
+        id: None,
+        marked: true,
+        task: None,
+        hops: 0,
+        epoch: 0,
+        cause: None,
+        at: Timestamp::from_millis(1_767_225_600_000),
+    };
+    store.deliver(vec![mail]).await.unwrap();
+    let dispatcher = v3::start(&store, &clock, &world).await;
+    let answer = |sale: &saga::Instance<v3::SaleState>| Some(sale.data.price.clone());
+    let price = dispatcher.answer::<v3::SaleState, _>("1", SECOND, answer).await.unwrap();
+    assert_eq!(price, "EUR 700");
+}
+
+#[tokio::test]
+async fn r34_what_a_later_version_wrote_parks_its_instance_and_stays_as_it_is() {
+    let (store, clock, world) = opened();
+    let dispatcher = v3::start(&store, &clock, &world).await;
+    let sold = v3::Sold { sale: "1".to_owned(), price: "USD 9".to_owned() };
+    dispatcher.publish(sold).await.unwrap();
+    dispatcher.shutdown(SECOND).await.unwrap();
+    let before = stored(&store).await;
+
+    let dispatcher = v1::start(&store, &clock, &world).await;
+    let unreadable = dispatcher.instance::<v1::SaleState>("1").await.unwrap_err();
+    assert!(
+        unreadable.to_string().contains("version 3 wrote it, and this build has version 1"),
+        "{unreadable}"
+    );
+    dispatcher.publish(picked1()).await.unwrap();
+    dispatcher.publish(v1::Sold { sale: "2".to_owned(), cents: 1 }).await.unwrap();
+    assert!(dispatcher.instance::<v1::SaleState>("2").await.unwrap().is_some(), "others go on");
+    dispatcher.shutdown(SECOND).await.unwrap();
+    assert_eq!(stored(&store).await, before, "nothing of it is lost");
+
+    let dispatcher = v3::start(&store, &clock, &world.answering()).await;
+    let position = dispatcher.instance::<v3::SaleState>("1").await.unwrap().unwrap().position;
+    assert!(
+        matches!(&position, Position::Parked { reason, .. } if reason.to_string() == "cannot be read by this build"),
+        "{position:?}"
+    );
+    dispatcher.retry::<v3::SaleState>("1", "me", "the right build runs again").await.unwrap();
+    let end = dispatcher.settled::<v3::SaleState>("1").await.unwrap();
+    assert_eq!(end, Position::In(v3::SaleState::Done));
+    assert_eq!(world.last().unwrap(), r#"Pack { price: "USD 9", note: "" }"#);
+}
+
+#[tokio::test]
+async fn r34_a_command_that_cannot_be_read_parks_and_is_never_taken_for_failed() {
+    let (store, clock, world) = opened();
+    let dispatcher = v1::start(&store, &clock, &world).await;
+    dispatcher.publish(sold1(13)).await.unwrap();
+    dispatcher.publish(picked1()).await.unwrap();
+    dispatcher.shutdown(SECOND).await.unwrap();
+    let calls = world.calls.lock().unwrap().len();
+
+    let dispatcher = v3::start(&store, &clock, &world.answering()).await;
+    clock.advance(60 * SECOND);
+    let position = dispatcher.settled::<v3::SaleState>("1").await.unwrap();
+    let Position::Parked { reason, detail, .. } = position else { panic!("{position:?}") };
+    assert_eq!(reason.to_string(), "cannot be read by this build");
+    assert!(detail.contains("`pack`") && detail.contains("thirteen cents cannot be converted"), "{detail}");
+    assert_eq!(world.calls.lock().unwrap().len(), calls, "nothing was called");
+    // A person knows what became of it.
+    let reply = Resolved::reply(&v3::Packed {}).unwrap();
+    dispatcher.resolve::<v3::SaleState>("1", reply, "me", "packed by hand").await.unwrap();
+    assert_eq!(dispatcher.settled::<v3::SaleState>("1").await.unwrap(), Position::In(v3::SaleState::Done));
+}
