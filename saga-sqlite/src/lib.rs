@@ -22,6 +22,7 @@ mod open;
 mod options;
 mod place;
 mod read;
+mod rename;
 mod schema;
 mod store;
 mod table;

@@ -230,6 +230,11 @@ impl Maintain for SqliteStore {
         self.shared.writer.call(move |writer| writer.register(&takers)).await
     }
 
+    async fn rename(&self, was: &str, name: &str) -> Result<usize, StoreError> {
+        let (was, name) = (was.to_owned(), name.to_owned());
+        self.shared.writer.call(move |writer| writer.rename(&was, &name)).await
+    }
+
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
         self.shared.writer.call(move |writer| writer.purge(before, limit)).await
     }

@@ -19,6 +19,8 @@ pub use types::{ChildType, CommandType, EventType};
 pub struct Definition {
     /// The saga's stored name.
     pub name: &'static str,
+    /// Names under which it was stored before.
+    pub was: &'static [&'static str],
     /// The version of the definition.
     pub version: u32,
     /// The enum's own documentation.
@@ -353,7 +355,7 @@ impl Definition {
 
     /// The child saga stored as `name`.
     pub(crate) fn child(&self, name: &str) -> Option<usize> {
-        self.children.iter().position(|child| child.name == name)
+        self.children.iter().position(|child| is(name, child.name, child.was))
     }
 
     /// The timer called `name` of the state `state`, or of the whole instance.

@@ -51,6 +51,8 @@ pub struct CommandType {
 pub struct ChildType {
     /// The stored name.
     pub name: &'static str,
+    /// Names under which it was stored before.
+    pub was: &'static [&'static str],
     /// The type, as written in the table.
     pub type_name: &'static str,
     pub(crate) ended: fn(&EndRecord) -> Result<Value, String>,
@@ -59,7 +61,7 @@ pub struct ChildType {
 impl ChildType {
     #[doc(hidden)]
     pub const fn of<S: Saga>(type_name: &'static str) -> Self {
-        Self { name: S::NAME, type_name, ended: |record| Ok(Box::new(record.finished::<S>()?)) }
+        Self { name: S::NAME, was: S::WAS, type_name, ended: |record| Ok(Box::new(record.finished::<S>()?)) }
     }
 }
 

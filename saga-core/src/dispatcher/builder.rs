@@ -1,5 +1,6 @@
 //! Putting a dispatcher together. `start` says everything that is wrong at once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,9 +194,21 @@ impl DispatcherBuilder {
         self.check_settings()?;
         let Self { store, mut registry, handlers, limits, clock, window, admission, owner, random, .. } =
             self;
-        let stored = store.takers().await?;
+        let mut stored = store.takers().await?;
+        // What is stored for a saga under an earlier name gets its present one, once.
+        let mut renames = BTreeSet::new();
+        for row in stored.iter_mut().filter(|row| !row.subscriber) {
+            if let Some((was, name)) = registry.formerly.get_key_value(&*row.taker) {
+                renames.insert((*was, *name));
+                (*name).clone_into(&mut row.taker);
+            }
+        }
         let takers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
         let lease = store.lease(&owner).await?;
+        for (was, name) in renames {
+            let instances = store.rename(was, name).await?;
+            tracing::info!(was, name, instances, "a saga has another name from now on");
+        }
         if takers.iter().any(|taker| !stored.contains(taker)) {
             store.register(&takers).await?;
         }

@@ -43,10 +43,11 @@ impl Shard {
         }
     }
 
-    /// The address of an instance; with the borrowed name when the saga is known here.
+    /// The address of an instance; with the borrowed, present name when the saga is known here.
     pub(super) fn address(&self, saga: &str, key: Key) -> Address {
-        match self.registry.sagas.get_key_value(saga) {
-            Some((name, _)) => Address::new(*name, key),
+        let known = self.registry.sagas.get_key_value(saga).map(|(name, _)| *name);
+        match known.or_else(|| self.registry.formerly.get(saga).copied()) {
+            Some(name) => Address::new(name, key),
             None => Address::new(saga.to_owned(), key),
         }
     }

@@ -36,6 +36,8 @@ pub(crate) struct LaneSpec {
 #[derive(Default)]
 pub(crate) struct Registry {
     pub(crate) sagas: HashMap<&'static str, Arc<dyn Program>>,
+    /// Earlier names of sagas, with the present one.
+    pub(crate) formerly: BTreeMap<&'static str, &'static str>,
     pub(crate) lanes: Vec<LaneSpec>,
     /// The lane of each command.
     pub(crate) handlers: HashMap<&'static str, usize>,
@@ -52,7 +54,8 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn saga(&mut self, program: Arc<dyn Program>) {
-        let name = program.definition().name;
+        let Definition { name, was, .. } = program.definition();
+        self.formerly.extend(was.iter().map(|was| (*was, *name)));
         if self.sagas.insert(name, program).is_some() {
             self.duplicate_sagas.push(name);
         }
@@ -126,6 +129,10 @@ impl Registry {
             problems.push(format!(
                 "two sagas are called `{name}`: give one of them another `#[saga(name = \"..\")]`"
             ));
+        }
+        for (was, name) in self.formerly.iter().filter(|(was, _)| self.sagas.contains_key(*was)) {
+            problems
+                .push(format!("saga `{name}` was called `{was}`, and that is the name of another saga now"));
         }
         for name in &self.duplicate_handlers {
             problems.push(format!("command `{name}` has two handlers: exactly one runs a command"));

@@ -309,7 +309,27 @@ pub(super) fn too_deep(family: Option<&Payload>, out: &[Outbox]) -> Result<(), A
 impl Instance {
     fn family(&self) -> FamilyRecord {
         let family = self.record.family.as_ref();
-        family.and_then(|family| record::read("family", family).ok()).unwrap_or_default()
+        let family: Option<FamilyRecord> = family.and_then(|family| record::read("family", family).ok());
+        let mut family = family.unwrap_or_default();
+        let counts = std::mem::take(&mut family.children).into_iter();
+        family.children =
+            counts.map(|(name, counts)| (self.child_name(name.into()).into(), counts)).collect();
+        family
+    }
+
+    /// The present name of a child's saga.
+    fn child_name(&self, name: Name) -> Name {
+        let definition = self.definition();
+        definition.child(&name).map_or(name, |child| Name::Borrowed(definition.children[child].name))
+    }
+
+    /// Calls the open children by the present names of their sagas.
+    pub(super) fn name_children(&mut self) {
+        let mut tasks = std::mem::take(&mut self.tasks);
+        for task in tasks.iter_mut().filter(|task| task.kind == TaskKind::Child) {
+            task.command.name = self.child_name(std::mem::take(&mut task.command.name));
+        }
+        self.tasks = tasks;
     }
 
     /// Tells this instance from an earlier or later one with its key, and nothing else.

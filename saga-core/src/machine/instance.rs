@@ -46,7 +46,7 @@ impl Instance {
         let mut instance = instance;
         let live = decode(&*program, &instance).and_then(|live| upcast(live, &mut instance));
         let (row, record) = (Some(row), instance);
-        Self {
+        let mut instance = Self {
             program,
             row,
             record,
@@ -57,7 +57,9 @@ impl Instance {
             aliases,
             taken: Vec::new(),
             verb: None,
-        }
+        };
+        instance.name_children();
+        instance
     }
 
     /// As it is stored, once it is.

@@ -38,6 +38,14 @@ pub trait Maintain: Send + Sync + 'static {
     /// Adds takers that are not there yet. Never removes one.
     async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError>;
 
+    /// Gives everything that is stored for the saga `was` to `name`: instances with their partitions, aliases, what waits in
+    /// the inbox, marks, dead letters and takers. All of it or nothing. Returns how many instances that were.
+    ///
+    /// # Errors
+    /// [`StoreError::Clash`] when both have an instance, or an alias, of one key; then nothing is changed.
+    /// [`StoreError::Fenced`] without a lease.
+    async fn rename(&self, was: &str, name: &str) -> Result<usize, StoreError>;
+
     /// Removes ended instances (with their history) and marks older than `before`, the oldest first and at most `limit`
     /// of each; call again while it removes as many. Never touches an instance that has not ended or still has tasks.
     ///

@@ -251,6 +251,20 @@ pub enum StoreError {
         /// What was found.
         detail: String,
     },
+    /// A saga cannot get the name of another one: both have an instance, or an alias, of this key. Nothing was changed.
+    #[error(
+        "saga `{was}` of {store} cannot be called `{name}` from now on: both have `{key}`; give the new one another name"
+    )]
+    Clash {
+        /// The store.
+        store: String,
+        /// The earlier name.
+        was: String,
+        /// The present one.
+        name: String,
+        /// The key.
+        key: Key,
+    },
     /// The store cannot be opened as it is.
     #[error("cannot open {store}: {detail}")]
     Open {

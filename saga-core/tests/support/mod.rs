@@ -170,6 +170,7 @@ const REFUND: usize = 4;
 /// `Noted` deferred until the order is paid.
 static DEFINITION: Definition = Definition {
     name: "order",
+    was: &[],
     version: 1,
     doc: "",
     states: &[

@@ -160,7 +160,8 @@ fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) 
     let (index, encode, decode) = (body(machine.index()), body(machine.encode()), body(machine.decode()));
     let decode_data = (sound && !model.upcasts.is_empty()).then(|| {
         let payload = quote!(::core::option::Option::Some(__saga_data));
-        let read = upcast::read(&model.upcasts, private, &quote!(#data), &payload, &quote!(__saga_data.decode()));
+        let read =
+            upcast::read(&model.upcasts, private, &quote!(#data), &payload, &quote!(__saga_data.decode()));
         quote! {
             fn __decode_data(
                 __saga_data: &#private::Payload,

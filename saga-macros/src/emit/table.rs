@@ -124,6 +124,7 @@ impl<'a> Table<'a> {
             Some(state) => quote!(::core::option::Option::Some(#state)),
             None => quote!(::core::option::Option::None),
         };
+        let was = &model.was;
         let ended = self.verdict(model.ended_instance);
         let missing = match model.missing_instance {
             Missing::Ignore => quote!(#private::Missing::Ignore),
@@ -133,6 +134,7 @@ impl<'a> Table<'a> {
         quote! {
             #private::Definition {
                 name: #name,
+                was: &[#(#was),*],
                 version: #version,
                 doc: #doc,
                 states: &[#(#states),*],

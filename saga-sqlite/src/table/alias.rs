@@ -16,6 +16,9 @@ super::statements! {
               WHERE claimer.id = ?1 AND saga_alias.saga = claimer.saga AND alias = ?2 AND owner.id = instance";
     OWNER = "SELECT saga_instance.saga, key FROM saga_alias JOIN saga_instance ON saga_instance.id = instance
              WHERE saga_alias.saga = ?1 AND alias = ?2";
+    RENAME = "UPDATE saga_alias SET saga = ?2 WHERE saga = ?1";
+    CLASH = "SELECT alias FROM saga_alias AS one WHERE saga = ?1
+               AND EXISTS (SELECT 1 FROM saga_alias AS other WHERE other.saga = ?2 AND other.alias = one.alias) LIMIT 1";
     OF_INSTANCE = "SELECT alias FROM saga_alias WHERE instance = ?1 ORDER BY alias";
 }
 
@@ -49,6 +52,16 @@ pub(crate) fn owner(db: &Connection, alias: &Address) -> Result<Option<Address>>
             Ok(Address { saga: name(row, 0)?, key: key(row, 1)? })
         })
         .optional()
+}
+
+/// An alias that instances of both sagas hold.
+pub(crate) fn clash(db: &Connection, was: &str, name: &str) -> Result<Option<Key>> {
+    db.prepare_cached(CLASH)?.query_row((was, name), |row| key(row, 0)).optional()
+}
+
+/// Gives the aliases of the saga `was` to the saga `name`.
+pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<usize> {
+    db.prepare_cached(RENAME)?.execute((was, name))
 }
 
 /// The aliases of an instance, in order.

@@ -6,6 +6,7 @@ use saga_core::store::{DeadId, DeadLetter, DeadLetterRow, MailKind};
 use super::value::{address, message, message_id, name, text, time, word};
 
 super::statements! {
+    RENAME = "UPDATE saga_dead SET taker = ?2 WHERE taker = ?1 AND kind <> 'delivery'";
     INSERT = "INSERT INTO saga_dead (taker, key, kind, name, version, payload, message, hops, reason, detail, at)
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     DELETE = "DELETE FROM saga_dead WHERE id = ?1";
@@ -49,4 +50,9 @@ pub(crate) fn read(row: &Row<'_>) -> Result<DeadLetterRow> {
         at: time(row, 11)?,
     };
     Ok(DeadLetterRow { id: DeadId(row.get(0)?), letter })
+}
+
+/// Gives the dead letters of the saga `was` to the saga `name`.
+pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<usize> {
+    db.prepare_cached(RENAME)?.execute((was, name))
 }

@@ -6,6 +6,7 @@ use saga_core::store::{InboxId, Mail, MailKind};
 use super::value::{address, maybe_name, maybe_task, message, message_id, time, word};
 
 super::statements! {
+    RENAME = "UPDATE saga_inbox SET taker = ?2 WHERE taker = ?1 AND kind <> 'delivery'";
     INSERT = "INSERT INTO saga_inbox (taker, key, kind, name, version, payload, message, marked, task_seq, task_ord,
                   hops, cause, at, epoch)
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
@@ -59,4 +60,9 @@ pub(crate) fn read(row: &Row<'_>) -> Result<(InboxId, Mail)> {
         epoch: row.get(14)?,
     };
     Ok((InboxId(row.get(0)?), mail))
+}
+
+/// Gives what waits in the inbox of the saga `was` to the saga `name`.
+pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<usize> {
+    db.prepare_cached(RENAME)?.execute((was, name))
 }

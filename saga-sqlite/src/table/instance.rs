@@ -1,11 +1,12 @@
 //! `saga_instance`: one row per instance, as its last step left it.
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-use saga_core::message::{Id, Incarnation, Timestamp};
+use saga_core::message::{Id, Incarnation, Key, Timestamp};
 use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, Outcome, RowId, Status};
 
-use super::value::{address, bits, maybe_payload, maybe_text, name, payload, time, word};
+use super::value::{address, bits, key, maybe_payload, maybe_text, name, payload, time, word};
 use crate::checksum::Checksum;
+use crate::error::{Kind, kind};
 
 super::statements! {
     INSERT = "INSERT INTO saga_instance (id, saga, key, partition, incarnation, status, state, payload, data, version,
@@ -32,6 +33,11 @@ super::statements! {
     OVER = "SELECT id, last FROM saga_instance
             WHERE over_at < ?1 AND NOT EXISTS (SELECT 1 FROM saga_task WHERE instance = saga_instance.id)
             ORDER BY over_at LIMIT ?2";
+    CLASH = "SELECT key FROM saga_instance AS one WHERE saga = ?1
+               AND EXISTS (SELECT 1 FROM saga_instance AS other WHERE other.saga = ?2 AND other.key = one.key) LIMIT 1";
+    OF_SAGA = "SELECT id FROM saga_instance WHERE saga = ?1 LIMIT ?2";
+    RENAME = "UPDATE saga_instance SET saga = ?2, partition = ?3, checksum = ?4 WHERE id = ?1";
+    RENAME_DAMAGED = "UPDATE saga_instance SET saga = ?2 WHERE id = ?1";
     DELETE = "DELETE FROM saga_instance WHERE id = ?1";
     COUNT = "SELECT saga, status, count(*) FROM saga_instance WHERE ?1 IS NOT NULL GROUP BY saga, status";
     COUNT_PARKED = "SELECT saga, status, count(*) FROM saga_instance INDEXED BY saga_instance_parked
@@ -213,6 +219,32 @@ pub(crate) fn over(db: &Connection, before: Timestamp, limit: usize) -> Result<V
     let rows =
         statement.query_map((before.as_millis(), limit), |row| Ok((RowId(row.get(0)?), row.get(1)?)))?;
     rows.collect()
+}
+
+/// A key that both sagas have an instance of.
+pub(crate) fn clash(db: &Connection, was: &str, name: &str) -> Result<Option<Key>> {
+    db.prepare_cached(CLASH)?.query_row((was, name), |row| key(row, 0)).optional()
+}
+
+/// Gives at most `limit` instances of the saga `was` to the saga `name`. One that cannot be read stays so.
+pub(crate) fn rename(db: &Connection, was: &str, name: &str, limit: usize) -> Result<usize> {
+    let mut statement = db.prepare_cached(OF_SAGA)?;
+    let rows: Vec<i64> = statement.query_map((was, limit), |row| row.get(0))?.collect::<Result<_>>()?;
+    for &row in &rows {
+        match load(db, RowId(row)) {
+            Ok((mut change, true)) => {
+                change.address.saga = name.to_owned().into();
+                let partition = change.address.key.partition(name);
+                db.prepare_cached(RENAME)?.execute((row, name, partition, checksum(&change)))?;
+            }
+            Ok((_, false)) => drop(db.prepare_cached(RENAME_DAMAGED)?.execute((row, name))?),
+            Err(error) if kind(&error) == Kind::Step => {
+                db.prepare_cached(RENAME_DAMAGED)?.execute((row, name))?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(rows.len())
 }
 
 /// Removes the row.

@@ -5,6 +5,7 @@ use saga_core::message::Timestamp;
 use saga_core::store::{Mark, Outcome};
 
 super::statements! {
+    RENAME = "UPDATE OR REPLACE saga_mark SET taker = ?2 WHERE taker = ?1";
     INSERT = "INSERT INTO saga_mark (taker, key, message, content, at) VALUES (?1, ?2, ?3, ?4, ?5)
               ON CONFLICT DO NOTHING";
     CONTENT = "SELECT content FROM saga_mark WHERE taker = ?1 AND key = ?2 AND message = ?3";
@@ -28,4 +29,9 @@ pub(crate) fn set(db: &Connection, mark: &Mark) -> Result<Option<Outcome>> {
 /// Removes at most `limit` marks older than `before`.
 pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
     db.prepare_cached(PURGE)?.execute((before.as_millis(), limit))
+}
+
+/// Gives the marks of the saga `was` to the saga `name`.
+pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<usize> {
+    db.prepare_cached(RENAME)?.execute((was, name))
 }

@@ -56,7 +56,8 @@ mod tests {
     use crate::place::Place;
 
     /// Those read a table as a whole on purpose.
-    const SCANS: &[&str] = &["taker::ALL", "instance::COUNT", "instance::COUNT_PARKED"];
+    const SCANS: &[&str] =
+        &["taker::ALL", "instance::COUNT", "instance::COUNT_PARKED", "dead::RENAME", "taker::RENAME"];
 
     #[test]
     fn every_statement_is_prepared_and_finds_its_rows_by_an_index() {

@@ -6,6 +6,7 @@ use saga_core::store::TakerRow;
 use super::value::text;
 
 super::statements! {
+    RENAME = "UPDATE OR REPLACE saga_taker SET taker = ?2 WHERE taker = ?1 AND subscriber = 0";
     INSERT = "INSERT INTO saga_taker (event, taker, subscriber) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
     OF_EVENT = "SELECT event, taker, subscriber FROM saga_taker WHERE event = ?1 ORDER BY taker, subscriber";
     ALL = "SELECT event, taker, subscriber FROM saga_taker ORDER BY event, taker, subscriber";
@@ -27,4 +28,9 @@ pub(crate) fn of_event(db: &Connection, event: &str) -> Result<Vec<TakerRow>> {
 /// Reads a row of [`ALL`].
 pub(crate) fn read(row: &Row<'_>) -> Result<TakerRow> {
     Ok(TakerRow { event: text(row, 0)?.to_owned(), taker: text(row, 1)?.to_owned(), subscriber: row.get(2)? })
+}
+
+/// Gives the events of the saga `was` to the saga `name`.
+pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<usize> {
+    db.prepare_cached(RENAME)?.execute((was, name))
 }

@@ -29,6 +29,7 @@ use crate::lock::OwnerLock;
 use crate::maintain;
 use crate::open::{Role, connect};
 use crate::place::Place;
+use crate::rename;
 use crate::table::meta::{self, Numbers};
 use crate::table::{inbox, taker};
 
@@ -217,6 +218,21 @@ impl Writer {
             if meta::holds(db, epoch)? { maintain::purge(db, before, limit).map(Some) } else { Ok(None) }
         })?;
         purged.ok_or_else(|| self.lost(presented))
+    }
+
+    pub(crate) fn rename(&mut self, was: &str, name: &str) -> Result<usize, StoreError> {
+        self.ready()?;
+        let Some(held) = &self.held else { return Err(StoreError::Fenced { epoch: 0 }) };
+        let (presented, epoch) = (held.presented, held.epoch);
+        let renamed = self.write(|db| {
+            if meta::holds(db, epoch)? { rename::rename(db, was, name).map(Some) } else { Ok(None) }
+        })?;
+        renamed.ok_or_else(|| self.lost(presented))?.map_err(|key| StoreError::Clash {
+            store: self.place.name().to_owned(),
+            was: was.to_owned(),
+            name: name.to_owned(),
+            key,
+        })
     }
 
     /// Whether this process holds a lease, so that it finds by itself what it delivers.

@@ -53,6 +53,7 @@ impl EventOf<ThanksState> for Tracked {
 
 static DEFINITION: Definition = Definition {
     name: "thanks",
+    was: &[],
     version: 1,
     doc: "",
     states: &[State {

@@ -10,6 +10,7 @@ mod leases;
 mod mail;
 mod marks;
 mod people;
+mod renames;
 mod steps;
 
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use leases::*;
 pub use mail::*;
 pub use marks::*;
 pub use people::*;
+pub use renames::*;
 pub use steps::*;
 
 use super::{Address, Store};
@@ -128,6 +130,8 @@ macro_rules! conformance {
             lists_filter_and_page
             counts_are_by_saga_and_status
             takers_are_added_and_never_removed
+            a_renamed_saga_keeps_everything_that_is_stored_for_it
+            a_saga_is_not_renamed_to_one_that_has_the_same_key
             waiting_mail_is_found_by_address
             only_ended_instances_without_tasks_are_purged
             a_purge_is_bounded

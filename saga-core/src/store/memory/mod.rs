@@ -7,6 +7,7 @@
 mod faults;
 mod model;
 mod read;
+mod rename;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -164,6 +165,10 @@ impl Maintain for MemoryStore {
     async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError> {
         self.model().takers.extend(takers.iter().cloned());
         Ok(())
+    }
+
+    async fn rename(&self, was: &str, name: &str) -> Result<usize, StoreError> {
+        self.model().rename(was, name)
     }
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {

@@ -1,0 +1,249 @@
+//! A saga that is called otherwise from now on keeps its instances, with their parents and children (R34).
+
+#![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
+
+use std::time::Duration;
+
+use saga::dispatcher::{ManualClock, StartError};
+use saga::prelude::*;
+use saga::store::{MemoryStore, Store, StoreError};
+use saga::{Dispatcher, Disposition, Position, SqliteStore};
+
+macro_rules! build {
+    ($module:ident, $crew:literal [$($crew_was:tt)*], $hand:literal [$($hand_was:tt)*]) => {
+        mod $module {
+            use super::*;
+
+            #[derive(Saga, Clone, Debug, PartialEq)]
+            #[saga(
+                name = $crew, $($crew_was)* version = 1, data(Crew), events(CrewEvent), actions(CrewActions),
+                on_abort(Dismissed)
+            )]
+            #[initially(when(Formed, run(form), claim(ship), start(HandState, each, limit = 2, with(hands)), transition_to(Hiring)))]
+            #[missing_instance(defer(minutes = 5))]
+            #[unhandled(reject)]
+            pub enum CrewState {
+                #[during(when(all_finished(HandState), run(count), transition_to(Ready)))]
+                Hiring,
+                #[during(when(Sailed, transition_to(AtSea)))]
+                Ready,
+                #[terminal]
+                AtSea,
+                #[terminal(failure)]
+                Dismissed,
+            }
+
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            pub struct Crew {
+                pub ship: String,
+                pub hired: u32,
+            }
+
+            impl CrewActions for Crew {
+                fn form(event: &Formed, _: &mut Context) -> Result<Self> {
+                    Ok(Self { ship: event.ship.clone(), hired: 0 })
+                }
+                fn ship(&self, _: &Formed, _: &mut Context) -> String {
+                    self.ship.clone()
+                }
+                fn hands(&self, event: &Formed, _: &mut Context) -> Vec<Asked> {
+                    event.hands.iter().map(|hand| Asked { hand: hand.clone() }).collect()
+                }
+                fn count(&mut self, all: &AllFinished, _: &mut Context) -> Result<()> {
+                    self.hired = all.completed;
+                    Ok(())
+                }
+            }
+
+            #[derive(Saga, Clone, Debug, PartialEq)]
+            #[saga(name = $hand, $($hand_was)* version = 1, data(Hand), events(HandEvent), actions(HandActions))]
+            #[initially(when(Asked, run(ask), transition_to(Thinking)))]
+            #[unhandled(reject)]
+            pub enum HandState {
+                #[during(when(Agreed, transition_to(Hired)))]
+                Thinking,
+                #[terminal]
+                Hired,
+            }
+
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            pub struct Hand {}
+
+            impl HandActions for Hand {
+                fn ask(_: &Asked, _: &mut Context) -> Result<Self> {
+                    Ok(Self {})
+                }
+            }
+
+            pub async fn start(store: impl Store, clock: &ManualClock) -> std::result::Result<Dispatcher, StartError> {
+                let builder = Dispatcher::builder(store).saga::<CrewState>().saga::<HandState>();
+                builder.clock(clock.clone()).start().await
+            }
+        }
+    };
+}
+
+build!(before, "team" [], "member" []);
+build!(after, "crew" [was = "gang", was = "team",], "hand" [was = "member",]);
+build!(clash, "crew" [was = "hand",], "hand" []);
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "formed", key(crew))]
+pub struct Formed {
+    crew: String,
+    ship: String,
+    hands: Vec<String>,
+}
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "sailed", alias(ship))]
+pub struct Sailed {
+    ship: String,
+}
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "asked", key(hand))]
+pub struct Asked {
+    hand: String,
+}
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "agreed", key(hand))]
+pub struct Agreed {
+    hand: String,
+}
+
+fn formed() -> Formed {
+    let hands = ["ann", "bob", "cid"].map(str::to_owned).to_vec();
+    Formed { crew: "7".to_owned(), ship: "argo".to_owned(), hands }
+}
+
+fn agreed(hand: &str) -> Agreed {
+    Agreed { hand: hand.to_owned() }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Until the child has been started by its parent.
+async fn thinks(dispatcher: &Dispatcher, hand: &str) {
+    dispatcher.answer::<after::HandState, _>(hand, SECOND, |_| Some(())).await.unwrap();
+}
+
+/// A crew whose first hand has agreed, and whose second and third have not.
+async fn hiring(store: &SqliteStore, clock: &ManualClock) {
+    let dispatcher = before::start(store.clone(), clock).await.unwrap();
+    dispatcher.publish(formed()).await.unwrap();
+    for hand in ["ann", "bob"] {
+        dispatcher.answer::<before::HandState, _>(hand, SECOND, |_| Some(())).await.unwrap();
+    }
+    dispatcher.publish(agreed("ann")).await.unwrap();
+    dispatcher.answer::<before::HandState, _>("cid", SECOND, |_| Some(())).await.unwrap();
+    dispatcher.kill().await;
+}
+
+#[tokio::test]
+async fn r34_a_renamed_saga_goes_on_with_its_children_and_aliases() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("crews.db")).unwrap();
+    let clock = ManualClock::default();
+    hiring(&store, &clock).await;
+
+    let dispatcher = after::start(store.clone(), &clock).await.unwrap();
+    thinks(&dispatcher, "cid").await;
+    for hand in ["bob", "cid"] {
+        let receipt = dispatcher.publish(agreed(hand)).await.unwrap();
+        assert_eq!(receipt.takers[0].disposition, Disposition::Applied, "{receipt:?}");
+    }
+    let ready = |crew: &saga::Instance<after::CrewState>| {
+        (crew.position == Position::In(after::CrewState::Ready)).then_some(crew.data.hired)
+    };
+    let hired = dispatcher.answer::<after::CrewState, _>("7", SECOND, ready).await.unwrap();
+    assert_eq!(hired, 3, "the one that had agreed before is counted");
+    dispatcher.publish(Sailed { ship: "argo".to_owned() }).await.unwrap();
+    let end = dispatcher.settled::<after::CrewState>("7").await.unwrap();
+    assert_eq!(end, Position::In(after::CrewState::AtSea));
+    // An event that starts it finds the one that is there.
+    let again = dispatcher.publish(formed()).await.unwrap();
+    assert!(matches!(again.takers[0].disposition, Disposition::Ignored { .. }), "{again:?}");
+    dispatcher.shutdown(SECOND).await.unwrap();
+}
+
+#[tokio::test]
+async fn r34_a_renamed_saga_that_is_aborted_aborts_its_renamed_children() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("crews.db")).unwrap();
+    let clock = ManualClock::default();
+    hiring(&store, &clock).await;
+    let dispatcher = after::start(store.clone(), &clock).await.unwrap();
+    thinks(&dispatcher, "cid").await;
+    dispatcher.abort::<after::CrewState>("7", "me", "no wind").await.unwrap();
+    let end = dispatcher.settled::<after::CrewState>("7").await.unwrap();
+    assert_eq!(end, Position::In(after::CrewState::Dismissed));
+    for hand in ["bob", "cid"] {
+        assert_eq!(dispatcher.settled::<after::HandState>(hand).await.unwrap(), Position::Aborted);
+    }
+    dispatcher.shutdown(SECOND).await.unwrap();
+}
+
+#[tokio::test]
+async fn r34_what_waits_for_a_saga_is_taken_up_under_its_present_name() {
+    let (store, clock) = (MemoryStore::new(), ManualClock::default());
+    let dispatcher = before::start(store.clone(), &clock).await.unwrap();
+    let early = dispatcher.publish(Sailed { ship: "argo".to_owned() }).await.unwrap();
+    assert_eq!(early.takers[0].disposition, Disposition::Deferred);
+    dispatcher.kill().await;
+    let dispatcher = after::start(store.clone(), &clock).await.unwrap();
+    dispatcher.publish(Formed { hands: Vec::new(), ..formed() }).await.unwrap();
+    let at_sea = |crew: &saga::Instance<after::CrewState>| {
+        (crew.position == Position::In(after::CrewState::AtSea)).then_some(())
+    };
+    dispatcher.answer::<after::CrewState, _>("7", SECOND, at_sea).await.unwrap();
+}
+
+#[tokio::test]
+async fn r34_a_saga_does_not_get_a_name_under_which_one_of_its_keys_is_stored() {
+    let (store, clock) = (MemoryStore::new(), ManualClock::default());
+    let crew = || Formed { hands: Vec::new(), ..formed() };
+    let dispatcher = before::start(store.clone(), &clock).await.unwrap();
+    dispatcher.publish(crew()).await.unwrap();
+    dispatcher.shutdown(SECOND).await.unwrap();
+    // As if a build had been put into operation that forgot to say what it was called.
+    let forgetful = Dispatcher::builder(store.clone()).saga::<named_crew::CrewState>().start().await.unwrap();
+    forgetful.publish(crew()).await.unwrap();
+    forgetful.shutdown(SECOND).await.unwrap();
+    let refused = after::start(store.clone(), &clock).await.unwrap_err();
+    assert!(matches!(&refused, StartError::Store(StoreError::Clash { .. })), "{refused}");
+    assert_eq!(
+        refused.to_string(),
+        "cannot start: saga `team` of the memory store cannot be called `crew` from now on: both have `7`; give the \
+         new one another name"
+    );
+    // Nothing was changed, and the build before it still runs.
+    let dispatcher = before::start(store, &clock).await.unwrap();
+    assert!(dispatcher.instance::<before::CrewState>("7").await.unwrap().is_some());
+}
+
+mod named_crew {
+    use super::*;
+
+    #[derive(Saga, Clone, Debug, PartialEq)]
+    #[saga(name = "crew", version = 1, data(Crew), events(CrewEvent), actions(CrewActions))]
+    #[initially(when(Formed, run(form), transition_to(Formed2)))]
+    pub enum CrewState {
+        #[terminal]
+        Formed2,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct Crew {}
+
+    impl CrewActions for Crew {
+        fn form(_: &Formed, _: &mut Context) -> Result<Self> {
+            Ok(Self {})
+        }
+    }
+}
+
+#[tokio::test]
+async fn r34_an_earlier_name_of_a_saga_that_another_one_has_is_refused() {
+    let started = clash::start(MemoryStore::new(), &ManualClock::default()).await;
+    let Err(StartError::Registration { problems }) = started else { panic!("it started") };
+    assert_eq!(problems, ["saga `crew` was called `hand`, and that is the name of another saga now"]);
+}
