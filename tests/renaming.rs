@@ -277,3 +277,63 @@ async fn r34_an_earlier_name_that_is_taken_is_refused() {
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
     assert_eq!(problems, ["command `new` was called `charge`, and that is the name of another command now"]);
 }
+
+/// Knows nothing of what the others have stored.
+mod unrelated {
+    use super::*;
+
+    #[derive(Saga, Clone, Debug, PartialEq)]
+    #[saga(name = "account", version = 1, data(Account), events(AccountEvent), actions(AccountActions))]
+    #[initially(when(Begun, run(begin), transition_to(Ended)))]
+    pub enum AccountState {
+        #[terminal]
+        Ended,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct Account {}
+
+    impl AccountActions for Account {
+        fn begin(_: &Begun, _: &mut Context) -> Result<Self> {
+            Ok(Self {})
+        }
+    }
+
+    #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+    #[event(name = "begun", key(of))]
+    pub struct Begun {
+        of: String,
+    }
+}
+
+async fn unknown(dispatcher: &Dispatcher) -> Vec<String> {
+    dispatcher.unknown_names().await.unwrap().iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn r34_what_a_build_does_not_know_is_told_with_counts() {
+    let town = Town::charging().await;
+    let known = after::start(&town.store, &town.clock, &town.bank).await;
+    assert!(unknown(&known).await.is_empty(), "earlier names are known");
+    known.kill().await;
+
+    let builder = Dispatcher::builder(town.store.clone()).saga::<unrelated::AccountState>();
+    let dispatcher = builder.clock(town.clock.clone()).start().await.unwrap();
+    assert_eq!(
+        unknown(&dispatcher).await,
+        [
+            "1 instance of `account` is in state `charging`, which `account` v1 does not have",
+            "1 task of `account` runs command `charge`, which `account` v1 does not send",
+            "1 obligation of `account` owes undo `refund`, which `account` v1 does not run",
+            "1 obligation of `account` is for command `charge`, which `account` v1 does not send",
+            "1 timer of `account` is called `patience`, and no state of `account` v1 has it: it will not fire",
+            "1 waiting event of `account` is a `papers`, which `account` v1 does not take",
+        ]
+    );
+    dispatcher.kill().await;
+
+    let dispatcher = Dispatcher::builder(town.store.clone()).clock(town.clock.clone()).start().await.unwrap();
+    let unknown = unknown(&dispatcher).await;
+    assert_eq!(unknown.len(), 6);
+    assert_eq!(unknown[0], "1 instance of `account` is in state `charging`, and this build has no `account`");
+}

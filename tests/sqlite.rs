@@ -163,13 +163,10 @@ async fn r26_a_repeated_transaction_delivers_once_and_leaves_nothing_in_the_inbo
         let inbox = store.inbox(saga::store::InboxId(0), 10).await.unwrap().len();
         inbox + store.deliveries(saga::store::DeliveryId(0), 10).await.unwrap().len()
     };
-    for _ in 0..100 {
+    while left().await > 0 {
         clock.advance_to_next().await;
-        if left().await == 0 {
-            break;
-        }
     }
-    assert_eq!((left().await, *rung.lock().unwrap()), (0, 1));
+    assert_eq!(*rung.lock().unwrap(), 1);
     dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
 }
 

@@ -348,6 +348,14 @@ async fn r34_what_a_later_version_wrote_parks_its_instance_and_stays_as_it_is() 
         unreadable.to_string().contains("version 3 wrote it, and this build has version 1"),
         "{unreadable}"
     );
+    let told = dispatcher.unknown_names().await.unwrap();
+    assert_eq!(
+        told.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "1 instance of `sale` is in state `paid`, written by version 3, and this build has version 1",
+            "1 obligation of `sale` is for state `paid`, written by version 3, and this build has version 1",
+        ]
+    );
     dispatcher.publish(picked1()).await.unwrap();
     dispatcher.publish(v1::Sold { sale: "2".to_owned(), cents: 1 }).await.unwrap();
     assert!(dispatcher.instance::<v1::SaleState>("2").await.unwrap().is_some(), "others go on");

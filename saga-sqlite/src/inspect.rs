@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use saga_core::store::{
     Address, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView, Loaded, Mail,
-    Snapshot, Status, StoreError, TakerRow,
+    Snapshot, Status, StoreError, StoredName, TakerRow,
 };
 
 use crate::SqliteStore;
+use crate::names;
 use crate::read::{self, page};
 use crate::table::{dead, history, inbox, instance, taker};
 
@@ -41,6 +42,10 @@ impl Inspect for SqliteStore {
 
     async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError> {
         self.shared.readers.inspect(counts).await
+    }
+
+    async fn names(&self) -> Result<Vec<StoredName>, StoreError> {
+        names::names(&self.shared.readers).await
     }
 
     async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {

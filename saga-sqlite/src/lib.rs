@@ -18,6 +18,7 @@ mod error;
 mod inspect;
 mod lock;
 mod maintain;
+mod names;
 mod open;
 mod options;
 mod place;

@@ -14,7 +14,7 @@ use super::error::StartError;
 use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
 use super::run::Runner;
 use super::{Dispatcher, Shared};
-use crate::engine::{Limits, Policy, Registry, Shard};
+use crate::engine::{EventName, Limits, Policy, Registry, Shard};
 use crate::machine::{Saga, Typed};
 use crate::message::{Command, Event, Incarnation, PayloadLimits};
 use crate::store::Store;
@@ -88,7 +88,7 @@ impl DispatcherBuilder {
         subscriber: impl Subscriber<E>,
         policy: Policy,
     ) -> Self {
-        self.registry.subscriber(name, E::NAME, policy);
+        self.registry.subscriber(name, EventName::of::<E>(), policy);
         self.handlers.push(Arc::new(ForEvent::new(subscriber)));
         self
     }
@@ -221,6 +221,7 @@ impl DispatcherBuilder {
         let runner = Runner {
             shard: Shard::new(Arc::clone(&registry), limits, lease.clone(), random),
             store: Arc::clone(&store),
+            registry: Arc::clone(&registry),
             lease,
             clock: Arc::clone(&clock),
             requests,

@@ -10,6 +10,7 @@ mod clock;
 mod desk;
 mod error;
 mod handler;
+mod names;
 mod publishing;
 mod receipt;
 mod run;
@@ -23,6 +24,7 @@ pub use error::{AskError, InstanceError, PublishError, ShutdownError, StartError
 #[cfg(feature = "routing-slip")]
 pub(crate) use handler::AnyHandler;
 pub use handler::{Handler, HandlerContext, Subscriber};
+pub use names::UnknownName;
 pub use receipt::{Disposition, Receipt, TakerReceipt};
 pub use view::Instance;
 

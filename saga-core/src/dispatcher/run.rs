@@ -18,7 +18,7 @@ use super::attempts::Attempts;
 use super::clock::Clock;
 use super::error::ShutdownError;
 use super::{Health, Shared};
-use crate::engine::{Answer, AttemptEnd, In, Out, Shard, Ticket};
+use crate::engine::{Answer, AttemptEnd, In, Out, Registry, Shard, Ticket};
 use crate::message::Timestamp;
 use crate::store::{Batch, Lease, Outcome, Store, StoreError};
 
@@ -54,6 +54,7 @@ pub(super) enum Request {
 pub(super) struct Runner {
     pub(super) shard: Shard,
     pub(super) store: Arc<dyn Store>,
+    pub(super) registry: Arc<Registry>,
     pub(super) lease: Lease,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) requests: UnboundedReceiver<Request>,
@@ -119,6 +120,7 @@ impl Runner {
         let mut commits_at_purge = u64::MAX;
 
         self.shard.start(self.clock.now());
+        self.compare_names(&mut reads);
         loop {
             for out in self.shard.take_out() {
                 self.perform(out, &mut tickets, &mut reads);
@@ -422,6 +424,22 @@ impl Runner {
                 }
             }
         })
+    }
+
+    /// Says what the store holds that this build does not know.
+    fn compare_names(&self, reads: &mut JoinSet<Read>) {
+        let (store, registry) = (Arc::clone(&self.store), Arc::clone(&self.registry));
+        reads.spawn(async move {
+            match store.names().await {
+                Ok(names) => {
+                    for unknown in super::names::unknown(&registry, names) {
+                        tracing::warn!("{unknown}");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the names in the store could not be compared"),
+            }
+            Ok(In::Tick)
+        });
     }
 
     fn purge(&self, before: Timestamp, reads: &mut JoinSet<Read>) {

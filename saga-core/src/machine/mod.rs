@@ -35,6 +35,11 @@ pub(crate) use apply::NotStarted;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use child::{ChildNews, all_finished};
 pub(crate) use child::{EndRecord, Outgoing, REPORT, StartRecord};
+/// Whether it is a timer of the machine's own, which no table mentions.
+pub(crate) fn is_own_timer(name: &str) -> bool {
+    name == join::JOIN || child::all_finished(name).is_some()
+}
+
 pub(crate) use input::{At, Begun, Decision, Disposition, EventIn, Input, Resolution, Verb, VerbRecord};
 pub(crate) use instance::{Instance, panic_text};
 #[cfg(any(test, feature = "testing"))]

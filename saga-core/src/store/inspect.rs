@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::{Address, DeadId, DeadLetter, HistoryEntry, InboxId, Mail, Snapshot, Status, StoreError};
+use super::{
+    Address, DeadId, DeadLetter, HistoryEntry, InboxId, Mail, MailKind, Snapshot, Status, StoreError,
+    TaskKind,
+};
 use crate::message::{Name, Timestamp};
 
 /// Reads for people: pages by key, never everything at once, without disturbing the lease holder.
@@ -18,6 +21,10 @@ pub trait Inspect: Send + Sync + 'static {
 
     /// How many instances each saga has in each status; `parked` ones are counted under `parked` instead.
     async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError>;
+
+    /// The names that stand in the store, with how often each does (rule R34), in their order. Counted while others write,
+    /// so the numbers are of no single moment.
+    async fn names(&self) -> Result<Vec<StoredName>, StoreError>;
 
     /// The history of an instance, oldest first, as far as it has not been trimmed; at most the newest `limit` lines.
     async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
@@ -124,6 +131,75 @@ pub struct DeadLetterRow {
     pub id: DeadId,
     /// The letter.
     pub letter: DeadLetter,
+}
+
+/// A name that stands in a store, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredName {
+    /// The saga, or the subscriber.
+    pub taker: String,
+    /// What is called so.
+    pub what: Stored,
+    /// The name.
+    pub name: String,
+    /// The version that wrote what is stored under it; 0 where none is written down.
+    pub version: u32,
+    /// How often.
+    pub count: u64,
+}
+
+/// What has a stored name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Stored {
+    /// The state of an instance that has not ended.
+    State,
+    /// A command or an undo that has not ended.
+    Command,
+    /// The saga of an open child.
+    Child,
+    /// An undo command that is owed.
+    Undo,
+    /// A command for which an undo is owed.
+    UndoneCommand,
+    /// A state for which an undo is owed.
+    UndoneState,
+    /// A timer that is set.
+    Timer,
+    /// An event that waits, in the inbox or for a subscriber.
+    Event,
+    /// An event that became a dead letter.
+    DeadLetter,
+}
+
+impl Stored {
+    /// What the name of a task of this kind is; the words are those of [`TaskKind::as_str`].
+    pub fn of_task(kind: &str) -> Option<Self> {
+        Some(match TaskKind::parse(kind)? {
+            TaskKind::Command | TaskKind::Undo => Self::Command,
+            TaskKind::Child => Self::Child,
+        })
+    }
+
+    /// What the name in an obligation is: that of a `command` or of a `state`.
+    pub fn of_obligation(of: &str) -> Option<Self> {
+        match of {
+            "command" => Some(Self::UndoneCommand),
+            "state" => Some(Self::UndoneState),
+            _ => None,
+        }
+    }
+
+    /// What the name of mail of this kind is; `None` for what has no name of the user's. The words are those of
+    /// [`MailKind::as_str`].
+    pub fn of_mail(kind: &str) -> Option<Self> {
+        matches!(MailKind::parse(kind)?, MailKind::Event | MailKind::Delivery).then_some(Self::Event)
+    }
+
+    /// The same for a dead letter.
+    pub fn of_letter(kind: &str) -> Option<Self> {
+        Self::of_mail(kind).map(|_| Self::DeadLetter)
+    }
 }
 
 /// One taker of one event.

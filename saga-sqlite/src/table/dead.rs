@@ -6,6 +6,8 @@ use saga_core::store::{DeadId, DeadLetter, DeadLetterRow, MailKind};
 use super::value::{address, message, message_id, name, text, time, word};
 
 super::statements! {
+    BOUNDS = "SELECT (SELECT min(id) FROM saga_dead), (SELECT max(id) FROM saga_dead)";
+    NAMES = "SELECT taker, name, version, kind FROM saga_dead WHERE id > ?1 AND id <= ?2";
     RENAME = "UPDATE saga_dead SET taker = ?2 WHERE taker = ?1 AND kind <> 'delivery'";
     INSERT = "INSERT INTO saga_dead (taker, key, kind, name, version, payload, message, hops, reason, detail, at)
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";

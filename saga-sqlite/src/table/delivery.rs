@@ -8,6 +8,8 @@ use super::progress;
 use super::value::{address, bad, message, text};
 
 super::statements! {
+    BOUNDS = "SELECT (SELECT min(id) FROM saga_delivery), (SELECT max(id) FROM saga_delivery)";
+    NAMES = "SELECT taker, name, version, '' FROM saga_delivery WHERE id > ?1 AND id <= ?2";
     INSERT = "INSERT INTO saga_delivery (id, taker, key, name, version, payload, message, hops, stage, attempts,
                   recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved)
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";

@@ -6,6 +6,8 @@ use saga_core::store::{InboxId, Mail, MailKind};
 use super::value::{address, maybe_name, maybe_task, message, message_id, time, word};
 
 super::statements! {
+    BOUNDS = "SELECT (SELECT min(id) FROM saga_inbox), (SELECT max(id) FROM saga_inbox)";
+    NAMES = "SELECT taker, name, version, kind FROM saga_inbox WHERE id > ?1 AND id <= ?2";
     RENAME = "UPDATE saga_inbox SET taker = ?2 WHERE taker = ?1 AND kind <> 'delivery'";
     INSERT = "INSERT INTO saga_inbox (taker, key, kind, name, version, payload, message, marked, task_seq, task_ord,
                   hops, cause, at, epoch)

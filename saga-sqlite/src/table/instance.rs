@@ -9,6 +9,9 @@ use crate::checksum::Checksum;
 use crate::error::{Kind, kind};
 
 super::statements! {
+    BOUNDS = "SELECT (SELECT min(id) FROM saga_instance), (SELECT max(id) FROM saga_instance)";
+    NAMES = "SELECT saga, state, version, '' FROM saga_instance
+             WHERE id > ?1 AND id <= ?2 AND status IN ('running', 'compensating')";
     INSERT = "INSERT INTO saga_instance (id, saga, key, partition, incarnation, status, state, payload, data, version,
                   visit, turn, parked, seq, step, last, created_at, changed_at, over_at, checksum, noted,
                   family)

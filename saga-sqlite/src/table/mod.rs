@@ -15,7 +15,7 @@ pub(crate) mod progress;
 pub(crate) mod taker;
 pub(crate) mod task;
 pub(crate) mod timer;
-mod value;
+pub(crate) mod value;
 
 /// Every statement that runs while the store is in use, with its name: they are prepared and their plans are checked
 /// by a test.

@@ -7,6 +7,10 @@ use saga_core::store::{Obligation, ObligationOf, RowId, TaskId};
 use super::value::{maybe_payload, maybe_task, name, payload, word};
 
 super::statements! {
+    NAMES = "SELECT owner.saga, undo, 0, '' FROM saga_obligation AS owed JOIN saga_instance AS owner ON owner.id = instance
+             WHERE instance > ?1 AND instance <= ?2";
+    UNDONE = "SELECT owner.saga, owed.name, owed.version, of FROM saga_obligation AS owed JOIN saga_instance AS owner ON owner.id = instance
+             WHERE instance > ?1 AND instance <= ?2";
     PUT = "INSERT OR REPLACE INTO saga_obligation (instance, seq, ord, undo, of, of_seq, of_ord, name, version, visit,
                payload, report, task_seq, task_ord)
            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";

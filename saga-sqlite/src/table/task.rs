@@ -8,6 +8,8 @@ use super::progress;
 use super::value::{address, message, word};
 
 super::statements! {
+    NAMES = "SELECT owner.saga, task.name, task.version, task.kind FROM saga_task AS task JOIN saga_instance AS owner ON owner.id = instance
+             WHERE instance > ?1 AND instance <= ?2";
     INSERT = "INSERT INTO saga_task (instance, seq, ord, kind, name, version, payload, visit, stage, attempts,
                   recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved)
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)

@@ -6,6 +6,8 @@ use saga_core::store::{DueTimer, RowId, TimerRow};
 use super::value::{address, name, time};
 
 super::statements! {
+    NAMES = "SELECT owner.saga, timer.name, 0, '' FROM saga_timer AS timer JOIN saga_instance AS owner ON owner.id = instance
+             WHERE instance > ?1 AND instance <= ?2";
     SET = "INSERT INTO saga_timer (instance, name, visit, armed_at, due_at, fired) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
            ON CONFLICT (instance, name) DO UPDATE SET visit = ?3, armed_at = ?4, due_at = ?5, fired = ?6";
     CLEAR = "DELETE FROM saga_timer WHERE instance = ?1 AND name = ?2";

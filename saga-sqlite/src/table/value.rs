@@ -8,7 +8,7 @@ use saga_core::message::{Key, Message, MessageId, Name, Payload, Timestamp};
 use saga_core::store::{Address, TaskId};
 
 /// Text, borrowed from the row.
-pub(super) fn text<'r>(row: &'r Row<'_>, at: usize) -> Result<&'r str> {
+pub(crate) fn text<'r>(row: &'r Row<'_>, at: usize) -> Result<&'r str> {
     row.get_ref(at)?.as_str().map_err(|error| bad(at, error))
 }
 

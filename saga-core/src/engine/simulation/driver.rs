@@ -111,8 +111,8 @@ fn registry(random: &mut Random, label_once: bool) -> Registry {
         let once = label_once && command.0 == <CreateShippingLabel as crate::message::Command>::NAME;
         registry.handler(command.0, &[], once, policy().concurrency(at_a_time));
     }
-    registry.subscriber("mail", <OrderCompleted as crate::message::Event>::NAME, policy());
-    registry.subscriber("bell", <Tracked as crate::message::Event>::NAME, policy());
+    registry.subscriber("mail", crate::engine::EventName::of::<OrderCompleted>(), policy());
+    registry.subscriber("bell", crate::engine::EventName::of::<Tracked>(), policy());
     registry.finish(&[]).expect("everything is registered");
     registry
 }

@@ -9,8 +9,8 @@ mod fixtures;
 mod leases;
 mod mail;
 mod marks;
+mod names;
 mod people;
-mod renames;
 mod steps;
 
 use std::sync::Arc;
@@ -23,8 +23,8 @@ pub use fixtures::{
 pub use leases::*;
 pub use mail::*;
 pub use marks::*;
+pub use names::*;
 pub use people::*;
-pub use renames::*;
 pub use steps::*;
 
 use super::{Address, Store};
@@ -130,6 +130,7 @@ macro_rules! conformance {
             lists_filter_and_page
             counts_are_by_saga_and_status
             takers_are_added_and_never_removed
+            names_are_counted_where_they_stand
             a_renamed_saga_keeps_everything_that_is_stored_for_it
             a_saga_is_not_renamed_to_one_that_has_the_same_key
             waiting_mail_is_found_by_address

@@ -6,6 +6,7 @@
 #[cfg(any(test, feature = "testing"))]
 mod faults;
 mod model;
+mod names;
 mod read;
 mod rename;
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::super::{
     Address, DeadId, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView,
-    Loaded, Mail, OpenTask, RowId, Snapshot, Status, StoreError, TakerRow, TaskId, TimerKey,
+    Loaded, Mail, OpenTask, RowId, Snapshot, Status, StoreError, StoredName, TakerRow, TaskId, TimerKey,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
@@ -131,6 +131,10 @@ impl Inspect for MemoryStore {
             *counts.entry((kept.change.address.saga.to_string(), status.to_owned())).or_default() += 1;
         }
         Ok(counts)
+    }
+
+    async fn names(&self) -> Result<Vec<StoredName>, StoreError> {
+        Ok(self.model().names())
     }
 
     async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {

@@ -1,9 +1,12 @@
-//! A saga that is called otherwise from now on (rule R34).
+//! Names: which ones stand in a store, and a saga that is called otherwise from now on (rule R34).
 
-use super::fixtures::{Driver, address, change, create, mail, mark, next, ok, time};
+use super::fixtures::{Driver, address, change, create, mail, mark, next, obligation, ok, task, time, timer};
 use super::{Address, Subject};
 use crate::message::Key;
-use crate::store::{AliasChange, DeadId, DeadLetter, Loaded, MailKind, Outcome, Step, StoreError, TakerRow};
+use crate::store::{
+    AliasChange, DeadId, DeadLetter, InstanceChange, Loaded, Mail, MailKind, ObligationChange, Outcome,
+    Status, Step, StoreError, StoredName, TakerRow, TaskChange, TimerChange,
+};
 
 /// Instances, aliases, what waits, marks, dead letters and takers; other sagas and subscribers keep theirs.
 pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(subject: &S) {
@@ -52,6 +55,48 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
     moved.address = new.clone();
     driver.committed(next(row, &moved)).await;
     assert_eq!(ok(driver.store.rename("order", "purchase").await), 0);
+}
+
+/// By taker, kind, name and version; what has ended does not count, except that dead letters do.
+pub async fn names_are_counted_where_they_stand<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let mut first = create(&address("a"));
+    first.tasks = vec![TaskChange::Add(task(1, 0)), TaskChange::Add(task(1, 1))];
+    first.timers = vec![TimerChange::Set(timer("t", 9))];
+    first.obligations =
+        vec![ObligationChange::Put(obligation(1, 0)), ObligationChange::Put(obligation(1, 1))];
+    let report = Mail { kind: MailKind::Report, ..mail(&address("a"), "report") };
+    first.mail = vec![mail(&address("a"), "waits"), mail(&address("none"), "waits"), report];
+    let mut second = create(&address("b"));
+    let mut ended = create(&address("c"));
+    for (step, version, status) in [(&mut second, 7, Status::Compensating), (&mut ended, 8, Status::Failed)] {
+        step.instance = Some(InstanceChange { version, status, ..change(step) });
+    }
+    let (tasks, owed) = (first.tasks.clone(), first.obligations.clone());
+    driver.commit(vec![first, second, ended]).await;
+    let names = ok(driver.store.names().await);
+    let line = |name: &StoredName| {
+        let StoredName { taker, what, name, version, count } = name;
+        format!("{taker} {what:?} {name} v{version} x{count}")
+    };
+    let found: Vec<String> = names.iter().map(line).collect();
+    let TaskChange::Add(task) = &tasks[0] else { panic!("a task is added") };
+    let undo = |at: usize| match &owed[at] {
+        ObligationChange::Put(owed) => owed.undo.to_string(),
+        ObligationChange::Drop(_) => panic!("an obligation is put"),
+    };
+    assert_eq!(undo(0), undo(1), "the sample's undos have one name");
+    for expected in [
+        "order State started v3 x1".to_owned(),
+        "order State started v7 x1".to_owned(),
+        format!("order Command {} v{} x2", task.command.name, task.command.version),
+        format!("order Undo {} v0 x2", undo(0)),
+        "order Timer t v0 x1".to_owned(),
+        "order Event waits v2 x2".to_owned(),
+    ] {
+        assert!(found.contains(&expected), "no {expected} in {found:#?}");
+    }
+    assert!(!found.iter().any(|line| line.contains("v8") || line.contains("report")), "{found:#?}");
 }
 
 /// All or nothing: not even those are renamed that could be.

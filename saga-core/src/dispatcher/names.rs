@@ -1,0 +1,117 @@
+//! What the store holds under names, or in shapes, that this build does not know (rule R34).
+//!
+//! Owns: the comparison, made once after the start and when it is asked for. Does not own: what happens to such
+//! instances; each is parked by itself when it is next touched, and the others go on.
+
+use std::fmt;
+
+use super::Dispatcher;
+use super::error::InstanceError;
+use crate::definition::Definition;
+use crate::engine::Registry;
+use crate::message::is;
+use crate::store::{Stored, StoredName};
+
+/// Something the store holds that this build cannot read or has no use for. Its `Display` is a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnknownName {
+    /// What it is, under which name, and how often it is there.
+    pub stored: StoredName,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl fmt::Display for UnknownName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let StoredName { taker, what, name, count, .. } = &self.stored;
+        let one = *count == 1;
+        let (thing, verb) = match what {
+            Stored::State => ("instance", if one { "is in state" } else { "are in state" }),
+            Stored::Command => ("task", if one { "runs command" } else { "run command" }),
+            Stored::Child => ("open child", if one { "is of saga" } else { "are of saga" }),
+            Stored::Undo => ("obligation", if one { "owes undo" } else { "owe undo" }),
+            Stored::UndoneCommand => ("obligation", if one { "is for command" } else { "are for command" }),
+            Stored::UndoneState => ("obligation", if one { "is for state" } else { "are for state" }),
+            Stored::Timer => ("timer", if one { "is called" } else { "are called" }),
+            Stored::Event => ("waiting event", if one { "is a" } else { "are" }),
+            Stored::DeadLetter => ("dead letter", if one { "holds event" } else { "hold event" }),
+        };
+        let plural = match (one, *what) {
+            (true, _) => "",
+            (false, Stored::Child) => "ren",
+            (false, _) => "s",
+        };
+        write!(f, "{count} {thing}{plural} of `{taker}` {verb} `{name}`, {}", self.why)
+    }
+}
+
+impl Dispatcher {
+    /// Compares every name in the store with what this build knows: states, commands, undos, timers, waiting events and
+    /// dead letters, each with how often it is there. Empty when all can be read. After each start this is done once by
+    /// itself, and written to the log.
+    ///
+    /// # Errors
+    /// [`InstanceError::Store`] when the store cannot be read.
+    pub async fn unknown_names(&self) -> Result<Vec<UnknownName>, InstanceError> {
+        Ok(unknown(&self.registry, self.store.names().await?))
+    }
+}
+
+/// Those names that `registry` does not know.
+pub(super) fn unknown(registry: &Registry, names: Vec<StoredName>) -> Vec<UnknownName> {
+    let judge = |stored: StoredName| why(registry, &stored).map(|why| UnknownName { stored, why });
+    names.into_iter().filter_map(judge).collect()
+}
+
+fn why(registry: &Registry, stored: &StoredName) -> Option<String> {
+    if let Some(program) = registry.sagas.get(&*stored.taker) {
+        return of_saga(registry, program.definition(), stored);
+    }
+    let Some((_, event)) = registry.subscribers.get(&*stored.taker) else {
+        return Some(format!("and this build has no `{}`", stored.taker));
+    };
+    if !is(&stored.name, event.name, event.was) {
+        return Some(format!("and it takes `{}` now", event.name));
+    }
+    (stored.version > event.version).then(|| newer(stored.version, event.version))
+}
+
+fn of_saga(registry: &Registry, definition: &Definition, stored: &StoredName) -> Option<String> {
+    let name = &stored.name;
+    let saga = format!("`{}` v{}", definition.name, definition.version);
+    let gone = |known: bool, text: &str| (!known).then(|| text.replace("{}", &saga));
+    let version = |present: u32| (stored.version > present).then(|| newer(stored.version, present));
+    match stored.what {
+        Stored::State | Stored::UndoneState => {
+            gone(definition.state(name).is_some(), "which {} does not have")
+                .or_else(|| version(definition.version))
+        }
+        Stored::Command => {
+            let Some(command) = definition.command(name) else {
+                return gone(false, "which {} does not send");
+            };
+            gone(registry.handlers.contains_key(&**name), "which has no handler")
+                .or_else(|| version(definition.commands[command].version))
+        }
+        Stored::Undo => gone(definition.command(name).is_some(), "which {} does not run"),
+        Stored::UndoneCommand => match definition.command(name) {
+            None => gone(false, "which {} does not send"),
+            Some(command) => version(definition.commands[command].version),
+        },
+        Stored::Child => gone(definition.child(name).is_some(), "which {} does not start"),
+        Stored::Timer => gone(
+            definition.timers.iter().any(|timer| is(name, timer.name, timer.was))
+                || crate::machine::is_own_timer(name),
+            "and no state of {} has it: it will not fire",
+        ),
+        Stored::Event | Stored::DeadLetter => match definition.event(name) {
+            None => gone(false, "which {} does not take"),
+            Some(event) => version(definition.events[event].version),
+        },
+    }
+}
+
+fn newer(stored: u32, present: u32) -> String {
+    format!("written by version {stored}, and this build has version {present}")
+}
