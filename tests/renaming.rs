@@ -337,3 +337,20 @@ async fn r34_what_a_build_does_not_know_is_told_with_counts() {
     assert_eq!(unknown.len(), 6);
     assert_eq!(unknown[0], "1 instance of `account` is in state `charging`, and this build has no `account`");
 }
+
+#[tokio::test]
+async fn r34_a_turn_towards_a_state_that_is_gone_is_told() {
+    let town = Town::charging().await;
+    let silent = before::start(&town.store, &town.clock, &town.bank).await;
+    town.clock.advance(Duration::from_secs(60 * 60));
+    let turned = |account: &saga::Instance<before::AccountState>| {
+        matches!(account.position, Position::Compensating { .. }).then_some(())
+    };
+    silent.answer::<before::AccountState, _>("7", Duration::from_secs(60), turned).await.unwrap();
+    silent.kill().await;
+    let builder = Dispatcher::builder(town.store.clone()).saga::<unrelated::AccountState>();
+    let dispatcher = builder.clock(town.clock.clone()).start().await.unwrap();
+    let told = "1 turn of `account` leads to state `closed`, which `account` v1 does not have".to_owned();
+    let unknown = unknown(&dispatcher).await;
+    assert!(unknown.contains(&told), "{unknown:#?}");
+}

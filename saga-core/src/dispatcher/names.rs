@@ -3,14 +3,19 @@
 //! Owns: the comparison, made once after the start and when it is asked for. Does not own: what happens to such
 //! instances; each is parked by itself when it is next touched, and the others go on.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Dispatcher;
 use super::error::InstanceError;
 use crate::definition::Definition;
 use crate::engine::Registry;
+use crate::machine::{is_own_timer, turn_targets};
 use crate::message::is;
-use crate::store::{Stored, StoredName};
+use crate::store::{Address, Loaded, Store, StoreError, Stored, StoredName};
+
+/// Instances loaded at a time.
+const PAGE: usize = 100;
 
 /// Something the store holds that this build cannot read or has no use for. Its `Display` is a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +33,7 @@ impl fmt::Display for UnknownName {
         let one = *count == 1;
         let (thing, verb) = match what {
             Stored::State => ("instance", if one { "is in state" } else { "are in state" }),
+            Stored::Target => ("turn", if one { "leads to state" } else { "lead to state" }),
             Stored::Command => ("task", if one { "runs command" } else { "run command" }),
             Stored::Child => ("open child", if one { "is of saga" } else { "are of saga" }),
             Stored::Undo => ("obligation", if one { "owes undo" } else { "owe undo" }),
@@ -54,14 +60,37 @@ impl Dispatcher {
     /// # Errors
     /// [`InstanceError::Store`] when the store cannot be read.
     pub async fn unknown_names(&self) -> Result<Vec<UnknownName>, InstanceError> {
-        Ok(unknown(&self.registry, self.store.names().await?))
+        Ok(unknown(&self.registry, &*self.store).await?)
     }
 }
 
-/// Those names that `registry` does not know.
-pub(super) fn unknown(registry: &Registry, names: Vec<StoredName>) -> Vec<UnknownName> {
+/// Those names in `store` that `registry` does not know.
+pub(super) async fn unknown(registry: &Registry, store: &dyn Store) -> Result<Vec<UnknownName>, StoreError> {
+    let mut names = store.names().await?;
+    names.extend(targets(store).await?);
     let judge = |stored: StoredName| why(registry, &stored).map(|why| UnknownName { stored, why });
-    names.into_iter().filter_map(judge).collect()
+    Ok(names.into_iter().filter_map(judge).collect())
+}
+
+/// Where the instances that are compensating will arrive.
+async fn targets(store: &dyn Store) -> Result<Vec<StoredName>, StoreError> {
+    let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = store.compensating(after, PAGE).await?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        let addresses: Vec<Address> = page.into_iter().map(|(_, address)| address).collect();
+        for found in store.load(&addresses).await?.into_iter().flatten() {
+            let Loaded::Snapshot(snapshot) = found else { continue };
+            for target in turn_targets(&snapshot.instance) {
+                let saga = snapshot.instance.address.saga.to_string();
+                *counts.entry((saga, target)).or_default() += 1;
+            }
+        }
+    }
+    let name = |((taker, name), count)| StoredName { taker, what: Stored::Target, name, version: 0, count };
+    Ok(counts.into_iter().map(name).collect())
 }
 
 fn why(registry: &Registry, stored: &StoredName) -> Option<String> {
@@ -83,7 +112,7 @@ fn of_saga(registry: &Registry, definition: &Definition, stored: &StoredName) ->
     let gone = |known: bool, text: &str| (!known).then(|| text.replace("{}", &saga));
     let version = |present: u32| (stored.version > present).then(|| newer(stored.version, present));
     match stored.what {
-        Stored::State | Stored::UndoneState => {
+        Stored::State | Stored::UndoneState | Stored::Target => {
             gone(definition.state(name).is_some(), "which {} does not have")
                 .or_else(|| version(definition.version))
         }
@@ -101,8 +130,7 @@ fn of_saga(registry: &Registry, definition: &Definition, stored: &StoredName) ->
         },
         Stored::Child => gone(definition.child(name).is_some(), "which {} does not start"),
         Stored::Timer => gone(
-            definition.timers.iter().any(|timer| is(name, timer.name, timer.was))
-                || crate::machine::is_own_timer(name),
+            definition.timers.iter().any(|timer| is(name, timer.name, timer.was)) || is_own_timer(name),
             "and no state of {} has it: it will not fire",
         ),
         Stored::Event | Stored::DeadLetter => match definition.event(name) {

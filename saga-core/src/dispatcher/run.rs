@@ -430,12 +430,8 @@ impl Runner {
     fn compare_names(&self, reads: &mut JoinSet<Read>) {
         let (store, registry) = (Arc::clone(&self.store), Arc::clone(&self.registry));
         reads.spawn(async move {
-            match store.names().await {
-                Ok(names) => {
-                    for unknown in super::names::unknown(&registry, names) {
-                        tracing::warn!("{unknown}");
-                    }
-                }
+            match super::names::unknown(&registry, &*store).await {
+                Ok(unknown) => unknown.iter().for_each(|unknown| tracing::warn!("{unknown}")),
                 Err(error) => tracing::warn!(%error, "the names in the store could not be compared"),
             }
             Ok(In::Tick)

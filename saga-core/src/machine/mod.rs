@@ -48,6 +48,6 @@ pub(crate) use join::JOIN;
 pub(crate) use live::TypedLive;
 pub(crate) use live::{Program, Typed};
 pub(crate) use outbox::Published;
-pub(crate) use position::{owed_names, read_parked};
+pub(crate) use position::{owed_names, read_parked, turn_targets};
 pub(crate) use record::{HeadRecord, MessageRecord, ParkedRecord, ReportRecord};
 pub(crate) use record::{read, write};

@@ -101,3 +101,13 @@ pub(crate) fn read_parked(record: &InstanceChange) -> Option<(ParkReason, String
 pub(crate) fn owed_names(obligations: &[Obligation]) -> Vec<Name> {
     obligations.iter().map(|obligation| obligation.undo.clone()).collect()
 }
+
+/// The stored names of the states in which a turn can arrive; none when there is no turn, or it cannot be read.
+pub(crate) fn turn_targets(record: &InstanceChange) -> Vec<String> {
+    let turn = record.turn.as_ref();
+    let turn = turn.and_then(|turn| super::record::read::<super::record::TurnRecord>("turn", turn).ok());
+    match turn.map(|turn| turn.cause) {
+        Some(super::record::TurnCause::Row(row)) => row.to,
+        Some(super::record::TurnCause::Abort { .. }) | None => Vec::new(),
+    }
+}

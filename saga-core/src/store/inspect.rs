@@ -154,6 +154,8 @@ pub struct StoredName {
 pub enum Stored {
     /// The state of an instance that has not ended.
     State,
+    /// A state towards which an instance has turned. No store counts these: they stand in the machine's own form.
+    Target,
     /// A command or an undo that has not ended.
     Command,
     /// The saga of an open child.
