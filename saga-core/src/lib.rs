@@ -22,8 +22,8 @@ pub use machine::Saga;
 #[doc(hidden)]
 pub mod __private_0_1_0 {
     pub use crate::definition::{
-        Answer, ChildType, Clause, CommandType, Definition, Due, End, EventType, Missing, Move, Row, State,
-        Timer, Trigger, Undo, UndoOf, Verdict, Waive,
+        Answer, ChildType, Clause, CommandType, Definition, Due, End, EventType, Missing, Move, PayloadType,
+        Row, State, Timer, Trigger, Undo, UndoOf, Verdict, Waive,
     };
     pub use crate::machine::generated::{
         all_among, among, by_alias, command, no_such_row, no_such_state, payload, some, there, upcast,

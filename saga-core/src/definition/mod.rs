@@ -12,7 +12,7 @@ mod types;
 
 use crate::message::is;
 pub(crate) use types::Value;
-pub use types::{ChildType, CommandType, EventType};
+pub use types::{ChildType, CommandType, EventType, PayloadType};
 
 /// The whole table of a saga. Made by `#[derive(Saga)]`, read through [`Saga::definition`](crate::Saga::definition).
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub struct Definition {
     pub was: &'static [&'static str],
     /// The version of the definition.
     pub version: u32,
+    /// What lives as long as the instance.
+    pub data: PayloadType,
+    /// The earlier versions from which there is an upcast of the data.
+    pub upcasts: &'static [u32],
     /// The enum's own documentation.
     pub doc: &'static str,
     /// The states, in source order.
@@ -62,8 +66,10 @@ pub struct State {
     pub was: &'static [&'static str],
     /// The variant's documentation.
     pub doc: &'static str,
-    /// The type the variant carries, as written.
-    pub payload: Option<&'static str>,
+    /// What the variant carries.
+    pub payload: Option<PayloadType>,
+    /// The earlier versions of the saga from which there is an upcast of it.
+    pub upcasts: &'static [u32],
     /// Set on `#[terminal]` states.
     pub end: Option<End>,
     /// The rows that apply here, in search order (rule R2): the state's own, then those of `during_any`.

@@ -3,11 +3,41 @@
 use std::any::Any;
 use std::fmt;
 
+use serde::de::DeserializeOwned;
+
 use crate::machine::{EndRecord, Saga};
 use crate::message::{Command, Event, Failed, Message, PayloadError, Unknown};
+#[cfg(any(test, feature = "testing"))]
+use crate::testing::shape::Shape;
 
 /// A decoded value whose type the table knows.
 pub(crate) type Value = Box<dyn Any + Send + Sync>;
+
+/// A type that is stored with an instance: its data, or what a state carries.
+#[derive(Clone, Copy)]
+pub struct PayloadType {
+    /// The type, as written in the table.
+    pub type_name: &'static str,
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) shape: fn() -> Shape,
+}
+
+impl PayloadType {
+    #[doc(hidden)]
+    pub const fn of<T: DeserializeOwned>(type_name: &'static str) -> Self {
+        Self {
+            type_name,
+            #[cfg(any(test, feature = "testing"))]
+            shape: Shape::of::<T>,
+        }
+    }
+}
+
+impl fmt::Debug for PayloadType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.type_name)
+    }
+}
 
 /// An event type of a table.
 #[derive(Clone, Copy)]
@@ -22,6 +52,10 @@ pub struct EventType {
     pub version: u32,
     /// Whether it has a key.
     pub keyed: bool,
+    /// The earlier versions from which there is an upcast.
+    pub upcasts: &'static [u32],
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) shape: fn() -> Shape,
     pub(crate) decode: fn(&Message) -> Result<Value, PayloadError>,
 }
 
@@ -42,6 +76,10 @@ pub struct CommandType {
     pub at_most_once: bool,
     /// Whether its failures are only recorded.
     pub best_effort: bool,
+    /// The earlier versions from which there is an upcast.
+    pub upcasts: &'static [u32],
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) shape: fn() -> Shape,
     pub(crate) failed: fn(&Message, u32, String) -> Result<Value, PayloadError>,
     pub(crate) unknown: fn(&Message, u32, String) -> Result<Value, PayloadError>,
 }
@@ -80,6 +118,9 @@ impl EventType {
             type_name,
             version: E::VERSION,
             keyed: E::KEYED,
+            upcasts: E::UPCASTS,
+            #[cfg(any(test, feature = "testing"))]
+            shape: Shape::of::<E>,
             decode: |message| Ok(Box::new(message.event::<E>()?)),
         }
     }
@@ -96,6 +137,9 @@ impl CommandType {
             replies: C::REPLIES,
             at_most_once: C::AT_MOST_ONCE,
             best_effort: C::BEST_EFFORT,
+            upcasts: C::UPCASTS,
+            #[cfg(any(test, feature = "testing"))]
+            shape: Shape::of::<C>,
             failed: |message, attempts, reason| {
                 Ok(Box::new(Failed::__new(message.command::<C>()?, attempts, reason)))
             },

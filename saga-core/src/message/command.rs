@@ -34,6 +34,10 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Its failures are recorded and counted, but never delivered and never park (rule R3).
     const BEST_EFFORT: bool = false;
 
+    /// The earlier versions from which there is an upcast, in order.
+    #[doc(hidden)]
+    const UPCASTS: &'static [u32] = &[];
+
     /// Reads what version `version` of it wrote, which is not later than [`VERSION`](Self::VERSION).
     #[doc(hidden)]
     fn __decode(payload: &Payload, version: u32) -> Result<Self, PayloadError> {

@@ -26,6 +26,10 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// For which sagas it names its instance by an alias.
     const BY_ALIAS: ByAlias = ByAlias::NEVER;
 
+    /// The earlier versions from which there is an upcast, in order.
+    #[doc(hidden)]
+    const UPCASTS: &'static [u32] = &[];
+
     /// Reads what version `version` of it wrote, which is not later than [`VERSION`](Self::VERSION).
     #[doc(hidden)]
     fn __decode(payload: &Payload, version: u32) -> Result<Self, PayloadError> {

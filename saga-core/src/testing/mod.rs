@@ -1,11 +1,14 @@
 //! The test kit: sagas as plain function calls, with virtual time and no runtime.
 //!
-//! Owns: [`Given`] and the helpers its tests read well with. Does not own: any rule; the steps are decided by the same
+//! Owns: [`Given`] and the helpers its tests read well with, and the [`Lock`] of what is stored. Does not own: any rule; the steps are decided by the same
 //! code the dispatcher runs.
 
 mod given;
+mod lock;
+pub(crate) mod shape;
 
 pub use given::Given;
+pub use lock::Lock;
 
 use std::time::Duration;
 

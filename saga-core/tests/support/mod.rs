@@ -6,8 +6,8 @@
 use saga_core::__private_0_1_0 as private;
 use saga_core::Saga;
 use saga_core::definition::{
-    Clause, CommandType, Definition, Due, End, EventType, Missing, Move, Row, State, Timer, Trigger, Undo,
-    UndoOf, Verdict, Waive,
+    Clause, CommandType, Definition, Due, End, EventType, Missing, Move, PayloadType, Row, State, Timer,
+    Trigger, Undo, UndoOf, Verdict, Waive,
 };
 use saga_core::machine::{Cause, Context, EventOf, Outbox, Undone, Wait};
 use saga_core::message::{
@@ -171,6 +171,8 @@ const REFUND: usize = 4;
 static DEFINITION: Definition = Definition {
     name: "order",
     was: &[],
+    data: PayloadType::of::<Order>("Order"),
+    upcasts: &[],
     version: 1,
     doc: "",
     states: &[
@@ -180,6 +182,7 @@ static DEFINITION: Definition = Definition {
             was: &[],
             doc: "",
             payload: None,
+            upcasts: &[],
             end: None,
             rows: &[1, 2, 3, 4, 8, 9, 10],
             unhandled: Some(Verdict::Reject),
@@ -193,7 +196,8 @@ static DEFINITION: Definition = Definition {
             name: "awaiting-shipment",
             was: &[],
             doc: "",
-            payload: Some("Paid"),
+            payload: Some(PayloadType::of::<Paid>("Paid")),
+            upcasts: &[],
             end: None,
             rows: &[5, 6, 7, 8, 9, 11],
             unhandled: Some(Verdict::Reject),
@@ -304,6 +308,7 @@ const fn end(variant: &'static str, name: &'static str, end: End) -> State {
         was: &[],
         doc: "",
         payload: None,
+        upcasts: &[],
         end: Some(end),
         rows: &[],
         unhandled: None,

@@ -125,6 +125,9 @@ impl<'a> Table<'a> {
             None => quote!(::core::option::Option::None),
         };
         let was = &model.was;
+        let data = &model.data;
+        let data_text = quote!(#data).to_string();
+        let upcasts = model.upcasts.iter().map(|upcast| upcast.from);
         let ended = self.verdict(model.ended_instance);
         let missing = match model.missing_instance {
             Missing::Ignore => quote!(#private::Missing::Ignore),
@@ -135,6 +138,8 @@ impl<'a> Table<'a> {
             #private::Definition {
                 name: #name,
                 was: &[#(#was),*],
+                data: #private::PayloadType::of::<#data>(#data_text),
+                upcasts: &[#(#upcasts),*],
                 version: #version,
                 doc: #doc,
                 states: &[#(#states),*],
@@ -175,8 +180,9 @@ impl<'a> Table<'a> {
         let (variant, name, was, doc) = (state.ident.to_string(), &state.name, &state.was, &state.doc);
         let payload = option(state.payload.as_ref().map(|ty| {
             let text = quote!(#ty).to_string();
-            quote!(#text)
+            quote!(#private::PayloadType::of::<#ty>(#text))
         }));
+        let upcasts = state.upcasts.iter().map(|upcast| upcast.from);
         let end = option(state.end.map(|(end, _)| match end {
             End::Completed => quote!(#private::End::Completed),
             End::Failed => quote!(#private::End::Failed),
@@ -200,6 +206,7 @@ impl<'a> Table<'a> {
                 was: &[#(#was),*],
                 doc: #doc,
                 payload: #payload,
+                upcasts: &[#(#upcasts),*],
                 end: #end,
                 rows: &[#(#rows),*],
                 unhandled: #unhandled,

@@ -39,7 +39,9 @@ pub(crate) fn method(upcasts: &[Upcast], private: &TokenStream) -> Option<TokenS
     let payload = quote!(::core::option::Option::Some(__saga_payload));
     let read = read(upcasts, private, &quote!(Self), &payload, &quote!(__saga_payload.decode()));
     (!upcasts.is_empty()).then(|| {
+        let from = upcasts.iter().map(|upcast| upcast.from);
         quote! {
+            const UPCASTS: &'static [u32] = &[#(#from),*];
             fn __decode(
                 __saga_payload: &#private::Payload,
                 __saga_version: u32,

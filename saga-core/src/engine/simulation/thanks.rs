@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::order::OrderCompleted;
 use crate::Saga;
-use crate::definition::{Clause, Definition, EventType, Missing, Move, Row, State, Trigger, Undo, Verdict};
+use crate::definition::{
+    Clause, Definition, EventType, Missing, Move, PayloadType, Row, State, Trigger, Undo, Verdict,
+};
 use crate::machine::{Cause, Context, EventOf, Outbox, Undone, Wait};
 use crate::message::{Correlated, Event, Message, Payload, PayloadError, Result};
 
@@ -54,6 +56,8 @@ impl EventOf<ThanksState> for Tracked {
 static DEFINITION: Definition = Definition {
     name: "thanks",
     was: &[],
+    data: PayloadType::of::<Thanks>("Thanks"),
+    upcasts: &[],
     version: 1,
     doc: "",
     states: &[State {
@@ -62,6 +66,7 @@ static DEFINITION: Definition = Definition {
         was: &[],
         doc: "",
         payload: None,
+        upcasts: &[],
         end: None,
         rows: &[1],
         unhandled: Some(Verdict::Reject),

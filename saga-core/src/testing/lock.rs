@@ -1,0 +1,316 @@
+//! `sagas.lock`: every stored name and shape in a file that is checked in, so that a change which would lose what is
+//! stored fails a test instead of a deployment (rule R34).
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::shape::{Place, Shape};
+use crate::definition::{CommandType, EventType, PayloadType};
+use crate::machine::Saga;
+use crate::message::{Command, Event};
+
+const HEAD: &str = "# Names and shapes that are stored. A test compares this file with the program.\n";
+
+/// Compares what the program stores with a file that is checked in. Use it in a test:
+///
+/// ```ignore
+/// #[test]
+/// fn nothing_that_is_stored_is_lost() {
+///     Lock::at(concat!(env!("CARGO_MANIFEST_DIR"), "/sagas.lock")).saga::<OrderState>().check();
+/// }
+/// ```
+///
+/// `SAGA_LOCK=write cargo test` writes the file when nothing would be lost, `SAGA_LOCK=force` in any case: when nothing
+/// of that name or shape is stored anywhere any more. The chapter on changing sagas of the manual says what counts as a
+/// loss.
+#[derive(Debug)]
+#[must_use = "nothing is compared before `check`"]
+pub struct Lock {
+    path: PathBuf,
+    present: Vec<Entry>,
+}
+
+/// A stored name with the shape of one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    kind: String,
+    name: String,
+    was: Vec<String>,
+    version: u32,
+    upcasts: Vec<u32>,
+    shape: Shape,
+}
+
+impl Lock {
+    /// A lock in the file `path`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), present: Vec::new() }
+    }
+
+    /// Adds the saga `S` with its states, timers, events, commands and undo commands.
+    pub fn saga<S: Saga>(mut self) -> Self {
+        let definition = S::definition();
+        let of = definition.name;
+        let payload =
+            |payload: Option<PayloadType>| payload.map(|payload| (payload.shape)()).unwrap_or_default();
+        let named = |was: &[&str], prefix: &str| was.iter().map(|was| format!("{prefix}{was}")).collect();
+        let mut sagas: Vec<&str> = vec![of];
+        sagas.extend(definition.was);
+        self.add(Entry {
+            kind: "saga".to_owned(),
+            name: of.to_owned(),
+            was: named(definition.was, ""),
+            version: definition.version,
+            upcasts: definition.upcasts.to_vec(),
+            shape: payload(Some(definition.data)),
+        });
+        // A state and a timer are named within their saga, which may itself have had other names.
+        let within = |name: &str, was: &[&str]| -> Vec<String> {
+            let names = std::iter::once(name).chain(was.iter().copied());
+            let all = names.flat_map(|name| sagas.iter().map(move |saga| format!("{saga}/{name}")));
+            all.skip(1).collect()
+        };
+        for state in definition.states {
+            self.add(Entry {
+                kind: "state".to_owned(),
+                name: format!("{of}/{}", state.name),
+                was: within(state.name, state.was),
+                version: definition.version,
+                upcasts: state.upcasts.to_vec(),
+                shape: payload(state.payload),
+            });
+        }
+        for timer in definition.timers {
+            self.add(Entry {
+                kind: "timer".to_owned(),
+                name: format!("{of}/{}", timer.name),
+                was: within(timer.name, timer.was),
+                version: 0,
+                upcasts: Vec::new(),
+                shape: Shape::default(),
+            });
+        }
+        for event in definition.events {
+            self.event_type(event);
+        }
+        for command in definition.commands {
+            self.command_type(command);
+        }
+        self
+    }
+
+    /// Adds an event that no saga of this lock takes, such as one for a subscriber.
+    pub fn event<E: Event>(mut self) -> Self {
+        self.event_type(&EventType::of::<E>(""));
+        self
+    }
+
+    /// Adds a command that no saga of this lock sends, such as a step of routing slips.
+    pub fn command<C: Command>(mut self) -> Self {
+        self.command_type(&CommandType::of::<C>(""));
+        self
+    }
+
+    /// What is stored somewhere, perhaps, and would be lost; in words. Empty when there is nothing.
+    ///
+    /// # Panics
+    /// When the file cannot be read, or is no lock.
+    #[track_caller]
+    pub fn losses(&self) -> Vec<String> {
+        let locked = parse(&self.read());
+        locked.iter().filter_map(|locked| self.loss(locked)).collect()
+    }
+
+    /// Whether the file says exactly what the program stores.
+    ///
+    /// # Panics
+    /// When the file cannot be read, or is no lock.
+    #[track_caller]
+    pub fn is_current(&self) -> bool {
+        let text = self.read();
+        self.text(&parse(&text)) == text
+    }
+
+    /// Writes the file anew. Shapes of earlier versions stay in it.
+    ///
+    /// # Panics
+    /// When the file cannot be read or written, or is no lock.
+    #[track_caller]
+    pub fn write(&self) {
+        let text = self.text(&parse(&self.read()));
+        std::fs::write(&self.path, text)
+            .unwrap_or_else(|error| panic!("{} cannot be written: {error}", self.path.display()));
+    }
+
+    /// Fails when something would be lost, or when the file is not current; or writes it, as `SAGA_LOCK` says.
+    ///
+    /// # Panics
+    /// With everything that is wrong, and with what to do.
+    #[track_caller]
+    pub fn check(&self) {
+        let (path, losses) = (self.path.display(), self.losses());
+        let told = std::env::var("SAGA_LOCK").unwrap_or_default();
+        if told == "force" || (told == "write" && losses.is_empty()) {
+            return self.write();
+        }
+        assert!(
+            losses.is_empty(),
+            "what is stored would be lost:\n- {}\nwhen nothing of it is stored any more: SAGA_LOCK=force cargo test",
+            losses.join("\n- ")
+        );
+        assert!(
+            self.is_current(),
+            "{path} is not current, and nothing would be lost: SAGA_LOCK=write cargo test"
+        );
+    }
+
+    fn add(&mut self, entry: Entry) {
+        let same = |known: &Entry| known.kind == entry.kind && known.name == entry.name;
+        if !self.present.iter().any(same) {
+            self.present.push(entry);
+        }
+    }
+
+    fn event_type(&mut self, event: &EventType) {
+        self.add(Entry {
+            kind: "event".to_owned(),
+            name: event.name.to_owned(),
+            was: event.was.iter().map(|&was| was.to_owned()).collect(),
+            version: event.version,
+            upcasts: event.upcasts.to_vec(),
+            shape: (event.shape)(),
+        });
+    }
+
+    fn command_type(&mut self, command: &CommandType) {
+        self.add(Entry {
+            kind: "command".to_owned(),
+            name: command.name.to_owned(),
+            was: command.was.iter().map(|&was| was.to_owned()).collect(),
+            version: command.version,
+            upcasts: command.upcasts.to_vec(),
+            shape: (command.shape)(),
+        });
+    }
+
+    /// What `locked` is called and looks like now.
+    fn now(&self, locked: &Entry) -> Option<&Entry> {
+        let same = |entry: &&Entry| {
+            entry.kind == locked.kind && (entry.name == locked.name || entry.was.contains(&locked.name))
+        };
+        self.present.iter().find(same)
+    }
+
+    fn loss(&self, locked: &Entry) -> Option<String> {
+        let Entry { kind, name, version, .. } = locked;
+        let Some(now) = self.now(locked) else {
+            let last = name.rsplit('/').next().unwrap_or(name);
+            return Some(format!(
+                "{kind} `{name}` is gone: say `was = \"{last}\"` where it is called otherwise now"
+            ));
+        };
+        if *version > now.version {
+            return Some(format!("{kind} `{name}` goes back from version {version} to {}", now.version));
+        }
+        if now.upcasts.iter().any(|from| from >= version) {
+            return None;
+        }
+        let misfits = now.shape.misfits(&locked.shape);
+        if misfits.is_empty() {
+            return None;
+        }
+        let what = misfits.join(", ");
+        Some(if *version == now.version {
+            let next = version + 1;
+            format!(
+                "{kind} `{name}` has another shape under the same version: {what}; say `version = {next}` and \
+                 `#[upcast(from = {version}, with(function))]`"
+            )
+        } else {
+            format!(
+                "{kind} `{name}` of version {version} has another shape, and no upcast reads it: {what}; add \
+                 `#[upcast(from = {version}, with(function))]`"
+            )
+        })
+    }
+
+    /// The file as it should be: what there is now, and the earlier versions of it that were locked.
+    fn text(&self, locked: &[Entry]) -> String {
+        let mut text = HEAD.to_owned();
+        for entry in &self.present {
+            let earlier = locked.iter().filter(|locked| {
+                locked.version < entry.version && self.now(locked).is_some_and(|now| now == entry)
+            });
+            for version in earlier {
+                section(&mut text, &Entry { name: entry.name.clone(), ..version.clone() });
+            }
+            section(&mut text, entry);
+        }
+        text
+    }
+
+    #[track_caller]
+    fn read(&self) -> String {
+        match std::fs::read_to_string(&self.path) {
+            Ok(text) => text.replace("\r\n", "\n"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => panic!("{} cannot be read: {error}", self.path.display()),
+        }
+    }
+}
+
+fn section(text: &mut String, entry: &Entry) {
+    let Entry { kind, name, version, shape, .. } = entry;
+    let version = if *version == 0 { String::new() } else { format!(" v{version}") };
+    // Writing to a `String` cannot fail.
+    let _ = write!(text, "{kind} {name}{version}\n{shape}");
+}
+
+#[track_caller]
+fn parse(text: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let bad = || -> ! { panic!("this line does not belong into a lock: {line}") };
+        if let Some(place) = line.strip_prefix("    ") {
+            let (Some(entry), Some((name, kind))) = (entries.last_mut(), place.split_once(": ")) else {
+                bad()
+            };
+            let optional = name.ends_with('?');
+            let name = name.strip_suffix('?').unwrap_or(name);
+            let name = if name == "." { "" } else { name };
+            entry.shape.0.insert(name.to_owned(), Place { kind: kind.to_owned(), optional });
+            continue;
+        }
+        let Some((kind, rest)) = line.split_once(' ') else { bad() };
+        let version = rest.rsplit_once(" v").and_then(|(name, version)| Some((name, version.parse().ok()?)));
+        let (name, version) = version.unwrap_or((rest, 0));
+        entries.push(Entry {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            was: Vec::new(),
+            version,
+            upcasts: Vec::new(),
+            shape: Shape::default(),
+        });
+    }
+    entries
+}
+
+impl AsRef<Path> for Lock {
+    fn as_ref(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(all(test, feature = "recurring", feature = "routing-slip"))]
+mod tests {
+    use super::Lock;
+
+    #[test]
+    fn r34_what_the_sagas_of_the_library_store_is_locked() {
+        Lock::at(concat!(env!("CARGO_MANIFEST_DIR"), "/sagas.lock"))
+            .saga::<crate::recurring::ScheduleState>()
+            .saga::<crate::routing_slip::SlipState>()
+            .check();
+    }
+}

@@ -1,0 +1,534 @@
+//! The shape of a type as serde reads it: a line for each place in its JSON, such as `lines[].sku: string`.
+//!
+//! Types say nothing about themselves at run time, so they are asked to read a made-up value, and what they ask for is
+//! written down; again for each variant of an enum, and again without each field to see whether it may be left out. The
+//! technique is that of `serde-reflection`. What validates its input is tried with a few likely values; what refuses
+//! them all, or takes anything (`untagged`, `flatten`, `serde_json::Value`), is `any` from there on.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
+};
+
+/// What a type may contain, by place; the place of the value itself is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shape(pub(crate) BTreeMap<String, Place>);
+
+/// One place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The word for what stands there.
+    pub(crate) kind: String,
+    /// Whether it may be left out.
+    pub(crate) optional: bool,
+}
+
+/// Texts that types which validate theirs are likely to take.
+const TEXTS: [&str; 8] = [
+    "",
+    "0",
+    "a",
+    "1970-01-01T00:00:00Z",
+    "1970-01-01",
+    "00:00:00",
+    "00000000-0000-0000-0000-000000000000",
+    "127.0.0.1",
+];
+/// Deeper than that, lists and options are left empty.
+const DEPTH: usize = 12;
+/// Attempts at one type.
+const ATTEMPTS: usize = 2_000;
+
+impl Shape {
+    /// The shape of `T`.
+    pub(crate) fn of<T: DeserializeOwned>() -> Self {
+        let seen = RefCell::new(Seen::default());
+        let mut plans = vec![Plan::default()];
+        let mut attempts = 0;
+        while let Some(plan) = plans.pop()
+            && attempts < ATTEMPTS
+        {
+            attempts += 1;
+            let before = seen.borrow().enums.len();
+            read::<T>(&seen, &plan);
+            // Each variant of an enum that has just been found.
+            let enums = seen.borrow().enums.iter().skip(before).cloned().collect::<Vec<_>>();
+            for (place, variants) in enums {
+                plans.extend((1..variants).map(|variant| {
+                    let mut plan = plan.clone();
+                    plan.variants.insert(place.clone(), variant);
+                    plan
+                }));
+            }
+        }
+        let fields: Vec<(String, Plan)> = seen.borrow().fields.clone().into_iter().collect();
+        let mut shape = Self(std::mem::take(&mut seen.borrow_mut().places));
+        for (field, plan) in fields {
+            // Behind something that refuses every value nothing is asked for any more.
+            let unknown = || Place { kind: "any".to_owned(), optional: false };
+            shape.0.entry(field.clone()).or_insert_with(unknown);
+            let without = Plan { omit: Some(field.clone()), ..plan };
+            if read::<T>(&RefCell::new(Seen::default()), &without)
+                && let Some(place) = shape.0.get_mut(&field)
+            {
+                place.optional = true;
+            }
+        }
+        shape
+    }
+
+    /// Why what was written in the shape `old` cannot surely be read in this one; empty when it can.
+    pub(crate) fn misfits(&self, old: &Self) -> Vec<String> {
+        let mut misfits = Vec::new();
+        for (place, was) in &old.0 {
+            match self.0.get(place) {
+                None => misfits.push(format!("`{place}` is gone")),
+                Some(now) if now.kind != was.kind => {
+                    misfits.push(format!("`{place}` was {} and is {}", was.kind, now.kind));
+                }
+                Some(now) if was.optional && !now.optional => {
+                    misfits.push(format!("`{place}` may not be left out any more"));
+                }
+                Some(_) => {}
+            }
+        }
+        for (place, now) in self.0.iter().filter(|(place, _)| !old.0.contains_key(*place)) {
+            let within_new =
+                parents(place).any(|parent| self.0.contains_key(parent) && !old.0.contains_key(parent));
+            if !within_new && !now.optional && !place.ends_with('>') {
+                misfits.push(format!("`{place}` is new and must be there"));
+            }
+        }
+        misfits
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, Place { kind, optional }) in &self.0 {
+            let mark = if *optional { "?" } else { "" };
+            let name = if place.is_empty() { "." } else { place };
+            writeln!(f, "    {name}{mark}: {kind}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The places around one.
+fn parents(place: &str) -> impl Iterator<Item = &str> {
+    place.char_indices().filter(|(_, c)| matches!(c, '.' | '[' | '{' | '<')).map(|(at, _)| &place[..at])
+}
+
+/// Reads a `T` by `plan`, with other texts and numbers as long as it refuses them. Whether it could be read.
+fn read<T: DeserializeOwned>(seen: &RefCell<Seen>, plan: &Plan) -> bool {
+    let mut plan = plan.clone();
+    for _ in 0..64 {
+        let place = String::new();
+        let probe = Probe { seen, plan: &plan, place, depth: 0, within: Vec::new(), again: false };
+        if T::deserialize(probe).is_ok() {
+            return true;
+        }
+        // Whatever was asked for last is what was refused.
+        let Some(last) = seen.borrow_mut().last.take() else { return false };
+        let choice = plan.choices.entry(last).or_default();
+        *choice += 1;
+        if *choice >= TEXTS.len() {
+            return false;
+        }
+    }
+    false
+}
+
+/// What has been found out.
+#[derive(Default)]
+struct Seen {
+    places: BTreeMap<String, Place>,
+    /// The enums, in the order they were met, with how many variants each has.
+    enums: Vec<(String, usize)>,
+    /// The fields of structs, with the plan by which each was reached.
+    fields: BTreeMap<String, Plan>,
+    /// Where something was made up that a type may refuse.
+    last: Option<String>,
+}
+
+/// How a value is made up.
+#[derive(Clone, Default)]
+struct Plan {
+    /// The variant of each enum; of others the first.
+    variants: BTreeMap<String, usize>,
+    /// Which of the likely values stands where.
+    choices: BTreeMap<String, usize>,
+    /// The field to leave out.
+    omit: Option<String>,
+}
+
+struct Probe<'a> {
+    seen: &'a RefCell<Seen>,
+    plan: &'a Plan,
+    place: String,
+    depth: usize,
+    /// The types around this place.
+    within: Vec<&'static str>,
+    /// Below a type that stands within itself nothing is written down again.
+    again: bool,
+}
+
+#[derive(Debug)]
+struct Refused;
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("refused")
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl de::Error for Refused {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
+impl<'a> Probe<'a> {
+    fn note(&self, kind: &str) {
+        if self.again {
+            return;
+        }
+        let place = Place { kind: kind.to_owned(), optional: false };
+        self.seen.borrow_mut().places.entry(self.place.clone()).or_insert(place);
+    }
+
+    /// Writes down what is asked for, and which of the likely values it gets.
+    fn choose(&self, kind: &str) -> usize {
+        self.note(kind);
+        self.seen.borrow_mut().last = Some(self.place.clone());
+        self.plan.choices.get(&self.place).copied().unwrap_or(0)
+    }
+
+    fn at(&self, place: String) -> Probe<'a> {
+        let (within, again) = (self.within.clone(), self.again);
+        Probe { seen: self.seen, plan: self.plan, place, depth: self.depth + 1, within, again }
+    }
+
+    /// Goes into the type `name`. Within itself it is only mentioned, and made as small as it can be.
+    fn enter(mut self, name: &'static str, kind: &str) -> Self {
+        if self.within.contains(&name) {
+            self.note(&format!("{kind} as around it"));
+            (self.depth, self.again) = (DEPTH + 1, true);
+        } else {
+            self.note(kind);
+            self.within.push(name);
+        }
+        self
+    }
+
+    fn field(&self, name: &str) -> Probe<'a> {
+        self.at(if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) })
+    }
+}
+
+macro_rules! numbers {
+    ($($method:ident $visit:ident $kind:literal $type:ty;)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+            let choice = self.choose($kind);
+            visitor.$visit(if choice == 0 { <$type>::default() } else { 1 as $type })
+        })*
+    };
+}
+
+impl<'de> Deserializer<'de> for Probe<'_> {
+    type Error = Refused;
+
+    numbers! {
+        deserialize_u8 visit_u8 "u8" u8;
+        deserialize_u16 visit_u16 "u16" u16;
+        deserialize_u32 visit_u32 "u32" u32;
+        deserialize_u64 visit_u64 "u64" u64;
+        deserialize_u128 visit_u128 "u128" u128;
+        deserialize_i8 visit_i8 "i8" i8;
+        deserialize_i16 visit_i16 "i16" i16;
+        deserialize_i32 visit_i32 "i32" i32;
+        deserialize_i64 visit_i64 "i64" i64;
+        deserialize_i128 visit_i128 "i128" i128;
+        deserialize_f32 visit_f32 "f32" f32;
+        deserialize_f64 visit_f64 "f64" f64;
+    }
+
+    fn is_human_readable(&self) -> bool {
+        true
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        match self.choose("any") {
+            0 => visitor.visit_unit(),
+            1 => visitor.visit_str(""),
+            2 => visitor.visit_u64(0),
+            3 => visitor.visit_bool(false),
+            _ => visitor.visit_map(Nothing),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        let choice = self.choose("bool");
+        visitor.visit_bool(choice > 0)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.note("char");
+        visitor.visit_char('a')
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        let choice = self.choose("string");
+        visitor.visit_str(TEXTS[choice % TEXTS.len()])
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.note("bytes");
+        visitor.visit_bytes(&[])
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.deserialize_bytes(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        if self.depth > DEPTH { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.note("null");
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.note("list");
+        let element = format!("{}[]", self.place);
+        let count = usize::from(self.depth <= DEPTH);
+        visitor.visit_seq(Elements { probe: self, next: 0, count, name: &|_| element.clone() })
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Refused> {
+        self.note(&format!("tuple of {count}"));
+        let place = self.place.clone();
+        visitor.visit_seq(Elements { probe: self, next: 0, count, name: &|nth| format!("{place}[{nth}]") })
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        count: usize,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        self.deserialize_tuple(count, visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.note("map");
+        let entries = self.plan.choices.get(&self.place).is_none_or(|choice| *choice == 0);
+        self.seen.borrow_mut().last = Some(self.place.clone());
+        let given = !entries || self.depth > DEPTH;
+        visitor.visit_map(Entries { probe: self, given })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        let probe = self.enter(name, "object");
+        for field in fields.iter().filter(|_| !probe.again) {
+            let place = probe.field(field).place;
+            probe.seen.borrow_mut().fields.entry(place).or_insert_with(|| probe.plan.clone());
+        }
+        visitor.visit_map(Fields { probe, rest: fields, now: "" })
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        let outer = self.enter(name, "enum");
+        let known = outer.seen.borrow().enums.iter().any(|(place, _)| *place == outer.place);
+        if !known && !outer.again {
+            outer.seen.borrow_mut().enums.push((outer.place.clone(), variants.len()));
+        }
+        let chosen = outer.plan.variants.get(&outer.place).copied().unwrap_or(0);
+        let name = variants.get(chosen).copied().ok_or(Refused)?;
+        let probe = outer.at(format!("{}<{name}>", outer.place));
+        visitor.visit_enum(Variant { probe, name })
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
+        visitor.visit_unit()
+    }
+}
+
+/// A map without entries.
+struct Nothing;
+
+impl<'de> MapAccess<'de> for Nothing {
+    type Error = Refused;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, _: K) -> Result<Option<K::Value>, Refused> {
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, _: V) -> Result<V::Value, Refused> {
+        Err(Refused)
+    }
+}
+
+/// The elements of a list or a tuple.
+struct Elements<'a, 'n> {
+    probe: Probe<'a>,
+    next: usize,
+    count: usize,
+    name: &'n dyn Fn(usize) -> String,
+}
+
+impl<'de> SeqAccess<'de> for Elements<'_, '_> {
+    type Error = Refused;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refused> {
+        if self.next == self.count {
+            return Ok(None);
+        }
+        self.next += 1;
+        seed.deserialize(self.probe.at((self.name)(self.next - 1))).map(Some)
+    }
+}
+
+/// One entry of a map.
+struct Entries<'a> {
+    probe: Probe<'a>,
+    given: bool,
+}
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = Refused;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
+        if std::mem::replace(&mut self.given, true) {
+            return Ok(None);
+        }
+        let seen = RefCell::new(Seen::default());
+        let plan = self.probe.plan;
+        let place = format!("{}{{key}}", self.probe.place);
+        let within = self.probe.within.clone();
+        let depth = self.probe.depth + 1;
+        let key = seed.deserialize(Probe { seen: &seen, plan, place, depth, within, again: true });
+        // A key that is refused is tried with other texts like any value.
+        if key.is_err() {
+            self.probe.seen.borrow_mut().last = seen.into_inner().last;
+        }
+        key.map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
+        seed.deserialize(self.probe.at(format!("{}{{}}", self.probe.place)))
+    }
+}
+
+/// The fields of a struct, without the one to leave out.
+struct Fields<'a> {
+    probe: Probe<'a>,
+    rest: &'static [&'static str],
+    now: &'static str,
+}
+
+impl<'de> MapAccess<'de> for Fields<'_> {
+    type Error = Refused;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
+        while let Some((first, rest)) = self.rest.split_first() {
+            (self.now, self.rest) = (first, rest);
+            if self.probe.plan.omit.as_ref() != Some(&self.probe.field(first).place) {
+                let name: StrDeserializer<'_, Refused> = self.now.into_deserializer();
+                return seed.deserialize(name).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
+        seed.deserialize(self.probe.field(self.now))
+    }
+}
+
+/// A variant of an enum.
+struct Variant<'a> {
+    probe: Probe<'a>,
+    name: &'static str,
+}
+
+impl<'a, 'de> EnumAccess<'de> for Variant<'a> {
+    type Error = Refused;
+    type Variant = Content<'a>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Content<'a>), Refused> {
+        let name: StrDeserializer<'_, Refused> = self.name.into_deserializer();
+        Ok((seed.deserialize(name)?, Content(self.probe)))
+    }
+}
+
+/// What a variant carries.
+struct Content<'a>(Probe<'a>);
+
+impl<'de> VariantAccess<'de> for Content<'_> {
+    type Error = Refused;
+
+    fn unit_variant(self) -> Result<(), Refused> {
+        self.0.note("word");
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Refused> {
+        seed.deserialize(self.0)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, count: usize, visitor: V) -> Result<V::Value, Refused> {
+        self.0.deserialize_tuple(count, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
+        self.0.deserialize_struct("", fields, visitor)
+    }
+}
