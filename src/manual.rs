@@ -29,3 +29,6 @@ pub mod embedding {}
 
 #[doc = include_str!("docs/manual/operating.md")]
 pub mod operating {}
+
+#[doc = include_str!("docs/manual/changing.md")]
+pub mod changing {}
