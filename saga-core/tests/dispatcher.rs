@@ -312,7 +312,7 @@ async fn r19_a_command_found_begun_after_a_crash_is_counted_before_it_runs() {
     let shop = shop.crash().await;
     let position = in_time(&shop.clock, shop.settled("1")).await;
     let Position::Parked { detail, .. } = position else { panic!("not parked") };
-    assert_eq!(detail, "`payment.make` (unknown: found begun 9 times in a row after the process had ended)");
+    assert_eq!(detail, "`payment.make`: found begun 9 times in a row after the process had ended");
     assert_eq!(shop.world.calls_of::<MakePayment>().len(), 9, "it does not run again by itself");
 }
 

@@ -653,7 +653,7 @@ fn verdict(progress: &mut TaskProgress, how: AttemptEnd, undo: bool, last: bool,
     }
     let spent = Duration::from_millis(progress.spent_ms);
     if attempts >= policy.quick && spent >= policy.total {
-        return unknown(format!("{attempts} attempts in {spent:?} charged, the last: {error}"));
+        return unknown(format!("{attempts} attempts, the last: {error}"));
     }
     Verdict::Again
 }

@@ -745,7 +745,7 @@ impl Work<'_> {
             self.line(Line::message("held", &Message::from(reply.clone())));
         }
         let detail = match said {
-            Some(said) => format!("{detail} ({}: {said})", report.word()),
+            Some(said) => format!("{detail}: {said}"),
             None => detail,
         };
         self.park_with(reason, detail, Subject::Task(task.into()), Some(report.clone()));
