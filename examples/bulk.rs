@@ -270,7 +270,8 @@ impl Handler<Refund> for World {
 impl Handler<Ship> for World {
     async fn handle(&self, command: Ship, _: &HandlerContext) -> Outcome<Ship> {
         if Self::number(&command.order).is_multiple_of(10) {
-            return Err(HandlerError::refused("too large"));
+            // Whatever earlier attempts there were, a parcel of this size was never taken.
+            return Err(HandlerError::refused_for_good("too large"));
         }
         Ok(Shipped {}.into())
     }
