@@ -501,6 +501,8 @@ impl Work<'_> {
             let record = ChildRecord { key: key.to_string(), event: MessageRecord::from(&message), limit };
             let message = Message { name: Name::Borrowed(name), version: 1, payload: record::write(&record) };
             self.add_task(TaskKind::Child, message);
+            // One more to wait for.
+            self.disarm_all_finished(name);
         }
     }
 
@@ -618,6 +620,10 @@ impl Work<'_> {
         self.change_family(|family| {
             family.children.remove(name);
         });
+        self.disarm_all_finished(name);
+    }
+
+    fn disarm_all_finished(&mut self, name: &str) {
         let timer = all_finished_timer(name);
         if self.instance.timers.iter().any(|found| found.name == timer) {
             self.clear_timer(&timer);
