@@ -62,7 +62,8 @@ impl Inbox {
 
     /// The epoch to write into a row: 0 leaves it to the scan, so that it does not overtake unread ones.
     pub(super) fn epoch(&self, epoch: u64) -> u64 {
-        if self.behind || self.scanning { 0 } else { epoch }
+        // While the rows of a page are taken up, those that are to be read again are not read yet.
+        if self.behind || self.scanning || self.again { 0 } else { epoch }
     }
 }
 
