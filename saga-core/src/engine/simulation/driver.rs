@@ -1,5 +1,6 @@
 //! One seed: a store, an engine on it, everything that is under way between them, and what is expected in the end.
 
+mod family;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::family::{BatchState, Depot, ParcelState};
 use super::order::{
     CreateShippingLabel, LabelCreated, MakePayment, OrderCompleted, OrderState, RefundPayment, VoidLabel,
     VoidPayment, cancel, note, nudge, placed,
@@ -21,7 +23,7 @@ use crate::engine::{
     Ticket,
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
-use crate::message::{Correlated, Key, MessageId, Payload, Timestamp};
+use crate::message::{Correlated, Key, Message, MessageId, Payload, Timestamp};
 use crate::store::{Address, Batch, Fault, Inspect, Lease, Mail, MailKind, MemoryStore, Outcome, Store};
 
 /// Something that is on its way.
@@ -55,6 +57,7 @@ pub(super) struct Driver {
     /// Tracks that the bell takes too.
     rings: BTreeSet<(String, String)>,
     saves: Saves,
+    family: family::Family,
     /// An attempt was cut off, so that it may have begun although the world has not seen it.
     cut_off: bool,
     world: World,
@@ -100,6 +103,8 @@ fn registry(random: &mut Random, label_once: bool) -> Registry {
     let mut registry = Registry::default();
     registry.saga(Arc::new(Typed::<OrderState>::new()));
     registry.saga(Arc::new(Typed::<ThanksState>::new()));
+    registry.saga(Arc::new(Typed::<BatchState>::new()));
+    registry.saga(Arc::new(Typed::<ParcelState>::new()));
     let at_a_time = 1 + random.below(4);
     for command in [
         CommandName::of::<MakePayment>(),
@@ -110,6 +115,9 @@ fn registry(random: &mut Random, label_once: bool) -> Registry {
     ] {
         let once = label_once && command.0 == <CreateShippingLabel as crate::message::Command>::NAME;
         registry.handler(command.0, &[], once, policy().concurrency(at_a_time));
+    }
+    for command in Depot::COMMANDS {
+        registry.handler(command, &[], false, policy().concurrency(at_a_time));
     }
     registry.subscriber("mail", crate::engine::EventName::of::<OrderCompleted>(), policy());
     registry.subscriber("bell", crate::engine::EventName::of::<Tracked>(), policy());
@@ -161,9 +169,11 @@ impl Driver {
             notes: BTreeMap::new(),
             rings: BTreeSet::new(),
             saves: Saves::default(),
+            family: family::Family::default(),
             cut_off: false,
             world: World::new(label_once),
         };
+        driver.family.roots = driver.random.below(3);
         driver.shard.start(moment);
         driver.collect();
         driver
@@ -175,14 +185,16 @@ impl Driver {
         for _ in 0..events {
             match self.random.below(100) {
                 0..70 => self.something_arrives(seen),
-                70..88 => self.somebody_publishes(),
+                70..83 => self.somebody_publishes(),
+                83..88 => self.somebody_steers(),
                 88..95 => self.time_passes(seen),
                 95 => self.mail_from_elsewhere(),
                 96 => self.track(true),
                 97 if self.random.one_in(4) => {
                     let order = name(self.random.below(self.orders));
-                    self.verb(&order, Verb::Abort);
+                    self.verb(address(&order), Verb::Abort);
                 }
+                97 if self.random.one_in(2) => drop(self.operate_on_family(seen)),
                 97 => drop(self.operate(seen)),
                 98 if self.random.one_in(2) => self.stop_and_start(seen),
                 _ if self.random.one_in(1 + 20 / crashes) => self.crash(seen),
@@ -209,7 +221,10 @@ impl Driver {
             {
                 // It was turned away, because too much waited there.
                 self.place(order);
-            } else if !self.operate(seen) {
+            } else if !(self.operate(seen)
+                || self.operate_on_family(seen)
+                || self.shard.is_quiet() && self.attend())
+            {
                 match self.shard.next_wake() {
                     (None, None) => break,
                     _ => self.time_passes(seen),
@@ -289,7 +304,9 @@ impl Driver {
         if let Some(fault) = fault {
             self.store.fail_next_commits(1, fault);
         }
-        match now(self.store.commit(&self.lease, Arc::clone(&batch))) {
+        let committed = now(self.store.commit(&self.lease, Arc::clone(&batch)));
+        self.look_at_family(&batch, seen);
+        match committed {
             Ok(outcomes) => self.pending.push(Pending::Committed(outcomes)),
             Err(error) => {
                 assert!(error.is_temporary(), "{error}");
@@ -337,23 +354,32 @@ impl Driver {
         if !elsewhere {
             return self.publish(event, Some(&id));
         }
-        let mail = |to, kind| Mail {
+        let mail = |to, kind| self.mail(to, kind, message(&event), Some(&id));
+        let mut mails = vec![mail(thanks(&order), MailKind::Event)];
+        if ring {
+            let bell = Address::new("bell", Key::new(&*order).expect("a good key"));
+            mails.push(mail(bell, MailKind::Delivery));
+        }
+        self.deliver(mails);
+    }
+
+    /// What another process puts into the inbox.
+    fn mail(&self, to: Address, kind: MailKind, message: Message, id: Option<&str>) -> Mail {
+        Mail {
             to,
             kind,
-            message: message(&event),
-            id: Some(MessageId::new(&*id).expect("a good id")),
+            message,
+            id: id.map(|id| MessageId::new(id).expect("a good id")),
             marked: false,
             task: None,
             hops: 0,
             epoch: 0,
             cause: None,
             at: self.now.wall,
-        };
-        let mut mails = vec![mail(thanks(&order), MailKind::Event)];
-        if ring {
-            let bell = Address::new("bell", Key::new(&*order).expect("a good key"));
-            mails.push(mail(bell, MailKind::Delivery));
         }
+    }
+
+    fn deliver(&mut self, mails: Vec<Mail>) {
         now(self.store.deliver(mails)).expect("delivered");
         self.pending.push(Pending::Arrives(In::Woken));
     }
@@ -383,21 +409,9 @@ impl Driver {
     /// Another process puts an event into the inbox.
     fn mail_from_elsewhere(&mut self) {
         let order = name(self.random.below(self.orders));
-        let event = cancel(&order);
-        let mail = Mail {
-            to: address(&order),
-            kind: MailKind::Event,
-            message: message(&event),
-            id: Some(MessageId::new("from-elsewhere").expect("a good id")),
-            marked: false,
-            task: None,
-            hops: 0,
-            epoch: 0,
-            cause: None,
-            at: self.now.wall,
-        };
-        now(self.store.deliver(vec![mail])).expect("delivered");
-        self.pending.push(Pending::Arrives(In::Woken));
+        let mail =
+            self.mail(address(&order), MailKind::Event, message(&cancel(&order)), Some("from-elsewhere"));
+        self.deliver(vec![mail]);
     }
 
     fn time_passes(&mut self, seen: &mut Seen) {
@@ -438,14 +452,14 @@ impl Driver {
             self.story(&order)
         );
         seen.parked += 1;
-        self.verb(&order, verb);
+        self.verb(address(&order), verb);
         true
     }
 
-    fn verb(&mut self, order: &str, verb: Verb) {
+    fn verb(&mut self, address: Address, verb: Verb) {
         let ticket = self.ticket("");
         let verb = VerbRecord { verb, by: "op".to_owned(), why: "it must go on".to_owned(), seq: None };
-        self.handle(In::Verb { address: address(order), verb, ticket });
+        self.handle(In::Verb { address, verb, ticket });
     }
 
     /// The process dies, with everything that is under way.
@@ -453,7 +467,9 @@ impl Driver {
         for pending in std::mem::take(&mut self.pending) {
             match pending {
                 Pending::Commit(batch) if self.random.one_in(2) => {
-                    now(self.store.commit(&self.lease, batch)).expect("it lands just before the end");
+                    let landed = now(self.store.commit(&self.lease, Arc::clone(&batch)));
+                    landed.expect("it lands just before the end");
+                    self.look_at_family(&batch, seen);
                 }
                 Pending::Commit(_) => seen.lost_batches += 1,
                 Pending::Attempt(attempt) if self.random.one_in(2) => {
@@ -463,6 +479,7 @@ impl Driver {
             }
         }
         seen.crashes += 1;
+        self.family.cut(seen);
         self.cut_off = true;
         self.start(seen);
     }

@@ -7,6 +7,7 @@
 //! The technique is deterministic simulation, as FoundationDB made it known.
 
 mod driver;
+mod family;
 #[path = "../../../tests/support/mod.rs"]
 mod order;
 mod thanks;
@@ -62,6 +63,7 @@ struct Seen {
     untracked: u64,
     saves: u64,
     late_saves: u64,
+    family: family::SeenChildren,
 }
 
 #[test]
@@ -78,7 +80,7 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
     let Seen { crashes, lost_batches, completed, compensated, parked, .. } = seen;
     let Seen { duplicates, unclean, timeouts, repeats, early, notes, .. } = seen;
     let Seen { tracks, untracked, saves, late_saves, .. } = seen;
-    for (what, times) in [
+    let all = [
         ("crashes", crashes),
         ("crashes that took a batch with them", lost_batches),
         ("starts after an unclean end", unclean),
@@ -94,7 +96,8 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
         ("saves by running attempts", saves),
         ("saves by attempts that were over", late_saves),
         ("attempts that took too long", timeouts),
-    ] {
+    ];
+    for (what, times) in all.into_iter().chain(seen.family.times()) {
         assert!(times > 0, "no {what} in all these seeds: {seen:?}");
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Random;
+use super::family::{Declined, Depot, Shipped};
 use super::order::{
     CreateShippingLabel, LabelCreated, LabelRefused, MakePayment, PaymentCompleted, PaymentDeclined,
     RefundPayment, VoidLabel, VoidPayment,
@@ -39,6 +40,8 @@ pub(super) struct World {
     pub(super) told: BTreeSet<String>,
     /// Orders of which the bell was told that they were seen, and by which event.
     pub(super) rung: BTreeSet<(String, String)>,
+    /// What batches and parcels have done.
+    pub(super) depot: Depot,
     /// From here on everything answers at the first attempt.
     pub(super) calm: bool,
     /// Labels may be asked for once each.
@@ -55,6 +58,9 @@ impl World {
     /// One attempt takes its course: what the engine will hear of it.
     pub(super) fn attempt(&mut self, attempt: &Attempt, random: &mut Random) -> AttemptEnd {
         let name: &str = &attempt.message.name;
+        if Depot::runs(name) {
+            self.depot.called(attempt);
+        }
         if self.label_once && name == "label.create" {
             self.askers.insert(attempt.of.key.to_string());
             assert!(self.asked.insert(attempt.key.clone()), "a label of {} was asked for twice", attempt.of);
@@ -81,6 +87,8 @@ impl World {
             ("payment.make", false) => Some(message(&PaymentDeclined {})),
             ("label.create", true) => Some(message(&LabelCreated {})),
             ("label.create", false) => Some(message(&LabelRefused {})),
+            ("parcel.ship", true) => Some(message(&Shipped {})),
+            ("parcel.ship", false) => Some(message(&Declined {})),
             _ => None,
         };
         self.perhaps_lost(AttemptEnd::Replied(reply), random)
@@ -96,6 +104,10 @@ impl World {
 
     fn effect(&mut self, attempt: &Attempt, random: &mut Random) -> bool {
         let name: &str = &attempt.message.name;
+        if Depot::runs(name) {
+            let effect = || self.depot.effect(attempt, random);
+            return *self.answers.entry(attempt.key.clone()).or_insert_with(effect);
+        }
         let order = match name {
             "payment.make" => decode::<MakePayment>(attempt).order,
             "payment.void" => decode::<VoidPayment>(attempt).order,

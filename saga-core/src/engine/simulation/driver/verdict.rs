@@ -1,5 +1,7 @@
 //! What must have come of it in the end, and what is told of it when it has not.
 
+mod family;
+
 use std::collections::BTreeSet;
 
 use super::super::order::Order;
@@ -30,6 +32,7 @@ impl Driver {
                 .is_some_and(|found| found.instance.status.is_over() && found.tasks.is_empty())
         };
         (0..self.orders).all(over)
+            && self.family_settled()
             && now(self.store.inbox(Default::default(), 1)).expect("read").is_empty()
             && now(self.store.deliveries(Default::default(), 1)).expect("read").is_empty()
     }
@@ -103,13 +106,16 @@ impl Driver {
             });
             assert!(rung || given_up, "the bell missed {id} of {order}");
         }
+        self.family_verdict(seen);
         seen.saves += self.saves.kept.len() as u64;
         for letter in dead {
             let reason = &*letter.letter.reason;
+            let late = super::super::family::is_member(&letter.letter.to) && reason == "outcome-after-end";
             let bell = *letter.letter.to.saga == *"bell" && reason == "delivery-failed";
             assert!(
-                bell || ["unhandled", "rejected", "missing-instance", "skipped", "action-failed"]
-                    .contains(&reason),
+                bell || late
+                    || ["unhandled", "rejected", "missing-instance", "skipped", "action-failed"]
+                        .contains(&reason),
                 "{letter:?}"
             );
         }
@@ -135,6 +141,9 @@ impl Driver {
                     text += &self.story(&name(order));
                 }
             }
+        }
+        for number in 0..self.family.roots {
+            text += &self.family_story(&super::super::family::batch(&super::family::root(number)));
         }
         text
     }
