@@ -84,7 +84,7 @@ struct Nudges {
 }
 
 /// What a store in memory answers at once.
-fn now<F: Future>(future: F) -> F::Output {
+pub(super) fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
         Poll::Pending => panic!("the memory store never waits"),
@@ -92,7 +92,7 @@ fn now<F: Future>(future: F) -> F::Output {
 }
 
 /// Some seeds call the carrier at most once per label.
-fn registry(random: &mut Random, label_once: bool) -> Registry {
+pub(super) fn registry(random: &mut Random, label_once: bool) -> Registry {
     let policy = || {
         Policy::default()
             .quick_attempts(2)
@@ -625,7 +625,7 @@ impl Driver {
     }
 }
 
-fn shard(registry: &Arc<Registry>, limits: &Limits, lease: &Lease, random: &mut Random) -> Shard {
+pub(super) fn shard(registry: &Arc<Registry>, limits: &Limits, lease: &Lease, random: &mut Random) -> Shard {
     let mut own = Random(random.next());
     let bits = move || u128::from(own.next()) << 64 | u128::from(own.next());
     Shard::new(Arc::clone(registry), limits.clone(), lease.clone(), Box::new(bits))

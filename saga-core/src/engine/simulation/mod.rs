@@ -10,6 +10,7 @@ mod driver;
 mod family;
 #[path = "../../../tests/support/mod.rs"]
 mod order;
+mod rare;
 mod thanks;
 mod world;
 

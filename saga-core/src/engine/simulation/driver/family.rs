@@ -70,7 +70,8 @@ impl Driver {
             count => batches[self.random.below(count)].key.to_string(),
         };
         match self.random.below(24) {
-            0..12 => self.place_batch(&root),
+            0..10 => self.place_batch(&root),
+            10 | 11 => self.think_better(&root),
             12 => self.tell(&key, Cancelled { batch: key.clone() }),
             13 => self.tell(&key, Hurried { batch: key.clone() }),
             14 | 15 => self.tell(&key, Paused { batch: key.clone() }),
@@ -93,9 +94,22 @@ impl Driver {
         self.tell(key, BatchPlaced { batch: key.to_owned(), plan, hears });
     }
 
+    /// Another process places a batch and calls it back in one transaction, so that both are read from the inbox.
+    fn think_better(&mut self, key: &str) {
+        let (batch_, plan) = (key.to_owned(), Plan::any(&mut self.random));
+        let placed = message(&BatchPlaced { batch: batch_.clone(), plan: plan.clone(), hears: false });
+        let recalled = message(&Recalled { batch: batch_, plan });
+        // Those before it may fill the page on which it is read.
+        let before = (0..self.random.below(3)).map(|_| recalled.clone());
+        let all: Vec<_> = before.chain([placed, recalled.clone()]).collect();
+        let mails = all.into_iter().map(|message| self.mail(batch(key), MailKind::Event, message, None));
+        let mails = mails.collect();
+        self.deliver(mails);
+    }
+
     /// By this process, or by another one.
     fn tell<E: Correlated>(&mut self, key: &str, event: E) {
-        if self.world.calm || !self.random.one_in(4) {
+        if self.world.calm || self.random.one_in(2) {
             return self.publish(event, None);
         }
         let mail = self.mail(batch(key), MailKind::Event, message(&event), None);

@@ -130,6 +130,7 @@ const RESUME: usize = 11;
 const RECALL_HELD: usize = 12;
 const CALL_OFF: usize = 13;
 const NO_TRUCK: usize = 14;
+const LAST: usize = 15;
 
 const START_PARCELS: Clause = Clause::Start {
     child: PARCEL,
@@ -158,6 +159,7 @@ static DEFINITION: Definition = Definition {
         State {
             rows: &[
                 SPOILED,
+                LAST,
                 HEARD,
                 HEARD_WITHIN,
                 ALL_PARCELS,
@@ -228,6 +230,7 @@ static DEFINITION: Definition = Definition {
             to: Move::To(&[4]),
             ..Row::NEW
         },
+        Row { triggers: &[Trigger::Finished(PARCEL)], guard: Some("last"), to: Move::To(&[3]), ..Row::NEW },
     ],
     initially: &[PLACE],
     events: EVENTS,
@@ -273,6 +276,7 @@ impl Saga for BatchState {
                 let child = cause.get::<Finished<ParcelState>>();
                 child.data.kind == Kind::Precious && child.end != ChildEnd::Completed
             }
+            LAST => cause.get::<Finished<ParcelState>>().data.kind == Kind::Last,
             _ => on.is_some_and(|(data, _)| data.hears),
         }
     }
@@ -324,7 +328,7 @@ impl Saga for BatchState {
             RESUME | RECALL_HELD => Some(Self::Packing),
             PAUSE => Some(Self::OnHold),
             ALL_PARCELS => Some(Self::Gathering),
-            ALL_WITHIN | HURRY => Some(Self::Packed),
+            ALL_WITHIN | HURRY | LAST => Some(Self::Packed),
             SPOILED | CALL_OFF | NO_TRUCK => Some(Self::CalledOff),
             _ => None,
         })

@@ -33,6 +33,8 @@ pub(super) enum Kind {
     Cursed,
     /// The batch turns unless it arrives.
     Precious,
+    /// The batch ends with it, if it may.
+    Last,
     /// It has the key of the parcel before it.
     Twin,
 }
@@ -61,6 +63,7 @@ pub(super) fn kinds(random: &mut Random, limit: usize) -> Vec<Kind> {
         1 => Kind::Cursed,
         2 => Kind::Precious,
         3 => Kind::Twin,
+        4 => Kind::Last,
         _ => Kind::Plain,
     };
     (0..random.below(limit)).map(|_| kind(random)).collect()

@@ -6,7 +6,6 @@ use super::super::super::family::{self, Batch, batch, is_batch, parcel, parent};
 use super::super::family::root;
 use super::super::{Driver, Seen, now};
 use crate::machine::AllFinished;
-use crate::message::Payload;
 use crate::store::{Address, HistoryRow, Inspect, InstanceChange, Snapshot, Status, TaskKind};
 
 /// How the children of one saga have ended, or have not.
@@ -46,6 +45,7 @@ impl Driver {
             let Snapshot { instance, tasks, timers, obligations, .. } = &found;
             let left = !(tasks.is_empty() && timers.is_empty() && obligations.is_empty());
             assert!(!left, "{address} left something");
+            assert!(Stored::of(&found).parent.is_none(), "{address} would tell its parent once more");
             let history = now(self.store.history(address, 100_000)).expect("read");
             let steps: BTreeSet<u64> = history.iter().map(|line| line.seq).collect();
             assert_eq!(
@@ -149,7 +149,7 @@ fn lines(history: &[HistoryRow], kind: &str, name: &str) -> usize {
 fn counts(saga: &str, data: &Batch, found: &Snapshot, history: &[HistoryRow]) -> Counts {
     let mut counts = Counts::default();
     let sums = data.sums.iter().filter(|(of, _)| of == saga).map(|(_, sum)| *sum);
-    for sum in sums.chain(not_summed(found.instance.family.as_ref(), saga)) {
+    for sum in sums.chain(Stored::of(found).children.get(saga).copied()) {
         counts.ended.completed += sum.completed;
         counts.ended.failed += sum.failed;
         counts.ended.aborted += sum.aborted;
@@ -160,13 +160,18 @@ fn counts(saga: &str, data: &Batch, found: &Snapshot, history: &[HistoryRow]) ->
     counts
 }
 
-/// The children that have ended since `all_finished` was last fired.
-fn not_summed(family: Option<&Payload>, saga: &str) -> Option<AllFinished> {
-    #[derive(serde::Deserialize)]
-    struct Stored {
-        #[serde(default)]
-        children: BTreeMap<String, AllFinished>,
+/// What is stored of an instance's family.
+#[derive(Default, serde::Deserialize)]
+struct Stored {
+    parent: Option<serde::de::IgnoredAny>,
+    /// How its children have ended since `all_finished` was last fired.
+    #[serde(default)]
+    children: BTreeMap<String, AllFinished>,
+}
+
+impl Stored {
+    fn of(found: &Snapshot) -> Self {
+        let family = found.instance.family.as_ref();
+        family.map_or_else(Self::default, |family| family.decode().expect("a family"))
     }
-    let stored: Stored = family?.decode().expect("a family");
-    stored.children.get(saga).copied()
 }
