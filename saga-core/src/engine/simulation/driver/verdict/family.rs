@@ -89,6 +89,15 @@ impl Driver {
             seen.family.withdrawn += counts.withdrawn as u64;
             seen.family.not_started += refused as u64;
         }
+        let children: BTreeSet<&Address> = parcels.iter().chain(&within).collect();
+        let parked: usize = children
+            .iter()
+            .map(|child| lines(&now(self.store.history(child, 100_000)).expect("read"), "parked", ""))
+            .sum();
+        let recorded =
+            lines(history, "child-parked", family::PARCEL) + lines(history, "child-parked", family::BATCH);
+        let told = data.worries as usize + recorded;
+        assert_eq!(told, parked, "{address} has missed a notice\n{}", self.family_story(address));
         let mut heard = BTreeSet::new();
         for (key, end) in &data.heard {
             assert!(heard.insert(key), "{address} has heard of {key} twice");
