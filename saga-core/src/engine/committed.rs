@@ -138,9 +138,11 @@ impl Shard {
     }
 
     fn instance_committed(&mut self, address: &Address, step: &Step, outcome: Outcome) {
-        let Some(in_flight) = self.slots.get_mut(address).and_then(|slot| slot.in_flight.take()) else {
-            return;
-        };
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let Some(mut in_flight) = slot.in_flight.take() else { return };
+        if !matches!(outcome, Outcome::Committed(_) | Outcome::Refused(_)) {
+            slot.progress = std::mem::take(&mut in_flight.begun);
+        }
         match &outcome {
             Outcome::Committed(committed) => {
                 let own = in_flight.spilled.len();
@@ -338,14 +340,16 @@ impl Shard {
     /// Reads an instance again: what is in memory is ahead of, or beside, what is stored.
     ///
     /// Attempts that are not written down are kept, so that none is forgotten: a refusal after an unclear attempt is not
-    /// a failure (rule R17).
+    /// a failure (rule R17). That goes also for tasks which the step that was not written has ended.
     fn reload(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let known = slot.instance().into_iter().flat_map(|instance| &instance.tasks);
-        slot.progress = known
+        let known: Vec<_> = known
             .filter(|task| slot.run(task.id).is_some())
             .map(|task| (task.id, task.progress.clone()))
             .collect();
+        slot.progress.retain(|(task, _)| known.iter().all(|(id, _)| id != task));
+        slot.progress.extend(known);
         slot.place = Place::Loading;
         self.read_instance(address);
     }

@@ -120,6 +120,7 @@ impl Shard {
         let moment = self.next_at();
         let Some(slot) = self.slots.get_mut(address) else { return false };
         let Some(item) = slot.queue.remove(at) else { return false };
+        let before_it = slot.begun();
         let Some(instance) = slot.instance_mut() else { return false };
         let before = (instance.is_parked(), instance.status() == Status::Compensating);
         let decision = instance.apply(&item.what, moment, &begun);
@@ -130,6 +131,9 @@ impl Shard {
             return self.nothing_to_commit(address, item, decision.disposition);
         }
         self.commit_decision(address, item, decision, before, false);
+        if let Some(in_flight) = self.slots.get_mut(address).and_then(|slot| slot.in_flight.as_mut()) {
+            in_flight.begun = before_it;
+        }
         false
     }
 
@@ -217,6 +221,7 @@ impl Shard {
             skip_head,
             again,
             spilled,
+            begun: Vec::new(),
         };
         if let Some(slot) = self.slots.get_mut(address) {
             slot.in_flight = Some(in_flight);
@@ -519,6 +524,7 @@ impl InFlight {
             skip_head: None,
             again: false,
             spilled: Vec::new(),
+            begun: Vec::new(),
         }
     }
 }

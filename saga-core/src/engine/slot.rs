@@ -7,7 +7,9 @@ use super::io::{AttemptEnd, TakerAnswer, Ticket, Waiter};
 use crate::definition::Value;
 use crate::machine::{EventIn, HeadRecord, Input, Instance, REPORT, ReportRecord, StartRecord, Taken};
 use crate::message::{Key, Message, MessageId, Name, Payload, Timestamp};
-use crate::store::{InboxId, Mail, MailKind, Step, TaskId, TaskProgress, TimerRow};
+use crate::store::{
+    InboxId, Mail, MailKind, Step, Task, TaskId, TaskKind, TaskProgress, TaskStage, TimerRow,
+};
 
 /// What is known about the instance.
 pub(crate) enum Place {
@@ -224,6 +226,8 @@ pub(crate) struct InFlight {
     pub(crate) again: bool,
     /// Queue items that this step made durable, by position in its mail: the rest of the mail is routed.
     pub(crate) spilled: Vec<Item>,
+    /// How far tasks had come before this step, which may have ended them: they go on from there if it is not written.
+    pub(crate) begun: Vec<(TaskId, TaskProgress)>,
 }
 
 impl Slot {
@@ -271,6 +275,16 @@ impl Slot {
 
     pub(crate) fn run(&self, task: TaskId) -> Option<Run> {
         self.runs.iter().find(|(id, _)| *id == task).map(|(_, run)| *run)
+    }
+
+    /// How far the tasks have come that began, which the store need not know.
+    pub(crate) fn begun(&self) -> Vec<(TaskId, TaskProgress)> {
+        let began = |task: &&Task| {
+            let TaskProgress { attempts, stage, .. } = task.progress;
+            task.kind != TaskKind::Child && (attempts > 0 || stage == TaskStage::Started)
+        };
+        let tasks = self.instance().into_iter().flat_map(|instance| &instance.tasks);
+        tasks.filter(began).map(|task| (task.id, task.progress.clone())).collect()
     }
 
     pub(crate) fn set_run(&mut self, task: TaskId, run: Run) {

@@ -244,7 +244,7 @@ impl Driver {
         let at = self.random.below(self.pending.len());
         match self.pending.swap_remove(at) {
             Pending::Read(out) => {
-                let input = self.read(out);
+                let input = read(&self.store, self.limits.page, out);
                 self.pending.push(Pending::Arrives(input));
             }
             Pending::Commit(batch) => self.commit(batch, seen),
@@ -588,40 +588,40 @@ impl Driver {
             assert!(nudges.applied.insert(nudge.clone()), "{nudge} of {to} was applied twice");
         }
     }
+}
 
-    fn read(&self, out: Out) -> In {
-        let (store, page) = (&self.store, self.limits.page);
-        match out {
-            Out::Load(address) => {
-                let found = now(store.load(std::slice::from_ref(&address))).expect("read").pop().flatten();
-                In::Loaded { address, found }
-            }
-            Out::FetchWaiting(address) => {
-                let rows = now(store.waiting(&address, 1_000)).expect("read");
-                In::Waiting { address, rows }
-            }
-            Out::FetchInbox(after) => {
-                let rows = now(store.inbox(after, page)).expect("read");
-                In::Inbox { more: rows.len() >= page, rows }
-            }
-            Out::FetchTasks(after) => {
-                let rows = now(store.open_tasks(after, page)).expect("read");
-                In::Tasks { more: rows.len() >= page, rows }
-            }
-            Out::FetchCompensating(after) => {
-                let rows = now(store.compensating(after, page)).expect("read");
-                In::Compensating { more: rows.len() >= page, rows }
-            }
-            Out::FetchDeliveries(after) => {
-                let rows = now(store.deliveries(after, page)).expect("read");
-                In::Deliveries { more: rows.len() >= page, rows }
-            }
-            Out::FetchTimers(after) => {
-                let rows = now(store.timers(Timestamp::MAX, after, page)).expect("read");
-                In::Timers { more: rows.len() >= page, rows }
-            }
-            other => panic!("{other:?} is not a read"),
+/// What the engine is told when the store has answered.
+pub(super) fn read(store: &MemoryStore, page: usize, out: Out) -> In {
+    match out {
+        Out::Load(address) => {
+            let found = now(store.load(std::slice::from_ref(&address))).expect("read").pop().flatten();
+            In::Loaded { address, found }
         }
+        Out::FetchWaiting(address) => {
+            let rows = now(store.waiting(&address, 1_000)).expect("read");
+            In::Waiting { address, rows }
+        }
+        Out::FetchInbox(after) => {
+            let rows = now(store.inbox(after, page)).expect("read");
+            In::Inbox { more: rows.len() >= page, rows }
+        }
+        Out::FetchTasks(after) => {
+            let rows = now(store.open_tasks(after, page)).expect("read");
+            In::Tasks { more: rows.len() >= page, rows }
+        }
+        Out::FetchCompensating(after) => {
+            let rows = now(store.compensating(after, page)).expect("read");
+            In::Compensating { more: rows.len() >= page, rows }
+        }
+        Out::FetchDeliveries(after) => {
+            let rows = now(store.deliveries(after, page)).expect("read");
+            In::Deliveries { more: rows.len() >= page, rows }
+        }
+        Out::FetchTimers(after) => {
+            let rows = now(store.timers(Timestamp::MAX, after, page)).expect("read");
+            In::Timers { more: rows.len() >= page, rows }
+        }
+        other => panic!("{other:?} is not a read"),
     }
 }
 

@@ -1,14 +1,60 @@
-//! A moment that seeds meet too rarely, made by hand.
+//! Moments that seeds meet too rarely, made by hand.
 
 use std::sync::Arc;
 
 use super::Random;
-use super::driver::{now, registry, shard};
+use super::driver::{now, read, registry, shard};
 use super::family::{BatchPlaced, Kind, Plan, Recalled, batch};
+use super::order::{cancel, nudge, placed};
 use super::world::message;
-use crate::engine::{In, Limits, Moment, Shard};
-use crate::message::{Message, Timestamp};
-use crate::store::{Batch, InboxId, Mail, MailKind, MemoryStore, Store};
+use crate::engine::{Accepted, Attempt, AttemptEnd, In, Limits, Moment, Out, Shard, Taker};
+use crate::message::{Correlated, Key, Message, MessageId, Timestamp};
+use crate::store::{Address, Batch, InboxId, Inspect, Lease, Mail, MailKind, MemoryStore, Store};
+
+/// An engine whose store answers at once and whose attempts never end by themselves.
+struct Engine {
+    store: MemoryStore,
+    lease: Lease,
+    shard: Shard,
+    attempts: Vec<Attempt>,
+}
+
+impl Engine {
+    fn new() -> Self {
+        let mut random = Random(0);
+        let registry = Arc::new(registry(&mut random, false));
+        let store = MemoryStore::new();
+        let lease = now(store.lease("simulation")).expect("a lease");
+        let mut shard = shard(&registry, &Limits::default(), &lease, &mut random);
+        shard.start(Moment::default());
+        Self { store, lease, shard, attempts: Vec::new() }
+    }
+
+    fn handle(&mut self, input: In) {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            self.shard.handle(input, Moment::default());
+            for out in self.shard.take_out() {
+                match out {
+                    Out::Run(attempt) => self.attempts.push(*attempt),
+                    Out::Answer(..) | Out::Cancel(_) => {}
+                    out => inputs.push(read(&self.store, 100, out)),
+                }
+            }
+            if let Some(batch) = self.shard.next_batch() {
+                inputs.push(In::Committed(now(self.store.commit(&self.lease, batch)).expect("committed")));
+            }
+        }
+    }
+
+    fn publish<E: Correlated>(&mut self, event: E, id: &str) {
+        let key = Key::new(event.key("order")).expect("a good key");
+        let takers = vec![(Taker::Saga("order".into()), key)];
+        let id = Some(MessageId::new(id).expect("a good id"));
+        let event = Accepted { message: message(&event), value: Some(Box::new(event)), takers, id };
+        self.handle(In::Publish { event, ticket: 0 });
+    }
+}
 
 fn mail(message: Message) -> Mail {
     Mail {
@@ -38,13 +84,8 @@ fn is_left_to_scan(batch: &Batch, kind: MailKind) -> bool {
 
 #[test]
 fn the_abort_of_a_child_does_not_overtake_its_start() {
-    let mut random = Random(0);
-    let registry = Arc::new(registry(&mut random, false));
-    let store = MemoryStore::new();
-    let lease = now(store.lease("simulation")).expect("a lease");
-    let mut shard = shard(&registry, &Limits::default(), &lease, &mut random);
+    let Engine { store, lease, mut shard, .. } = Engine::new();
     let moment = Moment::default();
-    shard.start(moment);
 
     let plan = Plan { parcels: vec![Kind::Plain], within: None, sample: false };
     let placed = BatchPlaced { batch: "batch-0".to_owned(), plan: plan.clone(), hears: false };
@@ -63,4 +104,30 @@ fn the_abort_of_a_child_does_not_overtake_its_start() {
     shard.handle(In::Inbox { rows: second, more: false }, moment);
     let aborts = next(&mut shard);
     assert!(is_left_to_scan(&aborts, MailKind::Verb), "{aborts:?}");
+}
+
+#[test]
+fn an_event_that_is_not_taken_after_all_forgets_no_attempt() {
+    let mut engine = Engine::new();
+    // More than run at a time.
+    for number in 0..6 {
+        engine.publish(placed(&format!("order-{number}")), "placed");
+    }
+    let first = engine.attempts.iter().find(|attempt| attempt.of.key.as_str() == "order-0");
+    let (attempt, of) = first.map(|attempt| (attempt.id, attempt.of.clone())).expect("it runs");
+    engine.handle(In::Ended { attempt, how: AttemptEnd::Unclear("the line is dead".to_owned()) });
+    assert_eq!(engine.attempts.iter().filter(|attempt| attempt.of == of).count(), 1, "it waits for a place");
+
+    engine.publish(nudge("order-0", ""), "same");
+    engine.publish(cancel("order-0"), "same");
+    assert_eq!(kinds(&engine, &of).last().map(String::as_str), Some("applied"), "it has another's id");
+    engine.publish(cancel("order-0"), "other");
+    let kinds = kinds(&engine, &of);
+    assert!(kinds.contains(&"unknown".to_owned()), "{kinds:?}");
+    assert!(kinds.contains(&"undoing".to_owned()), "{kinds:?}");
+}
+
+fn kinds(engine: &Engine, of: &Address) -> Vec<String> {
+    let history = now(engine.store.history(of, 100)).expect("read");
+    history.into_iter().map(|line| line.entry.kind.into_owned()).collect()
 }
