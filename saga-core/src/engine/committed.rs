@@ -333,6 +333,8 @@ impl Shard {
             self.answer(address, Some(item), &refused);
         }
         if let Some(slot) = self.slots.get_mut(address) {
+            // What began and is not running is known to nobody once the instance is gone.
+            self.forgetful |= !(in_flight.begun.is_empty() && slot.begun().is_empty());
             slot.place = Place::Quarantined(format!("the store refused its step: {why}"));
         }
     }
@@ -414,6 +416,7 @@ impl Shard {
         let now = self.moment.wall;
         let Some(slot) = self.slots.get_mut(address) else { return };
         let progress = std::mem::take(&mut slot.progress);
+        self.forgetful |= matches!(slot.place, Place::Quarantined(_)) && !progress.is_empty();
         let Some(instance) = slot.instance_mut() else { return };
         for (task, known) in progress {
             if let Some(found) = instance.task_mut(task) {

@@ -9,7 +9,7 @@ use super::order::{cancel, nudge, placed};
 use super::world::message;
 use crate::engine::{Accepted, Attempt, AttemptEnd, In, Limits, Moment, Out, Shard, Taker};
 use crate::message::{Correlated, Key, Message, MessageId, Timestamp};
-use crate::store::{Address, Batch, InboxId, Inspect, Lease, Mail, MailKind, MemoryStore, Store};
+use crate::store::{Address, Batch, Fault, InboxId, Inspect, Lease, Mail, MailKind, MemoryStore, Store};
 
 /// An engine whose store answers at once and whose attempts never end by themselves.
 struct Engine {
@@ -45,6 +45,11 @@ impl Engine {
                 inputs.push(In::Committed(now(self.store.commit(&self.lease, batch)).expect("committed")));
             }
         }
+    }
+
+    fn end(&mut self, attempt: u64, how: AttemptEnd) {
+        self.attempts.retain(|running| running.id != attempt);
+        self.handle(In::Ended { attempt, how });
     }
 
     fn publish<E: Correlated>(&mut self, event: E, id: &str) {
@@ -106,8 +111,8 @@ fn the_abort_of_a_child_does_not_overtake_its_start() {
     assert!(is_left_to_scan(&aborts, MailKind::Verb), "{aborts:?}");
 }
 
-#[test]
-fn an_event_that_is_not_taken_after_all_forgets_no_attempt() {
+/// The payment of `order-0` has been tried once, and waits for a place to be tried again.
+fn tried_once() -> (Engine, Address) {
     let mut engine = Engine::new();
     // More than run at a time.
     for number in 0..6 {
@@ -115,9 +120,14 @@ fn an_event_that_is_not_taken_after_all_forgets_no_attempt() {
     }
     let first = engine.attempts.iter().find(|attempt| attempt.of.key.as_str() == "order-0");
     let (attempt, of) = first.map(|attempt| (attempt.id, attempt.of.clone())).expect("it runs");
-    engine.handle(In::Ended { attempt, how: AttemptEnd::Unclear("the line is dead".to_owned()) });
-    assert_eq!(engine.attempts.iter().filter(|attempt| attempt.of == of).count(), 1, "it waits for a place");
+    engine.end(attempt, AttemptEnd::Unclear("the line is dead".to_owned()));
+    assert!(engine.attempts.iter().all(|attempt| attempt.of != of), "it waits for a place");
+    (engine, of)
+}
 
+#[test]
+fn an_event_that_is_not_taken_after_all_forgets_no_attempt() {
+    let (mut engine, of) = tried_once();
     engine.publish(nudge("order-0", ""), "same");
     engine.publish(cancel("order-0"), "same");
     assert_eq!(kinds(&engine, &of).last().map(String::as_str), Some("applied"), "it has another's id");
@@ -125,6 +135,26 @@ fn an_event_that_is_not_taken_after_all_forgets_no_attempt() {
     let kinds = kinds(&engine, &of);
     assert!(kinds.contains(&"unknown".to_owned()), "{kinds:?}");
     assert!(kinds.contains(&"undoing".to_owned()), "{kinds:?}");
+}
+
+#[test]
+fn an_instance_that_is_quarantined_forgets_no_attempt() {
+    for event in [true, false] {
+        let (mut engine, _) = tried_once();
+        engine.store.fail_next_commits(1, Fault::RefuseStep);
+        if event {
+            engine.publish(cancel("order-0"), "refused");
+        } else {
+            engine.publish(nudge("order-0", ""), "refused");
+        }
+        engine.handle(In::Stop);
+        while let Some(attempt) = engine.attempts.first() {
+            let attempt = attempt.id;
+            engine.end(attempt, AttemptEnd::Dropped);
+        }
+        assert!(engine.shard.is_quiet());
+        assert!(!engine.shard.may_release(), "the next start would take it for one that never began");
+    }
 }
 
 fn kinds(engine: &Engine, of: &Address) -> Vec<String> {
