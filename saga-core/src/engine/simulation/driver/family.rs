@@ -96,14 +96,14 @@ impl Driver {
 
     /// Another process places a batch and calls it back in one transaction, so that both are read from the inbox.
     fn think_better(&mut self, key: &str) {
-        let (batch_, plan) = (key.to_owned(), Plan::any(&mut self.random));
-        let placed = message(&BatchPlaced { batch: batch_.clone(), plan: plan.clone(), hears: false });
-        let recalled = message(&Recalled { batch: batch_, plan });
+        let plan = Plan::any(&mut self.random);
+        let recalled = message(&Recalled { batch: key.to_owned(), plan: plan.clone() });
+        let placed = message(&BatchPlaced { batch: key.to_owned(), plan, hears: false });
         // Those before it may fill the page on which it is read.
         let before = (0..self.random.below(3)).map(|_| recalled.clone());
         let all: Vec<_> = before.chain([placed, recalled.clone()]).collect();
-        let mails = all.into_iter().map(|message| self.mail(batch(key), MailKind::Event, message, None));
-        let mails = mails.collect();
+        let mail = |message| self.mail(batch(key), MailKind::Event, message, None);
+        let mails = all.into_iter().map(mail).collect();
         self.deliver(mails);
     }
 

@@ -3,18 +3,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::parcel::state;
+use super::table::{
+    ALL_PARCELS, ALL_WITHIN, CALL_OFF, DEFINITION, ENLARGE, HEARD, HEARD_WITHIN, HURRY, LAST, NO_TRUCK,
+    PARCEL, PAUSE, PLACE, RECALL, RECALL_HELD, RESUME, SPOILED, WITHIN, WORRY,
+};
 use super::{
-    BatchPlaced, BookTruck, CancelTruck, Cancelled, Enlarged, Hurried, Kind, LIMIT, ParcelOrdered,
-    ParcelState, Paused, Plan, Recalled, Resumed,
+    BatchPlaced, BookTruck, CancelTruck, Enlarged, Kind, LIMIT, ParcelOrdered, ParcelState, Plan, Recalled,
 };
 use crate::Saga;
-use crate::definition::{
-    ChildType, Clause, CommandType, Definition, End, EventType, Missing, Move, PayloadType, Row, State,
-    Trigger, Undo, UndoOf, Verdict,
-};
+use crate::definition::Definition;
 use crate::machine::{
-    AllFinished, Cause, Child, ChildEnd, Context, EventOf, Finished, Outbox, Undone, Wait, encode_command,
+    AllFinished, Cause, Child, ChildEnd, Context, Finished, Outbox, Undone, Wait, encode_command,
 };
 use crate::message::{Message, Payload, PayloadError, Result};
 
@@ -92,157 +91,7 @@ pub(in super::super) enum BatchState {
     CalledOff,
 }
 
-/// The stored name of the state that only an event from outside ends.
-pub(in super::super) const ON_HOLD: &str = "on-hold";
-
 pub(in super::super) enum BatchEvent {}
-
-macro_rules! events_of {
-    ($($name:ident = $index:literal)*) => {
-        $(impl EventOf<BatchState> for $name { const INDEX: usize = $index; })*
-        const EVENTS: &[EventType] = &[$(EventType::of::<$name>(stringify!($name))),*];
-    };
-}
-events_of! { BatchPlaced = 0 Enlarged = 1 Hurried = 2 Paused = 3 Resumed = 4 Recalled = 5 Cancelled = 6 }
-
-const fn event<E: EventOf<BatchState>>() -> Trigger {
-    Trigger::Event(E::INDEX)
-}
-
-const PARCEL: usize = 0;
-const WITHIN: usize = 1;
-
-const BOOK: usize = 0;
-const CANCEL: usize = 1;
-
-const PLACE: usize = 0;
-const ENLARGE: usize = 1;
-const SPOILED: usize = 2;
-const HEARD: usize = 3;
-const HEARD_WITHIN: usize = 4;
-const ALL_PARCELS: usize = 5;
-const ALL_WITHIN: usize = 6;
-const WORRY: usize = 7;
-const HURRY: usize = 8;
-const PAUSE: usize = 9;
-const RECALL: usize = 10;
-const RESUME: usize = 11;
-const RECALL_HELD: usize = 12;
-const CALL_OFF: usize = 13;
-const NO_TRUCK: usize = 14;
-const LAST: usize = 15;
-
-const START_PARCELS: Clause = Clause::Start {
-    child: PARCEL,
-    method: "parcels",
-    each: true,
-    limit: Some(LIMIT as u32),
-    detached: false,
-};
-const START_ALL: &[Clause] = &[
-    Clause::Run { method: "begin" },
-    Clause::Send { command: BOOK, method: "book_truck", each: false, undo: Some(0) },
-    START_PARCELS,
-    Clause::Start { child: WITHIN, method: "within", each: true, limit: None, detached: false },
-    Clause::Start { child: PARCEL, method: "sample", each: true, limit: None, detached: true },
-];
-const RUN: &[Clause] = &[Clause::Run { method: "run" }];
-
-static DEFINITION: Definition = Definition {
-    name: super::BATCH,
-    was: &[],
-    data: PayloadType::of::<Batch>("Batch"),
-    upcasts: &[],
-    version: 1,
-    doc: "",
-    states: &[
-        State {
-            rows: &[
-                SPOILED,
-                LAST,
-                HEARD,
-                HEARD_WITHIN,
-                ALL_PARCELS,
-                WORRY,
-                ENLARGE,
-                HURRY,
-                PAUSE,
-                RECALL,
-                CALL_OFF,
-                NO_TRUCK,
-            ],
-            unhandled: Some(Verdict::Ignore),
-            ..state("Packing", "packing", None)
-        },
-        State {
-            rows: &[RESUME, RECALL_HELD, CALL_OFF, NO_TRUCK],
-            unhandled: Some(Verdict::Ignore),
-            ..state("OnHold", ON_HOLD, None)
-        },
-        State {
-            rows: &[ALL_WITHIN, WORRY, CALL_OFF, NO_TRUCK],
-            unhandled: Some(Verdict::Ignore),
-            ..state("Gathering", "gathering", None)
-        },
-        state("Packed", "packed", Some(End::Completed)),
-        state("CalledOff", "called-off", Some(End::Failed)),
-    ],
-    rows: &[
-        Row { triggers: &[event::<BatchPlaced>()], clauses: START_ALL, to: Move::To(&[0]), ..Row::NEW },
-        Row {
-            triggers: &[event::<Enlarged>()],
-            clauses: &[Clause::Run { method: "add" }, START_PARCELS],
-            ..Row::NEW
-        },
-        Row {
-            triggers: &[Trigger::Finished(PARCEL)],
-            guard: Some("spoiled"),
-            compensate: true,
-            to: Move::To(&[4]),
-            ..Row::NEW
-        },
-        Row { triggers: &[Trigger::Finished(PARCEL)], guard: Some("hears"), clauses: RUN, ..Row::NEW },
-        Row { triggers: &[Trigger::Finished(WITHIN)], clauses: RUN, ..Row::NEW },
-        Row { triggers: &[Trigger::AllFinished(PARCEL)], clauses: RUN, to: Move::To(&[2]), ..Row::NEW },
-        Row { triggers: &[Trigger::AllFinished(WITHIN)], clauses: RUN, to: Move::To(&[3]), ..Row::NEW },
-        Row { triggers: &[Trigger::Parked(PARCEL), Trigger::Parked(WITHIN)], clauses: RUN, ..Row::NEW },
-        Row { triggers: &[event::<Hurried>()], to: Move::To(&[3]), ..Row::NEW },
-        Row { triggers: &[event::<Paused>()], to: Move::To(&[1]), ..Row::NEW },
-        Row {
-            triggers: &[event::<Recalled>()],
-            compensate: true,
-            clauses: START_ALL,
-            to: Move::Reenter,
-            ..Row::NEW
-        },
-        Row { triggers: &[event::<Resumed>()], to: Move::To(&[0]), ..Row::NEW },
-        Row {
-            triggers: &[event::<Recalled>()],
-            compensate: true,
-            clauses: START_ALL,
-            to: Move::To(&[0]),
-            ..Row::NEW
-        },
-        Row { triggers: &[event::<Cancelled>()], compensate: true, to: Move::To(&[4]), ..Row::NEW },
-        Row {
-            triggers: &[Trigger::Failed(BOOK), Trigger::Unknown(BOOK)],
-            compensate: true,
-            to: Move::To(&[4]),
-            ..Row::NEW
-        },
-        Row { triggers: &[Trigger::Finished(PARCEL)], guard: Some("last"), to: Move::To(&[3]), ..Row::NEW },
-    ],
-    initially: &[PLACE],
-    events: EVENTS,
-    commands: &[CommandType::of::<BookTruck>("BookTruck"), CommandType::of::<CancelTruck>("CancelTruck")],
-    children: &[ChildType::of::<ParcelState>("ParcelState"), ChildType::of::<BatchState>("BatchState")],
-    timers: &[],
-    deadline: None,
-    undos: &[Undo { command: CANCEL, of: UndoOf::Command(BOOK), method: "cancel_truck" }],
-    on_abort: Some(4),
-    ended_instance: Verdict::Ignore,
-    missing_instance: Missing::Reject,
-};
 
 impl Child for BatchState {
     type Start = BatchPlaced;

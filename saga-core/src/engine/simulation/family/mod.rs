@@ -8,6 +8,7 @@ mod batch;
 mod depot;
 mod parcel;
 mod seen;
+mod table;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +16,11 @@ use super::Random;
 use crate::message::{Command, Correlated, Event, Key, NoReply, ReplyTo};
 use crate::store::Address;
 
-pub(super) use batch::{Batch, BatchState, ON_HOLD};
+pub(super) use batch::{Batch, BatchState};
 pub(super) use depot::Depot;
 pub(super) use parcel::ParcelState;
 pub(super) use seen::SeenChildren;
+pub(super) use table::ON_HOLD;
 
 /// How many parcels of a batch may be under way.
 pub(super) const LIMIT: usize = 2;
