@@ -335,6 +335,8 @@ impl Shard {
         if let Some(slot) = self.slots.get_mut(address) {
             // What began and is not running is known to nobody once the instance is gone.
             self.forgetful |= !(in_flight.begun.is_empty() && slot.begun().is_empty());
+            // What was to be taken may lie in the inbox, and nothing may pass it.
+            slot.spilled = true;
             slot.place = Place::Quarantined(format!("the store refused its step: {why}"));
         }
     }

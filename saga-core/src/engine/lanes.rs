@@ -569,7 +569,7 @@ impl Shard {
                 }
                 self.enlist(address, task);
             }
-        } else {
+        } else if !matches!(slot.place, Place::Quarantined(_)) {
             self.load(address);
         }
     }

@@ -313,6 +313,7 @@ impl Slot {
             && self.skip_head.is_none()
             && self.deferred.is_none()
             && !matches!(self.place, Place::Loading)
+            && !(self.spilled && matches!(self.place, Place::Quarantined(_)))
             && self.runs.iter().all(|(_, run)| *run == Run::Delayed)
     }
 }
