@@ -111,6 +111,8 @@ impl Shard {
         if let Outcome::Refused(why) = outcome {
             tracing::error!(instance = %address, why, "the store refused to write how far a task is");
             self.forgetful = true;
+            // Still counted, so that the instance stays in memory: only there its attempts are known.
+            return;
         }
         if let Some(slot) = self.slots.get_mut(address) {
             slot.noting -= 1;
