@@ -60,6 +60,10 @@ pub(super) struct Driver {
     family: family::Family,
     /// An attempt was cut off, so that it may have begun although the world has not seen it.
     cut_off: bool,
+    /// The store has refused a step since the start.
+    refused: bool,
+    /// The number of the last batch that the store has seen.
+    tried: u64,
     world: World,
 }
 
@@ -171,6 +175,8 @@ impl Driver {
             saves: Saves::default(),
             family: family::Family::default(),
             cut_off: false,
+            refused: false,
+            tried: 0,
             world: World::new(label_once),
         };
         driver.family.roots = driver.random.below(3);
@@ -202,6 +208,10 @@ impl Driver {
             }
         }
         self.world.calm = true;
+        if self.refused {
+            // What is quarantined stays so until the next start (rule R31).
+            self.stop_and_start(seen);
+        }
         self.come_to_rest(seen);
         self.verdict(seen);
     }
@@ -299,8 +309,15 @@ impl Driver {
             _ if self.world.calm => None,
             0 => Some(Fault::AfterCommit),
             1 => Some(Fault::BeforeCommit),
+            // What the store may have taken already it does not refuse.
+            2 if batch.number > self.tried && self.random.one_in(8) => {
+                self.refused = true;
+                seen.refused += 1;
+                Some(Fault::RefuseStep)
+            }
             _ => None,
         };
+        self.tried = batch.number;
         if let Some(fault) = fault {
             self.store.fail_next_commits(1, fault);
         }
@@ -499,12 +516,16 @@ impl Driver {
         assert!(self.shard.is_quiet(), "it does not stop:\n{}", self.describe());
         if self.shard.may_release() {
             now(self.store.release(&self.lease)).expect("released");
+        } else {
+            self.cut_off = true;
         }
         self.pending.clear();
         self.start(seen);
     }
 
     fn start(&mut self, seen: &mut Seen) {
+        self.refused = false;
+        self.tried = 0;
         self.tickets.clear();
         seen.late_saves += std::mem::take(&mut self.saves.late);
         self.saves.asked.clear();
@@ -566,7 +587,7 @@ impl Driver {
                 let kept = self.saves.kept.entry(whose).or_default();
                 *kept = number.max(*kept);
             } else {
-                assert!(self.saves.over.contains(&attempt), "what {whose} saves is refused");
+                assert!(self.refused || self.saves.over.contains(&attempt), "what {whose} saves is refused");
                 self.saves.late += 1;
             }
         }
