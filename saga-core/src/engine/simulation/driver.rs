@@ -15,12 +15,12 @@ use super::order::{
     CreateShippingLabel, LabelCreated, MakePayment, OrderCompleted, OrderState, RefundPayment, VoidLabel,
     VoidPayment, cancel, note, nudge, placed,
 };
-use super::thanks::{ThanksState, Tracked};
+use super::thanks::{Labelled, ThanksState, Tracked};
 use super::world::{World, message};
 use super::{Random, Seen};
 use crate::engine::{
-    Accepted, Answer, Attempt, AttemptEnd, In, Limits, Moment, Out, Policy, Registry, Shard, TakerAnswer,
-    Ticket,
+    Accepted, Answer, Attempt, AttemptEnd, In, Limits, Moment, Out, Policy, Registry, Shard, Taker,
+    TakerAnswer, Ticket,
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
 use crate::message::{Correlated, Key, Message, MessageId, Payload, Timestamp};
@@ -195,7 +195,7 @@ impl Driver {
                 83..88 => self.somebody_steers(),
                 88..95 => self.time_passes(seen),
                 95 => self.mail_from_elsewhere(),
-                96 => self.track(true),
+                96 => self.see(true),
                 97 if self.random.one_in(4) => {
                     let order = name(self.random.below(self.orders));
                     self.verb(address(&order), Verb::Abort);
@@ -336,7 +336,7 @@ impl Driver {
     fn somebody_publishes(&mut self) {
         let order = self.random.below(self.orders);
         match self.random.below(14) {
-            12.. => self.track(false),
+            12.. => self.see(false),
             0..4 => self.place(order),
             4 => self.publish(placed(&name(order)), None),
             5 => self.publish(cancel(&name(order)), None),
@@ -355,6 +355,24 @@ impl Driver {
                 self.publish(nudge(&name(order), how), Some(&id));
             }
         }
+    }
+
+    /// A parcel is seen, by its order or by its label.
+    fn see(&mut self, elsewhere: bool) {
+        if self.random.one_in(2) { self.track(elsewhere) } else { self.read_label(elsewhere) }
+    }
+
+    /// A label is read, perhaps of a parcel that has none or none any more; by this process or another one.
+    fn read_label(&mut self, elsewhere: bool) {
+        let order = name(self.random.below(self.orders));
+        let id = format!("label-{}", self.random.below(4));
+        *self.notes.entry((thanks(&order), id.clone())).or_default() |= elsewhere;
+        let event = Labelled { label: order.clone() };
+        if !elsewhere {
+            return self.publish(event, Some(&id));
+        }
+        let mail = self.mail(labelled(&order), MailKind::Event, message(&event), Some(&id));
+        self.deliver(vec![mail]);
     }
 
     /// A parcel is seen, perhaps before anybody knows of its order; by this process or another one.
@@ -409,9 +427,12 @@ impl Driver {
     fn publish<E: Correlated>(&mut self, event: E, id: Option<&str>) {
         let ticket = self.ticket(id.unwrap_or_default());
         let id = id.map(|id| MessageId::new(id).expect("a good id"));
-        let key = event.key("order");
         let takers = self.registry.takers[E::NAME].iter();
-        let takers = takers.map(|taker| (taker.clone(), Key::new(&key).expect("a good key"))).collect();
+        let key = |taker: &Taker| match taker {
+            Taker::Saga(saga) => event.correlation(saga),
+            Taker::Subscriber(_) => event.correlation(""),
+        };
+        let takers = takers.map(|taker| (taker.clone(), key(taker).expect("a good key"))).collect();
         let event = Accepted { message: message(&event), value: Some(Box::new(event)), takers, id };
         self.handle(In::Publish { event, ticket });
     }
@@ -591,12 +612,15 @@ impl Driver {
                 self.saves.late += 1;
             }
         }
-        if let (true, Answer::Published(takers)) = (nudge.starts_with("note-"), answer) {
+        let note = nudge.starts_with("note-") || nudge.starts_with("label-");
+        if let (true, Answer::Published(takers)) = (note, answer) {
             for (to, answer) in takers {
                 let taken =
                     matches!(answer, TakerAnswer::Applied | TakerAnswer::Deferred | TakerAnswer::Queued);
                 if taken && *to.saga == *"bell" {
                     self.rings.insert((to.key.to_string(), nudge.clone()));
+                } else if taken && nudge.starts_with("label-") {
+                    self.notes.insert((thanks(to.key.text()), nudge.clone()), true);
                 } else if taken {
                     self.notes.insert((to.clone(), nudge.clone()), true);
                 }
@@ -654,6 +678,11 @@ pub(super) fn shard(registry: &Arc<Registry>, limits: &Limits, lease: &Lease, ra
 
 fn name(order: usize) -> String {
     format!("order-{order}")
+}
+
+/// Where somebody looks who has only read the label of an order.
+fn labelled(order: &str) -> Address {
+    Address::new("thanks", Key::alias(order).expect("a good alias"))
 }
 
 fn thanks(order: &str) -> Address {

@@ -63,6 +63,8 @@ struct Seen {
     notes: u64,
     tracks: u64,
     untracked: u64,
+    labels: u64,
+    unlabelled: u64,
     saves: u64,
     late_saves: u64,
     family: family::SeenChildren,
@@ -81,7 +83,7 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
     assert!(failures.is_empty(), "{many} seeds failed\n{}", some.join("\n"));
     let Seen { crashes, lost_batches, completed, compensated, parked, .. } = seen;
     let Seen { duplicates, unclean, timeouts, repeats, early, notes, .. } = seen;
-    let Seen { tracks, untracked, saves, late_saves, .. } = seen;
+    let Seen { labels, unlabelled, tracks, untracked, saves, late_saves, .. } = seen;
     let all = [
         ("crashes", crashes),
         ("crashes that took a batch with them", lost_batches),
@@ -96,6 +98,8 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
         ("notes that waited", notes),
         ("events that came before their instance", tracks),
         ("events whose instance never came", untracked),
+        ("events that found their instance by an alias", labels),
+        ("events by an alias that nobody had", unlabelled),
         ("saves by running attempts", saves),
         ("saves by attempts that were over", late_saves),
         ("attempts that took too long", timeouts),

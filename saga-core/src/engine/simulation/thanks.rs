@@ -1,5 +1,6 @@
 //! A second saga, started by what the order publishes, so that mail goes from instance to instance. It also waits for
-//! instances that do not exist yet (rule R27).
+//! instances that do not exist yet (rule R27), and has a label by which it is found, as long as it is not given up
+//! (rule R35).
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use crate::definition::{
     Clause, Definition, EventType, Missing, Move, PayloadType, Row, State, Trigger, Undo, Verdict,
 };
 use crate::machine::{Cause, Context, EventOf, Outbox, Undone, Wait};
-use crate::message::{Correlated, Event, Message, Payload, PayloadError, Result};
+use crate::message::{ByAlias, Correlated, Event, Message, Payload, PayloadError, Result};
 
 /// How long a parcel waits for its order, in milliseconds.
 const WAIT: u64 = 60_000;
@@ -31,6 +32,24 @@ impl Correlated for Tracked {
     }
 }
 
+/// A parcel with a label was seen by somebody who does not know its order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Labelled {
+    pub(super) label: String,
+}
+
+impl Event for Labelled {
+    const NAME: &'static str = "labelled";
+    const KEYED: bool = true;
+    const BY_ALIAS: ByAlias = ByAlias::new(true, &[]);
+}
+
+impl Correlated for Labelled {
+    fn key(&self, _: &str) -> String {
+        self.label.clone()
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Thanks {
     pub(super) tracked: u32,
@@ -45,6 +64,7 @@ pub(super) enum ThanksEvent {}
 
 const COMPLETED: usize = 0;
 const TRACKED: usize = 1;
+const LABELLED: usize = 2;
 
 impl EventOf<ThanksState> for OrderCompleted {
     const INDEX: usize = COMPLETED;
@@ -52,6 +72,11 @@ impl EventOf<ThanksState> for OrderCompleted {
 impl EventOf<ThanksState> for Tracked {
     const INDEX: usize = TRACKED;
 }
+impl EventOf<ThanksState> for Labelled {
+    const INDEX: usize = LABELLED;
+}
+
+const CLAIM: Clause = Clause::Claim { method: "label", each: true };
 
 static DEFINITION: Definition = Definition {
     name: "thanks",
@@ -68,7 +93,7 @@ static DEFINITION: Definition = Definition {
         payload: None,
         upcasts: &[],
         end: None,
-        rows: &[1],
+        rows: &[1, 2],
         unhandled: Some(Verdict::Reject),
         timers: &[],
         compensations: &[],
@@ -78,19 +103,28 @@ static DEFINITION: Definition = Definition {
     rows: &[
         Row {
             triggers: &[Trigger::Event(COMPLETED)],
-            clauses: &[Clause::Run { method: "open" }],
+            clauses: &[Clause::Run { method: "open" }, CLAIM],
             to: Move::To(&[0]),
             ..Row::NEW
         },
         Row {
             triggers: &[Trigger::Event(TRACKED)],
-            clauses: &[Clause::Run { method: "track" }],
+            clauses: &[
+                Clause::Run { method: "track" },
+                CLAIM,
+                Clause::Release { method: "label", each: true },
+            ],
             to: Move::Stay,
             ..Row::NEW
         },
+        Row { triggers: &[Trigger::Event(LABELLED)], to: Move::Stay, ..Row::NEW },
     ],
     initially: &[0],
-    events: &[EventType::of::<OrderCompleted>("OrderCompleted"), EventType::of::<Tracked>("Tracked")],
+    events: &[
+        EventType::of::<OrderCompleted>("OrderCompleted"),
+        EventType::of::<Tracked>("Tracked"),
+        EventType::of::<Labelled>("Labelled"),
+    ],
     commands: &[],
     children: &[],
     timers: &[],
@@ -142,16 +176,21 @@ impl Saga for ThanksState {
         Ok(None)
     }
 
+    /// The label is there from the start, and given up and claimed again in turn.
     fn __build(
-        _: usize,
-        _: &Thanks,
+        row: usize,
+        data: &Thanks,
         _: Option<&Self>,
         _: Option<&Self>,
         _: Cause<'_>,
-        _: &mut Context,
-        _: &mut Outbox,
+        cx: &mut Context,
+        out: &mut Outbox,
     ) -> Result<()> {
-        Ok(())
+        match row {
+            0 | 1 if data.tracked.is_multiple_of(2) => out.claim(cx.key()),
+            1 => out.release(cx.key()),
+            _ => Ok(()),
+        }
     }
 
     fn __enter(_: &mut Thanks, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::super::order::Order;
 use super::super::world::Account;
-use super::{Driver, Seen, address, name, now, thanks};
+use super::{Driver, Seen, address, labelled, name, now, thanks};
 use crate::engine::Attempt;
 use crate::store::{DeadId, Inspect, Snapshot, Status, Store};
 
@@ -84,13 +84,17 @@ impl Driver {
             let history = now(self.store.history(to, 100_000)).expect("read");
             let applied = history.iter().filter(|line| line.entry.cause.as_deref() == Some(id)).count();
             let mut missed = 0;
-            for row in dead.iter().filter(|row| row.letter.to == *to) {
+            let label = labelled(to.key.as_str());
+            for row in dead.iter().filter(|row| row.letter.to == *to || row.letter.to == label) {
                 let this = row.letter.id.as_ref().is_some_and(|it| it.as_str() == id);
                 missed += usize::from(this && &*row.letter.reason == "missing-instance");
             }
             assert!(applied + missed <= 1, "{id} of {to} was decided {applied} + {missed} times");
             assert!(applied + missed == 1 || !told, "{id} of {to} was lost");
-            if *to.saga == *"thanks" {
+            if id.starts_with("label-") {
+                seen.labels += applied as u64;
+                seen.unlabelled += missed as u64;
+            } else if *to.saga == *"thanks" {
                 seen.tracks += applied as u64;
                 seen.untracked += missed as u64;
             } else {
