@@ -104,6 +104,9 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
             return Err(Stop::With(outcome));
         }
     }
+    if let Some(row) = committed.row.or(step.row) {
+        claims(db, row, step)?;
+    }
     for id in &step.consumed {
         if !inbox::delete(db, *id)? {
             return Err(Stop::With(Outcome::Duplicate));
@@ -190,6 +193,10 @@ fn belongings(db: &Connection, row: RowId, step: &Step) -> Result<(), Stop> {
             ObligationChange::Drop(id) => obligation::remove(db, row, *id)?,
         }
     }
+    Ok(())
+}
+
+fn claims(db: &Connection, row: RowId, step: &Step) -> Result<(), Stop> {
     for change in &step.aliases {
         match change {
             AliasChange::Claim(claimed) => {

@@ -81,10 +81,15 @@ impl Dispatcher {
             let receipt = self.publish(event).await?;
             accepted.store(true, Ordering::Relaxed);
             let taker = receipt.takers.into_iter().find(|taker| taker.taker == S::NAME);
-            if let Some(Disposition::Dead { reason }) = taker.map(|taker| taker.disposition) {
+            let (mut key, mut disposition) = (key.map_err(InstanceError::from)?, None);
+            if let Some(taker) = taker {
+                // Of an alias that has been resolved it says whose it was.
+                (key, disposition) = (taker.key, Some(taker.disposition));
+            }
+            if let Some(Disposition::Dead { reason }) = disposition {
                 return Err(AskError::Dead { event: E::NAME, saga: S::NAME, reason });
             }
-            self.answered(key.map_err(InstanceError::from)?, answer).await
+            self.answered(key, answer).await
         };
         tokio::select! {
             biased;
@@ -124,11 +129,13 @@ impl Dispatcher {
         key: Key,
         mut answer: impl FnMut(&Instance<S>) -> Option<T> + Send,
     ) -> Result<T, AskError> {
-        let address = Address::new(S::NAME, key);
+        let mut address = Address::new(S::NAME, key);
         let mut seen = 0;
         loop {
             let snapshot = self.wait_for::<S>(&address, Until::Step(seen)).await?;
             seen = snapshot.instance.seq;
+            // The instance that was found, whatever becomes of the alias it was found by.
+            address.key = snapshot.instance.address.key.clone();
             if let Some(found) = answer(&Instance::read(&snapshot, self.clock.now().wall)?) {
                 return Ok(found);
             }

@@ -1,6 +1,5 @@
 //! Putting a dispatcher together. `start` says everything that is wrong at once.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use super::{Dispatcher, Shared};
 use crate::engine::{EventName, Limits, Policy, Registry, Shard};
 use crate::machine::{Saga, Typed};
 use crate::message::{Command, Event, Incarnation, PayloadLimits};
-use crate::store::Store;
+use crate::store::{Store, StoreError, TakerRow};
 
 /// Takes sagas, handlers and subscribers, and starts a [`Dispatcher`]. Made by [`Dispatcher::builder`].
 #[must_use = "nothing runs before `start`"]
@@ -195,22 +194,17 @@ impl DispatcherBuilder {
         let Self { store, mut registry, handlers, limits, clock, window, admission, owner, random, .. } =
             self;
         let mut stored = store.takers().await?;
-        // What is stored for a saga under an earlier name gets its present one, once.
-        let mut renames = BTreeSet::new();
         for row in stored.iter_mut().filter(|row| !row.subscriber) {
-            if let Some((was, name)) = registry.formerly.get_key_value(&*row.taker) {
-                renames.insert((*was, *name));
+            if let Some(name) = registry.formerly.get(&*row.taker) {
                 (*name).clone_into(&mut row.taker);
             }
         }
         let takers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
         let lease = store.lease(&owner).await?;
-        for (was, name) in renames {
-            let instances = store.rename(was, name).await?;
-            tracing::info!(was, name, instances, "a saga has another name from now on");
-        }
-        if takers.iter().any(|taker| !stored.contains(taker)) {
-            store.register(&takers).await?;
+        if let Err(error) = prepare(&*store, &registry, &takers, &stored).await {
+            // Nothing has run, so the next start need not suspect anything.
+            let _ = store.release(&lease).await;
+            return Err(error.into());
         }
         let registry = Arc::new(registry);
         let (sender, requests) = unbounded_channel();
@@ -273,6 +267,25 @@ impl DispatcherBuilder {
             _ => Ok(()),
         }
     }
+}
+
+/// What the store must hold before anything runs: the present names of sagas, and who takes which event.
+async fn prepare(
+    store: &dyn Store,
+    registry: &Registry,
+    takers: &[TakerRow],
+    stored: &[TakerRow],
+) -> Result<(), StoreError> {
+    for (was, name) in &registry.formerly {
+        let instances = store.rename(was, name).await?;
+        if instances > 0 {
+            tracing::info!(was, name, instances, "a saga has another name from now on");
+        }
+    }
+    if takers.iter().any(|taker| !stored.contains(taker)) {
+        store.register(takers).await?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for DispatcherBuilder {

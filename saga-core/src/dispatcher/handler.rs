@@ -253,5 +253,6 @@ fn ended_with(error: &HandlerError) -> AttemptEnd {
         HandlerErrorKind::Refused => AttemptEnd::Refused(error.to_string()),
         HandlerErrorKind::RefusedForGood => AttemptEnd::RefusedForGood(error.to_string()),
         HandlerErrorKind::Unclear => AttemptEnd::Unclear(error.to_string()),
+        HandlerErrorKind::Unreadable => AttemptEnd::Unreadable(error.to_string()),
     }
 }

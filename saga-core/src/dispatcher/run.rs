@@ -442,13 +442,17 @@ impl Runner {
         let store = Arc::clone(&self.store);
         reads.spawn(async move {
             const AT_ONCE: usize = 500;
+            let mut instances = 0;
             loop {
-                match store.purge(before, AT_ONCE).await {
+                let purged = store.purge(before, AT_ONCE).await;
+                instances += purged.as_ref().map_or(0, |purged| purged.instances);
+                let done = if instances > 0 { In::Purged } else { In::Tick };
+                match purged {
                     Ok(purged) if purged.instances >= AT_ONCE || purged.marks >= AT_ONCE => {}
-                    Ok(_) => return Ok(In::Tick),
+                    Ok(_) => return Ok(done),
                     Err(error) => {
                         tracing::warn!(%error, "could not remove what is past its window; trying again in an hour");
-                        return Ok(In::Tick);
+                        return Ok(done);
                     }
                 }
             }

@@ -20,13 +20,14 @@ impl Shard {
             return false;
         };
         let to = self.address(&alias.saga, to);
-        let Some(row) = item.inbox else {
+        let epoch = self.inbox.epoch(self.lease.epoch);
+        if item.inbox.is_none() && epoch > 0 {
             self.accept(&to, Item { alias: Some(alias.key.clone()), ..item });
             return true;
-        };
-        let mut step = Step { consumed: vec![row], ..Step::default() };
+        }
+        // While the inbox is being read, also what is not in it goes there, behind what came to the alias before.
+        let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         self.mark(alias, &item, &mut step);
-        let epoch = self.inbox.epoch(self.lease.epoch);
         step.mail.extend(item.mail(&to, epoch).map(|mail| Mail { marked: true, ..mail }));
         if let Some(slot) = self.slots.get_mut(alias) {
             slot.in_flight = Some(InFlight::of(item, TakerAnswer::Queued));
@@ -48,7 +49,8 @@ impl Shard {
         self.weigh(alias);
     }
 
-    /// A step that claims or gives up aliases is durable.
+    /// A step that claims or gives up aliases is durable. What waits at them is taken up by
+    /// [`take_up_by`](Self::take_up_by), when everything else about the step is known.
     pub(super) fn aliases_changed(&mut self, holder: &Address, changes: &[AliasChange]) {
         for change in changes {
             let (AliasChange::Claim(alias) | AliasChange::Release(alias)) = change;
@@ -61,8 +63,22 @@ impl Shard {
                 continue;
             }
             slot.place = owner.map_or(Place::Missing, Place::Alias);
+        }
+    }
+
+    pub(super) fn take_up_by(&mut self, holder: &Address, changes: &[AliasChange]) {
+        for change in changes {
+            let (AliasChange::Claim(alias) | AliasChange::Release(alias)) = change;
+            let alias = self.address(&holder.saga, alias.clone());
             self.take_up_by_alias(&alias);
             self.answer_waiters(&alias);
+        }
+    }
+
+    /// Instances have been removed, and with them their aliases: whose each is must be read again.
+    pub(super) fn purged(&mut self) {
+        for slot in self.slots.values_mut().filter(|slot| matches!(slot.place, Place::Alias(_))) {
+            slot.place = Place::Unknown;
         }
     }
 

@@ -148,10 +148,13 @@ impl Shard {
         match &outcome {
             Outcome::Committed(committed) => {
                 let own = in_flight.spilled.len();
+                // Before what the step has published by an alias is handed on.
+                self.aliases_changed(address, &step.aliases);
                 self.step_is_durable(address, step, in_flight, committed);
                 self.forward(step, &outcome, own);
             }
             Outcome::Repeated => {
+                self.aliases_changed(address, &step.aliases);
                 // Its numbers are not known, so everything about the instance is read again.
                 if let Some(slot) = self.slots.get_mut(address) {
                     slot.skip_head = in_flight.skip_head.or(slot.skip_head.take());
@@ -184,7 +187,7 @@ impl Shard {
             Outcome::Refused(why) => self.was_refused(address, in_flight, why),
         }
         if matches!(outcome, Outcome::Committed(_) | Outcome::Repeated) {
-            self.aliases_changed(address, &step.aliases);
+            self.take_up_by(address, &step.aliases);
         }
         // Before the next step is begun: who waits for every step must not starve at a busy instance.
         self.answer_waiters(address);

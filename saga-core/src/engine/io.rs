@@ -59,6 +59,8 @@ pub(crate) enum In {
     Timers { rows: Vec<DueTimer>, more: bool },
     /// Somebody else has put something into the inbox.
     Woken,
+    /// Instances that had ended have been removed from the store.
+    Purged,
     /// Time has passed.
     Tick,
     /// Take nothing more, and start nothing more.
@@ -203,6 +205,7 @@ impl std::fmt::Debug for In {
             Self::Deliveries { .. } => "Deliveries",
             Self::Timers { .. } => "Timers",
             Self::Woken => "Woken",
+            Self::Purged => "Purged",
             Self::Tick => "Tick",
             Self::Stop => "Stop",
         })

@@ -442,6 +442,11 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else { return };
         self.forgetful |= matches!(slot.place, Place::Quarantined(_));
         let compensating = slot.instance().is_some_and(|instance| instance.status() == Status::Compensating);
+        // Nobody waits for it any more, or nobody is to be bothered.
+        let patient = slot.instance().is_some_and(|instance| {
+            instance.status().is_over()
+                || instance.task(task).is_some_and(|task| instance.is_best_effort(task))
+        });
         let Some(found) = slot.instance_mut().and_then(|instance| instance.task_mut(task)) else { return };
         let undo = found.kind == TaskKind::Undo;
         let at_most_once = at_most_once && !undo;
@@ -457,6 +462,11 @@ impl Shard {
         }
         let how = match how {
             // A person makes a build that can read it; what was promised to the instance is not given up for that.
+            AttemptEnd::Unreadable(why) if !turned && patient => {
+                tracing::error!(instance = %address, why, "a command that cannot be read waits for a build that can");
+                let delay = policy.delay(UNREADABLE, undo, 1.0);
+                return self.delay_task(address, task, now.plus(delay), epoch);
+            }
             AttemptEnd::Unreadable(why) if !turned => {
                 slot.set_run(task, Run::Reported);
                 slot.queue.push_back(Item::own(Input::Stuck(task, ParkReason::Unreadable, why), now));
@@ -602,6 +612,9 @@ impl Shard {
         }
     }
 }
+
+/// Attempts after which the longest delay has come: what cannot be read is looked at again that often.
+const UNREADABLE: u32 = 64;
 
 /// A task that may be given the permit: it is there, ready, and of a kind that runs in the instance's present status.
 fn startable(slot: &mut Slot, task: TaskId) -> Option<(Option<RowId>, &mut Task)> {

@@ -200,6 +200,7 @@ impl Shard {
             In::Deliveries { rows, more } => self.fetched_deliveries(rows, more),
             In::Timers { rows, more } => self.fetched_timers(rows, more),
             In::Woken => self.woken(),
+            In::Purged => self.purged(),
             In::Tick => {}
             In::Stop => self.stop(),
         }

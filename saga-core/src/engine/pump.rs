@@ -124,6 +124,7 @@ impl Shard {
         let Some(instance) = slot.instance_mut() else { return false };
         let before = (instance.is_parked(), instance.status() == Status::Compensating);
         let decision = instance.apply(&item.what, moment, &begun);
+        instance.taken.clear();
         if decision.disposition == Disposition::Deferred {
             return self.defer(address, item);
         }

@@ -61,6 +61,7 @@ pub(crate) struct Registry {
     /// The takers of each event, sagas first, each once.
     pub(crate) takers: HashMap<String, Vec<Taker>>,
     duplicate_sagas: Vec<&'static str>,
+    duplicate_formers: Vec<(&'static str, &'static str, &'static str)>,
     /// Earlier names of commands, with the present one and its lane.
     pub(crate) renamed: Vec<(&'static str, &'static str, usize)>,
     duplicate_handlers: Vec<&'static str>,
@@ -70,7 +71,11 @@ pub(crate) struct Registry {
 impl Registry {
     pub(crate) fn saga(&mut self, program: Arc<dyn Program>) {
         let Definition { name, was, .. } = program.definition();
-        self.formerly.extend(was.iter().map(|was| (*was, *name)));
+        for was in *was {
+            if let Some(other) = self.formerly.insert(was, name).filter(|other| other != name) {
+                self.duplicate_formers.push((was, other, name));
+            }
+        }
         if self.sagas.insert(name, program).is_some() {
             self.duplicate_sagas.push(name);
         }
@@ -148,6 +153,16 @@ impl Registry {
         for (was, name) in self.formerly.iter().filter(|(was, _)| self.sagas.contains_key(*was)) {
             problems
                 .push(format!("saga `{name}` was called `{was}`, and that is the name of another saga now"));
+        }
+        for (was, one, other) in &self.duplicate_formers {
+            problems.push(format!(
+                "sagas `{one}` and `{other}` both say that they were called `{was}`: only one of them can have been"
+            ));
+        }
+        for (was, name) in self.formerly.iter().filter(|(was, _)| self.subscribers.contains_key(**was)) {
+            problems.push(format!(
+                "saga `{name}` was called `{was}`, and that is the name of a subscriber now: takers need different names"
+            ));
         }
         for name in &self.duplicate_handlers {
             problems.push(format!("command `{name}` has two handlers: exactly one runs a command"));

@@ -10,7 +10,7 @@ use super::live::{Live, Program};
 use super::record::{self, ParkedRecord, TurnRecord};
 use crate::definition::{Definition, State};
 use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp, not_newer};
-use crate::store::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TimerRow};
+use crate::store::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
 
 /// One instance, as its last decision left it.
 pub(crate) struct Instance {
@@ -114,6 +114,13 @@ impl Instance {
         self.live.as_deref().ok()
     }
 
+    /// Whether the failures of this task are only recorded.
+    pub(crate) fn is_best_effort(&self, task: &Task) -> bool {
+        let definition = self.definition();
+        let command = definition.command(&task.command.name);
+        task.kind == TaskKind::Command && command.is_some_and(|at| definition.commands[at].best_effort)
+    }
+
     pub(crate) fn task(&self, id: TaskId) -> Option<&Task> {
         self.tasks.iter().find(|task| task.id == id)
     }
@@ -141,7 +148,7 @@ impl Instance {
 
     /// Undoes whatever user code did to state and data since the last decision.
     pub(super) fn restore(&mut self) {
-        self.live = decode(&*self.program, &self.record);
+        self.live = decode(&*self.program, &self.record).and_then(|live| upcast(live, &mut self.record));
     }
 
     /// Reads state and data back from what is stored of them.

@@ -80,6 +80,13 @@ impl Instance {
             }
         };
         let known = match self.parked() {
+            // What could not be read from the first attempt on never began.
+            Some(Ok(ParkedRecord {
+                reason: ParkReason::Unreadable,
+                subject: Subject::Task(task),
+                report: Some(ReportRecord::Unknown { attempts: 0, .. }),
+                ..
+            })) => Some((task.into(), ReportRecord::Withdrawn)),
             Some(Ok(ParkedRecord { subject: Subject::Task(task), report: Some(report), .. })) => {
                 Some((task.into(), report))
             }

@@ -1,13 +1,13 @@
 //! What an operator may do to an instance (rules R15, R16): abort it, or release it when it is parked.
 
-use super::child::all_finished;
+use super::child::{Outgoing, REPORT, all_finished};
 use super::input::{At, Begun, Decision, Disposition, Input, Resolution, Verb, VerbRecord};
 use super::instance::Instance;
 use super::join::JOIN;
 use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject, TurnCause};
 use super::work::{Line, Work};
 use crate::message::{Message, Name};
-use crate::store::{Status, TaskId, TaskKind};
+use crate::store::{MailKind, Status, TaskId, TaskKind};
 
 impl Instance {
     pub(super) fn apply_verb(
@@ -24,7 +24,8 @@ impl Instance {
                 "{address} is at step {now}, not at step {seq}: look again before deciding"
             ));
         }
-        if self.status().is_over() {
+        let over = self.status().is_over();
+        if over && (!self.is_parked() || matches!(record.verb, Verb::Abort)) {
             return decline(format!("{address} has ended as {}", self.record.status.as_str()));
         }
         if let Verb::Abort = record.verb {
@@ -62,8 +63,10 @@ impl Instance {
             return self.turn_by_abort(by, why, at, begun);
         }
         // Unwinding goes on as before; only where it arrives changes.
-        let arrival_failed =
-            matches!(self.parked(), Some(Ok(ParkedRecord { reason: ParkReason::ArrivalFailed, .. })));
+        let arrival_failed = matches!(
+            self.parked(),
+            Some(Ok(ParkedRecord { reason: ParkReason::ArrivalFailed | ParkReason::AliasTaken, .. }))
+        );
         let turn = self.turn();
         let mut work = Work::new(self, at);
         if let Ok(mut turn) = turn {
@@ -86,7 +89,9 @@ impl Instance {
         if let Some(found) = task.and_then(|task| self.task(task)) {
             let name = found.command.name.clone();
             let definition = self.definition();
-            if definition.command(&name).is_some_and(|index| definition.commands[index].at_most_once) {
+            let once = definition.command(&name).is_some_and(|index| definition.commands[index].at_most_once);
+            // What could not be read was not called.
+            if once && parked.reason != ParkReason::Unreadable {
                 let why = format!(
                     "`{name}` is called at most once, so it is not tried again; `resolve` it instead"
                 );
@@ -216,7 +221,21 @@ impl Instance {
             }
         };
         self.record.parked = None;
-        self.apply(&Input::Report(task, report), at, begun)
+        let supplied = record::write(&report);
+        let mut decision = self.apply(&Input::Report(task, report), at, begun);
+        if decision.disposition == Disposition::Kept {
+            // Its row could not be applied, and the instance is parked over that. What the person has said stays in its
+            // queue like any report, and is applied again on `retry`.
+            decision.disposition = Disposition::Applied;
+            decision.outgoing.push(Outgoing {
+                to: self.record.address.clone(),
+                kind: MailKind::Report,
+                message: Message { name: Name::Borrowed(REPORT), version: 1, payload: supplied },
+                task: Some(task),
+                id: None,
+            });
+        }
+        decision
     }
 }
 

@@ -52,6 +52,8 @@ pub enum HandlerErrorKind {
     Refused,
     /// The handler has looked the key up: no attempt ever had an effect.
     RefusedForGood,
+    /// The command cannot be read by this build, so nothing was called.
+    Unreadable,
 }
 
 impl HandlerError {
@@ -64,6 +66,12 @@ impl HandlerError {
     /// No attempt with this idempotency key ever had an effect, because the outside world was asked; do not try again.
     pub fn refused_for_good(reason: impl Into<BoxError>) -> Self {
         Self { kind: HandlerErrorKind::RefusedForGood, source: reason.into() }
+    }
+
+    /// This build cannot read what was sent.
+    #[cfg(feature = "routing-slip")]
+    pub(crate) fn unreadable(reason: impl Into<BoxError>) -> Self {
+        Self { kind: HandlerErrorKind::Unreadable, source: reason.into() }
     }
 
     /// What it claims about the effect.

@@ -177,7 +177,8 @@ impl Steps {
             AttemptEnd::Replied(reply) => Ok(reply),
             AttemptEnd::Refused(why) => Err(HandlerError::refused(why)),
             AttemptEnd::RefusedForGood(why) => Err(HandlerError::refused_for_good(why)),
-            AttemptEnd::Unclear(why) | AttemptEnd::Unreadable(why) => Err(why.into()),
+            AttemptEnd::Unclear(why) => Err(why.into()),
+            AttemptEnd::Unreadable(why) => Err(HandlerError::unreadable(why)),
             AttemptEnd::Dropped => Err("it was dropped".into()),
         }
     }

@@ -83,7 +83,7 @@ pub trait Store: Inspect + Maintain {
     /// opened otherwise, power loss. A refused step harms no other. On [`StoreError::Unavailable`] nobody knows: duty
     /// of the caller is to call again with the same batch, as often as it takes; a store then first makes sure what
     /// became of it (rule R30), and never applies it twice (rule R32). The last batch can be sent again at any time, and
-    /// is answered as it was. Of a step, the instance is looked at before the marks.
+    /// is answered as it was. Of a step, the instance is looked at before the marks, and those before its claims.
     async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError>;
 
     /// Puts rows into the inbox. Anybody may call this, with or without a lease. All rows or none.

@@ -118,7 +118,7 @@ impl Lock {
     #[track_caller]
     pub fn losses(&self) -> Vec<String> {
         let locked = parse(&self.read());
-        locked.iter().filter_map(|locked| self.loss(locked)).collect()
+        locked.iter().filter_map(|entry| self.loss(entry, &locked)).collect()
     }
 
     /// Whether the file says exactly what the program stores.
@@ -201,7 +201,7 @@ impl Lock {
         self.present.iter().find(same)
     }
 
-    fn loss(&self, locked: &Entry) -> Option<String> {
+    fn loss(&self, locked: &Entry, all: &[Entry]) -> Option<String> {
         let Entry { kind, name, version, .. } = locked;
         let Some(now) = self.now(locked) else {
             let last = name.rsplit('/').next().unwrap_or(name);
@@ -212,10 +212,18 @@ impl Lock {
         if *version > now.version {
             return Some(format!("{kind} `{name}` goes back from version {version} to {}", now.version));
         }
-        if now.upcasts.iter().any(|from| from >= version) {
-            return None;
-        }
-        let misfits = now.shape.misfits(&locked.shape);
+        // What reads it: the first upcast from its version on, or else the present shape.
+        let misfits = match now.upcasts.iter().find(|from| *from >= version) {
+            Some(from) if from == version => Vec::new(),
+            Some(from) => {
+                let next = |entry: &&Entry| entry.version == *from && self.now(entry) == Some(now);
+                match all.iter().find(next) {
+                    Some(next) => next.shape.misfits(&locked.shape),
+                    None => vec![format!("version {from}, whose upcast would read it, is not in the lock")],
+                }
+            }
+            None => now.shape.misfits(&locked.shape),
+        };
         if misfits.is_empty() {
             return None;
         }

@@ -122,7 +122,6 @@ impl Model {
                 TaskChange::Add(_) | TaskChange::Progress(..) => {}
             }
         }
-        self.judge_claims(step)?;
         let mut set = BTreeMap::new();
         for mark in &step.marks {
             let key = (mark.to.clone(), mark.id.clone());
@@ -133,6 +132,7 @@ impl Model {
                 None => drop(set.insert(key, mark.content)),
             }
         }
+        self.judge_claims(step)?;
         let mut used = HashSet::new();
         if step.consumed.iter().any(|id| !self.inbox.contains_key(id) || !used.insert(id)) {
             return Err(Outcome::Duplicate);
