@@ -11,7 +11,7 @@ use saga::message::MessageId;
 use saga::prelude::*;
 use saga::store::{DeadId, MemoryStore, Store};
 use saga::testing::Given;
-use saga::{Dispatcher, Disposition, Position, Receipt, SqliteStore};
+use saga::{Dispatcher, Disposition, Position, Receipt, Resolved, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "invoice", version = 1, data(Invoice), events(InvoiceEvent), actions(InvoiceActions))]
@@ -346,6 +346,180 @@ async fn r15_an_arrival_that_claims_what_is_taken_parks_and_is_repeated() {
     dispatcher.retry::<InvoiceState>("second", "me", "again").await.unwrap();
     let parked = dispatcher.settled::<InvoiceState>("second").await.unwrap();
     assert!(matches!(parked, Position::Parked { .. }), "an instance that has ended keeps what it claimed");
+}
+
+#[tokio::test]
+async fn r15_an_abort_releases_an_arrival_that_waits_for_an_alias() {
+    let (dispatcher, ..) = opened().await;
+    dispatcher.publish(prepaid("first", "c-1")).await.unwrap();
+    dispatcher.publish(prepaid("second", "ref")).await.unwrap();
+    let cancelled = Cancelled { invoice: "second".to_owned(), number: "c-1".to_owned() };
+    dispatcher.publish(cancelled).await.unwrap();
+    assert!(dispatcher.settled::<InvoiceState>("second").await.unwrap().is_parked());
+    dispatcher.abort::<InvoiceState>("second", "me", "give it up").await.unwrap();
+    assert_eq!(dispatcher.settled::<InvoiceState>("second").await.unwrap(), Position::Aborted);
+}
+
+#[tokio::test]
+async fn r35_an_alias_of_a_purged_instance_leads_nowhere() {
+    let (store, clock) = (MemoryStore::new(), ManualClock::default());
+    let hour = 60 * MINUTE;
+    let builder = Dispatcher::builder(store.clone()).saga::<InvoiceState>().clock(clock.clone());
+    let dispatcher = builder.window(hour).start().await.unwrap();
+    dispatcher.publish(prepaid("inv-1", "ref")).await.unwrap();
+    dispatcher.abort::<InvoiceState>("inv-1", "me", "test").await.unwrap();
+    dispatcher.settled::<InvoiceState>("inv-1").await.unwrap();
+    assert_eq!(one(&dispatcher.publish(paid("ref")).await.unwrap()).0, "inv-1", "a tombstone until then");
+    while dispatcher.instance::<InvoiceState>("inv-1").await.unwrap().is_some() {
+        clock.advance(hour);
+        clock.advance_to_next().await;
+    }
+    // Started anew, without that reference.
+    dispatcher.publish(prepaid("inv-1", "other")).await.unwrap();
+    let late = loop {
+        // The dispatcher hears of what was removed when all of it is.
+        let receipt = dispatcher.publish(paid("ref")).await.unwrap();
+        if one(&receipt).0 == "ref" {
+            break receipt;
+        }
+    };
+    assert_eq!(one(&late), ("ref", "deferred"));
+}
+
+/// Seats are taken by tickets; whether one is free, nobody knows but the store.
+#[derive(Saga, Clone, Debug, PartialEq)]
+#[saga(name = "ticket", version = 1, data(Ticket), events(TicketEvent), actions(TicketActions))]
+#[initially(when(Asked, run(ask), send(Reserve), transition_to(Reserving)))]
+#[unhandled(reject)]
+pub enum TicketState {
+    #[during(
+        when(Reserved, claim(seat), publish(Called), transition_to(Seated)),
+        when(any(failed(Reserve), unknown(Reserve)), park)
+    )]
+    Reserving,
+    #[during(when(Called, run(call), stay), when(Left, release(left), transition_to(Home)))]
+    Seated,
+    #[terminal]
+    Home,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ticket {
+    called: u32,
+}
+
+impl TicketActions for Ticket {
+    fn ask(_: &Asked, _: &mut Context) -> Result<Self> {
+        Ok(Self { called: 0 })
+    }
+    fn reserve(&self, _: &Asked, _: &mut Context) -> Reserve {
+        Reserve {}
+    }
+    fn seat(&self, event: &Reserved, _: &mut Context) -> String {
+        event.seat.clone()
+    }
+    fn called(&self, event: &Reserved, _: &mut Context) -> Called {
+        Called { seat: event.seat.clone() }
+    }
+    fn call(&mut self, _: &Called, _: &mut Context) -> Result<()> {
+        self.called += 1;
+        Ok(())
+    }
+    fn left(&self, event: &Left, _: &mut Context) -> String {
+        event.seat.clone()
+    }
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "ticket.asked", key(ticket))]
+pub struct Asked {
+    ticket: String,
+}
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "seat.reserved")]
+pub struct Reserved {
+    seat: String,
+}
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "seat.called", alias(seat))]
+pub struct Called {
+    seat: String,
+}
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "seat.left", alias(seat))]
+pub struct Left {
+    seat: String,
+}
+#[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[command(name = "seat.reserve", replies(Reserved))]
+pub struct Reserve {}
+
+/// Knows nothing for sure.
+struct Theatre;
+
+#[async_trait]
+impl Handler<Reserve> for Theatre {
+    async fn handle(&self, _: Reserve, _: &HandlerContext) -> Outcome<Reserve> {
+        Err(HandlerError::refused("ask at the counter"))
+    }
+}
+
+async fn theatre() -> Dispatcher {
+    let builder = Dispatcher::builder(MemoryStore::new()).saga::<TicketState>().handler::<Reserve>(Theatre);
+    builder.clock(ManualClock::default()).start().await.unwrap()
+}
+
+/// A person at the counter has found this seat for the ticket.
+async fn seat(dispatcher: &Dispatcher, ticket: &str, seat: &str) -> Position<TicketState> {
+    dispatcher.publish(Asked { ticket: ticket.to_owned() }).await.unwrap();
+    assert!(dispatcher.settled::<TicketState>(ticket).await.unwrap().is_parked());
+    let reply = Resolved::reply(&Reserved { seat: seat.to_owned() }).unwrap();
+    dispatcher.resolve::<TicketState>(ticket, reply, "counter", "by hand").await.unwrap();
+    dispatcher.instance::<TicketState>(ticket).await.unwrap().unwrap().position
+}
+
+async fn called(dispatcher: &Dispatcher, ticket: &str) {
+    let called = |ticket: &saga::Instance<TicketState>| (ticket.data.called == 1).then_some(());
+    dispatcher.answer::<TicketState, _>(ticket, MINUTE, called).await.unwrap();
+}
+
+#[tokio::test]
+async fn r35_what_a_step_publishes_by_an_alias_it_claims_finds_it() {
+    let dispatcher = theatre().await;
+    // The alias has been asked for, so that it is known to be nobody's.
+    let early = dispatcher.publish(Called { seat: "12A".to_owned() }).await.unwrap();
+    assert_eq!(one(&early), ("12A", "missing-instance"));
+    assert_eq!(seat(&dispatcher, "1", "12A").await, Position::In(TicketState::Seated));
+    called(&dispatcher, "1").await;
+}
+
+#[tokio::test]
+async fn r16_an_outcome_that_a_person_supplied_is_kept_until_its_row_can_be_applied() {
+    let dispatcher = theatre().await;
+    assert_eq!(seat(&dispatcher, "1", "12A").await, Position::In(TicketState::Seated));
+    let position = seat(&dispatcher, "2", "12A").await;
+    let Position::Parked { reason, detail, .. } = position else { panic!("{position:?}") };
+    assert_eq!(reason.to_string(), "alias taken");
+    assert!(detail.contains("the alias `12A` is held by `1`"), "{detail}");
+    dispatcher.retry::<TicketState>("2", "counter", "perhaps now").await.unwrap();
+    assert!(dispatcher.settled::<TicketState>("2").await.unwrap().is_parked(), "not yet");
+    dispatcher.publish(Left { seat: "12A".to_owned() }).await.unwrap();
+    dispatcher.retry::<TicketState>("2", "counter", "it is free").await.unwrap();
+    called(&dispatcher, "2").await;
+    let ticket = dispatcher.instance::<TicketState>("2").await.unwrap().unwrap();
+    assert_eq!(ticket.position, Position::In(TicketState::Seated));
+    assert!(ticket.open.is_empty(), "its command is answered: {:?}", ticket.open);
+}
+
+#[tokio::test]
+async fn r35_one_may_ask_by_an_alias_that_is_given_up_over_it() {
+    let dispatcher = theatre().await;
+    seat(&dispatcher, "1", "12A").await;
+    let home = |ticket: &saga::Instance<TicketState>| {
+        (ticket.position == Position::In(TicketState::Home)).then(|| ticket.key.to_string())
+    };
+    let left = Left { seat: "12A".to_owned() };
+    assert_eq!(dispatcher.ask::<TicketState, _, _>(left, MINUTE, home).await.unwrap(), "1");
 }
 
 /// Sees all payments, so that they go through the inbox.

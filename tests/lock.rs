@@ -149,6 +149,25 @@ small!(upcast, 2, saga = (name = "cake", version = 2, data(Cake), events(CakeEve
     data = { pub grams: u32 },
     { fn in_grams(old: super::plain::Cake) -> Cake { Cake { grams: u32::from(old.kilos) * 1_000 } } });
 
+small!(third, 3, saga = (name = "cake", version = 3, data(Cake), events(CakeEvent), actions(CakeActions)),
+[#[upcast(from = 1, with(in_grams, as_text))]],
+state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
+data = { pub weight: String },
+{
+    fn in_grams(old: super::plain::Cake) -> super::upcast::Cake {
+        super::upcast::Cake { grams: u32::from(old.kilos) * 1_000 }
+    }
+    fn as_text(old: super::upcast::Cake) -> Cake {
+        Cake { weight: format!("{} g", old.grams) }
+    }
+});
+
+small!(impatient, 3, saga = (name = "cake", version = 3, data(Cake), events(CakeEvent), actions(CakeActions)),
+    [#[upcast(from = 2, with(as_text))]],
+    state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
+    data = { pub weight: String },
+    { fn as_text(old: super::upcast::Cake) -> Cake { Cake { weight: format!("{} g", old.grams) } } });
+
 small!(renamed, 1, saga = (name = "tart", was = "cake", version = 1, data(Cake), events(CakeEvent), actions(CakeActions)),
     [], state = (name = "in-the-oven", was = "baking"),
     timer = (minutes = 45, name = "45m", was = "30m", transition_to(Sold)),
@@ -232,6 +251,27 @@ fn r34_an_earlier_version_needs_an_upcast_for_as_long_as_it_stands_in_the_lock()
     assert_eq!(raised::lock(&folder.path).losses().len(), 1, "also from now on");
     let back = plain::lock(&folder.path).losses();
     assert!(back.contains(&"saga `cake` goes back from version 2 to 1".to_owned()), "{back:?}");
+}
+
+#[test]
+fn r34_an_upcast_from_a_later_version_does_not_read_an_earlier_one() {
+    let folder = locked();
+    assert_eq!(
+        impatient::lock(&folder.path).losses(),
+        [
+            "saga `cake` of version 1 has another shape, and no upcast reads it: version 2, whose upcast would read it, is \
+             not in the lock; add `#[upcast(from = 1, with(function))]`"
+        ]
+    );
+    upcast::lock(&folder.path).write();
+    assert!(third::lock(&folder.path).losses().is_empty());
+    assert_eq!(
+        impatient::lock(&folder.path).losses(),
+        [
+            "saga `cake` of version 1 has another shape, and no upcast reads it: `kilos` is gone, `grams` is new and \
+             must be there; add `#[upcast(from = 1, with(function))]`"
+        ]
+    );
 }
 
 #[test]

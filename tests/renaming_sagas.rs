@@ -85,6 +85,7 @@ macro_rules! build {
 
 build!(before, "team" [], "member" []);
 build!(after, "crew" [was = "gang", was = "team",], "hand" [was = "member",]);
+build!(again, "ship" [was = "team",], "other-hand" []);
 build!(clash, "crew" [was = "hand",], "hand" []);
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
@@ -215,7 +216,10 @@ async fn r34_a_saga_does_not_get_a_name_under_which_one_of_its_keys_is_stored() 
         "cannot start: saga `team` of the memory store cannot be called `crew` from now on: both have `7`; give the \
          new one another name"
     );
-    // Nothing was changed, and the build before it still runs.
+    // Nothing was changed or run, so nothing is suspected, and the build before it still runs.
+    let lease = store.lease("test").await.unwrap();
+    assert_eq!(lease.unclean, 0);
+    store.release(&lease).await.unwrap();
     let dispatcher = before::start(store, &clock).await.unwrap();
     assert!(dispatcher.instance::<before::CrewState>("7").await.unwrap().is_some());
 }
@@ -246,4 +250,27 @@ async fn r34_an_earlier_name_of_a_saga_that_another_one_has_is_refused() {
     let started = clash::start(MemoryStore::new(), &ManualClock::default()).await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
     assert_eq!(problems, ["saga `crew` was called `hand`, and that is the name of another saga now"]);
+}
+
+#[tokio::test]
+async fn r34_two_takers_cannot_share_an_earlier_name() {
+    struct Deaf;
+    #[async_trait]
+    impl Subscriber<Sailed> for Deaf {
+        async fn handle(&self, _: Sailed, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+            Ok(())
+        }
+    }
+    let builder =
+        Dispatcher::builder(MemoryStore::new()).saga::<after::CrewState>().saga::<after::HandState>();
+    let started = builder.saga::<again::CrewState>().subscribe::<Sailed>("member", Deaf).start().await;
+    let Err(StartError::Registration { problems }) = started else { panic!("it started") };
+    assert_eq!(
+        problems,
+        [
+            "sagas `crew` and `ship` both say that they were called `team`: only one of them can have been",
+            "saga `hand` was called `member`, and that is the name of a subscriber now: takers need different names",
+            "saga `other-hand`, which saga `ship` starts, is not registered: add `.saga::<HandState>()`",
+        ]
+    );
 }

@@ -107,6 +107,7 @@ macro_rules! conformance {
             an_alias_is_claimed_by_one_instance_of_a_saga
             an_alias_that_is_given_up_is_free
             a_purged_instance_gives_its_aliases_up
+            a_duplicate_is_called_that_before_its_claims_are_looked_at
 
             the_inbox_keeps_its_order
             inbox_numbers_are_never_used_again
