@@ -395,3 +395,186 @@ async fn r34_a_command_that_cannot_be_read_parks_and_is_never_taken_for_failed()
     dispatcher.resolve::<v3::SaleState>("1", reply, "me", "packed by hand").await.unwrap();
     assert_eq!(dispatcher.settled::<v3::SaleState>("1").await.unwrap(), Position::In(v3::SaleState::Done));
 }
+
+/// A sale that is over sends its invoice, and a call that is made once at most.
+macro_rules! mailing {
+    ($module:ident, $version:literal, [$(#[$upcast:meta])*], { $($types:tt)* }) => {
+        mod $module {
+            use super::*;
+
+            #[derive(Saga, Clone, Debug, PartialEq)]
+            #[saga(name = "mailing", version = 1, data(Mailing), events(MailingEvent), actions(MailingActions))]
+            #[initially(when(Begun, run(begin), send(Call), transition_to(Calling)))]
+            #[unhandled(reject)]
+            pub enum MailingState {
+                #[during(
+                    when(Called, send(Invoice), send(Greeting), transition_to(Over)),
+                    when(any(failed(Call), unknown(Call)), park)
+                )]
+                Calling,
+                #[terminal]
+                Over,
+            }
+
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            pub struct Mailing {}
+
+            impl MailingActions for Mailing {
+                fn begin(_: &Begun, _: &mut Context) -> Result<Self> {
+                    Ok(Self {})
+                }
+                fn call(&self, _: &Begun, _: &mut Context) -> Call {
+                    Call { number: 1 }
+                }
+                fn invoice(&self, _: &Called, _: &mut Context) -> Invoice {
+                    Invoice { number: 1 }
+                }
+                fn greeting(&self, _: &Called, _: &mut Context) -> Greeting {
+                    Greeting { number: 1 }
+                }
+            }
+
+            #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+            #[event(name = "begun", key(mailing))]
+            pub struct Begun {
+                pub mailing: String,
+            }
+            #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+            #[event(name = "called")]
+            pub struct Called {}
+            #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[command(name = "call", version = $version, replies(Called), at_most_once)]
+            $(#[$upcast])*
+            pub struct Call {
+                number: u8,
+            }
+            #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[command(name = "invoice", version = $version)]
+            $(#[$upcast])*
+            pub struct Invoice {
+                number: u8,
+            }
+            #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+            #[command(name = "greeting", version = $version, best_effort)]
+            $(#[$upcast])*
+            pub struct Greeting {
+                number: u8,
+            }
+
+            $($types)*
+
+            #[async_trait]
+            impl Handler<Call> for World {
+                async fn handle(&self, _: Call, _: &HandlerContext) -> Outcome<Call> {
+                    self.call("call".to_owned())?;
+                    Ok(Called {}.into())
+                }
+            }
+            #[async_trait]
+            impl Handler<Invoice> for World {
+                async fn handle(&self, _: Invoice, _: &HandlerContext) -> Outcome<Invoice> {
+                    self.call("invoice".to_owned())?;
+                    Ok(Done.into())
+                }
+            }
+            #[async_trait]
+            impl Handler<Greeting> for World {
+                async fn handle(&self, _: Greeting, _: &HandlerContext) -> Outcome<Greeting> {
+                    self.call("greeting".to_owned())?;
+                    Ok(Done.into())
+                }
+            }
+
+            pub async fn start(store: &MemoryStore, clock: &ManualClock, world: &World) -> Dispatcher {
+                let builder = Dispatcher::builder(store.clone()).saga::<MailingState>();
+                let builder = builder.handler::<Call>(world.clone()).handler::<Invoice>(world.clone());
+                builder.handler::<Greeting>(world.clone()).clock(clock.clone()).start().await.unwrap()
+            }
+        }
+    };
+}
+
+mailing!(mail1, 1, [], {});
+mailing!(mail2, 2, [#[upcast(from = 1, with(refuse))]], {
+    /// A mistake in a deployment.
+    fn refuse<T>(_: Earlier) -> T {
+        panic!("nobody has written this")
+    }
+    #[derive(Deserialize)]
+    struct Earlier {}
+});
+
+/// Lets time pass until this has been called.
+async fn until_called(clock: &ManualClock, world: &World, what: &str) {
+    while !world.calls.lock().unwrap().iter().any(|call| call == what) {
+        clock.advance_to_next().await;
+    }
+}
+
+#[tokio::test]
+async fn r34_an_unreadable_command_of_an_ended_instance_waits_for_a_build_that_reads_it() {
+    let (store, clock, world) = opened();
+    let begun = || mail1::Begun { mailing: "1".to_owned() };
+    // Its invoice and its greeting are not answered.
+    let dispatcher = mail1::start(&store, &clock, &world).await;
+    dispatcher.publish(begun()).await.unwrap();
+    let parked = dispatcher.settled::<mail1::MailingState>("1").await.unwrap();
+    assert!(parked.is_parked(), "at most once, and no answer: {parked:?}");
+    let reply = Resolved::reply(&mail1::Called {}).unwrap();
+    dispatcher.resolve::<mail1::MailingState>("1", reply, "me", "called by hand").await.unwrap();
+    until_called(&clock, &world, "greeting").await;
+    dispatcher.shutdown(SECOND).await.unwrap();
+
+    let dispatcher = mail2::start(&store, &clock, &world.answering()).await;
+    for _ in 0..3 {
+        clock.advance_to_next().await;
+    }
+    let mailing = dispatcher.instance::<mail2::MailingState>("1").await.unwrap().unwrap();
+    assert_eq!(mailing.position, Position::In(mail2::MailingState::Over), "nobody is bothered");
+    assert_eq!(mailing.open.len(), 2, "and nothing is lost: {:?}", mailing.open);
+    dispatcher.shutdown(SECOND).await.unwrap();
+
+    world.calls.lock().unwrap().clear();
+    let dispatcher = mail1::start(&store, &clock, &world.answering()).await;
+    until_called(&clock, &world, "invoice").await;
+    until_called(&clock, &world, "greeting").await;
+    dispatcher.shutdown(SECOND).await.unwrap();
+}
+
+/// An instance whose call stands in the store and has not been made.
+async fn about_to_call(store: &MemoryStore, clock: &ManualClock, world: &World) {
+    struct Nobody;
+    #[async_trait]
+    impl Handler<mail1::Call> for Nobody {
+        async fn handle(&self, _: mail1::Call, _: &HandlerContext) -> Outcome<mail1::Call> {
+            std::future::pending().await
+        }
+    }
+    // The one place of the handler is taken by another call.
+    let policy = saga::Policy::default().concurrency(1);
+    let builder = Dispatcher::builder(store.clone()).saga::<mail1::MailingState>();
+    let builder =
+        builder.handler_with::<mail1::Call>(Nobody, policy).handler::<mail1::Invoice>(world.clone());
+    let builder = builder.handler::<mail1::Greeting>(world.clone()).clock(clock.clone());
+    let dispatcher = builder.start().await.unwrap();
+    dispatcher.publish(mail1::Begun { mailing: "0".to_owned() }).await.unwrap();
+    dispatcher.publish(mail1::Begun { mailing: "1".to_owned() }).await.unwrap();
+    dispatcher.kill().await;
+}
+
+#[tokio::test]
+async fn r34_a_call_that_could_not_be_read_was_not_made_and_may_be_made_once() {
+    let (store, clock, world) = opened();
+    about_to_call(&store, &clock, &world).await;
+    let dispatcher = mail2::start(&store, &clock, &world.answering()).await;
+    let position = dispatcher.settled::<mail2::MailingState>("1").await.unwrap();
+    let Position::Parked { reason, .. } = position else { panic!("{position:?}") };
+    assert_eq!(reason.to_string(), "cannot be read by this build");
+    dispatcher.shutdown(SECOND).await.unwrap();
+
+    let dispatcher = mail1::start(&store, &clock, &world.answering()).await;
+    dispatcher.retry::<mail1::MailingState>("1", "me", "the build is back").await.unwrap();
+    let end = dispatcher.settled::<mail1::MailingState>("1").await.unwrap();
+    assert_eq!(end, Position::In(mail1::MailingState::Over));
+    assert_eq!(world.calls.lock().unwrap().iter().filter(|call| *call == "call").count(), 1);
+}
