@@ -117,7 +117,7 @@ impl Runner {
         let mut wait: (Duration, Wait) = (NO_WAIT, Box::pin(std::future::pending()));
         let (mut pulse, mut scan, mut purge) = (PULSE, SCAN, PURGE);
         let (mut pulsing, mut closed) = (false, false);
-        let mut commits_at_purge = u64::MAX;
+        let (mut commits_at_purge, mut purge_until) = (u64::MAX, Duration::ZERO);
 
         self.shard.start(self.clock.now());
         self.compare_names(&mut reads);
@@ -245,6 +245,10 @@ impl Runner {
                     purge = now.mono.saturating_add(PURGE);
                     if commits != commits_at_purge {
                         commits_at_purge = commits;
+                        // What was committed since the last time is past its window by then.
+                        purge_until = now.mono.saturating_add(self.window).saturating_add(PURGE);
+                    }
+                    if now.mono <= purge_until {
                         self.purge(now.wall.minus(self.window), &mut reads);
                     }
                 }

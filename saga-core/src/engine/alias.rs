@@ -44,7 +44,11 @@ impl Shard {
             (None, Some(Loaded::Unreadable(why))) => Place::Quarantined(why),
             (Some(None), _) | (None, Some(Loaded::Snapshot(_)) | None) => Place::Missing,
         };
-        self.take_up_by_alias(alias);
+        // What waits there is decided anew: while it was being read, its time may have passed unnoticed.
+        if slot.spilled || slot.deferred.is_some() {
+            self.fetch_waiting(alias);
+        }
+        self.pump(alias);
         self.answer_waiters(alias);
         self.weigh(alias);
     }
