@@ -1,6 +1,6 @@
 //! A saga that is called otherwise from now on keeps its instances, with their parents and children (R34).
 
-#![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
+#![allow(missing_docs, unreachable_pub, dead_code)] // The types of a test need no manual, and not all are used.
 
 use std::time::Duration;
 

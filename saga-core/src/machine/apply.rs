@@ -1,179 +1,18 @@
 //! Applying one input to an instance. Each ends in a [`Decision`]: one step to commit.
 
-use std::sync::Arc;
-
-use super::alias::{self, Taken};
-use super::child::{AllFinished, FamilyRecord, NewsRecord, all_finished, all_finished_timer, too_deep};
+use super::family::all_finished;
+use super::fired::Fired;
 use super::input::{At, Begun, Decision, Disposition, EventIn, Input};
-use super::instance::{Instance, guarded};
-use super::join::{JOIN, set_name};
-use super::live::Program;
-use super::outbox::Outbox;
-use super::record::{
-    HeadRecord, MessageRecord, ParkReason, ReportRecord, RowRecord, Subject, TickRecord, TriggerRecord,
-};
-use super::row::{Decided, Performed, check, dues};
-use super::saga::Cause;
+use super::instance::Instance;
+use super::join::JOIN;
+use super::record::{HeadRecord, ParkReason, ReportRecord, Subject};
+use super::row::{Decided, Performed};
 use super::work::{Line, Work};
-use crate::definition::{Answer, Due, End, Move, Trigger, Value, Verdict};
-use crate::message::{Incarnation, Message, Name, Tick, Timestamp, is};
-use crate::store::{Address, InstanceChange, Status, TaskId, TaskKind};
-
-/// Why an event did not start an instance.
-pub(crate) struct NotStarted {
-    pub(crate) reason: &'static str,
-    pub(crate) detail: String,
-}
-
-/// What triggered a row, with all a turn must keep of it.
-pub(super) struct Fired<'a> {
-    pub(super) trigger: Trigger,
-    pub(super) value: Option<&'a Value>,
-    pub(super) event: Option<&'a Message>,
-    pub(super) id: Option<&'a str>,
-    /// The task that is being reported on.
-    pub(super) task: Option<TaskId>,
-    pub(super) command: Option<Message>,
-    pub(super) report: Option<&'a ReportRecord>,
-    /// The undo that was dropped because the command was refused.
-    pub(super) refused: Option<Name>,
-    /// The child that has reported.
-    pub(super) child: Option<(TaskId, &'a NewsRecord)>,
-}
-
-impl Fired<'_> {
-    pub(super) const fn new(trigger: Trigger) -> Self {
-        Self {
-            trigger,
-            value: None,
-            event: None,
-            id: None,
-            task: None,
-            command: None,
-            report: None,
-            refused: None,
-            child: None,
-        }
-    }
-
-    pub(super) fn cause(&self) -> Cause<'_> {
-        Cause(self.value.map(|value| &**value))
-    }
-
-    pub(super) fn because(&self) -> Option<Name> {
-        match (self.id, &self.command, self.child) {
-            (_, Some(command), _) => Some(command.name.clone()),
-            (Some(id), None, _) => Some(Name::Owned(id.to_owned())),
-            (None, None, Some((_, news))) => Some(Name::Owned(news.key().to_owned())),
-            (None, None, None) => None,
-        }
-    }
-}
+use crate::definition::{Due, End, Move, Trigger, Value, Verdict};
+use crate::message::{Message, Name, Tick, Timestamp, is};
+use crate::store::{Status, TaskId};
 
 impl Instance {
-    /// Starts an instance with `event`, or says why not.
-    pub(crate) fn start(
-        program: &Arc<dyn Program>,
-        address: Address,
-        incarnation: Incarnation,
-        event: &EventIn,
-        taken: &[Taken],
-        at: At,
-    ) -> Result<(Self, Decision), NotStarted> {
-        let definition = program.definition();
-        let name = event.message.name.clone();
-        let not = |reason, detail| NotStarted { reason, detail };
-        let Some(index) = definition.event(&name).filter(|&index| definition.starts(index)) else {
-            let detail = format!("there is no {address}, and `{name}` does not start one");
-            return Err(not("missing-instance", detail));
-        };
-        let decoded;
-        let value = match &event.value {
-            Some(value) => value,
-            None => {
-                decoded = (definition.events[index].decode)(&event.message)
-                    .map_err(|error| not("undecodable", format!("event `{name}` {error}")))?;
-                &decoded
-            }
-        };
-        let cause = Cause(Some(&**value));
-        let mut cx = super::Context::new(at.now, address.key.clone(), incarnation, 1);
-        let failed = |error| not("start-failed", format!("`{name}` could not start {address}: {error}"));
-        let mut row = None;
-        for &candidate in definition.initially {
-            let candidate_row = &definition.rows[candidate];
-            if candidate_row.triggers.contains(&Trigger::Event(index))
-                && (candidate_row.guard.is_none()
-                    || guarded(|| Ok(program.guard_start(candidate, cause, &cx))).map_err(failed)?)
-            {
-                row = Some(candidate);
-                break;
-            }
-        }
-        let Some(row) = row else {
-            return Err(not("missing-instance", format!("no guard let `{name}` start {address}")));
-        };
-        let mut out = [Outbox::default(), Outbox::default()];
-        let family = event.parent.as_ref().map(FamilyRecord::child_of);
-        let (live, state, payload, data, dues) = guarded(|| {
-            let mut live = program.begin(row, cause, &mut cx, &mut out[0])?;
-            live.enter(&mut cx, &mut out[1])?;
-            let dues = dues(&*live, definition, &mut cx)?;
-            let (state, payload, data) = (live.state(), live.encode_state()?, live.encode_data()?);
-            check(&out, payload.as_ref(), &data, at.limits)?;
-            too_deep(family.as_ref(), &out)?;
-            Ok((live, state, payload, data, dues))
-        })
-        .map_err(failed)?;
-        if let Some(taken) = alias::taken(taken, &out) {
-            return Err(not("alias-taken", format!("`{name}` could not start {address}: {taken}")));
-        }
-        let record = InstanceChange {
-            address,
-            incarnation,
-            created_at: at.now,
-            seq: 0,
-            step: at.step,
-            version: definition.version,
-            status: Status::Running,
-            state: Name::Borrowed(definition.states[state].name),
-            payload: None,
-            data: data.clone(),
-            visit: 0,
-            turn: None,
-            parked: None,
-            noted: None,
-            family,
-            changed_at: at.now,
-        };
-        let mut instance = Self {
-            program: Arc::clone(program),
-            row: None,
-            record,
-            live: Ok(live),
-            tasks: Vec::new(),
-            timers: Vec::new(),
-            obligations: Vec::new(),
-            aliases: Vec::new(),
-            taken: Vec::new(),
-            verb: None,
-        };
-        let mut work = Work::new(&mut instance, at).first();
-        work.enter(state, payload, data);
-        let [sent, entered] = out;
-        work.queue(sent);
-        if work.instance.record.status == Status::Running {
-            work.settle_in(state, &dues);
-            work.set_deadline();
-            work.note_event(index);
-        }
-        work.queue(entered);
-        let cause = event.id.as_ref().map(|id| Name::Owned(id.to_string()));
-        work.line(Line::message("started", &event.message).cause(cause));
-        let decision = work.finish(Disposition::Applied);
-        Ok((instance, decision))
-    }
-
     /// Decides what `input` does. `begun` tells how far each forward task has come; it is asked only at a turn.
     pub(crate) fn apply(&mut self, input: &Input, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
         if self.record.parked.is_none()
@@ -281,25 +120,14 @@ impl Instance {
         self.fire(fired, at, begun)
     }
 
-    /// A set was completed by an event that a row of its own has taken.
-    fn apply_join(&mut self, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
-        let cx = self.context(at, None);
-        match self.joined(None, &cx) {
-            Ok(Some(row)) => self.go(row, Fired::new(Trigger::All(row)), at, begun),
-            Ok(None) => {
-                let mut work = Work::new(self, at);
-                work.clear_timer(JOIN);
-                work.finish(Disposition::Stale)
-            }
-            Err(error) => {
-                let subject = Subject::Timer(JOIN.to_owned());
-                self.parked_over(ParkReason::ActionFailed, error, subject, at)
-            }
-        }
-    }
-
     /// Performs a row that has been decided on.
-    fn go(&mut self, row: usize, fired: Fired<'_>, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+    pub(super) fn go(
+        &mut self,
+        row: usize,
+        fired: Fired<'_>,
+        at: At,
+        begun: &dyn Fn(TaskId) -> Begun,
+    ) -> Decision {
         let mut cx = self.context(at, fired.command.clone());
         if self.definition().rows[row].compensate {
             return self.turn_by(row, &fired, &mut cx, at, begun);
@@ -331,107 +159,6 @@ impl Instance {
         let Due::Every { times, .. } = timer.due else { return None };
         let row = self.timers.iter().find(|row| is(&row.name, timer.name, timer.was))?;
         Some(Tick { nth: row.fired + 1, of: times, due: row.due })
-    }
-
-    /// A command or undo has ended.
-    fn apply_report(
-        &mut self,
-        task: TaskId,
-        report: &ReportRecord,
-        at: At,
-        begun: &dyn Fn(TaskId) -> Begun,
-    ) -> Decision {
-        if let ReportRecord::Child(news) = report {
-            return self.apply_news(task, news, at, begun);
-        }
-        let Some(found) = self.task(task).filter(|task| task.kind != TaskKind::Child) else {
-            return Decision::nothing(Disposition::Stale);
-        };
-        let command = found.command.clone();
-        if found.kind == TaskKind::Undo {
-            return self.undo_ended(task, &command, report.clone(), at);
-        }
-        if self.status() == Status::Compensating {
-            return self.ended_while_compensating(task, &command, report.clone(), at);
-        }
-        let definition = self.definition();
-        let index = definition.command(&command.name);
-        let best_effort = index.is_some_and(|index| definition.commands[index].best_effort);
-        let failed = matches!(report, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. });
-        if self.status().is_over() || (best_effort && failed) || matches!(report, ReportRecord::Replied(None))
-        {
-            return self.recorded(task, &command, report, at);
-        }
-        let superseded = found.progress.superseded && self.verb.is_none();
-        let event: Option<Message>;
-        let value: Value;
-        let trigger = match report {
-            ReportRecord::Replied(Some(reply)) => {
-                let reply = Message::from(reply.clone());
-                let Some(index) = definition.event(&reply.name) else {
-                    let detail = format!(
-                        "`{}` v{} does not take the reply `{}`",
-                        definition.name, definition.version, reply.name
-                    );
-                    return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
-                };
-                match (definition.events[index].decode)(&reply) {
-                    Ok(decoded) => value = decoded,
-                    Err(error) => {
-                        let detail = format!("reply `{}` {error}", reply.name);
-                        return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
-                    }
-                }
-                event = Some(reply);
-                Trigger::Event(index)
-            }
-            ReportRecord::Refused { attempts, reason } | ReportRecord::Unknown { attempts, reason } => {
-                let refused = matches!(report, ReportRecord::Refused { .. });
-                let Some(index) = index else {
-                    let detail = format!(
-                        "`{}` v{} no longer sends `{}`",
-                        definition.name, definition.version, command.name
-                    );
-                    return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
-                };
-                let kind = &definition.commands[index];
-                let decode = if refused { kind.failed } else { kind.unknown };
-                match decode(&command, *attempts, reason.clone()) {
-                    Ok(decoded) => value = decoded,
-                    Err(error) => {
-                        let detail = format!("command `{}` {error}", command.name);
-                        return self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at);
-                    }
-                }
-                event = None;
-                if refused { Trigger::Failed(index) } else { Trigger::Unknown(index) }
-            }
-            ReportRecord::Replied(None) | ReportRecord::Withdrawn | ReportRecord::Child(_) => {
-                return self.recorded(task, &command, report, at);
-            }
-        };
-        let trigger = match trigger {
-            Trigger::Event(event) if superseded => Trigger::Superseded(Answer::Event(event)),
-            Trigger::Failed(command) if superseded => Trigger::Superseded(Answer::Failed(command)),
-            Trigger::Unknown(command) if superseded => Trigger::Superseded(Answer::Unknown(command)),
-            trigger => trigger,
-        };
-        let refused = match report {
-            ReportRecord::Refused { .. } => self.obligation_of(task).map(|owed| owed.undo.clone()),
-            _ => None,
-        };
-        let fired = Fired {
-            trigger,
-            value: Some(&value),
-            event: event.as_ref(),
-            id: None,
-            task: Some(task),
-            command: Some(command),
-            report: Some(report),
-            refused,
-            child: None,
-        };
-        self.fire(fired, at, begun)
     }
 
     /// Finds and performs the row for what happened.
@@ -573,82 +300,6 @@ impl Instance {
         self.parked_over(ParkReason::ActionFailed, detail, subject, at)
     }
 
-    /// What `retry` is about when the row of `fired` could not be applied.
-    fn subject(&self, fired: &Fired<'_>) -> Subject {
-        match fired.trigger {
-            Trigger::Timer(timer) => Subject::Timer(self.definition().timers[timer].name.to_owned()),
-            Trigger::All(_) if fired.event.is_none() => Subject::Timer(JOIN.to_owned()),
-            Trigger::AllFinished(child) if fired.child.is_none() => {
-                Subject::Timer(all_finished_timer(self.definition().children[child].name))
-            }
-            _ => Subject::Head(match (fired.task.or(fired.child.map(|(task, _)| task)), fired.event) {
-                (Some(task), _) => HeadRecord::Report(task.into()),
-                (None, Some(event)) => HeadRecord::Event(event.content_hash()),
-                (None, None) => HeadRecord::Oldest,
-            }),
-        }
-    }
-
-    /// Parks over the outcome of a command, which stays until a person decides.
-    fn held_over(
-        &mut self,
-        task: TaskId,
-        report: &ReportRecord,
-        reason: ParkReason,
-        detail: String,
-        at: At,
-    ) -> Decision {
-        let mut work = Work::new(self, at);
-        work.hold_over(task, report, reason, detail);
-        work.finish(Disposition::Applied)
-    }
-
-    /// A command that was found begun after several crashes in a row (rule R19), or that this build cannot read (rule
-    /// R34), waits for a person.
-    fn stuck(&mut self, task: TaskId, reason: ParkReason, detail: &str, at: At) -> Decision {
-        let Some(attempts) = self.task(task).map(|task| task.progress.attempts) else {
-            return Decision::nothing(Disposition::Stale);
-        };
-        let report = ReportRecord::Unknown { attempts, reason: detail.to_owned() };
-        let name = self.task(task).map(|task| format!("`{}`", task.command.name)).unwrap_or_default();
-        self.held_over(task, &report, reason, name, at)
-    }
-
-    /// An outcome that is written down and has no other effect.
-    pub(super) fn recorded(
-        &mut self,
-        task: TaskId,
-        command: &Message,
-        report: &ReportRecord,
-        at: At,
-    ) -> Decision {
-        let over = self.status().is_over();
-        let failed = matches!(report, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. });
-        let mut work = Work::new(self, at);
-        work.finish_task(task);
-        work.note_report(task, report);
-        let reply = match report {
-            ReportRecord::Replied(Some(reply)) => Some(Message::from(reply.clone())),
-            _ => None,
-        };
-        let mut line = match &reply {
-            Some(reply) => Line::message("replied", reply).cause(Some(command.name.clone())),
-            None => Line::new(if failed { report.word() } else { "done" }, command.name.clone()),
-        };
-        line.note = report.reason().map(|reason| Name::Owned(reason.to_owned()));
-        work.line(line);
-        if over && failed {
-            let detail = format!(
-                "`{}` ended as {} after the instance: {}",
-                command.name,
-                report.word(),
-                report.reason().unwrap_or("")
-            );
-            return work.finish(Disposition::Dead { reason: "outcome-after-end", detail });
-        }
-        work.finish(Disposition::Applied)
-    }
-
     fn ignored(&mut self, event: &Message, id: Option<&str>, why: &'static str, at: At) -> Decision {
         let mut work = Work::new(self, at);
         work.line(Line::message("ignored", event).cause(id.map(|id| Name::Owned(id.to_owned()))).note(why));
@@ -735,88 +386,5 @@ impl Work<'_> {
             }
         }
         None
-    }
-
-    /// Parks over the outcome of a command, which stays until a person decides.
-    fn hold_over(&mut self, task: TaskId, report: &ReportRecord, reason: ParkReason, detail: String) {
-        let said = report.reason().map(str::to_owned);
-        self.hold_task(task, said.clone());
-        if let ReportRecord::Replied(Some(reply)) = report {
-            self.line(Line::message("held", &Message::from(reply.clone())));
-        }
-        let detail = match said {
-            Some(said) => format!("{detail}: {said}"),
-            None => detail,
-        };
-        self.park_with(reason, detail, Subject::Task(task.into()), Some(report.clone()));
-    }
-}
-
-/// Names `row` for the record of a turn.
-pub(super) fn row_record(instance: &Instance, row: usize, fired: &Fired<'_>) -> RowRecord {
-    let definition = instance.definition();
-    let (attempts, reason) = match fired.report {
-        Some(ReportRecord::Refused { attempts, reason } | ReportRecord::Unknown { attempts, reason }) => {
-            (*attempts, reason.clone())
-        }
-        _ => (0, String::new()),
-    };
-    let trigger = trigger_record(definition, fired.trigger);
-    RowRecord {
-        trigger,
-        nth: instance.compensating_rows(fired.trigger).iter().position(|&found| found == row).unwrap_or(0),
-        to: targets_of(definition, row)
-            .into_iter()
-            .map(|target| definition.states[target].name.to_owned())
-            .collect(),
-        event: fired.event.map(MessageRecord::from),
-        command: fired.command.as_ref().map(MessageRecord::from),
-        attempts,
-        reason,
-        id: fired.id.map(str::to_owned),
-        tick: fired.value.and_then(|value| value.downcast_ref::<Tick>()).map(TickRecord::from),
-        child: fired.child.map(|(_, news)| Box::new(news.clone())),
-        counts: fired.value.and_then(|value| value.downcast_ref::<AllFinished>()).copied(),
-    }
-}
-
-/// The trigger by stored names.
-fn trigger_record(definition: &crate::definition::Definition, trigger: Trigger) -> TriggerRecord {
-    match trigger {
-        Trigger::Superseded(answer) => {
-            TriggerRecord::Superseded(Box::new(trigger_record(definition, answer.trigger())))
-        }
-        Trigger::All(row) => TriggerRecord::All(set_name(definition, row)),
-        Trigger::Finished(child) => TriggerRecord::Finished(definition.children[child].name.to_owned()),
-        Trigger::AllFinished(child) => TriggerRecord::AllFinished(definition.children[child].name.to_owned()),
-        Trigger::Parked(child) => TriggerRecord::Parked(definition.children[child].name.to_owned()),
-        Trigger::Event(event) => TriggerRecord::Event(definition.events[event].name.to_owned()),
-        Trigger::Failed(command) => TriggerRecord::Failed(definition.commands[command].name.to_owned()),
-        Trigger::Unknown(command) => TriggerRecord::Unknown(definition.commands[command].name.to_owned()),
-        Trigger::Timer(timer) => TriggerRecord::Timer(definition.timers[timer].name.to_owned()),
-    }
-}
-
-/// The states a row leads to.
-pub(super) fn targets_of(definition: &crate::definition::Definition, row: usize) -> Vec<usize> {
-    match definition.rows[row].to {
-        Move::To(targets) => targets.to_vec(),
-        Move::Stay | Move::Reenter | Move::Park => Vec::new(),
-    }
-}
-
-impl Instance {
-    /// The rows of the present state with `compensate` for `trigger`, in order.
-    pub(super) fn compensating_rows(&self, trigger: Trigger) -> Vec<usize> {
-        let definition = self.definition();
-        let Ok((_, state)) = self.state() else { return Vec::new() };
-        let matches = |row: &usize| {
-            let row = &definition.rows[*row];
-            row.compensate && !row.all && row.triggers.contains(&trigger)
-        };
-        if let Trigger::All(row) = trigger {
-            return vec![row];
-        }
-        state.rows.iter().copied().filter(matches).collect()
     }
 }

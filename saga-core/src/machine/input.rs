@@ -1,6 +1,6 @@
 //! What goes into the machine and what comes out of it.
 
-use super::child::{Outgoing, ParentRecord};
+use super::family::{Outgoing, ParentRecord};
 use super::outbox::Published;
 use super::record::{HeadRecord, MessageRecord, ParkReason, ReportRecord};
 use crate::definition::Value;

@@ -10,13 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::context::Context;
+use super::fired::Fired;
+use super::input::{At, Begun, Decision, Disposition};
 use super::instance::{Instance, guarded};
-use super::record;
+use super::record::{self, ParkReason, Subject};
 use super::saga::Cause;
 use super::work::Work;
 use crate::definition::{Definition, Trigger};
 use crate::message::Name;
-use crate::store::{Status, TimerRow};
+use crate::store::{Status, TaskId, TimerRow};
 
 /// The timer that fires a set which a row of its own event has completed.
 pub(crate) const JOIN: &str = "when_all";
@@ -175,5 +177,24 @@ impl Work<'_> {
         let mut noted = self.instance.noted_record();
         noted.0.retain(|set, _| declared.contains(set));
         self.instance.record.noted = (!noted.0.is_empty()).then(|| record::write(&noted));
+    }
+}
+
+impl Instance {
+    /// A set was completed by an event that a row of its own has taken.
+    pub(super) fn apply_join(&mut self, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+        let cx = self.context(at, None);
+        match self.joined(None, &cx) {
+            Ok(Some(row)) => self.go(row, Fired::new(Trigger::All(row)), at, begun),
+            Ok(None) => {
+                let mut work = Work::new(self, at);
+                work.clear_timer(JOIN);
+                work.finish(Disposition::Stale)
+            }
+            Err(error) => {
+                let subject = Subject::Timer(JOIN.to_owned());
+                self.parked_over(ParkReason::ActionFailed, error, subject, at)
+            }
+        }
     }
 }

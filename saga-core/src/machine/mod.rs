@@ -8,6 +8,8 @@ mod alias;
 mod apply;
 mod child;
 mod context;
+mod family;
+mod fired;
 #[doc(hidden)]
 pub mod generated;
 mod input;
@@ -17,27 +19,28 @@ mod live;
 mod outbox;
 mod position;
 mod record;
+mod report;
 mod row;
 mod saga;
+mod start;
 mod unwind;
 mod verbs;
 mod work;
 
-pub use child::{AllFinished, Child, ChildEnd, ChildParked, Finished};
 pub use context::Context;
+pub use family::{AllFinished, Child, ChildEnd, ChildParked, Finished};
 pub use outbox::{Outbox, encode_command};
 pub use position::Position;
 pub use record::ParkReason;
 pub use saga::{Cause, EventOf, Saga, Undone, Wait};
 
 pub(crate) use alias::Taken;
-pub(crate) use apply::NotStarted;
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use child::{ChildNews, all_finished};
-pub(crate) use child::{EndRecord, Outgoing, REPORT, StartRecord};
+pub(crate) use family::{ChildNews, all_finished};
+pub(crate) use family::{EndRecord, Outgoing, REPORT, StartRecord};
 /// Whether it is a timer of the machine's own, which no table mentions.
 pub(crate) fn is_own_timer(name: &str) -> bool {
-    name == join::JOIN || child::all_finished(name).is_some()
+    name == join::JOIN || family::all_finished(name).is_some()
 }
 
 pub(crate) use input::{At, Begun, Decision, Disposition, EventIn, Input, Resolution, Verb, VerbRecord};
@@ -51,3 +54,4 @@ pub(crate) use outbox::Published;
 pub(crate) use position::{owed_names, read_parked, turn_targets};
 pub(crate) use record::{HeadRecord, MessageRecord, ParkedRecord, ReportRecord};
 pub(crate) use record::{read, write};
+pub(crate) use start::NotStarted;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::child::Child;
+use super::family::Child;
 use crate::message::{
     Command, Correlated, Event, Key, KeyError, Message, Name, Payload, PayloadError, Result,
 };

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::child::{AllFinished, NewsRecord};
+use super::family::{AllFinished, NewsRecord};
 use super::input::Input;
 use crate::message::{Message, Name, Payload, Report, Tick, Timestamp};
 use crate::store::TaskId;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::child::too_deep;
 use super::context::Context;
+use super::family::too_deep;
 use super::input::At;
 use super::instance::{Instance, guarded};
 use super::live::Live;

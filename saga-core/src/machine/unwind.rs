@@ -1,7 +1,7 @@
 //! Compensation: the turn, the undos one by one, the arrival (rules R10, R11, R13, R14).
 
-use super::apply::{Fired, row_record, targets_of};
 use super::context::Context;
+use super::fired::{Fired, row_record, targets_of};
 use super::input::{At, Begun, Decision, Disposition};
 use super::instance::{Instance, guarded};
 use super::outbox::{Outbox, Sent};

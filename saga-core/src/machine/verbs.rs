@@ -1,6 +1,6 @@
 //! What an operator may do to an instance (rules R15, R16): abort it, or release it when it is parked.
 
-use super::child::{Outgoing, REPORT, all_finished};
+use super::family::{Outgoing, REPORT, all_finished};
 use super::input::{At, Begun, Decision, Disposition, Input, Resolution, Verb, VerbRecord};
 use super::instance::Instance;
 use super::join::JOIN;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::child::Outgoing;
+use super::family::Outgoing;
 use super::input::{At, Decision, Disposition};
 use super::instance::{Instance, state_name};
 use super::outbox::{Outbox, Published};

@@ -1,0 +1,127 @@
+//! Starting an instance: there is nothing to park yet, so what fails starts nothing.
+
+use std::sync::Arc;
+
+use super::alias::{self, Taken};
+use super::family::{FamilyRecord, too_deep};
+use super::input::{At, Decision, Disposition, EventIn};
+use super::instance::{Instance, guarded};
+use super::live::Program;
+use super::outbox::Outbox;
+use super::row::{check, dues};
+use super::saga::Cause;
+use super::work::{Line, Work};
+use crate::definition::Trigger;
+use crate::message::{Incarnation, Name};
+use crate::store::{Address, InstanceChange, Status};
+
+/// Why an event did not start an instance.
+pub(crate) struct NotStarted {
+    pub(crate) reason: &'static str,
+    pub(crate) detail: String,
+}
+
+impl Instance {
+    /// Starts an instance with `event`, or says why not.
+    pub(crate) fn start(
+        program: &Arc<dyn Program>,
+        address: Address,
+        incarnation: Incarnation,
+        event: &EventIn,
+        taken: &[Taken],
+        at: At,
+    ) -> Result<(Self, Decision), NotStarted> {
+        let definition = program.definition();
+        let name = event.message.name.clone();
+        let not = |reason, detail| NotStarted { reason, detail };
+        let Some(index) = definition.event(&name).filter(|&index| definition.starts(index)) else {
+            let detail = format!("there is no {address}, and `{name}` does not start one");
+            return Err(not("missing-instance", detail));
+        };
+        let decoded;
+        let value = match &event.value {
+            Some(value) => value,
+            None => {
+                decoded = (definition.events[index].decode)(&event.message)
+                    .map_err(|error| not("undecodable", format!("event `{name}` {error}")))?;
+                &decoded
+            }
+        };
+        let cause = Cause(Some(&**value));
+        let mut cx = super::Context::new(at.now, address.key.clone(), incarnation, 1);
+        let failed = |error| not("start-failed", format!("`{name}` could not start {address}: {error}"));
+        let mut row = None;
+        for &candidate in definition.initially {
+            let candidate_row = &definition.rows[candidate];
+            if candidate_row.triggers.contains(&Trigger::Event(index))
+                && (candidate_row.guard.is_none()
+                    || guarded(|| Ok(program.guard_start(candidate, cause, &cx))).map_err(failed)?)
+            {
+                row = Some(candidate);
+                break;
+            }
+        }
+        let Some(row) = row else {
+            return Err(not("missing-instance", format!("no guard let `{name}` start {address}")));
+        };
+        let mut out = [Outbox::default(), Outbox::default()];
+        let family = event.parent.as_ref().map(FamilyRecord::child_of);
+        let (live, state, payload, data, dues) = guarded(|| {
+            let mut live = program.begin(row, cause, &mut cx, &mut out[0])?;
+            live.enter(&mut cx, &mut out[1])?;
+            let dues = dues(&*live, definition, &mut cx)?;
+            let (state, payload, data) = (live.state(), live.encode_state()?, live.encode_data()?);
+            check(&out, payload.as_ref(), &data, at.limits)?;
+            too_deep(family.as_ref(), &out)?;
+            Ok((live, state, payload, data, dues))
+        })
+        .map_err(failed)?;
+        if let Some(taken) = alias::taken(taken, &out) {
+            return Err(not("alias-taken", format!("`{name}` could not start {address}: {taken}")));
+        }
+        let record = InstanceChange {
+            address,
+            incarnation,
+            created_at: at.now,
+            seq: 0,
+            step: at.step,
+            version: definition.version,
+            status: Status::Running,
+            state: Name::Borrowed(definition.states[state].name),
+            payload: None,
+            data: data.clone(),
+            visit: 0,
+            turn: None,
+            parked: None,
+            noted: None,
+            family,
+            changed_at: at.now,
+        };
+        let mut instance = Self {
+            program: Arc::clone(program),
+            row: None,
+            record,
+            live: Ok(live),
+            tasks: Vec::new(),
+            timers: Vec::new(),
+            obligations: Vec::new(),
+            aliases: Vec::new(),
+            taken: Vec::new(),
+            verb: None,
+        };
+        let mut work = Work::new(&mut instance, at).first();
+        work.enter(state, payload, data);
+        let [sent, entered] = out;
+        work.queue(sent);
+        if work.instance.record.status == Status::Running {
+            work.settle_in(state, &dues);
+            work.set_deadline();
+            work.note_event(index);
+        }
+        work.queue(entered);
+        let cause = event.id.as_ref().map(|id| Name::Owned(id.to_string()));
+        work.line(Line::message("started", &event.message).cause(cause));
+        let decision = work.finish(Disposition::Applied);
+        Ok((instance, decision))
+    }
+}
