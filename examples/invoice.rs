@@ -122,7 +122,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::store::DeadId;
 use saga::{Dispatcher, Policy, SqliteStore};
 
 /// An invoice system as one meets them: it refuses a second invoice for an order, and its answers get lost.
@@ -241,7 +240,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
     let letters = office.clone();
     office.shutdown(Duration::from_secs(10)).await?;
-    for row in letters.dead_letters(DeadId(0)).await? {
+    for row in letters.dead_letters(None).await? {
         println!("dead letter of {}: {}", row.letter.to, row.letter.detail);
     }
     Ok(())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use saga::dispatcher::{ManualClock, PublishError};
 use saga::message::MessageId;
 use saga::prelude::*;
-use saga::store::{DeadId, MemoryStore, Store};
+use saga::store::{MemoryStore, Store};
 use saga::testing::Given;
 use saga::{Dispatcher, Disposition, Position, Receipt, Resolved, SqliteStore};
 
@@ -248,7 +248,7 @@ async fn r35_a_start_that_claims_what_is_taken_is_a_dead_letter() {
     dispatcher.publish(prepaid("first", "ref")).await.unwrap();
     let receipt = dispatcher.publish(prepaid("second", "ref")).await.unwrap();
     assert_eq!(one(&receipt), ("second", "alias-taken"));
-    let letters = dispatcher.dead_letters(DeadId(0)).await.unwrap();
+    let letters = dispatcher.dead_letters(None).await.unwrap();
     assert_eq!(
         letters[0].letter.detail,
         "`invoice.issued` could not start invoice `second`: the alias `ref` is held by `first`"
@@ -267,7 +267,7 @@ async fn r35_events_wait_for_an_alias_to_be_claimed_and_give_up() {
     assert_eq!(reaches(&dispatcher, "inv-1", InvoiceState::Settled).await.paid, 700);
     clock.advance(5 * MINUTE + SECOND);
     let letter = loop {
-        if let Some(letter) = dispatcher.dead_letters(DeadId(0)).await.unwrap().pop() {
+        if let Some(letter) = dispatcher.dead_letters(None).await.unwrap().pop() {
             break letter;
         }
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use saga::dispatcher::{Clock, ManualClock, PublishError};
 use saga::message::{Key, Message, Payload};
 use saga::prelude::*;
-use saga::store::{Address, DeadId, Mail, MailKind, MemoryStore, Store};
+use saga::store::{Address, Mail, MailKind, MemoryStore, Store};
 use saga::testing::Given;
 use saga::{Dispatcher, Disposition, MessageId, Position};
 
@@ -129,7 +129,7 @@ impl Town {
     }
 
     async fn dead(&self) -> Vec<String> {
-        let letters = self.dispatcher.dead_letters(DeadId::default()).await.unwrap();
+        let letters = self.dispatcher.dead_letters(None).await.unwrap();
         letters.into_iter().map(|row| format!("{} {}", row.letter.message.name, row.letter.reason)).collect()
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use saga::dispatcher::ManualClock;
 use saga::prelude::*;
-use saga::store::{DeadId, MemoryStore};
+use saga::store::MemoryStore;
 use saga::testing::Given;
 use saga::{Dispatcher, Disposition};
 
@@ -278,7 +278,7 @@ async fn r27_an_event_without_instance_may_be_ignored() {
     let house = House::open().await;
     let ignored = house.publish(ada!(Rained)).await;
     assert_eq!(format!("{ignored:?}"), "Ignored { why: \"there is no instance\" }");
-    assert!(house.dispatcher.dead_letters(DeadId::default()).await.unwrap().is_empty());
+    assert!(house.dispatcher.dead_letters(None).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -319,7 +319,7 @@ async fn r03_what_fails_after_the_end_is_a_dead_letter_for_a_person() {
     while !(over("farewell").await && over("tidy").await) {
         tokio::task::yield_now().await;
     }
-    let dead = house.dispatcher.dead_letters(DeadId::default()).await.unwrap();
+    let dead = house.dispatcher.dead_letters(None).await.unwrap();
     let after_the_end = dead.iter().filter(|row| row.letter.reason == "outcome-after-end");
     let details: Vec<_> = after_the_end.map(|row| &*row.letter.detail).collect();
     let (tidy, farewell) = (

@@ -14,7 +14,7 @@ use saga_core::dispatcher::{
 use saga_core::engine::Policy;
 use saga_core::machine::Position;
 use saga_core::message::{HandlerError, Key, Message, MessageId, PayloadLimits, Timestamp};
-use saga_core::store::{Address, DeadId, Fault, Inspect, Mail, MailKind, MemoryStore, Store};
+use saga_core::store::{Address, Fault, Inspect, Mail, MailKind, MemoryStore, Store};
 use support::*;
 use world::{Call, Plan, World, builder, builder_with, without_mail};
 
@@ -68,7 +68,7 @@ impl Shop {
     }
 
     async fn dead(&self) -> Vec<String> {
-        let letters = self.dispatcher.dead_letters(DeadId::default()).await.unwrap();
+        let letters = self.dispatcher.dead_letters(None).await.unwrap();
         letters.into_iter().map(|row| format!("{} {}", row.letter.message.name, row.letter.reason)).collect()
     }
 }
@@ -388,7 +388,7 @@ async fn r22_a_refused_delivery_is_a_dead_letter_and_can_be_redriven() {
     while shop.dead().await.is_empty() {
         tokio::task::yield_now().await;
     }
-    let letter = shop.dispatcher.dead_letters(DeadId::default()).await.unwrap().remove(0);
+    let letter = shop.dispatcher.dead_letters(None).await.unwrap().remove(0);
     assert_eq!(letter.letter.reason, "refused");
     shop.dispatcher.redrive(letter.clone()).await.unwrap();
     shop.world.delivered_times(2).await;
@@ -440,10 +440,10 @@ async fn r26_a_conflicting_event_with_several_takers_is_a_dead_letter_for_each()
     dispatcher.publish_as(id(), nudge("1", "")).await.unwrap();
     let error = dispatcher.publish_as(id(), nudge("1", "harder")).await.unwrap_err();
     assert!(matches!(error, PublishError::IdConflict { .. }), "{error}");
-    let mut letters = dispatcher.dead_letters(DeadId::default()).await.unwrap();
+    let mut letters = dispatcher.dead_letters(None).await.unwrap();
     while letters.len() < 2 {
         clock.advance_to_next().await;
-        letters = dispatcher.dead_letters(DeadId::default()).await.unwrap();
+        letters = dispatcher.dead_letters(None).await.unwrap();
     }
     let mut kept: Vec<(String, String)> = letters
         .into_iter()
@@ -482,7 +482,7 @@ async fn r08_a_starting_action_that_fails_is_a_dead_letter_and_redrivable() {
     let free = OrderPlaced { order: "1".into(), cents: 0 };
     let receipt = shop.dispatcher.publish(free).await.unwrap();
     assert!(!receipt.is_accepted());
-    let letter = shop.dispatcher.dead_letters(DeadId::default()).await.unwrap().remove(0);
+    let letter = shop.dispatcher.dead_letters(None).await.unwrap().remove(0);
     assert_eq!(letter.letter.reason, "start-failed");
     assert_eq!(letter.letter.detail, "`order.placed` could not start order `1`: an order needs a price");
     shop.dispatcher.redrive(letter).await.unwrap();
@@ -647,7 +647,7 @@ async fn bad_keys_and_payloads_are_refused_at_the_door() {
     assert!(matches!(error, PublishError::Key { .. }), "{error}");
     let error = dispatcher.publish(nudge("1", &"x".repeat(300))).await.unwrap_err();
     assert!(error.to_string().contains("more than the limit of 200"), "{error}");
-    assert!(dispatcher.dead_letters(DeadId::default()).await.unwrap().is_empty());
+    assert!(dispatcher.dead_letters(None).await.unwrap().is_empty());
 }
 
 #[tokio::test]

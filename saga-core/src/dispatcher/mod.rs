@@ -320,12 +320,12 @@ impl Dispatcher {
         }
     }
 
-    /// Dead letters in order, starting behind `after`; at most 200.
+    /// Dead letters in order, from the first one or from behind `after`; at most 200.
     ///
     /// # Errors
     /// [`InstanceError::Store`] when the store cannot be read.
-    pub async fn dead_letters(&self, after: DeadId) -> Result<Vec<DeadLetterRow>, InstanceError> {
-        Ok(self.store.dead_letters(after, 200).await?)
+    pub async fn dead_letters(&self, after: Option<DeadId>) -> Result<Vec<DeadLetterRow>, InstanceError> {
+        Ok(self.store.dead_letters(after.unwrap_or_default(), 200).await?)
     }
 
     /// Puts a dead letter back on its way, in one commit with its removal.

@@ -311,10 +311,8 @@ pub enum ParkReason {
     ChildrenRunning,
     /// An alias its row claims is held by another instance (rule R35). `retry` tries again.
     AliasTaken,
-    /// State or data cannot be read by this build.
+    /// State, data or a command cannot be read by this build (rule R34).
     Unreadable,
-    /// The store refused the step (rule R31).
-    Refused,
 }
 
 impl std::fmt::Display for ParkReason {
@@ -334,7 +332,6 @@ impl std::fmt::Display for ParkReason {
             Self::ChildrenRunning => "end with children still running",
             Self::AliasTaken => "alias taken",
             Self::Unreadable => "cannot be read by this build",
-            Self::Refused => "refused by the store",
         })
     }
 }
