@@ -168,6 +168,12 @@ small!(impatient, 3, saga = (name = "cake", version = 3, data(Cake), events(Cake
     data = { pub weight: String },
     { fn as_text(old: super::upcast::Cake) -> Cake { Cake { weight: format!("{} g", old.grams) } } });
 
+small!(mistaken, 2, saga = (name = "cake", version = 2, data(Cake), events(CakeEvent), actions(CakeActions)),
+    [#[upcast(from = 1, with(same))]],
+    state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
+    data = { pub grams: u32 },
+    { fn same(old: super::upcast::Cake) -> Cake { Cake { grams: old.grams } } });
+
 small!(renamed, 1, saga = (name = "tart", was = "cake", version = 1, data(Cake), events(CakeEvent), actions(CakeActions)),
     [], state = (name = "in-the-oven", was = "baking"),
     timer = (minutes = 45, name = "45m", was = "30m", transition_to(Sold)),
@@ -216,7 +222,7 @@ fn r34_a_field_that_may_be_missing_loses_nothing() {
     assert_eq!(
         plain::lock(&folder.path).losses(),
         ["saga `cake` has another shape under the same version: `candles` is gone, `candles[]` is gone, \
-             `candles[].lit` is gone; say `version = 2` and `#[upcast(from = 1, with(function))]`"]
+             `candles[].lit` is gone; say `version = 2`, and `#[upcast(from = 1, with(function))]` on the enum"]
     );
 }
 
@@ -227,7 +233,7 @@ fn r34_another_shape_under_the_same_version_is_a_loss() {
         changed::lock(&folder.path).losses(),
         [
             "saga `cake` has another shape under the same version: `kilos` was u8 and is f64, `icing` is new and must \
-             be there; say `version = 2` and `#[upcast(from = 1, with(function))]`"
+             be there; say `version = 2`, and `#[upcast(from = 1, with(function))]` on the enum"
         ]
     );
 }
@@ -239,7 +245,7 @@ fn r34_an_earlier_version_needs_an_upcast_for_as_long_as_it_stands_in_the_lock()
         raised::lock(&folder.path).losses(),
         [
             "saga `cake` of version 1 has another shape, and no upcast reads it: `kilos` is gone, `grams` is new and \
-             must be there; add `#[upcast(from = 1, with(function))]`"
+             must be there; say `#[upcast(from = 1, with(function))]` on the enum"
         ]
     );
     let lock = upcast::lock(&folder.path);
@@ -250,28 +256,26 @@ fn r34_an_earlier_version_needs_an_upcast_for_as_long_as_it_stands_in_the_lock()
     assert!(text.contains("saga cake v1\n    .: object\n    kilos: u8\nsaga cake v2\n"), "{text}");
     assert_eq!(raised::lock(&folder.path).losses().len(), 1, "also from now on");
     let back = plain::lock(&folder.path).losses();
-    assert!(back.contains(&"saga `cake` goes back from version 2 to 1".to_owned()), "{back:?}");
+    assert!(
+        back.contains(
+            &"saga `cake` goes back from version 2 to 1: what the later one wrote would be parked".to_owned()
+        ),
+        "{back:?}"
+    );
 }
 
 #[test]
-fn r34_an_upcast_from_a_later_version_does_not_read_an_earlier_one() {
+fn r34_an_upcast_must_read_what_was_stored() {
     let folder = locked();
-    assert_eq!(
-        impatient::lock(&folder.path).losses(),
-        [
-            "saga `cake` of version 1 has another shape, and no upcast reads it: version 2, whose upcast would read it, is \
-             not in the lock; add `#[upcast(from = 1, with(function))]`"
-        ]
-    );
+    let told = "saga `cake` of version 1 is read by the upcast from version";
+    let what = "and that does not fit: `kilos` is gone, `grams` is new and must be there";
+    // An upcast from a later version reads another shape, and this one has a mistake in its argument.
+    assert_eq!(impatient::lock(&folder.path).losses(), [format!("{told} 2, {what}")]);
+    assert_eq!(mistaken::lock(&folder.path).losses(), [format!("{told} 1, {what}")]);
+    assert!(third::lock(&folder.path).losses().is_empty());
     upcast::lock(&folder.path).write();
     assert!(third::lock(&folder.path).losses().is_empty());
-    assert_eq!(
-        impatient::lock(&folder.path).losses(),
-        [
-            "saga `cake` of version 1 has another shape, and no upcast reads it: `kilos` is gone, `grams` is new and \
-             must be there; add `#[upcast(from = 1, with(function))]`"
-        ]
-    );
+    assert_eq!(impatient::lock(&folder.path).losses(), [format!("{told} 2, {what}")]);
 }
 
 #[test]
@@ -294,6 +298,15 @@ fn r34_a_name_that_is_gone_is_a_loss_unless_something_was_called_so() {
     );
     lock.write();
     assert!(lock.is_current(), "under the present names");
+    // What they were called stands there too: it may not be forgotten.
+    let losses = forgotten::lock(&folder.path).losses();
+    assert_eq!(losses[0], "saga `tart` does not say any more that it was `cake`: add `was = \"cake\"`");
+    assert!(
+        losses.contains(
+            &"event `tart.ordered` does not say any more that it was `ordered`: add `was = \"ordered\"`"
+                .to_owned()
+        )
+    );
 }
 
 #[test]

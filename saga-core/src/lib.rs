@@ -23,7 +23,7 @@ pub use machine::Saga;
 pub mod __private_0_1_0 {
     pub use crate::definition::{
         Answer, ChildType, Clause, CommandType, Definition, Due, End, EventType, Missing, Move, PayloadType,
-        Row, State, Timer, Trigger, Undo, UndoOf, Verdict, Waive,
+        Reads, Row, State, Timer, Trigger, Undo, UndoOf, UpcastFrom, Verdict, Waive,
     };
     pub use crate::machine::generated::{
         all_among, among, by_alias, command, no_such_row, no_such_state, payload, some, there, upcast,

@@ -50,8 +50,8 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 "crate" => krate = item.one_path("path", &mut errors).unwrap_or(krate),
                 "key" | "alias" if key.is_some() => errors.on(
                     &item.path,
-                    "an event has one key, or one alias; for one of several fields write `key(a, b)`, for one \
-                     saga `key_for(Saga, field)` or `alias_for(Saga, field)`",
+                    "an event has one key, or one alias; of several fields it is `key(a, b)`, and another one for one \
+                     saga is `key_for(Saga, field)` or `alias_for(Saga, field)`",
                 ),
                 word @ ("key" | "alias") => {
                     key = Named::read(word == "alias", item.items(&mut errors), &item.path, &mut errors);
@@ -77,7 +77,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         return errors.into_tokens();
     };
     if let (None, Some((saga, _))) = (&key, keys_for.first()) {
-        errors.on(saga, "say also which key it has for everybody else: `key(field)`");
+        errors.on(
+            saga,
+            "say also which key or alias it has for everybody else: `key(field)` or `alias(field)`",
+        );
     }
     let correlated = key.as_ref().map(|key| {
         let text = key.text(&krate);

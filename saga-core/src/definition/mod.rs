@@ -11,8 +11,10 @@ mod diagram;
 mod types;
 
 use crate::message::is;
+#[doc(hidden)]
+pub use types::Reads;
 pub(crate) use types::Value;
-pub use types::{ChildType, CommandType, EventType, PayloadType};
+pub use types::{ChildType, CommandType, EventType, PayloadType, UpcastFrom};
 
 /// The whole table of a saga. Made by `#[derive(Saga)]`, read through [`Saga::definition`](crate::Saga::definition).
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub struct Definition {
     /// What lives as long as the instance.
     pub data: PayloadType,
     /// The earlier versions from which there is an upcast of the data.
-    pub upcasts: &'static [u32],
+    pub upcasts: &'static [UpcastFrom],
     /// The enum's own documentation.
     pub doc: &'static str,
     /// The states, in source order.
@@ -69,7 +71,7 @@ pub struct State {
     /// What the variant carries.
     pub payload: Option<PayloadType>,
     /// The earlier versions of the saga from which there is an upcast of it.
-    pub upcasts: &'static [u32],
+    pub upcasts: &'static [UpcastFrom],
     /// Set on `#[terminal]` states.
     pub end: Option<End>,
     /// The rows that apply here, in search order (rule R2): the state's own, then those of `during_any`.

@@ -39,6 +39,47 @@ impl fmt::Debug for PayloadType {
     }
 }
 
+/// An upcast: the version it starts from, and what it reads of that.
+#[derive(Clone, Copy)]
+pub struct UpcastFrom {
+    /// The version.
+    pub version: u32,
+    #[cfg_attr(not(any(test, feature = "testing")), allow(dead_code))]
+    pub(crate) reads: fn() -> Reads,
+}
+
+/// The shape an upcast reads.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Reads {
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) shape: Shape,
+}
+
+impl Reads {
+    /// What `upcast` takes.
+    pub fn of<Old: DeserializeOwned, New>(upcast: impl FnOnce(Old) -> New) -> Self {
+        drop(upcast);
+        Self {
+            #[cfg(any(test, feature = "testing"))]
+            shape: Shape::of::<Old>(),
+        }
+    }
+}
+
+impl UpcastFrom {
+    #[doc(hidden)]
+    pub const fn new(version: u32, reads: fn() -> Reads) -> Self {
+        Self { version, reads }
+    }
+}
+
+impl fmt::Debug for UpcastFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.version.fmt(f)
+    }
+}
+
 /// An event type of a table.
 #[derive(Clone, Copy)]
 pub struct EventType {
@@ -53,7 +94,7 @@ pub struct EventType {
     /// Whether it has a key.
     pub keyed: bool,
     /// The earlier versions from which there is an upcast.
-    pub upcasts: &'static [u32],
+    pub upcasts: &'static [UpcastFrom],
     #[cfg(any(test, feature = "testing"))]
     pub(crate) shape: fn() -> Shape,
     pub(crate) decode: fn(&Message) -> Result<Value, PayloadError>,
@@ -77,7 +118,7 @@ pub struct CommandType {
     /// Whether its failures are only recorded.
     pub best_effort: bool,
     /// The earlier versions from which there is an upcast.
-    pub upcasts: &'static [u32],
+    pub upcasts: &'static [UpcastFrom],
     #[cfg(any(test, feature = "testing"))]
     pub(crate) shape: fn() -> Shape,
     pub(crate) failed: fn(&Message, u32, String) -> Result<Value, PayloadError>,

@@ -210,8 +210,8 @@ impl Dispatcher {
     /// The instance of `S` with this key, as its last committed step left it; `None` when there is none.
     ///
     /// # Errors
-    /// [`InstanceError::Unreadable`] when this build cannot read it, [`InstanceError::Store`] when the store cannot be
-    /// read.
+    /// [`InstanceError::Key`] when there can be no such key, [`InstanceError::Unreadable`] when this build cannot read it,
+    /// [`InstanceError::Store`] when the store cannot be read.
     pub async fn instance<S: Saga>(
         &self,
         key: impl AsRef<str>,

@@ -53,9 +53,10 @@ impl fmt::Display for UnknownName {
 }
 
 impl Dispatcher {
-    /// Compares every name in the store with what this build knows: states, commands, undos, timers, waiting events and
-    /// dead letters, each with how often it is there. Empty when all can be read. After each start this is done once by
-    /// itself, and written to the log.
+    /// Compares every name in the store with what this build knows: states, targets of turns, commands, undos, children,
+    /// timers, waiting events and dead letters, each with how often it is there. Empty when every name is known and no
+    /// version is later than this build's; payloads are not read. After each start this is done once by itself, and
+    /// written to the log.
     ///
     /// # Errors
     /// [`InstanceError::Store`] when the store cannot be read.

@@ -1,5 +1,6 @@
 //! Requests to the outside world and what became of them.
 
+use crate::definition::UpcastFrom;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -36,7 +37,7 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The earlier versions from which there is an upcast, in order.
     #[doc(hidden)]
-    const UPCASTS: &'static [u32] = &[];
+    const UPCASTS: &'static [UpcastFrom] = &[];
 
     /// Reads what version `version` of it wrote, which is not later than [`VERSION`](Self::VERSION).
     #[doc(hidden)]

@@ -1,5 +1,6 @@
 //! Facts delivered to instances and subscribers.
 
+use crate::definition::UpcastFrom;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -28,7 +29,7 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
 
     /// The earlier versions from which there is an upcast, in order.
     #[doc(hidden)]
-    const UPCASTS: &'static [u32] = &[];
+    const UPCASTS: &'static [UpcastFrom] = &[];
 
     /// Reads what version `version` of it wrote, which is not later than [`VERSION`](Self::VERSION).
     #[doc(hidden)]
@@ -42,7 +43,7 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no key, so it can only be the reply to a command",
     label = "no key says which instance this is for",
-    note = "name the field that identifies the instance: `#[event(name = \"..\", key(field))]`"
+    note = "name the field that identifies the instance: `#[event(name = \"..\", key(field))]`, or `alias(field)`"
 )]
 pub trait Correlated: Event {
     /// The key of the instance of `saga` that this event is for, or an alias it has claimed; not yet checked.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::shape::{Place, Shape};
-use crate::definition::{CommandType, EventType, PayloadType};
+use crate::definition::{CommandType, EventType, PayloadType, UpcastFrom};
 use crate::machine::Saga;
 use crate::message::{Command, Event};
 
@@ -37,7 +37,8 @@ struct Entry {
     name: String,
     was: Vec<String>,
     version: u32,
-    upcasts: Vec<u32>,
+    /// The versions that are read by an upcast, with the shape it reads.
+    upcasts: Vec<(u32, Shape)>,
     shape: Shape,
 }
 
@@ -61,7 +62,7 @@ impl Lock {
             name: of.to_owned(),
             was: named(definition.was, ""),
             version: definition.version,
-            upcasts: definition.upcasts.to_vec(),
+            upcasts: read_by(definition.upcasts),
             shape: payload(Some(definition.data)),
         });
         // A state and a timer are named within their saga, which may itself have had other names.
@@ -76,7 +77,7 @@ impl Lock {
                 name: format!("{of}/{}", state.name),
                 was: within(state.name, state.was),
                 version: definition.version,
-                upcasts: state.upcasts.to_vec(),
+                upcasts: read_by(state.upcasts),
                 shape: payload(state.payload),
             });
         }
@@ -118,7 +119,7 @@ impl Lock {
     #[track_caller]
     pub fn losses(&self) -> Vec<String> {
         let locked = parse(&self.read());
-        locked.iter().filter_map(|entry| self.loss(entry, &locked)).collect()
+        locked.iter().filter_map(|entry| self.loss(entry)).collect()
     }
 
     /// Whether the file says exactly what the program stores.
@@ -155,7 +156,7 @@ impl Lock {
         }
         assert!(
             losses.is_empty(),
-            "what is stored would be lost:\n- {}\nwhen nothing of it is stored any more: SAGA_LOCK=force cargo test",
+            "what is stored would be lost:\n- {}\nwhen nothing of all that is stored any more: SAGA_LOCK=force cargo test",
             losses.join("\n- ")
         );
         assert!(
@@ -177,7 +178,7 @@ impl Lock {
             name: event.name.to_owned(),
             was: event.was.iter().map(|&was| was.to_owned()).collect(),
             version: event.version,
-            upcasts: event.upcasts.to_vec(),
+            upcasts: read_by(event.upcasts),
             shape: (event.shape)(),
         });
     }
@@ -188,7 +189,7 @@ impl Lock {
             name: command.name.to_owned(),
             was: command.was.iter().map(|&was| was.to_owned()).collect(),
             version: command.version,
-            upcasts: command.upcasts.to_vec(),
+            upcasts: read_by(command.upcasts),
             shape: (command.shape)(),
         });
     }
@@ -201,7 +202,7 @@ impl Lock {
         self.present.iter().find(same)
     }
 
-    fn loss(&self, locked: &Entry, all: &[Entry]) -> Option<String> {
+    fn loss(&self, locked: &Entry) -> Option<String> {
         let Entry { kind, name, version, .. } = locked;
         let Some(now) = self.now(locked) else {
             let last = name.rsplit('/').next().unwrap_or(name);
@@ -210,35 +211,44 @@ impl Lock {
             ));
         };
         if *version > now.version {
-            return Some(format!("{kind} `{name}` goes back from version {version} to {}", now.version));
+            return Some(format!(
+                "{kind} `{name}` goes back from version {version} to {}: what the later one wrote would be parked",
+                now.version
+            ));
+        }
+        if let Some(gone) = locked.was.iter().find(|was| **was != now.name && !now.was.contains(was)) {
+            let last = gone.rsplit('/').next().unwrap_or(gone);
+            return Some(format!(
+                "{kind} `{name}` does not say any more that it was `{gone}`: add `was = \"{last}\"`"
+            ));
         }
         // What reads it: the first upcast from its version on, or else the present shape.
-        let misfits = match now.upcasts.iter().find(|from| *from >= version) {
-            Some(from) if from == version => Vec::new(),
-            Some(from) => {
-                let next = |entry: &&Entry| entry.version == *from && self.now(entry) == Some(now);
-                match all.iter().find(next) {
-                    Some(next) => next.shape.misfits(&locked.shape),
-                    None => vec![format!("version {from}, whose upcast would read it, is not in the lock")],
-                }
-            }
-            None => now.shape.misfits(&locked.shape),
-        };
+        let upcast = now.upcasts.iter().find(|(from, _)| from >= version);
+        let misfits = upcast.map_or(&now.shape, |(_, shape)| shape).misfits(&locked.shape);
         if misfits.is_empty() {
             return None;
         }
         let what = misfits.join(", ");
-        Some(if *version == now.version {
-            let next = version + 1;
-            format!(
-                "{kind} `{name}` has another shape under the same version: {what}; say `version = {next}` and \
-                 `#[upcast(from = {version}, with(function))]`"
-            )
-        } else {
-            format!(
-                "{kind} `{name}` of version {version} has another shape, and no upcast reads it: {what}; add \
-                 `#[upcast(from = {version}, with(function))]`"
-            )
+        let on = match &**kind {
+            "saga" => "the enum",
+            "state" => "the variant",
+            _ => "it",
+        };
+        Some(match upcast {
+            Some((from, _)) => format!(
+                "{kind} `{name}` of version {version} is read by the upcast from version {from}, and that does not fit: {what}"
+            ),
+            None if *version == now.version => {
+                let next = version + 1;
+                format!(
+                    "{kind} `{name}` has another shape under the same version: {what}; say `version = {next}`, and \
+                     `#[upcast(from = {version}, with(function))]` on {on}"
+                )
+            }
+            None => format!(
+                "{kind} `{name}` of version {version} has another shape, and no upcast reads it: {what}; say \
+                 `#[upcast(from = {version}, with(function))]` on {on}"
+            ),
         })
     }
 
@@ -250,7 +260,7 @@ impl Lock {
                 locked.version < entry.version && self.now(locked).is_some_and(|now| now == entry)
             });
             for version in earlier {
-                section(&mut text, &Entry { name: entry.name.clone(), ..version.clone() });
+                section(&mut text, &Entry { name: entry.name.clone(), was: Vec::new(), ..version.clone() });
             }
             section(&mut text, entry);
         }
@@ -267,11 +277,16 @@ impl Lock {
     }
 }
 
+fn read_by(upcasts: &[UpcastFrom]) -> Vec<(u32, Shape)> {
+    upcasts.iter().map(|upcast| (upcast.version, (upcast.reads)().shape)).collect()
+}
+
 fn section(text: &mut String, entry: &Entry) {
-    let Entry { kind, name, version, shape, .. } = entry;
+    let Entry { kind, name, was, version, shape, .. } = entry;
+    let was = if was.is_empty() { String::new() } else { format!(" was {}", was.join(", ")) };
     let version = if *version == 0 { String::new() } else { format!(" v{version}") };
     // Writing to a `String` cannot fail.
-    let _ = write!(text, "{kind} {name}{version}\n{shape}");
+    let _ = write!(text, "{kind} {name}{version}{was}\n{shape}");
 }
 
 #[track_caller]
@@ -290,12 +305,13 @@ fn parse(text: &str) -> Vec<Entry> {
             continue;
         }
         let Some((kind, rest)) = line.split_once(' ') else { bad() };
+        let (rest, was) = rest.split_once(" was ").unwrap_or((rest, ""));
         let version = rest.rsplit_once(" v").and_then(|(name, version)| Some((name, version.parse().ok()?)));
         let (name, version) = version.unwrap_or((rest, 0));
         entries.push(Entry {
             kind: kind.to_owned(),
             name: name.to_owned(),
-            was: Vec::new(),
+            was: was.split(", ").filter(|was| !was.is_empty()).map(str::to_owned).collect(),
             version,
             upcasts: Vec::new(),
             shape: Shape::default(),

@@ -9,8 +9,8 @@ pub(super) fn not_on_leave(model: &Model, errors: &mut Errors) {
         if let Act::Alias { claim: true, method, .. } = act {
             errors.on(
                 method,
-                "a state that is left may be left for undoing, which nothing must hold up, and an alias may be taken: write \
-                 `claim` in the rows that leave it, or in `on_enter` of the next state",
+                "a state may be left for undoing, which no alias that is taken must hold up: write `claim` in the rows that \
+                 leave it, or in `on_enter` of the next state",
             );
         }
     }

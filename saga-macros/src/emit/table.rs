@@ -127,7 +127,7 @@ impl<'a> Table<'a> {
         let was = &model.was;
         let data = &model.data;
         let data_text = quote!(#data).to_string();
-        let upcasts = model.upcasts.iter().map(|upcast| upcast.from);
+        let upcasts = super::upcast::list(&model.upcasts, private, &quote!(#data));
         let ended = self.verdict(model.ended_instance);
         let missing = match model.missing_instance {
             Missing::Ignore => quote!(#private::Missing::Ignore),
@@ -139,7 +139,7 @@ impl<'a> Table<'a> {
                 name: #name,
                 was: &[#(#was),*],
                 data: #private::PayloadType::of::<#data>(#data_text),
-                upcasts: &[#(#upcasts),*],
+                upcasts: #upcasts,
                 version: #version,
                 doc: #doc,
                 states: &[#(#states),*],
@@ -182,7 +182,10 @@ impl<'a> Table<'a> {
             let text = quote!(#ty).to_string();
             quote!(#private::PayloadType::of::<#ty>(#text))
         }));
-        let upcasts = state.upcasts.iter().map(|upcast| upcast.from);
+        let upcasts = {
+            let payload = &state.payload;
+            super::upcast::list(&state.upcasts, private, &quote!(#payload))
+        };
         let end = option(state.end.map(|(end, _)| match end {
             End::Completed => quote!(#private::End::Completed),
             End::Failed => quote!(#private::End::Failed),
@@ -206,7 +209,7 @@ impl<'a> Table<'a> {
                 was: &[#(#was),*],
                 doc: #doc,
                 payload: #payload,
-                upcasts: &[#(#upcasts),*],
+                upcasts: #upcasts,
                 end: #end,
                 rows: &[#(#rows),*],
                 unhandled: #unhandled,

@@ -34,14 +34,27 @@ pub(crate) fn read(
     }
 }
 
+/// The versions with what their upcasts read; the last one makes a `to`.
+pub(crate) fn list(upcasts: &[Upcast], private: &TokenStream, to: &TokenStream) -> TokenStream {
+    let last = upcasts.len().saturating_sub(1);
+    let upcasts = upcasts.iter().enumerate().map(|(nth, Upcast { from, with, .. })| {
+        let made = if nth == last { to.clone() } else { quote!(_) };
+        quote_spanned! {with.span()=>
+            #private::UpcastFrom::new(#from, || #private::Reads::of::<_, #made>(|__saga_old| #with(__saga_old)))
+        }
+    });
+    quote!(&[#(#upcasts),*])
+}
+
 /// The method of an event or a command that reads its payload, when it has upcasts.
 pub(crate) fn method(upcasts: &[Upcast], private: &TokenStream) -> Option<TokenStream> {
     let payload = quote!(::core::option::Option::Some(__saga_payload));
     let read = read(upcasts, private, &quote!(Self), &payload, &quote!(__saga_payload.decode()));
     (!upcasts.is_empty()).then(|| {
-        let from = upcasts.iter().map(|upcast| upcast.from);
+        let list = list(upcasts, private, &quote!(Self));
         quote! {
-            const UPCASTS: &'static [u32] = &[#(#from),*];
+            #[allow(clippy::redundant_closure)]
+            const UPCASTS: &'static [#private::UpcastFrom] = #list;
             fn __decode(
                 __saga_payload: &#private::Payload,
                 __saga_version: u32,

@@ -57,7 +57,7 @@ pub(super) fn check(upcasts: &mut [Upcast], version: u32, errors: &mut Errors) {
         errors.at(
             upcast.span,
             format!(
-                "version {version} is the present one, which needs no upcast: say `version = {next}` first"
+                "an upcast starts from an earlier version than the present one, {version}: say `version = {next}` first, or another `from`"
             ),
         );
     }
