@@ -85,8 +85,9 @@ mod tests {
     fn table() -> TokenStream {
         quote! {
             /// The states.
-            #[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
-            #[initially(when(Placed, run(place), send(Pay, undo(Void)), transition_to(Waiting)))]
+            #[saga(name = "order", was = "sale", version = 3, data(Order), events(OrderEvent), actions(OrderActions))]
+            #[upcast(from = 1, with(Order1::next, Order2::next))]
+            #[initially(when(Placed, run(place), claim(reference), send(Pay, undo(Void)), transition_to(Waiting)))]
             #[during_any(except(Done), when(Cancel, compensate, transition_to(Cancelled)))]
             #[deadline(days = 2, compensate, transition_to(Cancelled))]
             #[missing_instance(defer(minutes = 5))]
@@ -102,7 +103,9 @@ mod tests {
                 )]
                 Waiting,
                 #[compensate_with(Refund, with(give_back))]
-                #[on_enter(publish(Announced))]
+                #[upcast(from = 2, with(in_cents))]
+                #[on_enter(publish(Announced), claim(labels, each))]
+                #[on_leave(release(labels, each))]
                 #[during(
                     when(Shipped, doc = "gone", transition_to(Done)),
                     when(any(superseded(Shipped), unknown(Ship)), park),
@@ -123,6 +126,28 @@ mod tests {
                 Done,
                 #[terminal(failure)]
                 Cancelled,
+            }
+        }
+    }
+
+    fn event() -> TokenStream {
+        quote! {
+            #[event(name = "paid", was = "payed", version = 3, key(bank, account), alias_for(State, reference))]
+            #[upcast(from = 1, with(Paid1::next, Paid2::next))]
+            pub struct Paid {
+                bank: String,
+                account: String,
+                reference: String,
+            }
+        }
+    }
+
+    fn command() -> TokenStream {
+        quote! {
+            #[command(name = "pay", was = "charge", version = 2, replies(Paid, Declined), at_most_once)]
+            #[upcast(from = 1, with(in_cents))]
+            pub struct Pay {
+                cents: u64,
             }
         }
     }
@@ -148,6 +173,19 @@ mod tests {
             }
         }
         all
+    }
+
+    #[test]
+    fn half_typed_events_and_commands_always_emit_something_and_never_panic() {
+        let derives: [(TokenStream, fn(TokenStream) -> TokenStream); 2] =
+            [(event(), super::event::expand), (command(), super::command::expand)];
+        for (whole, expand) in derives {
+            assert!(!expand(whole.clone()).to_string().contains("compile_error"));
+            for part in cut(whole) {
+                let text = part.to_string();
+                assert!(syn::parse2::<syn::File>(expand(part)).is_ok(), "not items: {text}");
+            }
+        }
     }
 
     #[test]
