@@ -260,3 +260,26 @@ fn what_cannot_be_a_step_is_refused_when_the_slip_is_written() {
     let nothing = RoutingSlip::new("7").undo(&Undo { what: String::new() }).unwrap_err();
     assert!(matches!(nothing, SlipError::NoStep), "{nothing}");
 }
+
+/// The command as a later build sends it.
+#[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[command(name = "do", version = 2, replies(Did, Declined))]
+pub struct DoLater {
+    how: String,
+}
+
+#[tokio::test]
+async fn r34_a_step_that_cannot_be_read_parks_the_slip_and_undoes_nothing() {
+    let works = Works::new();
+    let dispatcher = works.open().await;
+    let slip = RoutingSlip::new("1").step(&Do { what: "first".to_owned() }).unwrap();
+    let slip = slip.undo(&Undo { what: "first".to_owned() }).unwrap();
+    let slip = slip.step(&DoLater { how: "otherwise".to_owned() }).unwrap();
+    dispatcher.publish(slip).await.unwrap();
+    let position = dispatcher.settled::<SlipState>("1").await.unwrap();
+    let Position::Parked { reason, detail, .. } = position else { panic!("{position:?}") };
+    assert_eq!(reason, ParkReason::Unreadable);
+    assert!(detail.contains("version 2 wrote it, and this build has version 1"), "{detail}");
+    assert_eq!(*works.worker.log.lock().unwrap(), ["do first"]);
+    dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
+}
