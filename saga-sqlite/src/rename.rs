@@ -22,8 +22,8 @@ pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<std::resu
             break;
         }
     }
-    for rename in [alias::rename, inbox::rename, mark::rename, dead::rename, taker::rename] {
-        rename(db, was, name)?;
+    for rename in [alias::RENAME, inbox::RENAME, mark::RENAME, dead::RENAME, taker::RENAME] {
+        db.prepare_cached(rename)?.execute((was, name))?;
     }
     Ok(Ok(renamed))
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::error::{AskError, InstanceError, PublishError};
-use super::receipt::Disposition;
+use super::receipt::{Disposition, TakerReceipt};
 use super::run::Request;
 use super::{Dispatcher, Instance};
 use crate::engine::{Answer, In, Until, Waiter};
@@ -81,14 +81,14 @@ impl Dispatcher {
             let receipt = self.publish(event).await?;
             accepted.store(true, Ordering::Relaxed);
             let taker = receipt.takers.into_iter().find(|taker| taker.taker == S::NAME);
-            let (mut key, mut disposition) = (key.map_err(InstanceError::from)?, None);
-            if let Some(taker) = taker {
+            let key = match taker {
+                Some(TakerReceipt { disposition: Disposition::Dead { reason }, .. }) => {
+                    return Err(AskError::Dead { event: E::NAME, saga: S::NAME, reason });
+                }
                 // Of an alias that has been resolved it says whose it was.
-                (key, disposition) = (taker.key, Some(taker.disposition));
-            }
-            if let Some(Disposition::Dead { reason }) = disposition {
-                return Err(AskError::Dead { event: E::NAME, saga: S::NAME, reason });
-            }
+                Some(taker) => taker.key,
+                None => key.map_err(InstanceError::from)?,
+            };
             self.answered(key, answer).await
         };
         tokio::select! {

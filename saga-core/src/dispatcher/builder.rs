@@ -13,7 +13,8 @@ use super::error::StartError;
 use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
 use super::run::Runner;
 use super::{Dispatcher, Shared};
-use crate::engine::{EventName, Limits, Policy, Registry, Shard};
+use crate::definition::EventType;
+use crate::engine::{Limits, Policy, Registry, Shard};
 use crate::machine::{Saga, Typed};
 use crate::message::{Command, Event, Incarnation, PayloadLimits};
 use crate::store::{Store, StoreError, TakerRow};
@@ -87,7 +88,7 @@ impl DispatcherBuilder {
         subscriber: impl Subscriber<E>,
         policy: Policy,
     ) -> Self {
-        self.registry.subscriber(name, EventName::of::<E>(), policy);
+        self.registry.subscriber(name, EventType::of::<E>(std::any::type_name::<E>()), policy);
         self.handlers.push(Arc::new(ForEvent::new(subscriber)));
         self
     }

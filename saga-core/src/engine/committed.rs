@@ -29,7 +29,11 @@ impl Shard {
                         Outcome::Duplicate => TakerAnswer::Duplicate,
                         Outcome::IdConflict => TakerAnswer::IdConflict,
                         Outcome::Refused(why) => TakerAnswer::Refused(why.clone()),
-                        _ => TakerAnswer::Queued,
+                        // A step that touches no instance claims nothing.
+                        Outcome::Committed(_)
+                        | Outcome::Repeated
+                        | Outcome::Conflict
+                        | Outcome::AliasTaken { .. } => TakerAnswer::Queued,
                     };
                     if matches!(outcome, Outcome::Duplicate | Outcome::IdConflict) {
                         self.use_up(step, outcome == Outcome::IdConflict);

@@ -34,7 +34,7 @@ pub use io::Moment;
 pub use policy::Policy;
 
 pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, TakerAnswer, Ticket, Until, Waiter};
-pub(crate) use registry::{EventName, Registry, Taker};
+pub(crate) use registry::{Registry, Taker};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::policy::Policy;
-use crate::definition::{Clause, Definition};
+use crate::definition::{Clause, Definition, EventType};
 use crate::machine::Program;
-use crate::message::Event;
 use crate::store::TakerRow;
 
 /// Who takes an event.
@@ -33,20 +32,6 @@ pub(crate) struct LaneSpec {
     pub(crate) at_most_once: bool,
 }
 
-/// What an event is called, and was.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EventName {
-    pub(crate) name: &'static str,
-    pub(crate) was: &'static [&'static str],
-    pub(crate) version: u32,
-}
-
-impl EventName {
-    pub(crate) const fn of<E: Event>() -> Self {
-        Self { name: E::NAME, was: E::WAS, version: E::VERSION }
-    }
-}
-
 /// Everything that is registered before the start.
 #[derive(Default)]
 pub(crate) struct Registry {
@@ -57,7 +42,7 @@ pub(crate) struct Registry {
     /// The lane of each command.
     pub(crate) handlers: HashMap<&'static str, usize>,
     /// The lane of each subscriber, and the event it takes.
-    pub(crate) subscribers: BTreeMap<Arc<str>, (usize, EventName)>,
+    pub(crate) subscribers: BTreeMap<Arc<str>, (usize, EventType)>,
     /// The takers of each event, sagas first, each once.
     pub(crate) takers: HashMap<String, Vec<Taker>>,
     duplicate_sagas: Vec<&'static str>,
@@ -98,7 +83,7 @@ impl Registry {
         lane
     }
 
-    pub(crate) fn subscriber(&mut self, name: &'static str, event: EventName, policy: Policy) -> usize {
+    pub(crate) fn subscriber(&mut self, name: &'static str, event: EventType, policy: Policy) -> usize {
         let lane = self.lanes.len();
         self.lanes.push(LaneSpec { name, policy, at_most_once: false });
         if self.subscribers.insert(name.into(), (lane, event)).is_some() {

@@ -42,13 +42,11 @@ impl std::fmt::Debug for Instance {
 impl Instance {
     /// The instance a store returned.
     pub(crate) fn load(program: Arc<dyn Program>, snapshot: Snapshot) -> Self {
-        let Snapshot { row, instance, tasks, timers, obligations, aliases } = snapshot;
-        let mut instance = instance;
-        let live = decode(&*program, &instance).and_then(|live| upcast(live, &mut instance));
-        let (row, record) = (Some(row), instance);
+        let Snapshot { row, instance: mut record, tasks, timers, obligations, aliases } = snapshot;
+        let live = read(&*program, &mut record);
         let mut instance = Self {
             program,
-            row,
+            row: Some(row),
             record,
             live,
             tasks,
@@ -148,7 +146,7 @@ impl Instance {
 
     /// Undoes whatever user code did to state and data since the last decision.
     pub(super) fn restore(&mut self) {
-        self.live = decode(&*self.program, &self.record).and_then(|live| upcast(live, &mut self.record));
+        self.live = read(&*self.program, &mut self.record);
     }
 
     /// Reads state and data back from what is stored of them.
@@ -165,25 +163,26 @@ impl Instance {
     }
 }
 
-fn decode(program: &dyn Program, record: &InstanceChange) -> Result<Box<dyn Live>, String> {
-    let definition = program.definition();
-    let state = definition.state(&record.state).ok_or_else(|| {
-        format!("state `{}` is not in `{}` v{}", record.state, definition.name, definition.version)
-    })?;
-    guarded(|| {
-        not_newer(record.version, definition.version)?;
-        Ok(program.decode(state, record.payload.as_ref(), &record.data, record.version)?)
+/// State and data. What an earlier version wrote is from here on in memory as the present one writes it, and stored so by
+/// the next step (rule R34).
+fn read(program: &dyn Program, record: &mut InstanceChange) -> Result<Box<dyn Live>, String> {
+    let Definition { name, version, .. } = *program.definition();
+    let state = program
+        .definition()
+        .state(&record.state)
+        .ok_or_else(|| format!("state `{}` is not in `{name}` v{version}", record.state))?;
+    let (live, present) = guarded(|| {
+        not_newer(record.version, version)?;
+        let live = program.decode(state, record.payload.as_ref(), &record.data, record.version)?;
+        let present = match record.version == version {
+            true => None,
+            false => Some((live.encode_state()?, live.encode_data()?)),
+        };
+        Ok((live, present))
     })
-    .map_err(|error| format!("state `{}` or its data {error}", record.state))
-}
-
-/// What an earlier version wrote is in memory as the present one writes it, and stored so by the next step (rule R34).
-fn upcast(live: Box<dyn Live>, record: &mut InstanceChange) -> Result<Box<dyn Live>, String> {
-    let present = live.definition().version;
-    if record.version != present {
-        let (payload, data) = guarded(|| Ok((live.encode_state()?, live.encode_data()?)))
-            .map_err(|error| format!("state `{}` or its data {error}", record.state))?;
-        (record.payload, record.data, record.version) = (payload, data, present);
+    .map_err(|error| format!("state `{}` or its data {error}", record.state))?;
+    if let Some((payload, data)) = present {
+        (record.payload, record.data, record.version) = (payload, data, version);
     }
     Ok(live)
 }

@@ -33,7 +33,6 @@ pub(crate) trait Program: Send + Sync {
 
 /// The typed part of an instance.
 pub(crate) trait Live: Send + Sync {
-    fn definition(&self) -> &'static Definition;
     /// The state it is in, as an index.
     fn state(&self) -> usize;
     fn encode_state(&self) -> Result<Option<Payload>, PayloadError>;
@@ -115,10 +114,6 @@ impl<S: Saga> Program for Typed<S> {
 }
 
 impl<S: Saga> Live for TypedLive<S> {
-    fn definition(&self) -> &'static Definition {
-        S::definition()
-    }
-
     fn state(&self) -> usize {
         self.state.__index()
     }

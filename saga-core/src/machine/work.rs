@@ -128,7 +128,6 @@ impl<'a> Work<'a> {
         self.arm_all_finished();
         self.tell_parent();
         let Self { instance, mut step, published, outgoing, ended, stop, rerun, skip_head, again, .. } = self;
-        instance.taken.clear();
         step.instance = Some(instance.record.clone());
         Decision { step, disposition, published, outgoing, ended, stop, rerun, skip_head, again }
     }

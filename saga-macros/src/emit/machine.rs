@@ -362,63 +362,41 @@ impl Machine<'_> {
         match act {
             Act::Run(_) => quote!(),
             Act::Send { command, method, each, undo } => {
-                let call = self.call(method, &quote!(__saga_data));
-                let undo = match undo {
-                    Some(undo) => {
-                        let undo = self.table.undo_of(command, undo);
-                        quote!(::core::option::Option::Some(#undo))
-                    }
-                    None => quote!(::core::option::Option::None),
-                };
-                if *each {
-                    quote! {
-                        for __saga_built in #call {
-                            __saga_out.send(#undo, &__saga_built)?;
-                        }
-                    }
-                } else {
-                    quote!(__saga_out.send(#undo, &#call)?;)
-                }
+                let undo = super::table::option(undo.as_ref().map(|undo| {
+                    let undo = self.table.undo_of(command, undo);
+                    quote!(#undo)
+                }));
+                self.built(method, *each, |built| quote!(__saga_out.send(#undo, &#built)?;))
             }
             Act::Publish { method, each, .. } => {
-                let call = self.call(method, &quote!(__saga_data));
-                if *each {
-                    quote! {
-                        for __saga_built in #call {
-                            __saga_out.publish(__saga_built)?;
-                        }
-                    }
-                } else {
-                    quote!(__saga_out.publish(#call)?;)
-                }
+                self.built(method, *each, |built| quote!(__saga_out.publish(#built)?;))
             }
             Act::Alias { claim, method, each } => {
-                let call = self.call(method, &quote!(__saga_data));
                 let change = if *claim { quote!(claim) } else { quote!(release) };
-                if *each {
-                    quote! {
-                        for __saga_built in #call {
-                            __saga_out.#change(&__saga_built)?;
-                        }
-                    }
-                } else {
-                    quote!(__saga_out.#change(&#call)?;)
-                }
+                self.built(method, *each, |built| quote!(__saga_out.#change(&#built)?;))
             }
             Act::Start { child: path, method, each, limit, detached } => {
-                let call = self.call(method, &quote!(__saga_data));
                 let child = self.table.child(path);
                 let limit = super::table::option(limit.map(|limit| quote!(#limit)));
                 let starts = if *detached { quote!() } else { quote!(__saga_out.starts(#child);) };
-                let start = |built: TokenStream| quote!(__saga_out.start::<#path>(#child, #limit, #detached, &#built)?;);
-                if *each {
-                    let start = start(quote!(__saga_built));
-                    quote!(#starts for __saga_built in #call { #start })
-                } else {
-                    let start = start(call);
-                    quote!(#starts #start)
-                }
+                let started = self.built(
+                    method,
+                    *each,
+                    |built| quote!(__saga_out.start::<#path>(#child, #limit, #detached, &#built)?;),
+                );
+                quote!(#starts #started)
             }
+        }
+    }
+
+    /// What is done with what `method` builds: once, or with `each` of several.
+    fn built(&self, method: &Ident, each: bool, act: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
+        let call = self.call(method, &quote!(__saga_data));
+        if each {
+            let act = act(quote!(__saga_built));
+            quote!(for __saga_built in #call { #act })
+        } else {
+            act(call)
         }
     }
 }

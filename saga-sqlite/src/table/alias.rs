@@ -59,11 +59,6 @@ pub(crate) fn clash(db: &Connection, was: &str, name: &str) -> Result<Option<Key
     db.prepare_cached(CLASH)?.query_row((was, name), |row| key(row, 0)).optional()
 }
 
-/// Gives the aliases of the saga `was` to the saga `name`.
-pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<usize> {
-    db.prepare_cached(RENAME)?.execute((was, name))
-}
-
 /// The aliases of an instance, in order.
 pub(crate) fn of_instance(db: &Connection, instance: RowId) -> Result<Vec<Key>> {
     let mut statement = db.prepare_cached(OF_INSTANCE)?;

@@ -53,8 +53,3 @@ pub(crate) fn read(row: &Row<'_>) -> Result<DeadLetterRow> {
     };
     Ok(DeadLetterRow { id: DeadId(row.get(0)?), letter })
 }
-
-/// Gives the dead letters of the saga `was` to the saga `name`.
-pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<usize> {
-    db.prepare_cached(RENAME)?.execute((was, name))
-}

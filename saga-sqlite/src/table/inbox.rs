@@ -63,8 +63,3 @@ pub(crate) fn read(row: &Row<'_>) -> Result<(InboxId, Mail)> {
     };
     Ok((InboxId(row.get(0)?), mail))
 }
-
-/// Gives what waits in the inbox of the saga `was` to the saga `name`.
-pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<usize> {
-    db.prepare_cached(RENAME)?.execute((was, name))
-}

@@ -30,8 +30,3 @@ pub(crate) fn set(db: &Connection, mark: &Mark) -> Result<Option<Outcome>> {
 pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
     db.prepare_cached(PURGE)?.execute((before.as_millis(), limit))
 }
-
-/// Gives the marks of the saga `was` to the saga `name`.
-pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<usize> {
-    db.prepare_cached(RENAME)?.execute((was, name))
-}

@@ -29,8 +29,3 @@ pub(crate) fn of_event(db: &Connection, event: &str) -> Result<Vec<TakerRow>> {
 pub(crate) fn read(row: &Row<'_>) -> Result<TakerRow> {
     Ok(TakerRow { event: text(row, 0)?.to_owned(), taker: text(row, 1)?.to_owned(), subscriber: row.get(2)? })
 }
-
-/// Gives the events of the saga `was` to the saga `name`.
-pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<usize> {
-    db.prepare_cached(RENAME)?.execute((was, name))
-}

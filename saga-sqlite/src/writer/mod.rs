@@ -211,28 +211,29 @@ impl Writer {
     }
 
     pub(crate) fn purge(&mut self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
-        self.ready()?;
-        let Some(held) = &self.held else { return Err(StoreError::Fenced { epoch: 0 }) };
-        let (presented, epoch) = (held.presented, held.epoch);
-        let purged = self.write(|db| {
-            if meta::holds(db, epoch)? { maintain::purge(db, before, limit).map(Some) } else { Ok(None) }
-        })?;
-        purged.ok_or_else(|| self.lost(presented))
+        self.write_held(|db| maintain::purge(db, before, limit))
     }
 
     pub(crate) fn rename(&mut self, was: &str, name: &str) -> Result<usize, StoreError> {
-        self.ready()?;
-        let Some(held) = &self.held else { return Err(StoreError::Fenced { epoch: 0 }) };
-        let (presented, epoch) = (held.presented, held.epoch);
-        let renamed = self.write(|db| {
-            if meta::holds(db, epoch)? { rename::rename(db, was, name).map(Some) } else { Ok(None) }
-        })?;
-        renamed.ok_or_else(|| self.lost(presented))?.map_err(|key| StoreError::Clash {
+        let renamed = self.write_held(|db| rename::rename(db, was, name))?;
+        renamed.map_err(|key| StoreError::Clash {
             store: self.place.name().to_owned(),
             was: was.to_owned(),
             name: name.to_owned(),
             key,
         })
+    }
+
+    /// Writes as the lease holder.
+    fn write_held<T>(
+        &mut self,
+        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.ready()?;
+        let Some(held) = &self.held else { return Err(StoreError::Fenced { epoch: 0 }) };
+        let (presented, epoch) = (held.presented, held.epoch);
+        let written = self.write(|db| if meta::holds(db, epoch)? { body(db).map(Some) } else { Ok(None) })?;
+        written.ok_or_else(|| self.lost(presented))
     }
 
     /// Whether this process holds a lease, so that it finds by itself what it delivers.

@@ -18,6 +18,7 @@ use super::order::{
 use super::thanks::{Labelled, ThanksState, Tracked};
 use super::world::{World, message};
 use super::{Random, Seen};
+use crate::definition::EventType;
 use crate::engine::{
     Accepted, Answer, Attempt, AttemptEnd, In, Limits, Moment, Out, Policy, Registry, Shard, Taker,
     TakerAnswer, Ticket,
@@ -123,8 +124,8 @@ pub(super) fn registry(random: &mut Random, label_once: bool) -> Registry {
     for command in Depot::COMMANDS {
         registry.handler(command, &[], false, policy().concurrency(at_a_time));
     }
-    registry.subscriber("mail", crate::engine::EventName::of::<OrderCompleted>(), policy());
-    registry.subscriber("bell", crate::engine::EventName::of::<Tracked>(), policy());
+    registry.subscriber("mail", EventType::of::<OrderCompleted>("OrderCompleted"), policy());
+    registry.subscriber("bell", EventType::of::<Tracked>("Tracked"), policy());
     registry.finish(&[]).expect("everything is registered");
     registry
 }

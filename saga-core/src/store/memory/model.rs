@@ -161,6 +161,19 @@ impl Model {
         Ok(())
     }
 
+    fn change_aliases(&mut self, row: RowId, changes: &[AliasChange]) {
+        let Some(kept) = self.instances.get(&row) else { return };
+        for change in changes {
+            let (AliasChange::Claim(alias) | AliasChange::Release(alias)) = change;
+            let alias = Address::new(kept.change.address.saga.clone(), alias.clone());
+            if matches!(change, AliasChange::Claim(_)) {
+                self.aliases.insert(alias, row);
+            } else if self.aliases.get(&alias) == Some(&row) {
+                self.aliases.remove(&alias);
+            }
+        }
+    }
+
     fn write(&mut self, step: &Step) -> Committed {
         let mut committed = Committed::default();
         let row = match (step.row, &step.instance) {
@@ -174,20 +187,9 @@ impl Model {
         };
         if let Some(kept) = row.and_then(|row| self.instances.get_mut(&row)) {
             kept.write(step);
-            let saga = kept.change.address.saga.clone();
-            for (change, row) in step.aliases.iter().zip(row.iter().cycle()) {
-                match change {
-                    AliasChange::Claim(alias) => {
-                        self.aliases.insert(Address::new(saga.clone(), alias.clone()), *row);
-                    }
-                    AliasChange::Release(alias) => {
-                        let alias = Address::new(saga.clone(), alias.clone());
-                        if self.aliases.get(&alias) == Some(row) {
-                            self.aliases.remove(&alias);
-                        }
-                    }
-                }
-            }
+        }
+        if let Some(row) = row {
+            self.change_aliases(row, &step.aliases);
         }
         for id in &step.consumed {
             self.inbox.remove(id);
