@@ -37,7 +37,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::engine::{Accepted, Answer, In, Registry, Tally, Ticket};
 use crate::machine::{MessageRecord, Resolution, Saga, Verb, VerbRecord};
-use crate::message::{Correlated, Event, Key, Message, MessageId, Name, Payload, PayloadLimits};
+use crate::message::{Correlated, Event, Key, Message, MessageId, PayloadLimits};
 use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Store};
 use run::Request;
 
@@ -405,9 +405,7 @@ impl Resolved {
     /// # Errors
     /// When the reply cannot be written as JSON.
     pub fn reply<E: Event>(reply: &E) -> Result<Self, crate::message::PayloadError> {
-        let message =
-            Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload: Payload::encode(reply)? };
-        Ok(Self(Resolution::Replied(MessageRecord::from(&message))))
+        Ok(Self(Resolution::Replied(MessageRecord::from(&Message::of_event(reply)?))))
     }
 
     /// It is done. For commands without replies, and for undos.

@@ -3,7 +3,7 @@
 use super::error::PublishError;
 use super::receipt::{Disposition, Receipt, TakerReceipt};
 use crate::engine::{Accepted, Registry, Taker, TakerAnswer};
-use crate::message::{Correlated, Message, MessageId, Name, Payload, PayloadLimits};
+use crate::message::{Correlated, Message, MessageId, PayloadLimits};
 use crate::store::Address;
 
 /// Checks everything that can be checked before anything is stored.
@@ -30,9 +30,8 @@ pub(super) fn checked<E: Correlated>(
         .map(|taker| Ok((taker.clone(), key(taker)?)))
         .collect::<Result<Vec<_>, PublishError>>()?;
     let not = |source| PublishError::Payload { event: E::NAME, source };
-    let payload = Payload::encode(&event).map_err(not)?;
-    payload.check(limits).map_err(not)?;
-    let message = Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload };
+    let message = Message::of_event(&event).map_err(not)?;
+    message.payload.check(limits).map_err(not)?;
     Ok(Accepted { message, value: Some(Box::new(event)), takers, id })
 }
 

@@ -3,9 +3,7 @@
 use std::fmt;
 
 use super::family::Child;
-use crate::message::{
-    Command, Correlated, Event, Key, KeyError, Message, Name, Payload, PayloadError, Result,
-};
+use crate::message::{Command, Correlated, Event, Key, KeyError, Message, PayloadError, Result};
 use crate::store::AliasChange;
 
 /// Collects the commands and events of one step.
@@ -90,8 +88,7 @@ impl Outbox {
         let name = <S::Start as Event>::NAME;
         let key = Correlated::correlation(event, S::NAME)
             .map_err(|error| format!("the event `{name}` cannot start a child: {error}"))?;
-        let (payload, version) = (Payload::encode(event)?, <S::Start as Event>::VERSION);
-        let message = Message { name: Name::Borrowed(name), version, payload };
+        let message = Message::of_event(event)?;
         self.started.push(Started { child, key, message, limit, detached });
         Ok(())
     }
@@ -110,8 +107,7 @@ impl Outbox {
 
     /// Publishes `event` to its takers.
     pub fn publish<E: Correlated>(&mut self, event: E) -> std::result::Result<(), PayloadError> {
-        let payload = Payload::encode(&event)?;
-        let message = Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload };
+        let message = Message::of_event(&event)?;
         self.published.push(Published { message, event: Box::new(event) });
         Ok(())
     }
@@ -124,5 +120,5 @@ fn alias_of(what: &str, alias: &str) -> Result<Key> {
 /// The stored form of a command.
 #[doc(hidden)]
 pub fn encode_command<C: Command>(command: &C) -> std::result::Result<Message, PayloadError> {
-    Ok(Message { name: Name::Borrowed(C::NAME), version: C::VERSION, payload: Payload::encode(command)? })
+    Message::of_command(command)
 }

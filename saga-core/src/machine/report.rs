@@ -33,7 +33,7 @@ impl Instance {
         }
         let definition = self.definition();
         let index = definition.command(&command.name);
-        let best_effort = index.is_some_and(|index| definition.commands[index].best_effort);
+        let best_effort = self.is_best_effort(found);
         let failed = matches!(report, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. });
         if self.status().is_over() || (best_effort && failed) || matches!(report, ReportRecord::Replied(None))
         {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::HandlerError;
 use super::event::Event;
-use super::payload::{Message, Name, Payload, PayloadError};
+use super::payload::{Message, Payload, PayloadError};
 use super::timestamp::Timestamp;
 
 /// A request to the outside world, run by exactly one handler.
@@ -84,9 +84,7 @@ impl<C: Command> Reply<C> {
 
 impl<C: Command, E: Event + ReplyTo<C>> From<E> for Reply<C> {
     fn from(event: E) -> Self {
-        let message = Payload::encode(&event)
-            .map(|payload| Some(Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload }));
-        Self { message, command: PhantomData }
+        Self { message: Message::of_event(&event).map(Some), command: PhantomData }
     }
 }
 

@@ -182,6 +182,22 @@ pub struct Message {
 }
 
 impl Message {
+    /// The stored form of `event`.
+    ///
+    /// # Errors
+    /// When serde refuses.
+    pub(crate) fn of_event<E: Event>(event: &E) -> Result<Self, PayloadError> {
+        Ok(Self { name: Name::Borrowed(E::NAME), version: E::VERSION, payload: Payload::encode(event)? })
+    }
+
+    /// The stored form of `command`.
+    ///
+    /// # Errors
+    /// When serde refuses.
+    pub(crate) fn of_command<C: Command>(command: &C) -> Result<Self, PayloadError> {
+        Ok(Self { name: Name::Borrowed(C::NAME), version: C::VERSION, payload: Payload::encode(command)? })
+    }
+
     /// The event, in its present shape.
     ///
     /// # Errors

@@ -20,8 +20,7 @@ use crate::dispatcher::{AnyHandler, DispatcherBuilder, Handler, HandlerContext};
 use crate::engine::{AttemptEnd, Policy};
 use crate::machine::MessageRecord;
 use crate::message::{
-    Command, Correlated, Done, Event, HandlerError, Message, Name, Outcome, Payload, PayloadError,
-    PayloadLimits,
+    Command, Correlated, Done, Event, HandlerError, Message, Outcome, PayloadError, PayloadLimits,
 };
 use saga::{RunStep, StepDone, StepFailed, UndoStep};
 pub use saga::{Slip, SlipState};
@@ -110,9 +109,9 @@ fn record<C: Command>(command: &C) -> Result<MessageRecord, SlipError> {
         return Err(SlipError::AtMostOnce(C::NAME));
     }
     let not = |source| SlipError::Payload { command: C::NAME, source };
-    let payload = Payload::encode(command).map_err(not)?;
-    payload.check(PayloadLimits::DEFAULT).map_err(not)?;
-    Ok(MessageRecord::from(&Message { name: Name::Borrowed(C::NAME), version: C::VERSION, payload }))
+    let message = Message::of_command(command).map_err(not)?;
+    message.payload.check(PayloadLimits::DEFAULT).map_err(not)?;
+    Ok(MessageRecord::from(&message))
 }
 
 impl Event for RoutingSlip {

@@ -539,8 +539,7 @@ fn at_once(timer: &str) -> bool {
 }
 
 fn event_in<E: Event>(event: &E) -> EventIn {
-    let payload = Payload::encode(event).unwrap_or_else(|error| panic!("`{}` {error}", E::NAME));
-    let message = Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload };
+    let message = Message::of_event(event).unwrap_or_else(|error| panic!("`{}` {error}", E::NAME));
     EventIn { message, value: None, id: None, parent: None }
 }
 

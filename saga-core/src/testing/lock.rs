@@ -2,7 +2,7 @@
 //! stored fails a test instead of a deployment (rule R34).
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::shape::{Place, Shape};
 use crate::definition::{CommandType, EventType, PayloadType, UpcastFrom};
@@ -54,13 +54,12 @@ impl Lock {
         let of = definition.name;
         let payload =
             |payload: Option<PayloadType>| payload.map(|payload| (payload.shape)()).unwrap_or_default();
-        let named = |was: &[&str], prefix: &str| was.iter().map(|was| format!("{prefix}{was}")).collect();
         let mut sagas: Vec<&str> = vec![of];
         sagas.extend(definition.was);
         self.add(Entry {
             kind: "saga".to_owned(),
             name: of.to_owned(),
-            was: named(definition.was, ""),
+            was: owned(definition.was),
             version: definition.version,
             upcasts: read_by(definition.upcasts),
             shape: payload(Some(definition.data)),
@@ -176,7 +175,7 @@ impl Lock {
         self.add(Entry {
             kind: "event".to_owned(),
             name: event.name.to_owned(),
-            was: event.was.iter().map(|&was| was.to_owned()).collect(),
+            was: owned(event.was),
             version: event.version,
             upcasts: read_by(event.upcasts),
             shape: (event.shape)(),
@@ -187,7 +186,7 @@ impl Lock {
         self.add(Entry {
             kind: "command".to_owned(),
             name: command.name.to_owned(),
-            was: command.was.iter().map(|&was| was.to_owned()).collect(),
+            was: owned(command.was),
             version: command.version,
             upcasts: read_by(command.upcasts),
             shape: (command.shape)(),
@@ -277,6 +276,10 @@ impl Lock {
     }
 }
 
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
 fn read_by(upcasts: &[UpcastFrom]) -> Vec<(u32, Shape)> {
     upcasts.iter().map(|upcast| (upcast.version, (upcast.reads)().shape)).collect()
 }
@@ -318,12 +321,6 @@ fn parse(text: &str) -> Vec<Entry> {
         });
     }
     entries
-}
-
-impl AsRef<Path> for Lock {
-    fn as_ref(&self) -> &Path {
-        &self.path
-    }
 }
 
 #[cfg(all(test, feature = "recurring", feature = "routing-slip"))]
