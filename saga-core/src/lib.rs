@@ -26,8 +26,7 @@ pub mod __private_0_1_0 {
         Reads, Row, State, Timer, Trigger, Undo, UndoOf, UpcastFrom, Verdict, Waive,
     };
     pub use crate::machine::generated::{
-        all_among, among, by_alias, command, no_such_row, no_such_state, payload, some, there, upcast,
-        wrong_state,
+        all_among, among, command, no_such_row, no_such_state, payload, some, there, upcast, wrong_state,
     };
     pub use crate::machine::{
         AllFinished, Cause, Child, ChildParked, Context, EventOf, Finished, Outbox, Saga, Undone, Wait,

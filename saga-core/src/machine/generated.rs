@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::de::DeserializeOwned;
 
-use crate::message::{ActionError, ByAlias, Command, Message, Payload, PayloadError};
+pub use crate::message::among;
+use crate::message::{ActionError, Command, Message, Payload, PayloadError};
 
 /// Decodes the payload of a state that carries one.
 ///
@@ -76,27 +77,6 @@ pub fn some<T>(value: Option<T>) -> T {
     value.unwrap_or_else(|| panic!("a row was applied without the state it needs"))
 }
 
-/// Whether `name` is in one of the lists.
-pub const fn among(name: &str, lists: &[&[&str]]) -> bool {
-    let mut list = 0;
-    while list < lists.len() {
-        let mut item = 0;
-        while item < lists[list].len() {
-            if same(name, lists[list][item]) {
-                return true;
-            }
-            item += 1;
-        }
-        list += 1;
-    }
-    false
-}
-
-/// [`ByAlias::holds`], before the program runs.
-pub const fn by_alias(by: ByAlias, saga: &str) -> bool {
-    by.others != among(saga, &[by.except])
-}
-
 /// Whether every name is in the list.
 pub const fn all_among(names: &[&str], list: &[&str]) -> bool {
     let mut name = 0;
@@ -105,21 +85,6 @@ pub const fn all_among(names: &[&str], list: &[&str]) -> bool {
             return false;
         }
         name += 1;
-    }
-    true
-}
-
-const fn same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut index = 0;
-    while index < a.len() {
-        if a[index] != b[index] {
-            return false;
-        }
-        index += 1;
     }
     true
 }

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::HandlerError;
 use super::event::Event;
+use super::name::is;
 use super::payload::{Message, Payload, PayloadError};
 use super::timestamp::Timestamp;
 
@@ -182,9 +183,4 @@ impl Report {
             _ => None,
         }
     }
-}
-
-/// Whether `stored` is the name of something that is called `name` and was called otherwise before.
-pub(crate) fn is(stored: &str, name: &str, was: &[&str]) -> bool {
-    stored == name || was.contains(&stored)
 }

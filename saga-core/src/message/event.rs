@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::key::{Key, KeyError};
+use super::name::among;
 use super::payload::{Payload, PayloadError};
 
 /// A fact delivered to instances. Derive it: `#[derive(Event)] #[event(name = "order.placed", key(order))]`.
@@ -62,8 +63,8 @@ pub trait Correlated: Event {
 /// For which sagas an event names its instance by an alias (rule R35): `alias(field)` and `alias_for(Saga, field)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByAlias {
-    pub(crate) others: bool,
-    pub(crate) except: &'static [&'static str],
+    others: bool,
+    except: &'static [&'static str],
 }
 
 impl ByAlias {
@@ -76,7 +77,7 @@ impl ByAlias {
     }
 
     /// Whether it does for `saga`. A subscriber has no aliases: its key is only an order.
-    pub fn holds(self, saga: &str) -> bool {
-        !saga.is_empty() && self.others != self.except.contains(&saga)
+    pub const fn holds(self, saga: &str) -> bool {
+        !saga.is_empty() && self.others != among(saga, &[self.except])
     }
 }

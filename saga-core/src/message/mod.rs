@@ -8,10 +8,10 @@ mod error;
 mod event;
 mod ids;
 mod key;
+mod name;
 mod payload;
 mod timestamp;
 
-pub(crate) use command::is;
 pub use command::{Command, Done, Failed, NoReply, Outcome, Reply, ReplyTo, Report, Tick, Unknown};
 pub use error::{ActionError, BoxError, HandlerError, HandlerErrorKind, Result};
 pub use event::{ByAlias, Correlated, Event};
@@ -19,6 +19,9 @@ pub use ids::{Id, Incarnation, MessageId};
 #[doc(hidden)]
 pub use key::join_key;
 pub use key::{Key, KeyError, MAX_KEY_BYTES};
+#[doc(hidden)]
+pub use name::among;
+pub(crate) use name::is;
 pub(crate) use payload::not_newer;
 pub use payload::{Message, Name, Payload, PayloadError, PayloadLimits};
 pub use timestamp::Timestamp;

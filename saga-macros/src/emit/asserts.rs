@@ -55,7 +55,7 @@ fn starts(table: &Table<'_>, out: &mut TokenStream) {
         let saga = &table.model.name;
         check(
             event.span(),
-            &quote!(!#private::by_alias(<#event as #private::Event>::BY_ALIAS, #saga)),
+            &quote!(!<#event as #private::Event>::BY_ALIAS.holds(#saga)),
             &format!(
                 "`{name}` names its instance by an alias, and an instance that is to be started has claimed none: give it a `key(..)`, or `key_for(..)` this saga"
             ),

@@ -1,0 +1,37 @@
+//! Comparing stored names, also before the program runs.
+
+/// Whether `stored` is the name of something that is called `name` and was called otherwise before.
+pub(crate) fn is(stored: &str, name: &str, was: &[&str]) -> bool {
+    stored == name || was.contains(&stored)
+}
+
+/// Whether `name` is in one of the lists.
+pub const fn among(name: &str, lists: &[&[&str]]) -> bool {
+    let mut list = 0;
+    while list < lists.len() {
+        let mut item = 0;
+        while item < lists[list].len() {
+            if same(name, lists[list][item]) {
+                return true;
+            }
+            item += 1;
+        }
+        list += 1;
+    }
+    false
+}
+
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < a.len() {
+        if a[index] != b[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
