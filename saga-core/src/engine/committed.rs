@@ -152,6 +152,11 @@ impl Shard {
         match &outcome {
             Outcome::Committed(committed) => {
                 let own = in_flight.spilled.len();
+                if in_flight.item.as_ref().is_some_and(Item::skips) {
+                    // What was skipped may have come by the scan meanwhile, or be on its way.
+                    slot.queue.retain(|item| item.inbox.is_none_or(|row| !step.consumed.contains(&row)));
+                    self.inbox.use_up(&step.consumed);
+                }
                 // Before what the step has published by an alias is handed on.
                 self.aliases_changed(address, &step.aliases);
                 self.step_is_durable(address, step, in_flight, committed);
@@ -161,7 +166,6 @@ impl Shard {
                 self.aliases_changed(address, &step.aliases);
                 // Its numbers are not known, so everything about the instance is read again.
                 if let Some(slot) = self.slots.get_mut(address) {
-                    slot.skip_head = in_flight.skip_head.or(slot.skip_head.take());
                     slot.spilled |= in_flight.kept || !in_flight.spilled.is_empty();
                 }
                 for item in in_flight.spilled {
@@ -221,7 +225,6 @@ impl Shard {
             finished,
             stop,
             rerun,
-            skip_head,
             again,
             spilled,
             ..
@@ -247,7 +250,6 @@ impl Shard {
         }
         let Some(slot) = self.slots.get_mut(address) else { return };
         slot.runs.retain(|(task, run)| !finished.contains(task) || matches!(run, Run::Running { .. }));
-        slot.skip_head = skip_head.or(slot.skip_head.take());
         if again {
             slot.queue.push_front(Item::own(Input::Continue, now));
         }
@@ -277,7 +279,6 @@ impl Shard {
         if slot.spilled {
             self.fetch_waiting(address);
         } else {
-            slot.skip_head = None;
             self.rearm(address);
         }
     }
@@ -286,7 +287,10 @@ impl Shard {
         let Some(item) = item else { return };
         let Some(ticket) = item.ticket else { return };
         let answer = match item.what {
-            Input::Verb(_) => Answer::Verb(Ok(())),
+            Input::Verb(_) => Answer::Verb(match answer {
+                TakerAnswer::Refused(why) => Err(why.clone()),
+                _ => Ok(()),
+            }),
             _ => Answer::Published(vec![(address.clone(), answer.clone())]),
         };
         self.out.push(Out::Answer(ticket, answer));
@@ -305,10 +309,12 @@ impl Shard {
 
     /// The event had been taken before.
     fn was_duplicate(&mut self, address: &Address, in_flight: InFlight, answer: TakerAnswer) {
-        if in_flight.spilled.len() > 1 {
-            // One of several that were to be written down together: each is tried by itself.
+        let verb = in_flight.item.as_ref().is_some_and(|item| matches!(item.what, Input::Verb(_)));
+        if verb || in_flight.spilled.len() > 1 {
+            // A verb, or what it was to skip, is used up already: it is decided anew, with what the inbox holds now. One of
+            // several that were to be written down together: each is tried by itself.
             if let Some(slot) = self.slots.get_mut(address) {
-                slot.one_at_a_time = true;
+                slot.one_at_a_time |= !verb;
             }
             self.put_back(address, in_flight);
             return self.reload(address);
@@ -364,6 +370,7 @@ impl Shard {
         slot.progress.retain(|(task, _)| known.iter().all(|(id, _)| id != task));
         slot.progress.extend(known);
         slot.place = Place::Loading;
+        slot.head = None;
         self.read_instance(address);
     }
 

@@ -20,6 +20,8 @@ enum Next {
     Rest,
     /// Read it first.
     Load,
+    /// Find what it is parked over, which a verb is about to skip.
+    Look,
     /// Decide this item of the queue.
     Take(usize),
     /// Write what cannot be applied now into the inbox.
@@ -41,6 +43,7 @@ impl Shard {
             match self.next(address) {
                 Next::Rest => return,
                 Next::Load => return self.load(address),
+                Next::Look => return self.fetch_waiting(address),
                 Next::Spill => return self.spill(address),
                 Next::Take(at) => {
                     if !self.take(address, at) {
@@ -87,7 +90,8 @@ impl Shard {
             Place::Present(instance) => instance,
         };
         if let Some(verb) = slot.queue.iter().position(|item| matches!(item.what, Input::Verb(_))) {
-            return Next::Take(verb);
+            let must_look = slot.head.is_none() && slot.queue[verb].skips();
+            return if must_look && instance.parked_head().is_some() { Next::Look } else { Next::Take(verb) };
         }
         if instance.is_parked() {
             let keeps = |item: &Item| matches!(item.what, Input::Stuck(..));
@@ -121,17 +125,23 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else { return false };
         let Some(item) = slot.queue.remove(at) else { return false };
         let before_it = slot.begun();
+        let mut head = if item.skips() { slot.head.take().flatten() } else { None };
         let Some(instance) = slot.instance_mut() else { return false };
         let before = (instance.is_parked(), instance.status() == Status::Compensating);
+        instance.head = head.as_mut().map(|head| std::mem::replace(&mut head.what, Input::Continue));
         let decision = instance.apply(&item.what, moment, &begun);
         instance.taken.clear();
+        if let (Some(head), Some(what)) = (&mut head, instance.head.take()) {
+            head.what = what;
+        }
         if decision.disposition == Disposition::Deferred {
             return self.defer(address, item);
         }
         if decision.step.instance.is_none() {
             return self.nothing_to_commit(address, item, decision.disposition);
         }
-        self.commit_decision(address, item, decision, before, false);
+        let skipped = head.filter(|_| decision.skipped);
+        self.commit_decision(address, item, decision, skipped, before, false);
         if let Some(in_flight) = self.slots.get_mut(address).and_then(|slot| slot.in_flight.as_mut()) {
             in_flight.begun = before_it;
         }
@@ -166,11 +176,11 @@ impl Shard {
         address: &Address,
         mut item: Item,
         decision: Decision,
+        skipped: Option<Box<Item>>,
         (was_parked, was_compensating): (bool, bool),
         created: bool,
     ) {
-        let Decision { mut step, disposition, published, outgoing, ended, stop, rerun, skip_head, again } =
-            decision;
+        let Decision { mut step, disposition, published, outgoing, ended, stop, rerun, again, .. } = decision;
         let added = task_ids(&step, |change| match change {
             TaskChange::Add(task) if task.kind != TaskKind::Child => Some(task.id),
             _ => None,
@@ -192,6 +202,7 @@ impl Shard {
             }
         } else {
             step.consumed.extend(item.inbox);
+            step.consumed.extend(skipped.as_ref().and_then(|head| head.inbox));
             self.mark(address, &item, &mut step);
         }
         let answer = match disposition {
@@ -199,10 +210,7 @@ impl Shard {
             Disposition::Ignored(why) => TakerAnswer::Ignored(why),
             Disposition::Kept | Disposition::Deferred => TakerAnswer::Queued,
             Disposition::Dead { reason, detail } => {
-                if let Some(letter) = self.letter(address, &item, reason, detail) {
-                    self.tally.dead_letters += 1;
-                    step.dead.push(letter);
-                }
+                self.bury(address, skipped.as_deref().unwrap_or(&item), reason, detail, &mut step);
                 TakerAnswer::Dead(reason.to_owned())
             }
         };
@@ -219,7 +227,6 @@ impl Shard {
             finished,
             stop,
             rerun,
-            skip_head,
             again,
             spilled,
             begun: Vec::new(),
@@ -366,7 +373,7 @@ impl Shard {
         match Instance::start(&program, address.clone(), incarnation, event, &taken, at) {
             Ok((instance, decision)) => {
                 slot.place = Place::Present(Box::new(instance));
-                self.commit_decision(address, item, decision, (false, false), true);
+                self.commit_decision(address, item, decision, None, (false, false), true);
                 false
             }
             Err(_) if !known_missing => {
@@ -404,17 +411,29 @@ impl Shard {
         true
     }
 
-    /// Keeps an event that started nothing as a dead letter, or tells the parent whose child it was to start.
+    /// Keeps what will not be applied as a dead letter, or tells the parent whose child it was to start.
+    fn bury(
+        &mut self,
+        address: &Address,
+        item: &Item,
+        reason: &'static str,
+        detail: String,
+        step: &mut Step,
+    ) {
+        if let Input::Event(EventIn { parent: Some(parent), .. }) = &item.what {
+            let refusal = parent.not_started(&address.key, detail);
+            step.mail.extend(refusal.map(|out| self.relative(out, address, item.hops)));
+        } else if let Some(letter) = self.letter(address, item, reason, detail) {
+            self.tally.dead_letters += 1;
+            step.dead.push(letter);
+        }
+    }
+
+    /// An event has started nothing.
     pub(super) fn dead_on_arrival(&mut self, address: &Address, item: Item, not: NotStarted) {
         let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         self.mark(address, &item, &mut step);
-        if let Input::Event(EventIn { parent: Some(parent), .. }) = &item.what {
-            let refusal = parent.not_started(&address.key, not.detail);
-            step.mail.extend(refusal.map(|out| self.relative(out, address, item.hops)));
-        } else {
-            step.dead.extend(self.letter(address, &item, not.reason, not.detail));
-            self.tally.dead_letters += 1;
-        }
+        self.bury(address, &item, not.reason, not.detail, &mut step);
         let in_flight = InFlight::of(item, TakerAnswer::Dead(not.reason.to_owned()));
         if let Some(slot) = self.slots.get_mut(address) {
             slot.in_flight = Some(in_flight);
@@ -482,26 +501,6 @@ impl Shard {
             self.out.push(Out::Answer(ticket, answer));
         }
     }
-
-    /// What an instance was parked over was skipped by a person.
-    pub(super) fn skip(&mut self, address: &Address) {
-        let Some(slot) = self.slots.get_mut(address) else { return };
-        let Some(head) = slot.skip_head.take() else { return };
-        let at = slot.queue.iter().position(|item| head.is(&item.what));
-        let Some(item) = at.and_then(|at| slot.queue.remove(at)) else { return };
-        match item.what {
-            Input::Report(task, report) => {
-                let inbox = item.inbox;
-                let mut skipped = Item::own(Input::Skipped(task, report), item.at);
-                skipped.inbox = inbox;
-                slot.queue.push_front(skipped);
-            }
-            _ => {
-                let detail = "skipped by a person".to_owned();
-                self.dead_on_arrival(address, item, NotStarted { reason: "skipped", detail });
-            }
-        }
-    }
 }
 
 impl InFlight {
@@ -522,7 +521,6 @@ impl InFlight {
             finished: Vec::new(),
             stop: Vec::new(),
             rerun: Vec::new(),
-            skip_head: None,
             again: false,
             spilled: Vec::new(),
             begun: Vec::new(),

@@ -3,7 +3,7 @@
 //! The inbox is read in order, once, behind a cursor. Rows written under the present epoch are remembered by whoever
 //! wrote them and are passed over.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::Shard;
@@ -16,6 +16,9 @@ use crate::store::{Address, DeliveryId, InboxId, Loaded, Mail, OpenTask, RowId, 
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     cursor: InboxId,
+    /// Rows behind the cursor that a verb has used up before the scan came to them: a page that was read before may still
+    /// bring them.
+    used: BTreeSet<InboxId>,
     /// The newest row of this epoch that its writer has been told of.
     told: InboxId,
     scanning: bool,
@@ -53,6 +56,11 @@ impl Inbox {
     /// A step of this epoch has become durable, and with it these rows.
     pub(super) fn tell(&mut self, mail: &[InboxId]) {
         self.told = mail.iter().copied().fold(self.told, InboxId::max);
+    }
+
+    /// These rows have been used up by a step that did not wait for the scan.
+    pub(super) fn use_up(&mut self, rows: &[InboxId]) {
+        self.used.extend(rows.iter().filter(|row| **row > self.cursor));
     }
 
     /// A share of the room for what is taken up, given back when it is dropped.
@@ -156,6 +164,7 @@ impl Shard {
         // not here yet will be taken up with those.
         let (cursor, told, epoch) = (self.inbox.cursor, self.inbox.told, self.lease.epoch);
         let known = |id: InboxId, mail: &Mail| id <= if mail.epoch == epoch { told } else { cursor };
+        self.find_head(&address, &rows);
         let rows: Vec<(InboxId, Mail)> = rows.into_iter().filter(|(id, mail)| known(*id, mail)).collect();
         let Some(slot) = self.slots.get_mut(&address) else { return };
         slot.fetching = false;
@@ -185,13 +194,28 @@ impl Shard {
                 std::mem::take(&mut slot.queue).into_iter().partition(|item| item.inbox.is_some());
             durable.sort_by_key(|item| item.inbox);
             slot.queue = durable.into_iter().chain(fresh).collect();
-            if slot.skip_head.is_some() {
-                self.skip(&address);
-            }
             self.rearm(&address);
         }
         self.pump(&address);
         self.answer_waiters(&address);
+    }
+
+    /// Finds what a parked instance waits over, for the verb that is to skip it. Rows count that the scan has not come to;
+    /// not those of a batch whose outcomes are not here yet, which nobody can have been parked over.
+    fn find_head(&mut self, address: &Address, rows: &[(InboxId, Mail)]) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        if !slot.queue.iter().any(Item::skips) {
+            return;
+        }
+        // A verb whose row is gone has been done.
+        slot.queue.retain(|item| {
+            !item.skips() || item.inbox.is_none_or(|row| rows.iter().any(|(found, _)| *found == row))
+        });
+        let Some(head) = slot.instance().and_then(Instance::parked_head) else { return };
+        let (told, epoch) = (self.inbox.told, self.lease.epoch);
+        let there = rows.iter().filter(|(id, mail)| mail.epoch != epoch || *id <= told);
+        let items = there.filter_map(|(id, mail)| Item::from_mail(*id, mail.clone()).ok());
+        slot.head = Some(items.filter(|item| head.is(&item.what)).map(Box::new).next());
     }
 
     // The inbox.
@@ -213,11 +237,14 @@ impl Shard {
     pub(super) fn fetched_inbox(&mut self, rows: Vec<(InboxId, Mail)>, more: bool) {
         self.inbox.scanning = false;
         self.inbox.behind = more;
+        let mut used = BTreeSet::new();
         if let Some((last, _)) = rows.last() {
             self.inbox.cursor = *last;
+            used = std::mem::take(&mut self.inbox.used);
+            self.inbox.used = used.split_off(&InboxId(last.0 + 1));
         }
         let epoch = self.lease.epoch;
-        for (id, mail) in rows.into_iter().filter(|(_, mail)| mail.epoch != epoch) {
+        for (id, mail) in rows.into_iter().filter(|(id, mail)| mail.epoch != epoch && !used.contains(id)) {
             self.take_mail(id, mail);
         }
         let again = std::mem::take(&mut self.inbox.again);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::io::{AttemptEnd, TakerAnswer, Ticket, Waiter};
 use crate::definition::Value;
-use crate::machine::{EventIn, HeadRecord, Input, Instance, REPORT, ReportRecord, StartRecord, Taken};
+use crate::machine::{EventIn, Input, Instance, REPORT, ReportRecord, StartRecord, Taken, Verb, VerbRecord};
 use crate::message::{Key, Message, MessageId, Name, Payload, Timestamp};
 use crate::store::{
     InboxId, Mail, MailKind, Step, Task, TaskId, TaskKind, TaskProgress, TaskStage, TimerRow,
@@ -46,8 +46,9 @@ pub(crate) struct Slot {
     pub(crate) deferred: Option<u32>,
     /// Those rows are being read.
     pub(crate) fetching: bool,
-    /// One of those rows is to become a dead letter.
-    pub(crate) skip_head: Option<HeadRecord>,
+    /// What the instance is parked over, as it was found among those rows for a verb that skips it; `Some(None)` when it
+    /// is not there.
+    pub(crate) head: Option<Option<Box<Item>>>,
     pub(crate) runs: Vec<(TaskId, Run)>,
     /// Its timers as they stand in the window, with the due time they stand under.
     pub(crate) armed: Vec<TimerRow>,
@@ -137,7 +138,7 @@ impl Item {
                 (MailKind::Start, message, None, None, None)
             }
             Input::Event(event) => (MailKind::Event, event.message.clone(), event.id.clone(), None, None),
-            Input::Report(task, report) | Input::Skipped(task, report) => {
+            Input::Report(task, report) => {
                 let message = Message {
                     name: Name::Borrowed(REPORT),
                     version: 1,
@@ -203,6 +204,11 @@ impl Item {
         self.inbox.is_none() && matches!(self.what, Input::Report(..) | Input::Stuck(..))
     }
 
+    /// Whether it is a verb that drops what the instance is parked over.
+    pub(crate) fn skips(&self) -> bool {
+        matches!(self.what, Input::Verb(VerbRecord { verb: Verb::Skip, .. }))
+    }
+
     /// Whether it waits behind a compensation or a person.
     pub(crate) fn is_event(&self) -> bool {
         matches!(self.what, Input::Event(_))
@@ -222,7 +228,6 @@ pub(crate) struct InFlight {
     pub(crate) finished: Vec<TaskId>,
     pub(crate) stop: Vec<TaskId>,
     pub(crate) rerun: Vec<TaskId>,
-    pub(crate) skip_head: Option<HeadRecord>,
     pub(crate) again: bool,
     /// Queue items that this step made durable, by position in its mail: the rest of the mail is routed.
     pub(crate) spilled: Vec<Item>,
@@ -242,7 +247,7 @@ impl Slot {
             one_at_a_time: false,
             deferred: None,
             fetching: false,
-            skip_head: None,
+            head: None,
             runs: Vec::new(),
             armed: Vec::new(),
             waiters: Vec::new(),
@@ -310,7 +315,6 @@ impl Slot {
             && self.queue.is_empty()
             && self.waiters.is_empty()
             && !self.fetching
-            && self.skip_head.is_none()
             && self.deferred.is_none()
             && !matches!(self.place, Place::Loading)
             && !(self.spilled && matches!(self.place, Place::Quarantined(_)))

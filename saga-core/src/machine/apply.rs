@@ -20,8 +20,14 @@ impl Instance {
             && let Err(error) = &self.live
         {
             let detail = error.clone();
-            if !matches!(input, Input::Verb(_)) {
-                let subject = Subject::Head(HeadRecord::of(input));
+            let subject = match input {
+                Input::Verb(_) => None,
+                Input::Event(_) | Input::Report(..) => Some(Subject::Head(HeadRecord::of(input))),
+                Input::Timer { name, .. } => Some(Subject::Timer(name.clone())),
+                Input::Stuck(task, ..) => Some(Subject::Task((*task).into())),
+                Input::Continue => Some(Subject::Unwinding),
+            };
+            if let Some(subject) = subject {
                 return self.parked_over(ParkReason::Unreadable, detail, subject, at);
             }
         }
@@ -31,11 +37,6 @@ impl Instance {
             Input::Timer { name, visit, due } => self.apply_timer(name, *visit, *due, at, begun),
             Input::Continue => self.go_on(at),
             Input::Verb(verb) => self.apply_verb(verb.clone(), at, begun),
-            Input::Skipped(task, ReportRecord::Child(news)) => self.news_skipped(*task, news, at),
-            Input::Skipped(task, report) => match self.task(*task).map(|task| task.command.clone()) {
-                Some(command) => self.recorded(*task, &command, report, at),
-                None => Decision::nothing(Disposition::Stale),
-            },
             Input::Stuck(task, reason, detail) => self.stuck(*task, *reason, detail, at),
         }
     }

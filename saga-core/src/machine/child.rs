@@ -137,7 +137,7 @@ impl Instance {
     }
 
     /// Nobody awaits this report, or only all of them together.
-    fn news_recorded(&mut self, task: TaskId, name: &str, news: &NewsRecord, at: At) -> Decision {
+    pub(super) fn news_recorded(&mut self, task: TaskId, name: &str, news: &NewsRecord, at: At) -> Decision {
         let unwinding = self.status() == Status::Compensating;
         let mut work = Work::new(self, at);
         let (kind, note) = match &news.news {
@@ -151,14 +151,6 @@ impl Instance {
             work.unwind();
         }
         work.finish(Disposition::Applied)
-    }
-
-    /// A person has skipped a report that nobody could take.
-    pub(super) fn news_skipped(&mut self, task: TaskId, news: &NewsRecord, at: At) -> Decision {
-        match self.task(task).map(|task| task.command.name.clone()) {
-            Some(name) => self.news_recorded(task, &name, news, at),
-            None => Decision::nothing(Disposition::Stale),
-        }
     }
 
     /// The timer of `all_finished` has come.

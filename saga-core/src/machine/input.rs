@@ -2,7 +2,7 @@
 
 use super::family::{Outgoing, ParentRecord};
 use super::outbox::Published;
-use super::record::{HeadRecord, MessageRecord, ParkReason, ReportRecord};
+use super::record::{MessageRecord, ParkReason, ReportRecord};
 use crate::definition::Value;
 use crate::message::{Id, Message, MessageId, PayloadLimits, Timestamp};
 use crate::store::{Step, TaskId};
@@ -49,8 +49,6 @@ pub(crate) enum Input {
         /// What it was due for: one that repeats has been set again when it has fired.
         due: Timestamp,
     },
-    /// A report that a person skipped: written down, without its row.
-    Skipped(TaskId, ReportRecord),
     /// A task waits for a person without having ended, for this reason and as these words say.
     Stuck(TaskId, ParkReason, String),
     /// Go on unwinding: the next undo, or the arrival.
@@ -147,8 +145,9 @@ pub(crate) struct Decision {
     pub(crate) stop: Vec<TaskId>,
     /// Held tasks that may run again.
     pub(crate) rerun: Vec<TaskId>,
-    /// The input that is to be dropped as a dead letter (`skip`).
-    pub(crate) skip_head: Option<HeadRecord>,
+    /// Whether the verb has used up what the instance was parked over ([`Instance::head`](super::Instance)): its row goes
+    /// in this step, and an event becomes a dead letter in it.
+    pub(crate) skipped: bool,
     /// Whether [`Input::Continue`] must follow.
     pub(crate) again: bool,
 }
@@ -164,7 +163,7 @@ impl Decision {
             ended: Vec::new(),
             stop: Vec::new(),
             rerun: Vec::new(),
-            skip_head: None,
+            skipped: false,
             again: false,
         }
     }

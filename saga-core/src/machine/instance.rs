@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::alias::Taken;
 use super::context::Context;
-use super::input::{At, VerbRecord};
+use super::input::{At, Input, VerbRecord};
 use super::live::{Live, Program};
-use super::record::{self, ParkedRecord, TurnRecord};
+use super::record::{self, HeadRecord, ParkedRecord, Subject, TurnRecord};
 use crate::definition::{Definition, State};
 use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp, not_newer};
 use crate::store::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
@@ -29,6 +29,8 @@ pub(crate) struct Instance {
     pub(crate) aliases: Vec<Key>,
     /// What the store has said about aliases that the next step claims.
     pub(crate) taken: Vec<Taken>,
+    /// What it is parked over, as it waits in the inbox: given to the verb that skips it, and there again afterwards.
+    pub(crate) head: Option<Input>,
     /// The operator's verb under which the next step is decided; it becomes the step's first line of history.
     pub(super) verb: Option<VerbRecord>,
 }
@@ -54,6 +56,7 @@ impl Instance {
             obligations,
             aliases,
             taken: Vec::new(),
+            head: None,
             verb: None,
         };
         instance.name_children();
@@ -97,6 +100,14 @@ impl Instance {
     /// Why it is parked. An unreadable record is reported as such.
     pub(crate) fn parked(&self) -> Option<Result<ParkedRecord, String>> {
         self.record.parked.as_ref().map(|parked| record::read("record of why it is parked", parked))
+    }
+
+    /// What it is parked over, when that waits in its queue.
+    pub(crate) fn parked_head(&self) -> Option<HeadRecord> {
+        match self.parked()?.ok()?.subject {
+            Subject::Head(head) => Some(head),
+            _ => None,
+        }
     }
 
     pub(super) fn turn(&self) -> Result<TurnRecord, String> {

@@ -52,6 +52,6 @@ pub(crate) use live::TypedLive;
 pub(crate) use live::{Program, Typed};
 pub(crate) use outbox::Published;
 pub(crate) use position::{owed_names, read_parked, turn_targets};
-pub(crate) use record::{HeadRecord, MessageRecord, ParkedRecord, ReportRecord};
+pub(crate) use record::{MessageRecord, ParkedRecord, ReportRecord};
 pub(crate) use record::{read, write};
 pub(crate) use start::NotStarted;

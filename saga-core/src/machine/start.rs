@@ -107,6 +107,7 @@ impl Instance {
             obligations: Vec::new(),
             aliases: Vec::new(),
             taken: Vec::new(),
+            head: None,
             verb: None,
         };
         let mut work = Work::new(&mut instance, at).first();

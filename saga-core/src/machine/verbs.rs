@@ -4,7 +4,7 @@ use super::family::{Outgoing, REPORT, all_finished};
 use super::input::{At, Begun, Decision, Disposition, Input, Resolution, Verb, VerbRecord};
 use super::instance::Instance;
 use super::join::JOIN;
-use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject, TurnCause};
+use super::record::{self, HeadRecord, ParkReason, ParkedRecord, ReportRecord, Subject, TurnCause};
 use super::work::{Line, Work};
 use crate::message::{Message, Name};
 use crate::store::{MailKind, Status, TaskId, TaskKind};
@@ -128,12 +128,7 @@ impl Instance {
                 );
                 Decision::nothing(Disposition::Declined(why))
             }
-            Subject::Head(head) => {
-                let mut work = Work::new(self, at);
-                work.unpark();
-                work.skip_head(head);
-                work.finish(Disposition::Applied)
-            }
+            Subject::Head(head) => self.skip_head(&head, at),
             Subject::Timer(name) => {
                 let mut work = Work::new(self, at);
                 work.unpark();
@@ -156,6 +151,44 @@ impl Instance {
                 work.finish(Disposition::Applied)
             }
         }
+    }
+
+    /// Drops the input the instance is parked over, in the very step that releases it: whatever happens afterwards, it
+    /// is not applied.
+    fn skip_head(&mut self, record: &HeadRecord, at: At) -> Decision {
+        let Some(head) = self.head.take_if(|head| record.is(head)) else {
+            let why = format!(
+                "the input {} is parked over is not in its inbox any more; `retry` releases the instance",
+                self.record.address
+            );
+            return Decision::nothing(Disposition::Declined(why));
+        };
+        let detail = match &self.verb {
+            Some(verb) => format!("skipped by {}: {}", verb.by, verb.why),
+            None => "skipped".to_owned(),
+        };
+        self.record.parked = None;
+        let command = match &head {
+            Input::Report(task, _) => self.task(*task).map(|task| task.command.clone()),
+            _ => None,
+        };
+        let mut decision = match (&head, command) {
+            (Input::Event(event), _) => {
+                let mut work = Work::new(self, at);
+                let id = event.id.as_ref().map(|id| Name::Owned(id.to_string()));
+                work.line(Line::message("skipped", &event.message).cause(id));
+                work.finish(Disposition::Dead { reason: "skipped", detail })
+            }
+            (Input::Report(task, ReportRecord::Child(news)), Some(command)) => {
+                self.news_recorded(*task, &command.name, news, at)
+            }
+            (Input::Report(task, report), Some(command)) => self.recorded(*task, &command, report, at),
+            // A report whose task is gone, which changes nothing but that it no longer waits.
+            _ => Work::new(self, at).finish(Disposition::Applied),
+        };
+        decision.skipped = true;
+        self.head = Some(head);
+        decision
     }
 
     fn skip_task(&mut self, task: TaskId, report: Option<ReportRecord>, at: At) -> Decision {

@@ -6,7 +6,7 @@ use super::family::Outgoing;
 use super::input::{At, Decision, Disposition};
 use super::instance::{Instance, state_name};
 use super::outbox::{Outbox, Published};
-use super::record::{self, HeadRecord, ParkReason, ParkedRecord, ReportRecord, Subject};
+use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
 use crate::definition::{Due, End, Row, UndoOf, Waive};
 use crate::message::{Message, Name, Payload, Timestamp, is};
 use crate::store::{
@@ -27,7 +27,6 @@ pub(super) struct Work<'a> {
     ended: Vec<TaskId>,
     stop: Vec<TaskId>,
     rerun: Vec<TaskId>,
-    skip_head: Option<HeadRecord>,
     again: bool,
     tasks: u32,
     owed: u32,
@@ -79,7 +78,6 @@ impl<'a> Work<'a> {
             ended: Vec::new(),
             stop: Vec::new(),
             rerun: Vec::new(),
-            skip_head: None,
             again: false,
             tasks: 0,
             owed: 0,
@@ -115,10 +113,6 @@ impl<'a> Work<'a> {
         self.again = true;
     }
 
-    pub(super) fn skip_head(&mut self, head: HeadRecord) {
-        self.skip_head = Some(head);
-    }
-
     pub(super) fn stop(&mut self, task: TaskId) {
         self.stop.push(task);
     }
@@ -127,9 +121,9 @@ impl<'a> Work<'a> {
         self.launch_children();
         self.arm_all_finished();
         self.tell_parent();
-        let Self { instance, mut step, published, outgoing, ended, stop, rerun, skip_head, again, .. } = self;
+        let Self { instance, mut step, published, outgoing, ended, stop, rerun, again, .. } = self;
         step.instance = Some(instance.record.clone());
-        Decision { step, disposition, published, outgoing, ended, stop, rerun, skip_head, again }
+        Decision { step, disposition, published, outgoing, ended, stop, rerun, skipped: false, again }
     }
 
     // Tasks.

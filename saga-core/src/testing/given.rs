@@ -481,11 +481,17 @@ impl<S: Saga> Given<S> {
         let begun = self.begun.clone();
         let instance = self.instance.as_mut().expect("a `Given` is started");
         instance.taken = self.taken.clone();
+        let head = instance.parked_head().filter(|_| matches!(input, Input::Verb(_)));
+        let at_head = head.and_then(|head| self.waiting.iter().position(|(input, _)| head.is(input)));
+        instance.head = at_head.and_then(|at| self.waiting.remove(at)).map(|(input, _)| input);
         let names: BTreeMap<TaskId, String> =
             instance.tasks.iter().map(|task| (task.id, task.command.name.to_string())).collect();
         let decision = instance.apply(input, at, &|task| {
             names.get(&task).and_then(|name| begun.get(name.as_str())).copied().unwrap_or(Begun::Between)
         });
+        if let (Some(head), Some(at_head)) = (instance.head.take().filter(|_| !decision.skipped), at_head) {
+            self.waiting.insert(at_head, (head, None));
+        }
         self.keep(decision)
     }
 
@@ -519,15 +525,6 @@ impl<S: Saga> Given<S> {
         self.history.append(&mut decision.step.history);
         if let Disposition::Dead { reason, detail } = &decision.disposition {
             self.dead.push(((*reason).to_owned(), detail.clone()));
-        }
-        if let Some(head) = &decision.skip_head
-            && let Some(at) = self.waiting.iter().position(|(input, _)| head.is(input))
-            && let Some((input, _)) = self.waiting.remove(at)
-        {
-            match input {
-                Input::Report(task, report) => self.waiting.push_front((Input::Skipped(task, report), None)),
-                _ => self.dead.push(("skipped".to_owned(), "skipped by a person".to_owned())),
-            }
         }
         decision
     }

@@ -88,6 +88,11 @@ pub struct Noted {
     pub order: String,
 }
 event!(Noted, "order.noted", keyed);
+thread_local! {
+    /// Whether the build that runs has mended the action that fails over a nudge `err`.
+    pub static MENDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 event!(Nudged, "order.nudged", keyed);
 event!(OrderCompleted, "order.completed", keyed);
 event!(PaymentCompleted, "payment.completed");
@@ -415,6 +420,7 @@ impl Saga for OrderState {
                 data.nudges += 1;
                 match &*cause.get::<Nudged>().how {
                     "panic" => panic!("nudged too hard"),
+                    "err" if MENDED.get() => None,
                     "err" => return Err("nudged the wrong way".into()),
                     _ => None,
                 }

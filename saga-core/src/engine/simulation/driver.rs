@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use super::family::{BatchState, Depot, ParcelState};
 use super::order::{
-    CreateShippingLabel, LabelCreated, MakePayment, OrderCompleted, OrderState, RefundPayment, VoidLabel,
-    VoidPayment, cancel, note, nudge, placed,
+    CreateShippingLabel, LabelCreated, MENDED, MakePayment, OrderCompleted, OrderState, RefundPayment,
+    VoidLabel, VoidPayment, cancel, note, nudge, placed,
 };
 use super::thanks::{Labelled, ThanksState, Tracked};
 use super::world::{World, message};
@@ -58,6 +58,10 @@ pub(super) struct Driver {
     /// Tracks that the bell takes too.
     rings: BTreeSet<(String, String)>,
     saves: Saves,
+    /// Who waits to hear that a verb is done: of which instance, and which.
+    verbs: BTreeMap<Ticket, (Address, &'static str)>,
+    /// How often each verb was answered to be done, by instance.
+    done: BTreeMap<(Address, &'static str), usize>,
     family: family::Family,
     /// An attempt was cut off, so that it may have begun although the world has not seen it.
     cut_off: bool,
@@ -140,6 +144,7 @@ impl CommandName {
 
 impl Driver {
     pub(super) fn new(seed: u64) -> Self {
+        MENDED.set(false);
         let mut random = Random(seed);
         let label_once = random.one_in(2);
         let registry = Arc::new(registry(&mut random, label_once));
@@ -174,6 +179,8 @@ impl Driver {
             notes: BTreeMap::new(),
             rings: BTreeSet::new(),
             saves: Saves::default(),
+            verbs: BTreeMap::new(),
+            done: BTreeMap::new(),
             family: family::Family::default(),
             cut_off: false,
             refused: false,
@@ -476,6 +483,8 @@ impl Driver {
         let Some((order, parked)) = parked else { return false };
         use crate::machine::ParkReason::{ActionFailed, Row};
         let verb = match parked.0 {
+            // The build that is mended meanwhile could apply it.
+            ActionFailed if MENDED.get() && self.random.one_in(2) => Verb::Retry,
             ActionFailed => Verb::Skip,
             Row if self.world.has_label(&order) => {
                 Verb::Resolve(Resolution::Replied((&message(&LabelCreated {})).into()))
@@ -491,14 +500,26 @@ impl Driver {
             self.story(&order)
         );
         seen.parked += 1;
-        self.verb(address(&order), verb);
+        if !self.world.calm && self.random.one_in(3) {
+            self.verb_from_elsewhere(address(&order), verb);
+        } else {
+            self.verb(address(&order), verb);
+        }
         true
+    }
+
+    /// An operator in another process leaves a verb in the inbox.
+    fn verb_from_elsewhere(&mut self, to: Address, verb: Verb) {
+        let message =
+            Message { name: "verb".into(), version: 1, payload: crate::machine::write(&record(verb)) };
+        let mail = self.mail(to, MailKind::Verb, message, None);
+        self.deliver(vec![mail]);
     }
 
     fn verb(&mut self, address: Address, verb: Verb) {
         let ticket = self.ticket("");
-        let verb = VerbRecord { verb, by: "op".to_owned(), why: "it must go on".to_owned(), seq: None };
-        self.handle(In::Verb { address, verb, ticket });
+        self.verbs.insert(ticket, (address.clone(), verb.word()));
+        self.handle(In::Verb { address, verb: record(verb), ticket });
     }
 
     /// The process dies, with everything that is under way.
@@ -551,6 +572,8 @@ impl Driver {
         self.tickets.clear();
         seen.late_saves += std::mem::take(&mut self.saves.late);
         self.saves.asked.clear();
+        self.verbs.clear();
+        MENDED.set(self.random.one_in(2));
         self.saves.over.clear();
         self.lease = now(self.store.lease("simulation")).expect("a lease");
         seen.unclean += u64::from(self.lease.unclean + 1 == self.lease.epoch);
@@ -612,6 +635,11 @@ impl Driver {
                 assert!(self.refused || self.saves.over.contains(&attempt), "what {whose} saves is refused");
                 self.saves.late += 1;
             }
+        }
+        if let Some(asked) = self.verbs.remove(&ticket)
+            && let Answer::Verb(Ok(())) = answer
+        {
+            *self.done.entry(asked).or_default() += 1;
         }
         let note = nudge.starts_with("note-") || nudge.starts_with("label-");
         if let (true, Answer::Published(takers)) = (note, answer) {
@@ -675,6 +703,10 @@ pub(super) fn shard(registry: &Arc<Registry>, limits: &Limits, lease: &Lease, ra
     let mut own = Random(random.next());
     let bits = move || u128::from(own.next()) << 64 | u128::from(own.next());
     Shard::new(Arc::clone(registry), limits.clone(), lease.clone(), Box::new(bits))
+}
+
+fn record(verb: Verb) -> VerbRecord {
+    VerbRecord { verb, by: "op".to_owned(), why: "it must go on".to_owned(), seq: None }
 }
 
 fn name(order: usize) -> String {

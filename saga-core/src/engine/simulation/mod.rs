@@ -67,6 +67,9 @@ struct Seen {
     unlabelled: u64,
     saves: u64,
     late_saves: u64,
+    verbs: u64,
+    skipped: u64,
+    mended: u64,
     family: family::SeenChildren,
 }
 
@@ -94,6 +97,9 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
         ("duplicates recognised", duplicates),
         ("batches sent again", repeats),
         ("steps refused by the store", seen.refused),
+        ("verbs answered to be done", seen.verbs),
+        ("events skipped by an operator", seen.skipped),
+        ("events applied by a mended build", seen.mended),
         ("batches sent early", early),
         ("notes that waited", notes),
         ("events that came before their instance", tracks),

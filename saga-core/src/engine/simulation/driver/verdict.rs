@@ -8,7 +8,7 @@ use super::super::order::Order;
 use super::super::world::Account;
 use super::{Driver, Seen, address, labelled, name, now, thanks};
 use crate::engine::Attempt;
-use crate::store::{DeadId, Inspect, Snapshot, Status, Store};
+use crate::store::{DeadId, DeadLetterRow, HistoryRow, Inspect, Snapshot, Status, Store};
 
 impl Driver {
     pub(super) fn snapshot(&self, order: usize) -> Option<Snapshot> {
@@ -75,7 +75,8 @@ impl Driver {
             assert_eq!(steps.len() as u64, instance.seq, "the history of {name} has gaps");
             let data: Order = instance.data.decode().expect("data");
             if let Some(nudges) = self.nudges.get(&name) {
-                let sent = nudges.sent.iter().filter(|id| id.starts_with("nudge-")).count();
+                // Those that fail are applied by a build that is mended.
+                let sent = nudges.sent.len();
                 assert!(data.nudges as usize <= sent, "{name} was nudged more often than that");
                 assert!(data.nudges as usize >= nudges.applied.len(), "{name} has lost a nudge");
             }
@@ -110,6 +111,7 @@ impl Driver {
             });
             assert!(rung || given_up, "the bell missed {id} of {order}");
         }
+        self.verbs_are_whole(&dead, seen);
         self.family_verdict(seen);
         seen.saves += self.saves.kept.len() as u64;
         for letter in dead {
@@ -122,6 +124,41 @@ impl Driver {
                         .contains(&reason),
                 "{letter:?}"
             );
+        }
+    }
+
+    /// Every verb that was answered to be done is in the history, and an event that was skipped is a dead letter and
+    /// nothing else, also when the build that started next could have applied it.
+    fn verbs_are_whole(&self, dead: &[DeadLetterRow], seen: &mut Seen) {
+        for ((of, verb), &told) in &self.done {
+            let history = now(self.store.history(of, 100_000)).expect("read");
+            let kept = history.iter().filter(|l| l.entry.kind == "verb" && l.entry.name == *verb).count();
+            assert!(kept >= told, "{of}: `{verb}` was answered {told} times and is kept {kept} times");
+            seen.verbs += told as u64;
+        }
+        for (order, nudges) in &self.nudges {
+            let history = now(self.store.history(&address(order), 100_000)).expect("read");
+            for id in nudges.sent.iter().filter(|id| id.starts_with("err-")) {
+                let lines = |kind| {
+                    let of = |line: &&HistoryRow| {
+                        line.entry.cause.as_deref() == Some(id) && line.entry.kind == kind
+                    };
+                    history.iter().filter(of).count()
+                };
+                let letters = dead.iter().filter(|row| {
+                    row.letter.to == address(order)
+                        && row.letter.id.as_ref().is_some_and(|it| it.as_str() == id)
+                        && &*row.letter.reason == "skipped"
+                });
+                let (applied, skipped, letters) = (lines("applied"), lines("skipped"), letters.count());
+                assert_eq!(skipped, letters, "{id} of {order}: skipped, and kept as a dead letter");
+                assert!(
+                    applied + skipped <= 1,
+                    "{id} of {order}: applied {applied}, skipped {skipped} times"
+                );
+                seen.skipped += skipped as u64;
+                seen.mended += applied as u64;
+            }
         }
     }
 
