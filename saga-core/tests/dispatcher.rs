@@ -268,7 +268,7 @@ async fn r17_a_rate_limit_costs_no_attempt() {
     world.called::<MakePayment>(2).await;
     in_time(&clock, world.called::<MakePayment>(3)).await;
     let third = saga_core::dispatcher::Clock::now(&clock).mono - began;
-    assert!(third >= MINUTE / 2, "{third:?}");
+    assert!(third >= MINUTE, "two of them started within the minute before: {third:?}");
     in_time(&clock, world.called::<MakePayment>(4)).await;
     assert!(saga_core::dispatcher::Clock::now(&clock).mono - began >= MINUTE);
     assert!(world.calls_of::<MakePayment>().iter().all(|call| call.attempt == 1));

@@ -1,8 +1,10 @@
 //! A lane's rate limit and circuit breaker: when the next attempt may start.
 //!
-//! The rate is kept by the generic cell rate algorithm (ITU-T I.371), which remembers one moment and no list. What waits
-//! at the gate is not an attempt, so it costs none (rule R17).
+//! The rate is kept by a sliding log of the newest starts: algorithms that remember one moment only, such as the generic
+//! cell rate algorithm, admit up to 2n - 1 starts within one period. What waits at the gate is not an attempt, so it
+//! costs none (rule R17).
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::io::AttemptEnd;
@@ -11,8 +13,8 @@ use super::policy::Policy;
 /// What a lane remembers of its attempts.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    /// When the next attempt would start, if all came evenly.
-    even: Duration,
+    /// When the newest attempts started, as many as one period admits.
+    starts: VecDeque<Duration>,
     /// Unclear attempts in a row.
     unclear: u32,
     /// The breaker is open, until then.
@@ -34,10 +36,11 @@ impl Gate {
             Some(_) if running > 0 => return Err(None),
             _ => {}
         }
-        if let Some((attempts, per)) = policy.rate {
-            // As many as are allowed may come at once, when none came before.
-            let burst = per.saturating_sub(per / attempts);
-            let due = self.even.saturating_sub(burst);
+        if let Some((attempts, per)) = policy.rate
+            && self.starts.len() >= attempts as usize
+            && let Some(oldest) = self.starts.front()
+        {
+            let due = oldest.saturating_add(per);
             if now < due {
                 return Err(Some(due));
             }
@@ -48,7 +51,11 @@ impl Gate {
     /// An attempt starts.
     pub(super) fn passed(&mut self, policy: &Policy, now: Duration) {
         if let Some((attempts, per)) = policy.rate {
-            self.even = self.even.max(now).saturating_add(per / attempts);
+            let counts = |start: &Duration| start.saturating_add(per) > now;
+            while self.starts.len() >= attempts as usize || self.starts.front().is_some_and(|s| !counts(s)) {
+                self.starts.pop_front();
+            }
+            self.starts.push_back(now);
         }
     }
 
@@ -96,10 +103,37 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_and_then_evenly() {
-        assert_eq!(starts(&Policy::default().rate(3, 30 * SECOND), 7), [0, 0, 0, 10, 20, 30, 40]);
+    fn as_many_at_once_as_the_rate_says_and_the_next_a_period_later() {
+        assert_eq!(starts(&Policy::default().rate(3, 30 * SECOND), 7), [0, 0, 0, 30, 30, 30, 60]);
         assert_eq!(starts(&Policy::default().rate(1, 10 * SECOND), 3), [0, 10, 20]);
         assert_eq!(starts(&Policy::default(), 3), [0, 0, 0]);
+    }
+
+    proptest::proptest! {
+        /// Attempts come at any time; each starts as soon as the gate lets it.
+        #[test]
+        fn within_any_window_of_a_period_no_more_start_than_the_rate_says(
+            attempts in 1_u32..6,
+            per in 1_u32..40,
+            waits in proptest::collection::vec(0_u32..30, 1..60),
+        ) {
+            let policy = Policy::default().rate(attempts, SECOND * per);
+            let (mut gate, mut now, mut starts) = (Gate::default(), Duration::ZERO, Vec::new());
+            for wait in waits {
+                now += SECOND * wait;
+                if let Err(until) = gate.pass(&policy, 0, now) {
+                    now = until.expect("nothing runs");
+                }
+                proptest::prop_assert_eq!(gate.pass(&policy, 0, now), Ok(()), "it may start when it was told to");
+                gate.passed(&policy, now);
+                starts.push(now);
+                proptest::prop_assert!(gate.starts.len() <= attempts as usize);
+            }
+            for first in &starts {
+                let within = starts.iter().filter(|start| (*first..*first + SECOND * per).contains(start));
+                proptest::prop_assert!(within.count() <= attempts as usize, "{starts:?}");
+            }
+        }
     }
 
     #[test]

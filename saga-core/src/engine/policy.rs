@@ -18,7 +18,7 @@ pub struct Policy {
     pub(crate) timeout: Duration,
     pub(crate) concurrency: usize,
     pub(crate) unordered: bool,
-    /// So many attempts may start within so long.
+    /// So many attempts may start within any window of this length.
     pub(crate) rate: Option<(u32, Duration)>,
     /// After so many unclear attempts in a row none starts for so long.
     pub(crate) breaker: Option<(u32, Duration)>,
@@ -81,8 +81,9 @@ impl Policy {
         self
     }
 
-    /// How many attempts may start within any `per`, evenly spread once that many have started; at least 1. Waiting for
-    /// it costs no attempt and no time. Default: as many as there are.
+    /// How many attempts may start within any window of length `per`, all of them at once if they are there; at least 1.
+    /// Waiting for it costs no attempt and no time. Counted by each process since its start. Default: as many as there
+    /// are.
     #[must_use]
     pub fn rate(mut self, attempts: u32, per: Duration) -> Self {
         self.rate = Some((attempts.max(1), per));
