@@ -119,7 +119,8 @@ impl Runner {
         let (mut pulsing, mut closed) = (false, false);
         let (mut commits_at_purge, mut purge_until) = (u64::MAX, Duration::ZERO);
 
-        self.shard.start(self.clock.now());
+        let began = self.clock.now();
+        self.shard.start(began);
         self.compare_names(&mut reads);
         loop {
             for out in self.shard.take_out() {
@@ -249,7 +250,9 @@ impl Runner {
                         purge_until = now.mono.saturating_add(self.window).saturating_add(PURGE);
                     }
                     if now.mono <= purge_until {
-                        self.purge(now.wall.minus(self.window), &mut reads);
+                        // A clock that is set forward makes nothing older than it is.
+                        let steady = began.wall.plus(now.mono.saturating_sub(began.mono));
+                        self.purge(now.wall.min(steady).minus(self.window), &mut reads);
                     }
                 }
             }

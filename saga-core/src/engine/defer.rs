@@ -5,6 +5,7 @@
 //! entered another visit, has started, or when nobody has started it in time. Its instance stays in memory meanwhile.
 
 use super::Shard;
+use super::clock::rebased;
 use super::io::TakerAnswer;
 use super::slot::{InFlight, Item, Place, Token};
 use crate::definition::Missing;
@@ -102,14 +103,16 @@ impl Shard {
                 false
             }
             Missing::Defer(millis) => {
-                let due = item.at.plus(std::time::Duration::from_millis(millis));
-                if due <= self.moment.wall {
+                let wait = std::time::Duration::from_millis(millis);
+                let due = rebased(item.at, item.at.plus(wait), self.moment.wall);
+                let given_up = self.slots.get(address).and_then(|slot| slot.given_up);
+                if due <= self.moment.wall || given_up.is_some_and(|given_up| item.at <= given_up) {
                     let detail = format!("{detail}; it has waited for {millis} ms");
                     let not = NotStarted { reason: "missing-instance", detail };
                     self.dead_on_arrival(address, item, not);
                     return false;
                 }
-                self.awaited.insert((due, address.clone()));
+                self.awaited.insert((due, address.clone(), item.at));
                 self.defer(address, item)
             }
         }
@@ -117,23 +120,23 @@ impl Shard {
 
     /// When the first event gives up waiting for its instance.
     pub(super) fn next_awaited(&self) -> Option<Timestamp> {
-        self.awaited.first().map(|(due, _)| *due)
+        self.awaited.first().map(|(due, ..)| *due)
     }
 
     /// Looks again at events that have waited long enough for their instance.
     pub(super) fn give_up_awaiting(&mut self) {
         let mut busy = Vec::new();
-        while let Some((due, _)) = self.awaited.first()
+        while let Some((due, ..)) = self.awaited.first()
             && *due <= self.moment.wall
-            && let Some((_, address)) = self.awaited.pop_first()
+            && let Some((_, address, at)) = self.awaited.pop_first()
         {
-            let Some(slot) = self.slots.get(&address).filter(|slot| matches!(slot.place, Place::Missing))
-            else {
-                continue;
-            };
+            let slot = self.slots.get_mut(&address);
+            let Some(slot) = slot.filter(|slot| matches!(slot.place, Place::Missing)) else { continue };
+            // Its time is over, also when its stamp lies in the future because the clock went back.
+            slot.given_up = slot.given_up.max(Some(at));
             if slot.in_flight.is_some() || slot.fetching {
                 // What is on its way to the disk would be missed by a read now, or read although it is used up.
-                busy.push((self.moment.wall.plus(AGAIN), address));
+                busy.push((self.moment.wall.plus(AGAIN), address, at));
             } else {
                 self.fetch_waiting(&address);
             }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::Shard;
+use super::clock::progress_due;
 use super::io::{Attempt, AttemptEnd, Out};
 use super::lanes::Job;
 use super::slot::Token;
@@ -60,9 +61,13 @@ impl Shard {
         let now = self.moment.wall;
         let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
         let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
-        if delivery.progress.due > now {
-            let due = delivery.progress.due;
-            self.lanes.delay(due, Job::Delivery(id));
+        let due = progress_due(&delivery.progress, now);
+        if due != delivery.progress.due {
+            // Once: what follows counts from here.
+            (delivery.progress.armed, delivery.progress.due) = (now, due);
+        }
+        if due > now {
+            self.lanes.delay(now, due, Job::Delivery(id));
             return;
         }
         self.lanes.push(lane, Job::Delivery(id));
@@ -80,7 +85,7 @@ impl Shard {
         }
         let job = Job::Delivery(id);
         if let Some(due) = self.lanes.not_before(delivery.progress.recoveries, self.moment) {
-            self.lanes.delay(due, job);
+            self.lanes.delay(now, due, job);
             return;
         }
         if !self.lanes.recover(&job, delivery.progress.recoveries, self.limits.recovering) {

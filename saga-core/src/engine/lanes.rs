@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use super::clock::progress_due;
 use super::gate::Gate;
 use super::io::{Attempt, AttemptEnd, Out};
 use super::policy::Policy;
@@ -60,7 +61,7 @@ pub(super) struct Lanes {
     attempts: HashMap<u64, Running>,
     last_attempt: u64,
     deadlines: BTreeMap<(Duration, u64), ()>,
-    delayed: BTreeMap<(Timestamp, u64), Job>,
+    delayed: BTreeMap<(Timestamp, u64), (Timestamp, Job)>,
     delays: u64,
     /// Lanes that wait for their rate or their breaker.
     paused: BTreeSet<(Duration, usize)>,
@@ -160,9 +161,18 @@ impl Lanes {
         [deadline, self.paused.first().map(|(until, _)| *until)].into_iter().flatten().min()
     }
 
-    pub(super) fn delay(&mut self, due: Timestamp, job: Job) {
+    /// Lets a job wait until `due`, as it was decided at `armed`.
+    pub(super) fn delay(&mut self, armed: Timestamp, due: Timestamp, job: Job) {
         self.delays += 1;
-        self.delayed.insert((due, self.delays), job);
+        self.delayed.insert((due, self.delays), (armed, job));
+    }
+
+    /// Moves the times that jobs wait for, when the wall clock has been corrected.
+    pub(super) fn shift_delays(&mut self, shift: impl Fn(&mut Timestamp, &mut Timestamp)) {
+        for ((mut due, n), (mut armed, job)) in std::mem::take(&mut self.delayed) {
+            shift(&mut armed, &mut due);
+            self.delayed.insert((due, n), (armed, job));
+        }
     }
 
     pub(super) fn push(&mut self, lane: usize, job: Job) {
@@ -185,13 +195,13 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let Some(found) = slot.instance().and_then(|instance| instance.task(task)) else { return };
         let progress = &found.progress;
-        let due = rebased(progress, now);
+        let due = progress_due(progress, now);
         let command = found.command.name.clone();
         let lane = self.registry.handlers.get(&*command).copied();
         let job = Job::Task(address.clone(), task);
         if due > now {
             slot.set_run(task, Run::Delayed);
-            self.lanes.delay(due, job);
+            self.lanes.delay(now, due, job);
             return;
         }
         slot.set_run(task, Run::Waiting);
@@ -249,7 +259,7 @@ impl Shard {
         if suspect && !at_most_once {
             if let Some(due) = self.lanes.not_before(found.progress.recoveries, self.moment) {
                 slot.set_run(task, Run::Delayed);
-                self.lanes.delay(due, job);
+                self.lanes.delay(now, due, job);
                 return;
             }
             if !self.lanes.recover(&job, found.progress.recoveries, self.limits.recovering) {
@@ -511,7 +521,7 @@ impl Shard {
         let change = TaskChange::Progress(task, found.progress.clone());
         slot.set_run(task, Run::Delayed);
         slot.noting += 1;
-        self.lanes.delay(due, Job::Task(address.clone(), task));
+        self.lanes.delay(now, due, Job::Task(address.clone(), task));
         self.queue_step(
             Token::Progress(address.clone()),
             Step { row, tasks: vec![change], ..Step::default() },
@@ -543,7 +553,7 @@ impl Shard {
             if entry.key().0 > wall || self.stopping {
                 break;
             }
-            match entry.remove() {
+            match entry.remove().1 {
                 Job::Task(address, task) => self.resume(&address, task),
                 Job::Delivery(delivery) => self.enlist_delivery(delivery),
             }
@@ -580,6 +590,7 @@ impl Shard {
                 self.enlist(address, task);
             }
         } else if !matches!(slot.place, Place::Quarantined(_)) {
+            slot.resumed.push(task);
             self.load(address);
         }
     }
@@ -625,16 +636,6 @@ fn startable(slot: &mut Slot, task: TaskId) -> Option<(Option<RowId>, &mut Task)
     let found = instance.task_mut(task)?;
     let fits = found.progress.stage == TaskStage::Ready && !(compensating && found.kind == TaskKind::Command);
     fits.then_some((row, found))
-}
-
-/// When a task is due, also when the clock that delayed it was ahead of the present one (rule R33).
-fn rebased(progress: &TaskProgress, now: Timestamp) -> Timestamp {
-    let ahead = progress.armed > now.plus(Duration::from_secs(60));
-    if ahead && progress.due != Timestamp::EPOCH {
-        now.plus(progress.due.since(progress.armed))
-    } else {
-        progress.due
-    }
 }
 
 /// What the end of an attempt means over all attempts. `progress` counts it already; `last` forbids another.

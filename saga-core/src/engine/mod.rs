@@ -14,6 +14,7 @@
 mod accept;
 mod alias;
 mod cache;
+mod clock;
 mod committed;
 mod defer;
 mod deliveries;
@@ -99,6 +100,7 @@ pub(crate) struct Shard {
     limits: Limits,
     lease: Lease,
     moment: Moment,
+    offset: clock::Offset,
     random: Box<dyn FnMut() -> u128 + Send>,
     slots: HashMap<Address, Slot>,
     /// The instance of each row, for timers and tasks that are known by row.
@@ -113,8 +115,8 @@ pub(crate) struct Shard {
     batches: u64,
     steps: u64,
     inbox: recovery::Inbox,
-    /// Until when events wait for instances that do not exist yet.
-    awaited: BTreeSet<(Timestamp, Address)>,
+    /// Until when events wait for instances that do not exist yet, and when the first of them was accepted.
+    awaited: BTreeSet<(Timestamp, Address, Timestamp)>,
     lru: cache::Lru,
     stopping: bool,
     /// An attempt ended and its instance could not take it up, so that the store does not know that it began.
@@ -157,6 +159,7 @@ impl Shard {
             limits,
             lease,
             moment: Moment::default(),
+            offset: clock::Offset::default(),
             random,
             slots: HashMap::new(),
             rows: HashMap::new(),
@@ -179,6 +182,7 @@ impl Shard {
     /// Takes one input; what is to be done about it is in [`take_out`](Self::take_out).
     pub(crate) fn handle(&mut self, input: In, moment: Moment) {
         self.moment = moment;
+        self.follow_clock();
         match input {
             In::Publish { event, ticket } => self.publish(event, ticket),
             In::Verb { address, verb, ticket } => self.verb(address, verb, ticket),

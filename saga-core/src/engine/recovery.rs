@@ -79,6 +79,7 @@ impl Shard {
     /// Takes up everything an earlier lease left.
     pub(crate) fn start(&mut self, moment: super::Moment) {
         self.moment = moment;
+        self.follow_clock();
         self.lanes.started = moment.mono;
         self.out.push(Out::FetchTasks(None));
         self.out.push(Out::FetchCompensating(None));
@@ -141,7 +142,7 @@ impl Shard {
             // What waits for it in the inbox is counted, and taken up if it can be.
             self.fetch_waiting(&address);
         }
-        self.rebase_timers(&address);
+        self.rebase_loaded(&address);
         self.sync_timers(&address);
         self.adopt(&address);
         self.weigh(&address);

@@ -44,6 +44,8 @@ pub(crate) struct Slot {
     pub(crate) one_at_a_time: bool,
     /// The visit in which something was deferred that lies in the inbox.
     pub(crate) deferred: Option<u32>,
+    /// Events accepted up to then have waited long enough for their instance.
+    pub(crate) given_up: Option<Timestamp>,
     /// Those rows are being read.
     pub(crate) fetching: bool,
     /// What the instance is parked over, as it was found among those rows for a verb that skips it; `Some(None)` when it
@@ -53,6 +55,8 @@ pub(crate) struct Slot {
     /// Its timers as they stand in the window, with the due time they stand under.
     pub(crate) armed: Vec<TimerRow>,
     pub(crate) waiters: Vec<(Waiter, Ticket)>,
+    /// Tasks that became due while the instance was not in memory.
+    pub(crate) resumed: Vec<TaskId>,
     /// What happened to its tasks while it was being read.
     pub(crate) late: Vec<Late>,
     /// Of an alias whose owner is being read: who it is since a step that became durable meanwhile.
@@ -246,11 +250,13 @@ impl Slot {
             held: 0,
             one_at_a_time: false,
             deferred: None,
+            given_up: None,
             fetching: false,
             head: None,
             runs: Vec::new(),
             armed: Vec::new(),
             waiters: Vec::new(),
+            resumed: Vec::new(),
             late: Vec::new(),
             learned: None,
             taken: Vec::new(),

@@ -4,27 +4,34 @@
 //! for its visit when its turn comes.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use super::clock::{is_wall_time, timer_due};
 use super::slot::Item;
 use super::{Out, Shard, first_key};
 use crate::machine::Input;
 use crate::message::Timestamp;
 use crate::store::{Address, DueTimer, RowId, TimerKey, TimerRow};
 
-/// A timer armed later than this from now was armed by a clock that was ahead (rule R33).
-const AHEAD: Duration = Duration::from_secs(60);
-
 /// The timers in memory, by due time.
 #[derive(Debug)]
 pub(super) struct Timers {
-    window: BTreeMap<(Timestamp, RowId, String), (Address, u32)>,
+    pub(super) window: BTreeMap<(Timestamp, RowId, String), Armed>,
     /// Every timer due up to here is in the window; `None` when none has been read yet.
     horizon: Option<Timestamp>,
     /// The place in the store behind which the next page starts, when there is more.
     after: Option<TimerKey>,
     fetching: bool,
     most: usize,
+}
+
+/// A timer in the window.
+#[derive(Debug)]
+pub(super) struct Armed {
+    pub(super) address: Address,
+    pub(super) visit: u32,
+    pub(super) armed: Timestamp,
+    /// Whether it waits for a time of the wall clock, which no correction of the clock moves.
+    pub(super) wall: bool,
 }
 
 impl Timers {
@@ -35,11 +42,6 @@ impl Timers {
     pub(super) fn next(&self) -> Option<Timestamp> {
         first_key(&self.window).map(|(due, ..)| due)
     }
-}
-
-/// When a timer is due, also when the clock that armed it was ahead of the present one.
-fn rebased(timer: &TimerRow, now: Timestamp) -> Timestamp {
-    if timer.armed > now.plus(AHEAD) { now.plus(timer.due.since(timer.armed)) } else { timer.due }
 }
 
 impl Shard {
@@ -61,25 +63,24 @@ impl Shard {
         }
     }
 
-    /// Corrects the timers of an instance that has just been read, once: what follows counts from here.
-    pub(super) fn rebase_timers(&mut self, address: &Address) {
-        let now = self.moment.wall;
-        if let Some(instance) = self.slots.get_mut(address).and_then(|slot| slot.instance_mut()) {
-            for timer in &mut instance.timers {
-                timer.due = rebased(timer, now);
-                timer.armed = timer.armed.min(now);
-            }
-        }
-    }
-
     fn arm(&mut self, row: RowId, address: &Address, timer: &TimerRow) {
         if self.timers.horizon.is_some_and(|horizon| timer.due <= horizon) {
             self.rows.insert(row, address.clone());
-            self.timers
-                .window
-                .insert((timer.due, row, timer.name.to_string()), (address.clone(), timer.visit));
+            self.put_in_window(timer.due, row, address.clone(), timer);
             self.shrink_window();
         }
+    }
+
+    fn waits_for_wall_time(&self, address: &Address, timer: &TimerRow) -> bool {
+        let program = self.registry.sagas.get(&*address.saga);
+        let state = self.slots.get(address).and_then(|slot| slot.instance()).map(|i| &*i.record.state);
+        program.is_some_and(|program| is_wall_time(program.definition(), state, &timer.name))
+    }
+
+    fn put_in_window(&mut self, due: Timestamp, row: RowId, address: Address, timer: &TimerRow) {
+        let wall = self.waits_for_wall_time(&address, timer);
+        let armed = Armed { address, visit: timer.visit, armed: timer.armed.min(self.moment.wall), wall };
+        self.timers.window.insert((due, row, timer.name.to_string()), armed);
     }
 
     /// Leaves the timers due last to the store when there are too many.
@@ -123,9 +124,9 @@ impl Shard {
                 self.sync_timers(&address);
                 continue;
             }
-            let due = rebased(&timer, self.moment.wall);
+            let due = timer_due(self.waits_for_wall_time(&address, &timer), &timer, self.moment.wall);
             self.rows.insert(row, address.clone());
-            self.timers.window.insert((due, row, timer.name.into_owned()), (address, timer.visit));
+            self.put_in_window(due, row, address, &timer);
         }
         // Instances that set timers while the page was being read.
         let present: Vec<Address> = self
@@ -158,7 +159,7 @@ impl Shard {
             if entry.key().0 > now {
                 break;
             }
-            let ((due, _, name), (address, visit)) = entry.remove_entry();
+            let ((due, _, name), Armed { address, visit, .. }) = entry.remove_entry();
             let slot = self.slot(&address);
             slot.armed.retain(|timer| timer.name != name);
             slot.queue.push_back(Item::own(Input::Timer { name, visit, due }, now));

@@ -27,6 +27,9 @@ use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
 use crate::message::{Correlated, Key, Message, MessageId, Payload, Timestamp};
 use crate::store::{Address, Batch, Fault, Inspect, Lease, Mail, MailKind, MemoryStore, Outcome, Store};
 
+/// Nothing waits longer: the payment, and what a clock may be corrected by without anybody noticing.
+const LONGEST: Duration = Duration::from_secs(16 * 60);
+
 /// Something that is on its way.
 enum Pending {
     /// A read that the store has not seen yet.
@@ -201,7 +204,8 @@ impl Driver {
                 0..70 => self.something_arrives(seen),
                 70..83 => self.somebody_publishes(),
                 83..88 => self.somebody_steers(),
-                88..95 => self.time_passes(seen),
+                88..94 => self.time_passes(seen),
+                94 => self.somebody_sets_the_clock(seen),
                 95 => self.mail_from_elsewhere(),
                 96 => self.see(true),
                 97 if self.random.one_in(4) => {
@@ -245,6 +249,12 @@ impl Driver {
             {
                 match self.shard.next_wake() {
                     (None, None) => break,
+                    (Some(wall), _) => {
+                        // However the clock was set: nothing waits longer than the longest wait there is.
+                        let wait = wall.since(self.now.wall);
+                        assert!(wait <= LONGEST, "something waits for {wait:?}\n{}", self.describe());
+                        self.time_passes(seen);
+                    }
                     _ => self.time_passes(seen),
                 }
             }
@@ -470,6 +480,15 @@ impl Driver {
         let by = if self.random.one_in(3) { by } else { by.min(Duration::from_secs(2)) };
         self.now.wall = self.now.wall.plus(by);
         self.now.mono += by;
+        seen.timeouts += u64::from(self.handle(In::Tick));
+    }
+
+    /// The wall clock is corrected, forward or back, by seconds, hours or a year.
+    fn somebody_sets_the_clock(&mut self, seen: &mut Seen) {
+        let by = Duration::from_secs([30, 90, 3 * 3600, 365 * 24 * 3600][self.random.below(4)]);
+        let forward = self.random.one_in(2);
+        self.now.wall = if forward { self.now.wall.plus(by) } else { self.now.wall.minus(by) };
+        seen.clock_set += 1;
         seen.timeouts += u64::from(self.handle(In::Tick));
     }
 

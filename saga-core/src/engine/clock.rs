@@ -1,0 +1,204 @@
+//! The wall clock is corrected while the engine runs (rule R33).
+//!
+//! Owns: noticing that the wall clock went back, and re-basing everything in memory that waits for a time of it. Does not
+//! own: what waits for the other clock, such as rates, breakers and deadlines of attempts, which no correction touches.
+//!
+//! A wall clock that goes forward makes things due, as time spent switched off does. One that goes back shows that it was
+//! ahead: what was armed under the time that is now in the future keeps the rest of its wait. What names a time of the
+//! wall clock by itself, a `timeout(at(..))`, waits for that time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Shard;
+use super::slot::{Place, Token};
+use crate::definition::{Definition, Due, Timer};
+use crate::machine::Input;
+use crate::message::Timestamp;
+use crate::store::{Address, Step, Task, TaskChange, TaskProgress, TimerChange, TimerRow};
+
+/// What was armed later than this from now was armed by a clock that was ahead.
+pub(super) const AHEAD: Duration = Duration::from_secs(60);
+
+/// Whether it was armed by a clock that was ahead of `now`.
+pub(super) fn ahead(armed: Timestamp, now: Timestamp) -> bool {
+    armed > now.plus(AHEAD)
+}
+
+/// When something read from the store is due, also when the clock that armed it was ahead of the present one.
+pub(super) fn rebased(armed: Timestamp, due: Timestamp, now: Timestamp) -> Timestamp {
+    if ahead(armed, now) { now.plus(due.since(armed)) } else { due }
+}
+
+/// When a task or delivery read from the store is due.
+pub(super) fn progress_due(progress: &TaskProgress, now: Timestamp) -> Timestamp {
+    if progress.due == Timestamp::EPOCH { progress.due } else { rebased(progress.armed, progress.due, now) }
+}
+
+/// When a timer read from the store is due.
+pub(super) fn timer_due(wall: bool, timer: &TimerRow, now: Timestamp) -> Timestamp {
+    if wall { timer.due } else { rebased(timer.armed, timer.due, now) }
+}
+
+/// Whether the timer `name` of the state called `state` waits for a time of the wall clock, and not for a duration to
+/// pass. Without the state it does when all timers of that name do; a timer that is woken too early is found not to be
+/// due.
+pub(super) fn is_wall_time(definition: &Definition, state: Option<&str>, name: &str) -> bool {
+    let by_state = state.and_then(|state| definition.timer(definition.state(state)?, name));
+    let is = |timer: &Timer| matches!(timer.due, Due::AtMethod(_));
+    match by_state {
+        Some(timer) => is(&definition.timers[timer]),
+        None => {
+            let mut named = definition.timers.iter().filter(|timer| named(timer, name)).peekable();
+            named.peek().is_some() && named.all(is)
+        }
+    }
+}
+
+fn named(timer: &Timer, name: &str) -> bool {
+    crate::message::is(name, timer.name, timer.was)
+}
+
+/// How far the wall clock is before the other one.
+#[derive(Debug, Default)]
+pub(super) struct Offset(Option<i64>);
+
+impl Offset {
+    /// Takes a reading; answers how far the wall clock has gone back since it was furthest ahead, when that is more than
+    /// what rule R33 tolerates.
+    fn read(&mut self, moment: super::Moment) -> Option<Duration> {
+        let mono = i64::try_from(moment.mono.as_millis()).unwrap_or(i64::MAX);
+        let offset = moment.wall.as_millis().saturating_sub(mono);
+        let furthest = self.0.get_or_insert(offset);
+        let back = Duration::from_millis(u64::try_from(furthest.saturating_sub(offset)).unwrap_or(0));
+        if back > AHEAD || offset > *furthest {
+            *furthest = offset;
+        }
+        (back > AHEAD).then_some(back)
+    }
+}
+
+impl Shard {
+    /// Notices a corrected wall clock. Called with every input, before it is handled.
+    pub(super) fn follow_clock(&mut self) {
+        if let Some(back) = self.offset.read(self.moment) {
+            tracing::warn!(
+                ?back,
+                "the wall clock went back; what it had armed in the future keeps the rest of its wait"
+            );
+            self.set_back(back);
+        }
+    }
+
+    /// Corrects what an instance that has just been read waits for, and writes that down: read again, it would wait anew.
+    pub(super) fn rebase_loaded(&mut self, address: &Address) {
+        let now = self.moment.wall;
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let (queue, resumed) = (&slot.queue, std::mem::take(&mut slot.resumed));
+        let Place::Present(instance) = &mut slot.place else { return };
+        let (definition, state) = (instance.definition(), instance.record.state.clone());
+        let mut step = Step { row: instance.row, ..Step::default() };
+        // One that is in the queue was found to be due.
+        let fired = |timer: &TimerRow| {
+            queue.iter().find_map(|item| match &item.what {
+                Input::Timer { name, visit, due } if timer.name == **name && timer.visit == *visit => {
+                    Some(*due)
+                }
+                _ => None,
+            })
+        };
+        for timer in instance.timers.iter_mut().filter(|timer| ahead(timer.armed, now)) {
+            if !is_wall_time(definition, Some(&state), &timer.name) {
+                timer.due = fired(timer).unwrap_or_else(|| rebased(timer.armed, timer.due, now));
+                timer.armed = now;
+                step.timers.push(TimerChange::Set(timer.clone()));
+            }
+        }
+        let waits =
+            |task: &&mut Task| task.progress.due != Timestamp::EPOCH && ahead(task.progress.armed, now);
+        for task in instance.tasks.iter_mut().filter(waits) {
+            let due = progress_due(&task.progress, now);
+            task.progress.due = if resumed.contains(&task.id) { now } else { due };
+            task.progress.armed = now;
+            step.tasks.push(TaskChange::Progress(task.id, task.progress.clone()));
+        }
+        if !(step.timers.is_empty() && step.tasks.is_empty()) {
+            slot.noting += 1;
+            self.queue_step(Token::Progress(address.clone()), step);
+        }
+    }
+
+    fn set_back(&mut self, back: Duration) {
+        let now = self.moment.wall;
+        let shift = |armed: &mut Timestamp, due: &mut Timestamp| {
+            if ahead(*armed, now) {
+                (*armed, *due) = (armed.minus(back), due.minus(back));
+            }
+        };
+        for slot in self.slots.values_mut() {
+            let Place::Present(instance) = &mut slot.place else { continue };
+            let (definition, state) = (instance.definition(), instance.record.state.clone());
+            for timer in instance.timers.iter_mut().chain(&mut slot.armed) {
+                if !is_wall_time(definition, Some(&state), &timer.name) {
+                    shift(&mut timer.armed, &mut timer.due);
+                }
+            }
+            for task in instance.tasks.iter_mut().filter(|task| task.progress.due != Timestamp::EPOCH) {
+                shift(&mut task.progress.armed, &mut task.progress.due);
+            }
+        }
+        for delivery in self.deliveries.open.values_mut() {
+            if delivery.progress.due != Timestamp::EPOCH {
+                shift(&mut delivery.progress.armed, &mut delivery.progress.due);
+            }
+        }
+        let window = std::mem::take(&mut self.timers.window);
+        self.timers.window =
+            BTreeMap::from_iter(window.into_iter().map(|((mut due, row, name), mut timer)| {
+                if !timer.wall {
+                    shift(&mut timer.armed, &mut due);
+                }
+                ((due, row, name), timer)
+            }));
+        self.lanes.shift_delays(shift);
+        let awaited = std::mem::take(&mut self.awaited);
+        self.awaited = BTreeSet::from_iter(awaited.into_iter().map(|(mut due, address, at)| {
+            shift(&mut at.clone(), &mut due);
+            (due, address, at)
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Moment;
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn moment(wall: i64, mono: u64) -> Moment {
+        Moment { wall: Timestamp::from_millis(wall * 1000), mono: Duration::from_secs(mono) }
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_by_more_than_a_minute_is_noticed_once() {
+        let mut offset = Offset::default();
+        assert_eq!(offset.read(moment(100_000, 10)), None, "the first reading");
+        assert_eq!(offset.read(moment(100_005, 15)), None, "both went on");
+        assert_eq!(offset.read(moment(99_960, 20)), None, "50 seconds back are tolerated");
+        assert_eq!(offset.read(moment(99_940, 21)), Some(71 * SECOND), "but not as many again");
+        assert_eq!(offset.read(moment(99_941, 22)), None);
+        assert_eq!(offset.read(moment(199_941, 23)), None, "forward");
+        assert_eq!(offset.read(moment(199_941 - 3600, 23)), Some(HOUR), "and back");
+    }
+
+    #[test]
+    fn what_a_clock_armed_that_was_ahead_waits_as_long_as_it_was_to() {
+        let at = Timestamp::from_millis;
+        let now = at(1_000_000);
+        assert_eq!(rebased(at(900_000), at(2_000_000), now), at(2_000_000));
+        assert_eq!(rebased(at(1_060_000), at(2_000_000), now), at(2_000_000), "a minute is tolerated");
+        assert_eq!(rebased(at(5_000_000), at(5_000_700), now), at(1_000_700));
+    }
+}
