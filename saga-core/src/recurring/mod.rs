@@ -1,9 +1,11 @@
 //! Recurring starts: an event published by a cron expression, durably, with a say about overlaps and misfires.
 //!
 //! A schedule is an instance of a saga of our own, so its next time is a timer row, its runs are commands, and its
-//! history tells when it ran and why it did not. Owns: that saga and the handler that publishes. Does not own: cron
-//! expressions (the crate `cronexpr`), or how an event is published.
+//! history tells when it ran and why it did not. Owns: that saga, the handler that publishes, and when an expression is
+//! due. Does not own: how an expression is written (the crate `cronexpr`), or how an event is published.
 
+mod calendar;
+mod fields;
 mod saga;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use crate::engine::Policy;
 use crate::machine::Position;
 use crate::message::{Correlated, Key, Outcome, Timestamp};
 use crate::store::{Address, Store};
+use calendar::Calendar;
 use saga::{Run, RunRetired, RunSkipped, RunStarted, StartRun};
 pub use saga::{Schedule, ScheduleState};
 
@@ -109,6 +112,10 @@ impl DispatcherBuilder {
     /// then. A schedule whose `cron` has changed goes by the new one from the next start on; one that is no longer
     /// registered stops when it is due the next time.
     ///
+    /// When the clocks change, an expression that names some hours runs once at each wall-clock time it names. A skipped
+    /// time runs right after the gap, and a doubled one the first time. An expression that names every hour goes on
+    /// evenly: `*/15 * * * *` runs every fifteen minutes, also in the doubled hour.
+    ///
     /// The chapter on timers of the manual has an example.
     pub fn recurring<E: Correlated>(
         self,
@@ -131,7 +138,7 @@ impl DispatcherBuilder {
         if let Err(error) = Key::new(name) {
             schedules.problems.push(format!("a schedule is called `{name}`: {error}"));
         }
-        if let Err(error) = saga::parse(cron) {
+        if let Err(error) = Calendar::parse(cron) {
             schedules.problems.push(format!("the schedule `{name}`: {error}"));
         }
         let event = Arc::new(event);

@@ -1,9 +1,9 @@
 //! The saga behind a schedule: waits until it is due, starts the run, and waits again.
 
-use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
 use saga_macros::{Command, Event, Saga};
 use serde::{Deserialize, Serialize};
 
+use super::calendar::Calendar;
 use crate::machine::Context;
 use crate::message::{Result, Timestamp};
 
@@ -56,7 +56,7 @@ pub struct Schedule {
     from: i64,
     /// How often its event was published.
     pub runs: u64,
-    /// How many runs were left out.
+    /// How often a run was left out; all that were missed together count once.
     pub skipped: u64,
     /// Why the last one was left out.
     pub why_skipped: Option<String>,
@@ -74,9 +74,8 @@ pub(super) struct Run {
 impl Schedule {
     /// When it is due next.
     fn due(&self) -> std::result::Result<Timestamp, String> {
-        let millis = MakeTimestamp::from_millisecond(self.from).map_err(|error| error.to_string())?;
-        let next = parse(&self.cron)?.find_next(millis).map_err(|error| error.to_string())?;
-        Ok(Timestamp::from_millis(next.timestamp().as_millisecond()))
+        let next = Calendar::parse(&self.cron)?.next_after(Timestamp::from_millis(self.from));
+        next.ok_or_else(|| "it names no time that will ever come".to_owned())
     }
 
     fn wait_from(&mut self, now: Timestamp) {
@@ -135,14 +134,6 @@ impl ScheduleActions for Schedule {
         self.wait_from(cx.now());
         Ok(())
     }
-}
-
-/// Reads a cron expression; without a time zone it is UTC.
-pub(super) fn parse(cron: &str) -> std::result::Result<Crontab, String> {
-    let mut options = ParseOptions::default();
-    options.fallback_timezone_option = FallbackTimezoneOption::UTC;
-    cronexpr::parse_crontab_with(cron, options)
-        .map_err(|error| format!("`{cron}` is no cron expression: {error}"))
 }
 
 /// A schedule is registered.
