@@ -5,6 +5,8 @@
 //! (`fields.rs`), or when the clocks change (the crate `jiff`).
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use cronexpr::{FallbackTimezoneOption, ParseOptions};
