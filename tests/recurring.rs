@@ -42,6 +42,7 @@ pub struct ReportWritten {
     of: String,
 }
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -77,6 +78,12 @@ impl House {
     }
 }
 
+/// When the schedule is due next.
+async fn next(dispatcher: &Dispatcher) -> String {
+    let timers = dispatcher.instance::<ScheduleState>("nightly").await.unwrap().unwrap().timers;
+    timers[0].1.to_string()
+}
+
 async fn is_writing(dispatcher: &Dispatcher, of: &str) -> bool {
     let report = dispatcher.instance::<ReportState>(of).await.unwrap();
     report.is_some_and(|report| report.position == Position::In(ReportState::Writing))
@@ -107,8 +114,7 @@ async fn missed_runs_are_caught_up_with_once() {
     let schedule = house.pass(&dispatcher, Duration::ZERO, 1).await;
     assert_eq!((schedule.runs, schedule.skipped), (1, 0));
     assert!(is_writing(&dispatcher, "2026-01-01T03:00:00Z").await, "the oldest of those missed");
-    let timers = dispatcher.instance::<ScheduleState>("nightly").await.unwrap().unwrap().timers;
-    assert_eq!(timers[0].1.to_string(), "2026-01-07T03:00:00Z", "and the next one is to come");
+    assert_eq!(next(&dispatcher).await, "2026-01-07T03:00:00Z", "and the next one is to come");
 }
 
 #[tokio::test]
@@ -177,6 +183,69 @@ async fn a_schedule_that_nobody_registers_any_more_stops() {
 
     let dispatcher = house.open("0 3 * * *", Recurring::new()).await;
     house.pass(&dispatcher, DAY, 1).await;
+}
+
+/// From the start of the clock to noon in Greenwich, on the day before the clocks of Zurich go from two to three.
+const BEFORE_MARCH: Duration = Duration::from_secs((86 * 24 + 12) * 60 * 60);
+/// The same before they go from three back to two.
+const BEFORE_OCTOBER: Duration = Duration::from_secs((296 * 24 + 12) * 60 * 60);
+
+#[tokio::test]
+async fn a_time_that_the_clocks_skip_runs_once_right_after() {
+    let house = House::default();
+    house.clock.advance(BEFORE_MARCH);
+    let how = Recurring::new().overlap(Overlap::Allow);
+    let dispatcher = house.open("30 2 * * * Europe/Zurich", how).await;
+    assert_eq!(next(&dispatcher).await, "2026-03-29T01:00:00Z", "three o'clock in Zurich");
+    let schedule = house.pass(&dispatcher, 13 * HOUR, 1).await;
+    assert_eq!((schedule.runs, schedule.skipped), (1, 0));
+    assert!(is_writing(&dispatcher, "2026-03-29T01:00:00Z").await);
+    assert_eq!(next(&dispatcher).await, "2026-03-30T00:30:00Z", "half past two again");
+    let schedule = house.pass(&dispatcher, 23 * HOUR + 30 * MINUTE, 2).await;
+    assert_eq!((schedule.runs, schedule.skipped), (2, 0));
+    assert!(is_writing(&dispatcher, "2026-03-30T00:30:00Z").await);
+}
+
+#[tokio::test]
+async fn a_time_that_comes_twice_runs_the_first_time() {
+    let house = House::default();
+    house.clock.advance(BEFORE_OCTOBER);
+    let how = Recurring::new().overlap(Overlap::Allow);
+    let dispatcher = house.open("30 2 * * * Europe/Zurich", how).await;
+    let schedule = house.pass(&dispatcher, 12 * HOUR + 30 * MINUTE, 1).await;
+    assert_eq!((schedule.runs, schedule.skipped), (1, 0));
+    assert!(is_writing(&dispatcher, "2026-10-25T00:30:00Z").await);
+    assert_eq!(next(&dispatcher).await, "2026-10-26T01:30:00Z", "not an hour later");
+    let schedule = house.pass(&dispatcher, 25 * HOUR, 2).await;
+    assert_eq!((schedule.runs, schedule.skipped), (2, 0));
+    assert!(is_writing(&dispatcher, "2026-10-26T01:30:00Z").await);
+}
+
+#[tokio::test]
+async fn an_interval_goes_on_evenly_when_the_clocks_change() {
+    for before in [BEFORE_MARCH, BEFORE_OCTOBER] {
+        let house = House::default();
+        house.clock.advance(before + 12 * HOUR);
+        let how = Recurring::new().overlap(Overlap::Allow);
+        let dispatcher = house.open("*/15 * * * * Europe/Zurich", how).await;
+        for quarter in 1..=10 {
+            let schedule = house.pass(&dispatcher, 15 * MINUTE, quarter).await;
+            assert_eq!((schedule.runs, schedule.skipped), (quarter, 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_skipped_time_that_was_missed_counts_as_missed() {
+    let house = House::default();
+    house.clock.advance(BEFORE_MARCH);
+    let how = || Recurring::new().misfire(Misfire::Skip);
+    house.open("30 2 * * * Europe/Zurich", how()).await.kill().await;
+    house.clock.advance(DAY);
+    let dispatcher = house.open("30 2 * * * Europe/Zurich", how()).await;
+    let schedule = house.pass(&dispatcher, Duration::ZERO, 1).await;
+    assert_eq!((schedule.runs, schedule.skipped), (0, 1));
+    assert_eq!(schedule.why_skipped.unwrap(), "missed by 39600000 ms", "eleven hours");
 }
 
 #[tokio::test]
