@@ -1,5 +1,7 @@
 //! The saga behind a schedule: waits until it is due, starts the run, and waits again.
 
+use std::time::Duration;
+
 use saga_macros::{Command, Event, Saga};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +24,7 @@ use crate::message::{Result, Timestamp};
 pub enum ScheduleState {
     /// Until it is due.
     #[during(
-        timeout(at(next), name = "due", send(StartRun), transition_to(Starting)),
+        timeout(after(wait), name = "due", send(StartRun), transition_to(Starting)),
         when(Scheduled, guard(is_another), run(change), reenter)
     )]
     Waiting,
@@ -89,9 +91,11 @@ impl ScheduleActions for Schedule {
         Ok(Self { cron, from, runs: 0, skipped: 0, why_skipped: None, last: Vec::new() })
     }
 
-    fn next(&self, _: &mut Context) -> Timestamp {
+    /// A duration and not a time, so that a schedule set by a clock that was ahead does not sleep until then.
+    fn wait(&self, cx: &mut Context) -> Duration {
         // It was parsed when it was registered; one that a newer build understands differently parks its instance.
-        self.due().unwrap_or_else(|error| panic!("`{}`: {error}", self.cron))
+        let due = self.due().unwrap_or_else(|error| panic!("`{}`: {error}", self.cron));
+        due.since(cx.now())
     }
 
     fn start_run(&self, cx: &mut Context) -> StartRun {
