@@ -160,6 +160,8 @@ mod tests {
     #[test]
     fn bad_keys_are_named() {
         assert_eq!(Key::new(""), Err(KeyError::Empty));
+        assert!(Key::new("x").is_ok() && Key::new("x".repeat(256)).is_ok());
+        assert_eq!(Key::new("x".repeat(257)), Err(KeyError::TooLong { bytes: 257 }));
         assert_eq!(Key::new("x".repeat(10_000)), Err(KeyError::TooLong { bytes: 10_000 }));
         assert_eq!(Key::new("a\u{0}b"), Err(KeyError::Control { at: 1 }));
         assert_eq!(Key::new("Zürich 1").map(|k| k.to_string()), Ok("Zürich 1".to_owned()));
