@@ -257,6 +257,73 @@ async fn r17_a_hanging_handler_is_dropped_at_its_timeout_and_tried_again() {
 }
 
 #[tokio::test]
+async fn r17_no_more_attempts_run_at_a_time_than_the_policy_allows() {
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    let policy = Policy::default().concurrency(1);
+    let dispatcher = builder_with(store, &world, &clock, policy).start().await.unwrap();
+    world.plan::<MakePayment>(&[Plan::Hang]);
+    dispatcher.publish(placed("1")).await.unwrap();
+    world.called::<MakePayment>(1).await;
+    dispatcher.publish(placed("2")).await.unwrap();
+    // Once this is applied the second payment could have begun.
+    dispatcher.publish(nudge("2", "gently")).await.unwrap();
+    assert_eq!(world.calls_of::<MakePayment>().len(), 1);
+    world.let_go();
+    for order in ["1", "2"] {
+        let position = dispatcher.settled::<OrderState>(order).await.unwrap();
+        assert_eq!(position, Position::In(OrderState::Completed));
+    }
+    assert_eq!(world.calls_of::<MakePayment>().len(), 2);
+}
+
+#[tokio::test]
+async fn r17_an_attempt_has_60_seconds_unless_set_otherwise() {
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    let dispatcher = builder_with(store, &world, &clock, Policy::default()).start().await.unwrap();
+    world.plan::<MakePayment>(&[Plan::Hang]);
+    dispatcher.publish(placed("1")).await.unwrap();
+    world.called::<MakePayment>(1).await;
+    in_time(&clock, world.called::<MakePayment>(2)).await;
+    let second = saga_core::dispatcher::Clock::now(&clock).mono;
+    assert!((MINUTE..2 * MINUTE).contains(&second), "{second:?}");
+}
+
+/// Lets time pass until the one open command is due again.
+async fn until_it_is_due(store: &MemoryStore, clock: &ManualClock) {
+    loop {
+        let now = saga_core::dispatcher::Clock::now(clock).wall;
+        let open = store.open_tasks(None, 1).await.unwrap();
+        if let Some(due) = open.first().map(|open| open.task.progress.due).filter(|due| *due > now) {
+            clock.advance(due.since(now));
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn r17_a_command_is_unknown_after_24_hours_of_attempts_and_waits_unless_set_otherwise() {
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    let dispatcher = builder_with(store.clone(), &world, &clock, Policy::default()).start().await.unwrap();
+    world.plan::<CreateShippingLabel>(&vec![Plan::Lose; 100_000]);
+    dispatcher.publish(placed("1")).await.unwrap();
+    let settled = dispatcher.settled::<OrderState>("1");
+    tokio::pin!(settled);
+    let position = loop {
+        tokio::select! {
+            biased;
+            position = &mut settled => break position.unwrap(),
+            () = until_it_is_due(&store, &clock) => {}
+        }
+    };
+    let Position::Parked { detail, .. } = position else { panic!("{position:?}") };
+    assert!(detail.starts_with("unknown(CreateShippingLabel): "), "{detail}");
+    // Time has passed in the waits only, and none of them is longer than five minutes.
+    let charged = saga_core::dispatcher::Clock::now(&clock).mono;
+    assert!((24 * 60 * MINUTE..(24 * 60 + 5) * MINUTE).contains(&charged), "{charged:?}");
+}
+
+#[tokio::test]
 async fn r17_a_rate_limit_costs_no_attempt() {
     let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
     let policy = Policy::default().rate(2, MINUTE).timeout(60 * MINUTE);
