@@ -127,6 +127,15 @@ fn r05_the_memory_is_kept_where_the_set_is_declared_and_cleared_elsewhere() {
 }
 
 #[test]
+fn r05_a_new_visit_of_the_same_state_remembers_what_has_come() {
+    let dish = ordered().when(Chopped {}).when(Salted {}).when(Again {});
+    assert_eq!(dish.state(), &DishState::Cooking);
+    let dish = dish.when(Hot {});
+    assert_eq!(dish.data().late, 1, "this one answers the command of the visit before");
+    assert_eq!(dish.when(Hot {}).state(), &DishState::Ready);
+}
+
+#[test]
 fn r09_a_late_answer_goes_to_the_superseded_rows_only() {
     let dish = ordered().when(Again {}).when(Hot {});
     assert_eq!((dish.data().late, dish.parked()), (1, None));
