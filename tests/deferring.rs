@@ -93,6 +93,15 @@ fn r06_what_is_deferred_at_the_end_goes_to_ended_instance() {
     assert!(desk.history().iter().any(|line| line.starts_with("rejected letter")), "{:?}", desk.history());
 }
 
+#[test]
+fn r01_a_starting_event_is_ignored_after_the_end_where_other_events_are_rejected() {
+    let desk = Given::<DeskState>::started(Built {}).when(Burnt {}).when(Built {});
+    assert_eq!(desk.ignored(), Some("the instance has ended"));
+    assert!(desk.dead_letters().is_empty());
+    let desk = desk.when(Opened {});
+    assert_eq!(desk.dead_letters()[0].0, "ended-instance");
+}
+
 struct Town {
     store: MemoryStore,
     clock: ManualClock,

@@ -163,6 +163,7 @@ fn r02_a_shared_row_does_not_stand_in_its_own_target() {
 fn r01_an_ignored_event_says_so() {
     let hall = came().when(ada!(Called));
     assert_eq!(hall.ignored(), Some("its row says ignore"));
+    assert_eq!(hall.history().last().unwrap(), "ignored called (its row says ignore)");
     assert!(hall.data().trace.is_empty());
 }
 
