@@ -138,6 +138,21 @@ async fn the_steps_run_one_after_the_other() {
 }
 
 #[tokio::test]
+async fn what_a_step_answers_stands_in_the_history_and_changes_no_later_step() {
+    let works = Works::new();
+    let dispatcher = works.open().await;
+    works.run(&dispatcher, slip(&["a", "b"])).await;
+    assert_eq!(works.log(), ["do a", "do b"], "as they were published");
+    let history = dispatcher.history::<SlipState>("7").await.unwrap();
+    let answers: Vec<_> = history.iter().filter(|row| row.entry.name == "saga.step-done").collect();
+    assert_eq!(answers.len(), 2);
+    for answer in answers {
+        let said = answer.entry.payload.as_ref().unwrap().as_str();
+        assert!(said.contains(r#""name":"did""#), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_slip_completes_at_once() {
     let works = Works::new();
     let (position, _) = works.run(&works.open().await, RoutingSlip::new("7")).await;
