@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 #![allow(clippy::duplicated_attributes)] // Several rows on the enum share words.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,46 @@ use saga::store::{Address, Inspect, MemoryStore};
 use saga::testing::{Given, days, hours, minutes};
 use saga::{Dispatcher, Disposition, Policy, Position};
 use tokio::sync::Notify;
+
+/// Adds the text of every source file in `folder`.
+fn read_sources(folder: &Path, into: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_row_of_the_page_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = String::new();
+    for folder in ["examples", "saga-core", "saga-macros", "saga-sqlite", "tests"] {
+        read_sources(&root.join(folder), &mut sources);
+    }
+    let is_there = |name: &str| match name.ends_with(".rs") {
+        true => root.join(name).is_file(),
+        false => ["(", "<"].iter().any(|then| sources.contains(&format!("fn {name}{then}"))),
+    };
+    let page = include_str!("../src/docs/coming_from_masstransit.md");
+    let mut rows = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [_, _, _, proof] = cells[..] else { continue };
+        if ["proved by", "nothing to test"].contains(&proof) {
+            continue;
+        }
+        let names: Vec<&str> = proof.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {row}");
+        let missing: Vec<&str> = names.into_iter().filter(|name| !is_there(name)).collect();
+        assert!(missing.is_empty(), "there is no {missing:?}: {row}");
+        rows += 1;
+    }
+    assert!(rows > 100, "only {rows} rows were found");
+}
 
 /// Events for the one instance of a test.
 macro_rules! events {
