@@ -23,6 +23,7 @@ mod open;
 mod options;
 mod place;
 mod read;
+mod refusal;
 mod rename;
 mod schema;
 mod store;

@@ -21,9 +21,12 @@ pub(crate) struct OwnerLock {
 impl OwnerLock {
     /// Takes the lock for `owner`.
     pub(crate) fn take(place: &Place, owner: &str) -> Result<Self, StoreError> {
-        let path = place.beside("lock");
-        let trouble = |error| unavailable(place.name(), format!("{}: {error}", path.display()));
-        let mut file = open(&path).map_err(trouble)?;
+        let trouble = |error: std::io::Error| {
+            let why =
+                format!("its lock file, which ends in `.lock`, cannot be used ({error}); make it writable");
+            unavailable(place.name(), why)
+        };
+        let mut file = open(&place.beside("lock")).map_err(trouble)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -1,17 +1,19 @@
 //! Opening the file: everything that must be true of it and of each connection before a row is touched.
 //!
-//! Owns: flags, pragmas and their order, and the words for what is wrong with a file. Does not own: tables.
+//! Owns: flags, pragmas and their order. Does not own: tables, or the words for what is wrong with a file (`refusal`).
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
+use rusqlite::types::Value;
 use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 use saga_core::store::StoreError;
 
 use crate::options::Durability;
 use crate::place::Place;
+use crate::refusal::{explain, protected, refuse, uncreated};
 use crate::schema;
 
 /// Older versions can lose or damage data when two connections write and checkpoint at once (the WAL-reset bug).
@@ -68,10 +70,27 @@ fn create(place: &Place) -> Result<bool, StoreError> {
     match options.open(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(refuse(place, "its directory does not exist; create it first"))
+        Err(error) => Err(uncreated(place, &error)),
+    }
+}
+
+/// Opens the file, which must exist; for writing rather not at all than for reading only.
+fn open_file(place: &Place, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let db = Connection::open_with_flags(place.path(), flags).map_err(without_path)?;
+    if access.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) && db.is_readonly(rusqlite::MAIN_DB)? {
+        return Err(protected());
+    }
+    Ok(db)
+}
+
+/// rusqlite adds the path to this one error, and whoever reports it has named the store already.
+fn without_path(error: Error) -> Error {
+    match error {
+        Error::SqliteFailure(failure, _) if failure.code == ErrorCode::CannotOpen => {
+            Error::SqliteFailure(failure, None)
         }
-        Err(error) => Err(refuse(place, format!("it cannot be created: {error}"))),
+        error => error,
     }
 }
 
@@ -81,12 +100,7 @@ pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection>
         Role::Write | Role::Checkpoint | Role::Application => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Role::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
     };
-    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
-    let db = Connection::open_with_flags(place.path(), flags)?;
-    if role != Role::Read && db.is_readonly(rusqlite::MAIN_DB)? {
-        // SQLite would rather open a protected file for reading only than not at all.
-        return Err(Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_READONLY), None));
-    }
+    let db = open_file(place, access)?;
     db.busy_timeout(place.options.busy_timeout)?;
     harden(&db)?;
     if role != Role::Read {
@@ -132,10 +146,10 @@ pub(crate) fn harden(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Sets a pragma and believes it only when it reads back: SQLite ignores what it does not understand.
-fn set(db: &Connection, pragma: &str, value: impl Into<rusqlite::types::Value>) -> rusqlite::Result<()> {
+fn set(db: &Connection, pragma: &str, value: impl Into<Value>) -> rusqlite::Result<()> {
     let value = value.into();
     db.pragma_update(None, pragma, &value)?;
-    let found: rusqlite::types::Value = db.pragma_query_value(None, pragma, |row| row.get(0))?;
+    let found: Value = db.pragma_query_value(None, pragma, |row| row.get(0))?;
     if found == value { Ok(()) } else { Err(misuse(format!("the pragma {pragma} stays {found:?}"))) }
 }
 
@@ -143,34 +157,8 @@ fn misuse(what: String) -> Error {
     Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISUSE), Some(what))
 }
 
-pub(crate) fn refuse(place: &Place, detail: impl Into<String>) -> StoreError {
-    StoreError::Open { store: place.name().to_owned(), detail: detail.into() }
-}
-
-/// Says what is wrong with the file and what to do about it.
-pub(crate) fn explain(place: &Place, error: Error) -> StoreError {
-    let Error::SqliteFailure(failure, _) = &error else { return refuse(place, error.to_string()) };
-    let detail = match failure.code {
-        ErrorCode::NotADatabase => "the file is not an SQLite database; name another file".to_owned(),
-        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
-            "the file or its directory is read-only; the store needs to write to both".to_owned()
-        }
-        ErrorCode::CannotOpen => {
-            "the file cannot be opened; this process needs to read and write it and its directory".to_owned()
-        }
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
-            "the file is locked by another process; end its transaction and try again".to_owned()
-        }
-        ErrorCode::DatabaseCorrupt => format!("the file is damaged ({error}); restore it from a backup"),
-        _ => error.to_string(),
-    };
-    refuse(place, detail)
-}
-
 #[cfg(test)]
 mod tests {
-    use rusqlite::types::Value;
-
     use super::*;
     use crate::SqliteStore;
 
@@ -223,20 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_file_is_said_with_the_way_out() {
-        let place = Place::new("orders.db".into(), SqliteStore::options());
-        let say =
-            |code| explain(&place, Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)).to_string();
-        use rusqlite::ffi;
-        assert_eq!(
-            say(ffi::SQLITE_READONLY),
-            "cannot open orders.db: the file or its directory is read-only; the store needs to write to both"
-        );
-        assert_eq!(
-            say(ffi::SQLITE_BUSY),
-            "cannot open orders.db: the file is locked by another process; end its transaction and try again"
-        );
-        assert!(say(ffi::SQLITE_CANTOPEN).contains("needs to read and write it and its directory"));
-        assert!(say(ffi::SQLITE_CORRUPT).contains("restore it from a backup"));
+    fn a_file_that_cannot_be_opened_is_an_error_without_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        for role in [Role::Write, Role::Read] {
+            let error = connect(&place(&dir, Durability::Durable), role).unwrap_err();
+            assert_eq!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen));
+            assert!(!error.to_string().contains("saga.db"), "{error}");
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! `std::fs`: closing such a handle would drop SQLite's own locks on them.
 
 use std::fs::{self, File, FileTimes, Metadata};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
@@ -59,10 +60,27 @@ impl Place {
 
     /// The path with `.extension` appended.
     pub(crate) fn beside(&self, extension: &str) -> PathBuf {
+        self.followed_by(&format!(".{extension}"))
+    }
+
+    fn followed_by(&self, suffix: &str) -> PathBuf {
         let mut path = self.path.clone().into_os_string();
-        path.push(".");
-        path.push(extension);
+        path.push(suffix);
         path.into()
+    }
+
+    /// Whether this process may not create files beside the database. Found by trying, because permissions alone do
+    /// not tell.
+    pub(crate) fn is_in_read_only_directory(&self) -> bool {
+        let probe = self.beside(&format!("probe-{}", std::process::id()));
+        match File::options().write(true).create_new(true).open(&probe) {
+            Ok(_) => {
+                // Nobody reads it, so one that stays is litter and no harm.
+                let _ = fs::remove_file(&probe);
+                false
+            }
+            Err(error) => matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem),
+        }
     }
 
     /// Remembers which file this is, once it is open.

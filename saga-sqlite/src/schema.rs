@@ -6,8 +6,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
 use saga_core::store::StoreError;
 
 use crate::lock::OwnerLock;
-use crate::open::{explain, harden, refuse};
+use crate::open::harden;
 use crate::place::Place;
+use crate::refusal::{explain, refuse};
 
 /// One after another; the last one's number is the version this crate writes. Never edited once released.
 const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];

@@ -17,6 +17,7 @@ use crate::open;
 use crate::options::SqliteOptions;
 use crate::place::Place;
 use crate::read::{self, Readers};
+use crate::refusal;
 use crate::table::{delivery, inbox, instance, task, timer};
 use crate::transaction::Idle;
 use crate::writer::{Handle, Writer};
@@ -62,7 +63,7 @@ impl SqliteStore {
         let db = open::open(&place)?;
         let checkpoints = Arc::new(Checkpoints::default());
         let writer = Writer::new(Arc::clone(&place), Arc::clone(&checkpoints), db)
-            .map_err(|error| open::explain(&place, error))?;
+            .map_err(|error| refusal::explain(&place, error))?;
         let start = || {
             let (background, of) = (Arc::clone(&checkpoints), Arc::clone(&place));
             Ok(Shared {
@@ -79,7 +80,7 @@ impl SqliteStore {
                 checkpoints: Arc::clone(&checkpoints),
             })
         };
-        let shared = start().map_err(|error: std::io::Error| open::refuse(&place, error.to_string()))?;
+        let shared = start().map_err(|error: std::io::Error| refusal::refuse(&place, error.to_string()))?;
         Ok(Self { shared: Arc::new(shared) })
     }
 

@@ -1,0 +1,111 @@
+//! The words for a file that cannot be opened: what is wrong, and the way out.
+//!
+//! Owns: what an error means while a store is opened. Does not own: what one means later (`error`), or which paths a store
+//! can have (`resolve`). No text names the path, because the error it goes into does.
+
+use std::io;
+
+use rusqlite::{Error, ErrorCode, ffi};
+use saga_core::store::StoreError;
+
+use crate::place::Place;
+
+const READ_ONLY_FILE: &str = "the file is read-only; give this process the right to write to it";
+const READ_ONLY_DIRECTORY: &str =
+    "its directory is read-only; give this process the right to create files in it";
+const READ_ONLY_BOTH: &str =
+    "the file and its directory are read-only; give this process the right to write to both";
+const READ_ONLY_BESIDE: &str = "a file beside it (`-wal`, `-shm` or `-journal`) is read-only; \
+                                give this process the right to write to it";
+const CANNOT_OPEN: &str = "SQLite cannot open the file or one beside it (`-wal`, `-shm` or `-journal`); \
+                           give this process the right to read and write them";
+
+pub(crate) fn refuse(place: &Place, detail: impl Into<String>) -> StoreError {
+    StoreError::Open { store: place.name().to_owned(), detail: detail.into() }
+}
+
+/// Why the file could not be created.
+pub(crate) fn uncreated(place: &Place, error: &io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::NotFound => refuse(place, "its directory does not exist; create it first"),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            refuse(place, READ_ONLY_DIRECTORY)
+        }
+        _ => refuse(place, format!("it cannot be created: {error}")),
+    }
+}
+
+/// The error of a file that SQLite would open for reading only. SQLite itself never answers this code for a file, so
+/// that it cannot be taken for the read-only log of a file that is not.
+pub(crate) fn protected() -> Error {
+    Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_PERM), Some("the file is read-only".to_owned()))
+}
+
+/// Says what is wrong with the file and what to do about it.
+pub(crate) fn explain(place: &Place, error: Error) -> StoreError {
+    let Error::SqliteFailure(failure, _) = &error else { return refuse(place, error.to_string()) };
+    let detail = match failure.code {
+        ErrorCode::NotADatabase => "the file is not an SQLite database; name another file",
+        ErrorCode::PermissionDenied if place.is_in_read_only_directory() => READ_ONLY_BOTH,
+        ErrorCode::PermissionDenied => READ_ONLY_FILE,
+        ErrorCode::ReadOnly => match failure.extended_code {
+            ffi::SQLITE_READONLY_DBMOVED => "the file was deleted or replaced meanwhile; open it again",
+            ffi::SQLITE_READONLY_DIRECTORY => READ_ONLY_DIRECTORY,
+            _ if place.is_in_read_only_directory() => READ_ONLY_DIRECTORY,
+            _ => READ_ONLY_BESIDE,
+        },
+        ErrorCode::CannotOpen if place.is_in_read_only_directory() => READ_ONLY_DIRECTORY,
+        ErrorCode::CannotOpen => CANNOT_OPEN,
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+            "the file is locked by another process; end its transaction and try again"
+        }
+        ErrorCode::DatabaseCorrupt => {
+            return refuse(place, format!("the file is damaged ({error}); restore it from a backup"));
+        }
+        _ => return refuse(place, error.to_string()),
+    };
+    refuse(place, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SqliteStore;
+
+    /// What is said of `saga.db` in `directory` after an error of this code.
+    fn said(directory: &str, code: std::ffi::c_int) -> String {
+        let place = Place::new(format!("{directory}/saga.db").into(), SqliteStore::options());
+        let text = explain(&place, Error::SqliteFailure(ffi::Error::new(code), None)).to_string();
+        let named = format!("cannot open {directory}/saga.db: ");
+        text.strip_prefix(&named).expect("the path comes first").to_owned()
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_with_the_way_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = |code| said(dir.path().to_str().unwrap(), code);
+        assert_eq!(said(ffi::SQLITE_PERM), READ_ONLY_FILE);
+        assert_eq!(said(ffi::SQLITE_READONLY_DIRECTORY), READ_ONLY_DIRECTORY);
+        assert_eq!(
+            said(ffi::SQLITE_BUSY),
+            "the file is locked by another process; end its transaction and try again"
+        );
+        assert_eq!(said(ffi::SQLITE_READONLY_CANTINIT), READ_ONLY_BESIDE);
+        assert_eq!(said(ffi::SQLITE_CANTOPEN), CANNOT_OPEN);
+        assert!(said(ffi::SQLITE_READONLY_DBMOVED).contains("deleted or replaced"));
+        assert!(said(ffi::SQLITE_CORRUPT).contains("restore it from a backup"));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the probe is gone");
+    }
+
+    /// `/sys` takes no files from anybody, the superuser included.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_directory_is_called_read_only_when_it_takes_no_file() {
+        if !std::path::Path::new("/sys").is_dir() {
+            return;
+        }
+        assert_eq!(said("/sys", ffi::SQLITE_CANTOPEN), READ_ONLY_DIRECTORY);
+        assert_eq!(said("/sys", ffi::SQLITE_READONLY), READ_ONLY_DIRECTORY);
+        assert_eq!(said("/sys", ffi::SQLITE_PERM), READ_ONLY_BOTH);
+    }
+}
