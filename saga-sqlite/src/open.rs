@@ -75,7 +75,7 @@ fn create(place: &Place) -> Result<bool, StoreError> {
 }
 
 /// Opens the file, which must exist; for writing rather not at all than for reading only.
-fn open_file(place: &Place, access: OpenFlags) -> rusqlite::Result<Connection> {
+pub(crate) fn open_file(place: &Place, access: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let db = Connection::open_with_flags(place.path(), flags).map_err(without_path)?;
     if access.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) && db.is_readonly(rusqlite::MAIN_DB)? {
@@ -146,7 +146,7 @@ pub(crate) fn harden(db: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Sets a pragma and believes it only when it reads back: SQLite ignores what it does not understand.
-fn set(db: &Connection, pragma: &str, value: impl Into<Value>) -> rusqlite::Result<()> {
+pub(crate) fn set(db: &Connection, pragma: &str, value: impl Into<Value>) -> rusqlite::Result<()> {
     let value = value.into();
     db.pragma_update(None, pragma, &value)?;
     let found: Value = db.pragma_query_value(None, pragma, |row| row.get(0))?;

@@ -69,6 +69,16 @@ impl Place {
         path.into()
     }
 
+    /// Whether there is a write-ahead log with anything in it.
+    pub(crate) fn has_log(&self) -> bool {
+        fs::metadata(self.followed_by("-wal")).is_ok_and(|log| log.len() > 0)
+    }
+
+    /// Whether the log's shared index is there, as it is while anybody has a file with a log open.
+    pub(crate) fn has_log_index(&self) -> bool {
+        self.followed_by("-shm").exists()
+    }
+
     /// Whether this process may not create files beside the database. Found by trying, because permissions alone do
     /// not tell.
     pub(crate) fn is_in_read_only_directory(&self) -> bool {

@@ -1,12 +1,15 @@
 //! The tables and their versions: numbered migrations, each in one transaction.
 //!
-//! A file that a newer version has written is refused before any connection that could write to it is opened.
+//! A file that a newer version has written is refused before anything is written to it.
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 use saga_core::store::StoreError;
 
 use crate::lock::OwnerLock;
-use crate::open::harden;
+use crate::open::{harden, open_file, set};
 use crate::place::Place;
 use crate::refusal::{explain, refuse};
 
@@ -22,17 +25,50 @@ pub(crate) fn latest() -> usize {
     MIGRATIONS.len()
 }
 
-/// Refuses a file of a newer version, without writing a byte to it.
+/// Refuses a file of a newer version, with the file as it was and nothing new beside it.
 pub(crate) fn refuse_newer(place: &Place) -> Result<(), StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let look = || {
-        let db = Connection::open_with_flags(place.path(), flags)?;
-        db.busy_timeout(place.options.busy_timeout)?;
-        harden(&db)?;
-        version(&db)
-    };
-    let found = look().map_err(|error| explain(place, error))?;
+    let found = look(place).map_err(|error| explain(place, error))?;
     check(place, found)
+}
+
+/// Reads the version by a connection of its own, which leaves no trace.
+///
+/// A connection that only reads would not do. It cannot roll back what a killed process has left half done, and it leaves
+/// behind the files that SQLite makes beside a file with a log.
+fn look(place: &Place) -> rusqlite::Result<usize> {
+    let log = place.has_log();
+    if log && !place.has_log_index() {
+        match version_of(place, Look::Alone) {
+            // Somebody has opened the file in the meantime, so the index is there now.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
+            found => return found,
+        }
+    }
+    version_of(place, if log { Look::BesideLog } else { Look::Plain })
+}
+
+/// How the version is read without leaving a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// There is no log, or an empty one. What SQLite creates it removes on closing.
+    Plain,
+    /// The log holds commits, perhaps of a newer version. Closing must not move them into the file.
+    BesideLog,
+    /// The same without an index beside it: nobody has the file open. Under a lock on all of it SQLite creates none.
+    Alone,
+}
+
+fn version_of(place: &Place, how: Look) -> rusqlite::Result<usize> {
+    let db = open_file(place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.busy_timeout(if how == Look::Alone { Duration::ZERO } else { place.options.busy_timeout })?;
+    if how != Look::Plain {
+        db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    }
+    if how == Look::Alone {
+        set(&db, "locking_mode", "exclusive".to_owned())?;
+    }
+    harden(&db)?;
+    version(&db)
 }
 
 /// Brings the tables to the latest version.
