@@ -25,6 +25,7 @@ mod place;
 mod read;
 mod refusal;
 mod rename;
+mod resolve;
 mod schema;
 mod store;
 mod table;

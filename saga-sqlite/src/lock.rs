@@ -1,7 +1,9 @@
 //! The right of one process to run the dispatcher: an operating system lock on `<db>.lock`.
 //!
 //! The lock ends with the process, however it ends, so it never has to be cleaned up; the file itself stays. It is a
-//! file of its own because opening and closing the database file would drop the locks SQLite holds on it.
+//! file of its own because opening and closing the database file would drop the locks SQLite holds on it. It stands for
+//! the database file because that has one resolved path and one name (`resolve`), which is looked at once more when the
+//! lock has been taken. Two handles of one process exclude each other by it as two processes do.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -40,6 +42,7 @@ impl OwnerLock {
             }
             Err(TryLockError::Error(error)) => return Err(trouble(error)),
         }
+        place.check()?;
         let mut write = || {
             file.set_len(0)?;
             file.seek(SeekFrom::Start(0))?;

@@ -14,6 +14,7 @@ use saga_core::store::StoreError;
 use crate::options::Durability;
 use crate::place::Place;
 use crate::refusal::{explain, protected, refuse, uncreated};
+use crate::resolve::refuse_links;
 use crate::schema;
 
 /// Older versions can lose or damage data when two connections write and checkpoint at once (the WAL-reset bug).
@@ -54,7 +55,9 @@ pub(crate) fn open(place: &Place) -> Result<Connection, StoreError> {
 fn create(place: &Place) -> Result<bool, StoreError> {
     let path = place.path();
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => return Ok(false),
+        Ok(metadata) if metadata.is_file() => {
+            return refuse_links(&metadata).map(|()| false).map_err(|detail| refuse(place, detail));
+        }
         Ok(_) => return Err(refuse(place, "it is not a file; name a file, which is created if need be")),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(refuse(place, error.to_string())),

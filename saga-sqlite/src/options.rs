@@ -1,11 +1,12 @@
 //! How a store is opened: what an application may choose, and nothing SQLite would let it break.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use saga_core::store::StoreError;
 
 use crate::SqliteStore;
+use crate::resolve::resolve;
 
 /// What a commit survives once it has been answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,12 +89,14 @@ impl SqliteOptions {
         self
     }
 
-    /// Opens the store at `path`.
+    /// Opens the store at `path`, which is the plain path of a file: no `file:` address, and not `:memory:`, for which
+    /// there is [`MemoryStore`](saga_core::store::MemoryStore). Symbolic links are followed, and those that lead nowhere
+    /// are refused, as is a file with several hard links.
     ///
     /// # Errors
     /// [`StoreError::Open`] says why not and what to do, [`StoreError::Owned`] when the file must be migrated first
     /// and is in use.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
-        SqliteStore::start(PathBuf::from(path.as_ref()), self)
+        SqliteStore::start(resolve(path.as_ref())?, self)
     }
 }

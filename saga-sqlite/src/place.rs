@@ -1,7 +1,8 @@
 //! Which file this store is, and whether it still is that file.
 //!
-//! Owns: the path, the files beside it, and the wake file. Never opens the database file or its shared memory with
-//! `std::fs`: closing such a handle would drop SQLite's own locks on them.
+//! Owns: the path, the files beside it, and the wake file. Does not own: how a path is found from what an application
+//! names (`resolve`). Never opens the database file or its shared memory with `std::fs`: closing such a handle would drop
+//! SQLite's own locks on them.
 
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io::ErrorKind;
@@ -44,6 +45,7 @@ impl Identity {
 }
 
 impl Place {
+    /// At a path that has been resolved.
     pub(crate) fn new(path: PathBuf, options: SqliteOptions) -> Self {
         let name = path.display().to_string();
         Self { path, name, identity: OnceLock::new(), woken: Mutex::new(None), options }

@@ -44,8 +44,9 @@ pub(crate) struct Shared {
 
 impl SqliteStore {
     /// Opens the file, and creates it if there is none. An application that runs no dispatcher in this process opens
-    /// it the same way: only [`Store::lease`] asks for the right to advance instances. Blocks, as does dropping the last
-    /// clone, until the file is open or closed.
+    /// it the same way: only [`Store::lease`] asks for the right to advance instances. The path is resolved at once: a
+    /// later change of the working directory does not matter, and a file has one owner by whatever path it is named.
+    /// Blocks, as does dropping the last clone, until the file is open or closed.
     ///
     /// # Errors
     /// [`StoreError::Open`] says why not and what to do.
@@ -84,7 +85,7 @@ impl SqliteStore {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Where the file is.
+    /// Where the file is: an absolute path without symbolic links, whichever way it was named when it was opened.
     pub fn path(&self) -> &Path {
         self.shared.place.path()
     }
