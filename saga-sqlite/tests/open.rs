@@ -1,27 +1,15 @@
-//! Opening: what is created, what is refused and in which words, and who else may be there.
+//! Opening: what is created, what is taken over, what is no store, and who else may be there.
+
+mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use saga_core::store::{Inspect, Store, StoreError};
 use saga_sqlite::{SqliteStore, rusqlite};
 
-struct Dir(tempfile::TempDir);
-
-impl Dir {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn db(&self) -> PathBuf {
-        self.file("saga.db")
-    }
-}
+use support::{Dir, application, copy_with_hot_journal};
 
 fn refused(path: &Path) -> String {
     match SqliteStore::open(path) {
@@ -71,17 +59,14 @@ fn an_empty_file_and_a_file_with_other_tables_are_migrated() {
     assert_eq!(name, "Ada");
 }
 
-#[tokio::test]
-async fn r34_a_newer_schema_is_refused_with_the_file_untouched() {
-    let dir = Dir::new();
-    drop(SqliteStore::open(dir.db()).unwrap());
-    let db = rusqlite::Connection::open(dir.db()).unwrap();
-    db.execute("UPDATE saga_meta SET schema_version = 99", []).unwrap();
-    drop(db);
-    let before = fs::read(dir.db()).unwrap();
-    let text = refused(&dir.db());
-    assert!(text.contains("newer version (schema 99; this one knows 1); update this application"), "{text}");
-    assert_eq!(fs::read(dir.db()).unwrap(), before);
+#[test]
+fn a_transaction_of_the_application_that_was_killed_is_rolled_back() {
+    let (dir, killed) = (Dir::new(), Dir::new());
+    copy_with_hot_journal(&application(&dir.db()), &dir, &killed);
+    drop(SqliteStore::open(killed.db()).unwrap());
+    let db = application(&killed.db());
+    let sql = "SELECT count(*) FROM big WHERE bytes = zeroblob(3000)";
+    assert_eq!(db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 200);
 }
 
 #[test]
@@ -89,35 +74,13 @@ fn what_is_not_a_store_is_named() {
     let dir = Dir::new();
     fs::write(dir.file("letter.txt"), "Dear Sir or Madam, ".repeat(100)).unwrap();
     assert!(refused(&dir.file("letter.txt")).contains("not an SQLite database"));
-    assert!(refused(dir.0.path()).contains("it is not a file"));
+    assert!(refused(dir.path()).contains("it is not a file"));
     assert!(refused(&dir.file("none/saga.db")).contains("its directory does not exist"));
     match SqliteStore::options().create(false).open(dir.db()) {
         Err(error) => assert!(error.to_string().contains("there is no such file"), "{error}"),
         Ok(_) => panic!("there is no file to open"),
     }
     assert!(!dir.db().exists());
-}
-
-#[cfg(unix)]
-#[test]
-fn a_read_only_file_or_directory_is_named() {
-    use std::os::unix::fs::PermissionsExt;
-    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    let dir = Dir::new();
-    drop(SqliteStore::open(dir.db()).unwrap());
-    set(&dir.db(), 0o400);
-    // The superuser is not held back by permissions, so there is nothing to see.
-    if fs::OpenOptions::new().append(true).open(dir.db()).is_ok() {
-        return;
-    }
-    assert!(refused(&dir.db()).contains("is read-only"));
-
-    let dir = Dir::new();
-    drop(SqliteStore::open(dir.db()).unwrap());
-    set(dir.0.path(), 0o500);
-    let text = refused(&dir.db());
-    set(dir.0.path(), 0o700);
-    assert!(text.contains("directory"), "{text}");
 }
 
 #[tokio::test]
