@@ -1,0 +1,262 @@
+//! `kill -9` at every system call that creates, opens, migrates, writes, checkpoints and closes a store. After each kill
+//! the next start must succeed, with every row that was there and every commit that was answered.
+//!
+//! `strace` kills a child of this program at its Nth call of one kind, for N from 1 until the child ends by itself. It
+//! counts each thread's calls alone, so the first thread to come to N dies. Therefore there are several states to start
+//! from, in which different threads come first: with an empty directory all begins with the opening thread, beside an open
+//! connection with the writer's.
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use saga_core::store::conformance::{Driver, address, create, mail};
+use saga_core::store::{Inspect, Store};
+use saga_sqlite::rusqlite::Connection;
+use saga_sqlite::{Durability, SqliteStore};
+
+use support::{CHILD, Dir, alone, application, run_child, say};
+
+/// Those that change a file, its size, its name or a lock on it. A name that the machine does not have is passed over.
+const CALLS: [&str; 12] = [
+    "?open",
+    "openat",
+    "write",
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "?unlink",
+    "unlinkat",
+    "ftruncate",
+    "fchmod",
+    "fcntl",
+    "flock",
+];
+
+/// Set where a machine without `strace` is a mistake.
+const REQUIRED: &str = "SAGA_REQUIRE_STRACE";
+
+/// The child leaves without closing anything when this file is there.
+const LEAVE: &str = "leave";
+
+/// What the child was told is durable, one key a line.
+const ANSWERED: &str = "answered";
+
+const CUSTOMERS: [&str; 3] = ["Ada", "Grace", "Mary"];
+
+/// What is there when the child starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    Nothing,
+    /// A file of the application with a rollback journal.
+    Journal,
+    /// A file of the application with a write-ahead log, which has been moved into the file.
+    Log,
+    /// A store whose process has been killed.
+    Killed,
+    /// The same while another process has it open.
+    Shared,
+}
+
+impl Start {
+    /// Fills a directory, from which each run gets its own copy.
+    fn prepare(self) -> Dir {
+        let dir = Dir::quick();
+        if self == Self::Nothing {
+            return dir;
+        }
+        let db = application(&dir.db());
+        let mode = if self == Self::Journal { "delete" } else { "wal" };
+        db.pragma_update(None, "journal_mode", mode).unwrap();
+        db.execute("CREATE TABLE customer (name TEXT NOT NULL)", []).unwrap();
+        for name in CUSTOMERS {
+            db.execute("INSERT INTO customer VALUES (?1)", [name]).unwrap();
+        }
+        drop(db);
+        if matches!(self, Self::Killed | Self::Shared) {
+            fs::write(dir.file(LEAVE), "").unwrap();
+            run_child("child", dir.path());
+            fs::remove_file(dir.file(LEAVE)).unwrap();
+            assert!(fs::metadata(dir.file("saga.db-wal")).unwrap().len() > 0, "there is a log");
+        }
+        dir
+    }
+}
+
+/// What is killed. It does nothing unless it is started by one of the tests.
+#[tokio::test]
+async fn child() {
+    let Some(dir) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let mut answered = File::options().create(true).append(true).open(dir.join(ANSWERED)).unwrap();
+    let store = SqliteStore::open(dir.join("saga.db")).unwrap();
+    for round in 0..3 {
+        let mut driver = Driver::lease(Arc::new(store.clone())).await;
+        let key = format!("{}-{round}", std::process::id());
+        driver.created(create(&address(&key))).await;
+        writeln!(answered, "{key}").unwrap();
+        store.deliver(vec![mail(&address(&key), "m")]).await.unwrap();
+        store
+            .transaction(|tx| {
+                tx.connection().execute_batch("CREATE TABLE IF NOT EXISTS note (text TEXT)")?;
+                tx.connection().execute("INSERT INTO note VALUES (?1)", [&key])?;
+                Ok(())
+            })
+            .unwrap();
+        driver.snapshot(&address(&key)).await;
+        if dir.join(LEAVE).exists() {
+            std::process::exit(0);
+        }
+        // Empties the log into the file.
+        store.release(&driver.lease).await.unwrap();
+    }
+}
+
+/// Runs the child on `dir` until it comes to its `n`th `call`; whether it did and was killed.
+fn killed(dir: &Path, call: &str, n: u32) -> bool {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
+    strace.args(["-e", &format!("inject={call}:signal=SIGKILL:when={n}")]);
+    strace.arg(std::env::current_exe().unwrap()).args(alone("child")).env(CHILD, dir);
+    let output = strace.stdin(Stdio::null()).output().unwrap();
+    match (output.status.code(), output.status.signal()) {
+        (_, Some(9)) => true,
+        (Some(0), _) => false,
+        _ => {
+            let (said, complained) =
+                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            panic!("{call} {n}: {}\n{said}\n{complained}", output.status);
+        }
+    }
+}
+
+/// Starts again: with every answered commit, fit for the next one, and with all rows of the application.
+async fn usable(dir: &Dir, start: Start) {
+    let options = SqliteStore::options().durability(Durability::Relaxed);
+    let store = options.open(dir.db()).unwrap_or_else(|error| panic!("the next start fails: {error}"));
+    let mut driver = Driver::lease(Arc::new(store.clone())).await;
+    let answered = fs::read_to_string(dir.file(ANSWERED)).unwrap_or_default();
+    for key in answered.lines() {
+        driver.snapshot(&address(key)).await;
+    }
+    driver.created(create(&address("afterwards"))).await;
+    assert!(store.counts().await.unwrap().values().sum::<u64>() > answered.lines().count() as u64);
+    store.release(&driver.lease).await.unwrap();
+    drop((driver, store));
+
+    let db = Connection::open(dir.db()).unwrap();
+    let sound: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(sound, "ok");
+    if start != Start::Nothing {
+        let mut names = db.prepare("SELECT name FROM customer ORDER BY name").unwrap();
+        let names = names.query_map([], |row| row.get(0)).unwrap();
+        assert_eq!(names.collect::<Result<Vec<String>, _>>().unwrap(), CUSTOMERS);
+    }
+}
+
+/// Says at which kill it went wrong.
+struct At<'a>(&'a str, u32);
+
+impl Drop for At<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            say(&format!("after a kill at {} {}", self.0, self.1));
+        }
+    }
+}
+
+/// Kills the child at its calls, and answers how often of each kind.
+async fn sweep(start: Start) -> BTreeMap<&'static str, u32> {
+    let mut kills: BTreeMap<&'static str, u32> = BTreeMap::new();
+    let template = start.prepare();
+    let names = template.names();
+    let names: Vec<_> = names.iter().map(|name| name.to_str().unwrap()).collect();
+    for call in CALLS {
+        let mut n = 1;
+        loop {
+            let at = At(call, n);
+            let dir = Dir::quick();
+            template.copy(&names, &dir);
+            let other = (start == Start::Shared).then(|| {
+                let db = application(&dir.db());
+                // The first row read opens the log.
+                db.query_row("SELECT count(*) FROM customer", [], |row| row.get::<_, i64>(0)).unwrap();
+                db
+            });
+            let killed = killed(dir.path(), call, n);
+            usable(&dir, start).await;
+            drop((other, at));
+            if !killed {
+                break;
+            }
+            *kills.entry(call.trim_start_matches('?')).or_default() += 1;
+            // The first ones of a kind differ; there are many later ones, which do the same again and again.
+            n += 1 + n / 8;
+        }
+    }
+    kills
+}
+
+/// Whether there is an `strace` that may trace.
+fn can_kill() -> bool {
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "true"]);
+    strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let works = strace.status().is_ok_and(|status| status.success());
+    assert!(works || std::env::var_os(REQUIRED).is_none(), "{REQUIRED} is set, but strace does not work");
+    if !works {
+        say("skipped: no kill at every system call, because strace is not there or may not trace");
+    }
+    works
+}
+
+/// Sweeps, and holds the sweep to having killed at each of these kinds of calls, in one of the names it goes by.
+async fn survives(start: Start, kinds: &[&[&str]]) {
+    if !can_kill() {
+        return;
+    }
+    let kills = sweep(start).await;
+    for kind in kinds {
+        let fired: u32 = kind.iter().filter_map(|call| kills.get(call)).sum();
+        assert!(fired > 0, "no kill at {kind:?}: {kills:?}");
+    }
+}
+
+const OPEN: &[&str] = &["open", "openat"];
+const WRITE: &[&str] = &["pwrite64"];
+const SYNC: &[&str] = &["fsync", "fdatasync"];
+const UNLINK: &[&str] = &["unlink", "unlinkat"];
+const TRUNCATE: &[&str] = &["ftruncate"];
+const LOCK: &[&str] = &["fcntl"];
+const OWN: &[&str] = &["flock"];
+
+#[tokio::test]
+async fn a_new_file_survives_a_kill_at_any_call() {
+    survives(Start::Nothing, &[OPEN, WRITE, SYNC, UNLINK, TRUNCATE, LOCK, OWN]).await;
+}
+
+#[tokio::test]
+async fn a_file_of_the_application_with_a_journal_survives_a_kill_at_any_call() {
+    survives(Start::Journal, &[OPEN, WRITE, SYNC, UNLINK, TRUNCATE, LOCK, OWN]).await;
+}
+
+#[tokio::test]
+async fn a_file_of_the_application_with_a_log_survives_a_kill_at_any_call() {
+    survives(Start::Log, &[OPEN, WRITE, SYNC, UNLINK, TRUNCATE, LOCK, OWN]).await;
+}
+
+#[tokio::test]
+async fn a_killed_store_survives_a_kill_at_any_call() {
+    survives(Start::Killed, &[OPEN, WRITE, SYNC, UNLINK, TRUNCATE, LOCK, OWN]).await;
+}
+
+#[tokio::test]
+async fn a_store_that_somebody_else_has_open_survives_a_kill_at_any_call() {
+    survives(Start::Shared, &[OPEN, WRITE, SYNC, TRUNCATE, LOCK, OWN]).await;
+}
