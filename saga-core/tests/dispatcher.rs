@@ -713,7 +713,7 @@ async fn bad_keys_and_payloads_are_refused_at_the_door() {
     let error = dispatcher.publish(placed(&"k".repeat(10_000))).await.unwrap_err();
     assert!(matches!(error, PublishError::Key { .. }), "{error}");
     let error = dispatcher.publish(nudge("1", &"x".repeat(300))).await.unwrap_err();
-    assert!(error.to_string().contains("more than the limit of 200"), "{error}");
+    assert!(error.to_string().contains("more than 200 bytes of JSON, which is the limit"), "{error}");
     assert!(dispatcher.dead_letters(None).await.unwrap().is_empty());
 }
 

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 use saga_core::machine::Saga;
 use saga_core::message::{
-    BoxError, Correlated, Key, KeyError, Message, MessageId, Name, Payload, PayloadError, PayloadLimits,
-    Timestamp,
+    BoxError, Correlated, Key, KeyError, Message, MessageId, PayloadError, PayloadLimits, Timestamp,
 };
 use saga_core::store::{Address, Mail, MailKind, OperatorVerb, StoreError};
 
@@ -107,8 +106,7 @@ impl Transaction<'_> {
     /// # Errors
     /// As for [`publish`](Self::publish).
     pub fn publish_as<E: Correlated>(&self, id: &MessageId, event: &E) -> Result<(), TransactionError> {
-        let payload = Payload::encode(event)
-            .and_then(|payload| payload.check(PayloadLimits::DEFAULT).map(|()| payload))
+        let message = Message::published(event, PayloadLimits::DEFAULT)
             .map_err(|source| TransactionError::Payload { event: E::NAME, source })?;
         let takers = taker::of_event(self.db, E::NAME)?;
         if takers.is_empty() {
@@ -123,11 +121,7 @@ impl Transaction<'_> {
             let mail = Mail {
                 to: Address::new(taker.taker, key),
                 kind: if taker.subscriber { MailKind::Delivery } else { MailKind::Event },
-                message: Message {
-                    name: Name::Borrowed(E::NAME),
-                    version: E::VERSION,
-                    payload: payload.clone(),
-                },
+                message: message.clone(),
                 id: Some(id.clone()),
                 marked: false,
                 task: None,

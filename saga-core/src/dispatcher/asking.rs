@@ -8,7 +8,7 @@ use super::receipt::{Disposition, TakerReceipt};
 use super::run::Request;
 use super::{Dispatcher, Instance};
 use crate::engine::{Answer, In, Until, Waiter};
-use crate::machine::{EventOf, Position, Saga, read_parked};
+use crate::machine::{EventOf, Position, Saga};
 use crate::message::{Correlated, Key};
 use crate::store::{Address, Loaded, Snapshot};
 
@@ -46,11 +46,7 @@ impl Dispatcher {
     pub async fn settled<S: Saga>(&self, key: impl AsRef<str>) -> Result<Position<S>, InstanceError> {
         let address = Address::new(S::NAME, Key::new(key)?);
         let snapshot = self.wait_for::<S>(&address, Until::Rest).await?;
-        let record = &snapshot.instance;
-        Position::read(record, &snapshot.tasks, read_parked(record)).map_err(|error| {
-            let (saga, key) = (S::NAME, record.address.key.to_string());
-            InstanceError::Unreadable { saga, key, why: format!("state `{}` {error}", record.state) }
-        })
+        super::view::position(&snapshot)
     }
 
     /// Publishes `event` and waits for the answer that `answer` reads off the instance of `S` it is for: a typed result,

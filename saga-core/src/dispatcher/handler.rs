@@ -224,9 +224,9 @@ impl<C: Command, H: Handler<C>> AnyHandler for ForCommand<C, H> {
                     Ok(None) => AttemptEnd::Replied(None),
                     Ok(Some(message)) => match message.payload.check(limits) {
                         Ok(()) => AttemptEnd::Replied(Some(message)),
-                        Err(error) => AttemptEnd::Unclear(format!("its reply `{}` {error}", message.name)),
+                        Err(error) => AttemptEnd::BadReply(format!("its reply `{}` {error}", message.name)),
                     },
-                    Err(error) => AttemptEnd::Unclear(format!("its reply {error}")),
+                    Err(error) => AttemptEnd::BadReply(format!("its reply {error}")),
                 },
             }
         })
@@ -254,5 +254,6 @@ fn ended_with(error: &HandlerError) -> AttemptEnd {
         HandlerErrorKind::RefusedForGood => AttemptEnd::RefusedForGood(error.to_string()),
         HandlerErrorKind::Unclear => AttemptEnd::Unclear(error.to_string()),
         HandlerErrorKind::Unreadable => AttemptEnd::Unreadable(error.to_string()),
+        HandlerErrorKind::BadReply => AttemptEnd::BadReply(error.to_string()),
     }
 }

@@ -30,7 +30,8 @@ pub(super) fn checked<E: Correlated>(
         .map(|taker| Ok((taker.clone(), key(taker)?)))
         .collect::<Result<Vec<_>, PublishError>>()?;
     let not = |source| PublishError::Payload { event: E::NAME, source };
-    let message = Message::of_event(&event).map_err(not)?;
+    // The takers see what they would see after a restart.
+    let (message, event) = Message::read_event(&event, limits.bytes).map_err(not)?;
     message.payload.check(limits).map_err(not)?;
     Ok(Accepted { message, value: Some(Box::new(event)), takers, id })
 }

@@ -38,6 +38,21 @@ pub struct Instance<S: Saga> {
     pub changed_at: Timestamp,
 }
 
+/// Where the instance is; when this build cannot read that, why, and over what it is parked if it is.
+pub(super) fn position<S: Saga>(snapshot: &Snapshot) -> Result<Position<S>, InstanceError> {
+    let record = &snapshot.instance;
+    let parked = read_parked(record);
+    Position::read(record, &snapshot.tasks, parked.clone()).map_err(|error| {
+        let parked =
+            parked.map_or_else(String::new, |(reason, detail)| format!("; parked: {reason}: {detail}"));
+        InstanceError::Unreadable {
+            saga: S::NAME,
+            key: record.address.key.to_string(),
+            why: format!("state `{}` {error}{parked}", record.state),
+        }
+    })
+}
+
 impl<S: Saga> Instance<S> {
     pub(crate) fn read(snapshot: &Snapshot, now: Timestamp) -> Result<Self, InstanceError> {
         let record = &snapshot.instance;
@@ -46,8 +61,7 @@ impl<S: Saga> Instance<S> {
             key: record.address.key.to_string(),
             why,
         };
-        let position = Position::read(record, &snapshot.tasks, read_parked(record))
-            .map_err(|error| unreadable(format!("state `{}` {error}", record.state)))?;
+        let position = position(snapshot)?;
         let data = S::__decode_data(&record.data, record.version)
             .map_err(|error| unreadable(format!("its data {error}")))?;
         let mut timers: Vec<(String, Timestamp)> =

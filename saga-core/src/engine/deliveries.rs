@@ -149,7 +149,7 @@ impl Shard {
                 self.give_up_delivery(id, "refused", reason);
                 return;
             }
-            AttemptEnd::Unclear(reason) => reason,
+            AttemptEnd::Unclear(reason) | AttemptEnd::BadReply(reason) => reason,
             AttemptEnd::Dropped => {
                 progress.attempts += 1;
                 progress.epoch = epoch;

@@ -63,7 +63,10 @@ impl Gate {
     pub(super) fn judge(&mut self, policy: &Policy, how: &AttemptEnd, now: Duration) -> bool {
         let Some((failures, pause)) = policy.breaker else { return false };
         match how {
-            AttemptEnd::Replied(_) | AttemptEnd::Refused(_) | AttemptEnd::RefusedForGood(_) => {
+            AttemptEnd::Replied(_)
+            | AttemptEnd::Refused(_)
+            | AttemptEnd::RefusedForGood(_)
+            | AttemptEnd::BadReply(_) => {
                 (self.unclear, self.open) = (0, None);
                 false
             }

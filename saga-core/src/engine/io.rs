@@ -88,6 +88,8 @@ pub(crate) enum AttemptEnd {
     Unclear(String),
     /// This build cannot read what was sent, so nothing was called.
     Unreadable(String),
+    /// It was called and answered, but the answer cannot be stored.
+    BadReply(String),
     /// The future was dropped because the engine asked for it.
     Dropped,
 }

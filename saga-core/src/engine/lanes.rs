@@ -482,6 +482,15 @@ impl Shard {
                 slot.queue.push_back(Item::own(Input::Stuck(task, ParkReason::Unreadable, why), now));
                 return self.pump(address);
             }
+            // The same answer would come again, and a person can supply one that can be stored. It was called, so it
+            // counts.
+            AttemptEnd::BadReply(why) if !turned && !patient => {
+                found.progress.attempts += 1;
+                found.progress.error = Some(why.clone());
+                slot.set_run(task, Run::Reported);
+                slot.queue.push_back(Item::own(Input::Stuck(task, ParkReason::Unreadable, why), now));
+                return self.pump(address);
+            }
             how => how,
         };
         found.progress.attempts += 1;
@@ -655,7 +664,7 @@ fn verdict(progress: &mut TaskProgress, how: AttemptEnd, undo: bool, last: bool,
         AttemptEnd::Refused(reason) | AttemptEnd::Unreadable(reason) => {
             return unknown(format!("refused, but an earlier attempt was unclear: {reason}"));
         }
-        AttemptEnd::Unclear(reason) => reason,
+        AttemptEnd::Unclear(reason) | AttemptEnd::BadReply(reason) => reason,
         AttemptEnd::Dropped => "dropped when the dispatcher stopped".to_owned(),
     };
     progress.error = Some(error.clone());

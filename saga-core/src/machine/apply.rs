@@ -20,8 +20,11 @@ impl Instance {
             && let Err(error) = &self.live
         {
             let detail = error.clone();
+            // Undos are built from what can be read, and so is where an abort arrives.
+            let undoing = self.status() == Status::Compensating;
             let subject = match input {
                 Input::Verb(_) => None,
+                Input::Report(..) | Input::Stuck(..) | Input::Continue if undoing => None,
                 Input::Event(_) | Input::Report(..) => Some(Subject::Head(HeadRecord::of(input))),
                 Input::Timer { name, .. } => Some(Subject::Timer(name.clone())),
                 Input::Stuck(task, ..) => Some(Subject::Task((*task).into())),

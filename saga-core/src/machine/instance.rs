@@ -184,10 +184,10 @@ fn read(program: &dyn Program, record: &mut InstanceChange) -> Result<Box<dyn Li
         .ok_or_else(|| format!("state `{}` is not in `{name}` v{version}", record.state))?;
     let (live, present) = guarded(|| {
         not_newer(record.version, version)?;
-        let live = program.decode(state, record.payload.as_ref(), &record.data, record.version)?;
+        let mut live = program.decode(state, record.payload.as_ref(), &record.data, record.version)?;
         let present = match record.version == version {
             true => None,
-            false => Some((live.encode_state()?, live.encode_data()?)),
+            false => Some((live.keep_state()?, live.keep_data()?)),
         };
         Ok((live, present))
     })

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::outbox::Outbox;
 use super::saga::{Cause, Saga, Undone, Wait};
 use crate::definition::Definition;
-use crate::message::{Message, Payload, PayloadError, Result, not_newer};
+use crate::message::{Message, Payload, PayloadError, PayloadLimits, Result, not_newer};
 
 /// A saga whose type is known at run time only.
 pub(crate) trait Program: Send + Sync {
@@ -21,6 +21,14 @@ pub(crate) trait Program: Send + Sync {
         data: &Payload,
         version: u32,
     ) -> Result<Box<dyn Live>, PayloadError>;
+    /// Builds an undo from the data alone, of an instance whose state cannot be read.
+    fn undo_unread(
+        &self,
+        data: (&Payload, u32),
+        undo: usize,
+        of: UndoFrom<'_>,
+        cx: &mut Context,
+    ) -> Result<Message>;
     fn guard_start(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool;
     fn begin(
         &self,
@@ -31,12 +39,26 @@ pub(crate) trait Program: Send + Sync {
     ) -> Result<Box<dyn Live>>;
 }
 
+/// What an undo is built from, beside the data.
+#[derive(Clone, Copy)]
+pub(crate) enum UndoFrom<'a> {
+    /// A visit that left the state of this index with this payload, which this version wrote.
+    State(usize, Option<&'a Payload>, u32),
+    /// A command.
+    Command(&'a Message),
+}
+
 /// The typed part of an instance.
 pub(crate) trait Live: Send + Sync {
     /// The state it is in, as an index.
     fn state(&self) -> usize;
-    fn encode_state(&self) -> Result<Option<Payload>, PayloadError>;
-    fn encode_data(&self) -> Result<Payload, PayloadError>;
+    /// What is stored of the state. The state is from here on what is read from there, as after a restart.
+    ///
+    /// # Errors
+    /// When it would not be read back as it was written, which names the field.
+    fn keep_state(&mut self) -> Result<Option<Payload>>;
+    /// The same of the data.
+    fn keep_data(&mut self) -> Result<Payload>;
     fn guard(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool;
     /// Runs the row's `run` and remembers the state it made.
     fn run(&mut self, row: usize, cause: Cause<'_>, cx: &mut Context) -> Result<()>;
@@ -49,16 +71,8 @@ pub(crate) trait Live: Send + Sync {
     fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
     /// When a timer of the present state is due whose table names a method.
     fn due(&self, timer: usize, cx: &mut Context) -> Result<Wait>;
-    /// Builds the undo of a visit that left the state `state` with this payload, which version `version` wrote.
-    fn undo_state(
-        &self,
-        undo: usize,
-        state: usize,
-        payload: Option<&Payload>,
-        version: u32,
-        cx: &mut Context,
-    ) -> Result<Message>;
-    fn undo_command(&self, undo: usize, command: &Message, cx: &mut Context) -> Result<Message>;
+    /// Builds an undo.
+    fn undo(&self, undo: usize, of: UndoFrom<'_>, cx: &mut Context) -> Result<Message>;
     /// For tests, which know its type.
     #[cfg(any(test, feature = "testing"))]
     fn as_any(&self) -> &dyn Any;
@@ -96,6 +110,18 @@ impl<S: Saga> Program for Typed<S> {
         Ok(Box::new(TypedLive { data, state: S::__decode(state, payload, version)?, next: None }))
     }
 
+    fn undo_unread(
+        &self,
+        (data, version): (&Payload, u32),
+        undo: usize,
+        of: UndoFrom<'_>,
+        cx: &mut Context,
+    ) -> Result<Message> {
+        not_newer(version, S::VERSION)?;
+        let data = S::__decode_data(data, version).map_err(|error| format!("the data {error}"))?;
+        build_undo::<S>(&data, undo, of, cx)
+    }
+
     fn guard_start(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool {
         S::__guard(row, None, cause, cx)
     }
@@ -118,12 +144,24 @@ impl<S: Saga> Live for TypedLive<S> {
         self.state.__index()
     }
 
-    fn encode_state(&self) -> Result<Option<Payload>, PayloadError> {
-        self.state.__encode()
+    fn keep_state(&mut self) -> Result<Option<Payload>> {
+        match kept_state(&self.state) {
+            Ok(None) => Ok(None),
+            Ok(Some((written, read))) => {
+                self.state = read;
+                Ok(Some(written))
+            }
+            Err(error) => Err(format!("the state's payload {error}").into()),
+        }
     }
 
-    fn encode_data(&self) -> Result<Payload, PayloadError> {
-        Payload::encode(&self.data)
+    fn keep_data(&mut self) -> Result<Payload> {
+        let limit = PayloadLimits::CEILING.bytes;
+        let (written, read) =
+            Payload::read_back(&self.data, limit, |json| S::__decode_data(json, S::VERSION))
+                .map_err(|error| format!("the data {error}"))?;
+        self.data = read;
+        Ok(written)
     }
 
     fn guard(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool {
@@ -163,27 +201,34 @@ impl<S: Saga> Live for TypedLive<S> {
         S::__due(timer, &self.data, &self.state, cx)
     }
 
-    fn undo_state(
-        &self,
-        undo: usize,
-        state: usize,
-        payload: Option<&Payload>,
-        version: u32,
-        cx: &mut Context,
-    ) -> Result<Message> {
-        not_newer(version, S::VERSION)?;
-        let state = S::__decode(state, payload, version)?;
-        S::__undo(undo, &self.data, Undone::State(&state), cx)
-    }
-
-    fn undo_command(&self, undo: usize, command: &Message, cx: &mut Context) -> Result<Message> {
-        S::__undo(undo, &self.data, Undone::Command(command), cx)
+    fn undo(&self, undo: usize, of: UndoFrom<'_>, cx: &mut Context) -> Result<Message> {
+        build_undo::<S>(&self.data, undo, of, cx)
     }
 
     #[cfg(any(test, feature = "testing"))]
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+fn build_undo<S: Saga>(data: &S::Data, undo: usize, of: UndoFrom<'_>, cx: &mut Context) -> Result<Message> {
+    match of {
+        UndoFrom::Command(command) => S::__undo(undo, data, Undone::Command(command), cx),
+        UndoFrom::State(state, payload, version) => {
+            not_newer(version, S::VERSION)?;
+            let state = S::__decode(state, payload, version)?;
+            S::__undo(undo, data, Undone::State(&state), cx)
+        }
+    }
+}
+
+/// What is stored of a state, and the state that is read from there.
+fn kept_state<S: Saga>(state: &S) -> Result<Option<(Payload, S)>, PayloadError> {
+    let Some(written) = state.__encode()? else { return Ok(None) };
+    let read =
+        S::__decode(state.__index(), Some(&written), S::VERSION).map_err(PayloadError::not_read_back)?;
+    written.same_as(read.__encode()?.as_ref())?;
+    Ok(Some((written, read)))
 }
 
 impl<S> fmt::Debug for Typed<S> {

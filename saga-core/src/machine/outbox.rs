@@ -62,12 +62,8 @@ impl fmt::Debug for Published {
 impl Outbox {
     /// Queues `command`, and with it the debt of
     /// [`Definition::undos`](crate::definition::Definition::undos)`[undo]`.
-    pub fn send<C: Command>(
-        &mut self,
-        undo: Option<usize>,
-        command: &C,
-    ) -> std::result::Result<(), PayloadError> {
-        let message = encode_command(command)?;
+    pub fn send<C: Command>(&mut self, undo: Option<usize>, command: &C) -> Result<()> {
+        let message = encode_command(command).map_err(|error| format!("command `{}` {error}", C::NAME))?;
         self.sent.push(Sent { undo, message });
         Ok(())
     }
@@ -88,7 +84,7 @@ impl Outbox {
         let name = <S::Start as Event>::NAME;
         let key = Correlated::correlation(event, S::NAME)
             .map_err(|error| format!("the event `{name}` cannot start a child: {error}"))?;
-        let message = Message::of_event(event)?;
+        let message = Message::of_event(event).map_err(|error| format!("event `{name}` {error}"))?;
         self.started.push(Started { child, key, message, limit, detached });
         Ok(())
     }
@@ -106,8 +102,8 @@ impl Outbox {
     }
 
     /// Publishes `event` to its takers.
-    pub fn publish<E: Correlated>(&mut self, event: E) -> std::result::Result<(), PayloadError> {
-        let message = Message::of_event(&event)?;
+    pub fn publish<E: Correlated>(&mut self, event: E) -> Result<()> {
+        let message = Message::of_event(&event).map_err(|error| format!("event `{}` {error}", E::NAME))?;
         self.published.push(Published { message, event: Box::new(event) });
         Ok(())
     }

@@ -107,7 +107,7 @@ impl Instance {
             }
             // `run` sees the state it leaves; what is owed for that state is built from how it was left.
             let left = match (moves && leave, runs(definition.states[from].on_leave)) {
-                (true, true) => live.encode_state()?,
+                (true, true) => live.keep_state()?,
                 (true, false) => record.payload.clone(),
                 (false, _) => None,
             };
@@ -122,8 +122,8 @@ impl Instance {
                 due = dues(&**live, definition, cx)?;
                 entered = Some(state);
             }
-            let payload = if changed || moves { live.encode_state()? } else { record.payload.clone() };
-            let data = if changed { live.encode_data()? } else { record.data.clone() };
+            let payload = if changed || moves { live.keep_state()? } else { record.payload.clone() };
+            let data = if changed { live.keep_data()? } else { record.data.clone() };
             check(&out, payload.as_ref(), &data, at.limits)?;
             too_deep(record.family.as_ref(), &out)?;
             Ok(Performed { out, entered, left, payload, data, dues: due })

@@ -70,7 +70,7 @@ impl Instance {
             let mut live = program.begin(row, cause, &mut cx, &mut out[0])?;
             live.enter(&mut cx, &mut out[1])?;
             let dues = dues(&*live, definition, &mut cx)?;
-            let (state, payload, data) = (live.state(), live.encode_state()?, live.encode_data()?);
+            let (state, payload, data) = (live.state(), live.keep_state()?, live.keep_data()?);
             check(&out, payload.as_ref(), &data, at.limits)?;
             too_deep(family.as_ref(), &out)?;
             Ok((live, state, payload, data, dues))

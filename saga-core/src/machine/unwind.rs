@@ -4,6 +4,7 @@ use super::context::Context;
 use super::fired::{Fired, row_record, targets_of};
 use super::input::{At, Begun, Decision, Disposition};
 use super::instance::{Instance, guarded};
+use super::live::UndoFrom;
 use super::outbox::{Outbox, Sent};
 use super::record::{
     self, HeldRecord, MessageRecord, ParkReason, ParkedRecord, ReportRecord, RowRecord, Subject, TurnCause,
@@ -115,7 +116,7 @@ impl Instance {
         let result = guarded(|| {
             let mut out = Outbox::default();
             live.leave(cx, &mut out)?;
-            let (payload, data) = (live.encode_state()?, live.encode_data()?);
+            let (payload, data) = (live.keep_state()?, live.keep_data()?);
             check(std::slice::from_ref(&out), payload.as_ref(), &data, at.limits)?;
             Ok(Left { out, payload, data })
         });
@@ -315,12 +316,18 @@ impl Instance {
         let mut entered = None;
         if let Some(target) = definition.on_abort {
             let mut cx = self.context(at, None);
+            if self.live.is_err() {
+                // The state that could not be read is left; the target carries nothing.
+                let record = &self.record;
+                self.live =
+                    guarded(|| Ok(self.program.decode(target, None, &record.data, record.version)?));
+            }
             let live = self.live.as_mut().map_err(|error| failed(error.clone()))?;
             let result = guarded(|| {
                 let mut out = Outbox::default();
                 live.go(target)?;
                 live.enter(&mut cx, &mut out)?;
-                let (payload, data) = (live.encode_state()?, live.encode_data()?);
+                let (payload, data) = (live.keep_state()?, live.keep_data()?);
                 check(std::slice::from_ref(&out), payload.as_ref(), &data, at.limits)?;
                 Ok((out, payload, data))
             });
@@ -364,18 +371,21 @@ impl Instance {
             let report: ReportRecord = record::read("report of its command", report)?;
             reports.push((command.name.to_string(), report.into_report()));
         }
-        let live = self.live.as_ref().map_err(Clone::clone)?;
         let record = &self.record;
         let mut cx = Context::new(at.now, record.address.key.clone(), record.incarnation, record.seq)
             .with_ids_from(UNDO_IDS);
         cx.set_reports(reports);
         guarded(|| {
-            let message = match &owed.of {
-                ObligationOf::Command { command, .. } => live.undo_command(undo, command, &mut cx)?,
+            let of = match &owed.of {
+                ObligationOf::Command { command, .. } => UndoFrom::Command(command),
                 ObligationOf::State { state, version, payload, .. } => {
                     let state = definition.state(state).ok_or("its state is no longer in the table")?;
-                    live.undo_state(undo, state, payload.as_ref(), *version, &mut cx)?
+                    UndoFrom::State(state, payload.as_ref(), *version)
                 }
+            };
+            let message = match &self.live {
+                Ok(live) => live.undo(undo, of, &mut cx)?,
+                Err(_) => self.program.undo_unread((&record.data, record.version), undo, of, &mut cx)?,
             };
             message.payload.check(at.limits).map_err(|error| ActionError::from(error.to_string()))?;
             Ok(message)
@@ -450,20 +460,26 @@ impl Work<'_> {
         if !self.instance.tasks.is_empty() {
             return;
         }
-        let Some(owed) = self.instance.obligations.last().cloned() else {
+        // After an abort one that cannot be built does not keep the older ones from running.
+        let aborted = matches!(self.instance.turn(), Ok(TurnRecord { cause: TurnCause::Abort { .. }, .. }));
+        let most = if aborted { usize::MAX } else { 1 };
+        let owed: Vec<Obligation> = self.instance.obligations.iter().rev().take(most).cloned().collect();
+        if owed.is_empty() {
             self.again();
             return;
-        };
-        match self.instance.build_undo(&owed, self.at) {
-            Ok(command) => {
-                self.line(Line::message("undoing", &command));
-                let task = self.add_task(TaskKind::Undo, command);
-                self.change_obligation(owed.id, |obligation| obligation.task = Some(task));
-            }
-            Err(error) => {
-                self.park(ParkReason::UndoFailed, format!("`{}`: {error}", owed.undo), Subject::Unwinding);
+        }
+        let mut failed = Vec::new();
+        for owed in owed {
+            match self.instance.build_undo(&owed, self.at) {
+                Ok(command) => {
+                    self.line(Line::message("undoing", &command));
+                    let task = self.add_task(TaskKind::Undo, command);
+                    return self.change_obligation(owed.id, |obligation| obligation.task = Some(task));
+                }
+                Err(error) => failed.push(format!("`{}`: {error}", owed.undo)),
             }
         }
+        self.park(ParkReason::UndoFailed, failed.join("; "), Subject::Unwinding);
     }
 }
 

@@ -42,7 +42,9 @@ impl Instance {
         if self.live.is_err() {
             self.restore();
         }
-        if let Err(error) = &self.live {
+        // Undos are built from what can be read.
+        let undoing = self.status() == Status::Compensating;
+        if let (Err(error), false) = (&self.live, undoing) {
             return decline(format!("{address} still cannot be read: {error}"));
         }
         self.verb = Some(record.clone());
@@ -62,10 +64,14 @@ impl Instance {
         if self.status() != Status::Compensating {
             return self.turn_by_abort(by, why, at, begun);
         }
-        // Unwinding goes on as before; only where it arrives changes.
-        let arrival_failed = matches!(
+        // Unwinding goes on as before; only where it arrives changes. What waits over the arrival, or over an undo that cannot
+        // be built, goes on: the arrival is another, and older undos need not wait.
+        let stuck = matches!(
             self.parked(),
-            Some(Ok(ParkedRecord { reason: ParkReason::ArrivalFailed | ParkReason::AliasTaken, .. }))
+            Some(Ok(ParkedRecord {
+                reason: ParkReason::ArrivalFailed | ParkReason::AliasTaken | ParkReason::UndoFailed,
+                ..
+            }))
         );
         let turn = self.turn();
         let mut work = Work::new(self, at);
@@ -73,7 +79,7 @@ impl Instance {
             turn.cause = TurnCause::Abort { by, why };
             work.instance.record.turn = Some(record::write(&turn));
         }
-        if arrival_failed {
+        if stuck {
             work.unpark();
             work.again();
         }
@@ -90,8 +96,8 @@ impl Instance {
             let name = found.command.name.clone();
             let definition = self.definition();
             let once = definition.command(&name).is_some_and(|index| definition.commands[index].at_most_once);
-            // What could not be read was not called.
-            if once && parked.reason != ParkReason::Unreadable {
+            // A command that could not be read was not called; one whose reply could not be stored was.
+            if once && (parked.reason != ParkReason::Unreadable || found.progress.attempts > 0) {
                 let why = format!(
                     "`{name}` is called at most once, so it is not tried again; `resolve` it instead"
                 );

@@ -54,6 +54,8 @@ pub enum HandlerErrorKind {
     RefusedForGood,
     /// The command cannot be read by this build, so nothing was called.
     Unreadable,
+    /// It was called and has answered, but the answer cannot be stored.
+    BadReply,
 }
 
 impl HandlerError {
@@ -72,6 +74,12 @@ impl HandlerError {
     #[cfg(feature = "routing-slip")]
     pub(crate) fn unreadable(reason: impl Into<BoxError>) -> Self {
         Self { kind: HandlerErrorKind::Unreadable, source: reason.into() }
+    }
+
+    /// The answer cannot be stored.
+    #[cfg(feature = "routing-slip")]
+    pub(crate) fn bad_reply(reason: impl Into<BoxError>) -> Self {
+        Self { kind: HandlerErrorKind::BadReply, source: reason.into() }
     }
 
     /// What it claims about the effect.

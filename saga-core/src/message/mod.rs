@@ -10,6 +10,7 @@ mod ids;
 mod key;
 mod name;
 mod payload;
+mod strict;
 mod timestamp;
 
 pub use command::{Command, Done, Failed, NoReply, Outcome, Reply, ReplyTo, Report, Tick, Unknown};

@@ -178,6 +178,7 @@ impl Steps {
             AttemptEnd::RefusedForGood(why) => Err(HandlerError::refused_for_good(why)),
             AttemptEnd::Unclear(why) => Err(why.into()),
             AttemptEnd::Unreadable(why) => Err(HandlerError::unreadable(why)),
+            AttemptEnd::BadReply(why) => Err(HandlerError::bad_reply(why)),
             AttemptEnd::Dropped => Err("it was dropped".into()),
         }
     }

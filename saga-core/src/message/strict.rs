@@ -1,0 +1,296 @@
+//! Writing values as JSON that says what they are: what JSON cannot hold is an error here, and not a `null`.
+//!
+//! Owns: the serializer that refuses such values, and the limit that holds while a value is being written. Does not own:
+//! whether what was written can be read back (`payload`).
+
+use std::io;
+
+use serde::ser::{
+    self, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+    SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+/// Text that grows up to a limit, so that a value that is too long is refused before all of it is in memory.
+struct Bounded {
+    text: Vec<u8>,
+    limit: usize,
+    over: bool,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > self.limit - self.text.len() {
+            self.over = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why a value was not written.
+pub(super) enum Refused {
+    /// It has more bytes than the limit.
+    TooLong,
+    /// It cannot be written as JSON: why, with the path of the field.
+    Because(String),
+}
+
+/// The JSON of `value`, of `limit` bytes at most.
+pub(super) fn to_json<T: Serialize + ?Sized>(value: &T, limit: usize) -> Result<String, Refused> {
+    let mut out = Bounded { text: Vec::with_capacity(128.min(limit)), limit, over: false };
+    let written = value.serialize(Strict(&mut serde_json::Serializer::new(&mut out)));
+    if out.over {
+        // Asked first: a user's `Serialize` may swallow the error of the writer.
+        return Err(Refused::TooLong);
+    }
+    written.map_err(|error| Refused::Because(located(value, &error)))?;
+    String::from_utf8(out.text).map_err(|error| Refused::Because(error.to_string()))
+}
+
+/// The error with the path of the field, which only a second run knows.
+fn located<T: Serialize + ?Sized>(value: &T, error: &serde_json::Error) -> String {
+    let mut nowhere = serde_json::Serializer::new(io::sink());
+    match serde_path_to_error::serialize(value, Strict(&mut nowhere)) {
+        Err(found) if found.path().iter().next().is_some() => {
+            format!("`{}`: {}", found.path(), found.inner())
+        }
+        _ => error.to_string(),
+    }
+}
+
+fn not_a_number<E: ser::Error>(value: f64) -> E {
+    E::custom(format_args!("{value} is no number in JSON"))
+}
+
+/// Writes everything that is inside a value by [`Strict`] too.
+struct Within<'a, T: ?Sized>(&'a T);
+
+impl<T: Serialize + ?Sized> Serialize for Within<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(Strict(serializer))
+    }
+}
+
+/// A serializer that hands everything on, except numbers that are none.
+struct Strict<S>(S);
+
+/// Hands methods with one plain argument on.
+macro_rules! plain {
+    ($($method:ident: $type:ty),* $(,)?) => {
+        $(fn $method(self, value: $type) -> Result<S::Ok, S::Error> {
+            self.0.$method(value)
+        })*
+    };
+}
+
+impl<S: Serializer> Serializer for Strict<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = Strict<S::SerializeSeq>;
+    type SerializeTuple = Strict<S::SerializeTuple>;
+    type SerializeTupleStruct = Strict<S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Strict<S::SerializeTupleVariant>;
+    type SerializeMap = Strict<S::SerializeMap>;
+    type SerializeStruct = Strict<S::SerializeStruct>;
+    type SerializeStructVariant = Strict<S::SerializeStructVariant>;
+
+    plain! {
+        serialize_bool: bool,
+        serialize_i8: i8,
+        serialize_i16: i16,
+        serialize_i32: i32,
+        serialize_i64: i64,
+        serialize_i128: i128,
+        serialize_u8: u8,
+        serialize_u16: u16,
+        serialize_u32: u32,
+        serialize_u64: u64,
+        serialize_u128: u128,
+        serialize_char: char,
+        serialize_str: &str,
+        serialize_bytes: &[u8],
+        serialize_unit_struct: &'static str,
+    }
+
+    fn serialize_f32(self, value: f32) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { self.0.serialize_f32(value) } else { Err(not_a_number(value.into())) }
+    }
+
+    fn serialize_f64(self, value: f64) -> Result<S::Ok, S::Error> {
+        if value.is_finite() { self.0.serialize_f64(value) } else { Err(not_a_number(value)) }
+    }
+
+    fn serialize_none(self) -> Result<S::Ok, S::Error> {
+        self.0.serialize_none()
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.0.serialize_some(&Within(value))
+    }
+
+    fn serialize_unit(self) -> Result<S::Ok, S::Error> {
+        self.0.serialize_unit()
+    }
+
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+    ) -> Result<S::Ok, S::Error> {
+        self.0.serialize_unit_variant(name, index, variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        self.0.serialize_newtype_struct(name, &Within(value))
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        self.0.serialize_newtype_variant(name, index, variant, &Within(value))
+    }
+
+    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
+        self.0.serialize_seq(len).map(Strict)
+    }
+
+    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
+        self.0.serialize_tuple(len).map(Strict)
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        name: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleStruct, S::Error> {
+        self.0.serialize_tuple_struct(name, len).map(Strict)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleVariant, S::Error> {
+        self.0.serialize_tuple_variant(name, index, variant, len).map(Strict)
+    }
+
+    fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
+        self.0.serialize_map(len).map(Strict)
+    }
+
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self::SerializeStruct, S::Error> {
+        self.0.serialize_struct(name, len).map(Strict)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStructVariant, S::Error> {
+        self.0.serialize_struct_variant(name, index, variant, len).map(Strict)
+    }
+
+    fn collect_str<T: std::fmt::Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.0.collect_str(value)
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.0.is_human_readable()
+    }
+}
+
+/// Hands the parts of sequences and tuples on.
+macro_rules! parts {
+    ($($part:ident::$method:ident),* $(,)?) => {
+        $(impl<S: $part> $part for Strict<S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+                self.0.$method(&Within(value))
+            }
+
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.0.end()
+            }
+        })*
+    };
+}
+
+parts! {
+    SerializeSeq::serialize_element,
+    SerializeTuple::serialize_element,
+    SerializeTupleStruct::serialize_field,
+    SerializeTupleVariant::serialize_field,
+}
+
+/// Hands the fields of structs on.
+macro_rules! fields {
+    ($($part:ident),* $(,)?) => {
+        $(impl<S: $part> $part for Strict<S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
+
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), S::Error> {
+                self.0.serialize_field(name, &Within(value))
+            }
+
+            fn skip_field(&mut self, name: &'static str) -> Result<(), S::Error> {
+                self.0.skip_field(name)
+            }
+
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.0.end()
+            }
+        })*
+    };
+}
+
+fields!(SerializeStruct, SerializeStructVariant);
+
+impl<S: SerializeMap> SerializeMap for Strict<S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), S::Error> {
+        self.0.serialize_key(&Within(key))
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        self.0.serialize_value(&Within(value))
+    }
+
+    fn serialize_entry<K: Serialize + ?Sized, V: Serialize + ?Sized>(
+        &mut self,
+        key: &K,
+        value: &V,
+    ) -> Result<(), S::Error> {
+        self.0.serialize_entry(&Within(key), &Within(value))
+    }
+
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.0.end()
+    }
+}
