@@ -372,7 +372,7 @@ async fn r35_an_alias_of_a_purged_instance_leads_nowhere() {
     assert_eq!(one(&dispatcher.publish(paid("ref")).await.unwrap()).0, "inv-1", "a tombstone until then");
     while dispatcher.instance::<InvoiceState>("inv-1").await.unwrap().is_some() {
         clock.advance(hour);
-        clock.advance_to_next().await;
+        clock.idle().await;
     }
     // Started anew, without that reference.
     dispatcher.publish(prepaid("inv-1", "other")).await.unwrap();

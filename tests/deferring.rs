@@ -131,10 +131,9 @@ impl Town {
         desk.map(|desk| desk.data.read).unwrap_or_default()
     }
 
-    async fn read_in_time(&self, letters: &[u32]) {
-        while self.read().await != letters {
-            self.clock.advance_to_next().await;
-        }
+    async fn comes_to_read(&self, letters: &[u32]) {
+        self.clock.idle().await;
+        assert_eq!(self.read().await, letters);
     }
 
     async fn dead(&self) -> Vec<String> {
@@ -159,7 +158,7 @@ async fn r06_a_deferred_event_outlives_a_crash_and_keeps_its_place() {
     assert_eq!(town.publish(Letter { n: 3 }).await, Disposition::Deferred);
     assert_eq!(town.publish(Opened {}).await, Disposition::Applied);
     town.publish(Letter { n: 4 }).await;
-    town.read_in_time(&[1, 2, 3, 4]).await;
+    town.comes_to_read(&[1, 2, 3, 4]).await;
 }
 
 #[tokio::test]
@@ -168,7 +167,7 @@ async fn r06_a_new_visit_of_the_same_state_looks_at_it_again() {
     town.publish(Built {}).await;
     town.publish(Letter { n: 1 }).await;
     town.publish(Opened {}).await;
-    town.read_in_time(&[1]).await;
+    town.comes_to_read(&[1]).await;
     assert_eq!(town.publish(Burnt {}).await, Disposition::Deferred);
     assert_eq!(town.publish(Letter { n: 101 }).await, Disposition::Applied, "a new visit");
     assert_eq!(town.publish(Letter { n: 2 }).await, Disposition::Applied, "and still nobody takes the other");
@@ -188,7 +187,7 @@ async fn r26_a_deferred_event_is_known_when_it_comes_again() {
     let again = town.dispatcher.publish_as(id(), Letter { n: 1 }).await.unwrap();
     assert_eq!(again.takers[0].disposition, Disposition::Duplicate);
     town.publish(Opened {}).await;
-    town.read_in_time(&[1]).await;
+    town.comes_to_read(&[1]).await;
 }
 
 #[tokio::test]
@@ -200,7 +199,7 @@ async fn r27_an_event_waits_for_its_instance_to_start() {
     assert_eq!(town.publish(Letter { n: 2 }).await, Disposition::Deferred);
     town.clock.advance(4 * MINUTE);
     town.publish(Built {}).await;
-    town.read_in_time(&[1, 2]).await;
+    town.comes_to_read(&[1, 2]).await;
     assert_eq!(town.dead().await, [""; 0]);
 }
 
@@ -217,7 +216,7 @@ async fn r27_an_event_that_has_waited_long_enough_is_a_dead_letter() {
     assert_eq!(town.dead().await, ["letter missing-instance"], "only the first has waited five minutes");
     town.publish(Built {}).await;
     town.publish(Opened {}).await;
-    town.read_in_time(&[2]).await;
+    town.comes_to_read(&[2]).await;
 }
 
 #[tokio::test]
@@ -276,5 +275,5 @@ async fn r29_what_is_deferred_is_bounded_and_does_not_keep_out_what_ends_the_wai
     assert!(matches!(full, PublishError::InstanceFull { waiting: 1_000, .. }), "{full}");
     assert_eq!(town.publish(Built {}).await, Disposition::Applied);
     assert_eq!(town.publish(Opened {}).await, Disposition::Applied);
-    town.read_in_time(&(1..=1_000).map(|n| n % 100).collect::<Vec<_>>()).await;
+    town.comes_to_read(&(1..=1_000).map(|n| n % 100).collect::<Vec<_>>()).await;
 }

@@ -161,6 +161,7 @@ impl Town {
     /// Lets time pass until the account is in this state.
     async fn comes_to(&self, dispatcher: &Dispatcher, state: after::AccountState) {
         let state = Position::In(state);
+        self.clock.idle().await;
         while dispatcher.instance::<after::AccountState>("7").await.unwrap().unwrap().position != state {
             self.clock.advance_to_next().await;
         }

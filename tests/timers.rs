@@ -185,16 +185,12 @@ async fn r07_every_fires_once_for_any_number_of_missed_periods() {
         let lesson = dispatcher.instance::<LessonState>("1").await.unwrap().unwrap();
         (lesson.data.ticks, lesson.timers.into_iter().find(|(name, _)| name == "tick").map(|(_, due)| due))
     };
-    while ticks(&dispatcher).await.1.is_none() {
-        clock.advance_to_next().await;
-    }
+    clock.idle().await;
     let entered = ticks(&dispatcher).await.1.unwrap().minus(10 * MINUTE);
     dispatcher.kill().await;
     clock.advance(34 * MINUTE);
     let dispatcher = open().await;
-    while ticks(&dispatcher).await.0 == 0 {
-        clock.advance_to_next().await;
-    }
+    clock.idle().await;
     let (ticked, due) = ticks(&dispatcher).await;
     assert_eq!((ticked, due), (1, Some(entered.plus(40 * MINUTE))), "once, and the beat is kept");
     assert!(matches!(
@@ -246,9 +242,8 @@ async fn r07_a_timer_whose_visit_is_over_when_its_turn_comes_is_counted_and_no_e
     clock.advance(MINUTE);
     assert_eq!(dispatcher.settled::<RaceState>("1").await.unwrap(), Position::In(RaceState::Won));
     // The counts for people are renewed once a second.
-    while dispatcher.tally().stale_timers == 0 {
-        clock.advance_to_next().await;
-    }
+    clock.advance(Duration::from_secs(1));
+    clock.idle().await;
     assert_eq!(dispatcher.tally().stale_timers, 1);
     assert_eq!(dispatcher.history::<RaceState>("1").await.unwrap().len(), 2, "it leaves no line");
 }

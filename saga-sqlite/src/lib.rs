@@ -15,6 +15,7 @@ mod checkpoint;
 mod checksum;
 mod commit;
 mod error;
+mod held;
 mod inspect;
 mod lock;
 mod maintain;
@@ -35,7 +36,7 @@ mod writer;
 pub use checkpoint::CheckpointStats;
 pub use options::{Durability, SqliteOptions};
 pub use store::SqliteStore;
-pub use transaction::{Transaction, TransactionError};
+pub use transaction::{Transaction, TransactionConnection, TransactionError};
 
 /// The binding the application's own statements run on.
 pub use rusqlite;

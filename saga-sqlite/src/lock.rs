@@ -8,11 +8,17 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use saga_core::store::StoreError;
 
 use crate::error::unavailable;
 use crate::place::Place;
+
+/// How long a dispatcher of this process is waited for: its last handle may just have been dropped.
+const ENDING: Duration = Duration::from_secs(2);
+/// How often it is looked whether it has ended.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// Held for as long as this lives.
 #[derive(Debug)]
@@ -29,7 +35,7 @@ impl OwnerLock {
             unavailable(place.name(), why)
         };
         let mut file = open(&place.beside("lock")).map_err(trouble)?;
-        match file.try_lock() {
+        match take_from_ending(&mut file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -51,6 +57,28 @@ impl OwnerLock {
         write().map_err(trouble)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Takes the lock. A dispatcher of this very process that has it may be about to end: it is waited for.
+fn take_from_ending(file: &mut File) -> Result<(), TryLockError> {
+    let until = Instant::now() + ENDING;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < until && is_own(file) => {
+                std::thread::sleep(AGAIN);
+            }
+            taken => return taken,
+        }
+    }
+}
+
+/// Whether the lock says that this process has it.
+fn is_own(file: &mut File) -> bool {
+    let mut text = String::new();
+    let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text));
+    let own = format!("(process {})", std::process::id());
+    let rewound = file.seek(SeekFrom::Start(0));
+    read.is_ok() && rewound.is_ok() && text.trim_end().ends_with(&own)
 }
 
 /// Opens a file beside the database, created for its owner only.

@@ -13,6 +13,7 @@ use saga_core::store::{
 use tokio::sync::Notify;
 
 use crate::checkpoint::{CheckpointStats, Checkpoints};
+use crate::held::{Watch, is_held_here};
 use crate::open;
 use crate::options::SqliteOptions;
 use crate::place::Place;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) readers: Readers,
     pub(crate) delivered: Notify,
     pub(crate) idle: Idle,
+    pub(crate) watch: Watch,
     pub(crate) checkpoints: Arc<Checkpoints>,
     checkpointer: Option<JoinHandle<()>>,
 }
@@ -77,6 +79,7 @@ impl SqliteStore {
                 ),
                 delivered: Notify::new(),
                 idle: Idle::default(),
+                watch: Watch::default(),
                 place: Arc::clone(&place),
                 checkpoints: Arc::clone(&checkpoints),
             })
@@ -130,6 +133,15 @@ impl Store for SqliteStore {
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let lease = lease.clone();
         self.shared.writer.call(move |writer| writer.release(&lease)).await
+    }
+
+    fn is_held_here(&self) -> bool {
+        is_held_here(&self.shared.place)
+    }
+
+    fn abandon(&self, lease: &Lease) {
+        let lease = lease.clone();
+        self.shared.writer.tell(move |writer| writer.abandon(&lease));
     }
 
     async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError> {

@@ -4,9 +4,11 @@
 //! applying anything. It never touches an instance, so it needs no lease.
 
 use std::cell::Cell;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use parking_lot::ReentrantMutexGuard;
 use rusqlite::{Connection, ErrorCode};
 use saga_core::machine::Saga;
 use saga_core::message::{
@@ -16,14 +18,33 @@ use saga_core::store::{Address, Mail, MailKind, OperatorVerb, StoreError};
 
 use crate::SqliteStore;
 use crate::error::{of_store, unavailable};
+use crate::held::{Held, is_held_here};
 use crate::open::{Role, connect};
 use crate::table::{inbox, taker};
 
 /// One transaction of the application, see [`SqliteStore::transaction`].
 #[derive(Debug)]
 pub struct Transaction<'a> {
-    db: &'a Connection,
+    held: &'a Held,
+    limit: Duration,
     published: Cell<bool>,
+}
+
+/// The connection of a [`Transaction`]. While it is kept, the transaction cannot be ended by its limit.
+pub struct TransactionConnection<'a>(ReentrantMutexGuard<'a, Connection>);
+
+impl Deref for TransactionConnection<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for TransactionConnection<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// Why a transaction was rolled back. None of it happened, except as [`Store`](Self::Store) says.
@@ -44,6 +65,9 @@ pub enum TransactionError {
         /// The limit in force.
         limit: Duration,
     },
+    /// It was begun inside another one of the same thread, which it would wait for.
+    #[error("a transaction on this store is open on this thread already; do both in one")]
+    Nested,
     /// The application ended the transaction by a statement of its own.
     #[error("the transaction was ended by a COMMIT or ROLLBACK of its own; return from it instead")]
     Ended,
@@ -86,9 +110,14 @@ pub enum TransactionError {
 }
 
 impl Transaction<'_> {
-    /// The connection, for the application's own tables in the same file. Foreign keys are enforced on it.
-    pub fn connection(&self) -> &Connection {
-        self.db
+    /// The connection, for the application's own tables in the same file. Foreign keys are enforced on it. Use it for one
+    /// statement after the other, `tx.connection()?.execute(..)`, and keep it no longer than it runs SQL.
+    ///
+    /// # Errors
+    /// [`TransactionError::TooLong`] when the transaction has been rolled back.
+    pub fn connection(&self) -> Result<TransactionConnection<'_>, TransactionError> {
+        let db = self.held.connection();
+        db.map(TransactionConnection).ok_or(TransactionError::TooLong { limit: self.limit })
     }
 
     /// Publishes an event to everybody who takes it, under an id of its own, which is answered.
@@ -108,7 +137,8 @@ impl Transaction<'_> {
     pub fn publish_as<E: Correlated>(&self, id: &MessageId, event: &E) -> Result<(), TransactionError> {
         let message = Message::published(event, PayloadLimits::DEFAULT)
             .map_err(|source| TransactionError::Payload { event: E::NAME, source })?;
-        let takers = taker::of_event(self.db, E::NAME)?;
+        let db = self.connection()?;
+        let takers = taker::of_event(&db, E::NAME)?;
         if takers.is_empty() {
             return Err(TransactionError::NobodyTakes { event: E::NAME });
         }
@@ -130,7 +160,7 @@ impl Transaction<'_> {
                 at,
                 epoch: 0,
             };
-            inbox::insert(self.db, &mail)?;
+            inbox::insert(&db, &mail)?;
         }
         self.published.set(true);
         Ok(())
@@ -151,7 +181,7 @@ impl Transaction<'_> {
     ) -> Result<(), TransactionError> {
         let key = Key::new(key).map_err(|source| TransactionError::InstanceKey { saga: S::NAME, source })?;
         let mail = Mail::operator(Address::new(S::NAME, key), verb, by, why, Timestamp::now());
-        inbox::insert(self.db, &mail)?;
+        inbox::insert(&*self.connection()?, &mail)?;
         self.published.set(true);
         Ok(())
     }
@@ -160,11 +190,26 @@ impl Transaction<'_> {
 /// The application's connection while no transaction uses it. A transaction that panics takes it along, which rolls
 /// back.
 #[derive(Debug, Default)]
-pub(crate) struct Idle(Mutex<Option<Connection>>);
+pub(crate) struct Idle(Mutex<Option<Arc<Held>>>);
 
 impl Idle {
-    fn swap(&self, db: Option<Connection>) -> Option<Connection> {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), db)
+    fn swap(&self, held: Option<Arc<Held>>) -> Option<Arc<Held>> {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), held)
+    }
+}
+
+/// Rolls back when the application panics.
+struct Open<'a>(&'a Held);
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+        let db = self.0.idle();
+        if !db.is_autocommit()
+            && let Err(error) = db.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "a transaction cannot be rolled back");
+        }
     }
 }
 
@@ -174,10 +219,15 @@ impl SqliteStore {
     ///
     /// Works with and without a dispatcher in this process; one elsewhere is woken within a second. Blocks: call it
     /// from a thread that may, such as one of tokio's `spawn_blocking`. It holds up the dispatcher's commits, so it is
-    /// rolled back after [a limit](crate::SqliteOptions::transaction_limit).
+    /// rolled back after [a limit](crate::SqliteOptions::transaction_limit), whether or not SQL is running. Only while
+    /// `body` keeps what [`Transaction::connection`] answers, and runs no SQL on it, has that to wait. A dispatcher's
+    /// `publish` that is awaited inside `body` is refused at once; publish with [`Transaction::publish`].
     ///
     /// # Errors
     /// Whatever `body` returns, or [`TransactionError::TooLong`], or the store's trouble.
+    ///
+    /// # Panics
+    /// When `body` does. Nothing has happened then.
     pub fn transaction<T>(
         &self,
         body: impl FnOnce(&Transaction<'_>) -> Result<T, TransactionError>,
@@ -186,25 +236,31 @@ impl SqliteStore {
         let place = &shared.place;
         let trouble = |error| TransactionError::Store(of_store(place.name(), error));
         place.check().map_err(TransactionError::Store)?;
-        let mut db = match shared.idle.swap(None) {
-            Some(db) => db,
+        if is_held_here(place) {
+            return Err(TransactionError::Nested);
+        }
+        let held = match shared.idle.swap(None) {
+            Some(held) => held,
             None => {
                 let mut db = connect(place, Role::Application).map_err(trouble)?;
                 shared.checkpoints.watch(&mut db).map_err(trouble)?;
-                db
+                Arc::new(Held::new(db).map_err(trouble)?)
             }
         };
-        db.execute_batch("BEGIN IMMEDIATE").map_err(trouble)?;
+        held.idle().execute_batch("BEGIN IMMEDIATE").map_err(trouble)?;
+        let open = Open(&held);
         let limit = place.options.transaction_limit;
-        let begun = Instant::now();
-        db.progress_handler(1_000, Some(move || begun.elapsed() > limit)).map_err(trouble)?;
-        let tx = Transaction { db: &db, published: Cell::new(false) };
+        let holding = shared
+            .watch
+            .begin(place, &held, limit)
+            .map_err(|error| TransactionError::Store(unavailable(place.name(), error)))?;
+        let tx = Transaction { held: &held, limit, published: Cell::new(false) };
         let result = body(&tx);
         let published = tx.published.get();
-        let overdue = begun.elapsed() > limit
-            || matches!(&result, Err(TransactionError::Sqlite(error)) if interrupted(error));
-        // The limit is on what the application does: ending the transaction must not be interrupted.
-        db.progress_handler(0, None::<fn() -> bool>).map_err(trouble)?;
+        drop(holding);
+        let overdue =
+            held.end() || matches!(&result, Err(TransactionError::Sqlite(error)) if interrupted(error));
+        let db = held.idle();
         let result = match result {
             _ if overdue => Err(TransactionError::TooLong { limit }),
             Ok(_) if db.is_autocommit() => Err(TransactionError::Ended),
@@ -215,10 +271,10 @@ impl SqliteStore {
             db.execute_batch("COMMIT")
                 .map_err(|error| TransactionError::Store(unavailable(place.name(), error)))?;
             shared.checkpoints.after_commit(&db);
-        } else if !db.is_autocommit() {
-            db.execute_batch("ROLLBACK").map_err(trouble)?;
         }
-        shared.idle.swap(Some(db));
+        drop(db);
+        drop(open);
+        shared.idle.swap(Some(Arc::clone(&held)));
         if result.is_ok() && published {
             self.wake(false);
         }

@@ -104,8 +104,8 @@ async fn child() {
         store.deliver(vec![mail(&address(&key), "m")]).await.unwrap();
         store
             .transaction(|tx| {
-                tx.connection().execute_batch("CREATE TABLE IF NOT EXISTS note (text TEXT)")?;
-                tx.connection().execute("INSERT INTO note VALUES (?1)", [&key])?;
+                tx.connection()?.execute_batch("CREATE TABLE IF NOT EXISTS note (text TEXT)")?;
+                tx.connection()?.execute("INSERT INTO note VALUES (?1)", [&key])?;
                 Ok(())
             })
             .unwrap();

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::channel;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -86,7 +87,7 @@ impl Shop {
 }
 
 fn fill(tx: &saga_sqlite::Transaction<'_>) -> Result<(), TransactionError> {
-    tx.connection().execute("INSERT INTO cart VALUES ('book')", [])?;
+    tx.connection()?.execute("INSERT INTO cart VALUES ('book')", [])?;
     tx.publish(&placed("o-1"))?;
     Ok(())
 }
@@ -97,7 +98,7 @@ async fn rows_and_events_become_durable_together_for_every_taker() {
     let id = MessageId::new("broker-7").unwrap();
     shop.store
         .transaction(|tx| {
-            tx.connection().execute("INSERT INTO cart VALUES ('book')", [])?;
+            tx.connection()?.execute("INSERT INTO cart VALUES ('book')", [])?;
             tx.publish_as(&id, &placed("o-1"))
         })
         .unwrap();
@@ -152,7 +153,7 @@ async fn a_failing_statement_rolls_everything_back() {
     let shop = Shop::new().await;
     let result = shop.store.transaction(|tx| {
         fill(tx)?;
-        tx.connection().execute("INSERT INTO cart VALUES (NULL)", [])?;
+        tx.connection()?.execute("INSERT INTO cart VALUES (NULL)", [])?;
         Ok(())
     });
     assert!(matches!(result, Err(TransactionError::Sqlite(_))), "{result:?}");
@@ -184,7 +185,7 @@ async fn the_limit_rolls_back_what_has_ended_too_late() {
 async fn the_limit_interrupts_a_statement_that_does_not_end() {
     let shop = Shop::with_limit(Duration::from_millis(1)).await;
     let endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n";
-    let result = shop.store.transaction(|tx| Ok(tx.connection().query_row(endless, [], |_| Ok(()))?));
+    let result = shop.store.transaction(|tx| Ok(tx.connection()?.query_row(endless, [], |_| Ok(()))?));
     assert!(matches!(result, Err(TransactionError::TooLong { .. })), "{result:?}");
     assert_eq!((shop.carts(), shop.inbox().await.len()), (0, 0));
 }
@@ -192,7 +193,7 @@ async fn the_limit_interrupts_a_statement_that_does_not_end() {
 #[tokio::test]
 async fn ending_the_transaction_by_hand_is_told() {
     let shop = Shop::new().await;
-    let result = shop.store.transaction(|tx| Ok(tx.connection().execute_batch("ROLLBACK")?));
+    let result = shop.store.transaction(|tx| Ok(tx.connection()?.execute_batch("ROLLBACK")?));
     assert!(matches!(result, Err(TransactionError::Ended)), "{result:?}");
     shop.assert_untouched().await;
 }
@@ -225,6 +226,33 @@ async fn what_cannot_be_published_is_named() {
 async fn a_transaction_within_another_one_fails_instead_of_waiting_for_itself() {
     let shop = Shop::new().await;
     let result = shop.store.transaction(|_| shop.store.transaction(|_| Ok(())));
-    assert!(matches!(result, Err(TransactionError::Store(_))), "{result:?}");
+    assert!(matches!(result, Err(TransactionError::Nested)), "{result:?}");
     shop.assert_untouched().await;
+}
+
+#[tokio::test]
+async fn the_limit_counts_also_while_no_sql_is_running() {
+    let shop = Shop::with_limit(Duration::from_millis(20)).await;
+    let ((begun, has_begun), (written, has_written)) = (channel::<()>(), channel::<()>());
+    let store = shop.store.clone();
+    let long = std::thread::spawn(move || {
+        store.transaction(|tx| {
+            fill(tx)?;
+            begun.send(()).expect("somebody waits");
+            // It does something else until somebody else has written.
+            has_written.recv().expect("somebody else writes");
+            tx.connection()?.execute("INSERT INTO cart VALUES ('late')", [])?;
+            Ok(())
+        })
+    });
+    has_begun.recv().unwrap();
+    // A write of somebody else waits until the limit has passed, and no longer.
+    let other = rusqlite::Connection::open(shop.store.path()).unwrap();
+    other.busy_timeout(Duration::from_secs(30)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
+    written.send(()).unwrap();
+    let result = long.join().unwrap();
+    assert!(matches!(result, Err(TransactionError::TooLong { .. })), "{result:?}");
+    assert_eq!((shop.carts(), shop.inbox().await.len()), (0, 0), "all of it, also what came after the limit");
+    shop.store.transaction(fill).unwrap();
 }

@@ -14,9 +14,11 @@ use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::Clock;
 use super::desk::Desk;
 use super::handler::{AnyHandler, Attempting, HandlerContext};
-use super::run::Request;
+use super::run::{Ended, Request};
+use super::tempo::Work;
 use crate::engine::{Attempt, AttemptEnd, Registry};
 use crate::machine::panic_text;
 use crate::message::PayloadLimits;
@@ -28,7 +30,8 @@ const STARVED: Duration = Duration::from_millis(500);
 pub(super) struct Attempts {
     handlers: Vec<Arc<dyn AnyHandler>>,
     runtime: Handle,
-    ended: UnboundedSender<(u64, AttemptEnd)>,
+    ended: UnboundedSender<Ended>,
+    clock: Arc<dyn Clock>,
     /// Weak, because an attempt that runs must not keep the dispatcher of an app that has dropped it.
     requests: WeakUnboundedSender<Request>,
     limits: PayloadLimits,
@@ -50,12 +53,13 @@ impl Attempts {
     pub(super) fn new(
         handlers: Vec<Arc<dyn AnyHandler>>,
         runtime: Handle,
-        ended: UnboundedSender<(u64, AttemptEnd)>,
+        ended: UnboundedSender<Ended>,
+        clock: Arc<dyn Clock>,
         requests: WeakUnboundedSender<Request>,
         limits: PayloadLimits,
         registry: Arc<Registry>,
     ) -> Self {
-        Self { handlers, runtime, ended, requests, limits, registry, running: HashMap::new() }
+        Self { handlers, runtime, ended, clock, requests, limits, registry, running: HashMap::new() }
     }
 
     pub(super) fn start(&mut self, attempt: Attempt, now: Duration) {
@@ -67,11 +71,23 @@ impl Attempts {
             saga: (&*of.saga).into(),
             instance: of.key.as_str().into(),
             cancelled: cancelled.clone(),
-            desk: Desk::new(id, self.requests.clone(), saved, self.limits, Arc::clone(&self.registry)),
+            desk: Desk::new(
+                id,
+                self.requests.clone(),
+                saved,
+                self.limits,
+                Arc::clone(&self.registry),
+                Arc::clone(&self.clock),
+            ),
         };
         let handler = Arc::clone(&self.handlers[lane]);
         let future = handler.attempt(message, cx, self.limits);
-        let report = Report { attempt: id, ended: self.ended.clone(), how: AttemptEnd::Dropped };
+        let report = Report {
+            attempt: id,
+            ended: self.ended.clone(),
+            how: AttemptEnd::NotBegun,
+            work: Work::begin(&self.clock),
+        };
         let unbegun = Arc::new(Mutex::new(Some(Reporting { future, report })));
         let abort = self.runtime.spawn(Begin { unbegun: Arc::clone(&unbegun), begun: None }).abort_handle();
         self.running
@@ -173,26 +189,30 @@ impl Future for Reporting {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        this.report.how = match catch_unwind(AssertUnwindSafe(|| this.future.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(how)) => how,
-            Err(panic) => AttemptEnd::Unclear(format!("panicked: {}", panic_text(&*panic))),
-        };
-        Poll::Ready(())
+        // From here on it may have had its effect.
+        this.report.how = AttemptEnd::Dropped;
+        let future = &mut this.future;
+        let polled = this.report.work.poll(cx, |cx| {
+            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))).unwrap_or_else(|panic| {
+                Poll::Ready(AttemptEnd::Unclear(format!("panicked: {}", panic_text(&*panic))))
+            })
+        });
+        polled.map(|how| this.report.how = how)
     }
 }
 
 /// Sends how the attempt ended when it goes.
 struct Report {
     attempt: u64,
-    ended: UnboundedSender<(u64, AttemptEnd)>,
+    ended: UnboundedSender<Ended>,
     how: AttemptEnd,
+    work: Work,
 }
 
 impl Drop for Report {
     fn drop(&mut self) {
         let how = std::mem::replace(&mut self.how, AttemptEnd::Dropped);
         // Nobody listens any more when the dispatcher has gone; the task is found again at the next start.
-        let _ = self.ended.send((self.attempt, how));
+        let _ = self.ended.send(Ended { attempt: self.attempt, how, busy: self.work.end() });
     }
 }

@@ -1,18 +1,23 @@
 //! Putting a dispatcher together. `start` says everything that is wrong at once.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::oneshot;
 
 use super::attempts::Attempts;
 use super::clock::{Clock, SystemClock};
 use super::error::StartError;
 use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
+use super::performing::RETRY;
 use super::run::Runner;
-use super::{Dispatcher, Shared};
+use super::tempo::Tempo;
+use super::{CallLimits, Dispatcher, Shared};
 use crate::definition::EventType;
 use crate::engine::{Limits, Policy, Registry, Shard};
 use crate::machine::{Saga, Typed};
@@ -29,6 +34,7 @@ pub struct DispatcherBuilder {
     clock: Arc<dyn Clock>,
     window: Duration,
     admission: usize,
+    call_limit: Duration,
     owner: String,
     random: Box<dyn FnMut() -> u128 + Send>,
     #[cfg(feature = "recurring")]
@@ -48,6 +54,7 @@ impl DispatcherBuilder {
             clock: Arc::new(SystemClock::default()),
             window: Duration::from_secs(7 * 24 * 60 * 60),
             admission: 10_000,
+            call_limit: Duration::from_secs(30),
             owner: format!("process {}", std::process::id()),
             random: Box::new(|| Incarnation::random().as_u128()),
             #[cfg(feature = "recurring")]
@@ -117,9 +124,18 @@ impl DispatcherBuilder {
         self
     }
 
-    /// How many `publish` calls may be under way; the next ones wait. Default 10,000.
+    /// How many published events the dispatcher holds that have not been answered; the next calls wait. Default 10,000.
+    /// An event whose caller gives up counts until the dispatcher has dropped it.
     pub fn publishing(mut self, most: usize) -> Self {
         self.admission = most.max(1);
+        self
+    }
+
+    /// How long a call waits that has no limit of its own: `publish`, the verbs, and reading instances. It ends with an
+    /// error that says what is known. [`start`](Self::start) waits as long for a store that is not available. Default
+    /// 30 seconds.
+    pub fn call_limit(mut self, limit: Duration) -> Self {
+        self.call_limit = limit;
         self
     }
 
@@ -192,24 +208,43 @@ impl DispatcherBuilder {
     pub(crate) async fn start_engine(self) -> Result<Dispatcher, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         self.check_settings()?;
-        let Self { store, mut registry, handlers, limits, clock, window, admission, owner, random, .. } =
-            self;
-        let mut stored = store.takers().await?;
+        let Self {
+            store,
+            mut registry,
+            handlers,
+            limits,
+            clock,
+            window,
+            admission,
+            call_limit,
+            owner,
+            random,
+            ..
+        } = self;
+        let patient = Patient {
+            clock: &*clock,
+            within: call_limit,
+            until: clock.now().mono.saturating_add(call_limit),
+        };
+        let mut stored = patient.ask(|| store.takers()).await?;
         for row in stored.iter_mut().filter(|row| !row.subscriber) {
             if let Some(name) = registry.formerly.get(&*row.taker) {
                 (*name).clone_into(&mut row.taker);
             }
         }
         let takers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
-        let lease = store.lease(&owner).await?;
-        if let Err(error) = prepare(&*store, &registry, &takers, &stored).await {
+        let lease = patient.ask(|| store.lease(&owner)).await?;
+        if let Err(error) = patient.ask(|| prepare(&*store, &registry, &takers, &stored)).await {
             // Nothing has run, so the next start need not suspect anything.
             let _ = store.release(&lease).await;
-            return Err(error.into());
+            store.abandon(&lease);
+            return Err(error);
         }
         let registry = Arc::new(registry);
         let (sender, requests) = unbounded_channel();
         let (ended_sender, ended) = unbounded_channel();
+        let (runtime, runtime_gone) = watched(runtime);
+        let limits_of_calls = CallLimits { call: call_limit, publishing: admission };
         let shared = Arc::new(Shared::new(admission));
         let payload = limits.payload;
         let page = limits.page;
@@ -224,28 +259,41 @@ impl DispatcherBuilder {
                 handlers,
                 runtime,
                 ended_sender,
+                Arc::clone(&clock),
                 sender.downgrade(),
                 payload,
                 Arc::clone(&registry),
             ),
             ended,
+            runtime_gone,
             shared: Arc::clone(&shared),
             window,
             page,
+            tickets: HashMap::new(),
+            last_ticket: 0,
+            ending: None,
+            held: Vec::new(),
         };
+        // From here on the clock of a test waits for it.
+        let tempo = Tempo::new(Arc::clone(&clock));
         std::thread::Builder::new()
             .name("saga-dispatcher".to_owned())
             .spawn(move || {
                 let own = tokio::runtime::Builder::new_current_thread().enable_time().build();
                 match own {
-                    Ok(own) => own.block_on(runner.run()),
+                    Ok(own) => {
+                        let finale = own.block_on(runner.run(tempo));
+                        // With its tasks, which hold the store.
+                        drop(own);
+                        finale.play();
+                    }
                     Err(error) => {
                         tracing::error!(%error, "the dispatcher has no runtime of its own and stops");
                     }
                 }
             })
             .map_err(StartError::Thread)?;
-        Ok(Dispatcher { requests: sender, registry, store, clock, shared, payload })
+        Ok(Dispatcher { requests: sender, registry, store, clock, shared, payload, limits: limits_of_calls })
     }
 
     fn check_settings(&self) -> Result<(), StartError> {
@@ -266,6 +314,45 @@ impl DispatcherBuilder {
                 self.window, lane.name, lane.policy.total
             ))),
             _ => Ok(()),
+        }
+    }
+}
+
+/// A runtime, and what ends when it has ended: a task that does nothing lives as long as the runtime does.
+fn watched(runtime: Handle) -> (Handle, oneshot::Receiver<()>) {
+    let (alive, gone) = oneshot::channel::<()>();
+    drop(runtime.spawn(async move {
+        let mut alive = alive;
+        // Also when the dispatcher has gone, which drops the other end.
+        alive.closed().await;
+    }));
+    (runtime, gone)
+}
+
+/// Asks a store again and again while it is not available, as a running dispatcher does.
+struct Patient<'a> {
+    clock: &'a dyn Clock,
+    within: Duration,
+    until: Duration,
+}
+
+impl Patient<'_> {
+    async fn ask<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        ask: impl Fn() -> F,
+    ) -> Result<T, StartError> {
+        let mut wait = RETRY.0;
+        loop {
+            let error = match ask().await {
+                Err(error) if error.is_temporary() => error,
+                answer => return Ok(answer?),
+            };
+            if self.clock.now().mono.saturating_add(wait) > self.until {
+                return Err(StartError::NotAvailable { within: self.within, source: error });
+            }
+            tracing::warn!(%error, "the store is not available; waiting for it before the start");
+            self.clock.sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
         }
     }
 }

@@ -23,6 +23,13 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         self.sleep_until(self.now().mono.saturating_add(duration))
     }
+
+    /// The clock of a test, which must know who is at work.
+    #[cfg(any(test, feature = "testing"))]
+    #[doc(hidden)]
+    fn manual(&self) -> Option<&super::ManualClock> {
+        None
+    }
 }
 
 /// The clocks of this machine.
@@ -44,99 +51,5 @@ impl Clock for SystemClock {
 
     fn sleep_until(&self, mono: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         Box::pin(tokio::time::sleep(mono.saturating_sub(self.started.elapsed())))
-    }
-}
-
-/// A clock that stands still until a test moves it.
-#[cfg(any(test, feature = "testing"))]
-#[derive(Clone, Debug)]
-pub struct ManualClock {
-    now: std::sync::Arc<tokio::sync::watch::Sender<Moment>>,
-    /// When those who sleep want to be woken.
-    sleepers: std::sync::Arc<tokio::sync::watch::Sender<std::collections::BTreeMap<(Duration, u64), ()>>>,
-}
-
-#[cfg(any(test, feature = "testing"))]
-impl Default for ManualClock {
-    /// Stands at 2026-01-01T00:00:00Z.
-    fn default() -> Self {
-        let wall = Timestamp::from_millis(1_767_225_600_000);
-        Self {
-            now: std::sync::Arc::new(tokio::sync::watch::Sender::new(Moment { wall, mono: Duration::ZERO })),
-            sleepers: std::sync::Arc::default(),
-        }
-    }
-}
-
-#[cfg(any(test, feature = "testing"))]
-impl ManualClock {
-    /// Moves both clocks forward and wakes whoever waits.
-    pub fn advance(&self, duration: Duration) {
-        self.now.send_modify(|now| {
-            now.wall = now.wall.plus(duration);
-            now.mono += duration;
-        });
-    }
-
-    /// Waits until somebody sleeps, and moves both clocks to where the first of them wakes. Called again and again it
-    /// keeps step with the dispatcher: time does not pass while that is busy.
-    pub async fn advance_to_next(&self) {
-        let mut sleepers = self.sleepers.subscribe();
-        // The sender lives in `self`.
-        let Ok(next) = sleepers
-            .wait_for(|sleepers| !sleepers.is_empty())
-            .await
-            .map(|sleepers| sleepers.first_key_value().map_or(Duration::ZERO, |((until, _), ())| *until))
-        else {
-            return;
-        };
-        self.advance(next.saturating_sub(self.now().mono));
-        // Whoever was woken has looked at the clock when it is no longer among the sleepers.
-        let _ = sleepers.wait_for(|sleepers| sleepers.keys().all(|(until, _)| *until > next)).await;
-    }
-
-    /// Sets the wall clock, forward or back, as an administrator would.
-    pub fn set_wall(&self, wall: Timestamp) {
-        self.now.send_modify(|now| now.wall = wall);
-    }
-}
-
-/// Takes a sleeper off the list when it wakes or goes away.
-#[cfg(any(test, feature = "testing"))]
-struct Sleeper {
-    sleepers: std::sync::Arc<tokio::sync::watch::Sender<std::collections::BTreeMap<(Duration, u64), ()>>>,
-    key: (Duration, u64),
-}
-
-#[cfg(any(test, feature = "testing"))]
-impl Drop for Sleeper {
-    fn drop(&mut self) {
-        self.sleepers.send_modify(|sleepers| {
-            sleepers.remove(&self.key);
-        });
-    }
-}
-
-#[cfg(any(test, feature = "testing"))]
-impl Clock for ManualClock {
-    fn now(&self) -> Moment {
-        *self.now.borrow()
-    }
-
-    fn sleep_until(&self, mono: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        let mut changes = self.now.subscribe();
-        let mut key = (mono, 0);
-        self.sleepers.send_modify(|sleepers| {
-            key.1 = sleepers.keys().map(|(_, id)| id + 1).max().unwrap_or(0);
-            sleepers.insert(key, ());
-        });
-        let sleeper = Sleeper { sleepers: std::sync::Arc::clone(&self.sleepers), key };
-        Box::pin(async move {
-            let _sleeper = sleeper;
-            // The sender lives as long as any clock; without one, time stands still for ever.
-            if changes.wait_for(|now| now.mono >= mono).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        })
     }
 }

@@ -9,10 +9,13 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc::WeakUnboundedSender;
 use tokio::sync::oneshot;
 
+use super::calling::NotAnswered;
+use super::clock::Clock;
 use super::error::PublishError;
 use super::publishing;
 use super::receipt::Receipt;
 use super::run::Request;
+use super::tempo::Busy;
 use crate::engine::{Accepted, Answer, In, Registry, Ticket};
 use crate::message::{Correlated, HandlerError, Id, MessageId, Payload, PayloadLimits};
 
@@ -32,6 +35,7 @@ pub(crate) struct Desk {
     requests: WeakUnboundedSender<Request>,
     limits: PayloadLimits,
     registry: Arc<Registry>,
+    clock: Arc<dyn Clock>,
     /// How many events of each content this attempt has published.
     published: Arc<Mutex<HashMap<u64, u32>>>,
     /// `Err` when what is stored cannot be read.
@@ -53,6 +57,7 @@ impl Desk {
         saved: Option<Payload>,
         limits: PayloadLimits,
         registry: Arc<Registry>,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         let kept = match saved {
             None => Ok(Kept::default()),
@@ -66,6 +71,7 @@ impl Desk {
             requests,
             limits,
             registry,
+            clock,
             published: Arc::default(),
             kept: Arc::new(Mutex::new(kept)),
         }
@@ -128,11 +134,8 @@ impl Desk {
         let event = Accepted { id: Some(id.clone()), ..event };
         let asked = self.ask(move |ticket| In::Publish { event, ticket });
         let answered = asked.ok_or(PublishError::Stopped)?;
-        match answered.await {
-            Ok(Answer::Published(answers)) => publishing::receipt(Some(id), answers),
-            Ok(Answer::Stopped) => Err(PublishError::Stopped),
-            _ => Err(PublishError::Unknown { id: Some(id), why: "the dispatcher stopped".to_owned() }),
-        }
+        let stopped = |_| NotAnswered::Unknown("the dispatcher stopped".to_owned());
+        publishing::answered(Some(id), answered.await.map_err(stopped))
     }
 
     pub(super) fn heartbeat(&self) {
@@ -181,7 +184,8 @@ impl Desk {
     /// Sends a question to the engine; `None` when there is no engine any more.
     fn ask(&self, ask: impl FnOnce(Ticket) -> In + Send + 'static) -> Option<oneshot::Receiver<Answer>> {
         let (answer, answered) = oneshot::channel();
-        self.requests.upgrade()?.send(Request::Ask(Box::new(ask), answer)).ok()?;
+        let request = Request::Ask(Box::new(ask), answer, Busy::by(&*self.clock));
+        self.requests.upgrade()?.send(request).ok()?;
         Some(answered)
     }
 

@@ -1,5 +1,6 @@
 //! What can go wrong towards a caller.
 
+use super::calling::NotAnswered;
 use crate::message::{KeyError, MessageId, PayloadError};
 use crate::store::StoreError;
 
@@ -19,6 +20,14 @@ pub enum StartError {
     /// The store cannot be used.
     #[error("cannot start: {0}")]
     Store(#[from] StoreError),
+    /// The store was not available for as long as a call may wait. Nothing has been run.
+    #[error("cannot start: the store was not available for {within:?}: {source}")]
+    NotAvailable {
+        /// How long it was tried.
+        within: std::time::Duration,
+        /// What the store said last.
+        source: StoreError,
+    },
     /// There is no tokio runtime to run handlers on.
     #[error("cannot start: call `start` inside a tokio runtime, which is where handlers run")]
     NoRuntime,
@@ -79,6 +88,12 @@ pub enum PublishError {
     /// The dispatcher has stopped. Nothing was stored.
     #[error("the dispatcher has stopped")]
     Stopped,
+    /// The event is surely not stored, and will not be. Publish it again later.
+    #[error("the event is not stored: {why}; publish it again later")]
+    NotStored {
+        /// Why not.
+        why: String,
+    },
     /// Nobody knows whether it was accepted. Publishing it again with the same message id is always safe.
     #[error("nobody knows whether the event was accepted ({why}); publish it again with the same message id")]
     Unknown {
@@ -117,12 +132,34 @@ pub enum InstanceError {
     /// The verb cannot be done now. Nothing has changed.
     #[error("{0}")]
     Declined(String),
+    /// There was no answer in time. Nothing was done, and nothing will be.
+    #[error("nothing was done: {why}; try again later")]
+    NotDone {
+        /// Why not.
+        why: String,
+    },
+    /// There was no answer in time, and nobody knows whether it was done.
+    #[error("nobody knows whether it was done: {why}; look at the instance before doing it again")]
+    Unknown {
+        /// Why nobody knows.
+        why: String,
+    },
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The dispatcher has stopped.
     #[error("the dispatcher has stopped")]
     Stopped,
+}
+
+impl From<NotAnswered> for InstanceError {
+    fn from(not: NotAnswered) -> Self {
+        match not {
+            NotAnswered::Stopped => Self::Stopped,
+            NotAnswered::NotDone(why) => Self::NotDone { why },
+            NotAnswered::Unknown(why) => Self::Unknown { why },
+        }
+    }
 }
 
 /// There is no answer, or not yet.
@@ -167,6 +204,14 @@ pub enum ShutdownError {
     StillRunning {
         /// How many.
         handlers: usize,
+    },
+    /// The store did not answer in time. What was answered is stored; of what was being written nobody knows.
+    #[error(
+        "the store did not take what was still to be written: {why}; callers who wait for it learn that nobody knows"
+    )]
+    NotWritten {
+        /// What is known about the store.
+        why: String,
     },
     /// It had stopped by itself before, for this reason.
     #[error("it had stopped already: {0}")]

@@ -6,27 +6,35 @@
 mod asking;
 mod attempts;
 mod builder;
+mod calling;
 mod clock;
 mod desk;
+mod ending;
 mod error;
 mod handler;
+#[cfg(any(test, feature = "testing"))]
+mod manual_clock;
 mod names;
+mod performing;
 mod publishing;
 mod receipt;
 mod run;
+mod tempo;
 mod view;
+mod weak;
 
 pub use builder::DispatcherBuilder;
-#[cfg(any(test, feature = "testing"))]
-pub use clock::ManualClock;
 pub use clock::{Clock, SystemClock};
 pub use error::{AskError, InstanceError, PublishError, ShutdownError, StartError};
 #[cfg(feature = "routing-slip")]
 pub(crate) use handler::AnyHandler;
 pub use handler::{Handler, HandlerContext, Subscriber};
+#[cfg(any(test, feature = "testing"))]
+pub use manual_clock::ManualClock;
 pub use names::UnknownName;
 pub use receipt::{Disposition, Receipt, TakerReceipt};
 pub use view::Instance;
+pub use weak::WeakDispatcher;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,16 +43,19 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::engine::{Accepted, Answer, In, Registry, Tally, Ticket};
+use crate::engine::{Accepted, Answer, In, Registry, Tally};
 use crate::machine::{MessageRecord, Resolution, Saga, Verb, VerbRecord};
 use crate::message::{Correlated, Event, Key, Message, MessageId, PayloadLimits};
 use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Store};
+use calling::Patience;
 use run::Request;
 
 /// Runs sagas. Cheap to clone; all clones are one dispatcher.
 ///
-/// When the last clone is dropped without [`shutdown`](Self::shutdown), running handlers are dropped and what they did
-/// counts as unclear.
+/// When the last clone is dropped without [`shutdown`](Self::shutdown), running handlers are dropped, what they did counts
+/// as unclear, what is known is committed, and the store is given back. That happens in the background, and takes as long
+/// as a commit: the next dispatcher of this process on the same store waits for it. A handler that holds a clone keeps its
+/// own dispatcher alive for ever; give it a [`WeakDispatcher`].
 #[derive(Clone)]
 pub struct Dispatcher {
     requests: UnboundedSender<Request>,
@@ -53,6 +64,16 @@ pub struct Dispatcher {
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
     payload: PayloadLimits,
+    limits: CallLimits,
+}
+
+/// What callers are held to.
+#[derive(Clone, Copy, Debug)]
+struct CallLimits {
+    /// How long a call waits that has no limit of its own.
+    call: Duration,
+    /// How many events may be on their way.
+    publishing: usize,
 }
 
 /// How a dispatcher fares.
@@ -79,7 +100,7 @@ pub enum Health {
 pub(crate) struct Shared {
     health: watch::Sender<Health>,
     tally: watch::Sender<Tally>,
-    admission: Semaphore,
+    admission: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -87,13 +108,21 @@ impl Shared {
         Self {
             health: watch::Sender::new(Health::Running),
             tally: watch::Sender::new(Tally::default()),
-            admission: Semaphore::new(admission),
+            admission: Arc::new(Semaphore::new(admission)),
         }
     }
 
     fn stop_with(&self, health: Health) {
         self.health.send_replace(health);
         self.admission.close();
+    }
+
+    /// What is known about why the store does not answer.
+    fn trouble(&self) -> String {
+        match &*self.health.borrow() {
+            Health::Degraded { why } => why.clone(),
+            _ => "the store has not answered in time".to_owned(),
+        }
     }
 
     fn publish_tally(&self, tally: Tally) {
@@ -110,7 +139,7 @@ impl Shared {
 #[must_use]
 pub struct PublishOptions {
     id: Option<MessageId>,
-    deadline: Option<Duration>,
+    patience: Patience,
 }
 
 impl PublishOptions {
@@ -125,9 +154,19 @@ impl PublishOptions {
         self
     }
 
-    /// How long to wait for the answer; [`PublishError::Unknown`] follows.
+    /// How long to wait for the answer. Then the event is withdrawn if nothing has been done about it
+    /// ([`PublishError::NotStored`]); otherwise nobody knows ([`PublishError::Unknown`]). Default: the dispatcher's
+    /// [limit of a call](DispatcherBuilder::call_limit).
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+        self.patience.limit = Some(deadline);
+        self
+    }
+
+    /// Does not wait for a store that is not available: the event is surely not stored then
+    /// ([`PublishError::NotStored`]). One that the store was about to write when the trouble began waits for its outcome,
+    /// as without this.
+    pub fn fail_fast(mut self) -> Self {
+        self.patience.fail_fast = true;
         self
     }
 }
@@ -145,10 +184,11 @@ impl Dispatcher {
     /// message id with [`publish_as`](Self::publish_as).
     ///
     /// # Errors
-    /// [`PublishError`]. Except for [`PublishError::Unknown`] and [`PublishError::IdConflict`] nothing was stored.
+    /// [`PublishError`]. Except for [`PublishError::Unknown`] and [`PublishError::IdConflict`] nothing was stored. It comes
+    /// within the [limit of a call](DispatcherBuilder::call_limit).
     ///
     /// # Cancellation
-    /// Dropping the future does not withdraw the event: it may or may not be accepted.
+    /// Dropping the future withdraws the event, unless it is being stored: it may or may not be accepted.
     pub async fn publish<E: Correlated>(&self, event: E) -> Result<Receipt, PublishError> {
         self.publish_with(event, PublishOptions::new()).await
     }
@@ -171,40 +211,13 @@ impl Dispatcher {
         event: E,
         options: PublishOptions,
     ) -> Result<Receipt, PublishError> {
-        let PublishOptions { id, deadline } = options;
-        let accepted = publishing::checked(&self.registry, self.payload, event, id.clone())?;
-        let answered = self.ask_published(accepted, id.clone());
-        let Some(deadline) = deadline else { return answered.await };
-        let late = self.clock.sleep(deadline);
-        tokio::select! {
-            biased;
-            answer = answered => answer,
-            () = late => Err(PublishError::Unknown { id, why: format!("no answer within {deadline:?}") }),
-        }
-    }
-
-    async fn ask_published(&self, event: Accepted, id: Option<MessageId>) -> Result<Receipt, PublishError> {
-        let Ok(_place) = self.shared.admission.acquire().await else { return Err(PublishError::Stopped) };
-        let unknown = |why: String| PublishError::Unknown { id: id.clone(), why };
-        match self.request(move |ticket| In::Publish { event, ticket }).await {
-            Ok(Answer::Published(answers)) => publishing::receipt(id, answers),
-            Ok(Answer::Stopped) => Err(PublishError::Stopped),
-            Ok(other) => Err(unknown(format!("the engine answered {other:?}"))),
-            Err(NotAnswered::Closed) => Err(PublishError::Stopped),
-            Err(NotAnswered::Dropped(why)) => Err(unknown(why)),
-        }
-    }
-
-    async fn request(&self, ask: impl FnOnce(Ticket) -> In + Send + 'static) -> Result<Answer, NotAnswered> {
-        let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Ask(Box::new(ask), answer)).map_err(|_| NotAnswered::Closed)?;
-        answered.await.map_err(|_| {
-            let why = match &*self.shared.health.borrow() {
-                Health::Stopped { why } => format!("the dispatcher stopped: {why}"),
-                _ => "the dispatcher stopped".to_owned(),
-            };
-            NotAnswered::Dropped(why)
-        })
+        let PublishOptions { id, patience } = options;
+        let event = publishing::checked(&self.registry, self.payload, event, id.clone())?;
+        let asked = self.call(patience, true, move |ticket, claim| In::Publish {
+            event: Accepted { claim, ..event },
+            ticket,
+        });
+        publishing::answered(id, asked.await)
     }
 
     /// The instance of `S` with this key, as its last committed step left it; `None` when there is none.
@@ -232,7 +245,8 @@ impl Dispatcher {
     }
 
     async fn read_instance<S: Saga>(&self, key: Key) -> Result<Option<Instance<S>>, InstanceError> {
-        match self.store.instance(&Address::new(S::NAME, key)).await? {
+        let address = Address::new(S::NAME, key);
+        match self.within(self.store.instance(&address)).await? {
             None => Ok(None),
             Some(snapshot) => Instance::read(&snapshot, self.clock.now().wall).map(Some),
         }
@@ -244,7 +258,7 @@ impl Dispatcher {
     /// [`InstanceError::Store`] when the store cannot be read.
     pub async fn history<S: Saga>(&self, key: impl AsRef<str>) -> Result<Vec<HistoryRow>, InstanceError> {
         let address = Address::new(S::NAME, Key::new(key)?);
-        Ok(self.store.history(&address, 10_000).await?)
+        self.within(self.store.history(&address, 10_000)).await
     }
 
     // Operators.
@@ -313,10 +327,17 @@ impl Dispatcher {
     ) -> Result<(), InstanceError> {
         let address = Address::new(S::NAME, Key::new(key)?);
         let verb = VerbRecord { verb, by: by.to_owned(), why: why.to_owned(), seq: None };
-        match self.request(move |ticket| In::Verb { address, verb, ticket }).await {
+        let asked = self.call(Patience::default(), false, move |ticket, claim| In::Verb {
+            address,
+            verb,
+            ticket,
+            claim,
+        });
+        match asked.await {
             Ok(Answer::Verb(Ok(()))) => Ok(()),
             Ok(Answer::Verb(Err(why))) => Err(InstanceError::Declined(why)),
-            _ => Err(InstanceError::Stopped),
+            Ok(_) => Err(InstanceError::Stopped),
+            Err(not) => Err(not.into()),
         }
     }
 
@@ -325,7 +346,7 @@ impl Dispatcher {
     /// # Errors
     /// [`InstanceError::Store`] when the store cannot be read.
     pub async fn dead_letters(&self, after: Option<DeadId>) -> Result<Vec<DeadLetterRow>, InstanceError> {
-        Ok(self.store.dead_letters(after.unwrap_or_default(), 200).await?)
+        self.within(self.store.dead_letters(after.unwrap_or_default(), 200)).await
     }
 
     /// Puts a dead letter back on its way, in one commit with its removal.
@@ -333,10 +354,13 @@ impl Dispatcher {
     /// # Errors
     /// [`InstanceError::Declined`] when it is an outcome, which cannot be delivered again.
     pub async fn redrive(&self, letter: DeadLetterRow) -> Result<(), InstanceError> {
-        match self.request(move |ticket| In::Redrive { letter, ticket }).await {
+        let asked =
+            self.call(Patience::default(), false, move |ticket, claim| In::Redrive { letter, ticket, claim });
+        match asked.await {
             Ok(Answer::Redriven(Ok(()))) => Ok(()),
             Ok(Answer::Redriven(Err(why))) => Err(InstanceError::Declined(why)),
-            _ => Err(InstanceError::Stopped),
+            Ok(_) => Err(InstanceError::Stopped),
+            Err(not) => Err(not.into()),
         }
     }
 
@@ -370,11 +394,16 @@ impl Dispatcher {
     }
 
     /// Stops: nothing more is accepted or started, running handlers get `grace` to end and are then dropped, what is
-    /// known is committed, and the lease is given back. Work not started is not counted as an attempt.
+    /// known is committed, and the lease is given back. Work not started is not counted as an attempt. When it returns the
+    /// store is free: another dispatcher can start on it at once, unless it answers `StillRunning`.
+    ///
+    /// It returns within `grace` and six seconds, whatever handlers and store do: one second for handlers that were
+    /// dropped, five for the store. A store may take its own time on top until its file is closed.
     ///
     /// # Errors
-    /// [`ShutdownError::StillRunning`] when handlers block their threads and cannot be dropped; the next start then
-    /// treats what was running as begun.
+    /// [`ShutdownError::StillRunning`] when handlers block their threads and cannot be dropped, and
+    /// [`ShutdownError::NotWritten`] when the store does not answer; the next start then treats what was running as begun.
+    /// Nothing that was answered is lost.
     pub async fn shutdown(self, grace: Duration) -> Result<(), ShutdownError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || match self.health() {
@@ -385,7 +414,8 @@ impl Dispatcher {
         answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Stops at once, as if the process had been killed: nothing more is written, the lease is not given back.
+    /// Stops at once, as if the process had been killed: nothing more is written, and the next start treats what was
+    /// running as begun. When it returns the store is free.
     #[cfg(any(test, feature = "testing"))]
     pub async fn kill(self) {
         let (done, killed) = oneshot::channel();
@@ -417,14 +447,6 @@ impl Resolved {
     pub fn refused() -> Self {
         Self(Resolution::Refused)
     }
-}
-
-/// Why there was no answer.
-enum NotAnswered {
-    /// The request was not taken.
-    Closed,
-    /// It was taken, and nobody knows what became of it.
-    Dropped(String),
 }
 
 impl fmt::Debug for Dispatcher {

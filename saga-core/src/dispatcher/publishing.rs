@@ -1,8 +1,9 @@
 //! What is checked before an event is handed over, and what its publisher is told.
 
+use super::calling::NotAnswered;
 use super::error::PublishError;
 use super::receipt::{Disposition, Receipt, TakerReceipt};
-use crate::engine::{Accepted, Registry, Taker, TakerAnswer};
+use crate::engine::{Accepted, Answer, Claim, Registry, Taker, TakerAnswer};
 use crate::message::{Correlated, Message, MessageId, PayloadLimits};
 use crate::store::Address;
 
@@ -33,13 +34,24 @@ pub(super) fn checked<E: Correlated>(
     // The takers see what they would see after a restart.
     let (message, event) = Message::read_event(&event, limits.bytes).map_err(not)?;
     message.payload.check(limits).map_err(not)?;
-    Ok(Accepted { message, value: Some(Box::new(event)), takers, id })
+    Ok(Accepted { message, value: Some(Box::new(event)), takers, id, claim: Claim::default() })
 }
 
-pub(super) fn receipt(
+/// What the publisher is told.
+pub(super) fn answered(
     id: Option<MessageId>,
-    answers: Vec<(Address, TakerAnswer)>,
+    answer: Result<Answer, NotAnswered>,
 ) -> Result<Receipt, PublishError> {
+    match answer {
+        Ok(Answer::Published(answers)) => receipt(id, answers),
+        Ok(Answer::Stopped) | Err(NotAnswered::Stopped) => Err(PublishError::Stopped),
+        Ok(other) => Err(PublishError::Unknown { id, why: format!("the engine answered {other:?}") }),
+        Err(NotAnswered::NotDone(why)) => Err(PublishError::NotStored { why }),
+        Err(NotAnswered::Unknown(why)) => Err(PublishError::Unknown { id, why }),
+    }
+}
+
+fn receipt(id: Option<MessageId>, answers: Vec<(Address, TakerAnswer)>) -> Result<Receipt, PublishError> {
     let mut takers = Vec::with_capacity(answers.len());
     for (address, answer) in answers {
         let disposition = match answer {

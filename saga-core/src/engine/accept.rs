@@ -1,6 +1,7 @@
 //! The door: published events, operators' verbs, callers who wait, dead letters on their way back.
 
 use super::Shard;
+use super::claim::Claim;
 use super::io::{Accepted, Answer, Out, TakerAnswer, Ticket, Until, Waiter};
 use super::registry::Taker;
 use super::slot::{Item, Place, Slot, Token};
@@ -37,6 +38,7 @@ impl Shard {
                 let mut item = Item::event(event.message, event.value, event.id, now);
                 item.marked = marked;
                 item.ticket = Some(ticket);
+                item.claim = Some(event.claim);
                 self.accept(&address, item);
             }
             _ => self.record(event, ticket),
@@ -68,6 +70,9 @@ impl Shard {
 
     /// Records an event for all its takers in one commit (rule R24).
     fn record(&mut self, event: Accepted, ticket: Ticket) {
+        if !event.claim.take() {
+            return self.out.push(Out::Answer(ticket, Answer::Withdrawn));
+        }
         let now = self.moment.wall;
         let mut step = Step::default();
         let mut takers = Vec::new();
@@ -104,10 +109,11 @@ impl Shard {
                 })),
             }
         }
-        self.queue_step(Token::Mailed { ticket: Some(ticket), takers }, step);
+        let token = Token::Mailed { ticket: Some(ticket), takers, _claim: Some(event.claim) };
+        self.queue_step(token, step);
     }
 
-    pub(super) fn verb(&mut self, address: Address, verb: VerbRecord, ticket: Ticket) {
+    pub(super) fn verb(&mut self, address: Address, verb: VerbRecord, ticket: Ticket, claim: Claim) {
         if self.stopping {
             self.out.push(Out::Answer(ticket, Answer::Stopped));
             return;
@@ -116,6 +122,7 @@ impl Shard {
         let now = self.moment.wall;
         let mut item = Item::own(Input::Verb(verb), now);
         item.ticket = Some(ticket);
+        item.claim = Some(claim);
         self.slot(&address).queue.push_back(item);
         self.pump(&address);
     }
@@ -183,7 +190,10 @@ impl Shard {
     }
 
     /// Puts a dead letter back on its way, in one commit with its removal.
-    pub(super) fn redrive(&mut self, row: DeadLetterRow, ticket: Ticket) {
+    pub(super) fn redrive(&mut self, row: DeadLetterRow, ticket: Ticket, claim: &Claim) {
+        if !claim.take() {
+            return self.out.push(Out::Answer(ticket, Answer::Withdrawn));
+        }
         if self.stopping {
             self.out.push(Out::Answer(ticket, Answer::Stopped));
             return;

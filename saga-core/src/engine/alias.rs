@@ -19,6 +19,9 @@ impl Shard {
         let Some(item) = self.slots.get_mut(alias).and_then(|slot| slot.queue.pop_front()) else {
             return false;
         };
+        if !item.take() {
+            return self.withdrawn(item);
+        }
         let to = self.address(&alias.saga, to);
         let epoch = self.inbox.epoch(self.lease.epoch);
         if item.inbox.is_none() && epoch > 0 {

@@ -24,7 +24,7 @@ impl Shard {
             }
             match token {
                 Token::Instance(address) => self.instance_committed(&address, step, outcome),
-                Token::Mailed { ticket, takers } => {
+                Token::Mailed { ticket, takers, .. } => {
                     let answer = match &outcome {
                         Outcome::Duplicate => TakerAnswer::Duplicate,
                         Outcome::IdConflict => TakerAnswer::IdConflict,
@@ -414,7 +414,7 @@ impl Shard {
             step.marks.push(crate::store::Mark { to: mail.to, id: message.clone(), content, at });
         }
         step.deliveries.push(DeliveryChange::Add(delivery));
-        self.queue_step(Token::Mailed { ticket: None, takers: Vec::new() }, step);
+        self.queue_step(Token::Mailed { ticket: None, takers: Vec::new(), _claim: None }, step);
     }
 
     /// Takes up the tasks of an instance that has just been read.

@@ -136,6 +136,13 @@ impl Shard {
         let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
         let policy = self.lanes.policy(lane).clone();
         let progress = &mut delivery.progress;
+        if matches!(how, AttemptEnd::NotBegun) {
+            // An attempt that never reached its subscriber is none.
+            if !self.stopping {
+                self.lanes.push(lane, Job::Delivery(id));
+            }
+            return;
+        }
         progress.recoveries = 0;
         let error = match how {
             AttemptEnd::Replied(_) => {
@@ -150,7 +157,7 @@ impl Shard {
                 return;
             }
             AttemptEnd::Unclear(reason) | AttemptEnd::BadReply(reason) => reason,
-            AttemptEnd::Dropped => {
+            AttemptEnd::Dropped | AttemptEnd::NotBegun => {
                 progress.attempts += 1;
                 progress.epoch = epoch;
                 let change = DeliveryChange::Progress(id, progress.clone());

@@ -79,7 +79,7 @@ impl Gate {
                 opens
             }
             // Neither says anything about the outside world.
-            AttemptEnd::Dropped | AttemptEnd::Unreadable(_) => false,
+            AttemptEnd::Dropped | AttemptEnd::NotBegun | AttemptEnd::Unreadable(_) => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::claim::Claim;
 use super::registry::Taker;
 use crate::definition::Value;
 use crate::machine::VerbRecord;
@@ -28,13 +29,13 @@ pub(crate) enum In {
     /// Somebody publishes an event; keys and limits have been checked.
     Publish { event: Accepted, ticket: Ticket },
     /// An operator's verb.
-    Verb { address: Address, verb: VerbRecord, ticket: Ticket },
+    Verb { address: Address, verb: VerbRecord, ticket: Ticket, claim: Claim },
     /// Somebody waits until the instance has ended or is parked.
     Wait { address: Address, waiter: Waiter, ticket: Ticket },
     /// A caller waits no longer.
     Unwait { address: Address, id: u64 },
     /// A dead letter is to be delivered again.
-    Redrive { letter: DeadLetterRow, ticket: Ticket },
+    Redrive { letter: DeadLetterRow, ticket: Ticket, claim: Claim },
     /// The batch under way is durable.
     Committed(Vec<Outcome>),
     /// An attempt has ended.
@@ -73,6 +74,7 @@ pub(crate) struct Accepted {
     pub(crate) value: Option<Value>,
     pub(crate) takers: Vec<(Taker, Key)>,
     pub(crate) id: Option<MessageId>,
+    pub(crate) claim: Claim,
 }
 
 /// How an attempt of a handler ended.
@@ -92,6 +94,8 @@ pub(crate) enum AttemptEnd {
     BadReply(String),
     /// The future was dropped because the engine asked for it.
     Dropped,
+    /// It was dropped before the handler was called.
+    NotBegun,
 }
 
 /// Something to do.
@@ -143,6 +147,8 @@ pub(crate) enum Answer {
     Redriven(Result<(), String>),
     /// Something is saved; `false` when the attempt is no longer running.
     Saved(bool),
+    /// The caller had given up before anything was done about it.
+    Withdrawn,
     /// The dispatcher stops.
     Stopped,
 }

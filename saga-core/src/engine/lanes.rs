@@ -462,6 +462,9 @@ impl Shard {
         let at_most_once = at_most_once && !undo;
         // Also while the turn that will tell it to stop is still being committed.
         let turned = compensating && !undo;
+        if matches!(how, AttemptEnd::NotBegun) {
+            return self.not_begun(address, task, running.lane, turned);
+        }
         found.progress.recoveries = 0;
         if matches!(how, AttemptEnd::Dropped) && !at_most_once {
             // The dispatcher stopped: the attempt counts as unclear, but is not charged beyond that.
@@ -515,6 +518,33 @@ impl Shard {
                 }
             }
         }
+    }
+
+    /// An attempt that never reached its handler is none. Its task waits for a place again.
+    fn not_begun(&mut self, address: &Address, task: TaskId, lane: usize, turned: bool) {
+        let (now, epoch, stopping) = (self.moment.wall, self.lease.epoch, self.stopping);
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let Some(found) = slot.instance_mut().and_then(|instance| instance.task_mut(task)) else { return };
+        let marked = std::mem::replace(&mut found.progress.stage, TaskStage::Ready) == TaskStage::Started;
+        let attempts = found.progress.attempts;
+        if turned {
+            let report = match attempts {
+                0 => ReportRecord::Withdrawn,
+                _ => ReportRecord::Unknown {
+                    attempts,
+                    reason: "given up, because the instance turned".to_owned(),
+                },
+            };
+            slot.set_run(task, Run::Reported);
+            slot.queue.push_back(Item::own(Input::Report(task, report), now));
+            return self.pump(address);
+        }
+        if stopping || marked {
+            // Of one that is called at most once the store must know that it was not called.
+            return self.delay_task(address, task, now, epoch);
+        }
+        slot.set_run(task, Run::Waiting);
+        self.lanes.push(lane, Job::Task(address.clone(), task));
     }
 
     /// Writes how far a task is and lets it wait until `due`.
@@ -665,7 +695,7 @@ fn verdict(progress: &mut TaskProgress, how: AttemptEnd, undo: bool, last: bool,
             return unknown(format!("refused, but an earlier attempt was unclear: {reason}"));
         }
         AttemptEnd::Unclear(reason) | AttemptEnd::BadReply(reason) => reason,
-        AttemptEnd::Dropped => "dropped when the dispatcher stopped".to_owned(),
+        AttemptEnd::Dropped | AttemptEnd::NotBegun => "dropped when the dispatcher stopped".to_owned(),
     };
     progress.error = Some(error.clone());
     if undo {

@@ -14,6 +14,7 @@
 mod accept;
 mod alias;
 mod cache;
+mod claim;
 mod clock;
 mod committed;
 mod defer;
@@ -34,6 +35,7 @@ mod timers;
 pub use io::Moment;
 pub use policy::Policy;
 
+pub(crate) use claim::{Claim, Withdrawal};
 pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, TakerAnswer, Ticket, Until, Waiter};
 pub(crate) use registry::{Registry, Taker};
 
@@ -185,10 +187,10 @@ impl Shard {
         self.follow_clock();
         match input {
             In::Publish { event, ticket } => self.publish(event, ticket),
-            In::Verb { address, verb, ticket } => self.verb(address, verb, ticket),
+            In::Verb { address, verb, ticket, claim } => self.verb(address, verb, ticket, claim),
             In::Wait { address, waiter, ticket } => self.wait(address, waiter, ticket),
             In::Unwait { address, id } => self.unwait(&address, id),
-            In::Redrive { letter, ticket } => self.redrive(letter, ticket),
+            In::Redrive { letter, ticket, claim } => self.redrive(letter, ticket, &claim),
             In::Committed(outcomes) => {
                 self.committed(outcomes);
                 self.read_deliveries_on();

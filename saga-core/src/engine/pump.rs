@@ -124,6 +124,9 @@ impl Shard {
         let moment = self.next_at();
         let Some(slot) = self.slots.get_mut(address) else { return false };
         let Some(item) = slot.queue.remove(at) else { return false };
+        if !item.take() {
+            return self.withdrawn(item);
+        }
         let before_it = slot.begun();
         let mut head = if item.skips() { slot.head.take().flatten() } else { None };
         let Some(instance) = slot.instance_mut() else { return false };
@@ -146,6 +149,12 @@ impl Shard {
             in_flight.begun = before_it;
         }
         false
+    }
+
+    /// An item whose caller has given up before anything was done about it. There is more to do at once.
+    pub(super) fn withdrawn(&mut self, item: Item) -> bool {
+        self.out.extend(item.ticket.map(|ticket| Out::Answer(ticket, Answer::Withdrawn)));
+        true
     }
 
     /// An item that changes nothing: answered, and taken out of the inbox if it is there.
@@ -368,6 +377,9 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else { return false };
         let known_missing = matches!(slot.place, Place::Missing);
         let Some(item) = slot.queue.pop_front() else { return false };
+        if !item.take() {
+            return self.withdrawn(item);
+        }
         let Input::Event(event) = &item.what else { return false };
         let taken = std::mem::take(&mut slot.taken);
         match Instance::start(&program, address.clone(), incarnation, event, &taken, at) {
@@ -392,6 +404,9 @@ impl Shard {
     fn no_instance(&mut self, address: &Address) -> bool {
         let Some(slot) = self.slots.get_mut(address) else { return false };
         let Some(item) = slot.queue.pop_front() else { return false };
+        if !item.take() {
+            return self.withdrawn(item);
+        }
         match &item.what {
             Input::Event(_) => return self.event_without_instance(address, item),
             Input::Verb(_) => {
@@ -452,6 +467,10 @@ impl Shard {
         let (mut spilled, mut stay) = (Vec::new(), VecDeque::new());
         let mut queue = std::mem::take(&mut slot.queue);
         while let Some(item) = queue.pop_front() {
+            if !item.take() {
+                self.withdrawn(item);
+                continue;
+            }
             let Some(slot) = self.slots.get_mut(address) else { return };
             if matches!(item.what, Input::Stuck(..)) {
                 stay.push_back(item);

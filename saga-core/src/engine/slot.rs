@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::claim::Claim;
 use super::io::{AttemptEnd, TakerAnswer, Ticket, Waiter};
 use crate::definition::Value;
 use crate::machine::{EventIn, Input, Instance, REPORT, ReportRecord, StartRecord, Taken, Verb, VerbRecord};
@@ -106,6 +107,8 @@ pub(crate) struct Item {
     /// Whether a duplicate of it need not be looked for: it is internal, or its mark has been set.
     pub(crate) marked: bool,
     pub(crate) ticket: Option<Ticket>,
+    /// Whether its caller may still withdraw it.
+    pub(crate) claim: Option<Claim>,
     /// The alias by which it named its instance: its mark is set there.
     pub(crate) alias: Option<Key>,
     pub(crate) hops: u32,
@@ -117,7 +120,17 @@ pub(crate) struct Item {
 impl Item {
     /// Something the engine itself found out.
     pub(crate) fn own(what: Input, at: Timestamp) -> Self {
-        Self { what, inbox: None, marked: true, ticket: None, alias: None, hops: 0, at, _room: None }
+        Self {
+            what,
+            inbox: None,
+            marked: true,
+            ticket: None,
+            claim: None,
+            alias: None,
+            hops: 0,
+            at,
+            _room: None,
+        }
     }
 
     pub(crate) fn event(
@@ -196,11 +209,17 @@ impl Item {
             inbox: Some(inbox),
             marked: internal,
             ticket: None,
+            claim: None,
             alias: None,
             hops: mail.hops,
             at: mail.at,
             _room: None,
         })
+    }
+
+    /// Begins to do it; `false` when its caller has withdrawn it.
+    pub(crate) fn take(&self) -> bool {
+        self.claim.as_ref().is_none_or(Claim::take)
     }
 
     /// Whether it is the end of attempts that the store does not know to have ended.
@@ -334,7 +353,7 @@ pub(crate) enum Token {
     /// The step in flight of this instance.
     Instance(crate::store::Address),
     /// An event recorded for several takers, or behind a backlog.
-    Mailed { ticket: Option<Ticket>, takers: Vec<crate::store::Address> },
+    Mailed { ticket: Option<Ticket>, takers: Vec<crate::store::Address>, _claim: Option<Claim> },
     /// The mark of a task that starts when it is durable, in this lane.
     Mark(crate::store::Address, TaskId, usize),
     /// The mark of a delivery.

@@ -179,7 +179,7 @@ impl Steps {
             AttemptEnd::Unclear(why) => Err(why.into()),
             AttemptEnd::Unreadable(why) => Err(HandlerError::unreadable(why)),
             AttemptEnd::BadReply(why) => Err(HandlerError::bad_reply(why)),
-            AttemptEnd::Dropped => Err("it was dropped".into()),
+            AttemptEnd::Dropped | AttemptEnd::NotBegun => Err("it was dropped".into()),
         }
     }
 }

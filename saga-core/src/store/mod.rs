@@ -77,6 +77,17 @@ pub trait Store: Inspect + Maintain {
     /// On `Ok` this epoch is not the next lease's [`unclean`](Lease::unclean) one. Duty: call it only when no handler can still be running.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
+    /// Whether the calling thread itself holds up the commits of this store, as inside a transaction of the application's
+    /// own: then it must not wait for one.
+    fn is_held_here(&self) -> bool {
+        false
+    }
+
+    /// Ends the lease as the end of this process would: nothing is written, and the next lease finds this one unclean.
+    /// Returns at once; whoever else wants the lease gets it as soon as the store has done what it is doing. A lease that
+    /// has been given back or taken over is left alone.
+    fn abandon(&self, lease: &Lease);
+
     /// Commits the steps of `batch`, each all or nothing, in order.
     ///
     /// On `Ok` there is one outcome per step, and what it calls committed survives `kill -9` and, unless the store was

@@ -126,6 +126,13 @@ impl Writer {
         Ok(())
     }
 
+    /// Ends the lease as the end of the process would.
+    pub(crate) fn abandon(&mut self, lease: &Lease) {
+        if self.holding(lease).is_ok() {
+            self.held = None;
+        }
+    }
+
     pub(crate) fn commit(&mut self, lease: &Lease, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
         self.holding(lease)?;
         self.ready()?;

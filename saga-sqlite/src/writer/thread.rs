@@ -53,6 +53,16 @@ impl Handle {
         guarded(&mut writer, job).unwrap_or_else(|| Some(Err(self.gone())))
     }
 
+    /// Has the writer do something soon, without waiting: here and now, or behind what it is doing.
+    pub(crate) fn tell(&self, job: impl FnOnce(&mut Writer) + Send + 'static) {
+        if let Ok(mut writer) = self.writer.try_lock() {
+            guarded(&mut writer, job);
+        } else if let Some(jobs) = &self.jobs {
+            // A full queue is one that nobody empties; the last handle ends the lease then.
+            let _ = jobs.try_send(Box::new(job));
+        }
+    }
+
     /// Has the writer do something. Dropping the future does not stop it once it is queued.
     pub(crate) async fn call<T: Send + 'static>(
         &self,

@@ -20,7 +20,7 @@ use super::world::{World, message};
 use super::{Random, Seen};
 use crate::definition::EventType;
 use crate::engine::{
-    Accepted, Answer, Attempt, AttemptEnd, In, Limits, Moment, Out, Policy, Registry, Shard, Taker,
+    Accepted, Answer, Attempt, AttemptEnd, Claim, In, Limits, Moment, Out, Policy, Registry, Shard, Taker,
     TakerAnswer, Ticket,
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
@@ -451,7 +451,13 @@ impl Driver {
             Taker::Subscriber(_) => event.correlation(""),
         };
         let takers = takers.map(|taker| (taker.clone(), key(taker).expect("a good key"))).collect();
-        let event = Accepted { message: message(&event), value: Some(Box::new(event)), takers, id };
+        let event = Accepted {
+            message: message(&event),
+            value: Some(Box::new(event)),
+            takers,
+            id,
+            claim: Claim::default(),
+        };
         self.handle(In::Publish { event, ticket });
     }
 
@@ -538,7 +544,7 @@ impl Driver {
     fn verb(&mut self, address: Address, verb: Verb) {
         let ticket = self.ticket("");
         self.verbs.insert(ticket, (address.clone(), verb.word()));
-        self.handle(In::Verb { address, verb: record(verb), ticket });
+        self.handle(In::Verb { address, verb: record(verb), ticket, claim: Claim::default() });
     }
 
     /// The process dies, with everything that is under way.

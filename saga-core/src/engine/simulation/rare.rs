@@ -7,7 +7,7 @@ use super::driver::{now, read, registry, shard};
 use super::family::{BatchPlaced, Kind, Plan, Recalled, batch};
 use super::order::{cancel, nudge, placed};
 use super::world::message;
-use crate::engine::{Accepted, Attempt, AttemptEnd, In, Limits, Moment, Out, Shard, Taker};
+use crate::engine::{Accepted, Attempt, AttemptEnd, Claim, In, Limits, Moment, Out, Shard, Taker};
 use crate::message::{Correlated, Key, Message, MessageId, Timestamp};
 use crate::store::{Address, Batch, Fault, InboxId, Inspect, Lease, Mail, MailKind, MemoryStore, Store};
 
@@ -56,7 +56,13 @@ impl Engine {
         let key = Key::new(event.key("order")).expect("a good key");
         let takers = vec![(Taker::Saga("order".into()), key)];
         let id = Some(MessageId::new(id).expect("a good id"));
-        let event = Accepted { message: message(&event), value: Some(Box::new(event)), takers, id };
+        let event = Accepted {
+            message: message(&event),
+            value: Some(Box::new(event)),
+            takers,
+            id,
+            claim: Claim::default(),
+        };
         self.handle(In::Publish { event, ticket: 0 });
     }
 }

@@ -92,6 +92,13 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn abandon(&self, lease: &Lease) {
+        let mut model = self.lock();
+        if model.epoch == lease.epoch {
+            model.held = false;
+        }
+    }
+
     async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError> {
         let mut model = self.model();
         model.fence(lease)?;

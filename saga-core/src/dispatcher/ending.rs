@@ -1,0 +1,197 @@
+//! How a dispatcher ends, and when: within a time that is known beforehand, whatever the store and the handlers do.
+//!
+//! ```text
+//!  asked to stop ──grace──▶ handlers are dropped ──HANDLERS──▶ they block ──STORE──▶ the store does not answer
+//! ```
+//!
+//! Whoever asked is answered when everything the thread held is gone, so that the file can be opened again at once.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::Health;
+use super::error::ShutdownError;
+use super::run::{Request, Runner};
+use super::tempo::Busy;
+use crate::engine::{In, Moment};
+
+/// How long handlers that were dropped have to yield.
+const HANDLERS: Duration = Duration::from_secs(1);
+/// How long the store has from then on to write what is known.
+const STORE: Duration = Duration::from_secs(5);
+
+/// How the thread is to end.
+pub(super) struct Ending {
+    /// When something is done about it next.
+    pub(super) by: Duration,
+    phase: Phase,
+    /// What [`Health::Stopped`] says.
+    why: &'static str,
+    answer: Option<oneshot::Sender<Result<(), ShutdownError>>>,
+}
+
+/// What an ending waits for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// For handlers to end.
+    Grace,
+    /// For handlers that were dropped to yield.
+    Dropped,
+    /// For the store.
+    Writing,
+}
+
+/// What is left to do when everything the thread held has gone.
+#[derive(Default)]
+pub(super) struct Finale(Option<Box<dyn FnOnce() + Send>>);
+
+impl Finale {
+    fn answer(
+        answer: Option<oneshot::Sender<Result<(), ShutdownError>>>,
+        how: Result<(), ShutdownError>,
+    ) -> Self {
+        Self(answer.map(|answer| {
+            // Whoever asked may have gone.
+            Box::new(move || drop(answer.send(how))) as Box<dyn FnOnce() + Send>
+        }))
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn killed(done: oneshot::Sender<()>) -> Self {
+        Self(Some(Box::new(move || {
+            let _ = done.send(());
+        })))
+    }
+
+    /// Answers whoever waits for the end.
+    pub(super) fn play(self) {
+        if let Some(last) = self.0 {
+            last();
+        }
+    }
+}
+
+impl Runner {
+    pub(super) fn end_by_request(
+        &mut self,
+        grace: Duration,
+        answer: oneshot::Sender<Result<(), ShutdownError>>,
+    ) -> Option<In> {
+        let by = self.clock.now().mono.saturating_add(grace);
+        if let Some(ending) = &mut self.ending {
+            ending.by = ending.by.min(by);
+            ending.answer.get_or_insert(answer);
+            return None;
+        }
+        self.attempts.cancel_all();
+        self.ending = Some(Ending { by, phase: Phase::Grace, why: "shut down", answer: Some(answer) });
+        Some(In::Stop)
+    }
+
+    /// Every handle has gone: an orderly stop without a grace period.
+    pub(super) fn end_without_handles(&mut self, now: Moment) -> Option<In> {
+        self.end_now(now, "its last handle was dropped")
+    }
+
+    /// No handler can run any more. What the runtime was running when it ended has been dropped, and what it had not
+    /// begun is not counted.
+    pub(super) fn end_without_runtime(&mut self, now: Moment) -> Option<In> {
+        let why = "the tokio runtime it was started on has ended, so no handler can run; start it on a runtime that \
+                   lives as long as it is used";
+        tracing::error!(why, "the dispatcher stops");
+        self.end_now(now, why)
+    }
+
+    fn end_now(&mut self, now: Moment, why: &'static str) -> Option<In> {
+        if self.ending.is_some() {
+            return None;
+        }
+        self.shared.stop_with(Health::Stopped { why: why.to_owned() });
+        self.ending = Some(Ending { by: now.mono, phase: Phase::Grace, why, answer: None });
+        Some(In::Stop)
+    }
+
+    /// Ends the thread when it is to end and may, or when it must.
+    pub(super) async fn end_if_due(&mut self, now: Moment, committing: bool) -> Option<Finale> {
+        let ending = self.ending.as_mut()?;
+        if self.shard.is_quiet() && !committing {
+            return Some(self.finish().await);
+        }
+        if now.mono < ending.by {
+            return None;
+        }
+        match ending.phase {
+            Phase::Grace => {
+                (ending.phase, ending.by) = (Phase::Dropped, now.mono.saturating_add(HANDLERS));
+                self.attempts.drop_all();
+                None
+            }
+            Phase::Dropped if !committing && self.shard.is_committed() => {
+                // What still runs blocks its thread. The lease is kept, so that the next start knows.
+                let handlers = self.shard.running();
+                Some(self.give_up(ShutdownError::StillRunning { handlers }))
+            }
+            Phase::Dropped => {
+                (ending.phase, ending.by) = (Phase::Writing, now.mono.saturating_add(STORE));
+                None
+            }
+            Phase::Writing => {
+                let why = self.shared.trouble();
+                self.store.abandon(&self.lease);
+                Some(self.give_up(ShutdownError::NotWritten { why }))
+            }
+        }
+    }
+
+    /// Everything has ended: gives the lease back, so that the next start need not suspect anything.
+    async fn finish(&mut self) -> Finale {
+        let released = if self.shard.may_release() {
+            let busy = Busy::by(&*self.clock);
+            let late = self.clock.sleep(STORE);
+            let released = tokio::select! {
+                biased;
+                released = self.store.release(&self.lease) => released.map_err(ShutdownError::from),
+                () = late => Err(ShutdownError::NotWritten { why: self.shared.trouble() }),
+            };
+            drop(busy);
+            released
+        } else {
+            tracing::warn!("an outcome could not be written down; the next start treats open tasks as begun");
+            Ok(())
+        };
+        self.store.abandon(&self.lease);
+        self.ended_with(released)
+    }
+
+    fn give_up(&mut self, error: ShutdownError) -> Finale {
+        tracing::error!(%error, "the dispatcher stops");
+        self.ended_with(Err(error))
+    }
+
+    fn ended_with(&mut self, how: Result<(), ShutdownError>) -> Finale {
+        self.shared.publish_tally(self.shard.tally());
+        let ending = self.ending.take();
+        let why = ending.as_ref().map_or("shut down", |ending| ending.why);
+        self.shared.stop_with(Health::Stopped { why: why.to_owned() });
+        Finale::answer(ending.and_then(|ending| ending.answer), how)
+    }
+
+    /// Nothing more may be written: stops everything, tells everybody that nobody knows (promise 7).
+    pub(super) async fn fail(&mut self, why: &str) -> Finale {
+        tracing::error!(why, "the dispatcher stops");
+        self.attempts.drop_all();
+        self.shared.stop_with(Health::Stopped { why: why.to_owned() });
+        // Dropping the senders tells the callers; they read the reason from the health.
+        self.tickets.clear();
+        self.store.abandon(&self.lease);
+        let mut answer = self.ending.take().and_then(|ending| ending.answer);
+        self.requests.close();
+        while let Some(request) = self.requests.recv().await {
+            if let Request::Shutdown(_, asked) = request {
+                answer.get_or_insert(asked);
+            }
+        }
+        Finale::answer(answer, Err(ShutdownError::Failed(why.to_owned())))
+    }
+}

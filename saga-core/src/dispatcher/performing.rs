@@ -1,0 +1,243 @@
+//! What the engine asks for is done here: callers are answered, attempts started, the store is read and written.
+//!
+//! Owns: trying again while the store is not available (promise 7). Does not own: when anything is asked for.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Health;
+use super::run::Runner;
+use super::tempo::Busy;
+use crate::engine::{In, Out};
+use crate::message::Timestamp;
+use crate::store::{Batch, Outcome, StoreError};
+
+/// The first and the longest wait before the store is asked again.
+pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+
+/// What came of a batch. Time stands still until that has been dealt with.
+pub(super) type Outcomes = (Result<Vec<Outcome>, StoreError>, Busy);
+pub(super) type Written = Pin<Box<dyn Future<Output = Outcomes> + Send>>;
+pub(super) type Read = (Result<In, StoreError>, Busy);
+
+/// A batch on its way to the disk.
+pub(super) enum Commit {
+    Under(Written),
+    Over(Outcomes),
+}
+
+impl Commit {
+    /// Polls it once, so that the store has the batch although nobody waits for it yet.
+    pub(super) fn begin(mut written: Written) -> Self {
+        // Whoever waits polls it again, which registers the waiter that counts.
+        match written.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            Poll::Ready(outcomes) => Self::Over(outcomes),
+            Poll::Pending => Self::Under(written),
+        }
+    }
+
+    /// Cancel-safe: what has come is kept until it is taken.
+    pub(super) async fn outcomes(&mut self) -> Outcomes {
+        match self {
+            Self::Under(written) => written.await,
+            Self::Over(outcomes) => std::mem::replace(outcomes, (Ok(Vec::new()), Busy::default())),
+        }
+    }
+}
+
+impl Runner {
+    pub(super) fn perform(&mut self, out: Out, reads: &mut JoinSet<Read>) {
+        let store = Arc::clone(&self.store);
+        let page = self.page;
+        match out {
+            Out::Answer(ticket, answer) => {
+                if let Some(caller) = self.tickets.remove(&ticket) {
+                    // A caller that has gone away needs no answer.
+                    let _ = caller.send(answer);
+                }
+            }
+            Out::Run(attempt) => self.attempts.start(*attempt, self.clock.now().mono),
+            Out::Cancel(attempt) => self.attempts.cancel(attempt),
+            Out::Drop(attempt) => self.attempts.drop_now(attempt),
+            Out::Load(address) => self.read(reads, move || {
+                let (store, address) = (Arc::clone(&store), address.clone());
+                async move {
+                    let found = store.load(std::slice::from_ref(&address)).await?.pop().flatten();
+                    Ok(In::Loaded { address, found })
+                }
+            }),
+            Out::FetchWaiting(address) => self.read(reads, move || {
+                let (store, address) = (Arc::clone(&store), address.clone());
+                async move {
+                    // The engine holds an instance to fewer than this; more can only come from other processes, and
+                    // are found by the scan of the next start.
+                    let rows = store.waiting(&address, 100 * page).await?;
+                    Ok(In::Waiting { address, rows })
+                }
+            }),
+            Out::FetchInbox(after) => self.read(reads, move || {
+                let store = Arc::clone(&store);
+                async move {
+                    let rows = store.inbox(after, page).await?;
+                    let more = rows.len() >= page;
+                    Ok(In::Inbox { rows, more })
+                }
+            }),
+            Out::FetchTasks(after) => self.read(reads, move || {
+                let store = Arc::clone(&store);
+                async move {
+                    let rows = store.open_tasks(after, page).await?;
+                    let more = rows.len() >= page;
+                    Ok(In::Tasks { rows, more })
+                }
+            }),
+            Out::FetchCompensating(after) => self.read(reads, move || {
+                let store = Arc::clone(&store);
+                async move {
+                    let rows = store.compensating(after, page).await?;
+                    let more = rows.len() >= page;
+                    Ok(In::Compensating { rows, more })
+                }
+            }),
+            Out::FetchDeliveries(after) => self.read(reads, move || {
+                let store = Arc::clone(&store);
+                async move {
+                    let rows = store.deliveries(after, page).await?;
+                    let more = rows.len() >= page;
+                    Ok(In::Deliveries { rows, more })
+                }
+            }),
+            Out::FetchTimers(after) => self.read(reads, move || {
+                let (store, after) = (Arc::clone(&store), after.clone());
+                async move {
+                    let rows = store.timers(Timestamp::MAX, after, page).await?;
+                    let more = rows.len() >= page;
+                    Ok(In::Timers { rows, more })
+                }
+            }),
+        }
+    }
+
+    /// Reads the store, again and again while it is not available.
+    fn read<F, R>(&self, reads: &mut JoinSet<Read>, ask: F)
+    where
+        F: Fn() -> R + Send + 'static,
+        R: Future<Output = Result<In, StoreError>> + Send + 'static,
+    {
+        let (clock, health) = (Arc::clone(&self.clock), self.shared.health.clone());
+        let mut busy = Busy::by(&*self.clock);
+        reads.spawn(async move {
+            let mut wait = RETRY.0;
+            loop {
+                match ask().await {
+                    Err(error) if error.is_temporary() => {
+                        degraded(&health, &error);
+                        busy = busy.pause(&*clock, wait).await;
+                        wait = (wait * 2).min(RETRY.1);
+                    }
+                    read => return (read, busy),
+                }
+            }
+        });
+    }
+
+    /// Commits a batch, again and again until its outcome is known (rule R30).
+    pub(super) fn commit(&self, batch: Arc<Batch>) -> Written {
+        let (store, lease) = (Arc::clone(&self.store), self.lease.clone());
+        let (clock, health) = (Arc::clone(&self.clock), self.shared.health.clone());
+        let mut busy = Busy::by(&*self.clock);
+        Box::pin(async move {
+            let mut wait = RETRY.0;
+            loop {
+                match store.commit(&lease, Arc::clone(&batch)).await {
+                    Err(error) if error.is_temporary() => {
+                        degraded(&health, &error);
+                        busy = busy.pause(&*clock, wait).await;
+                        wait = (wait * 2).min(RETRY.1);
+                    }
+                    Ok(outcomes) => {
+                        recovered(&health);
+                        return (Ok(outcomes), busy);
+                    }
+                    Err(error) => return (Err(error), busy),
+                }
+            }
+        })
+    }
+
+    /// Looks whether somebody else has written, and whether the store is still the one that was opened.
+    pub(super) fn look(&self, scan: bool, reads: &mut JoinSet<Read>) {
+        let (store, busy) = (Arc::clone(&self.store), Busy::by(&*self.clock));
+        reads.spawn(async move {
+            let looked = store.pulse().await;
+            (looked.map(|woken| if woken || scan { In::Woken } else { In::Tick }), busy)
+        });
+    }
+
+    /// Says what the store holds that this build does not know.
+    pub(super) fn compare_names(&self, reads: &mut JoinSet<Read>) {
+        let (store, registry) = (Arc::clone(&self.store), Arc::clone(&self.registry));
+        let busy = Busy::by(&*self.clock);
+        reads.spawn(async move {
+            match super::names::unknown(&registry, &*store).await {
+                Ok(unknown) => unknown.iter().for_each(|unknown| tracing::warn!("{unknown}")),
+                Err(error) => tracing::warn!(%error, "the names in the store could not be compared"),
+            }
+            (Ok(In::Tick), busy)
+        });
+    }
+
+    pub(super) fn purge(&self, before: Timestamp, reads: &mut JoinSet<Read>) {
+        let (store, busy) = (Arc::clone(&self.store), Busy::by(&*self.clock));
+        reads.spawn(async move {
+            const AT_ONCE: usize = 500;
+            let mut instances = 0;
+            loop {
+                let purged = store.purge(before, AT_ONCE).await;
+                instances += purged.as_ref().map_or(0, |purged| purged.instances);
+                let done = if instances > 0 { In::Purged } else { In::Tick };
+                match purged {
+                    Ok(purged) if purged.instances >= AT_ONCE || purged.marks >= AT_ONCE => {}
+                    Ok(_) => return (Ok(done), busy),
+                    Err(error) => {
+                        tracing::warn!(%error, "could not remove what is past its window; trying again in an hour");
+                        return (Ok(done), busy);
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Notes that the store is not available, unless that is known already.
+pub(super) fn degraded(health: &watch::Sender<Health>, error: &StoreError) {
+    health.send_if_modified(|health| {
+        let why = error.to_string();
+        if matches!(health, Health::Stopped { .. }) {
+            return false;
+        }
+        if matches!(health, Health::Degraded { why: known } if *known == why) {
+            return false;
+        }
+        tracing::warn!(why, "the store is not available; waiting for it");
+        *health = Health::Degraded { why };
+        true
+    });
+}
+
+fn recovered(health: &watch::Sender<Health>) {
+    health.send_if_modified(|health| {
+        let was = matches!(health, Health::Degraded { .. });
+        if was {
+            tracing::info!("the store is available again");
+            *health = Health::Running;
+        }
+        was
+    });
+}

@@ -1,0 +1,205 @@
+//! The application's connection while a transaction of its own holds the store, and what ends it when that takes too long.
+//!
+//! Owns: the limit, whether or not SQL is running, and knowing whether the calling thread is inside such a transaction. Does
+//! not own: what the transaction does (`transaction`).
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
+use rusqlite::Connection;
+
+use crate::place::Place;
+
+/// So many instructions of SQLite are run between two looks at the limit.
+const LOOK: i32 = 1_000;
+/// No transaction has a limit.
+const NONE: u64 = u64::MAX;
+
+thread_local! {
+    /// The stores that this thread holds up.
+    static HOLDING: RefCell<Vec<Arc<Place>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A connection of the application's. Both its thread and the one that watches the limit use it, one at a time.
+pub(crate) struct Held {
+    /// Entered again by the thread that has it, so that a transaction may publish while it looks at a row.
+    db: ReentrantMutex<Connection>,
+    /// When running SQL is interrupted, in microseconds since `made`.
+    deadline: Arc<AtomicU64>,
+    made: Instant,
+    progress: Mutex<Progress>,
+    changed: Condvar,
+}
+
+/// How far the present transaction is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Which one.
+    number: u64,
+    ended: bool,
+    /// It was rolled back because it took too long.
+    over: bool,
+}
+
+impl Held {
+    pub(crate) fn new(mut db: Connection) -> rusqlite::Result<Self> {
+        let (made, deadline) = (Instant::now(), Arc::new(AtomicU64::new(NONE)));
+        let limit = Arc::clone(&deadline);
+        db.progress_handler(LOOK, Some(move || micros(made.elapsed()) >= limit.load(Ordering::Relaxed)))?;
+        Ok(Self {
+            db: ReentrantMutex::new(db),
+            deadline,
+            made,
+            progress: Mutex::default(),
+            changed: Condvar::new(),
+        })
+    }
+
+    /// The connection, unless the transaction has been rolled back.
+    pub(crate) fn connection(&self) -> Option<ReentrantMutexGuard<'_, Connection>> {
+        let db = self.db.lock();
+        (!self.progress().over).then_some(db)
+    }
+
+    /// The connection before and after a transaction.
+    pub(crate) fn idle(&self) -> ReentrantMutexGuard<'_, Connection> {
+        self.db.lock()
+    }
+
+    /// The limit of the transaction that has just begun counts from here.
+    fn begin(&self, limit: Duration) -> u64 {
+        self.deadline.store(micros(self.made.elapsed().saturating_add(limit)), Ordering::Relaxed);
+        let mut progress = self.progress();
+        *progress = Progress { number: progress.number + 1, ..Progress::default() };
+        progress.number
+    }
+
+    /// The application has done what it wanted. Answers whether that took too long. From here on nothing ends the
+    /// transaction but the caller.
+    pub(crate) fn end(&self) -> bool {
+        let overdue = micros(self.made.elapsed()) >= self.deadline.swap(NONE, Ordering::Relaxed);
+        // A rollback under way holds the connection.
+        let db = self.db.lock();
+        let mut progress = self.progress();
+        progress.ended = true;
+        self.changed.notify_all();
+        drop(db);
+        progress.over || overdue
+    }
+
+    /// Waits for the end of this transaction, and makes one when it takes too long.
+    fn watch(&self, number: u64, until: Instant, store: &str) {
+        let ended = |progress: &mut Progress| progress.number != number || progress.ended;
+        let progress = self.progress();
+        let left = until.saturating_duration_since(Instant::now());
+        let waited = self.changed.wait_timeout_while(progress, left, |progress| !ended(progress));
+        let (mut progress, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if ended(&mut progress) {
+            return;
+        }
+        drop(progress);
+        if self.db.is_locked() {
+            tracing::warn!(
+                store,
+                "a transaction is over its limit while it uses its connection; it is rolled back when it lets go"
+            );
+        }
+        let db = self.db.lock();
+        let mut progress = self.progress();
+        if !ended(&mut progress) {
+            progress.over = true;
+            if !db.is_autocommit()
+                && let Err(error) = db.execute_batch("ROLLBACK")
+            {
+                tracing::error!(store, %error, "a transaction that is over its limit cannot be rolled back");
+            }
+        }
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // Plain values: a panic elsewhere leaves no half of them.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held").field("progress", &*self.progress()).finish_non_exhaustive()
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX - 1)
+}
+
+/// A transaction for the thread that watches.
+type Watched = (Arc<Held>, u64, Instant);
+
+/// The thread that watches transactions. One holds the store at a time, so it watches one at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Mutex<Option<(mpsc::Sender<Watched>, JoinHandle<()>)>>);
+
+impl Watch {
+    /// Holds the transaction that has just begun to its limit.
+    pub(crate) fn begin(
+        &self,
+        place: &Arc<Place>,
+        held: &Arc<Held>,
+        limit: Duration,
+    ) -> std::io::Result<Holding> {
+        let until = Instant::now().checked_add(limit);
+        let number = held.begin(limit);
+        if let Some(until) = until {
+            let mut thread = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if thread.is_none() {
+                *thread = Some(start(place)?);
+            }
+            if let Some((watch, _)) = &*thread {
+                // The thread lives as long as the sender.
+                let _ = watch.send((Arc::clone(held), number, until));
+            }
+        }
+        HOLDING.with_borrow_mut(|holding| holding.push(Arc::clone(place)));
+        Ok(Holding)
+    }
+}
+
+fn start(place: &Arc<Place>) -> std::io::Result<(mpsc::Sender<Watched>, JoinHandle<()>)> {
+    let (sender, watched) = mpsc::channel::<Watched>();
+    let place = Arc::clone(place);
+    let thread = std::thread::Builder::new().name("saga-transaction".to_owned()).spawn(move || {
+        while let Ok((held, number, until)) = watched.recv() {
+            held.watch(number, until, place.name());
+        }
+    })?;
+    Ok((sender, thread))
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if let Some((watch, thread)) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            drop(watch);
+            // A panic has been reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// This thread is inside a transaction.
+pub(crate) struct Holding;
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        HOLDING.with_borrow_mut(|holding| drop(holding.pop()));
+    }
+}
+
+/// Whether the calling thread is inside a transaction on this file, so that waiting for a commit would be waiting for
+/// itself.
+pub(crate) fn is_held_here(place: &Place) -> bool {
+    HOLDING.with_borrow(|holding| holding.iter().any(|held| held.path() == place.path()))
+}
