@@ -213,7 +213,10 @@ async fn a_second_dispatcher_on_the_file_is_told_who_holds_it() {
 async fn a_file_that_vanished_stops_the_dispatcher_and_says_so() {
     let house = House::open().await;
     std::fs::remove_file(house.path()).unwrap();
-    let health = house.in_time(house.dispatcher.health_changed()).await;
+    let changed = house.dispatcher.health_changed();
+    // It is looked for once a second.
+    house.clock.advance(Duration::from_secs(1));
+    let health = changed.await;
     let Health::Stopped { why, .. } = health else { panic!("{health:?}") };
     assert!(why.contains("house.db"), "{why}");
 }

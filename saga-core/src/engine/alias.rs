@@ -20,7 +20,7 @@ impl Shard {
             return false;
         };
         if !item.take() {
-            return self.withdrawn(item);
+            return self.withdrawn(&item);
         }
         let to = self.address(&alias.saga, to);
         let epoch = self.inbox.epoch(self.lease.epoch);

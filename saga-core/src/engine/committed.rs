@@ -1,13 +1,15 @@
 //! After a commit, and only then: callers are answered, effects start, timers are armed, waiters wake.
 
+use std::collections::BTreeSet;
+
 use super::Shard;
 use super::io::{Answer, Out, TakerAnswer};
 use super::slot::{InFlight, Item, Late, Place, Run, Token};
 use crate::machine::{Input, Taken};
 use crate::message::MessageId;
 use crate::store::{
-    Address, Committed, DeadLetter, DeliveryChange, InboxId, MailKind, Outcome, Status, Step, TaskKind,
-    TaskProgress, TaskStage,
+    Address, Committed, DeadLetter, DeliveryChange, InboxId, MailKind, Outcome, Status, Step, TaskId,
+    TaskKind, TaskProgress, TaskStage,
 };
 
 const ID_CONFLICT: &str = "another event with this message id and other content was taken before";
@@ -249,7 +251,7 @@ impl Shard {
             self.answer(address, Some(item), &waits);
         }
         let Some(slot) = self.slots.get_mut(address) else { return };
-        slot.runs.retain(|(task, run)| !finished.contains(task) || matches!(run, Run::Running { .. }));
+        finished.iter().for_each(|task| slot.runs.remove_unless_running(*task));
         if again {
             slot.queue.push_front(Item::own(Input::Continue, now));
         }
@@ -362,12 +364,10 @@ impl Shard {
     /// a failure (rule R17). That goes also for tasks which the step that was not written has ended.
     fn reload(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
-        let known = slot.instance().into_iter().flat_map(|instance| &instance.tasks);
-        let known: Vec<_> = known
-            .filter(|task| slot.run(task.id).is_some())
-            .map(|task| (task.id, task.progress.clone()))
-            .collect();
-        slot.progress.retain(|(task, _)| known.iter().all(|(id, _)| id != task));
+        let known = slot.instance().into_iter().flat_map(|instance| instance.tasks.iter());
+        let known = known.filter(|task| slot.run(task.id).is_some() || task.progress.attempts > 0);
+        let known: Vec<_> = known.map(|task| (task.id, task.progress.clone())).collect();
+        // What is known of them now counts: it comes later and so prevails.
         slot.progress.extend(known);
         slot.place = Place::Loading;
         slot.head = None;
@@ -449,10 +449,10 @@ impl Shard {
         }
         let runs = &slot.runs;
         let Place::Present(instance) = &mut slot.place else { return };
-        for task in &mut instance.tasks {
+        for task in instance.tasks.iter_mut() {
             let progress = &mut task.progress;
             let begun = |run: Run| matches!(run, Run::Marking | Run::Running { .. } | Run::Reported);
-            let begun = runs.iter().any(|(id, run)| *id == task.id && begun(*run));
+            let begun = runs.get(task.id).is_some_and(begun);
             let child = task.kind == TaskKind::Child;
             if progress.stage == TaskStage::Started
                 && !child
@@ -467,11 +467,10 @@ impl Shard {
         let (parked, status) = (instance.is_parked(), instance.status());
         let compensating = status == Status::Compensating;
         let unwinding_stopped = compensating && !parked && instance.tasks.is_empty();
-        let known: Vec<_> = slot.runs.clone();
         let mut enlisted = Vec::new();
         let mut reports = Vec::new();
         for task in instance.tasks.iter().filter(|task| task.kind != TaskKind::Child) {
-            let run = known.iter().find(|(id, _)| *id == task.id).map(|(_, run)| *run);
+            let run = slot.runs.get(task.id);
             if matches!(run, Some(Run::Running { .. } | Run::Reported | Run::Waiting | Run::Marking)) {
                 continue;
             }
@@ -493,8 +492,8 @@ impl Shard {
                 TaskStage::Ready => enlisted.push(task.id),
             }
         }
-        let there: Vec<_> = instance.tasks.iter().map(|task| task.id).collect();
-        slot.runs.retain(|(id, run)| there.contains(id) || matches!(run, Run::Running { .. }));
+        let there: BTreeSet<TaskId> = instance.tasks.iter().map(|task| task.id).collect();
+        slot.runs.retain(|id, run| there.contains(&id) || matches!(run, Run::Running { .. }));
         for (task, attempts, reason) in reports {
             slot.set_run(task, Run::Reported);
             let report = crate::machine::ReportRecord::Unknown { attempts, reason: reason.to_owned() };

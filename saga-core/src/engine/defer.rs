@@ -42,6 +42,7 @@ impl Shard {
         step.mail.push(Mail { marked: true, ..mail });
         let mut in_flight = InFlight::nothing();
         in_flight.answer = TakerAnswer::Deferred;
+        in_flight.spilled_events = usize::from(item.is_event());
         in_flight.spilled = vec![item];
         if let Some(slot) = self.slots.get_mut(address) {
             slot.in_flight = Some(in_flight);

@@ -16,7 +16,8 @@ use super::{Moment, Shard, first_key};
 use crate::machine::{Begun, Input, MessageRecord, ParkReason, ReportRecord};
 use crate::message::Timestamp;
 use crate::store::{
-    Address, DeliveryId, RowId, Status, Step, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
+    Address, DeliveryId, Lease, RowId, Status, Step, Task, TaskChange, TaskId, TaskKind, TaskProgress,
+    TaskStage,
 };
 
 /// A task found begun so often runs alone from then on: the crashes before may have been its neighbours'.
@@ -178,6 +179,28 @@ impl Lanes {
     pub(super) fn push(&mut self, lane: usize, job: Job) {
         self.lanes[lane].queue.push_back(job);
     }
+
+    /// How far a task has come that does this, for the machine at a turn.
+    pub(super) fn begun(&self, registry: &Registry, lease: &Lease, run: Option<Run>, task: &Task) -> Begun {
+        let once = || {
+            let lane = registry.handlers.get(&*task.command.name);
+            lane.is_some_and(|&lane| self.lanes[lane].at_most_once)
+        };
+        match (run, task.progress.stage) {
+            // It has ended, and its instance was parked over the outcome.
+            (_, TaskStage::Held) => Begun::Between,
+            (Some(Run::Running { .. } | Run::Reported), _) | (_, TaskStage::Answered) => Begun::Running,
+            // Its mark is not durable yet or was not followed by the permit: it never began.
+            (Some(Run::Marking), TaskStage::Started) => Begun::No,
+            (_, TaskStage::Ready) if once() => Begun::No,
+            (_, TaskStage::Ready)
+                if task.progress.attempts == 0 && !lease.is_suspect(task.progress.epoch) =>
+            {
+                Begun::No
+            }
+            _ => Begun::Between,
+        }
+    }
 }
 
 /// How an attempt's end is understood over all attempts (rule R17).
@@ -250,7 +273,7 @@ impl Shard {
         let Some((row, found)) = startable(slot, task) else {
             // Should the instance be read again, as when the step that took the task away was not written, the task is
             // found and enlisted anew.
-            slot.runs.retain(|(id, _)| *id != task);
+            slot.runs.remove(task);
             return;
         };
         let suspect = self.lease.is_suspect(found.progress.epoch);
@@ -315,8 +338,10 @@ impl Shard {
         }
         // Withdrawn while its mark was being committed; or the engine stops, and it stays as marked; or the store does
         // not take the mark, and without it the task must not run (rule R18): the next start finds it again.
-        if let Some(slot) = self.slots.get_mut(address) {
-            slot.runs.retain(|(id, run)| *id != task || *run != Run::Marking);
+        if let Some(slot) = self.slots.get_mut(address)
+            && slot.run(task) == Some(Run::Marking)
+        {
+            slot.runs.remove(task);
         }
         self.recovered(&Job::Task(address.clone(), task));
         self.free_place(lane);
@@ -368,38 +393,6 @@ impl Shard {
         if let Some(Run::Running { attempt }) = self.slots.get(address).and_then(|slot| slot.run(task)) {
             self.out.push(Out::Cancel(attempt));
         }
-    }
-
-    /// How far a task has come, for the machine at a turn.
-    pub(super) fn begun(&self, address: &Address) -> impl Fn(TaskId) -> Begun + use<> {
-        let slot = self.slots.get(address);
-        let tasks: Vec<(TaskId, Begun)> = slot
-            .and_then(|slot| slot.instance().map(|instance| (slot, instance)))
-            .map(|(slot, instance)| {
-                let begun = |task: &crate::store::Task| {
-                    let lane = self.registry.handlers.get(&*task.command.name);
-                    let once = lane.is_some_and(|&lane| self.lanes.lanes[lane].at_most_once);
-                    match (slot.run(task.id), task.progress.stage) {
-                        // It has ended, and its instance was parked over the outcome.
-                        (_, TaskStage::Held) => Begun::Between,
-                        (Some(Run::Running { .. } | Run::Reported), _) | (_, TaskStage::Answered) => {
-                            Begun::Running
-                        }
-                        // Its mark is not durable yet or was not followed by the permit: it never began.
-                        (Some(Run::Marking), TaskStage::Started) => Begun::No,
-                        (_, TaskStage::Ready) if once => Begun::No,
-                        (_, TaskStage::Ready)
-                            if task.progress.attempts == 0 && !self.lease.is_suspect(task.progress.epoch) =>
-                        {
-                            Begun::No
-                        }
-                        _ => Begun::Between,
-                    }
-                };
-                instance.tasks.iter().map(|task| (task.id, begun(task))).collect()
-            })
-            .unwrap_or_default();
-        move |task| tasks.iter().find(|(id, _)| *id == task).map_or(Begun::Between, |(_, begun)| *begun)
     }
 
     // Ending.
@@ -646,7 +639,7 @@ impl Shard {
         let epoch = self.lease.epoch;
         let Some(slot) = self.slots.get_mut(address) else { return };
         let waiting: Vec<TaskId> =
-            slot.runs.iter().filter(|(_, run)| *run == Run::Waiting).map(|(task, _)| *task).collect();
+            slot.runs.iter().filter(|(_, run)| *run == Run::Waiting).map(|(task, _)| task).collect();
         let Some(instance) = slot.instance_mut() else { return };
         let row = instance.row;
         let mut tasks = Vec::new();

@@ -24,8 +24,10 @@ mod io;
 mod lanes;
 mod policy;
 mod pump;
+mod queue;
 mod recovery;
 mod registry;
+mod runs;
 mod saving;
 #[cfg(test)]
 mod simulation;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::Shard;
 use super::io::{Answer, Out, TakerAnswer};
 use super::registry::Taker;
-use super::slot::{InFlight, Item, Place, Token};
+use super::slot::{InFlight, Item, Place, Slot, Token, began};
 use crate::machine::{Decision, Disposition, EventIn, Input, Instance, NotStarted, Outgoing, Published};
 use crate::message::{Key, MessageId, Name};
 use crate::store::{
-    Address, DeadLetter, Delivery, DeliveryChange, Mail, MailKind, Mark, Status, Step, TaskChange, TaskId,
-    TaskKind, TaskProgress, TaskStage,
+    Address, DeadLetter, Delivery, DeliveryChange, Mail, MailKind, Mark, Status, Step, Task, TaskChange,
+    TaskId, TaskKind, TaskProgress, TaskStage,
 };
 
 /// What an instance may do next.
@@ -89,8 +89,8 @@ impl Shard {
             Place::Quarantined(why) => return Next::TurnAway(why.clone()),
             Place::Present(instance) => instance,
         };
-        if let Some(verb) = slot.queue.iter().position(|item| matches!(item.what, Input::Verb(_))) {
-            let must_look = slot.head.is_none() && slot.queue[verb].skips();
+        if let Some(verb) = slot.queue.first_verb() {
+            let must_look = slot.head.is_none() && slot.queue.get(verb).is_some_and(Item::skips);
             return if must_look && instance.parked_head().is_some() { Next::Look } else { Next::Take(verb) };
         }
         if instance.is_parked() {
@@ -98,7 +98,7 @@ impl Shard {
             return if slot.queue.iter().all(keeps) { Next::Rest } else { Next::Spill };
         }
         if instance.status() == Status::Compensating {
-            return match slot.queue.iter().position(|item| !item.is_event()) {
+            return match slot.queue.first_other() {
                 Some(at) => Next::Take(at),
                 // Also what is durable: kept in memory, it would take the room in which the inbox is read, and the
                 // outcome that ends the waiting may lie there.
@@ -120,16 +120,16 @@ impl Shard {
 
     /// Decides one item. Returns whether there is more to do at once, because nothing had to be committed.
     fn take(&mut self, address: &Address, at: usize) -> bool {
-        let begun = self.begun(address);
         let moment = self.next_at();
-        let Some(slot) = self.slots.get_mut(address) else { return false };
+        let Self { slots, registry, lanes, lease, out, .. } = self;
+        let Some(slot) = slots.get_mut(address) else { return false };
         let Some(item) = slot.queue.remove(at) else { return false };
         if !item.take() {
-            return self.withdrawn(item);
+            return withdrawn(out, &item);
         }
-        let before_it = slot.begun();
         let mut head = if item.skips() { slot.head.take().flatten() } else { None };
-        let Some(instance) = slot.instance_mut() else { return false };
+        let Slot { place: Place::Present(instance), runs, .. } = slot else { return false };
+        let begun = |task: &Task| lanes.begun(registry, lease, runs.get(task.id), task);
         let before = (instance.is_parked(), instance.status() == Status::Compensating);
         instance.head = head.as_mut().map(|head| std::mem::replace(&mut head.what, Input::Continue));
         let decision = instance.apply(&item.what, moment, &begun);
@@ -145,16 +145,12 @@ impl Shard {
         }
         let skipped = head.filter(|_| decision.skipped);
         self.commit_decision(address, item, decision, skipped, before, false);
-        if let Some(in_flight) = self.slots.get_mut(address).and_then(|slot| slot.in_flight.as_mut()) {
-            in_flight.begun = before_it;
-        }
         false
     }
 
     /// An item whose caller has given up before anything was done about it. There is more to do at once.
-    pub(super) fn withdrawn(&mut self, item: Item) -> bool {
-        self.out.extend(item.ticket.map(|ticket| Out::Answer(ticket, Answer::Withdrawn)));
-        true
+    pub(super) fn withdrawn(&mut self, item: &Item) -> bool {
+        withdrawn(&mut self.out, item)
     }
 
     /// An item that changes nothing: answered, and taken out of the inbox if it is there.
@@ -174,7 +170,7 @@ impl Shard {
         if let Input::Report(task, _) = item.what
             && let Some(slot) = self.slots.get_mut(address)
         {
-            slot.runs.retain(|(id, _)| *id != task);
+            slot.runs.remove(task);
         }
         true
     }
@@ -189,7 +185,9 @@ impl Shard {
         (was_parked, was_compensating): (bool, bool),
         created: bool,
     ) {
-        let Decision { mut step, disposition, published, outgoing, ended, stop, rerun, again, .. } = decision;
+        let Decision {
+            mut step, disposition, published, outgoing, ended, stop, rerun, again, before, ..
+        } = decision;
         let added = task_ids(&step, |change| match change {
             TaskChange::Add(task) if task.kind != TaskKind::Child => Some(task.id),
             _ => None,
@@ -237,8 +235,9 @@ impl Shard {
             stop,
             rerun,
             again,
+            spilled_events: spilled.iter().filter(|item| item.is_event()).count(),
             spilled,
-            begun: Vec::new(),
+            begun: began(before.iter()),
         };
         if let Some(slot) = self.slots.get_mut(address) {
             slot.in_flight = Some(in_flight);
@@ -378,7 +377,7 @@ impl Shard {
         let known_missing = matches!(slot.place, Place::Missing);
         let Some(item) = slot.queue.pop_front() else { return false };
         if !item.take() {
-            return self.withdrawn(item);
+            return self.withdrawn(&item);
         }
         let Input::Event(event) = &item.what else { return false };
         let taken = std::mem::take(&mut slot.taken);
@@ -405,7 +404,7 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else { return false };
         let Some(item) = slot.queue.pop_front() else { return false };
         if !item.take() {
-            return self.withdrawn(item);
+            return self.withdrawn(&item);
         }
         match &item.what {
             Input::Event(_) => return self.event_without_instance(address, item),
@@ -465,10 +464,10 @@ impl Shard {
         let mut step = Step { row: slot.instance().and_then(|instance| instance.row), ..Step::default() };
         let most = if slot.one_at_a_time { 1 } else { usize::MAX };
         let (mut spilled, mut stay) = (Vec::new(), VecDeque::new());
-        let mut queue = std::mem::take(&mut slot.queue);
+        let mut queue = slot.queue.take();
         while let Some(item) = queue.pop_front() {
             if !item.take() {
-                self.withdrawn(item);
+                self.withdrawn(&item);
                 continue;
             }
             let Some(slot) = self.slots.get_mut(address) else { return };
@@ -491,12 +490,13 @@ impl Shard {
         if let Some(slot) = self.slots.get_mut(address) {
             slot.one_at_a_time &= !queue.is_empty();
             stay.append(&mut queue);
-            slot.queue = stay;
+            slot.queue = stay.into_iter().collect();
         }
         if spilled.is_empty() {
             return;
         }
         let mut in_flight = InFlight::nothing();
+        in_flight.spilled_events = spilled.iter().filter(|item| item.is_event()).count();
         in_flight.spilled = spilled;
         in_flight.was_parked = parked;
         if let Some(slot) = self.slots.get_mut(address) {
@@ -510,7 +510,7 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let why = format!("{address} is quarantined: {why}");
         slot.spilled = true;
-        for item in std::mem::take(&mut slot.queue) {
+        for item in slot.queue.take() {
             self.forgetful |= item.is_unwritten_report();
             let Some(ticket) = item.ticket else { continue };
             let answer = match item.what {
@@ -542,9 +542,15 @@ impl InFlight {
             rerun: Vec::new(),
             again: false,
             spilled: Vec::new(),
+            spilled_events: 0,
             begun: Vec::new(),
         }
     }
+}
+
+fn withdrawn(out: &mut Vec<Out>, item: &Item) -> bool {
+    out.extend(item.ticket.map(|ticket| Out::Answer(ticket, Answer::Withdrawn)));
+    true
 }
 
 fn task_ids(step: &Step, of: impl Fn(&TaskChange) -> Option<TaskId>) -> Vec<TaskId> {

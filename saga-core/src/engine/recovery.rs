@@ -177,7 +177,7 @@ impl Shard {
             slot.held = 0;
             slot.spilled = false;
             slot.deferred = None;
-            let queued: Vec<InboxId> = slot.queue.iter().filter_map(|item| item.inbox).collect();
+            let queued: BTreeSet<InboxId> = slot.queue.iter().filter_map(|item| item.inbox).collect();
             let mut items = Vec::new();
             for (id, mail) in rows.into_iter().filter(|(id, _)| !queued.contains(id)) {
                 match Item::from_mail(id, mail) {
@@ -192,7 +192,7 @@ impl Shard {
             }
             // Rows the scan has found meanwhile and rows read just now are older than what is in memory only.
             let (mut durable, fresh): (Vec<Item>, Vec<Item>) =
-                std::mem::take(&mut slot.queue).into_iter().partition(|item| item.inbox.is_some());
+                slot.queue.take().into_iter().partition(|item| item.inbox.is_some());
             durable.sort_by_key(|item| item.inbox);
             slot.queue = durable.into_iter().chain(fresh).collect();
             self.rearm(&address);

@@ -1,10 +1,11 @@
 //! One instance as the engine keeps it: the machine's part, its queue, its tasks' runs, and the step being committed.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::claim::Claim;
 use super::io::{AttemptEnd, TakerAnswer, Ticket, Waiter};
+use super::queue::Queue;
+use super::runs::Runs;
 use crate::definition::Value;
 use crate::machine::{EventIn, Input, Instance, REPORT, ReportRecord, StartRecord, Taken, Verb, VerbRecord};
 use crate::message::{Key, Message, MessageId, Name, Payload, Timestamp};
@@ -32,7 +33,7 @@ pub(crate) enum Place {
 pub(crate) struct Slot {
     pub(crate) place: Place,
     /// What has been accepted, or waits to be, in order.
-    pub(crate) queue: VecDeque<Item>,
+    pub(super) queue: Queue,
     /// The step being committed: at most one.
     pub(crate) in_flight: Option<InFlight>,
     /// Steps on their way that only change how far its tasks are: until they are durable, the store knows less.
@@ -52,7 +53,7 @@ pub(crate) struct Slot {
     /// What the instance is parked over, as it was found among those rows for a verb that skips it; `Some(None)` when it
     /// is not there.
     pub(crate) head: Option<Option<Box<Item>>>,
-    pub(crate) runs: Vec<(TaskId, Run)>,
+    pub(super) runs: Runs,
     /// Its timers as they stand in the window, with the due time they stand under.
     pub(crate) armed: Vec<TimerRow>,
     pub(crate) waiters: Vec<(Waiter, Ticket)>,
@@ -254,6 +255,8 @@ pub(crate) struct InFlight {
     pub(crate) again: bool,
     /// Queue items that this step made durable, by position in its mail: the rest of the mail is routed.
     pub(crate) spilled: Vec<Item>,
+    /// How many of those are events.
+    pub(crate) spilled_events: usize,
     /// How far tasks had come before this step, which may have ended them: they go on from there if it is not written.
     pub(crate) begun: Vec<(TaskId, TaskProgress)>,
 }
@@ -262,7 +265,7 @@ impl Slot {
     pub(crate) fn new() -> Self {
         Self {
             place: Place::Unknown,
-            queue: VecDeque::new(),
+            queue: Queue::default(),
             in_flight: None,
             noting: 0,
             spilled: false,
@@ -272,7 +275,7 @@ impl Slot {
             given_up: None,
             fetching: false,
             head: None,
-            runs: Vec::new(),
+            runs: Runs::default(),
             armed: Vec::new(),
             waiters: Vec::new(),
             resumed: Vec::new(),
@@ -304,24 +307,17 @@ impl Slot {
     }
 
     pub(crate) fn run(&self, task: TaskId) -> Option<Run> {
-        self.runs.iter().find(|(id, _)| *id == task).map(|(_, run)| *run)
+        self.runs.get(task)
     }
 
     /// How far the tasks have come that began, which the store need not know.
     pub(crate) fn begun(&self) -> Vec<(TaskId, TaskProgress)> {
-        let began = |task: &&Task| {
-            let TaskProgress { attempts, stage, .. } = task.progress;
-            task.kind != TaskKind::Child && (attempts > 0 || stage == TaskStage::Started)
-        };
-        let tasks = self.instance().into_iter().flat_map(|instance| &instance.tasks);
-        tasks.filter(began).map(|task| (task.id, task.progress.clone())).collect()
+        let tasks = self.instance().into_iter().flat_map(|instance| instance.tasks.iter());
+        began(tasks)
     }
 
     pub(crate) fn set_run(&mut self, task: TaskId, run: Run) {
-        match self.runs.iter_mut().find(|(id, _)| *id == task) {
-            Some((_, old)) => *old = run,
-            None => self.runs.push((task, run)),
-        }
+        self.runs.set(task, run);
     }
 
     /// How many events from outside wait here, and behind them whatever comes. Deferred ones hold up nobody: what ends
@@ -329,8 +325,8 @@ impl Slot {
     pub(crate) fn waiting(&self) -> usize {
         let free = self.deferred.is_some() && !self.instance().is_some_and(Instance::holds_events_back);
         let held = if free { 0 } else { self.held };
-        let writing = self.in_flight.iter().flat_map(|in_flight| &in_flight.spilled);
-        held + writing.chain(&self.queue).filter(|item| item.is_event()).count()
+        let writing = self.in_flight.as_ref().map_or(0, |in_flight| in_flight.spilled_events);
+        held + writing + self.queue.events()
     }
 
     /// Whether it may be forgotten: everything about it is in the store, and nobody waits for it.
@@ -343,8 +339,17 @@ impl Slot {
             && self.deferred.is_none()
             && !matches!(self.place, Place::Loading)
             && !(self.spilled && matches!(self.place, Place::Quarantined(_)))
-            && self.runs.iter().all(|(_, run)| *run == Run::Delayed)
+            && self.runs.are_asleep()
     }
+}
+
+/// How far those of the tasks have come that began.
+pub(super) fn began<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<(TaskId, TaskProgress)> {
+    let began = |task: &&Task| {
+        let TaskProgress { attempts, stage, .. } = task.progress;
+        task.kind != TaskKind::Child && (attempts > 0 || stage == TaskStage::Started)
+    };
+    tasks.filter(began).map(|task| (task.id, task.progress.clone())).collect()
 }
 
 /// What a step of a batch belongs to.

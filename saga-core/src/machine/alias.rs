@@ -38,16 +38,13 @@ impl Work<'_> {
     /// Claims and releases, as far as they change anything.
     pub(super) fn change_aliases(&mut self, changes: Vec<AliasChange>) {
         for change in changes {
-            let aliases = &mut self.instance.aliases;
-            let found = match &change {
-                AliasChange::Claim(alias) | AliasChange::Release(alias) => aliases.binary_search(alias),
+            let changes = match &change {
+                AliasChange::Claim(alias) => self.instance.aliases.insert(alias.clone()),
+                AliasChange::Release(alias) => self.instance.aliases.remove(alias),
             };
-            match (&change, found) {
-                (AliasChange::Claim(alias), Err(at)) => aliases.insert(at, alias.clone()),
-                (AliasChange::Release(_), Ok(at)) => drop(aliases.remove(at)),
-                (AliasChange::Claim(_), Ok(_)) | (AliasChange::Release(_), Err(_)) => continue,
+            if changes {
+                self.step.aliases.push(change);
             }
-            self.step.aliases.push(change);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::family::all_finished;
 use super::fired::Fired;
-use super::input::{At, Begun, Decision, Disposition, EventIn, Input};
+use super::input::{At, Decision, Disposition, EventIn, HowFar, Input};
 use super::instance::Instance;
 use super::join::JOIN;
 use super::record::{HeadRecord, ParkReason, ReportRecord, Subject};
@@ -10,11 +10,11 @@ use super::row::{Decided, Performed};
 use super::work::{Line, Work};
 use crate::definition::{Due, End, Move, Trigger, Value, Verdict};
 use crate::message::{Message, Name, Tick, Timestamp, is};
-use crate::store::{Status, TaskId};
+use crate::store::Status;
 
 impl Instance {
     /// Decides what `input` does. `begun` tells how far each forward task has come; it is asked only at a turn.
-    pub(crate) fn apply(&mut self, input: &Input, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+    pub(crate) fn apply(&mut self, input: &Input, at: At, begun: HowFar<'_>) -> Decision {
         if self.record.parked.is_none()
             && !self.status().is_over()
             && let Err(error) = &self.live
@@ -57,7 +57,7 @@ impl Instance {
         work.finish(Disposition::Kept)
     }
 
-    fn apply_event(&mut self, event: &EventIn, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+    fn apply_event(&mut self, event: &EventIn, at: At, begun: HowFar<'_>) -> Decision {
         if let Some(parent) = &event.parent {
             return self.started_by_another(parent, &event.message, at);
         }
@@ -100,14 +100,7 @@ impl Instance {
         self.fire(fired, at, begun)
     }
 
-    fn apply_timer(
-        &mut self,
-        name: &str,
-        visit: u32,
-        due: Timestamp,
-        at: At,
-        begun: &dyn Fn(TaskId) -> Begun,
-    ) -> Decision {
+    fn apply_timer(&mut self, name: &str, visit: u32, due: Timestamp, at: At, begun: HowFar<'_>) -> Decision {
         let stands = self.is_due(name, visit, due, at.now) && self.status() == Status::Running;
         if stands && name == JOIN {
             return self.apply_join(at, begun);
@@ -125,13 +118,7 @@ impl Instance {
     }
 
     /// Performs a row that has been decided on.
-    pub(super) fn go(
-        &mut self,
-        row: usize,
-        fired: Fired<'_>,
-        at: At,
-        begun: &dyn Fn(TaskId) -> Begun,
-    ) -> Decision {
+    pub(super) fn go(&mut self, row: usize, fired: Fired<'_>, at: At, begun: HowFar<'_>) -> Decision {
         let mut cx = self.context(at, fired.command.clone());
         if self.definition().rows[row].compensate {
             return self.turn_by(row, &fired, &mut cx, at, begun);
@@ -166,7 +153,7 @@ impl Instance {
     }
 
     /// Finds and performs the row for what happened.
-    pub(super) fn fire(&mut self, fired: Fired<'_>, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+    pub(super) fn fire(&mut self, fired: Fired<'_>, at: At, begun: HowFar<'_>) -> Decision {
         let cx = self.context(at, fired.command.clone());
         let resolving = self.verb.is_some();
         let decided = match self.decide(fired.trigger, fired.cause(), &cx) {

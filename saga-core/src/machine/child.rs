@@ -4,14 +4,12 @@
 //! sends. So it is stored, awaited at a turn and shown like any other task. The child itself only remembers whose it
 //! is.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::family::{
     ChildEnd, ChildRecord, EndRecord, FamilyRecord, News, NewsRecord, Outgoing, ParentRecord, StartRecord,
     all_finished, all_finished_timer,
 };
 use super::fired::Fired;
-use super::input::{At, Begun, Decision, Disposition, Verb, VerbRecord};
+use super::input::{At, Decision, Disposition, HowFar, Verb, VerbRecord};
 use super::instance::Instance;
 use super::outbox::Started;
 use super::record::{self, HeadRecord, MessageRecord, ParkReason, Subject};
@@ -22,7 +20,7 @@ use super::{family::ChildNews, record::ReportRecord};
 use crate::definition::{Trigger, Value};
 use crate::message::{Id, Key, Message, Name};
 use crate::store::{
-    Address, InstanceChange, MailKind, Status, TaskChange, TaskId, TaskKind, TaskStage, TimerRow,
+    Address, InstanceChange, MailKind, Status, Task, TaskChange, TaskId, TaskKind, TaskStage, TimerRow,
 };
 
 impl Instance {
@@ -44,11 +42,18 @@ impl Instance {
 
     /// Calls the open children by the present names of their sagas.
     pub(super) fn name_children(&mut self) {
-        let mut tasks = std::mem::take(&mut self.tasks);
-        for task in tasks.iter_mut().filter(|task| task.kind == TaskKind::Child) {
-            task.command.name = self.child_name(std::mem::take(&mut task.command.name));
+        let renamed = |(name, _): &(&Name, _)| self.child_name((*name).clone()) != **name;
+        if !self.tasks.children().any(|child| renamed(&child)) {
+            return;
         }
-        self.tasks = tasks;
+        let tasks: Vec<Task> = self.tasks.iter().cloned().collect();
+        let present = tasks.into_iter().map(|mut task| {
+            if task.kind == TaskKind::Child {
+                task.command.name = self.child_name(task.command.name);
+            }
+            task
+        });
+        self.tasks = present.collect();
     }
 
     /// Tells this instance from an earlier or later one with its key, and nothing else.
@@ -57,8 +62,7 @@ impl Instance {
     }
 
     fn open_children(&self, name: &str) -> usize {
-        let open = |task: &&crate::store::Task| task.kind == TaskKind::Child && task.command.name == name;
-        self.tasks.iter().filter(open).count()
+        self.tasks.open_children(name)
     }
 
     /// Whether a row of the present state takes `trigger`.
@@ -71,7 +75,7 @@ impl Instance {
     /// The children that keep the instance from ending, when that is where a row goes.
     pub(super) fn still_running(&self, performed: &Performed, ending: Option<TaskId>) -> Option<String> {
         self.definition().states[performed.entered?].end?;
-        let open = self.tasks.iter().find(|task| task.kind == TaskKind::Child && Some(task.id) != ending);
+        let open = self.tasks.child_but(ending);
         let started = performed.out.iter().flat_map(|out| &out.started).find(|started| !started.detached);
         let name = open
             .map(|task| task.command.name.to_string())
@@ -85,7 +89,7 @@ impl Instance {
         task: TaskId,
         news: &NewsRecord,
         at: At,
-        begun: &dyn Fn(TaskId) -> Begun,
+        begun: HowFar<'_>,
     ) -> Decision {
         let found = self.task(task).filter(|task| task.kind == TaskKind::Child && news.of == self.mark());
         let Some(name) = found.map(|task| task.command.name.clone()) else {
@@ -154,12 +158,7 @@ impl Instance {
     }
 
     /// The timer of `all_finished` has come.
-    pub(super) fn apply_all_finished(
-        &mut self,
-        timer: &str,
-        at: At,
-        begun: &dyn Fn(TaskId) -> Begun,
-    ) -> Decision {
+    pub(super) fn apply_all_finished(&mut self, timer: &str, at: At, begun: HowFar<'_>) -> Decision {
         let name = all_finished(timer).unwrap_or_default();
         let counts = self.family().children.get(name).copied();
         let child = self.definition().child(name).filter(|_| self.open_children(name) == 0);
@@ -227,35 +226,29 @@ impl Work<'_> {
 
     /// Starts those children that have a place, in the order in which they were queued.
     pub(super) fn launch_children(&mut self) {
-        let waits = |task: &&crate::store::Task| {
-            task.kind == TaskKind::Child && task.progress.stage == TaskStage::Ready
-        };
-        let waiting: Vec<TaskId> = self.instance.tasks.iter().filter(waits).map(|task| task.id).collect();
-        if waiting.is_empty() || self.instance.record.status != Status::Running {
+        let waits = self.instance.tasks.children().any(|(_, children)| !children.waiting.is_empty());
+        if !waits || self.instance.record.status != Status::Running {
             return;
         }
-        let (of, depth) = (self.instance.mark(), self.instance.family().depth + 1);
-        let mut running: BTreeMap<Name, usize> = BTreeMap::new();
-        for task in &self.instance.tasks {
-            if task.kind == TaskKind::Child && task.progress.stage != TaskStage::Ready {
-                *running.entry(task.command.name.clone()).or_default() += 1;
+        let mut launched = Vec::new();
+        for (name, children) in self.instance.tasks.children() {
+            let mut running = children.started.len();
+            for id in &children.waiting {
+                let Some(task) = self.instance.task(*id) else { continue };
+                let Ok(child) = record::read::<ChildRecord>("child", &task.command.payload) else { continue };
+                if child.limit.is_some_and(|limit| running >= limit as usize) {
+                    // Those behind have no place either, and need not even be read.
+                    break;
+                }
+                running += 1;
+                let Ok(key) = Key::new(&child.key) else { continue };
+                launched.push((*id, Address::new(name.clone(), key), child.event));
             }
         }
-        // Sagas that no further child has a place for: those behind need not even be read.
-        let mut full: BTreeSet<Name> = BTreeSet::new();
-        for id in waiting {
-            let Some(task) = self.instance.task(id).filter(|task| !full.contains(&task.command.name)) else {
-                continue;
-            };
-            let name = task.command.name.clone();
-            let Ok(child) = record::read::<ChildRecord>("child", &task.command.payload) else { continue };
-            let running = running.entry(name.clone()).or_default();
-            if child.limit.is_some_and(|limit| *running >= limit as usize) {
-                full.insert(name);
-                continue;
-            }
-            *running += 1;
-            let Ok(key) = Key::new(&child.key) else { continue };
+        // In the order in which they were queued, over all sagas.
+        launched.sort_by_key(|(id, ..)| *id);
+        let (of, depth) = (self.instance.mark(), self.instance.family().depth + 1);
+        for (id, to, event) in launched {
             let InstanceChange { address, .. } = &self.instance.record;
             let parent = ParentRecord {
                 saga: address.saga.to_string(),
@@ -264,23 +257,17 @@ impl Work<'_> {
                 task: id.into(),
                 depth,
             };
-            let payload = record::write(&StartRecord { parent, event: child.event });
+            let payload = record::write(&StartRecord { parent, event });
             let message = Message { name: Name::Borrowed("start"), version: 1, payload };
-            let to = Address::new(name, key);
             self.outgoing.push(Outgoing { to, kind: MailKind::Start, message, task: None, id: None });
             self.launched(id);
         }
     }
 
     fn launched(&mut self, id: TaskId) {
-        let Some(task) = self.instance.task_mut(id) else { return };
-        task.progress.stage = TaskStage::Started;
+        let Some(task) = self.instance.tasks.start_child(id) else { return };
         let progress = task.progress.clone();
-        let added = self.step.tasks.iter_mut().find_map(|change| match change {
-            TaskChange::Add(task) if task.id == id => Some(task),
-            _ => None,
-        });
-        match added {
+        match self.added(id) {
             Some(task) => task.progress = progress,
             None => self.step.tasks.push(TaskChange::Progress(id, progress)),
         }

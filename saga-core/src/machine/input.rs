@@ -5,7 +5,7 @@ use super::outbox::Published;
 use super::record::{MessageRecord, ParkReason, ReportRecord};
 use crate::definition::Value;
 use crate::message::{Id, Message, MessageId, PayloadLimits, Timestamp};
-use crate::store::{Step, TaskId};
+use crate::store::{Step, Task, TaskId};
 
 /// When and under which identity a step is decided.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +110,9 @@ pub(crate) enum Begun {
     Running,
 }
 
+/// Tells how far a task has come. It is asked at a turn only.
+pub(crate) type HowFar<'a> = &'a dyn Fn(&Task) -> Begun;
+
 /// What a decision means for whoever sent the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Disposition {
@@ -150,6 +153,8 @@ pub(crate) struct Decision {
     pub(crate) skipped: bool,
     /// Whether [`Input::Continue`] must follow.
     pub(crate) again: bool,
+    /// How far the tasks it has changed or ended had come before.
+    pub(crate) before: Vec<Task>,
 }
 
 impl Decision {
@@ -165,6 +170,7 @@ impl Decision {
             rerun: Vec::new(),
             skipped: false,
             again: false,
+            before: Vec::new(),
         }
     }
 }

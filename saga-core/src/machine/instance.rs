@@ -1,16 +1,18 @@
 //! One instance in memory: what is stored of it, and its typed state and data.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::alias::Taken;
+use super::belongings::{Obligations, Tasks};
 use super::context::Context;
 use super::input::{At, Input, VerbRecord};
 use super::live::{Live, Program};
 use super::record::{self, HeadRecord, ParkedRecord, Subject, TurnRecord};
 use crate::definition::{Definition, State};
 use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp, not_newer};
-use crate::store::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
+use crate::store::{InstanceChange, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
 
 /// One instance, as its last decision left it.
 pub(crate) struct Instance {
@@ -21,12 +23,10 @@ pub(crate) struct Instance {
     pub(crate) record: InstanceChange,
     /// State and data, or why they cannot be read.
     pub(super) live: Result<Box<dyn Live>, String>,
-    pub(crate) tasks: Vec<Task>,
+    pub(crate) tasks: Tasks,
     pub(crate) timers: Vec<TimerRow>,
-    /// Oldest first.
-    pub(crate) obligations: Vec<Obligation>,
-    /// In order.
-    pub(crate) aliases: Vec<Key>,
+    pub(crate) obligations: Obligations,
+    pub(crate) aliases: BTreeSet<Key>,
     /// What the store has said about aliases that the next step claims.
     pub(crate) taken: Vec<Taken>,
     /// What it is parked over, as it waits in the inbox: given to the verb that skips it, and there again afterwards.
@@ -51,10 +51,10 @@ impl Instance {
             row: Some(row),
             record,
             live,
-            tasks,
+            tasks: tasks.into_iter().collect(),
             timers,
-            obligations,
-            aliases,
+            obligations: obligations.into_iter().collect(),
+            aliases: aliases.into_iter().collect(),
             taken: Vec::new(),
             head: None,
             verb: None,
@@ -65,9 +65,9 @@ impl Instance {
 
     /// As it is stored, once it is.
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
-        let (instance, tasks) = (self.record.clone(), self.tasks.clone());
-        let (timers, obligations) = (self.timers.clone(), self.obligations.clone());
-        let aliases = self.aliases.clone();
+        let (instance, tasks) = (self.record.clone(), self.tasks.iter().cloned().collect());
+        let (timers, obligations) = (self.timers.clone(), self.obligations.iter().cloned().collect());
+        let aliases = self.aliases.iter().cloned().collect();
         Some(Snapshot { row: self.row?, instance, tasks, timers, obligations, aliases })
     }
 
@@ -131,19 +131,19 @@ impl Instance {
     }
 
     pub(crate) fn task(&self, id: TaskId) -> Option<&Task> {
-        self.tasks.iter().find(|task| task.id == id)
+        self.tasks.get(id)
     }
 
     pub(crate) fn task_mut(&mut self, id: TaskId) -> Option<&mut Task> {
-        self.tasks.iter_mut().find(|task| task.id == id)
+        self.tasks.get_mut(id)
     }
 
     /// Roughly how many bytes it takes in memory: the payloads twice, for the typed form beside them.
     pub(crate) fn weight(&self) -> usize {
         let payload = self.record.payload.as_ref().map_or(0, Payload::len);
-        let tasks: usize = self.tasks.iter().map(|task| task.command.payload.len() + 128).sum();
         512 + 2 * (self.record.data.len() + payload)
-            + tasks
+            + self.tasks.bytes()
+            + 128 * self.tasks.len()
             + 256 * self.obligations.len()
             + 64 * self.timers.len()
             + 64 * self.aliases.len()

@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::fired::Fired;
-use super::input::{At, Begun, Decision, Disposition};
+use super::input::{At, Decision, Disposition, HowFar};
 use super::instance::{Instance, guarded};
 use super::record::{self, ParkReason, Subject};
 use super::saga::Cause;
 use super::work::Work;
 use crate::definition::{Definition, Trigger};
 use crate::message::Name;
-use crate::store::{Status, TaskId, TimerRow};
+use crate::store::{Status, TimerRow};
 
 /// The timer that fires a set which a row of its own event has completed.
 pub(crate) const JOIN: &str = "when_all";
@@ -182,7 +182,7 @@ impl Work<'_> {
 
 impl Instance {
     /// A set was completed by an event that a row of its own has taken.
-    pub(super) fn apply_join(&mut self, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+    pub(super) fn apply_join(&mut self, at: At, begun: HowFar<'_>) -> Decision {
         let cx = self.context(at, None);
         match self.joined(None, &cx) {
             Ok(Some(row)) => self.go(row, Fired::new(Trigger::All(row)), at, begun),

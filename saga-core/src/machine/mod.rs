@@ -6,6 +6,7 @@
 
 mod alias;
 mod apply;
+mod belongings;
 mod child;
 mod context;
 mod family;

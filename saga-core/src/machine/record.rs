@@ -128,6 +128,15 @@ pub(crate) struct TurnRecord {
     pub(crate) held: Vec<HeldRecord>,
 }
 
+impl TurnRecord {
+    /// Notes what became of a command. Of several with one name the newest counts, so that the record does not grow with
+    /// what was open.
+    pub(super) fn note(&mut self, name: String, report: ReportRecord) {
+        self.reports.retain(|(known, _)| *known != name);
+        self.reports.push((name, report));
+    }
+}
+
 /// A command that waits for the arrival, with the stored name of its undo.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct HeldRecord {

@@ -1,7 +1,7 @@
 //! What becomes of a command or an undo: its row, a line of the history, or a person who decides.
 
 use super::fired::Fired;
-use super::input::{At, Begun, Decision, Disposition};
+use super::input::{At, Decision, Disposition, HowFar};
 use super::instance::Instance;
 use super::record::{ParkReason, ReportRecord, Subject};
 use super::work::{Line, Work};
@@ -16,7 +16,7 @@ impl Instance {
         task: TaskId,
         report: &ReportRecord,
         at: At,
-        begun: &dyn Fn(TaskId) -> Begun,
+        begun: HowFar<'_>,
     ) -> Decision {
         if let ReportRecord::Child(news) = report {
             return self.apply_news(task, news, at, begun);

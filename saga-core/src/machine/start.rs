@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use std::collections::BTreeSet;
+
 use super::alias::{self, Taken};
+use super::belongings::{Obligations, Tasks};
 use super::family::{FamilyRecord, too_deep};
 use super::input::{At, Decision, Disposition, EventIn};
 use super::instance::{Instance, guarded};
@@ -102,10 +105,10 @@ impl Instance {
             row: None,
             record,
             live: Ok(live),
-            tasks: Vec::new(),
+            tasks: Tasks::default(),
             timers: Vec::new(),
-            obligations: Vec::new(),
-            aliases: Vec::new(),
+            obligations: Obligations::default(),
+            aliases: BTreeSet::new(),
             taken: Vec::new(),
             head: None,
             verb: None,

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::fired::{Fired, row_record, targets_of};
-use super::input::{At, Begun, Decision, Disposition};
+use super::input::{At, Begun, Decision, Disposition, HowFar};
 use super::instance::{Instance, guarded};
 use super::live::UndoFrom;
 use super::outbox::{Outbox, Sent};
@@ -35,7 +35,7 @@ impl Instance {
         fired: &Fired<'_>,
         cx: &mut Context,
         at: At,
-        begun: &dyn Fn(TaskId) -> Begun,
+        begun: HowFar<'_>,
     ) -> Decision {
         let definition = self.definition();
         let left = match self.leave_at_turn(
@@ -60,13 +60,7 @@ impl Instance {
     }
 
     /// The turn of an abort. `on_leave` cannot stop it: when it fails, that is noted and the abort goes on.
-    pub(super) fn turn_by_abort(
-        &mut self,
-        by: String,
-        why: String,
-        at: At,
-        begun: &dyn Fn(TaskId) -> Begun,
-    ) -> Decision {
+    pub(super) fn turn_by_abort(&mut self, by: String, why: String, at: At, begun: HowFar<'_>) -> Decision {
         let mut cx = self.context(at, None);
         let (left, note) = match self.leave_at_turn(true, &mut cx, at) {
             Ok(left) => (left, None),
@@ -134,8 +128,7 @@ impl Instance {
         report: ReportRecord,
         at: At,
     ) -> Decision {
-        let owed =
-            self.obligations.iter().find(|obligation| obligation.task == Some(task)).map(|owed| owed.id);
+        let owed = self.obligations.of_task(task).map(|owed| owed.id);
         let mut work = Work::new(self, at);
         match report {
             ReportRecord::Replied(reply) => {
@@ -184,7 +177,7 @@ impl Instance {
         line.note = report.reason().map(|reason| Name::Owned(reason.to_owned()));
         work.line(line);
         if let Ok(mut turn) = work.instance.turn() {
-            turn.reports.push((command.name.to_string(), report));
+            turn.note(command.name.to_string(), report);
             work.instance.record.turn = Some(record::write(&turn));
         }
         work.unwind();
@@ -403,7 +396,7 @@ impl Work<'_> {
         left: Left,
         line: Line,
         mut known: Option<(TaskId, ReportRecord)>,
-        begun: &dyn Fn(TaskId) -> Begun,
+        begun: HowFar<'_>,
     ) {
         let definition = self.instance.definition();
         let Left { out, payload, data } = left;
@@ -422,16 +415,16 @@ impl Work<'_> {
             .collect();
         self.queue(Outbox { published: out.published, aliases: out.aliases, ..Outbox::default() });
         self.line(line);
-        let mut reports = Vec::new();
-        let forward: Vec<(TaskId, Name, u32)> = self
+        let mut turn = TurnRecord { cause, reports: Vec::new(), held };
+        let forward: Vec<(TaskId, Name, u32, Begun)> = self
             .instance
             .tasks
             .iter()
             .filter(|task| task.kind == TaskKind::Command)
-            .map(|task| (task.id, task.command.name.clone(), task.progress.attempts))
+            .map(|task| (task.id, task.command.name.clone(), task.progress.attempts, begun(task)))
             .collect();
-        for (id, name, attempts) in forward {
-            let report = match begun(id) {
+        for (id, name, attempts, begun) in forward {
+            let report = match begun {
                 Begun::Running => {
                     self.stop(id);
                     continue;
@@ -448,10 +441,10 @@ impl Work<'_> {
             self.note_report(id, &report);
             self.end_task(id);
             self.line(Line::new(report.word(), name.clone()));
-            reports.push((name.into_owned(), report));
+            turn.note(name.into_owned(), report);
         }
         self.abort_children();
-        self.instance.record.turn = Some(record::write(&TurnRecord { cause, reports, held }));
+        self.instance.record.turn = Some(record::write(&turn));
         self.unwind();
     }
 
@@ -463,21 +456,22 @@ impl Work<'_> {
         // After an abort one that cannot be built does not keep the older ones from running.
         let aborted = matches!(self.instance.turn(), Ok(TurnRecord { cause: TurnCause::Abort { .. }, .. }));
         let most = if aborted { usize::MAX } else { 1 };
-        let owed: Vec<Obligation> = self.instance.obligations.iter().rev().take(most).cloned().collect();
-        if owed.is_empty() {
+        if self.instance.obligations.is_empty() {
             self.again();
             return;
         }
         let mut failed = Vec::new();
-        for owed in owed {
-            match self.instance.build_undo(&owed, self.at) {
-                Ok(command) => {
-                    self.line(Line::message("undoing", &command));
-                    let task = self.add_task(TaskKind::Undo, command);
-                    return self.change_obligation(owed.id, |obligation| obligation.task = Some(task));
-                }
-                Err(error) => failed.push(format!("`{}`: {error}", owed.undo)),
-            }
+        let built = self.instance.obligations.iter().rev().take(most).find_map(|owed| {
+            let built = self.instance.build_undo(owed, self.at);
+            built
+                .map_err(|error| failed.push(format!("`{}`: {error}", owed.undo)))
+                .ok()
+                .map(|built| (owed.id, built))
+        });
+        if let Some((owed, command)) = built {
+            self.line(Line::message("undoing", &command));
+            let task = self.add_task(TaskKind::Undo, command);
+            return self.change_obligation(owed, |obligation| obligation.task = Some(task));
         }
         self.park(ParkReason::UndoFailed, failed.join("; "), Subject::Unwinding);
     }

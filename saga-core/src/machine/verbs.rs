@@ -1,7 +1,7 @@
 //! What an operator may do to an instance (rules R15, R16): abort it, or release it when it is parked.
 
 use super::family::{Outgoing, REPORT, all_finished};
-use super::input::{At, Begun, Decision, Disposition, Input, Resolution, Verb, VerbRecord};
+use super::input::{At, Decision, Disposition, HowFar, Input, Resolution, Verb, VerbRecord};
 use super::instance::Instance;
 use super::join::JOIN;
 use super::record::{self, HeadRecord, ParkReason, ParkedRecord, ReportRecord, Subject, TurnCause};
@@ -10,12 +10,7 @@ use crate::message::{Message, Name};
 use crate::store::{MailKind, Status, TaskId, TaskKind};
 
 impl Instance {
-    pub(super) fn apply_verb(
-        &mut self,
-        record: VerbRecord,
-        at: At,
-        begun: &dyn Fn(TaskId) -> Begun,
-    ) -> Decision {
+    pub(super) fn apply_verb(&mut self, record: VerbRecord, at: At, begun: HowFar<'_>) -> Decision {
         let decline = |why: String| Decision::nothing(Disposition::Declined(why));
         let address = self.record.address.clone();
         if let Some(seq) = record.seq.filter(|&seq| seq != self.record.seq) {
@@ -58,7 +53,7 @@ impl Instance {
         decision
     }
 
-    fn abort(&mut self, record: VerbRecord, at: At, begun: &dyn Fn(TaskId) -> Begun) -> Decision {
+    fn abort(&mut self, record: VerbRecord, at: At, begun: HowFar<'_>) -> Decision {
         let VerbRecord { by, why, .. } = record.clone();
         self.verb = Some(record);
         if self.status() != Status::Compensating {
@@ -224,7 +219,7 @@ impl Instance {
         parked: ParkedRecord,
         resolution: Resolution,
         at: At,
-        begun: &dyn Fn(TaskId) -> Begun,
+        begun: HowFar<'_>,
     ) -> Decision {
         let decline = |why: String| Decision::nothing(Disposition::Declined(why));
         let Subject::Task(task) = parked.subject else {
@@ -281,7 +276,7 @@ impl Instance {
 impl Work<'_> {
     /// A person gives up the newest obligation.
     fn give_up_newest(&mut self) {
-        if let Some(owed) = self.instance.obligations.last() {
+        if let Some(owed) = self.instance.obligations.newest() {
             let (id, undo) = (owed.id, owed.undo.clone());
             self.drop_obligation(id);
             self.line(Line::new("given-up", Name::Owned(undo.into_owned())));

@@ -1,5 +1,6 @@
 //! The bookkeeping of one step: turns what user code did into changes of the instance and of what is stored.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::family::Outgoing;
@@ -7,7 +8,7 @@ use super::input::{At, Decision, Disposition};
 use super::instance::{Instance, state_name};
 use super::outbox::{Outbox, Published};
 use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
-use crate::definition::{Due, End, Row, UndoOf, Waive};
+use crate::definition::{CommandType, Due, End, Row, UndoOf, Waive};
 use crate::message::{Message, Name, Payload, Timestamp, is};
 use crate::store::{
     HistoryEntry, Obligation, ObligationChange, ObligationOf, Status, Step, Task, TaskChange, TaskId,
@@ -28,6 +29,9 @@ pub(super) struct Work<'a> {
     stop: Vec<TaskId>,
     rerun: Vec<TaskId>,
     again: bool,
+    before: Vec<Task>,
+    /// Where the tasks that this step queues stand among its changes, by their places in the step.
+    added: Vec<usize>,
     tasks: u32,
     owed: u32,
     /// The state before the step.
@@ -79,6 +83,8 @@ impl<'a> Work<'a> {
             stop: Vec::new(),
             rerun: Vec::new(),
             again: false,
+            before: Vec::new(),
+            added: Vec::new(),
             tasks: 0,
             owed: 0,
             from,
@@ -121,9 +127,9 @@ impl<'a> Work<'a> {
         self.launch_children();
         self.arm_all_finished();
         self.tell_parent();
-        let Self { instance, mut step, published, outgoing, ended, stop, rerun, again, .. } = self;
+        let Self { instance, mut step, published, outgoing, ended, stop, rerun, again, before, .. } = self;
         step.instance = Some(instance.record.clone());
-        Decision { step, disposition, published, outgoing, ended, stop, rerun, skipped: false, again }
+        Decision { step, disposition, published, outgoing, ended, stop, rerun, skipped: false, again, before }
     }
 
     // Tasks.
@@ -152,29 +158,36 @@ impl<'a> Work<'a> {
         }
         let task =
             Task { id, kind, command, visit, progress: TaskProgress::queued(self.at.now, self.at.epoch) };
-        self.instance.tasks.push(task.clone());
+        self.instance.tasks.insert(task.clone());
+        self.added.push(self.step.tasks.len());
         self.step.tasks.push(TaskChange::Add(task));
         id
     }
 
+    /// A task as this step queues it, if it does.
+    pub(super) fn added(&mut self, id: TaskId) -> Option<&mut Task> {
+        let at = *self.added.get(usize::try_from(id.ord).ok()?)?;
+        match self.step.tasks.get_mut(at) {
+            Some(TaskChange::Add(task)) if task.id == id => Some(task),
+            _ => None,
+        }
+    }
+
     /// Marks what the same command sent in an earlier visit will still be answered with (rule R9).
     fn supersede(&mut self, command: &str, visit: u32) {
-        let definition = self.instance.definition();
-        let sent = definition.command(command);
-        for task in &mut self.instance.tasks {
-            let earlier = task.kind == TaskKind::Command
-                && task.visit < visit
-                && definition.command(&task.command.name) == sent;
-            if earlier && !task.progress.superseded {
+        for name in self.instance.names_of_command(command) {
+            for id in self.instance.tasks.take_earlier(name, visit) {
+                let Some(task) = self.instance.tasks.get_mut(id) else { continue };
+                self.before.push(task.clone());
                 task.progress.superseded = true;
-                self.step.tasks.push(TaskChange::Progress(task.id, task.progress.clone()));
+                self.step.tasks.push(TaskChange::Progress(id, task.progress.clone()));
             }
         }
     }
 
     /// Removes a task that has been reported on.
     pub(super) fn finish_task(&mut self, id: TaskId) {
-        self.instance.tasks.retain(|task| task.id != id);
+        self.before.extend(self.instance.tasks.remove(id));
         self.step.tasks.push(TaskChange::Finish(id));
     }
 
@@ -187,6 +200,7 @@ impl<'a> Work<'a> {
     /// Keeps a task for a person to decide about.
     pub(super) fn hold_task(&mut self, id: TaskId, error: Option<String>) {
         if let Some(task) = self.instance.task_mut(id) {
+            self.before.push(task.clone());
             task.progress.stage = TaskStage::Held;
             task.progress.error = error;
             let progress = task.progress.clone();
@@ -198,6 +212,7 @@ impl<'a> Work<'a> {
     pub(super) fn rerun_task(&mut self, id: TaskId) {
         let At { now, epoch, .. } = self.at;
         if let Some(task) = self.instance.task_mut(id) {
+            self.before.push(task.clone());
             let attempts = task.progress.attempts;
             let superseded = task.progress.superseded;
             let saved = task.progress.saved.take();
@@ -215,7 +230,7 @@ impl<'a> Work<'a> {
         let id = TaskId { seq: self.instance.record.seq, ord: self.owed };
         self.owed += 1;
         let obligation = Obligation { id, undo, of, report: None, task: None };
-        self.instance.obligations.push(obligation.clone());
+        self.instance.obligations.insert(obligation.clone());
         self.step.obligations.push(ObligationChange::Put(obligation));
     }
 
@@ -232,23 +247,20 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn drop_obligation(&mut self, id: TaskId) {
-        self.instance.obligations.retain(|obligation| obligation.id != id);
-        // One that was put by this very step need not be written at all.
-        let before = self.step.obligations.len();
-        self.step
-            .obligations
-            .retain(|change| !matches!(change, ObligationChange::Put(put) if put.id == id && put.id.seq == self.instance.record.seq));
-        if before == self.step.obligations.len() {
+        self.instance.obligations.remove(id);
+        if id.seq == self.instance.record.seq {
+            // One that was put by this very step need not be written at all.
+            let put =
+                |change: &ObligationChange| matches!(change, ObligationChange::Put(put) if put.id == id);
+            self.step.obligations.retain(|change| !put(change));
+        } else {
             self.step.obligations.push(ObligationChange::Drop(id));
         }
     }
 
     pub(super) fn change_obligation(&mut self, id: TaskId, change: impl FnOnce(&mut Obligation)) {
-        if let Some(obligation) = self.instance.obligations.iter_mut().find(|obligation| obligation.id == id)
-        {
-            change(obligation);
-            let obligation = obligation.clone();
-            self.step.obligations.push(ObligationChange::Put(obligation));
+        if let Some(obligation) = self.instance.obligations.change(id, change) {
+            self.step.obligations.push(ObligationChange::Put(obligation.clone()));
         }
     }
 
@@ -263,7 +275,7 @@ impl<'a> Work<'a> {
     /// Drops everything that is left, and returns the undo commands that will not be run.
     pub(super) fn release_all(&mut self) -> Vec<String> {
         let mut released = Vec::new();
-        while let Some(obligation) = self.instance.obligations.last() {
+        while let Some(obligation) = self.instance.obligations.newest() {
             released.push(obligation.undo.to_string());
             let id = obligation.id;
             self.drop_obligation(id);
@@ -295,14 +307,7 @@ impl<'a> Work<'a> {
     pub(super) fn leave(&mut self, left: Option<Payload>) {
         if let Some(left) = left {
             let (visit, written) = (self.instance.record.visit, self.instance.record.version);
-            let frozen: Vec<TaskId> = self
-                .instance
-                .obligations
-                .iter()
-                .filter(|owed| matches!(&owed.of, ObligationOf::State { visit: v, .. } if *v == visit))
-                .map(|owed| owed.id)
-                .collect();
-            for id in frozen {
+            for id in self.instance.obligations.of_visit(visit) {
                 let left = left.clone();
                 self.change_obligation(id, |obligation| {
                     if let ObligationOf::State { payload, version, .. } = &mut obligation.of {
@@ -445,9 +450,8 @@ impl<'a> Work<'a> {
 impl Instance {
     /// The obligation to undo the command queued as `task`.
     pub(super) fn obligation_of(&self, task: TaskId) -> Option<&Obligation> {
-        self.obligations.iter().find(
-            |obligation| matches!(&obligation.of, ObligationOf::Command { task: of, .. } if *of == task),
-        )
+        let owed = self.obligations.of_task(task)?;
+        matches!(&owed.of, ObligationOf::Command { task: of, .. } if *of == task).then_some(owed)
     }
 
     /// What `row` drops by `not_owed` and `waive`.
@@ -456,29 +460,38 @@ impl Instance {
         row: &Row,
         answered: Option<TaskId>,
         refused: Option<&str>,
-    ) -> Vec<TaskId> {
+    ) -> BTreeSet<TaskId> {
         let definition = self.definition();
-        let is_for = |owed: &Obligation, undo: usize| definition.command(&owed.undo) == Some(undo);
-        let mut released: Vec<TaskId> = Vec::new();
+        let mut released = BTreeSet::new();
         for &undo in row.not_owed {
             if refused.is_some_and(|refused| definition.command(refused) == Some(undo)) {
                 continue;
             }
-            let own = answered.and_then(|task| self.obligation_of(task)).filter(|owed| is_for(owed, undo));
-            let newest = self.obligations.iter().rev().find(|o| is_for(o, undo) && !released.contains(&o.id));
-            released.extend(own.or(newest).map(|obligation| obligation.id));
+            let is_for = |owed: &&Obligation| definition.command(&owed.undo) == Some(undo);
+            let own = answered.and_then(|task| self.obligation_of(task)).filter(is_for);
+            let newest = || self.owed_as(undo).find(|owed| !released.contains(&owed.id));
+            let id = own.or_else(newest).map(|owed| owed.id);
+            released.extend(id);
         }
-        let waived = |obligation: &&Obligation| match row.waive {
-            Waive::Nothing => false,
-            Waive::All => true,
-            Waive::Named(undos) => undos.iter().any(|&undo| is_for(obligation, undo)),
-        };
-        for obligation in self.obligations.iter().filter(waived) {
-            if !released.contains(&obligation.id) {
-                released.push(obligation.id);
+        match row.waive {
+            Waive::Nothing => {}
+            Waive::All => released.extend(self.obligations.iter().map(|owed| owed.id)),
+            Waive::Named(undos) => {
+                released.extend(undos.iter().flat_map(|&undo| self.owed_as(undo)).map(|owed| owed.id));
             }
         }
         released
+    }
+
+    /// What is owed by the undo command of this index, newest first.
+    fn owed_as(&self, undo: usize) -> impl Iterator<Item = &Obligation> {
+        self.obligations.named(&names(&self.definition().commands[undo]))
+    }
+
+    /// The names under which a command has been stored: its present one, and earlier ones.
+    fn names_of_command(&self, name: &str) -> Vec<&'static str> {
+        let definition = self.definition();
+        definition.command(name).map_or_else(Vec::new, |index| names(&definition.commands[index]))
     }
 
     /// The undo of the definition that builds this obligation's undo command.
@@ -497,4 +510,8 @@ impl Instance {
                 }
         })
     }
+}
+
+fn names(command: &CommandType) -> Vec<&'static str> {
+    std::iter::once(command.name).chain(command.was.iter().copied()).collect()
 }

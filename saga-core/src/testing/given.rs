@@ -303,7 +303,8 @@ impl<S: Saga> Given<S> {
     #[track_caller]
     pub fn position(&self) -> Position<S> {
         let instance = self.instance();
-        Position::read(&instance.record, &instance.tasks, instance.park_reason())
+        let tasks: Vec<_> = instance.tasks.iter().cloned().collect();
+        Position::read(&instance.record, &tasks, instance.park_reason())
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
@@ -484,11 +485,8 @@ impl<S: Saga> Given<S> {
         let head = instance.parked_head().filter(|_| matches!(input, Input::Verb(_)));
         let at_head = head.and_then(|head| self.waiting.iter().position(|(input, _)| head.is(input)));
         instance.head = at_head.and_then(|at| self.waiting.remove(at)).map(|(input, _)| input);
-        let names: BTreeMap<TaskId, String> =
-            instance.tasks.iter().map(|task| (task.id, task.command.name.to_string())).collect();
-        let decision = instance.apply(input, at, &|task| {
-            names.get(&task).and_then(|name| begun.get(name.as_str())).copied().unwrap_or(Begun::Between)
-        });
+        let decision = instance
+            .apply(input, at, &|task| begun.get(&*task.command.name).copied().unwrap_or(Begun::Between));
         if let (Some(head), Some(at_head)) = (instance.head.take().filter(|_| !decision.skipped), at_head) {
             self.waiting.insert(at_head, (head, None));
         }

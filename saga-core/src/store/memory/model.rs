@@ -3,7 +3,7 @@
 //! A step is first judged and then written; judging changes nothing and writing cannot fail, which is what makes it
 //! all or nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::{
     Address, AliasChange, Batch, Committed, DeadId, DeadLetter, Delivery, DeliveryChange, DeliveryId,
@@ -108,18 +108,19 @@ impl Model {
                 return Err(Outcome::Conflict);
             }
         }
-        let mut open: HashSet<TaskId> =
-            there.map(|there| there.tasks.keys().copied().collect()).unwrap_or_default();
+        // What this step does to tasks, over what is there.
+        let mut open: HashMap<TaskId, bool> = HashMap::new();
         for change in &step.tasks {
             match change {
-                TaskChange::Add(task) if !open.insert(task.id) => {
-                    return Err(Outcome::Refused(format!(
-                        "task {}.{} is there already",
-                        task.id.seq, task.id.ord
-                    )));
+                TaskChange::Add(task) => {
+                    let is_open = |id| there.is_some_and(|there| there.tasks.contains_key(&id));
+                    let TaskId { seq, ord } = task.id;
+                    if open.insert(task.id, true).unwrap_or_else(|| is_open(task.id)) {
+                        return Err(Outcome::Refused(format!("task {seq}.{ord} is there already")));
+                    }
                 }
-                TaskChange::Finish(id) => drop(open.remove(id)),
-                TaskChange::Add(_) | TaskChange::Progress(..) => {}
+                TaskChange::Finish(id) => drop(open.insert(*id, false)),
+                TaskChange::Progress(..) => {}
             }
         }
         let mut set = BTreeMap::new();

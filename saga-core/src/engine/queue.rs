@@ -1,0 +1,112 @@
+//! What waits at one instance, in order, with counts of what is asked about at every turn.
+
+use std::collections::VecDeque;
+use std::collections::vec_deque::Iter;
+
+use super::slot::Item;
+use crate::machine::Input;
+
+/// Items in order.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    items: VecDeque<Item>,
+    events: usize,
+    verbs: usize,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// How many events.
+    pub(super) fn events(&self) -> usize {
+        self.events
+    }
+
+    /// Where the first verb of an operator is.
+    pub(super) fn first_verb(&self) -> Option<usize> {
+        let is_verb = |item: &Item| matches!(item.what, Input::Verb(_));
+        if self.verbs == 0 { None } else { self.items.iter().position(is_verb) }
+    }
+
+    /// Where the first item is that is no event.
+    pub(super) fn first_other(&self) -> Option<usize> {
+        if self.events == self.items.len() {
+            None
+        } else {
+            self.items.iter().position(|item| !item.is_event())
+        }
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&Item> {
+        self.items.get(at)
+    }
+
+    pub(super) fn front(&self) -> Option<&Item> {
+        self.items.front()
+    }
+
+    pub(super) fn iter(&self) -> Iter<'_, Item> {
+        self.items.iter()
+    }
+
+    pub(super) fn push_back(&mut self, item: Item) {
+        self.count(&item);
+        self.items.push_back(item);
+    }
+
+    pub(super) fn push_front(&mut self, item: Item) {
+        self.count(&item);
+        self.items.push_front(item);
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Item> {
+        let item = self.items.pop_front();
+        self.uncount(item)
+    }
+
+    pub(super) fn remove(&mut self, at: usize) -> Option<Item> {
+        let item = self.items.remove(at);
+        self.uncount(item)
+    }
+
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Item) -> bool) {
+        let mut items = std::mem::take(self).items;
+        items.retain(keep);
+        items.into_iter().for_each(|item| self.push_back(item));
+    }
+
+    /// Everything, in order; nothing is left.
+    pub(super) fn take(&mut self) -> VecDeque<Item> {
+        std::mem::take(self).items
+    }
+
+    fn count(&mut self, item: &Item) {
+        self.events += usize::from(item.is_event());
+        self.verbs += usize::from(matches!(item.what, Input::Verb(_)));
+    }
+
+    fn uncount(&mut self, item: Option<Item>) -> Option<Item> {
+        if let Some(item) = &item {
+            self.events -= usize::from(item.is_event());
+            self.verbs -= usize::from(matches!(item.what, Input::Verb(_)));
+        }
+        if self.items.is_empty() && self.items.capacity() > SPARE {
+            // A burst is over: its buffer is not kept for the next one.
+            self.items = VecDeque::new();
+        }
+        item
+    }
+}
+
+/// Items that an empty queue keeps room for.
+const SPARE: usize = 4;
+
+impl FromIterator<Item> for Queue {
+    fn from_iter<I: IntoIterator<Item = Item>>(items: I) -> Self {
+        let mut queue = Self::default();
+        items.into_iter().for_each(|item| queue.push_back(item));
+        queue
+    }
+}

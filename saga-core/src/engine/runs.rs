@@ -1,0 +1,55 @@
+//! What the tasks of one instance are doing.
+
+use std::collections::HashMap;
+
+use super::slot::Run;
+use crate::store::TaskId;
+
+/// The runs of an instance, by task.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    all: HashMap<TaskId, Run>,
+    /// How many do anything but wait for a time.
+    awake: usize,
+}
+
+impl Runs {
+    pub(super) fn get(&self, task: TaskId) -> Option<Run> {
+        self.all.get(&task).copied()
+    }
+
+    pub(super) fn set(&mut self, task: TaskId, run: Run) {
+        self.awake += usize::from(run != Run::Delayed);
+        let before = self.all.insert(task, run);
+        self.awake -= usize::from(before.is_some_and(|before| before != Run::Delayed));
+    }
+
+    pub(super) fn remove(&mut self, task: TaskId) {
+        let before = self.all.remove(&task);
+        self.awake -= usize::from(before.is_some_and(|before| before != Run::Delayed));
+        if self.all.is_empty() {
+            self.all = HashMap::new();
+        }
+    }
+
+    /// Removes it unless it is running.
+    pub(super) fn remove_unless_running(&mut self, task: TaskId) {
+        if !matches!(self.get(task), Some(Run::Running { .. })) {
+            self.remove(task);
+        }
+    }
+
+    /// Whether nothing goes on that only memory knows of.
+    pub(super) fn are_asleep(&self) -> bool {
+        self.awake == 0
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TaskId, Run)> {
+        self.all.iter().map(|(task, run)| (*task, *run))
+    }
+
+    pub(super) fn retain(&mut self, keep: impl Fn(TaskId, Run) -> bool) {
+        self.all.retain(|task, run| keep(*task, *run));
+        self.awake = self.all.values().filter(|run| **run != Run::Delayed).count();
+    }
+}
