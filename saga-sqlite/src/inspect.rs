@@ -6,13 +6,13 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use saga_core::store::{
     Address, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView, Loaded, Mail,
-    Snapshot, Status, StoreError, StoredName, TakerRow,
+    RetiredName, Snapshot, Status, StoreError, StoredName, TakerRow,
 };
 
 use crate::SqliteStore;
 use crate::names;
 use crate::read::{self, page};
-use crate::table::{dead, history, inbox, instance, taker};
+use crate::table::{dead, history, inbox, instance, retired, taker};
 
 #[async_trait]
 impl Inspect for SqliteStore {
@@ -46,6 +46,13 @@ impl Inspect for SqliteStore {
 
     async fn names(&self) -> Result<Vec<StoredName>, StoreError> {
         names::names(&self.shared.readers).await
+    }
+
+    async fn retired(&self) -> Result<Vec<RetiredName>, StoreError> {
+        let read = |db: &Connection| page(db, retired::ALL, [], usize::MAX, retired::read);
+        let mut names = self.shared.readers.inspect(read).await?;
+        names.sort();
+        Ok(names)
     }
 
     async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {

@@ -1,4 +1,4 @@
-//! The tables and their versions: numbered migrations, each in one transaction.
+//! The tables and their versions: numbered migrations, all that a file lacks in one transaction.
 //!
 //! A file that a newer version has written is refused before anything is written to it.
 
@@ -14,7 +14,8 @@ use crate::place::Place;
 use crate::refusal::{explain, refuse};
 
 /// One after another; the last one's number is the version this crate writes. Never edited once released.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_initial.sql"), include_str!("../migrations/0002_retired_names.sql")];
 
 const HAS_META: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'saga_meta'";
 const VERSION: &str = "SELECT schema_version FROM saga_meta WHERE id = 1";
@@ -79,19 +80,25 @@ pub(crate) fn migrate(place: &Place, db: &Connection) -> Result<(), StoreError> 
         return Ok(());
     }
     // A dispatcher of the old version must not run on while its tables change; an empty file has none.
-    let _lock = if found > 0 { Some(OwnerLock::take(place, "a migration")?) } else { None };
-    for number in found + 1..=latest() {
-        apply(db, number).map_err(|error| explain(place, error))?;
-    }
-    Ok(())
+    let lock = if found > 0 { OwnerLock::take(place, "a migration").map(Some) } else { Ok(None) };
+    let _lock = match lock {
+        // Whoever has the lock may have migrated the file meanwhile.
+        Err(_) if version(db).is_ok_and(|found| found == latest()) => return Ok(()),
+        lock => lock?,
+    };
+    apply(db).map_err(|error| explain(place, error))
 }
 
-fn apply(db: &Connection, number: usize) -> rusqlite::Result<()> {
+/// One transaction, so that nobody finds a new file half migrated.
+fn apply(db: &Connection) -> rusqlite::Result<()> {
     let tx = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
     // Somebody else may have been faster.
-    if version(&tx)? < number {
-        tx.execute_batch(MIGRATIONS[number - 1])?;
-        tx.execute(SET_VERSION, (number,))?;
+    let found = version(&tx)?;
+    if found < latest() {
+        for migration in &MIGRATIONS[found..] {
+            tx.execute_batch(migration)?;
+        }
+        tx.execute(SET_VERSION, (latest(),))?;
     }
     tx.commit()
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use saga_core::message::Timestamp;
 use saga_core::store::{
     Address, Batch, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain, OpenTask,
-    Outcome, Purged, RowId, Store, StoreError, TakerRow, TaskId, TimerKey,
+    Outcome, Purged, RetiredName, RowId, Store, StoreError, TakerRow, TaskId, TimerKey,
 };
 use tokio::sync::Notify;
 
@@ -244,9 +244,9 @@ impl Maintain for SqliteStore {
         self.shared.writer.call(move |writer| writer.register(&takers)).await
     }
 
-    async fn rename(&self, was: &str, name: &str) -> Result<usize, StoreError> {
-        let (was, name) = (was.to_owned(), name.to_owned());
-        self.shared.writer.call(move |writer| writer.rename(&was, &name)).await
+    async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
+        let names = names.to_vec();
+        self.shared.writer.call(move |writer| writer.rename(&names)).await
     }
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {

@@ -4,9 +4,11 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use saga_core::store::{Inspect, Store, StoreError};
+use saga_core::store::conformance::{Driver, address, create, mail};
+use saga_core::store::{Inspect, Maintain, NameOf, RetiredName, Store, StoreError, TakerRow};
 use saga_sqlite::{SqliteStore, rusqlite};
 
 use support::{Dir, application, copy_with_hot_journal};
@@ -20,6 +22,11 @@ fn refused(path: &Path) -> String {
         }
         other => panic!("should have been refused: {other:?}"),
     }
+}
+
+fn version(path: &Path) -> i64 {
+    let db = rusqlite::Connection::open(path).unwrap();
+    db.query_row("SELECT schema_version FROM saga_meta", [], |row| row.get(0)).unwrap()
 }
 
 #[tokio::test]
@@ -49,14 +56,68 @@ fn an_empty_file_and_a_file_with_other_tables_are_migrated() {
     drop(SqliteStore::open(&other).unwrap());
 
     for path in [dir.db(), other.clone()] {
-        let db = rusqlite::Connection::open(path).unwrap();
-        let version: i64 =
-            db.query_row("SELECT schema_version FROM saga_meta", [], |row| row.get(0)).unwrap();
-        assert_eq!(version, 1);
+        assert_eq!(version(&path), 2);
     }
     let app = rusqlite::Connection::open(&other).unwrap();
     let name: String = app.query_row("SELECT name FROM customer", [], |row| row.get(0)).unwrap();
     assert_eq!(name, "Ada");
+}
+
+#[tokio::test]
+async fn r34_a_file_of_schema_1_is_migrated_with_everything_that_is_in_it() {
+    let (dir, present) = (Dir::new(), Dir::new());
+    let taker = TakerRow { event: "order.placed".to_owned(), taker: "order".to_owned(), subscriber: false };
+    let store = SqliteStore::open(present.db()).unwrap();
+    let mut driver = Driver::lease(Arc::new(store.clone())).await;
+    let mut step = create(&address("a"));
+    step.mail = vec![mail(&address("a"), "waits")];
+    driver.created(step).await;
+    store.register(std::slice::from_ref(&taker)).await.unwrap();
+    let written = driver.snapshot(&address("a")).await;
+    store.release(&driver.lease).await.unwrap();
+    drop((driver, store));
+
+    let db = application(&dir.db());
+    db.execute_batch(include_str!("../migrations/0001_initial.sql")).unwrap();
+    db.execute("ATTACH ?1 AS present", [present.db().to_str().unwrap()]).unwrap();
+    for table in ["saga_instance", "saga_history", "saga_inbox", "saga_taker"] {
+        let copied = db.execute(&format!("INSERT INTO {table} SELECT * FROM present.{table}"), []).unwrap();
+        assert_eq!(copied, 1, "{table}");
+    }
+    drop(db);
+    assert_eq!(version(&dir.db()), 1);
+
+    let store = SqliteStore::open(dir.db()).unwrap();
+    assert_eq!(version(&dir.db()), 2);
+    let driver = Driver::lease(Arc::new(store.clone())).await;
+    assert_eq!(driver.snapshot(&address("a")).await, written);
+    assert_eq!(store.history(&address("a"), 9).await.unwrap().len(), 1);
+    assert_eq!(store.waiting(&address("a"), 9).await.unwrap().len(), 1);
+    assert_eq!(store.takers().await.unwrap(), [taker]);
+    assert!(store.retired().await.unwrap().is_empty());
+    let (was, name) = ("order".to_owned(), "purchase".to_owned());
+    let names = [RetiredName { what: NameOf::Saga, saga: String::new(), was, name }];
+    assert_eq!(store.rename(&names).await.unwrap(), [1]);
+    assert_eq!(store.retired().await.unwrap(), names);
+}
+
+#[tokio::test]
+async fn a_file_is_not_migrated_under_a_dispatcher_of_an_earlier_version() {
+    let dir = Dir::new();
+    let owner = SqliteStore::open(dir.db()).unwrap();
+    let lease = owner.lease("the day shift").await.unwrap();
+    let earlier = "DROP TABLE saga_retired; UPDATE saga_meta SET schema_version = 1";
+    application(&dir.db()).execute_batch(earlier).unwrap();
+    match SqliteStore::open(dir.db()) {
+        Err(error @ StoreError::Owned { .. }) => {
+            assert!(error.to_string().contains("the day shift"), "{error}");
+        }
+        other => panic!("should have been refused: {other:?}"),
+    }
+    assert_eq!(version(&dir.db()), 1);
+    owner.release(&lease).await.unwrap();
+    drop(SqliteStore::open(dir.db()).unwrap());
+    assert_eq!(version(&dir.db()), 2);
 }
 
 #[test]

@@ -59,6 +59,8 @@ enum Start {
     Journal,
     /// A file of the application with a write-ahead log, which has been moved into the file.
     Log,
+    /// A store of an earlier version, beside tables of the application.
+    Earlier,
     /// A store whose process has been killed.
     Killed,
     /// The same while another process has it open.
@@ -78,6 +80,9 @@ impl Start {
         db.execute("CREATE TABLE customer (name TEXT NOT NULL)", []).unwrap();
         for name in CUSTOMERS {
             db.execute("INSERT INTO customer VALUES (?1)", [name]).unwrap();
+        }
+        if self == Self::Earlier {
+            db.execute_batch(include_str!("../migrations/0001_initial.sql")).unwrap();
         }
         drop(db);
         if matches!(self, Self::Killed | Self::Shared) {
@@ -249,6 +254,11 @@ async fn a_file_of_the_application_with_a_journal_survives_a_kill_at_any_call() 
 #[tokio::test]
 async fn a_file_of_the_application_with_a_log_survives_a_kill_at_any_call() {
     survives(Start::Log, &[OPEN, WRITE, SYNC, UNLINK, TRUNCATE, LOCK, OWN]).await;
+}
+
+#[tokio::test]
+async fn a_store_of_an_earlier_version_survives_a_kill_at_any_call() {
+    survives(Start::Earlier, &[OPEN, WRITE, SYNC, UNLINK, TRUNCATE, LOCK, OWN]).await;
 }
 
 #[tokio::test]

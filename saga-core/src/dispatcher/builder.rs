@@ -17,12 +17,12 @@ use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
 use super::performing::RETRY;
 use super::run::Runner;
 use super::tempo::Tempo;
-use super::{CallLimits, Dispatcher, Shared};
+use super::{CallLimits, Dispatcher, Shared, retired};
 use crate::definition::EventType;
 use crate::engine::{Limits, Policy, Registry, Shard};
 use crate::machine::{Saga, Typed};
 use crate::message::{Command, Event, Incarnation, PayloadLimits};
-use crate::store::{Store, StoreError, TakerRow};
+use crate::store::{RetiredName, Store, StoreError, TakerRow};
 
 /// Takes sagas, handlers and subscribers, and starts a [`Dispatcher`]. Made by [`Dispatcher::builder`].
 #[must_use = "nothing runs before `start`"]
@@ -192,8 +192,8 @@ impl DispatcherBuilder {
     ///
     /// # Errors
     /// [`StartError`] names everything that is missing or does not fit: a command without a handler, two sagas with
-    /// one name, an event that is published and nobody takes; or that the store is in use or cannot be read. Nothing
-    /// has been run then.
+    /// one name, an event that is published and nobody takes; what a later build has renamed; or that the store is in
+    /// use or cannot be read. Nothing has been run then.
     pub async fn start(self) -> Result<Dispatcher, StartError> {
         #[cfg(feature = "routing-slip")]
         let this = crate::routing_slip::register(self);
@@ -234,7 +234,11 @@ impl DispatcherBuilder {
         }
         let takers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
         let lease = patient.ask(|| store.lease(&owner)).await?;
-        if let Err(error) = patient.ask(|| prepare(&*store, &registry, &takers, &stored)).await {
+        let prepared = match patient.ask(|| prepare(&*store, &registry, &takers, &stored)).await {
+            Ok(problems) if !problems.is_empty() => Err(StartError::Retired { problems }),
+            prepared => prepared,
+        };
+        if let Err(error) = prepared {
             // Nothing has run, so the next start need not suspect anything.
             let _ = store.release(&lease).await;
             store.abandon(&lease);
@@ -357,23 +361,31 @@ impl Patient<'_> {
     }
 }
 
-/// What the store must hold before anything runs: the present names of sagas, and who takes which event.
+/// What the store must hold before anything runs: the present names, and who takes which event. Answers why this build
+/// must not run on it, having changed nothing then. Duty: hold the lease, so that no other build renames anything meanwhile.
 async fn prepare(
     store: &dyn Store,
     registry: &Registry,
     takers: &[TakerRow],
     stored: &[TakerRow],
-) -> Result<(), StoreError> {
-    for (was, name) in &registry.formerly {
-        let instances = store.rename(was, name).await?;
-        if instances > 0 {
-            tracing::info!(was, name, instances, "a saga has another name from now on");
+) -> Result<Vec<String>, StoreError> {
+    let problems = retired::problems(registry, &store.retired().await?);
+    if !problems.is_empty() {
+        return Ok(problems);
+    }
+    let names = retired::names(registry);
+    if !names.is_empty() {
+        let moved = store.rename(&names).await?;
+        for (RetiredName { was, name, .. }, instances) in names.iter().zip(moved) {
+            if instances > 0 {
+                tracing::info!(was, name, instances, "a saga has another name from now on");
+            }
         }
     }
     if takers.iter().any(|taker| !stored.contains(taker)) {
         store.register(takers).await?;
     }
-    Ok(())
+    Ok(problems)
 }
 
 impl fmt::Debug for DispatcherBuilder {

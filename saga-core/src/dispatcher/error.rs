@@ -14,6 +14,12 @@ pub enum StartError {
         /// Each problem, with what to do about it.
         problems: Vec<String>,
     },
+    /// A later build has renamed what this one has, and this one does not know the new names. Nothing has been changed.
+    #[error("cannot start: {}", .problems.join("; "))]
+    Retired {
+        /// Each retired name with the present one, and the ways out.
+        problems: Vec<String>,
+    },
     /// A setting is out of its range.
     #[error("cannot start: {0}")]
     Setting(String),

@@ -18,6 +18,7 @@ mod names;
 mod performing;
 mod publishing;
 mod receipt;
+mod retired;
 mod run;
 mod tempo;
 mod view;

@@ -26,6 +26,10 @@ pub trait Inspect: Send + Sync + 'static {
     /// so the numbers are of no single moment.
     async fn names(&self) -> Result<Vec<StoredName>, StoreError>;
 
+    /// The names that are retired, each with the present one, in their order (rule R34). Includes what
+    /// [`rename`](Maintain::rename) has answered before the call.
+    async fn retired(&self) -> Result<Vec<RetiredName>, StoreError>;
+
     /// The history of an instance, oldest first, as far as it has not been trimmed; at most the newest `limit` lines.
     async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
 
@@ -45,13 +49,20 @@ pub trait Maintain: Send + Sync + 'static {
     /// Adds takers that are not there yet. Never removes one.
     async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError>;
 
-    /// Gives everything that is stored for the saga `was` to `name`: instances with their partitions, aliases, what waits in
-    /// the inbox, marks, dead letters and takers. All of it or nothing. Returns how many instances that were.
+    /// Retires names, one after the other, all of them or none. Returns how many instances each one moved.
+    ///
+    /// The present name of a saga gets everything that is stored under the earlier one: instances with their partitions,
+    /// aliases, what waits in the inbox, marks, dead letters, takers, and the retired names of what belongs to it. What is
+    /// stored under the earlier name of a state, an event or a command stays as it is.
+    ///
+    /// On `Ok` each earlier name is retired, also when nothing was stored under it. What was retired for it
+    /// before leads to the present name, so no retired name leads to another one. The present name is not retired any
+    /// more. To retire the same name again changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Clash`] when both have an instance, or an alias, of one key; then nothing is changed.
-    /// [`StoreError::Fenced`] without a lease.
-    async fn rename(&self, was: &str, name: &str) -> Result<usize, StoreError>;
+    /// [`StoreError::Clash`] when two sagas that become one have an instance, or an alias, of one key; then nothing is
+    /// changed. [`StoreError::Fenced`] without a lease.
+    async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError>;
 
     /// Removes ended instances (with their history) and marks older than `before`, the oldest first and at most `limit`
     /// of each; call again while it removes as many. Never touches an instance that has not ended or still has tasks.
@@ -201,6 +212,50 @@ impl Stored {
     /// The same for a dead letter.
     pub fn of_letter(kind: &str) -> Option<Self> {
         Self::of_mail(kind).map(|_| Self::DeadLetter)
+    }
+}
+
+/// A name that is not used any more, because what was called so has another one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RetiredName {
+    /// What was called so.
+    pub what: NameOf,
+    /// The saga whose state, event or command it is; empty for the name of a saga.
+    pub saga: String,
+    /// The name that is retired.
+    pub was: String,
+    /// The present one.
+    pub name: String,
+}
+
+/// What has a name that can be retired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum NameOf {
+    /// A saga.
+    Saga,
+    /// A state of a saga.
+    State,
+    /// An event that a saga takes, also as the reply to a command.
+    Event,
+    /// A command that a saga sends, also as an undo.
+    Command,
+}
+
+impl NameOf {
+    /// The stored form.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Saga => "saga",
+            Self::State => "state",
+            Self::Event => "event",
+            Self::Command => "command",
+        }
+    }
+
+    /// Reads the stored form.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Saga, Self::State, Self::Event, Self::Command].into_iter().find(|what| what.as_str() == text)
     }
 }
 

@@ -13,8 +13,8 @@ mod operator;
 pub mod step;
 
 pub use inspect::{
-    DeadLetterRow, HistoryRow, Inspect, InstanceFilter, InstanceView, Maintain, Purged, Stored, StoredName,
-    TakerRow,
+    DeadLetterRow, HistoryRow, Inspect, InstanceFilter, InstanceView, Maintain, NameOf, Purged, RetiredName,
+    Stored, StoredName, TakerRow,
 };
 #[cfg(any(test, feature = "testing"))]
 pub use memory::Fault;

@@ -12,6 +12,7 @@ pub(crate) mod mark;
 pub(crate) mod meta;
 pub(crate) mod obligation;
 pub(crate) mod progress;
+pub(crate) mod retired;
 pub(crate) mod taker;
 pub(crate) mod task;
 pub(crate) mod timer;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
         mark::STATEMENTS,
         meta::STATEMENTS,
         obligation::STATEMENTS,
+        retired::STATEMENTS,
         taker::STATEMENTS,
         task::STATEMENTS,
         timer::STATEMENTS,
@@ -56,8 +58,14 @@ mod tests {
     use crate::place::Place;
 
     /// Those read a table as a whole on purpose.
-    const SCANS: &[&str] =
-        &["taker::ALL", "instance::COUNT", "instance::COUNT_PARKED", "dead::RENAME", "taker::RENAME"];
+    const SCANS: &[&str] = &[
+        "taker::ALL",
+        "retired::ALL",
+        "instance::COUNT",
+        "instance::COUNT_PARKED",
+        "dead::RENAME",
+        "taker::RENAME",
+    ];
 
     #[test]
     fn every_statement_is_prepared_and_finds_its_rows_by_an_index() {

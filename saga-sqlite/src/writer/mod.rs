@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use saga_core::message::Timestamp;
-use saga_core::store::{Batch, InboxId, Lease, Mail, Outcome, Purged, StoreError, TakerRow};
+use saga_core::store::{Batch, InboxId, Lease, Mail, Outcome, Purged, RetiredName, StoreError, TakerRow};
 
 use crate::checkpoint::{Checkpoints, PASSIVE, TRUNCATE};
 use crate::commit::{self, Isolation};
@@ -221,13 +221,12 @@ impl Writer {
         self.write_held(|db| maintain::purge(db, before, limit))
     }
 
-    pub(crate) fn rename(&mut self, was: &str, name: &str) -> Result<usize, StoreError> {
-        let renamed = self.write_held(|db| rename::rename(db, was, name))?;
-        renamed.map_err(|key| StoreError::Clash {
-            store: self.place.name().to_owned(),
-            was: was.to_owned(),
-            name: name.to_owned(),
-            key,
+    pub(crate) fn rename(&mut self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
+        let renamed = self.write_held(|db| rename::rename(db, names))?;
+        let store = self.place.name();
+        renamed.map_err(|(RetiredName { was, name, .. }, key)| {
+            let store = store.to_owned();
+            StoreError::Clash { store, was, name, key }
         })
     }
 

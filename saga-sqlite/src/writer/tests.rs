@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use saga_core::store::conformance::{Driver, address, create, mail, next};
-use saga_core::store::{InboxId, Lease, Outcome, Store, StoreError};
+use saga_core::store::{InboxId, Lease, Maintain, NameOf, Outcome, RetiredName, Store, StoreError};
 
 use crate::{Durability, SqliteStore};
 
@@ -217,4 +217,27 @@ async fn the_commit_of_a_lease_a_delivery_or_a_release_may_fail() {
     }
     // Once from the delivery that did not land, and twice from the one that did.
     assert_eq!(bench.store.inbox(InboxId(0), 10).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn r34_a_name_is_retired_in_the_commit_that_renames() {
+    for (fault, landed) in [(CommitFault::Before, 0), (CommitFault::After, 1)] {
+        let bench = Bench::new();
+        let mut driver = bench.driver().await;
+        driver.created(create(&address("a"))).await;
+        let (was, name) = ("order".to_owned(), "purchase".to_owned());
+        let names = [RetiredName { what: NameOf::Saga, saga: String::new(), was, name }];
+        let there = || {
+            let sql = "SELECT (SELECT count(*) FROM saga_instance WHERE saga = 'purchase'),
+                (SELECT count(*) FROM saga_retired)";
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, usize>(0)?, row.get::<_, usize>(1)?));
+            bench.outside().query_row(sql, [], read).unwrap()
+        };
+        bench.arm(move |faults| faults.commits.push_back(fault)).await;
+        unavailable(bench.store.rename(&names).await);
+        assert_eq!(bench.fired().await, 1);
+        assert_eq!(there(), (landed, landed));
+        assert_eq!(bench.store.rename(&names).await.unwrap(), [1 - landed], "what is left of it");
+        assert_eq!(there(), (1, 1));
+    }
 }

@@ -134,6 +134,10 @@ macro_rules! conformance {
             names_are_counted_where_they_stand
             a_renamed_saga_keeps_everything_that_is_stored_for_it
             a_saga_is_not_renamed_to_one_that_has_the_same_key
+            a_retired_name_is_remembered
+            a_retired_name_leads_to_the_present_one
+            a_retired_name_that_is_given_again_is_in_use
+            renaming_needs_the_lease
             waiting_mail_is_found_by_address
             only_ended_instances_without_tasks_are_purged
             a_purge_is_bounded

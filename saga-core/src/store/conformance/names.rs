@@ -1,12 +1,25 @@
-//! Names: which ones stand in a store, and a saga that is called otherwise from now on (rule R34).
+//! Names: which ones stand in a store, and which ones are retired because something has another one (rule R34).
 
 use super::fixtures::{Driver, address, change, create, mail, mark, next, obligation, ok, task, time, timer};
 use super::{Address, Subject};
 use crate::message::Key;
 use crate::store::{
-    AliasChange, DeadId, DeadLetter, InstanceChange, Loaded, Mail, MailKind, ObligationChange, Outcome,
-    Status, Step, StoreError, StoredName, TakerRow, TaskChange, TimerChange,
+    AliasChange, DeadId, DeadLetter, InstanceChange, Loaded, Mail, MailKind, NameOf, ObligationChange,
+    Outcome, RetiredName, Status, Step, Store, StoreError, StoredName, TakerRow, TaskChange, TimerChange,
 };
+
+/// The saga `was` has another name.
+fn saga(was: &str, name: &str) -> RetiredName {
+    of(NameOf::Saga, "", was, name)
+}
+
+fn of(what: NameOf, saga: &str, was: &str, name: &str) -> RetiredName {
+    RetiredName { what, saga: saga.to_owned(), was: was.to_owned(), name: name.to_owned() }
+}
+
+async fn retired(store: &dyn Store) -> Vec<RetiredName> {
+    ok(store.retired().await)
+}
 
 /// Instances, aliases, what waits, marks, dead letters and takers; other sagas and subscribers keep theirs.
 pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(subject: &S) {
@@ -35,7 +48,8 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
     let taker = |taker: &str, subscriber| TakerRow { event: "e".into(), taker: taker.into(), subscriber };
     ok(driver.store.register(&[taker("order", false), taker("order", true), taker("invoice", false)]).await);
 
-    assert_eq!(ok(driver.store.rename("order", "purchase").await), 1);
+    let purchase = [saga("order", "purchase")];
+    assert_eq!(ok(driver.store.rename(&purchase).await), [1]);
     assert!(ok(driver.store.load(std::slice::from_ref(&old)).await)[0].is_none());
     let found = driver.snapshot(&new).await;
     assert_eq!((found.row, &found.instance.address, found.aliases), (row, &new, vec![alias.clone()]));
@@ -54,7 +68,7 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
     let mut moved = change(&first);
     moved.address = new.clone();
     driver.committed(next(row, &moved)).await;
-    assert_eq!(ok(driver.store.rename("order", "purchase").await), 0);
+    assert_eq!(ok(driver.store.rename(&purchase).await), [0]);
 }
 
 /// By taker, kind, name and version; what has ended does not count, except that dead letters do.
@@ -99,12 +113,85 @@ pub async fn names_are_counted_where_they_stand<S: Subject>(subject: &S) {
     assert!(!found.iter().any(|line| line.contains("v8") || line.contains("report")), "{found:#?}");
 }
 
-/// All or nothing: not even those are renamed that could be.
+/// All or nothing: not even those are renamed that could be, and no name is retired.
 pub async fn a_saga_is_not_renamed_to_one_that_has_the_same_key<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
-    let purchase = Address::new("purchase", Key::new("b").expect("a good key"));
-    driver.commit(vec![create(&address("a")), create(&address("b")), create(&purchase)]).await;
-    let clash = driver.store.rename("order", "purchase").await.expect_err("both have `b`");
+    let of = |saga: &str, key: &str| Address::new(saga.to_owned(), Key::new(key).expect("a good key"));
+    let (bill, purchase) = (of("bill", "a"), of("purchase", "b"));
+    driver.commit(vec![create(&address("a")), create(&address("b")), create(&purchase), create(&bill)]).await;
+    let names = [saga("bill", "invoice"), saga("order", "purchase")];
+    let clash = driver.store.rename(&names).await.expect_err("both have `b`");
     assert!(matches!(&clash, StoreError::Clash { key, .. } if key.text() == "b"), "{clash}");
+    for address in [address("a"), address("b"), purchase, bill] {
+        driver.snapshot(&address).await;
+    }
+    assert!(retired(&*driver.store).await.is_empty());
+    // Two that become one may clash with each other only.
+    let names = [saga("bill", "receipt"), saga("order", "receipt")];
+    let clash = driver.store.rename(&names).await.expect_err("both have `a`");
+    let StoreError::Clash { was, name, key, .. } = &clash else { panic!("{clash}") };
+    assert_eq!((&**was, &**name, key.text()), ("order", "receipt", "a"));
+    assert!(retired(&*driver.store).await.is_empty());
+}
+
+/// Also when nothing was stored under it; whoever opens the store later finds it.
+pub async fn a_retired_name_is_remembered<S: Subject>(subject: &S) {
+    let driver = Driver::start(subject).await;
+    let names = [
+        saga("order", "purchase"),
+        of(NameOf::State, "purchase", "paid", "settled"),
+        of(NameOf::Event, "purchase", "paid", "payment.taken"),
+        of(NameOf::Command, "purchase", "pay", "payment.take"),
+    ];
+    assert_eq!(ok(driver.store.rename(&names).await), [0, 0, 0, 0]);
+    assert_eq!(retired(&*driver.store).await, names);
+    ok(driver.store.rename(&names).await);
+    assert_eq!(retired(&*driver.store).await, names, "once");
+    ok(driver.store.release(&driver.lease).await);
+    drop(driver);
+    assert_eq!(retired(&*subject.open()).await, names);
+}
+
+/// However often it was renamed since.
+pub async fn a_retired_name_leads_to_the_present_one<S: Subject>(subject: &S) {
+    let driver = Driver::start(subject).await;
+    let rename = async |name: RetiredName| drop(ok(driver.store.rename(&[name]).await));
+    rename(saga("order", "purchase")).await;
+    rename(of(NameOf::State, "purchase", "paid", "settled")).await;
+    rename(of(NameOf::State, "other", "paid", "stays")).await;
+    rename(of(NameOf::Event, "purchase", "paid", "stays")).await;
+    rename(of(NameOf::Command, "purchase", "paid", "stays")).await;
+    rename(saga("purchase", "sale")).await;
+    rename(of(NameOf::State, "sale", "settled", "closed")).await;
+    assert_eq!(
+        retired(&*driver.store).await,
+        [
+            saga("order", "sale"),
+            saga("purchase", "sale"),
+            of(NameOf::State, "other", "paid", "stays"),
+            of(NameOf::State, "sale", "paid", "closed"),
+            of(NameOf::State, "sale", "settled", "closed"),
+            of(NameOf::Event, "sale", "paid", "stays"),
+            of(NameOf::Command, "sale", "paid", "stays"),
+        ]
+    );
+}
+
+/// Then the name in between is retired, with everything that had led to it.
+pub async fn a_retired_name_that_is_given_again_is_in_use<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    driver.created(create(&address("a"))).await;
+    let names = [saga("order", "sale"), saga("purchase", "sale")];
+    assert_eq!(ok(driver.store.rename(&names).await), [1, 0]);
+    assert_eq!(ok(driver.store.rename(&[saga("sale", "order")]).await), [1]);
+    assert_eq!(retired(&*driver.store).await, [saga("purchase", "order"), saga("sale", "order")]);
     driver.snapshot(&address("a")).await;
+}
+
+/// Upkeep is for the lease holder.
+pub async fn renaming_needs_the_lease<S: Subject>(subject: &S) {
+    let store = subject.open();
+    let renamed = store.rename(&[saga("order", "purchase")]).await;
+    assert!(matches!(renamed, Err(StoreError::Fenced { .. })), "{renamed:?}");
+    assert!(retired(&*store).await.is_empty());
 }

@@ -21,7 +21,7 @@ pub use faults::Fault;
 use self::model::Model;
 use super::{
     Address, Batch, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain, OpenTask,
-    Outcome, Purged, RowId, Store, StoreError, TakerRow, TaskId, TimerKey,
+    Outcome, Purged, RetiredName, RowId, Store, StoreError, TakerRow, TaskId, TimerKey,
 };
 use crate::message::Timestamp;
 
@@ -175,8 +175,8 @@ impl Maintain for MemoryStore {
         Ok(())
     }
 
-    async fn rename(&self, was: &str, name: &str) -> Result<usize, StoreError> {
-        self.model().rename(was, name)
+    async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
+        self.model().rename(names)
     }
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::{
     Address, AliasChange, Batch, Committed, DeadId, DeadLetter, Delivery, DeliveryChange, DeliveryId,
-    HistoryEntry, HistoryRow, InboxId, InstanceChange, Lease, Mail, Mark, Obligation, ObligationChange,
-    Outcome, Purged, RowId, Step, StoreError, TakerRow, Task, TaskChange, TaskId, TimerChange, TimerRow,
+    HistoryEntry, HistoryRow, InboxId, InstanceChange, Lease, Mail, Mark, NameOf, Obligation,
+    ObligationChange, Outcome, Purged, RowId, Step, StoreError, TakerRow, Task, TaskChange, TaskId,
+    TimerChange, TimerRow,
 };
 use crate::message::{MessageId, Name, Timestamp};
 
@@ -30,6 +31,8 @@ pub(super) struct Model {
     pub(super) marks: BTreeMap<(Address, MessageId), Mark>,
     pub(super) dead: BTreeMap<DeadId, DeadLetter>,
     pub(super) takers: BTreeSet<TakerRow>,
+    /// The present name of each retired one, by what it is, whose it is, and the name itself.
+    pub(super) retired: BTreeMap<(NameOf, String, String), String>,
     pub(super) damaged: BTreeSet<Address>,
     last_row: i64,
     last_mail: i64,

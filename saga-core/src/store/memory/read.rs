@@ -7,7 +7,8 @@ use async_trait::async_trait;
 
 use super::super::{
     Address, DeadId, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView,
-    Loaded, Mail, OpenTask, RowId, Snapshot, Status, StoreError, StoredName, TakerRow, TaskId, TimerKey,
+    Loaded, Mail, NameOf, OpenTask, RetiredName, RowId, Snapshot, Status, StoreError, StoredName, TakerRow,
+    TaskId, TimerKey,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
@@ -135,6 +136,16 @@ impl Inspect for MemoryStore {
 
     async fn names(&self) -> Result<Vec<StoredName>, StoreError> {
         Ok(self.model().names())
+    }
+
+    async fn retired(&self) -> Result<Vec<RetiredName>, StoreError> {
+        let name = |((what, saga, was), name): (&(NameOf, String, String), &String)| RetiredName {
+            what: *what,
+            saga: saga.clone(),
+            was: was.clone(),
+            name: name.clone(),
+        };
+        Ok(self.model().retired.iter().map(name).collect())
     }
 
     async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {

@@ -1,29 +1,50 @@
-//! Giving everything that is kept for a saga to its present name.
+//! Retiring names: everything that is kept for a saga gets its present one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Model;
-use crate::store::{Address, MailKind, StoreError, TakerRow};
+use crate::store::{Address, MailKind, NameOf, RetiredName, StoreError, TakerRow};
 
 impl Model {
-    pub(super) fn rename(&mut self, was: &str, name: &str) -> Result<usize, StoreError> {
+    pub(super) fn rename(&mut self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
         if !self.held {
             return Err(StoreError::Fenced { epoch: 0 });
         }
-        let present = |address: &Address| Address::new(name.to_owned(), address.key.clone());
-        let addresses = || self.rows.keys().chain(self.aliases.keys()).filter(|address| address.saga == was);
-        let taken = |address: &&Address| {
-            let address = present(address);
-            self.rows.contains_key(&address) || self.aliases.contains_key(&address)
-        };
-        if let Some(clash) = addresses().find(taken) {
-            return Err(StoreError::Clash {
-                store: "the memory store".to_owned(),
-                was: was.to_owned(),
-                name: name.to_owned(),
-                key: clash.key.clone(),
+        self.judge_names(names)?;
+        let mut moved = Vec::with_capacity(names.len());
+        for retired in names {
+            moved.push(match retired.what {
+                NameOf::Saga => self.rename_saga(&retired.was, &retired.name),
+                NameOf::State | NameOf::Event | NameOf::Command => 0,
             });
+            self.retire(retired);
         }
+        Ok(moved)
+    }
+
+    /// Refuses names under which two instances, or two aliases, would have one address.
+    fn judge_names(&self, names: &[RetiredName]) -> Result<(), StoreError> {
+        let mut taken: BTreeSet<Address> = self.rows.keys().chain(self.aliases.keys()).cloned().collect();
+        for RetiredName { was, name, .. } in names.iter().filter(|retired| retired.what == NameOf::Saga) {
+            let (moved, mut rest): (BTreeSet<Address>, BTreeSet<Address>) =
+                taken.into_iter().partition(|address| address.saga == *was);
+            for Address { key, .. } in moved {
+                if !rest.insert(Address::new(name.clone(), key.clone())) {
+                    return Err(StoreError::Clash {
+                        store: "the memory store".to_owned(),
+                        was: was.clone(),
+                        name: name.clone(),
+                        key,
+                    });
+                }
+            }
+            taken = rest;
+        }
+        Ok(())
+    }
+
+    fn rename_saga(&mut self, was: &str, name: &str) -> usize {
+        let present = |address: &Address| Address::new(name.to_owned(), address.key.clone());
         let renamed = |address: Address| if address.saga == was { present(&address) } else { address };
         self.rows = std::mem::take(&mut self.rows).into_iter().map(|(at, row)| (renamed(at), row)).collect();
         self.aliases =
@@ -57,6 +78,21 @@ impl Model {
                 }
             })
             .collect();
-        Ok(instances)
+        let retired = std::mem::take(&mut self.retired).into_iter();
+        let (own, mut rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            retired.partition(|((what, saga, _), _)| *what != NameOf::Saga && saga == was);
+        rest.extend(own.into_iter().map(|((what, _, was), to)| ((what, name.to_owned(), was), to)));
+        self.retired = rest;
+        instances
+    }
+
+    fn retire(&mut self, retired: &RetiredName) {
+        let RetiredName { what, saga, was, name } = retired;
+        let same = |(of, whose, _): &(NameOf, String, String)| of == what && whose == saga;
+        for (_, present) in self.retired.iter_mut().filter(|(at, present)| same(at) && **present == *was) {
+            present.clone_from(name);
+        }
+        self.retired.insert((*what, saga.clone(), was.clone()), name.clone());
+        self.retired.remove(&(*what, saga.clone(), name.clone()));
     }
 }

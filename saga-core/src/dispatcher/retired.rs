@@ -1,0 +1,85 @@
+//! Names that are retired (rule R34): which ones this build retires, and which ones keep it from starting.
+//!
+//! Owns: comparing a build with what the store remembers. Does not own: retiring, which a store does in one transaction.
+
+use std::collections::BTreeSet;
+
+use crate::definition::Definition;
+use crate::engine::Registry;
+use crate::message::is;
+use crate::store::{NameOf, RetiredName};
+
+/// Something that this build has a name for.
+struct Known {
+    what: NameOf,
+    definition: &'static Definition,
+    name: &'static str,
+    was: &'static [&'static str],
+}
+
+impl Known {
+    /// Whether `name`, which the store remembers of what `row` is about, is or was the name of this.
+    fn is_called(&self, row: &RetiredName, name: &str) -> bool {
+        let Definition { name: saga, was, .. } = self.definition;
+        let here = row.what == NameOf::Saga || is(&row.saga, saga, was);
+        self.what == row.what && here && is(name, self.name, self.was)
+    }
+
+    fn problem(&self, row: &RetiredName) -> String {
+        let (what, name, present) = (self.what.as_str(), self.name, &row.name);
+        let of = match self.what {
+            NameOf::Saga => String::new(),
+            NameOf::State | NameOf::Event | NameOf::Command => format!(" of saga `{}`", self.definition.name),
+        };
+        let was = if row.was == name { String::new() } else { format!(" was called `{}`, which", row.was) };
+        format!(
+            "{what} `{name}`{of}{was} has been renamed to `{present}` by a later build: run that build, or rename it on \
+             purpose with `#[{what}(name = \"{name}\", was = \"{present}\")]`"
+        )
+    }
+}
+
+/// Everything whose name can be retired, sagas first. A timer's name is unique within its state only, so it is none.
+fn known(registry: &Registry) -> Vec<Known> {
+    let mut known = Vec::new();
+    for program in registry.sagas.values() {
+        let definition = program.definition();
+        let of = |what, name, was| Known { what, definition, name, was };
+        known.push(of(NameOf::Saga, definition.name, definition.was));
+        known.extend(definition.states.iter().map(|state| of(NameOf::State, state.name, state.was)));
+        known.extend(definition.events.iter().map(|event| of(NameOf::Event, event.name, event.was)));
+        known
+            .extend(definition.commands.iter().map(|command| of(NameOf::Command, command.name, command.was)));
+    }
+    known.sort_by_key(|known| (known.what, known.definition.name, known.name));
+    known
+}
+
+/// The names that this build retires, sagas first: what belongs to one is found under its present name.
+pub(super) fn names(registry: &Registry) -> Vec<RetiredName> {
+    let mut names = BTreeSet::new();
+    for Known { what, definition, name, was } in known(registry) {
+        let saga = if what == NameOf::Saga { "" } else { definition.name };
+        names.extend(was.iter().map(|was| RetiredName {
+            what,
+            saga: saga.to_owned(),
+            was: (*was).to_owned(),
+            name: name.to_owned(),
+        }));
+    }
+    names.into_iter().collect()
+}
+
+/// What this build has names for that are `retired`, without knowing the present ones: it is older than what is stored.
+pub(super) fn problems(registry: &Registry, retired: &[RetiredName]) -> Vec<String> {
+    let known = known(registry);
+    let aware = |row: &RetiredName| {
+        known.iter().any(|known| known.is_called(row, &row.was) && known.is_called(row, &row.name))
+    };
+    let rows: Vec<&RetiredName> = retired.iter().filter(|row| !aware(row)).collect();
+    let problem = |known: &Known| {
+        let used = rows.iter().filter(|row| known.is_called(row, &row.was));
+        used.min_by_key(|row| row.was != known.name).map(|row| known.problem(row))
+    };
+    known.iter().filter_map(problem).collect()
+}

@@ -1,0 +1,35 @@
+//! `saga_retired`: names that are not used any more, each with the present one.
+
+use rusqlite::{Connection, Result, Row};
+use saga_core::store::{NameOf, RetiredName};
+
+use super::value::{text, word};
+
+super::statements! {
+    RENAME = "UPDATE OR REPLACE saga_retired SET saga = ?2 WHERE what IN ('state', 'event', 'command') AND saga = ?1";
+    LEAD = "UPDATE saga_retired SET name = ?4 WHERE what = ?1 AND saga = ?2 AND name = ?3";
+    INSERT = "INSERT INTO saga_retired (what, saga, was, name) VALUES (?1, ?2, ?3, ?4)
+              ON CONFLICT (what, saga, was) DO UPDATE SET name = excluded.name
+                  WHERE saga_retired.name <> excluded.name";
+    DELETE = "DELETE FROM saga_retired WHERE what = ?1 AND saga = ?2 AND was = ?3";
+    ALL = "SELECT what, saga, was, name FROM saga_retired";
+}
+
+/// Retires the name, lets what was retired for it lead to the present one, and takes that back into use.
+pub(crate) fn retire(db: &Connection, retired: &RetiredName) -> Result<()> {
+    let (what, RetiredName { saga, was, name, .. }) = (retired.what.as_str(), retired);
+    db.prepare_cached(LEAD)?.execute((what, saga, was, name))?;
+    db.prepare_cached(INSERT)?.execute((what, saga, was, name))?;
+    db.prepare_cached(DELETE)?.execute((what, saga, name))?;
+    Ok(())
+}
+
+/// Reads a row of [`ALL`].
+pub(crate) fn read(row: &Row<'_>) -> Result<RetiredName> {
+    Ok(RetiredName {
+        what: word(row, 0, NameOf::parse)?,
+        saga: text(row, 1)?.to_owned(),
+        was: text(row, 2)?.to_owned(),
+        name: text(row, 3)?.to_owned(),
+    })
+}
