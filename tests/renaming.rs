@@ -116,6 +116,14 @@ macro_rules! build {
             }
 
             pub async fn start(store: &MemoryStore, clock: &ManualClock, bank: &Bank) -> Dispatcher {
+                try_start(store, clock, bank).await.unwrap()
+            }
+
+            pub async fn try_start(
+                store: &MemoryStore,
+                clock: &ManualClock,
+                bank: &Bank,
+            ) -> std::result::Result<Dispatcher, StartError> {
                 Dispatcher::builder(store.clone())
                     .saga::<AccountState>()
                     .handler::<Charge>(bank.clone())
@@ -123,7 +131,6 @@ macro_rules! build {
                     .clock(clock.clone())
                     .start()
                     .await
-                    .unwrap()
             }
 
         }
@@ -139,6 +146,13 @@ build!(
     1, [name = "hour", was = "patience",],
     "account.opened"[was = "opened",], "account.papers"[was = "papers",], "account.stamp"[was = "stamp",],
     "money.take"[was = "charge",], "money.return"[was = "refund",]
+);
+
+build!(
+    returned, [name = "charging", was = "awaiting-money"], [name = "checking", was = "inspecting"],
+    1, [name = "patience", was = "hour",],
+    "opened"[was = "account.opened",], "papers"[was = "account.papers",], "stamp"[was = "account.stamp",],
+    "charge"[was = "money.take",], "refund"[was = "money.return",]
 );
 
 build!(
@@ -251,6 +265,49 @@ async fn r34_a_state_that_a_build_does_not_know_parks_its_instance_until_one_doe
     let dispatcher = after::start(&town.store, &town.clock, &answering).await;
     dispatcher.retry::<after::AccountState>("7", "op", "the build is back").await.unwrap();
     town.comes_to(&dispatcher, after::AccountState::Active).await;
+}
+
+#[tokio::test]
+async fn r34_a_build_from_before_states_events_and_commands_were_renamed_does_not_start() {
+    let town = Town::charging().await;
+    after::start(&town.store, &town.clock, &town.bank).await.kill().await;
+    let refused = before::try_start(&town.store, &town.clock, &town.bank).await;
+    let Err(StartError::Retired { problems }) = refused else { panic!("it started") };
+    let renamed = |what: &str, was: &str, name: &str| {
+        format!(
+            "{what} `{was}` of saga `account` has been renamed to `{name}` by a later build: run that build, or rename \
+             it on purpose with `#[{what}(name = \"{was}\", was = \"{name}\")]`"
+        )
+    };
+    assert_eq!(
+        problems,
+        [
+            renamed("state", "charging", "awaiting-money"),
+            renamed("state", "checking", "inspecting"),
+            renamed("event", "opened", "account.opened"),
+            renamed("event", "papers", "account.papers"),
+            renamed("event", "stamp", "account.stamp"),
+            renamed("command", "charge", "money.take"),
+            renamed("command", "refund", "money.return"),
+        ]
+    );
+    // The build that knows the names goes on.
+    let answering = Bank { answers: true, ..town.bank.clone() };
+    let dispatcher = after::start(&town.store, &town.clock, &answering).await;
+    dispatcher.publish(after::Stamp { of: "7".to_owned() }).await.unwrap();
+    town.comes_to(&dispatcher, after::AccountState::Active).await;
+}
+
+#[tokio::test]
+async fn r34_states_events_and_commands_may_be_renamed_back_on_purpose() {
+    let town = Town::charging().await;
+    after::start(&town.store, &town.clock, &town.bank).await.kill().await;
+    let dispatcher = returned::start(&town.store, &town.clock, &town.bank).await;
+    assert!(unknown(&dispatcher).await.is_empty());
+    dispatcher.kill().await;
+    before::start(&town.store, &town.clock, &town.bank).await.kill().await;
+    after::start(&town.store, &town.clock, &town.bank).await.kill().await;
+    assert!(before::try_start(&town.store, &town.clock, &town.bank).await.is_err());
 }
 
 #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
-//! A saga that is called otherwise from now on keeps its instances, with their parents and children (R34).
+//! A saga that is called otherwise from now on keeps its instances, with their parents and children, and its earlier name
+//! is retired (R34).
 
 #![allow(missing_docs, unreachable_pub, dead_code)] // The types of a test need no manual, and not all are used.
 
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use saga::dispatcher::{ManualClock, StartError};
 use saga::prelude::*;
-use saga::store::{MemoryStore, Store, StoreError};
+use saga::store::{InboxId, InstanceFilter, MemoryStore, Store, StoreError};
 use saga::{Dispatcher, Disposition, Position, SqliteStore};
 
 macro_rules! build {
@@ -87,6 +88,9 @@ build!(before, "team" [], "member" []);
 build!(after, "crew" [was = "gang", was = "team",], "hand" [was = "member",]);
 build!(again, "ship" [was = "team",], "other-hand" []);
 build!(clash, "crew" [was = "hand",], "hand" []);
+build!(later, "company" [was = "crew",], "hand" [was = "member",]);
+build!(fork, "club" [was = "team",], "hand" [was = "member",]);
+build!(back, "team" [was = "crew",], "member" [was = "hand",]);
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "formed", key(crew))]
@@ -128,7 +132,7 @@ async fn thinks(dispatcher: &Dispatcher, hand: &str) {
 }
 
 /// A crew whose first hand has agreed, and whose second and third have not.
-async fn hiring(store: &SqliteStore, clock: &ManualClock) {
+async fn hiring(store: &(impl Store + Clone), clock: &ManualClock) {
     let dispatcher = before::start(store.clone(), clock).await.unwrap();
     dispatcher.publish(formed()).await.unwrap();
     for hand in ["ann", "bob"] {
@@ -273,4 +277,155 @@ async fn r34_two_takers_cannot_share_an_earlier_name() {
             "saga `other-hand`, which saga `ship` starts, is not registered: add `.saga::<HandState>()`",
         ]
     );
+}
+
+/// Tells the story on both stores.
+macro_rules! on_each_store {
+    ($story:ident) => {{
+        $story(MemoryStore::new()).await;
+        let folder = tempfile::tempdir().unwrap();
+        $story(SqliteStore::open(folder.path().join("crews.db")).unwrap()).await;
+    }};
+}
+
+/// Everything that a start could change, except who had the lease.
+async fn contents(store: &impl Store) -> String {
+    let instances = store.instances(&InstanceFilter::default()).await.unwrap();
+    let addresses: Vec<_> = instances.iter().map(|view| view.address.clone()).collect();
+    let loaded = store.load(&addresses).await.unwrap();
+    let inbox = store.inbox(InboxId(0), 100).await.unwrap();
+    let (takers, retired) = (store.takers().await.unwrap(), store.retired().await.unwrap());
+    format!("{instances:#?}\n{loaded:#?}\n{inbox:#?}\n{takers:#?}\n{retired:#?}")
+}
+
+/// A start that ends at once.
+async fn run(started: std::result::Result<Dispatcher, StartError>) {
+    started.unwrap().shutdown(SECOND).await.unwrap();
+}
+
+/// Why a build must not start.
+fn refusal(started: std::result::Result<Dispatcher, StartError>) -> Vec<String> {
+    match started {
+        Err(StartError::Retired { problems }) => problems,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it started"),
+    }
+}
+
+fn renamed(was: &str, name: &str) -> String {
+    format!(
+        "saga `{was}` has been renamed to `{name}` by a later build: run that build, or rename it on purpose with \
+         `#[saga(name = \"{was}\", was = \"{name}\")]`"
+    )
+}
+
+async fn an_older_build_is_refused(store: impl Store + Clone) {
+    let clock = ManualClock::default();
+    hiring(&store, &clock).await;
+    run(after::start(store.clone(), &clock).await).await;
+    let as_it_was = contents(&store).await;
+
+    let refused = before::start(store.clone(), &clock).await;
+    let text = refused.as_ref().unwrap_err().to_string();
+    assert_eq!(text, format!("cannot start: {}; {}", renamed("member", "hand"), renamed("team", "crew")));
+    assert_eq!(refusal(refused).len(), 2);
+    assert_eq!(contents(&store).await, as_it_was, "nothing was written");
+    let lease = store.lease("test").await.unwrap();
+    assert!(!lease.is_suspect(lease.epoch - 1), "nothing was run");
+    store.release(&lease).await.unwrap();
+
+    // The build that knows the names goes on with the one crew there is.
+    let dispatcher = after::start(store.clone(), &clock).await.unwrap();
+    thinks(&dispatcher, "cid").await;
+    for hand in ["bob", "cid"] {
+        dispatcher.publish(agreed(hand)).await.unwrap();
+    }
+    let ready = |crew: &saga::Instance<after::CrewState>| {
+        (crew.position == Position::In(after::CrewState::Ready)).then_some(crew.data.hired)
+    };
+    assert_eq!(dispatcher.answer::<after::CrewState, _>("7", SECOND, ready).await.unwrap(), 3);
+    assert_eq!(store.instances(&InstanceFilter::default()).await.unwrap().len(), 4, "a crew and its hands");
+    dispatcher.shutdown(SECOND).await.unwrap();
+}
+
+#[tokio::test]
+async fn r34_a_build_from_before_a_saga_was_renamed_does_not_start() {
+    on_each_store!(an_older_build_is_refused);
+}
+
+async fn a_name_is_retired_by_the_first_start(store: impl Store + Clone) {
+    let clock = ManualClock::default();
+    run(after::start(store.clone(), &clock).await).await;
+    let problems = refusal(before::start(store.clone(), &clock).await);
+    assert_eq!(problems, [renamed("member", "hand"), renamed("team", "crew")]);
+}
+
+#[tokio::test]
+async fn r34_an_earlier_name_is_retired_also_when_nothing_is_stored_under_it() {
+    on_each_store!(a_name_is_retired_by_the_first_start);
+}
+
+async fn only_the_last_of_three_builds_starts(store: impl Store + Clone) {
+    let clock = ManualClock::default();
+    hiring(&store, &clock).await;
+    run(after::start(store.clone(), &clock).await).await;
+    run(later::start(store.clone(), &clock).await).await;
+    let as_it_was = contents(&store).await;
+    let problems = refusal(before::start(store.clone(), &clock).await);
+    assert_eq!(problems, [renamed("member", "hand"), renamed("team", "company")]);
+    let problems = refusal(after::start(store.clone(), &clock).await);
+    assert_eq!(problems, [renamed("crew", "company")]);
+    // Taking back a name that was left long ago would not find the instances either.
+    let problems = refusal(back::start(store.clone(), &clock).await);
+    assert_eq!(problems, [renamed("team", "company")]);
+    assert_eq!(contents(&store).await, as_it_was);
+    let dispatcher = later::start(store, &clock).await.unwrap();
+    assert!(dispatcher.instance::<later::CrewState>("7").await.unwrap().is_some());
+    dispatcher.shutdown(SECOND).await.unwrap();
+}
+
+#[tokio::test]
+async fn r34_of_a_saga_that_was_renamed_twice_every_earlier_build_is_refused() {
+    on_each_store!(only_the_last_of_three_builds_starts);
+}
+
+async fn a_fork_is_refused(store: impl Store + Clone) {
+    let clock = ManualClock::default();
+    hiring(&store, &clock).await;
+    run(after::start(store.clone(), &clock).await).await;
+    let problems = refusal(fork::start(store.clone(), &clock).await);
+    assert_eq!(
+        problems,
+        [
+            "saga `club` was called `team`, which has been renamed to `crew` by a later build: run that build, or \
+             rename it on purpose with `#[saga(name = \"club\", was = \"crew\")]`"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn r34_a_build_that_gives_an_earlier_saga_yet_another_name_is_refused() {
+    on_each_store!(a_fork_is_refused);
+}
+
+async fn a_name_is_taken_back(store: impl Store + Clone) {
+    let clock = ManualClock::default();
+    hiring(&store, &clock).await;
+    run(after::start(store.clone(), &clock).await).await;
+    let dispatcher = back::start(store.clone(), &clock).await.unwrap();
+    assert!(dispatcher.instance::<back::CrewState>("7").await.unwrap().is_some());
+    dispatcher.shutdown(SECOND).await.unwrap();
+    run(before::start(store.clone(), &clock).await).await;
+    // Now the name in between is the retired one, for a build that does not know the other.
+    let forgetful = Dispatcher::builder(store.clone()).saga::<named_crew::CrewState>().start().await;
+    assert_eq!(refusal(forgetful), [renamed("crew", "team")]);
+    // And once more the other way.
+    run(after::start(store.clone(), &clock).await).await;
+    let problems = refusal(before::start(store, &clock).await);
+    assert_eq!(problems, [renamed("member", "hand"), renamed("team", "crew")]);
+}
+
+#[tokio::test]
+async fn r34_a_saga_may_be_renamed_back_on_purpose() {
+    on_each_store!(a_name_is_taken_back);
 }
