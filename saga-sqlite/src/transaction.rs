@@ -20,7 +20,10 @@ use crate::SqliteStore;
 use crate::error::{of_store, unavailable};
 use crate::held::{Held, is_held_here};
 use crate::open::{Role, connect};
-use crate::table::{inbox, taker};
+use crate::table::{inbox, retired, taker};
+
+/// Not the name of a saga: what an event answers for it, it answers for every saga it has no key of its own for.
+const ANY_SAGA: &str = "\u{1}";
 
 /// One transaction of the application, see [`SqliteStore::transaction`].
 #[derive(Debug)]
@@ -145,9 +148,7 @@ impl Transaction<'_> {
         let at = Timestamp::now();
         for taker in takers {
             // A subscriber takes the event by its own key, whatever it is for a saga.
-            let saga = if taker.subscriber { "" } else { &taker.taker };
-            let key =
-                event.correlation(saga).map_err(|source| TransactionError::Key { event: E::NAME, source })?;
+            let key = if taker.subscriber { key(event, "")? } else { key_for(&db, event, &taker.taker)? };
             let mail = Mail {
                 to: Address::new(taker.taker, key),
                 kind: if taker.subscriber { MailKind::Delivery } else { MailKind::Event },
@@ -185,6 +186,23 @@ impl Transaction<'_> {
         self.published.set(true);
         Ok(())
     }
+}
+
+fn key<E: Correlated>(event: &E, saga: &str) -> Result<Key, TransactionError> {
+    event.correlation(saga).map_err(|source| TransactionError::Key { event: E::NAME, source })
+}
+
+/// The key of the event for a saga. A build from before the saga was renamed has a key for it under an earlier name: with
+/// any other key the event would start a second instance (rule R34).
+fn key_for<E: Correlated>(db: &Connection, event: &E, saga: &str) -> Result<Key, TransactionError> {
+    let present = key(event, saga)?;
+    for earlier in retired::earlier(db, saga)? {
+        let under_it = key(event, &earlier)?;
+        if under_it != present && present == key(event, ANY_SAGA)? {
+            return Ok(under_it);
+        }
+    }
+    Ok(present)
 }
 
 /// The application's connection while no transaction uses it. A transaction that panics takes it along, which rolls

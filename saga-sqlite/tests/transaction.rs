@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use saga_core::message::{BoxError, Correlated, Event, MessageId};
-use saga_core::store::{InboxId, Mail, MailKind, Maintain, Store, TakerRow};
+use saga_core::store::{InboxId, Mail, MailKind, Maintain, NameOf, RetiredName, Store, TakerRow};
 use saga_sqlite::{SqliteStore, TransactionError};
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +119,23 @@ async fn rows_and_events_become_durable_together_for_every_taker() {
         assert_eq!(mail.message.payload.as_str(), r#"{"order":"o-1"}"#);
     }
     assert!(shop.woken().await);
+}
+
+#[tokio::test]
+async fn r34_a_build_that_knows_a_saga_by_its_earlier_name_publishes_by_the_key_it_has_there() {
+    let shop = Shop::new().await;
+    shop.store.lease("a build that has renamed both").await.unwrap();
+    let renamed = |was: &str, name: &str| RetiredName {
+        what: NameOf::Saga,
+        saga: String::new(),
+        was: was.to_owned(),
+        name: name.to_owned(),
+    };
+    shop.store.rename(&[renamed("customer", "client"), renamed("order", "purchase")]).await.unwrap();
+    shop.store.transaction(|tx| tx.publish(&placed("o-1"))).unwrap();
+    let inbox = shop.inbox().await;
+    let seen: Vec<_> = inbox.iter().map(|mail| (&*mail.to.saga, mail.to.key.as_str())).collect();
+    assert_eq!(seen, [("client", "customer of o-1"), ("mailer", "o-1"), ("purchase", "o-1")]);
 }
 
 #[tokio::test]

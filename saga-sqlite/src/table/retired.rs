@@ -12,6 +12,7 @@ super::statements! {
               ON CONFLICT (what, saga, was) DO UPDATE SET name = excluded.name
                   WHERE saga_retired.name <> excluded.name";
     DELETE = "DELETE FROM saga_retired WHERE what = ?1 AND saga = ?2 AND was = ?3";
+    EARLIER = "SELECT was FROM saga_retired WHERE what = 'saga' AND saga = '' AND name = ?1";
     ALL = "SELECT what, saga, was, name FROM saga_retired";
 }
 
@@ -22,6 +23,13 @@ pub(crate) fn retire(db: &Connection, retired: &RetiredName) -> Result<()> {
     db.prepare_cached(INSERT)?.execute((what, saga, was, name))?;
     db.prepare_cached(DELETE)?.execute((what, saga, name))?;
     Ok(())
+}
+
+/// The names that a saga had before.
+pub(crate) fn earlier(db: &Connection, saga: &str) -> Result<Vec<String>> {
+    let mut statement = db.prepare_cached(EARLIER)?;
+    let rows = statement.query_map((saga,), |row| row.get(0))?;
+    rows.collect()
 }
 
 /// Reads a row of [`ALL`].
