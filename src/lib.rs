@@ -29,8 +29,8 @@ pub use saga_macros::{Command, Event, Saga};
 pub use saga_sqlite::{self as sqlite, SqliteStore};
 
 pub use saga_core::dispatcher::{
-    Dispatcher, Disposition, Handler, HandlerContext, Health, Instance, PublishOptions, Receipt, Resolved,
-    Subscriber,
+    Dispatcher, Disposition, Handler, HandlerContext, Health, Instance, OpenCommand, PublishOptions, Receipt,
+    Resolved, Subscriber,
 };
 pub use saga_core::engine::Policy;
 pub use saga_core::machine::Position;

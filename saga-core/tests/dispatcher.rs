@@ -416,6 +416,51 @@ async fn r19_a_clean_restart_counts_nothing() {
 }
 
 #[tokio::test]
+async fn an_open_command_tells_its_last_error_and_when_it_is_tried_again() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Lose, Plan::Lose, Plan::Lose]);
+    shop.place("1").await;
+    shop.world.called::<MakePayment>(3).await;
+    shop.clock.idle().await;
+    let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
+    let [open] = &order.open[..] else { panic!("{:?}", order.open) };
+    assert_eq!((&*open.command, open.attempts, open.undo), ("payment.make", 3, false));
+    assert_eq!(open.error.as_deref(), Some("the answer was lost"));
+    let now = saga_core::dispatcher::Clock::now(&shop.clock).wall;
+    let next = open.next_attempt.expect("it waits");
+    assert!(next > now && next <= now.plus(Duration::from_secs(1)), "{next} after {now}");
+    assert_eq!(in_time(&shop.clock, shop.settled("1")).await, Position::In(OrderState::Completed));
+    let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
+    assert!(order.open.is_empty(), "{:?}", order.open);
+}
+
+#[tokio::test]
+async fn the_first_failure_is_there_to_be_seen_although_the_next_attempt_follows_at_once() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Lose, Plan::Hang]);
+    shop.place("1").await;
+    shop.world.called::<MakePayment>(2).await;
+    shop.clock.idle().await;
+    let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
+    let [open] = &order.open[..] else { panic!("{:?}", order.open) };
+    assert_eq!((open.attempts, open.error.as_deref()), (1, Some("the answer was lost")));
+    assert_eq!(open.next_attempt, None, "it is running");
+}
+
+#[tokio::test]
+async fn an_undo_that_fails_is_told_apart_from_a_command() {
+    let shop = Shop::open().await;
+    shop.world.plan::<CreateShippingLabel>(&[Plan::Decline]).plan::<RefundPayment>(&vec![Plan::Lose; 3]);
+    shop.place("1").await;
+    shop.world.called::<RefundPayment>(3).await;
+    shop.clock.idle().await;
+    let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
+    let [open] = &order.open[..] else { panic!("{:?}", order.open) };
+    assert_eq!((&*open.command, open.undo), ("payment.refund", true));
+    assert_eq!(open.error.as_deref(), Some("the answer was lost"));
+}
+
+#[tokio::test]
 async fn r20_a_command_keeps_its_key_over_attempts_and_crashes() {
     let shop = Shop::open().await;
     shop.world.plan::<MakePayment>(&[Plan::Lose, Plan::Hang]);

@@ -34,7 +34,7 @@ pub use handler::{Handler, HandlerContext, Subscriber};
 pub use manual_clock::ManualClock;
 pub use names::UnknownName;
 pub use receipt::{Disposition, Receipt, TakerReceipt};
-pub use view::Instance;
+pub use view::{Instance, OpenCommand};
 pub use weak::WeakDispatcher;
 
 use std::fmt;

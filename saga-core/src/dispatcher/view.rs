@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::InstanceError;
 use crate::machine::{Position, Saga, owed_names, read_parked};
 use crate::message::{Key, Timestamp};
-use crate::store::{Snapshot, TaskKind};
+use crate::store::{Snapshot, Task, TaskKind, TaskStage};
 
 /// An undo that has not succeeded for so long is *overdue*; its attempts go on (rule R14).
 pub(crate) const OVERDUE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,8 +26,8 @@ pub struct Instance<S: Saga> {
     pub timers: Vec<(String, Timestamp)>,
     /// The aliases it has claimed (rule R35), in order of their text.
     pub aliases: Vec<String>,
-    /// The stored names of the commands and undos that have not ended, with the number of attempts that have.
-    pub open: Vec<(String, u32)>,
+    /// Its commands, undos and children that have not ended, in the order in which they were queued.
+    pub open: Vec<OpenCommand>,
     /// Whether an undo has been tried for more than 24 hours.
     pub overdue: bool,
     /// The number of its last step.
@@ -36,6 +36,40 @@ pub struct Instance<S: Saga> {
     pub created_at: Timestamp,
     /// When its last step was.
     pub changed_at: Timestamp,
+}
+
+/// A command, an undo or a child of an instance that has not ended, as of the last time that how far it is was written.
+///
+/// The first failed attempt is written when it ends, and so is each one that says something else than the one before
+/// it. A quick attempt that fails like the one before is written with the next delayed one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OpenCommand {
+    /// The stored name of the command; of a child the stored name of its saga.
+    pub command: String,
+    /// How many of its attempts had ended.
+    pub attempts: u32,
+    /// What the last failed attempt said; `None` when none has failed.
+    pub error: Option<String>,
+    /// When the next attempt is due; `None` when that is at once, when one may be running, and when there will be none
+    /// before a person decides.
+    pub next_attempt: Option<Timestamp>,
+    /// Whether it is an undo.
+    pub undo: bool,
+}
+
+impl OpenCommand {
+    fn of(task: &Task, now: Timestamp) -> Self {
+        let progress = &task.progress;
+        let waits = progress.stage == TaskStage::Ready && progress.due > now;
+        Self {
+            command: task.command.name.to_string(),
+            attempts: progress.attempts,
+            error: progress.error.clone(),
+            next_attempt: waits.then_some(progress.due),
+            undo: task.kind == TaskKind::Undo,
+        }
+    }
 }
 
 /// Where the instance is; when this build cannot read that, why, and over what it is parked if it is.
@@ -78,7 +112,7 @@ impl<S: Saga> Instance<S> {
             obligations: owed_names(&snapshot.obligations).into_iter().map(Into::into).collect(),
             timers,
             aliases: snapshot.aliases.iter().map(|alias| alias.text().to_owned()).collect(),
-            open: snapshot.tasks.iter().map(|t| (t.command.name.to_string(), t.progress.attempts)).collect(),
+            open: snapshot.tasks.iter().map(|task| OpenCommand::of(task, now)).collect(),
             overdue,
             seq: record.seq,
             created_at: record.created_at,

@@ -98,6 +98,20 @@ pub(crate) enum AttemptEnd {
     NotBegun,
 }
 
+impl AttemptEnd {
+    /// What a failed attempt said; `None` when it was answered or cut off.
+    pub(crate) fn error(&self) -> Option<&str> {
+        match self {
+            Self::Refused(why)
+            | Self::RefusedForGood(why)
+            | Self::Unclear(why)
+            | Self::Unreadable(why)
+            | Self::BadReply(why) => Some(why),
+            Self::Replied(_) | Self::Dropped | Self::NotBegun => None,
+        }
+    }
+}
+
 /// Something to do.
 #[derive(Debug)]
 pub(crate) enum Out {

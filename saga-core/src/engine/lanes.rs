@@ -492,6 +492,7 @@ impl Shard {
         found.progress.attempts += 1;
         found.progress.spent_ms += u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let last = at_most_once || turned;
+        let news = how.error().is_some_and(|error| is_news(&found.progress, error, epoch));
         match verdict(&mut found.progress, how, undo, last, &policy) {
             Verdict::Report(report) => {
                 slot.set_run(task, Run::Reported);
@@ -505,6 +506,9 @@ impl Shard {
                     found.progress.due = Timestamp::EPOCH;
                     slot.set_run(task, Run::Waiting);
                     self.lanes.push(running.lane, Job::Task(address.clone(), task));
+                    if news {
+                        self.note_failure(address, task, epoch);
+                    }
                 } else {
                     found.progress.spent_ms += u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
                     self.delay_task(address, task, now.plus(delay), epoch);
@@ -538,6 +542,22 @@ impl Shard {
         }
         slot.set_run(task, Run::Waiting);
         self.lanes.push(lane, Job::Task(address.clone(), task));
+    }
+
+    /// Writes how a task fares that is tried again at once: people look into the store, and the attempts that follow may
+    /// take long or wait for a breaker.
+    fn note_failure(&mut self, address: &Address, task: TaskId, epoch: u64) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        let Some(instance) = slot.instance_mut() else { return };
+        let row = instance.row;
+        let Some(found) = instance.task_mut(task) else { return };
+        found.progress.epoch = epoch;
+        let change = TaskChange::Progress(task, found.progress.clone());
+        slot.noting += 1;
+        self.queue_step(
+            Token::Progress(address.clone()),
+            Step { row, tasks: vec![change], ..Step::default() },
+        );
     }
 
     /// Writes how far a task is and lets it wait until `due`.
@@ -668,6 +688,12 @@ fn startable(slot: &mut Slot, task: TaskId) -> Option<(Option<RowId>, &mut Task)
     let found = instance.task_mut(task)?;
     let fits = found.progress.stage == TaskStage::Ready && !(compensating && found.kind == TaskKind::Command);
     fits.then_some((row, found))
+}
+
+/// Whether nobody knows this error of a task or delivery yet: the attempt before said something else, or ended under an
+/// earlier lease.
+pub(super) fn is_news(progress: &TaskProgress, error: &str, epoch: u64) -> bool {
+    progress.epoch != epoch || progress.error.as_deref() != Some(error)
 }
 
 /// What the end of an attempt means over all attempts. `progress` counts it already; `last` forbids another.
