@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saga::dispatcher::{ManualClock, StartError};
+use saga::machine::ParkReason;
 use saga::prelude::*;
 use saga::sqlite::{TransactionError, rusqlite};
-use saga::store::{OperatorVerb, Store};
+use saga::store::{InstanceFilter, OperatorVerb, Store};
 use saga::{Dispatcher, Disposition, Health, Position, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -195,6 +196,29 @@ async fn r23_an_operator_elsewhere_aborts_through_the_inbox() {
     assert!(said, "{history:?}");
     let error = abort("").unwrap_err();
     assert!(matches!(error, TransactionError::InstanceKey { saga: "visit", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_reason_that_cannot_be_read_is_a_line_of_the_list_and_harms_no_other() {
+    let house = House::open().await;
+    for guest in ["ada", "bob", "cyd"] {
+        house.dispatcher.publish(arrived(guest)).await.unwrap();
+    }
+    let foreign = rusqlite::Connection::open(house.path()).unwrap();
+    for (guest, reason) in [("ada", "'no record'"), ("bob", "CAST(x'ff' AS TEXT)")] {
+        let park = format!("UPDATE saga_instance SET parked = {reason} WHERE key = '{guest}'");
+        foreign.execute_batch(&park).unwrap();
+    }
+    let mut filter = InstanceFilter::default();
+    filter.parked = Some(true);
+    let list = house.dispatcher.store().instances(&filter).await.unwrap();
+    assert_eq!(list.iter().map(|line| line.address.key.as_str()).collect::<Vec<_>>(), ["ada", "bob"]);
+    for line in list {
+        let parked = line.parked.expect("it is parked");
+        assert_eq!((parked.reason, parked.since), (ParkReason::Unreadable, line.changed_at));
+        let said = parked.to_string();
+        assert!(said.starts_with("cannot be read by this build: the reason "), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Where an instance is, for people and programs that ask.
 
 use super::instance::Instance;
+use super::parked::Parked;
 use super::record::ParkReason;
 use super::saga::Saga;
 use crate::message::{Name, PayloadError, not_newer};
@@ -91,10 +92,8 @@ impl Instance {
 
 /// Why an instance is parked, in the form people read.
 pub(crate) fn read_parked(record: &InstanceChange) -> Option<(ParkReason, String)> {
-    record.parked.as_ref().map(|parked| match super::record::read::<super::ParkedRecord>("reason", parked) {
-        Ok(parked) => (parked.reason, parked.detail),
-        Err(error) => (ParkReason::Unreadable, error),
-    })
+    let Parked { reason, detail, .. } = Parked::from_stored(record.parked.as_ref()?, record.changed_at);
+    Some((reason, detail))
 }
 
 /// The stored names of the undo commands owed, oldest first.

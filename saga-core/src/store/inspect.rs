@@ -8,6 +8,7 @@ use super::{
     Address, DeadId, DeadLetter, HistoryEntry, InboxId, Mail, MailKind, Snapshot, Status, StoreError,
     TaskKind,
 };
+use crate::machine::Parked;
 use crate::message::{Name, Timestamp};
 
 /// Reads for people: pages by key, never everything at once, without disturbing the lease holder.
@@ -116,8 +117,9 @@ pub struct InstanceView {
     pub status: Status,
     /// The stored name of its state.
     pub state: Name,
-    /// Why it is parked.
-    pub parked: Option<String>,
+    /// Why it is parked, if it is. A store makes it with [`Parked::from_stored`], so that a reason which cannot be read is
+    /// said in this line and harms no other.
+    pub parked: Option<Parked>,
     /// The number of its last step.
     pub seq: u64,
     /// When that was.

@@ -1,10 +1,11 @@
 //! `saga_instance`: one row per instance, as its last step left it.
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use saga_core::machine::Parked;
 use saga_core::message::{Id, Incarnation, Key, Timestamp};
 use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, Outcome, RowId, Status};
 
-use super::value::{address, bits, key, maybe_payload, maybe_text, name, payload, time, word};
+use super::value::{address, bits, key, maybe_lossy, maybe_payload, name, payload, time, word};
 use crate::checksum::Checksum;
 use crate::error::{Kind, kind};
 
@@ -273,14 +274,15 @@ pub(crate) fn list(filter: &InstanceFilter) -> &'static str {
 
 /// Reads a row of one of the lists.
 pub(crate) fn view(row: &Row<'_>) -> Result<InstanceView> {
+    let changed_at = time(row, 7)?;
     Ok(InstanceView {
         address: address(row, 0)?,
         position: row.get(2)?,
         status: word(row, 3, Status::parse)?,
         state: name(row, 4)?,
-        parked: maybe_text(row, 5)?.map(str::to_owned),
+        parked: maybe_lossy(row, 5)?.map(|parked| Parked::from_stored(&parked, changed_at)),
         seq: row.get(6)?,
-        changed_at: time(row, 7)?,
+        changed_at,
     })
 }
 

@@ -32,6 +32,12 @@ pub(super) fn maybe_payload(row: &Row<'_>, at: usize) -> Result<Option<Payload>>
     Ok(maybe_text(row, at)?.map(Payload::from))
 }
 
+/// A payload for people to read: bytes that are no text are replaced, so that they do not hide the row.
+pub(super) fn maybe_lossy(row: &Row<'_>, at: usize) -> Result<Option<Payload>> {
+    let bytes = row.get_ref(at)?.as_bytes_or_null().map_err(|error| bad(at, error))?;
+    Ok(bytes.map(|bytes| Payload::from(&*String::from_utf8_lossy(bytes))))
+}
+
 pub(super) fn time(row: &Row<'_>, at: usize) -> Result<Timestamp> {
     row.get(at).map(Timestamp::from_millis)
 }

@@ -4,6 +4,7 @@ use super::Subject;
 use super::fixtures::{
     Driver, address, change, create, mail, next, obligation, ok, payload, task, time, timer,
 };
+use crate::machine::ParkReason;
 use crate::message::Key;
 use crate::store::{
     Address, InstanceFilter, Loaded, ObligationChange, Purged, Status, Step, TakerRow, TaskChange, TaskId,
@@ -109,6 +110,8 @@ pub async fn lists_filter_and_page<S: Subject>(subject: &S) {
             assert!(saga.is_none_or(|saga| view.address.saga == saga));
             assert!(status.is_none_or(|status| view.status == status));
             assert!(parked.is_none_or(|parked| view.parked.is_some() == parked));
+            // What stands there is no record of the machine, and harms no line of the list.
+            assert!(view.parked.is_none_or(|parked| parked.reason == ParkReason::Unreadable));
         }
     }
 }

@@ -6,12 +6,13 @@ use std::ops::Bound::{Excluded, Unbounded};
 use async_trait::async_trait;
 
 use super::super::{
-    Address, DeadId, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView,
-    Loaded, Mail, NameOf, OpenTask, RetiredName, RowId, Snapshot, Status, StoreError, StoredName, TakerRow,
-    TaskId, TimerKey,
+    Address, DeadId, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceChange, InstanceFilter,
+    InstanceView, Loaded, Mail, NameOf, OpenTask, RetiredName, RowId, Snapshot, Status, StoreError, StoredName,
+    TakerRow, TaskId, TimerKey,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
+use crate::machine::Parked;
 use crate::message::Timestamp;
 
 impl Model {
@@ -86,6 +87,19 @@ impl Model {
     }
 }
 
+fn view(position: i64, change: &InstanceChange) -> InstanceView {
+    let changed_at = change.changed_at;
+    InstanceView {
+        address: change.address.clone(),
+        status: change.status,
+        state: change.state.clone(),
+        parked: change.parked.as_ref().map(|parked| Parked::from_stored(parked, changed_at)),
+        seq: change.seq,
+        changed_at,
+        position,
+    }
+}
+
 #[async_trait]
 impl Inspect for MemoryStore {
     async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError> {
@@ -113,15 +127,7 @@ impl Inspect for MemoryStore {
             .range((after, Unbounded))
             .filter(|(_, kept)| wanted(kept))
             .take(filter.page())
-            .map(|(row, kept)| InstanceView {
-                address: kept.change.address.clone(),
-                status: kept.change.status,
-                state: kept.change.state.clone(),
-                parked: kept.change.parked.as_ref().map(|why| why.as_str().to_owned()),
-                seq: kept.change.seq,
-                changed_at: kept.change.changed_at,
-                position: row.0,
-            })
+            .map(|(row, kept)| view(row.0, &kept.change))
             .collect())
     }
 
