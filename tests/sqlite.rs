@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use saga::dispatcher::{ManualClock, StartError};
 use saga::machine::ParkReason;
+use saga::message::Key;
 use saga::prelude::*;
 use saga::sqlite::{TransactionError, rusqlite};
-use saga::store::{InstanceFilter, OperatorVerb, Store};
+use saga::store::{Address, DeadId, InboxId, Inspect, InstanceFilter, MailKind, OperatorVerb, Store};
 use saga::{Dispatcher, Disposition, Health, Position, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -196,6 +197,43 @@ async fn r23_an_operator_elsewhere_aborts_through_the_inbox() {
     assert!(said, "{history:?}");
     let error = abort("").unwrap_err();
     assert!(matches!(error, TransactionError::InstanceKey { saga: "visit", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn r23_a_verb_from_elsewhere_that_is_declined_is_answered_where_it_can_be_read() {
+    let house = House::open().await;
+    house.dispatcher.publish(arrived("ada")).await.unwrap();
+    let elsewhere = SqliteStore::open(house.path()).unwrap();
+    for guest in ["ada", "nobody"] {
+        elsewhere
+            .transaction(|tx| {
+                tx.operate::<VisitState>(guest, OperatorVerb::Skip, "the porter", "it is stuck")
+            })
+            .unwrap();
+    }
+    // It is looked for once a second.
+    house.clock.advance(Duration::from_secs(1));
+    house.clock.idle().await;
+    assert!(elsewhere.inbox(InboxId(0), 10).await.unwrap().is_empty(), "both are answered");
+
+    let ada = Address::new("visit", Key::new("ada").unwrap());
+    let history = elsewhere.history(&ada, 10).await.unwrap();
+    assert_eq!(history.iter().map(|row| &*row.entry.kind).collect::<Vec<_>>(), ["started", "declined"]);
+    let answer = &history[1].entry;
+    assert_eq!((&*answer.name, answer.cause.as_deref()), ("skip", Some("the porter")));
+    assert_eq!(answer.note.as_deref(), Some("visit `ada` is not parked, so there is nothing to skip"));
+
+    let letter = elsewhere.dead_letters(DeadId(0), 10).await.unwrap().remove(0);
+    assert_eq!((letter.letter.kind, &*letter.letter.reason), (MailKind::Verb, "declined"));
+    assert_eq!(letter.letter.detail, "there is no visit `nobody`; the porter has asked for it: it is stuck");
+    let again = house.dispatcher.redrive(letter).await.unwrap_err();
+    assert_eq!(again.to_string(), "a verb that was declined is not delivered again; ask for it anew");
+
+    // Whoever asks the dispatcher itself is answered by it, and nothing is written.
+    house.dispatcher.skip::<VisitState>("ada", "the porter", "it is stuck").await.unwrap_err();
+    assert_eq!(elsewhere.history(&ada, 10).await.unwrap().len(), 2);
+    let ada = house.dispatcher.instance::<VisitState>("ada").await.unwrap().unwrap();
+    assert_eq!(ada.position, Position::In(VisitState::Inside), "it goes on");
 }
 
 #[tokio::test]

@@ -168,8 +168,9 @@ impl Transaction<'_> {
     }
 
     /// Asks for an operator's verb: the dispatcher that runs on this file, or the next one, does it as a step of the
-    /// instance. An instance that is not in a position for it declines, which is noted in the log only. `by` and `why`
-    /// go to the history.
+    /// instance. `by` and `why` go to the history. An instance that is not in a position for it declines: then a line of
+    /// the kind `declined` in its history says why. Without an instance the verb becomes a dead letter for the reason
+    /// `declined`.
     ///
     /// # Errors
     /// When the key is over the limits.

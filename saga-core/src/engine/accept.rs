@@ -223,8 +223,11 @@ impl Shard {
                 progress: TaskProgress::queued(now, self.lease.epoch),
             })),
             MailKind::Report | MailKind::Verb | MailKind::Start => {
-                let why = "an outcome cannot be delivered again; it is kept for people to read".to_owned();
-                self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why))));
+                let why = match letter.kind {
+                    MailKind::Verb => "a verb that was declined is not delivered again; ask for it anew",
+                    _ => "an outcome cannot be delivered again; it is kept for people to read",
+                };
+                self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why.to_owned()))));
                 return;
             }
         }

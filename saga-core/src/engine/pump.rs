@@ -133,6 +133,14 @@ impl Shard {
         let before = (instance.is_parked(), instance.status() == Status::Compensating);
         instance.head = head.as_mut().map(|head| std::mem::replace(&mut head.what, Input::Continue));
         let decision = instance.apply(&item.what, moment, &begun);
+        let declined = match (&decision.disposition, item.verb_from_elsewhere()) {
+            (Disposition::Declined(why), Some(verb)) => {
+                tracing::warn!(instance = %address, why, "an operator's verb was declined");
+                Some(instance.declined(verb, why, moment))
+            }
+            _ => None,
+        };
+        let decision = declined.unwrap_or(decision);
         instance.taken.clear();
         if let (Some(head), Some(what)) = (&mut head, instance.head.take()) {
             head.what = what;
@@ -161,7 +169,8 @@ impl Shard {
         if let Disposition::Declined(why) = disposition {
             match item.ticket {
                 Some(ticket) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
-                None => tracing::warn!(instance = %address, why, "an operator's verb was declined"),
+                // A parent's, which has come too late.
+                None => tracing::debug!(instance = %address, why, "the abort of a child was declined"),
             }
         }
         if let Some(inbox) = item.inbox {
@@ -406,20 +415,31 @@ impl Shard {
         if !item.take() {
             return self.withdrawn(&item);
         }
+        let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         match &item.what {
             Input::Event(_) => return self.event_without_instance(address, item),
             Input::Verb(_) => {
                 let why = format!("there is no {address}");
-                match item.ticket {
-                    Some(ticket) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
-                    None => tracing::warn!(instance = %address, why, "an operator's verb was declined"),
+                match (item.ticket, item.verb_from_elsewhere()) {
+                    (Some(ticket), _) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
+                    (None, Some(verb)) => {
+                        tracing::warn!(instance = %address, why, "an operator's verb was declined");
+                        // There is no history that could say so.
+                        let detail = format!("{why}; {} has asked for it: {}", verb.by, verb.why);
+                        step.dead.extend(self.letter(address, &item, "declined", detail));
+                        self.tally.dead_letters += 1;
+                    }
+                    // A parent's, for a child that never began.
+                    (None, None) => {
+                        tracing::debug!(instance = %address, why, "the abort of a child was declined");
+                    }
                 }
             }
             // A timer or a report of an instance that has been purged meanwhile.
             _ => {}
         }
-        if let Some(inbox) = item.inbox {
-            self.queue_step(Token::Note, Step { consumed: vec![inbox], ..Step::default() });
+        if step != Step::default() {
+            self.queue_step(Token::Note, step);
         }
         self.answer_waiters(address);
         true

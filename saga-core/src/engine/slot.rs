@@ -233,6 +233,15 @@ impl Item {
         matches!(self.what, Input::Verb(VerbRecord { verb: Verb::Skip, .. }))
     }
 
+    /// The verb it is, when a person has asked for it in another process and nobody waits here for the answer. One that
+    /// a parent's step sends has come through that saga.
+    pub(crate) fn verb_from_elsewhere(&self) -> Option<&VerbRecord> {
+        match &self.what {
+            Input::Verb(verb) if self.ticket.is_none() && self.hops == 0 => Some(verb),
+            _ => None,
+        }
+    }
+
     /// Whether it waits behind a compensation or a person.
     pub(crate) fn is_event(&self) -> bool {
         matches!(self.what, Input::Event(_))

@@ -53,6 +53,15 @@ impl Instance {
         decision
     }
 
+    /// The step that tells whoever asked for a verb in another process that it was declined, and why: a line of the
+    /// history, and nothing else.
+    pub(crate) fn declined(&mut self, verb: &VerbRecord, why: &str, at: At) -> Decision {
+        let mut work = Work::new(self, at);
+        let line = Line::new("declined", verb.verb.word()).cause(Some(Name::Owned(verb.by.clone())));
+        work.line(line.note(why.to_owned()));
+        work.finish(Disposition::Applied)
+    }
+
     fn abort(&mut self, record: VerbRecord, at: At, begun: HowFar<'_>) -> Decision {
         let VerbRecord { by, why, .. } = record.clone();
         self.verb = Some(record);

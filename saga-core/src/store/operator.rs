@@ -18,7 +18,11 @@ pub enum OperatorVerb {
 
 impl Mail {
     /// The row by which `by` asks for `verb`. Whoever holds the lease does it as a step, or declines it when the instance
-    /// is not in a position for it, which is noted in the log only.
+    /// is not in a position for it.
+    ///
+    /// Either answer stands in the history of the instance, in the step that uses up the row: a line of the kind `verb` or
+    /// `declined`, with the verb's name, with `by` as its cause, and with the reason as its note. Without an instance
+    /// there is no history, and the verb becomes a dead letter for the reason `declined`.
     pub fn operator(to: Address, verb: OperatorVerb, by: &str, why: &str, at: Timestamp) -> Self {
         let verb = match verb {
             OperatorVerb::Abort => Verb::Abort,

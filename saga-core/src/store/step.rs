@@ -512,7 +512,7 @@ pub struct DeadLetter {
     pub id: Option<MessageId>,
     /// How many sagas it has come through.
     pub hops: u32,
-    /// Why, in one word: `unhandled`, `missing-instance`, `start-failed`, ...
+    /// Why, in one word: `unhandled`, `missing-instance`, `start-failed`, `declined` of a verb, ...
     pub reason: Name,
     /// Why, for a person.
     pub detail: String,
