@@ -13,6 +13,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::instrument::Instrumented;
+use tracing::{Instrument, Span};
 
 use super::clock::Clock;
 use super::desk::Desk;
@@ -63,6 +65,7 @@ impl Attempts {
     }
 
     pub(super) fn start(&mut self, attempt: Attempt, now: Duration) {
+        let span = span(&self.registry, &attempt);
         let Attempt { id, lane, message, key, number, of, saved } = attempt;
         let cancelled = CancellationToken::new();
         let cx = HandlerContext {
@@ -81,7 +84,7 @@ impl Attempts {
             ),
         };
         let handler = Arc::clone(&self.handlers[lane]);
-        let future = handler.attempt(message, cx, self.limits);
+        let future = handler.attempt(message, cx, self.limits).instrument(span);
         let report = Report {
             attempt: id,
             ended: self.ended.clone(),
@@ -153,6 +156,29 @@ impl Attempts {
     }
 }
 
+/// The span of an attempt, entered wherever its future is polled or dropped: what the handler logs carries it.
+fn span(registry: &Registry, attempt: &Attempt) -> Span {
+    let Attempt { message, key, number, of, .. } = attempt;
+    if registry.subscribers.contains_key(&*of.saga) {
+        return tracing::info_span!(
+            "delivery",
+            subscriber = %of.saga,
+            key = %of.key,
+            event = %message.name,
+            attempt = *number,
+            message_id = %key,
+        );
+    }
+    tracing::info_span!(
+        "attempt",
+        saga = %of.saga,
+        key = %of.key,
+        command = %message.name,
+        attempt = *number,
+        idempotency_key = %key,
+    )
+}
+
 fn take(unbegun: &Mutex<Option<Reporting>>) -> Option<Reporting> {
     // Nothing panics while the lock is held, so a poisoned one holds what it should.
     unbegun.lock().unwrap_or_else(PoisonError::into_inner).take()
@@ -180,7 +206,7 @@ impl Future for Begin {
 
 /// Runs an attempt, catches its panic, and reports how it ended, also when it is dropped.
 struct Reporting {
-    future: Attempting,
+    future: Instrumented<Attempting>,
     report: Report,
 }
 
@@ -193,7 +219,7 @@ impl Future for Reporting {
         this.report.how = AttemptEnd::Dropped;
         let future = &mut this.future;
         let polled = this.report.work.poll(cx, |cx| {
-            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))).unwrap_or_else(|panic| {
+            catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *future).poll(cx))).unwrap_or_else(|panic| {
                 Poll::Ready(AttemptEnd::Unclear(format!("panicked: {}", panic_text(&*panic))))
             })
         });

@@ -24,6 +24,8 @@ use crate::message::{
 /// the command is `at_most_once`, at most once. Any `?` is an unclear outcome: the engine tries again by the handler's
 /// [`Policy`](crate::engine::Policy).
 ///
+/// What it logs with `tracing` carries the saga, the key, the command, the attempt and the idempotency key.
+///
 /// # Cancellation
 /// The future is dropped when it takes longer than the policy's timeout, and when the dispatcher stops. A call already
 /// on the wire may still land; the idempotency key is the protection.

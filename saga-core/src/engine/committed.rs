@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Shard;
 use super::io::{Answer, Out, TakerAnswer};
+use super::log::{tell_life, tell_parked};
 use super::slot::{InFlight, Item, Late, Place, Run, Token};
 use crate::machine::{Input, Taken};
 use crate::message::MessageId;
@@ -148,6 +149,9 @@ impl Shard {
     fn instance_committed(&mut self, address: &Address, step: &Step, outcome: Outcome) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let Some(mut in_flight) = slot.in_flight.take() else { return };
+        if matches!(outcome, Outcome::Committed(_) | Outcome::Repeated) {
+            tell_life(step);
+        }
         if !matches!(outcome, Outcome::Committed(_) | Outcome::Refused(_)) {
             slot.progress = std::mem::take(&mut in_flight.begun);
         }
@@ -259,7 +263,7 @@ impl Shard {
             slot.instance().map_or((false, false), |i| (i.is_parked(), i.status() == Status::Compensating));
         if parked && !was_parked && touches_instance {
             self.tally.parked += 1;
-            tracing::warn!(instance = %address, "parked: it waits for a person");
+            tell_parked(step);
         }
         for task in stop {
             self.cancel(address, task);

@@ -166,6 +166,7 @@ impl Shard {
             }
         };
         progress.attempts += 1;
+        progress.epoch = epoch;
         progress.error = Some(error.clone());
         let delay = policy.delay(progress.attempts, false, jitter);
         let spent = std::time::Duration::from_millis(progress.spent_ms);
@@ -179,7 +180,6 @@ impl Shard {
             progress.spent_ms += u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             progress.due = now.plus(delay);
             progress.armed = now;
-            progress.epoch = epoch;
             let change = DeliveryChange::Progress(id, progress.clone());
             self.queue_step(Token::Note, Step { deliveries: vec![change], ..Step::default() });
             self.enlist_delivery(id);

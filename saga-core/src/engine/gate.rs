@@ -59,7 +59,12 @@ impl Gate {
         }
     }
 
-    /// An attempt has ended; returns whether the breaker opens by it.
+    /// Whether the breaker is open, also while one attempt probes.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// An attempt has ended; returns whether the breaker opens by it, or stays open for another pause.
     pub(super) fn judge(&mut self, policy: &Policy, how: &AttemptEnd, now: Duration) -> bool {
         let Some((failures, pause)) = policy.breaker else { return false };
         match how {

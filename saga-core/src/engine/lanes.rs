@@ -42,6 +42,8 @@ struct Running {
     deadline: Duration,
     /// Dropped because it took too long.
     timed_out: bool,
+    /// The log says already that it has failed.
+    told: bool,
 }
 
 #[derive(Debug)]
@@ -101,6 +103,12 @@ impl Lanes {
 
     pub(super) fn policy(&self, lane: usize) -> &Policy {
         &self.lanes[lane].policy
+    }
+
+    /// What is said of an attempt that took too long.
+    fn late(&self, lane: usize) -> String {
+        let limit = self.lanes[lane].policy.timeout;
+        format!("no answer within {limit:?}")
     }
 
     /// What a running attempt is about.
@@ -373,7 +381,7 @@ impl Shard {
         let started = self.moment.mono;
         let deadline = started.saturating_add(self.lanes.lanes[lane].policy.timeout);
         self.lanes.deadlines.insert((deadline, id), ());
-        let running = Running { job, lane, started, deadline, timed_out: false };
+        let running = Running { job, lane, started, deadline, timed_out: false, told: false };
         self.lanes.attempts.insert(id, running);
         self.tally.attempts += 1;
         self.out.push(Out::Run(Box::new(Attempt { id, ..attempt })));
@@ -409,17 +417,21 @@ impl Shard {
         let Some(running) = self.lanes.attempts.remove(&attempt) else { return };
         self.lanes.deadlines.remove(&(running.deadline, attempt));
         let how = match how {
-            AttemptEnd::Dropped if running.timed_out => {
-                let limit = self.lanes.lanes[running.lane].policy.timeout;
-                AttemptEnd::Unclear(format!("no answer within {limit:?}"))
-            }
+            AttemptEnd::Dropped if running.timed_out => AttemptEnd::Unclear(self.lanes.late(running.lane)),
             AttemptEnd::Dropped if !self.stopping => AttemptEnd::Unclear("it was dropped".to_owned()),
             how => how,
         };
+        if !running.told {
+            self.tell_failure(&running.job, &how);
+        }
         let took = self.moment.mono.saturating_sub(running.started);
         let found = &mut self.lanes.lanes[running.lane];
-        if found.gate.judge(&found.policy, &how, self.moment.mono) {
-            tracing::warn!(handler = found.name, "unclear again and again; its breaker is open");
+        let was_open = found.gate.is_open();
+        if found.gate.judge(&found.policy, &how, self.moment.mono) && !was_open {
+            let error = how.error();
+            tracing::warn!(handler = found.name, error, "unclear again and again; its breaker is open");
+        } else if was_open && !found.gate.is_open() {
+            tracing::info!(handler = found.name, "answered again; its breaker is closed");
         }
         match &running.job {
             Job::Task(address, task) => self.task_ended(address, *task, &running, how, took),
@@ -469,7 +481,7 @@ impl Shard {
         let how = match how {
             // A person makes a build that can read it; what was promised to the instance is not given up for that.
             AttemptEnd::Unreadable(why) if !turned && patient => {
-                tracing::error!(instance = %address, why, "a command that cannot be read waits for a build that can");
+                found.progress.error = Some(why);
                 let delay = policy.delay(UNREADABLE, undo, 1.0);
                 return self.delay_task(address, task, now.plus(delay), epoch);
             }
@@ -622,12 +634,15 @@ impl Shard {
             }
             let (_, attempt) = *entry.key();
             entry.remove();
+            let Some(running) = self.lanes.attempts.get_mut(&attempt) else { continue };
+            running.timed_out = true;
+            let (job, lane) = (running.job.clone(), running.lane);
+            // Said now: one that blocks its thread may never end.
+            let told = self.tell_failure(&job, &AttemptEnd::Unclear(self.lanes.late(lane)));
             if let Some(running) = self.lanes.attempts.get_mut(&attempt) {
-                running.timed_out = true;
-                let name = self.lanes.lanes[running.lane].name;
-                tracing::warn!(handler = name, attempt, "no answer in time; dropping the attempt");
-                self.out.push(Out::Drop(attempt));
+                running.told = told;
             }
+            self.out.push(Out::Drop(attempt));
         }
     }
 

@@ -22,6 +22,7 @@ mod deliveries;
 mod gate;
 mod io;
 mod lanes;
+mod log;
 mod policy;
 mod pump;
 mod queue;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::io::{Answer, Out, TakerAnswer};
+use super::log::step_span;
 use super::registry::Taker;
 use super::slot::{InFlight, Item, Place, Slot, Token, began};
 use crate::machine::{Decision, Disposition, EventIn, Input, Instance, NotStarted, Outgoing, Published};
@@ -132,7 +133,8 @@ impl Shard {
         let begun = |task: &Task| lanes.begun(registry, lease, runs.get(task.id), task);
         let before = (instance.is_parked(), instance.status() == Status::Compensating);
         instance.head = head.as_mut().map(|head| std::mem::replace(&mut head.what, Input::Continue));
-        let decision = instance.apply(&item.what, moment, &begun);
+        let span = step_span(address, Some(&*instance), &item.what);
+        let decision = span.in_scope(|| instance.apply(&item.what, moment, &begun));
         let declined = match (&decision.disposition, item.verb_from_elsewhere()) {
             (Disposition::Declined(why), Some(verb)) => {
                 tracing::warn!(instance = %address, why, "an operator's verb was declined");
@@ -390,7 +392,9 @@ impl Shard {
         }
         let Input::Event(event) = &item.what else { return false };
         let taken = std::mem::take(&mut slot.taken);
-        match Instance::start(&program, address.clone(), incarnation, event, &taken, at) {
+        let started = step_span(address, None, &item.what)
+            .in_scope(|| Instance::start(&program, address.clone(), incarnation, event, &taken, at));
+        match started {
             Ok((instance, decision)) => {
                 slot.place = Place::Present(Box::new(instance));
                 self.commit_decision(address, item, decision, None, (false, false), true);

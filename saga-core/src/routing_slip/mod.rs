@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use tracing::Instrument;
 
 use crate::dispatcher::{AnyHandler, DispatcherBuilder, Handler, HandlerContext};
 use crate::engine::{AttemptEnd, Policy};
@@ -172,7 +173,9 @@ impl Steps {
             // Perhaps the next build has it.
             return Err(format!("no handler for `{}`", message.name).into());
         };
-        match Arc::clone(handler).attempt(message, cx.clone(), PayloadLimits::CEILING).await {
+        let span = tracing::info_span!("slip", command = %message.name);
+        let attempt = Arc::clone(handler).attempt(message, cx.clone(), PayloadLimits::CEILING);
+        match attempt.instrument(span).await {
             AttemptEnd::Replied(reply) => Ok(reply),
             AttemptEnd::Refused(why) => Err(HandlerError::refused(why)),
             AttemptEnd::RefusedForGood(why) => Err(HandlerError::refused_for_good(why)),
