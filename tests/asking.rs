@@ -233,6 +233,215 @@ async fn what_cannot_be_answered_says_why() {
     assert!(matches!(stopped, AskError::Instance(InstanceError::Stopped)), "{stopped}");
 }
 
+/// What is told to a lamp that nobody has bought is ignored.
+#[derive(Saga, Clone, Debug, PartialEq)]
+#[saga(name = "lamp", version = 1, data(Lamp), events(LampEvent), actions(LampActions))]
+#[initially(when(LampBought, run(unpack), transition_to(Dark)))]
+#[missing_instance(ignore)]
+#[unhandled(ignore)]
+pub enum LampState {
+    #[during(when(SwitchedOn, transition_to(Lit)), when(Knocked, run(fall), stay))]
+    Dark,
+    #[during(when(Broken, transition_to(Gone)))]
+    Lit,
+    #[terminal]
+    Gone,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lamp {}
+
+impl LampActions for Lamp {
+    fn unpack(_: &LampBought, _: &mut Context) -> Result<Self> {
+        Ok(Self {})
+    }
+    fn fall(&mut self, _: &Knocked, _: &mut Context) -> Result<()> {
+        Err("it fell".into())
+    }
+}
+
+/// What is told to a heater that nobody has bought waits for that.
+#[derive(Saga, Clone, Debug, PartialEq)]
+#[saga(name = "heater", version = 1, data(Heater), events(HeaterEvent), actions(HeaterActions))]
+#[initially(when(HeaterBought, run(unpack), transition_to(Cold)))]
+#[missing_instance(defer(minutes = 5))]
+#[unhandled(reject)]
+pub enum HeaterState {
+    #[during(when(TurnedUp, transition_to(Warm)))]
+    Cold,
+    #[terminal]
+    Warm,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Heater {}
+
+impl HeaterActions for Heater {
+    fn unpack(_: &HeaterBought, _: &mut Context) -> Result<Self> {
+        Ok(Self {})
+    }
+}
+
+macro_rules! events {
+    ($($name:ident $wire:literal),*) => {
+        $(
+            #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+            #[event(name = $wire, key(room))]
+            pub struct $name { room: String }
+        )*
+    };
+}
+events!(
+    LampBought "lamp.bought", SwitchedOn "lamp.on", Broken "lamp.broken", Knocked "lamp.knocked",
+    HeaterBought "heater.bought", TurnedUp "heater.up"
+);
+
+fn hall() -> String {
+    "hall".to_owned()
+}
+
+/// A dispatcher that runs both, and a subscriber to what is bought.
+async fn household() -> (Dispatcher, ManualClock) {
+    struct Till;
+    #[async_trait]
+    impl Subscriber<HeaterBought> for Till {
+        async fn handle(&self, _: HeaterBought, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+            Ok(())
+        }
+    }
+    let clock = ManualClock::default();
+    let dispatcher = Dispatcher::builder(MemoryStore::new())
+        .saga::<LampState>()
+        .saga::<HeaterState>()
+        .subscribe::<HeaterBought>("till", Till)
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    (dispatcher, clock)
+}
+
+fn lamp(lamp: &saga::Instance<LampState>) -> Option<LampState> {
+    lamp.position.state().cloned()
+}
+
+fn heater(heater: &saga::Instance<HeaterState>) -> Option<HeaterState> {
+    heater.position.state().cloned()
+}
+
+#[tokio::test]
+async fn ignored_without_an_instance_means_that_no_answer_will_come() {
+    let (house, _) = household().await;
+    let ignored = house.ask::<LampState, _, _>(SwitchedOn { room: hall() }, HOUR, lamp).await.unwrap_err();
+    assert!(matches!(ignored, AskError::NoInstance { event: "lamp.on", saga: "lamp", .. }), "{ignored:?}");
+    assert_eq!(
+        ignored.to_string(),
+        "no answer will come from lamp `hall` to event `lamp.on`: there is no instance, and the saga ignores such \
+         events; publish the event that starts it first, or let this one wait with `#[missing_instance(defer(..))]`"
+    );
+}
+
+#[tokio::test]
+async fn applied_and_ignored_by_an_instance_are_answered_by_it() {
+    let (house, _) = household().await;
+    let bought = || LampBought { room: hall() };
+    let answer = house.ask::<LampState, _, _>(bought(), HOUR, lamp).await.unwrap();
+    assert_eq!(answer, LampState::Dark, "applied");
+    let answer = house.ask::<LampState, _, _>(Broken { room: hall() }, HOUR, lamp).await.unwrap();
+    assert_eq!(answer, LampState::Dark, "ignored, as its table says");
+    let answer = house.ask::<LampState, _, _>(bought(), HOUR, lamp).await.unwrap();
+    assert_eq!(answer, LampState::Dark, "already started");
+    house.ask::<LampState, _, _>(SwitchedOn { room: hall() }, HOUR, lamp).await.unwrap();
+    house.ask::<LampState, _, _>(Broken { room: hall() }, HOUR, lamp).await.unwrap();
+    let answer = house.ask::<LampState, _, _>(bought(), HOUR, lamp).await.unwrap();
+    assert_eq!(answer, LampState::Gone, "the instance has ended");
+}
+
+#[tokio::test]
+async fn dead_means_that_no_answer_will_come_whether_or_not_there_is_an_instance() {
+    let desk = Desk::open(0).await;
+    let accepted = || Accepted { quote: "7".to_owned() };
+    let dead = desk.dispatcher.ask::<QuoteState, _, _>(accepted(), HOUR, price).await.unwrap_err();
+    assert_eq!(
+        dead.to_string(),
+        "`quote` did not take event `quote.accepted`: missing-instance; it is a dead letter"
+    );
+    desk.dispatcher.publish(asked(3)).await.unwrap();
+    let dead = desk.dispatcher.ask::<QuoteState, _, _>(accepted(), HOUR, price).await.unwrap_err();
+    assert!(matches!(&dead, AskError::Dead { reason, .. } if reason == "unhandled"), "{dead:?}");
+}
+
+#[tokio::test]
+async fn deferred_waits_for_the_instance_to_come() {
+    let (house, clock) = household().await;
+    let asking = tokio::spawn({
+        let house = house.clone();
+        let warm =
+            |found: &saga::Instance<HeaterState>| heater(found).filter(|state| *state == HeaterState::Warm);
+        async move { house.ask::<HeaterState, _, _>(TurnedUp { room: hall() }, HOUR, warm).await }
+    });
+    tokio::task::yield_now().await;
+    clock.idle().await;
+    assert!(!asking.is_finished());
+    house.publish(HeaterBought { room: hall() }).await.unwrap();
+    assert_eq!(asking.await.unwrap().unwrap(), HeaterState::Warm);
+}
+
+#[tokio::test]
+async fn queued_waits_for_its_turn() {
+    let (house, clock) = household().await;
+    // Two take it, so nobody has looked at it when the receipt is there.
+    let bought = HeaterBought { room: hall() };
+    assert_eq!(house.ask::<HeaterState, _, _>(bought, HOUR, heater).await.unwrap(), HeaterState::Cold);
+    // A parked instance takes nothing until it is released.
+    house.publish(LampBought { room: hall() }).await.unwrap();
+    house.publish(Knocked { room: hall() }).await.unwrap();
+    let asking = tokio::spawn({
+        let house = house.clone();
+        let lit = |found: &saga::Instance<LampState>| lamp(found).filter(|state| *state == LampState::Lit);
+        async move { house.ask::<LampState, _, _>(SwitchedOn { room: hall() }, HOUR, lit).await }
+    });
+    tokio::task::yield_now().await;
+    clock.idle().await;
+    assert!(!asking.is_finished());
+    house.skip::<LampState>("hall", "ann", "picked up").await.unwrap();
+    assert_eq!(asking.await.unwrap().unwrap(), LampState::Lit);
+}
+
+#[tokio::test]
+async fn a_duplicate_is_answered_by_whoever_took_it_before() {
+    let (house, _) = household().await;
+    let id = || saga::MessageId::new("once").unwrap();
+    house.publish_as(id(), LampBought { room: hall() }).await.unwrap();
+    let again = house.publish_as(id(), LampBought { room: hall() }).await.unwrap();
+    assert_eq!(again.takers[0].disposition, Disposition::Duplicate);
+    let answer = house.answer::<LampState, _>(again.takers[0].key.as_str(), HOUR, lamp).await.unwrap();
+    assert_eq!(answer, LampState::Dark);
+}
+
+#[tokio::test]
+async fn a_saga_that_does_not_run_here_gives_no_answer() {
+    struct Ear;
+    #[async_trait]
+    impl Subscriber<SwitchedOn> for Ear {
+        async fn handle(&self, _: SwitchedOn, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+            Ok(())
+        }
+    }
+    let dispatcher = Dispatcher::builder(MemoryStore::new())
+        .subscribe::<SwitchedOn>("ear", Ear)
+        .clock(ManualClock::default())
+        .start()
+        .await
+        .unwrap();
+    let heard = dispatcher.ask::<LampState, _, _>(SwitchedOn { room: hall() }, HOUR, lamp).await.unwrap_err();
+    assert_eq!(
+        heard.to_string(),
+        "no answer will come from lamp `hall` to event `lamp.on`: this dispatcher does not run the saga; add it with \
+         `.saga::<..>()`"
+    );
+}
+
 #[tokio::test]
 async fn r26_what_a_handler_publishes_again_in_another_attempt_is_a_duplicate() {
     let desk = Desk::open(2).await;

@@ -7,10 +7,16 @@ use super::error::{AskError, InstanceError, PublishError};
 use super::receipt::{Disposition, TakerReceipt};
 use super::run::Request;
 use super::{Dispatcher, Instance};
-use crate::engine::{Answer, In, Until, Waiter};
+use crate::engine::{Answer, In, NO_INSTANCE, Until, Waiter};
 use crate::machine::{EventOf, Position, Saga};
 use crate::message::{Correlated, Key};
 use crate::store::{Address, Loaded, Snapshot};
+
+/// Why an event that was ignored is not answered.
+const IGNORED: &str = "there is no instance, and the saga ignores such events; publish the event that starts it \
+                       first, or let this one wait with `#[missing_instance(defer(..))]`";
+/// Why nobody answers whose saga is none of the takers.
+const NOT_HERE: &str = "this dispatcher does not run the saga; add it with `.saga::<..>()`";
 
 /// Numbers the callers who wait.
 static WAITERS: AtomicU64 = AtomicU64::new(0);
@@ -31,6 +37,23 @@ impl Drop for Waiting<'_> {
         let input = In::Unwait { address: self.address.clone(), id: self.id };
         // A dispatcher that has stopped has forgotten it.
         let _ = self.dispatcher.requests.send(Request::Tell(input));
+    }
+}
+
+/// The key of the instance that may answer `event`, by what became of it at the saga that was asked.
+fn who_answers(event: &'static str, saga: &'static str, taker: TakerReceipt) -> Result<Key, AskError> {
+    match taker.disposition {
+        Disposition::Dead { reason } => Err(AskError::Dead { event, saga, reason }),
+        Disposition::Ignored { why } if why == NO_INSTANCE => {
+            Err(AskError::NoInstance { event, saga, key: taker.key.to_string(), why: IGNORED })
+        }
+        // There is an instance; or there will be one, if what starts it waits as well. What was taken before is answered
+        // by whoever took it. Of an alias that has been resolved the receipt says whose it was.
+        Disposition::Ignored { .. }
+        | Disposition::Applied
+        | Disposition::Queued
+        | Disposition::Deferred
+        | Disposition::Duplicate => Ok(taker.key),
     }
 }
 
@@ -58,7 +81,8 @@ impl Dispatcher {
     /// # Errors
     /// [`AskError::Late`] when there is no answer within `within`: nothing is lost, the event is durable, and
     /// [`answer`](Self::answer) waits on. When not even that is known, because the store is not available,
-    /// [`PublishError::Unknown`]. [`AskError::Dead`] when the event became a dead letter. Otherwise those of
+    /// [`PublishError::Unknown`]. [`AskError::Dead`] when the event became a dead letter, and [`AskError::NoInstance`] when
+    /// it was ignored because there is no instance: both as soon as the receipt is there. Otherwise those of
     /// [`publish`](Self::publish) and [`instance`](Self::instance).
     ///
     /// # Cancellation
@@ -78,12 +102,11 @@ impl Dispatcher {
             accepted.store(true, Ordering::Relaxed);
             let taker = receipt.takers.into_iter().find(|taker| taker.taker == S::NAME);
             let key = match taker {
-                Some(TakerReceipt { disposition: Disposition::Dead { reason }, .. }) => {
-                    return Err(AskError::Dead { event: E::NAME, saga: S::NAME, reason });
+                Some(taker) => who_answers(E::NAME, S::NAME, taker)?,
+                None => {
+                    let key = key.map_err(InstanceError::from)?.to_string();
+                    return Err(AskError::NoInstance { event: E::NAME, saga: S::NAME, key, why: NOT_HERE });
                 }
-                // Of an alias that has been resolved it says whose it was.
-                Some(taker) => taker.key,
-                None => key.map_err(InstanceError::from)?,
             };
             self.answered(key, answer).await
         };
@@ -157,5 +180,38 @@ impl Dispatcher {
             Ok(Answer::Found(None)) => Err(InstanceError::Missing { saga, key }),
             _ => Err(InstanceError::Stopped),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(disposition: Disposition) -> Result<Key, AskError> {
+        let key = Key::new("7").expect("a good key");
+        who_answers("quote.asked", "quote", TakerReceipt { taker: "quote".to_owned(), key, disposition })
+    }
+
+    #[test]
+    fn whoever_has_the_event_or_had_it_before_answers() {
+        for disposition in [
+            Disposition::Applied,
+            Disposition::Queued,
+            Disposition::Deferred,
+            Disposition::Duplicate,
+            Disposition::Ignored { why: "already started" },
+            Disposition::Ignored { why: "the instance has ended" },
+        ] {
+            let said = format!("{disposition:?}");
+            assert_eq!(asked(disposition).expect(&said).as_str(), "7");
+        }
+    }
+
+    #[test]
+    fn nobody_answers_what_reached_nobody() {
+        let dead = asked(Disposition::Dead { reason: "unhandled".to_owned() });
+        assert!(matches!(dead, Err(AskError::Dead { .. })), "{dead:?}");
+        let ignored = asked(Disposition::Ignored { why: NO_INSTANCE });
+        assert!(matches!(ignored, Err(AskError::NoInstance { why: IGNORED, .. })), "{ignored:?}");
     }
 }

@@ -185,6 +185,18 @@ pub enum AskError {
         /// Why, in one word.
         reason: String,
     },
+    /// The event reached no instance and waits for none, so no answer will come of it.
+    #[error("no answer will come from {saga} `{key}` to event `{event}`: {why}")]
+    NoInstance {
+        /// The event's stored name.
+        event: &'static str,
+        /// The saga.
+        saga: &'static str,
+        /// The key.
+        key: String,
+        /// Why not, and what to do.
+        why: &'static str,
+    },
     /// The instance cannot be read.
     #[error(transparent)]
     Instance(#[from] InstanceError),

@@ -6,7 +6,7 @@
 
 use super::Shard;
 use super::clock::rebased;
-use super::io::TakerAnswer;
+use super::io::{NO_INSTANCE, TakerAnswer};
 use super::slot::{InFlight, Item, Place, Token};
 use crate::definition::Missing;
 use crate::machine::{Input, NotStarted};
@@ -91,7 +91,7 @@ impl Shard {
             Missing::Ignore => {
                 let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
                 self.mark(address, &item, &mut step);
-                let answer = TakerAnswer::Ignored("there is no instance");
+                let answer = TakerAnswer::Ignored(NO_INSTANCE);
                 if step == Step::default() {
                     self.answer(address, Some(item), &answer);
                     self.answer_waiters(address);

@@ -184,6 +184,9 @@ pub(crate) enum Until {
     Step(u64),
 }
 
+/// Why an event is ignored that starts nothing, where the table says `#[missing_instance(ignore)]`.
+pub(crate) const NO_INSTANCE: &str = "there is no instance";
+
 /// What became of an event at one taker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TakerAnswer {

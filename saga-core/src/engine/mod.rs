@@ -39,7 +39,9 @@ pub use io::Moment;
 pub use policy::Policy;
 
 pub(crate) use claim::{Claim, Withdrawal};
-pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, TakerAnswer, Ticket, Until, Waiter};
+pub(crate) use io::{
+    Accepted, Answer, Attempt, AttemptEnd, In, NO_INSTANCE, Out, TakerAnswer, Ticket, Until, Waiter,
+};
 pub(crate) use registry::{Registry, Taker};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
