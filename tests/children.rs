@@ -566,6 +566,11 @@ async fn r21_a_child_that_cannot_start_is_reported_to_its_parent() {
         let Position::Parked { reason, detail, .. } = position else { panic!("{position:?}") };
         assert_eq!(reason, ParkReason::ChildNotStarted);
         assert!(detail.contains(why), "{detail}");
+        let taken = dispatcher.history::<ParcelState>("taken").await.unwrap();
+        let ignored = taken.iter().filter(|line| line.entry.kind == "ignored");
+        let notes: Vec<Option<&str>> = ignored.map(|line| line.entry.note.as_deref()).collect();
+        assert!(notes.iter().all(|note| *note == Some("the instance has ended")), "{notes:?}");
+        assert_eq!(notes.len(), usize::from(parcels[0] == "taken"));
         dispatcher.skip::<BatchState>("test", "op", "it does not matter").await.unwrap();
         let position = dispatcher.settled::<BatchState>("test").await.unwrap();
         assert_eq!(position, Position::In(BatchState::Packed));

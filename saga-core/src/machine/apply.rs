@@ -2,7 +2,7 @@
 
 use super::family::all_finished;
 use super::fired::Fired;
-use super::input::{At, Decision, Disposition, EventIn, HowFar, Input};
+use super::input::{At, Decision, Disposition, EventIn, HAS_ENDED, HowFar, Input};
 use super::instance::Instance;
 use super::join::JOIN;
 use super::record::{HeadRecord, ParkReason, ReportRecord, Subject};
@@ -74,7 +74,7 @@ impl Instance {
                 Verdict::Reject if !definition.starts(index) => {
                     self.dead(&event.message, id.as_deref(), "ended-instance", ended, at)
                 }
-                _ => self.ignored(&event.message, id.as_deref(), "the instance has ended", at),
+                _ => self.ignored(&event.message, id.as_deref(), HAS_ENDED, at),
             };
         }
         let decoded;

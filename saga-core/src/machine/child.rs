@@ -9,7 +9,7 @@ use super::family::{
     all_finished, all_finished_timer,
 };
 use super::fired::Fired;
-use super::input::{At, Decision, Disposition, HowFar, Verb, VerbRecord};
+use super::input::{ALREADY_STARTED, At, Decision, Disposition, HAS_ENDED, HowFar, Verb, VerbRecord};
 use super::instance::Instance;
 use super::outbox::Started;
 use super::record::{self, HeadRecord, MessageRecord, ParkReason, Subject};
@@ -175,12 +175,11 @@ impl Instance {
     pub(super) fn started_by_another(&mut self, parent: &ParentRecord, event: &Message, at: At) -> Decision {
         let why = format!("there is {} already, and it is not this parent's child", self.record.address);
         let refusal = parent.not_started(&self.record.address.key, why);
+        let note = if self.status().is_over() { HAS_ENDED } else { ALREADY_STARTED };
         let mut work = Work::new(self, at);
-        work.line(
-            Line::message("ignored", event).cause(Some(Name::Borrowed("start"))).note("already started"),
-        );
+        work.line(Line::message("ignored", event).cause(Some(Name::Borrowed("start"))).note(note));
         work.outgoing.extend(refusal);
-        work.finish(Disposition::Ignored("already started"))
+        work.finish(Disposition::Ignored(note))
     }
 }
 

@@ -113,6 +113,11 @@ pub(crate) enum Begun {
 /// Tells how far a task has come. It is asked at a turn only.
 pub(crate) type HowFar<'a> = &'a dyn Fn(&Task) -> Begun;
 
+/// Why an event that starts instances is ignored while its instance runs.
+pub(super) const ALREADY_STARTED: &str = "already started";
+/// Why any event is ignored when its instance has ended, also one that starts instances.
+pub(super) const HAS_ENDED: &str = "the instance has ended";
+
 /// What a decision means for whoever sent the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Disposition {

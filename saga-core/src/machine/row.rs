@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::family::too_deep;
-use super::input::At;
+use super::input::{ALREADY_STARTED, At};
 use super::instance::{Instance, guarded};
 use super::live::Live;
 use super::outbox::Outbox;
@@ -70,7 +70,7 @@ impl Instance {
         }
         Ok(match trigger {
             Trigger::Event(event) if definition.starts(event) => {
-                Decided::Verdict(Verdict::Ignore, "already started")
+                Decided::Verdict(Verdict::Ignore, ALREADY_STARTED)
             }
             Trigger::Event(_) => match state.unhandled {
                 Some(verdict @ (Verdict::Ignore | Verdict::Defer)) => {
