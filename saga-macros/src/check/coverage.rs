@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::errors::Errors;
-use crate::model::{Act, End, Model, Origin, Row, TriggerKind, UndoUse, Waive, last};
+use crate::model::{Act, Due, End, Model, Origin, Row, TriggerKind, UndoUse, Waive, last};
 
 /// How many of each undo may be outstanding: 1, or 2 for "more".
 type Owed = BTreeMap<String, u8>;
@@ -46,24 +46,45 @@ fn complain(model: &Model, row: &Row, place: Option<usize>, before: &Entry, erro
         let Some(undo) = after.keys().next() else { continue };
         for target in row.targets() {
             let Some(state) = model.state(&target.to_string()) else { continue };
-            let what = match model.states[state].end.map(|(end, _)| end) {
-                Some(End::Failed) => "is a failure end",
-                Some(End::Completed) if bad => "is a plain end, and this is not a success",
+            let rule = match model.states[state].end.map(|(end, _)| end) {
+                Some(End::Failed) => format!("Nothing may be owed at the failure end `{target}`"),
+                Some(End::Completed) if bad => {
+                    let cause = cause(&trigger.kind);
+                    format!("{cause} is no success, so the plain end `{target}` does not release it")
+                }
                 _ => continue,
             };
             let mut path = before.path.clone();
             path.push(target.to_string());
+            let path = path.join(" > ");
             errors.on(
                 target,
                 format!(
-                    "`{target}` {what}, and on the way {} nobody would run `{undo}`: add `compensate`, or say `not_owed({undo})` or `waive({undo})`",
-                    path.join(" > "),
+                    "nobody would run `{undo}`, which may be owed on the way {path}. {rule}. Say `compensate` to run it \
+                     first, `not_owed({undo})` if there is nothing to undo, or `waive({undo})` to leave it undone"
                 ),
             );
             return true;
         }
     }
     false
+}
+
+/// What a row that is no success follows from, at the beginning of a sentence.
+fn cause(trigger: &TriggerKind) -> String {
+    match trigger {
+        TriggerKind::Failed(command) => format!("`failed({})`", last(command)),
+        TriggerKind::Unknown(command) => format!("`unknown({})`", last(command)),
+        TriggerKind::Timer(timer) => match timer.due {
+            Due::Deadline(_) => "The deadline".to_owned(),
+            Due::Every { .. } => "A repeated timer".to_owned(),
+            Due::After(_) | Due::AfterMethod(_) | Due::AtMethod(_) => "A time-out".to_owned(),
+        },
+        TriggerKind::Event(event) => format!("`{}`", last(event)),
+        TriggerKind::Finished(child) | TriggerKind::AllFinished(child) | TriggerKind::Parked(child) => {
+            format!("The end of `{}`", last(child))
+        }
+    }
 }
 
 /// The fixed point: what may be owed on entering each state. `None` is the place before the start.

@@ -167,7 +167,7 @@ fn r12_a_failure_end_with_a_debt_is_refused_with_the_path() {
     assert_eq!(
         owing(&quote! { #[during(when(No, transition_to(F)))] A, #[terminal(failure)] F }),
         [
-            "`F` is a failure end, and on the way start > A > F nobody would run `Void`: add `compensate`, or say `not_owed(Void)` or `waive(Void)`"
+            "nobody would run `Void`, which may be owed on the way start > A > F. Nothing may be owed at the failure end `F`. Say `compensate` to run it first, `not_owed(Void)` if there is nothing to undo, or `waive(Void)` to leave it undone"
         ]
     );
     for clause in [quote!(compensate), quote!(not_owed(Void)), quote!(waive), quote!(waive(Void))] {
@@ -190,12 +190,17 @@ fn r12_a_refused_command_owes_nothing() {
 
 #[test]
 fn r12_an_unknown_outcome_or_a_timer_is_no_success() {
-    for trigger in
-        [quote!(when(unknown(Pay), transition_to(C))), quote!(timeout(minutes = 1, transition_to(C)))]
-    {
+    for (trigger, cause) in [
+        (quote!(when(unknown(Pay), transition_to(C))), "`unknown(Pay)`"),
+        (quote!(timeout(minutes = 1, transition_to(C))), "A time-out"),
+        (quote!(every(days = 1, transition_to(C))), "A repeated timer"),
+    ] {
         let found = owing(&quote! { #[during(when(Yes, transition_to(C)), #trigger)] A, #[terminal] C });
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].starts_with("`C` is a plain end, and this is not a success"), "{found:?}");
+        let said = format!(
+            "nobody would run `Void`, which may be owed on the way start > A > C. {cause} is no success, so the plain end `C` does not release it. "
+        );
+        assert!(found[0].starts_with(&said), "{found:?}");
     }
     assert_eq!(
         owing(&quote! { #[during(when(Yes, transition_to(C)))] A, #[terminal] C }),
@@ -214,7 +219,8 @@ fn r12_what_a_state_owes_is_owed_after_it() {
         })
     };
     assert_eq!(table(quote!(compensate,)), FINE);
-    assert!(table(quote!())[0].contains("start > A > B > F nobody would run `Refund`"));
+    let found = &table(quote!())[0];
+    assert!(found.contains("run `Refund`, which may be owed on the way start > A > B > F."), "{found}");
 }
 
 #[test]
@@ -291,7 +297,8 @@ fn r12_more_graphs() {
         #[on_enter(send(Pay, undo(Void)))] #[during(when(No, transition_to(F)))] B,
         #[terminal(failure)] F
     });
-    assert!(entering[0].contains("start > A > B > F nobody would run `Void`"), "{entering:?}");
+    let entering = &entering[0];
+    assert!(entering.contains("run `Void`, which may be owed on the way start > A > B > F."), "{entering}");
     // Rows of the enum count in every state they stand for.
     let any = mistakes(quote! {
         #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
@@ -312,7 +319,7 @@ fn r12_more_graphs() {
         #[unhandled(reject)]
         enum S { #[during(when(Yes, transition_to(C)))] A, #[terminal] C }
     });
-    assert!(deadline.len() == 1 && deadline[0].contains("this is not a success"), "{deadline:?}");
+    assert!(deadline.len() == 1 && deadline[0].contains("The deadline is no success"), "{deadline:?}");
     // A complete set and the end of children are successes, as events are.
     for trigger in
         [quote!(when_all(Yes, Too, transition_to(C))), quote!(when(all_finished(Kid), transition_to(C)))]
