@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::super::{
     Address, DeadId, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceChange, InstanceFilter,
-    InstanceView, Loaded, Mail, NameOf, OpenTask, RetiredName, RowId, Snapshot, Status, StoreError, StoredName,
-    TakerRow, TaskId, TimerKey,
+    InstanceView, Loaded, Mail, NameOf, OpenTask, RetiredName, RowId, Snapshot, Status, StoreError,
+    StoredName, TakerRow, TaskId, TimerKey,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
