@@ -130,18 +130,18 @@ fn r09_an_answer_to_a_command_sent_again_since_parks() {
     );
 }
 
-/// What a call of the carrier does: notes it, then hangs if it should.
+/// What a call of the carrier does: notes the number of its attempt, then hangs if it should.
 #[derive(Clone, Default)]
 struct Carrier {
-    calls: Arc<Mutex<u32>>,
+    attempts: Arc<Mutex<Vec<u32>>>,
     called: Arc<tokio::sync::Notify>,
     hangs: bool,
 }
 
 #[async_trait]
 impl Handler<Ship> for Carrier {
-    async fn handle(&self, _: Ship, _: &HandlerContext) -> Outcome<Ship> {
-        *self.calls.lock().unwrap() += 1;
+    async fn handle(&self, _: Ship, cx: &HandlerContext) -> Outcome<Ship> {
+        self.attempts.lock().unwrap().push(cx.attempt());
         self.called.notify_one();
         if self.hangs {
             std::future::pending::<()>().await;
@@ -177,7 +177,7 @@ async fn r18_a_call_that_may_have_begun_is_never_repeated() {
     dispatcher.kill().await;
     let dispatcher = open(&store, &Carrier { hangs: false, ..carrier.clone() }).await;
     assert_eq!(dispatcher.settled::<ParcelState>("1").await.unwrap(), Position::In(ParcelState::Lost));
-    assert_eq!(*carrier.calls.lock().unwrap(), 1, "unknown, never a second call");
+    assert_eq!(*carrier.attempts.lock().unwrap(), [1], "unknown, never a second call");
 }
 
 #[tokio::test]

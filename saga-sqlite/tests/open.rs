@@ -56,7 +56,7 @@ fn an_empty_file_and_a_file_with_other_tables_are_migrated() {
     drop(SqliteStore::open(&other).unwrap());
 
     for path in [dir.db(), other.clone()] {
-        assert_eq!(version(&path), 2);
+        assert_eq!(version(&path), 3);
     }
     let app = rusqlite::Connection::open(&other).unwrap();
     let name: String = app.query_row("SELECT name FROM customer", [], |row| row.get(0)).unwrap();

@@ -160,7 +160,16 @@ impl HandlerContext {
         self.desk.heartbeat();
     }
 
-    /// Which attempt this is, counted from 1.
+    /// The number of this attempt, counted from 1. It rises with every attempt of the command, or of the delivery to a
+    /// subscriber. No number is given twice, also not after a kill: 1 says that no earlier attempt has begun.
+    ///
+    /// It is no count. Quick attempts are not written down, so after a kill the numbers that they may have had are left
+    /// out: at most as many as [`Policy::quick_attempts`](crate::engine::Policy::quick_attempts) each time. With 3 of them,
+    /// an attempt 1 that was killed is followed by attempt 4. A clean restart leaves nothing out. How many attempts are
+    /// known to have ended is in [`Unknown::attempts`](crate::message::Unknown::attempts).
+    ///
+    /// An operator's `retry` goes on with the next number. A dead letter that is redriven to its subscriber is a new delivery
+    /// and begins with 1. A build that has fewer quick attempts than the one that was killed may give numbers again.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }

@@ -52,6 +52,22 @@ impl Shard {
                     self.marked(&address, task, lane, matches!(outcome, Outcome::Committed(_)));
                 }
                 Token::Progress(address) => self.noted(&address, &outcome),
+                Token::Delayed(address, task) => {
+                    self.noted(&address, &outcome);
+                    if matches!(outcome, Outcome::Committed(_)) {
+                        self.delayed(&address, task);
+                    }
+                }
+                Token::DelayedDelivery(delivery) => match outcome {
+                    Outcome::Refused(why) => {
+                        tracing::error!(
+                            why,
+                            "the store refused to write how far a delivery is; it waits for the next start"
+                        );
+                        self.forgetful = true;
+                    }
+                    _ => self.enlist_delivery(delivery),
+                },
                 Token::Saved { ticket, address } => {
                     if let Some(address) = address {
                         self.noted(&address, &outcome);
@@ -59,10 +75,13 @@ impl Shard {
                     let saved = matches!(outcome, Outcome::Committed(_));
                     self.out.push(Out::Answer(ticket, Answer::Saved(saved)));
                 }
-                Token::MarkDelivery(delivery) => self.delivery_marked(delivery),
+                Token::MarkDelivery(delivery) => {
+                    self.delivery_marked(delivery, matches!(outcome, Outcome::Committed(_)));
+                }
                 Token::Note => {
                     if let Outcome::Refused(why) = outcome {
                         tracing::error!(why, "the store refused to remove what has been dealt with");
+                        self.forgetful |= !step.deliveries.is_empty();
                     }
                 }
                 Token::Delivered(delivery) => self.delivered(delivery),
@@ -475,7 +494,7 @@ impl Shard {
         let mut reports = Vec::new();
         for task in instance.tasks.iter().filter(|task| task.kind != TaskKind::Child) {
             let run = slot.runs.get(task.id);
-            if matches!(run, Some(Run::Running { .. } | Run::Reported | Run::Waiting | Run::Marking)) {
+            if run.is_some_and(|run| run != Run::Delayed) {
                 continue;
             }
             match task.progress.stage {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::Shard;
 use super::clock::progress_due;
 use super::io::{Attempt, AttemptEnd, Out};
-use super::lanes::Job;
+use super::lanes::{Job, count_lost};
 use super::slot::Token;
 use crate::message::{Name, Timestamp};
 use crate::store::{Address, DeadLetter, Delivery, DeliveryChange, DeliveryId, MailKind, Step};
@@ -92,7 +92,7 @@ impl Shard {
             self.lanes.suspect(lane, job);
             return;
         }
-        delivery.progress.attempts += 1;
+        count_lost(&mut delivery.progress, self.lanes.policy(lane).quick);
         delivery.progress.recoveries += 1;
         delivery.progress.epoch = epoch;
         delivery.progress.armed = now;
@@ -110,11 +110,11 @@ impl Shard {
         self.queue_step(Token::MarkDelivery(id), Step { deliveries: vec![change], ..Step::default() });
     }
 
-    /// The mark of a delivery is durable.
-    pub(super) fn delivery_marked(&mut self, id: DeliveryId) {
+    /// The mark of a delivery is durable, or was not written: then the next start finds it again.
+    pub(super) fn delivery_marked(&mut self, id: DeliveryId, durable: bool) {
         let Some(delivery) = self.deliveries.open.get(&id) else { return };
         let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
-        if self.stopping {
+        if self.stopping || !durable {
             self.recovered(&Job::Delivery(id));
             self.free_place(lane);
         } else {
@@ -125,7 +125,7 @@ impl Shard {
     fn begin_delivery(&mut self, lane: usize, id: DeliveryId) {
         let Some(delivery) = self.deliveries.open.get(&id) else { return };
         let (event, key) = (delivery.event.clone(), delivery.id.to_string());
-        let (number, of) = (delivery.progress.attempts + 1, delivery.to.clone());
+        let (number, of) = (delivery.progress.next_attempt(), delivery.to.clone());
         let saved = delivery.progress.saved.clone();
         self.launch(Job::Delivery(id), Attempt { id: 0, lane, message: event, key, number, of, saved });
     }
@@ -137,8 +137,10 @@ impl Shard {
         let policy = self.lanes.policy(lane).clone();
         let progress = &mut delivery.progress;
         if matches!(how, AttemptEnd::NotBegun) {
-            // An attempt that never reached its subscriber is none.
-            if !self.stopping {
+            // An attempt that never reached its subscriber is none; those before it must be in the store.
+            if self.stopping {
+                self.write_delivery(id);
+            } else {
                 self.lanes.push(lane, Job::Delivery(id));
             }
             return;
@@ -161,7 +163,8 @@ impl Shard {
                 progress.attempts += 1;
                 progress.epoch = epoch;
                 let change = DeliveryChange::Progress(id, progress.clone());
-                self.queue_step(Token::Note, Step { deliveries: vec![change], ..Step::default() });
+                let step = Step { deliveries: vec![change], ..Step::default() };
+                self.queue_step(Token::DelayedDelivery(id), step);
                 return;
             }
         };
@@ -181,9 +184,30 @@ impl Shard {
             progress.due = now.plus(delay);
             progress.armed = now;
             let change = DeliveryChange::Progress(id, progress.clone());
-            self.queue_step(Token::Note, Step { deliveries: vec![change], ..Step::default() });
-            self.enlist_delivery(id);
+            // It waits until that is durable as well.
+            let step = Step { deliveries: vec![change], ..Step::default() };
+            self.queue_step(Token::DelayedDelivery(id), step);
         }
+    }
+
+    /// Writes what is known of deliveries that wait to be tried again, so that a clean start goes on from there.
+    pub(super) fn write_deliveries(&mut self) {
+        let ids: Vec<DeliveryId> = self.deliveries.open.keys().copied().collect();
+        for id in ids {
+            self.write_delivery(id);
+        }
+    }
+
+    /// One that was not tried by this process has nothing to write: what is suspect stays so.
+    fn write_delivery(&mut self, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
+        let progress = &mut delivery.progress;
+        if progress.attempts == 0 || self.lease.is_suspect(progress.epoch) {
+            return;
+        }
+        progress.epoch = self.lease.epoch;
+        let change = DeliveryChange::Progress(id, progress.clone());
+        self.queue_step(Token::Note, Step { deliveries: vec![change], ..Step::default() });
     }
 
     /// Makes a delivery a dead letter, so that it no longer holds back its key.

@@ -298,7 +298,7 @@ impl Shard {
                 return;
             }
             // Counted before it runs: the attempt that may have been running ended unclear.
-            found.progress.attempts += 1;
+            count_lost(&mut found.progress, self.lanes.lanes[lane].policy.quick);
             found.progress.recoveries += 1;
             found.progress.error = Some("it may have been running when the process ended".to_owned());
             if found.progress.recoveries > most {
@@ -363,7 +363,7 @@ impl Shard {
         let Some(found) = instance.task(task) else { return false };
         let command = found.command.clone();
         let key = instance.record.incarnation.derive(task.seq, task.ord, &command.name);
-        let (number, saved) = (found.progress.attempts + 1, found.progress.saved.clone());
+        let (number, saved) = (found.progress.next_attempt(), found.progress.saved.clone());
         slot.set_run(task, Run::Running { attempt });
         let job = Job::Task(address.clone(), task);
         let of = address.clone();
@@ -572,7 +572,7 @@ impl Shard {
         );
     }
 
-    /// Writes how far a task is and lets it wait until `due`.
+    /// Writes how far a task is and lets it wait until `due`. It waits for that to be durable as well.
     fn delay_task(&mut self, address: &Address, task: TaskId, due: Timestamp, epoch: u64) {
         let now = self.moment.wall;
         let Some(slot) = self.slots.get_mut(address) else { return };
@@ -583,13 +583,21 @@ impl Shard {
         found.progress.armed = now;
         found.progress.epoch = epoch;
         let change = TaskChange::Progress(task, found.progress.clone());
-        slot.set_run(task, Run::Delayed);
+        slot.set_run(task, Run::Noting);
         slot.noting += 1;
-        self.lanes.delay(now, due, Job::Task(address.clone(), task));
-        self.queue_step(
-            Token::Progress(address.clone()),
-            Step { row, tasks: vec![change], ..Step::default() },
-        );
+        let step = Step { row, tasks: vec![change], ..Step::default() };
+        self.queue_step(Token::Delayed(address.clone(), task), step);
+    }
+
+    /// How far a delayed task is, is durable. What the store does not take keeps the task waiting for the next start, which
+    /// could not tell its next number from one that was given already.
+    pub(super) fn delayed(&mut self, address: &Address, task: TaskId) {
+        let Some(slot) = self.slots.get_mut(address) else { return };
+        if slot.run(task) == Some(Run::Noting) {
+            slot.set_run(task, Run::Delayed);
+            // One whose instance is being read is found when that is done.
+            self.enlist(address, task);
+        }
     }
 
     /// A suspect has ended, was withdrawn or given up: those who wait for that may try again.
@@ -679,7 +687,10 @@ impl Shard {
         let row = instance.row;
         let mut tasks = Vec::new();
         for task in waiting {
-            if let Some(found) = instance.task_mut(task).filter(|task| task.progress.attempts > 0) {
+            // One that was not tried by this process has nothing to write: what is suspect stays so.
+            let tried =
+                |task: &&mut Task| task.progress.attempts > 0 && !self.lease.is_suspect(task.progress.epoch);
+            if let Some(found) = instance.task_mut(task).filter(tried) {
                 found.progress.epoch = epoch;
                 tasks.push(TaskChange::Progress(task, found.progress.clone()));
             }
@@ -689,6 +700,13 @@ impl Shard {
             self.queue_step(Token::Progress(address.clone()), Step { row, tasks, ..Step::default() });
         }
     }
+}
+
+/// Counts the attempt that may have been running when a process ended. Of the quick attempts before it nothing was written
+/// down, so the numbers they may have had are left out: whichever of them there were, none is given twice.
+pub(super) fn count_lost(progress: &mut TaskProgress, quick: u32) {
+    progress.attempts = progress.attempts.saturating_add(1);
+    progress.left_out = progress.left_out.saturating_add(quick.saturating_sub(progress.attempts));
 }
 
 /// Attempts after which the longest delay has come: what cannot be read is looked at again that often.

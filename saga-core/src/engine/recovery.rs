@@ -96,6 +96,7 @@ impl Shard {
             self.out.push(Out::Answer(ticket, super::Answer::Stopped));
         }
         self.write_attempts();
+        self.write_deliveries();
     }
 
     pub(super) fn load(&mut self, address: &Address) {

@@ -82,6 +82,9 @@ pub(crate) enum Run {
     Running {
         attempt: u64,
     },
+    /// How far it is, is being committed: its next attempt waits for that, so that none has a number that a crash could
+    /// give to another.
+    Noting,
     /// Until its next attempt is due.
     Delayed,
     /// It has ended and its report is in the queue.
@@ -374,6 +377,10 @@ pub(crate) enum Token {
     MarkDelivery(crate::store::DeliveryId),
     /// Progress that nobody waits for, of this instance.
     Progress(crate::store::Address),
+    /// Progress of a task whose next attempt waits for it.
+    Delayed(crate::store::Address, TaskId),
+    /// Progress of a delivery whose next attempt waits for it.
+    DelayedDelivery(crate::store::DeliveryId),
     /// What a running attempt has saved, of this instance if it is not a delivery's.
     Saved { ticket: Ticket, address: Option<crate::store::Address> },
     /// Other changes that nobody waits for.

@@ -213,11 +213,11 @@ impl<'a> Work<'a> {
         let At { now, epoch, .. } = self.at;
         if let Some(task) = self.instance.task_mut(id) {
             self.before.push(task.clone());
-            let attempts = task.progress.attempts;
-            let superseded = task.progress.superseded;
+            let TaskProgress { attempts, left_out, superseded, .. } = task.progress;
             let saved = task.progress.saved.take();
             // Earlier attempts stay counted: whether they had an effect is as unclear as before (rule R17).
-            task.progress = TaskProgress { attempts, superseded, saved, ..TaskProgress::queued(now, epoch) };
+            task.progress =
+                TaskProgress { attempts, left_out, superseded, saved, ..TaskProgress::queued(now, epoch) };
             let progress = task.progress.clone();
             self.step.tasks.push(TaskChange::Progress(id, progress));
             self.rerun.push(id);

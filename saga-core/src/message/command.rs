@@ -123,7 +123,8 @@ pub struct Tick {
 pub struct Failed<C> {
     /// The command as it was sent.
     pub command: C,
-    /// How many attempts ended.
+    /// How many attempts are known to have ended. After a kill one counts that may not have begun, and quick ones that were
+    /// not written down do not.
     pub attempts: u32,
     /// What the handler said.
     pub reason: String,
@@ -135,7 +136,8 @@ pub struct Failed<C> {
 pub struct Unknown<C> {
     /// The command as it was sent.
     pub command: C,
-    /// How many attempts ended.
+    /// How many attempts are known to have ended. After a kill one counts that may not have begun, and quick ones that were
+    /// not written down do not.
     pub attempts: u32,
     /// Why the outcome is not known.
     pub reason: String,

@@ -234,8 +234,11 @@ impl TaskKind {
 pub struct TaskProgress {
     /// What may be done with it.
     pub stage: TaskStage,
-    /// How many attempts have ended.
+    /// How many attempts have ended, as far as is written down.
     pub attempts: u32,
+    /// How many numbers of attempts were left out after unclean starts, because attempts that nobody wrote down may have
+    /// had them. It never falls.
+    pub left_out: u32,
     /// How many times in a row it was found begun after an unclean start (rule R19).
     pub recoveries: u32,
     /// When it was first ready to run, for people and for the *overdue* flag.
@@ -262,6 +265,7 @@ impl TaskProgress {
         Self {
             stage: TaskStage::Ready,
             attempts: 0,
+            left_out: 0,
             recoveries: 0,
             since: now,
             spent_ms: 0,
@@ -272,6 +276,11 @@ impl TaskProgress {
             error: None,
             saved: None,
         }
+    }
+
+    /// The number that the next attempt has, counted from 1.
+    pub const fn next_attempt(&self) -> u32 {
+        self.attempts.saturating_add(self.left_out).saturating_add(1)
     }
 }
 

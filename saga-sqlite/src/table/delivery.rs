@@ -11,13 +11,14 @@ super::statements! {
     BOUNDS = "SELECT (SELECT min(id) FROM saga_delivery), (SELECT max(id) FROM saga_delivery)";
     NAMES = "SELECT taker, name, version, '' FROM saga_delivery WHERE id > ?1 AND id <= ?2";
     INSERT = "INSERT INTO saga_delivery (id, taker, key, name, version, payload, message, hops, stage, attempts,
-                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved, left_out)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
     PROGRESS = "UPDATE saga_delivery SET stage = ?2, attempts = ?3, recoveries = ?4, since = ?5, spent_ms = ?6,
-                    epoch = ?7, armed_at = ?8, due_at = ?9, superseded = ?10, error = ?11, saved = ?12 WHERE id = ?1";
+                    epoch = ?7, armed_at = ?8, due_at = ?9, superseded = ?10, error = ?11, saved = ?12,
+                    left_out = ?13 WHERE id = ?1";
     DELETE = "DELETE FROM saga_delivery WHERE id = ?1";
     PAGE = "SELECT id, taker, key, name, version, payload, message, hops, stage, attempts, recoveries, since, spent_ms,
-                epoch, armed_at, due_at, superseded, error, saved
+                epoch, armed_at, due_at, superseded, error, saved, left_out
             FROM saga_delivery WHERE id > ?1 ORDER BY id";
 }
 
@@ -44,6 +45,7 @@ pub(crate) fn insert(db: &Connection, id: DeliveryId, delivery: &Delivery) -> Re
         progress.superseded,
         progress.error,
         progress.saved.as_ref().map(|saved| saved.as_str()),
+        progress.left_out,
     ])?;
     Ok(())
 }
@@ -63,6 +65,7 @@ pub(crate) fn progress(db: &Connection, id: DeliveryId, progress: &TaskProgress)
         progress.superseded,
         progress.error,
         progress.saved.as_ref().map(|saved| saved.as_str()),
+        progress.left_out,
     ])?;
     Ok(())
 }

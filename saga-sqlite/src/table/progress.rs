@@ -19,5 +19,6 @@ pub(super) fn read(row: &Row<'_>, at: usize) -> Result<TaskProgress> {
         superseded: row.get(at + 8)?,
         error: maybe_text(row, at + 9)?.map(str::to_owned),
         saved: maybe_payload(row, at + 10)?,
+        left_out: row.get(at + 11)?,
     })
 }

@@ -11,18 +11,20 @@ super::statements! {
     NAMES = "SELECT owner.saga, task.name, task.version, task.kind FROM saga_task AS task JOIN saga_instance AS owner ON owner.id = instance
              WHERE instance > ?1 AND instance <= ?2";
     INSERT = "INSERT INTO saga_task (instance, seq, ord, kind, name, version, payload, visit, stage, attempts,
-                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved, left_out)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
               ON CONFLICT DO NOTHING";
     PROGRESS = "UPDATE saga_task SET stage = ?4, attempts = ?5, recoveries = ?6, since = ?7, spent_ms = ?8, epoch = ?9,
-                    armed_at = ?10, due_at = ?11, superseded = ?12, error = ?13, saved = ?14
+                    armed_at = ?10, due_at = ?11, superseded = ?12, error = ?13, saved = ?14,
+                    left_out = ?15
                 WHERE instance = ?1 AND seq = ?2 AND ord = ?3";
     DELETE = "DELETE FROM saga_task WHERE instance = ?1 AND seq = ?2 AND ord = ?3";
     OF_INSTANCE = "SELECT seq, ord, kind, name, version, payload, visit, stage, attempts, recoveries, since, spent_ms,
-                       epoch, armed_at, due_at, superseded, error, saved
+                       epoch, armed_at, due_at, superseded, error, saved, left_out
                    FROM saga_task WHERE instance = ?1 ORDER BY seq, ord";
     OPEN = "SELECT task.seq, task.ord, task.kind, task.name, task.version, task.payload, task.visit, stage, attempts,
-                recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved, instance, saga, key
+                recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved, left_out, instance,
+                saga, key
             FROM saga_task AS task JOIN saga_instance AS owner ON owner.id = task.instance
             WHERE (instance, task.seq, task.ord) > (?1, ?2, ?3)
             ORDER BY instance, task.seq, task.ord";
@@ -51,6 +53,7 @@ pub(crate) fn insert(db: &Connection, instance: RowId, task: &Task) -> Result<bo
         progress.superseded,
         progress.error,
         progress.saved.as_ref().map(|saved| saved.as_str()),
+        progress.left_out,
     ])?;
     Ok(added == 1)
 }
@@ -72,6 +75,7 @@ pub(crate) fn progress(db: &Connection, instance: RowId, id: TaskId, progress: &
         progress.superseded,
         progress.error,
         progress.saved.as_ref().map(|saved| saved.as_str()),
+        progress.left_out,
     ])?;
     Ok(())
 }
@@ -101,5 +105,5 @@ fn read(row: &Row<'_>) -> Result<Task> {
 
 /// Reads a row of [`OPEN`].
 pub(crate) fn open(row: &Row<'_>) -> Result<OpenTask> {
-    Ok(OpenTask { row: RowId(row.get(18)?), address: address(row, 19)?, task: read(row)? })
+    Ok(OpenTask { row: RowId(row.get(19)?), address: address(row, 20)?, task: read(row)? })
 }

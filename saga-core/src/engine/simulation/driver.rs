@@ -61,6 +61,8 @@ pub(super) struct Driver {
     /// Tracks that the bell takes too.
     rings: BTreeSet<(String, String)>,
     saves: Saves,
+    /// The number of the last attempt of each command or delivery.
+    numbers: BTreeMap<String, u32>,
     /// Who waits to hear that a verb is done: of which instance, and which.
     verbs: BTreeMap<Ticket, (Address, &'static str)>,
     /// How often each verb was answered to be done, by instance.
@@ -182,6 +184,7 @@ impl Driver {
             notes: BTreeMap::new(),
             rings: BTreeSet::new(),
             saves: Saves::default(),
+            numbers: BTreeMap::new(),
             verbs: BTreeMap::new(),
             done: BTreeMap::new(),
             family: family::Family::default(),
@@ -622,6 +625,7 @@ impl Driver {
                 Out::Answer(ticket, answer) => self.answered(ticket, &answer),
                 Out::Run(attempt) => {
                     self.check_saved(&attempt);
+                    self.check_number(&attempt);
                     self.pending.push(Pending::Attempt(*attempt));
                 }
                 Out::Cancel(_) => {}

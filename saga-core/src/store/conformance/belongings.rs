@@ -53,6 +53,7 @@ pub async fn progress_of_a_task_is_kept<S: Subject>(subject: &S) {
     driver.committed(Step { tasks: vec![TaskChange::Add(task.clone())], ..only(row) }).await;
     task.progress.stage = TaskStage::Held;
     task.progress.attempts = 7;
+    task.progress.left_out = 2;
     task.progress.recoveries = 2;
     task.progress.spent_ms = 12_345;
     task.progress.epoch = 9;

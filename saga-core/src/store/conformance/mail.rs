@@ -116,6 +116,7 @@ pub async fn deliveries_page_in_order_until_finished<S: Subject>(subject: &S) {
     assert!(ids.is_sorted() && ids.len() == 3);
     let mut late = delivery("b");
     late.progress.attempts = 3;
+    late.progress.left_out = 1;
     late.progress.error = Some("no answer".to_owned());
     let gone = DeliveryId(1_000_000);
     let deliveries = vec![

@@ -195,4 +195,16 @@ impl Driver {
         let kept = self.saves.kept.get(&format!("{} {}", attempt.of, attempt.key)).copied().unwrap_or(0);
         assert!(found >= kept, "{} has lost what it saved: {found}, not {kept}", attempt.of);
     }
+
+    /// No attempt has the number of an earlier one, whatever happened in between.
+    pub(super) fn check_number(&mut self, attempt: &Attempt) {
+        let last = self.numbers.entry(format!("{} {}", attempt.of, attempt.key)).or_default();
+        assert!(
+            attempt.number > *last,
+            "attempt {} of {} follows attempt {last}",
+            attempt.number,
+            attempt.of
+        );
+        *last = attempt.number;
+    }
 }
