@@ -9,7 +9,7 @@ use saga::dispatcher::{ManualClock, StartError};
 use saga::machine::ParkReason;
 use saga::message::Key;
 use saga::prelude::*;
-use saga::sqlite::{TransactionError, rusqlite};
+use saga::sqlite::{Durability, TransactionError, rusqlite};
 use saga::store::{Address, DeadId, InboxId, Inspect, InstanceFilter, MailKind, OperatorVerb, Store};
 use saga::{Dispatcher, Disposition, Health, Position, SqliteStore};
 
@@ -175,6 +175,48 @@ async fn r26_a_repeated_transaction_delivers_once_and_leaves_nothing_in_the_inbo
 #[event(name = "rung", key(door))]
 pub struct Rung {
     door: String,
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "knocked", key(door))]
+pub struct Knocked {
+    door: String,
+    times: u32,
+}
+
+fn knocked(times: u32) -> Knocked {
+    Knocked { door: "front".to_owned(), times }
+}
+
+#[tokio::test]
+async fn r26_ten_thousand_conflicts_from_transactions_leave_one_dead_letter() {
+    struct Porter;
+    #[async_trait]
+    impl Subscriber<Knocked> for Porter {
+        async fn handle(&self, _: Knocked, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+            Ok(())
+        }
+    }
+    let (dir, clock) = (tempfile::tempdir().unwrap(), ManualClock::default());
+    let options = SqliteStore::options().durability(Durability::Relaxed);
+    let store =
+        options.transaction_limit(Duration::from_secs(600)).open(dir.path().join("house.db")).unwrap();
+    let dispatcher = Dispatcher::builder(store.clone())
+        .subscribe::<Knocked>("porter", Porter)
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    let id = saga::MessageId::new("one-id").unwrap();
+    store.transaction(|tx| tx.publish_as(&id, &knocked(0))).unwrap();
+    clock.idle().await;
+    store.transaction(|tx| (1..=10_000).try_for_each(|times| tx.publish_as(&id, &knocked(times)))).unwrap();
+    clock.idle().await;
+    let letters = dispatcher.dead_letters(None).await.unwrap();
+    let kept: Vec<_> =
+        letters.iter().map(|row| (row.letter.times, row.letter.message.payload.as_str())).collect();
+    assert_eq!(kept, [(10_000, r#"{"door":"front","times":1}"#)]);
+    assert!(store.inbox(saga::store::InboxId(0), 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]

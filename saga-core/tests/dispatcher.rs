@@ -536,6 +536,35 @@ async fn r26_a_duplicate_changes_nothing_and_other_content_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn r26_ten_thousand_conflicting_repeats_of_one_message_leave_one_dead_letter() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Hang]);
+    shop.place("1").await;
+    let id = || MessageId::new("m-1").unwrap();
+    shop.dispatcher.publish_as(id(), nudge("1", "gently")).await.unwrap();
+    for n in 1..=10_000 {
+        let other = nudge("1", &format!("for time {n}"));
+        let error = shop.dispatcher.publish_as(id(), other).await.unwrap_err();
+        assert!(matches!(error, PublishError::IdConflict { .. }), "{error}");
+    }
+    shop.clock.idle().await;
+    let letters = shop.dispatcher.dead_letters(None).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    let letter = &letters[0].letter;
+    assert_eq!(letter.times, 10_000);
+    assert_eq!(letter.message.payload.as_str(), r#"{"order":"1","how":"for time 1"}"#, "the first one");
+    // It is put on its way as what it is, and the next conflict has a letter anew.
+    shop.dispatcher.redrive(letters[0].clone()).await.unwrap();
+    shop.clock.idle().await;
+    let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
+    assert_eq!(order.data.nudges, 2);
+    shop.dispatcher.publish_as(id(), nudge("1", "firmly")).await.unwrap_err();
+    shop.clock.idle().await;
+    let letters = shop.dispatcher.dead_letters(None).await.unwrap();
+    assert_eq!(letters.iter().map(|row| row.letter.times).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
 async fn r26_a_conflicting_event_with_several_takers_is_a_dead_letter_for_each() {
     struct Ears;
     #[async_trait::async_trait]

@@ -43,8 +43,17 @@ struct Plan {
     mail: Vec<u8>,
     deliveries: Vec<(u8, usize)>,
     marks: Vec<(u8, u64, i64)>,
-    dead: bool,
+    dead: Option<Dead>,
     undead: Vec<usize>,
+}
+
+/// What becomes of an event that is not taken.
+#[derive(Clone, Copy, Debug)]
+enum Dead {
+    /// A dead letter of its own.
+    Unhandled,
+    /// Its id was used before; so was that of others.
+    Conflict,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +79,11 @@ fn plan() -> impl Strategy<Value = Plan> {
         2 => Just(Target::Touch),
         1 => Just(Target::Free),
     ];
+    let dead = prop_oneof![
+        8 => Just(None::<Dead>),
+        1 => Just(Some(Dead::Unhandled)),
+        1 => Just(Some(Dead::Conflict)),
+    ];
     let few = 0..3_usize;
     let instance = (0..KEYS.len(), target, 0..5_u8, prop::bool::weighted(0.2), 0..3_u8);
     let belongings = (
@@ -82,7 +96,7 @@ fn plan() -> impl Strategy<Value = Plan> {
         prop::collection::vec(0..9_u8, few.clone()),
         prop::collection::vec((0..3_u8, 0..9_usize), few.clone()),
         prop::collection::vec((0..9_u8, 0..2_u64, 0..50_i64), 0..2),
-        prop::bool::weighted(0.1),
+        dead,
         prop::collection::vec(0..5_usize, 0..2),
     );
     (instance, belongings, rest).prop_map(|(instance, belongings, rest)| {
@@ -148,6 +162,12 @@ impl Run {
                 for ((plan, step), outcome) in plans.iter().zip(&steps).zip(&outcomes) {
                     self.learn(plan, step, outcome);
                 }
+                // Also those that have gone stay known, to be removed once more.
+                for row in store.dead_letters(DeadId(0), 1_000).await.unwrap() {
+                    if !self.dead.contains(&row.id) {
+                        self.dead.push(row.id);
+                    }
+                }
                 self.last = Some(steps);
                 format!("{:?}", outcomes.into_iter().map(plain).collect::<Vec<_>>())
             }
@@ -210,9 +230,6 @@ impl Run {
         }
         self.inbox.extend(&committed.mail);
         self.deliveries.extend(&committed.deliveries);
-        if plan.dead {
-            self.dead.push(DeadId(self.dead.len() as i64 + 1));
-        }
     }
 
     fn step(&self, plan: &Plan) -> Step {
@@ -273,16 +290,21 @@ impl Run {
                 _ => DeliveryChange::Add(delivery(&place.to_string())),
             });
         }
-        if plan.dead {
+        if let Some(dead) = plan.dead {
+            let (reason, id) = match dead {
+                Dead::Unhandled => ("unhandled", None),
+                Dead::Conflict => (DeadLetter::ID_CONFLICT, mail(&to, "taken").id),
+            };
             step.dead.push(DeadLetter {
                 to: to.clone(),
                 kind: MailKind::Event,
-                message: mail(&to, "dead").message,
-                id: None,
+                message: mail(&to, &format!("dead {}", plan.status)).message,
+                id,
                 hops: 0,
-                reason: "unhandled".into(),
+                reason: reason.into(),
                 detail: String::new(),
-                at: time(1),
+                times: 1,
+                at: time(plan.status.into()),
             });
         }
         step

@@ -82,7 +82,8 @@ pub enum PublishError {
         /// How many wait.
         waiting: usize,
     },
-    /// The message id was used for another event before. This one was kept as a dead letter.
+    /// The message id was used for another event before. This one was kept as a dead letter, or was counted on the one that
+    /// an earlier conflict under this id has left.
     #[error("message id `{id}` was used before for an event with other content")]
     IdConflict {
         /// The message id.

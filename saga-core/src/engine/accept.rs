@@ -251,6 +251,7 @@ impl Shard {
             hops: mail.hops,
             reason: Name::Borrowed(reason),
             detail,
+            times: 1,
             at: self.moment.wall,
         })
     }

@@ -13,7 +13,7 @@ use crate::store::{
     TaskKind, TaskProgress, TaskStage,
 };
 
-const ID_CONFLICT: &str = "another event with this message id and other content was taken before";
+const TAKEN_BEFORE: &str = "another event with this message id and other content was taken before";
 
 impl Shard {
     /// Takes the outcomes of the batch under way, in order.
@@ -99,7 +99,7 @@ impl Shard {
 
     /// Takes an event that is a duplicate out of the inbox, if it lies there: what the step was to consume is still there,
     /// and would be taken for new once its mark is gone. One that only has the id of another is kept as a dead letter for
-    /// each of its takers.
+    /// each of its takers, where the store counts it on the one that is there.
     fn use_up(&mut self, step: &Step, conflict: bool) {
         let consumed = step.consumed.clone();
         let dead = if conflict { self.conflicting(step) } else { Vec::new() };
@@ -118,8 +118,9 @@ impl Shard {
                 message: message.clone(),
                 id,
                 hops,
-                reason: "id-conflict".into(),
-                detail: ID_CONFLICT.to_owned(),
+                reason: DeadLetter::ID_CONFLICT.into(),
+                detail: TAKEN_BEFORE.to_owned(),
+                times: 1,
                 at,
             };
         let mail = step.mail.iter().map(|m| letter(&m.to, m.kind, &m.message, m.id.clone(), m.hops));
@@ -349,7 +350,8 @@ impl Shard {
         for item in item.iter().chain(&spilled) {
             step.consumed.extend(item.inbox);
             if answer == TakerAnswer::IdConflict && item.is_event() {
-                step.dead.extend(self.letter(address, item, "id-conflict", ID_CONFLICT.to_owned()));
+                let detail = TAKEN_BEFORE.to_owned();
+                step.dead.extend(self.letter(address, item, DeadLetter::ID_CONFLICT, detail));
             }
         }
         self.tally.dead_letters += step.dead.len() as u64;

@@ -221,6 +221,7 @@ impl Shard {
             hops: delivery.hops,
             reason: Name::Borrowed(reason),
             detail,
+            times: 1,
             at: self.moment.wall,
         };
         self.tally.dead_letters += 1;

@@ -143,7 +143,7 @@ pub struct Tally {
     pub attempts: u64,
     /// Timers that fired when their visit had ended already.
     pub stale_timers: u64,
-    /// Events, deliveries and outcomes that became dead letters.
+    /// Events, deliveries and outcomes that became dead letters, also where several share one letter.
     pub dead_letters: u64,
     /// Failures of best-effort commands.
     pub best_effort_failures: u64,

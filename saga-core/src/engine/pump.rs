@@ -337,6 +337,7 @@ impl Shard {
                     hops,
                     reason: Name::Borrowed(problem.0),
                     detail: problem.1,
+                    times: 1,
                     at: now,
                 });
             }

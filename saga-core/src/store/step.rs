@@ -73,7 +73,10 @@ pub struct Step {
     /// Marks against duplicates to set. A mark that is there already fails the whole step with
     /// [`Outcome::Duplicate`] or [`Outcome::IdConflict`].
     pub marks: Vec<Mark>,
-    /// Dead letters to add.
+    /// Dead letters to add. A conflict ([`DeadLetter::is_conflict`]) with a message id, taker and key of which there is one
+    /// already is not added but counted on that one: its `times` grow by the new one's, its `at` becomes the new one's, and
+    /// everything else stays as it was. So repeats of one message take the room of one letter, and a letter that a person
+    /// has looked at keeps its content until it is redriven.
     pub dead: Vec<DeadLetter>,
     /// Dead letters that are redriven or dropped, and so removed. One that has gone has the whole step refused.
     pub undead: Vec<DeadId>,
@@ -525,8 +528,25 @@ pub struct DeadLetter {
     pub reason: Name,
     /// Why, for a person.
     pub detail: String,
-    /// When.
+    /// How many such there were: 1, except of conflicts, which share a letter ([`Step::dead`]).
+    pub times: u32,
+    /// When; of several the last time.
     pub at: Timestamp,
+}
+
+impl DeadLetter {
+    /// The reason of an event whose message id was used for other content before.
+    pub const ID_CONFLICT: &'static str = "id-conflict";
+
+    /// Whether its message id was used for other content before.
+    pub fn is_conflict(&self) -> bool {
+        self.id.is_some() && self.reason == Self::ID_CONFLICT
+    }
+
+    /// Whether `other` is counted on this one instead of being kept beside it.
+    pub fn counts(&self, other: &Self) -> bool {
+        self.is_conflict() && other.is_conflict() && (&self.to, &self.id) == (&other.to, &other.id)
+    }
 }
 
 /// What became of one step of a batch.

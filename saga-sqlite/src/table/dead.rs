@@ -9,15 +9,21 @@ super::statements! {
     BOUNDS = "SELECT (SELECT min(id) FROM saga_dead), (SELECT max(id) FROM saga_dead)";
     NAMES = "SELECT taker, name, version, kind FROM saga_dead WHERE id > ?1 AND id <= ?2";
     RENAME = "UPDATE saga_dead SET taker = ?2 WHERE taker = ?1 AND kind <> 'delivery'";
-    INSERT = "INSERT INTO saga_dead (taker, key, kind, name, version, payload, message, hops, reason, detail, at)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    INSERT = "INSERT INTO saga_dead (taker, key, kind, name, version, payload, message, hops, reason, detail, at, times)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    COUNT = "UPDATE saga_dead SET times = min(times + ?4, 4294967295), at = ?5
+             WHERE id = (SELECT id FROM saga_dead WHERE taker = ?1 AND key = ?2 AND message = ?3 AND reason = 'id-conflict'
+                         ORDER BY id LIMIT 1)";
     DELETE = "DELETE FROM saga_dead WHERE id = ?1";
-    PAGE = "SELECT id, taker, key, kind, name, version, payload, message, hops, reason, detail, at
+    PAGE = "SELECT id, taker, key, kind, name, version, payload, message, hops, reason, detail, at, times
             FROM saga_dead WHERE id > ?1 ORDER BY id";
 }
 
-/// Adds a letter.
+/// Adds a letter, or counts it on the one that is there.
 pub(crate) fn insert(db: &Connection, letter: &DeadLetter) -> Result<()> {
+    if letter.is_conflict() && count(db, letter)? {
+        return Ok(());
+    }
     db.prepare_cached(INSERT)?.execute(params![
         letter.to.saga,
         letter.to.key.as_str(),
@@ -30,8 +36,22 @@ pub(crate) fn insert(db: &Connection, letter: &DeadLetter) -> Result<()> {
         letter.reason,
         letter.detail,
         letter.at.as_millis(),
+        letter.times,
     ])?;
     Ok(())
+}
+
+/// Counts a conflict on the oldest one under its id; whether there is one. Looked for first, because an INSERT that becomes
+/// an UPDATE would use up a number each time.
+fn count(db: &Connection, letter: &DeadLetter) -> Result<bool> {
+    let counted = db.prepare_cached(COUNT)?.execute(params![
+        letter.to.saga,
+        letter.to.key.as_str(),
+        letter.id.as_ref().map(|id| id.as_str()),
+        letter.times,
+        letter.at.as_millis(),
+    ])?;
+    Ok(counted > 0)
 }
 
 /// Removes a letter; whether it was there.
@@ -50,6 +70,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<DeadLetterRow> {
         reason: name(row, 9)?,
         detail: text(row, 10)?.to_owned(),
         at: time(row, 11)?,
+        times: row.get(12)?,
     };
     Ok(DeadLetterRow { id: DeadId(row.get(0)?), letter })
 }

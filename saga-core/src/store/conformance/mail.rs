@@ -7,7 +7,7 @@ use super::Subject;
 use super::fixtures::{Driver, address, create, delivery, mail, ok, payload, time};
 use crate::message::MessageId;
 use crate::store::{
-    DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, MailKind, Outcome, Step, TaskId,
+    Address, DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, MailKind, Outcome, Step, TaskId,
 };
 
 /// Rows are read in the order they were put in, page by page, by whoever put them in.
@@ -141,6 +141,7 @@ pub async fn dead_letters_come_and_go<S: Subject>(subject: &S) {
         hops: 3,
         reason: "unhandled".into(),
         detail: detail.to_owned(),
+        times: 1,
         at: time(8),
     };
     let first = letter("first", None);
@@ -167,6 +168,7 @@ pub async fn a_dead_letter_goes_once<S: Subject>(subject: &S) {
         hops: 0,
         reason,
         detail,
+        times: 1,
         at: time(8),
     };
     driver.committed(Step { dead: vec![letter], ..Step::default() }).await;
@@ -175,4 +177,52 @@ pub async fn a_dead_letter_goes_once<S: Subject>(subject: &S) {
     driver.committed(redrive.clone()).await;
     assert!(matches!(driver.one(redrive).await, Outcome::Refused(_)));
     assert_eq!(ok(driver.store.inbox(InboxId(0), 10).await).len(), 1);
+}
+
+/// However often they come: with the content of the first and the time of the last. Another taker, key, id or reason has a
+/// letter of its own, and so has the next conflict once the letter has gone.
+pub async fn conflicts_under_one_id_are_counted_on_one_dead_letter<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let conflict = |to: &Address, id: &str, content: &str, times, at| DeadLetter {
+        to: to.clone(),
+        kind: MailKind::Event,
+        message: mail(to, content).message,
+        id: Some(MessageId::new(id).expect("laws use good ids")),
+        hops: 0,
+        reason: DeadLetter::ID_CONFLICT.into(),
+        detail: String::new(),
+        times,
+        at: time(at),
+    };
+    let only = |letter: &DeadLetter| Step { dead: vec![letter.clone()], ..Step::default() };
+    let (a, b) = (address("a"), address("b"));
+    let first = conflict(&a, "1", "first", 1, 5);
+    // In the same step, in the same batch, in a later one.
+    let twice = vec![first.clone(), conflict(&a, "1", "second", 1, 6)];
+    driver.committed(Step { dead: twice, ..Step::default() }).await;
+    let batch = vec![only(&conflict(&a, "1", "third", 1, 7)), only(&conflict(&a, "1", "first", 1, 9))];
+    driver.commit(batch).await;
+    driver.committed(only(&conflict(&a, "1", "fifth", 3, 8))).await;
+    let others = [
+        conflict(&b, "1", "first", 1, 5),
+        conflict(&a, "2", "first", 1, 5),
+        DeadLetter { reason: "unhandled".into(), ..first.clone() },
+        DeadLetter { id: None, ..first.clone() },
+        DeadLetter { id: None, ..first.clone() },
+    ];
+    driver.committed(Step { dead: others.to_vec(), ..Step::default() }).await;
+    let counted = DeadLetter { times: 7, at: time(8), ..first.clone() };
+    let found = ok(driver.store.dead_letters(DeadId(0), 10).await);
+    let kept: Vec<DeadLetter> = found.iter().map(|row| row.letter.clone()).collect();
+    let mut expected = vec![counted];
+    expected.extend(others);
+    assert_eq!(kept, expected);
+    // It does not count for ever round.
+    driver.committed(only(&conflict(&a, "1", "first", u32::MAX, 9))).await;
+    assert_eq!(ok(driver.store.dead_letters(DeadId(0), 1).await)[0].letter.times, u32::MAX);
+    driver.committed(Step { undead: vec![found[0].id], ..Step::default() }).await;
+    driver.committed(only(&first)).await;
+    let last = ok(driver.store.dead_letters(DeadId(0), 10).await).pop().expect("there are several");
+    assert_eq!(last.letter, first);
+    assert!(last.id > found[5].id, "its number is new");
 }

@@ -118,6 +118,7 @@ macro_rules! conformance {
             deliveries_page_in_order_until_finished
             dead_letters_come_and_go
             a_dead_letter_goes_once
+            conflicts_under_one_id_are_counted_on_one_dead_letter
 
             a_mark_makes_the_next_one_a_duplicate
             the_same_id_with_other_content_is_a_conflict

@@ -39,6 +39,7 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
         hops: 0,
         reason: "unhandled".into(),
         detail: String::new(),
+        times: 1,
         at: time(8),
     };
     first.dead = vec![letter(MailKind::Event), letter(MailKind::Delivery)];

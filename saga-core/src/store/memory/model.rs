@@ -218,7 +218,7 @@ impl Model {
             self.marks.insert((mark.to.clone(), mark.id.clone()), mark.clone());
         }
         for letter in &step.dead {
-            self.dead.insert(DeadId(next(&mut self.last_dead)), letter.clone());
+            self.add_letter(letter);
         }
         for id in &step.undead {
             self.dead.remove(id);
@@ -246,6 +246,17 @@ impl Model {
         let id = InboxId(next(&mut self.last_mail));
         self.inbox.insert(id, mail);
         id
+    }
+
+    fn add_letter(&mut self, letter: &DeadLetter) {
+        if letter.is_conflict()
+            && let Some(kept) = self.dead.values_mut().find(|kept| kept.counts(letter))
+        {
+            kept.times = kept.times.saturating_add(letter.times);
+            kept.at = letter.at;
+            return;
+        }
+        self.dead.insert(DeadId(next(&mut self.last_dead)), letter.clone());
     }
 
     pub(super) fn purge(&mut self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
