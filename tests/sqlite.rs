@@ -11,7 +11,7 @@ use saga::message::Key;
 use saga::prelude::*;
 use saga::sqlite::{Durability, TransactionError, rusqlite};
 use saga::store::{Address, DeadId, InboxId, Inspect, InstanceFilter, MailKind, OperatorVerb, Store};
-use saga::{Dispatcher, Disposition, Health, Position, SqliteStore};
+use saga::{Dispatcher, Disposition, Health, MessageId, Position, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "visit", version = 1, data(Visit), events(VisitEvent), actions(VisitActions), on_abort(Gone))]
@@ -91,6 +91,12 @@ impl House {
     async fn settled(&self, guest: &str) -> Position<VisitState> {
         self.in_time(self.dispatcher.settled::<VisitState>(guest)).await.unwrap()
     }
+
+    /// What became of an event, once it is taken up.
+    async fn taken_up<E: Correlated>(&self, id: &MessageId, event: &E) -> Option<Disposition> {
+        let receipt = self.in_time(self.dispatcher.taken_up(id, event)).await.unwrap()?;
+        Some(receipt.takers[0].disposition.clone())
+    }
 }
 
 async fn start(store: SqliteStore, clock: &ManualClock) -> Result<Dispatcher, StartError> {
@@ -135,6 +141,37 @@ async fn r23_what_another_process_publishes_in_its_transaction_is_taken_up() {
     // It is looked for once a second.
     house.clock.advance(Duration::from_secs(1));
     house.clock.idle().await;
+    assert_eq!(house.settled("ada").await, Position::In(VisitState::Outside));
+}
+
+#[tokio::test]
+async fn r23_what_a_transaction_has_published_can_be_read_once_it_is_taken_up() {
+    let house = House::open().await;
+    let id = |text: &str| MessageId::new(text).unwrap();
+    // By another process: its look once a second is not waited for.
+    let elsewhere = SqliteStore::open(house.path()).unwrap();
+    elsewhere.transaction(|tx| tx.publish_as(&id("m-1"), &arrived("ada"))).unwrap();
+    assert_eq!(house.taken_up(&id("m-1"), &arrived("ada")).await, Some(Disposition::Taken));
+    let ada = house.dispatcher.instance::<VisitState>("ada").await.unwrap().unwrap();
+    assert_eq!(ada.position, Position::In(VisitState::Inside));
+
+    elsewhere.transaction(|tx| tx.publish_as(&id("m-1"), &left("ada"))).unwrap();
+    assert_eq!(
+        house.taken_up(&id("m-1"), &left("ada")).await,
+        Some(Disposition::Conflict),
+        "the id was used"
+    );
+    assert_eq!(house.dispatcher.dead_letters(None).await.unwrap().len(), 1);
+
+    let sold_out = |tx: &saga::sqlite::Transaction<'_>| {
+        tx.publish_as(&id("m-2"), &left("ada"))?;
+        Err::<(), TransactionError>(TransactionError::Application("not yet".into()))
+    };
+    elsewhere.transaction(sold_out).unwrap_err();
+    assert_eq!(house.taken_up(&id("m-2"), &left("ada")).await, None, "it was rolled back");
+
+    elsewhere.transaction(|tx| tx.publish_as(&id("m-3"), &left("ada"))).unwrap();
+    assert_eq!(house.taken_up(&id("m-3"), &left("ada")).await, Some(Disposition::Taken));
     assert_eq!(house.settled("ada").await, Position::In(VisitState::Outside));
 }
 

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use saga_core::message::{Message, MessageId};
 use saga_core::store::{
     Address, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView, Loaded, Mail,
-    RetiredName, Snapshot, Status, StoreError, StoredName, TakerRow,
+    RetiredName, Snapshot, Status, StoreError, StoredName, TakerRow, Trace,
 };
 
 use crate::SqliteStore;
 use crate::names;
 use crate::read::{self, page};
-use crate::table::{dead, history, inbox, instance, retired, taker};
+use crate::table::{alias, dead, delivery, history, inbox, instance, mark, retired, taker};
 
 #[async_trait]
 impl Inspect for SqliteStore {
@@ -77,6 +78,37 @@ impl Inspect for SqliteStore {
             })
             .await
     }
+
+    async fn traces(
+        &self,
+        id: &MessageId,
+        event: &Message,
+        takers: &[Address],
+    ) -> Result<Vec<Trace>, StoreError> {
+        let (id, event, takers) = (id.clone(), event.clone(), takers.to_vec());
+        self.shared
+            .readers
+            .inspect(move |db| takers.iter().map(|to| trace(db, &id, &event, to)).collect())
+            .await
+    }
+}
+
+fn trace(db: &Connection, id: &MessageId, event: &Message, to: &Address) -> rusqlite::Result<Trace> {
+    let mut trace = Trace {
+        mark: mark::content(db, to, id)?,
+        waiting: inbox::holds(db, to, id, event)?,
+        delivering: delivery::is_under_way(db, to, id)?,
+        dead: dead::reason(db, to, id, event)?,
+    };
+    if to.key.is_alias()
+        && let Some(holder) = alias::owner(db, to)?
+    {
+        trace.waiting |= inbox::holds(db, &holder, id, event)?;
+        if trace.dead.is_none() {
+            trace.dead = dead::reason(db, &holder, id, event)?;
+        }
+    }
+    Ok(trace)
 }
 
 fn counts(db: &Connection) -> rusqlite::Result<BTreeMap<(String, String), u64>> {

@@ -14,12 +14,11 @@ use crate::place::Place;
 use crate::refusal::{explain, refuse};
 
 /// One after another; the last one's number is the version this crate writes. Never edited once released.
-const MIGRATIONS: &[&str] =
-    &[
-        include_str!("../migrations/0001_initial.sql"),
-        include_str!("../migrations/0002_retired_names.sql"),
-        include_str!("../migrations/0003_receipts.sql"),
-    ];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_retired_names.sql"),
+    include_str!("../migrations/0003_receipts.sql"),
+];
 
 const HAS_META: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'saga_meta'";
 const VERSION: &str = "SELECT schema_version FROM saga_meta WHERE id = 1";

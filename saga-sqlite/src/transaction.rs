@@ -135,6 +135,10 @@ impl Transaction<'_> {
 
     /// Publishes an event under the caller's id, so that a repetition of the transaction is recognised.
     ///
+    /// What becomes of it is decided when a dispatcher takes it up, after the transaction. Then
+    /// [`taken_up`](saga_core::dispatcher::Dispatcher::taken_up) with the same id and event waits for that and says it, also
+    /// that the id was used for other content.
+    ///
     /// # Errors
     /// As for [`publish`](Self::publish).
     pub fn publish_as<E: Correlated>(&self, id: &MessageId, event: &E) -> Result<(), TransactionError> {

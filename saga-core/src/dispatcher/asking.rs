@@ -53,7 +53,11 @@ fn who_answers(event: &'static str, saga: &'static str, taker: TakerReceipt) -> 
         | Disposition::Applied
         | Disposition::Queued
         | Disposition::Deferred
-        | Disposition::Duplicate => Ok(taker.key),
+        | Disposition::Duplicate
+        // Said of receipts that are asked for later only.
+        | Disposition::Taken
+        | Disposition::Conflict
+        | Disposition::NotKnown => Ok(taker.key),
     }
 }
 

@@ -147,7 +147,7 @@ impl Dispatcher {
     }
 
     /// Ends when a call has taken too long. The limit of the dispatcher is no moment that a test waits for.
-    async fn limit(&self, own: Option<Duration>) {
+    pub(super) async fn limit(&self, own: Option<Duration>) {
         match own {
             Some(limit) => self.clock.sleep(limit).await,
             None => super::tempo::limit(&*self.clock, self.limits.call).await,
@@ -178,7 +178,7 @@ impl Dispatcher {
     }
 
     /// A reason, with what is known about the store.
-    fn because(&self, why: String) -> String {
+    pub(super) fn because(&self, why: String) -> String {
         match self.health() {
             Health::Degraded { why: trouble } => format!("{why}; {trouble}"),
             _ => why,

@@ -169,6 +169,27 @@ impl From<NotAnswered> for InstanceError {
     }
 }
 
+/// What became of an event cannot be told.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiptError {
+    /// No such event can have been published: nobody takes it, its key is none, or it cannot be kept.
+    #[error(transparent)]
+    Event(#[from] PublishError),
+    /// There was no answer in time. Nothing is lost by asking.
+    #[error("what became of the event is not known: {why}; ask again later")]
+    NotAnswered {
+        /// Why not.
+        why: String,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The dispatcher has stopped.
+    #[error("the dispatcher has stopped")]
+    Stopped,
+}
+
 /// There is no answer, or not yet.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

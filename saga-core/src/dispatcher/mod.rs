@@ -11,6 +11,7 @@ mod clock;
 mod desk;
 mod ending;
 mod error;
+mod following;
 mod handler;
 #[cfg(any(test, feature = "testing"))]
 mod manual_clock;
@@ -26,7 +27,7 @@ mod weak;
 
 pub use builder::DispatcherBuilder;
 pub use clock::{Clock, SystemClock};
-pub use error::{AskError, InstanceError, PublishError, ShutdownError, StartError};
+pub use error::{AskError, InstanceError, PublishError, ReceiptError, ShutdownError, StartError};
 #[cfg(feature = "routing-slip")]
 pub(crate) use handler::AnyHandler;
 pub use handler::{Handler, HandlerContext, Subscriber};
@@ -198,7 +199,8 @@ impl Dispatcher {
     /// is answered with [`Disposition::Duplicate`].
     ///
     /// # Errors
-    /// As for `publish`, and [`PublishError::IdConflict`] when the id was used for an event with other content.
+    /// As for `publish`, and [`PublishError::IdConflict`] when the id was used for an event with other content. After
+    /// [`PublishError::Unknown`] the [`receipt`](Self::receipt) says later whether it was accepted.
     pub async fn publish_as<E: Correlated>(&self, id: MessageId, event: E) -> Result<Receipt, PublishError> {
         self.publish_with(event, PublishOptions::new().id(id)).await
     }

@@ -4,7 +4,7 @@ use super::calling::NotAnswered;
 use super::error::PublishError;
 use super::receipt::{Disposition, Receipt, TakerReceipt};
 use crate::engine::{Accepted, Answer, Claim, Registry, Taker, TakerAnswer};
-use crate::message::{Correlated, Message, MessageId, PayloadLimits};
+use crate::message::{Correlated, Key, Message, MessageId, PayloadLimits};
 use crate::store::Address;
 
 /// Checks everything that can be checked before anything is stored.
@@ -14,27 +14,41 @@ pub(super) fn checked<E: Correlated>(
     event: E,
     id: Option<MessageId>,
 ) -> Result<Accepted, PublishError> {
+    let takers = takers(registry, &event)?;
+    let not = |source| PublishError::Payload { event: E::NAME, source };
+    // The takers see what they would see after a restart.
+    let (message, event) = Message::read_event(&event, limits.bytes).map_err(not)?;
+    message.payload.check(limits).map_err(not)?;
+    Ok(Accepted { message, value: Some(Box::new(event)), takers, id, claim: Claim::default() })
+}
+
+/// Who takes `event`, and the form in which they get it, for asking about one that was published.
+pub(super) fn asked_about<E: Correlated>(
+    registry: &Registry,
+    event: &E,
+) -> Result<(Vec<Address>, Message), PublishError> {
+    let address = |(taker, key): (Taker, Key)| Address::new(taker.name().to_string(), key);
+    let takers = takers(registry, event)?.into_iter().map(address).collect();
+    // Whatever the limits were under which it was published.
+    let message = Message::published(event, PayloadLimits::CEILING)
+        .map_err(|source| PublishError::Payload { event: E::NAME, source })?;
+    Ok((takers, message))
+}
+
+fn takers<E: Correlated>(registry: &Registry, event: &E) -> Result<Vec<(Taker, Key)>, PublishError> {
     let takers = registry.takers.get(E::NAME).ok_or(PublishError::NoTaker { event: E::NAME })?;
     let key = |taker: &Taker| {
         let saga = match taker {
             Taker::Saga(saga) => saga,
             Taker::Subscriber(_) => "",
         };
-        Correlated::correlation(&event, saga).map_err(|source| PublishError::Key {
+        Correlated::correlation(event, saga).map_err(|source| PublishError::Key {
             event: E::NAME,
             taker: taker.name().to_string(),
             source,
         })
     };
-    let takers = takers
-        .iter()
-        .map(|taker| Ok((taker.clone(), key(taker)?)))
-        .collect::<Result<Vec<_>, PublishError>>()?;
-    let not = |source| PublishError::Payload { event: E::NAME, source };
-    // The takers see what they would see after a restart.
-    let (message, event) = Message::read_event(&event, limits.bytes).map_err(not)?;
-    message.payload.check(limits).map_err(not)?;
-    Ok(Accepted { message, value: Some(Box::new(event)), takers, id, claim: Claim::default() })
+    takers.iter().map(|taker| Ok((taker.clone(), key(taker)?))).collect()
 }
 
 /// What the publisher is told.

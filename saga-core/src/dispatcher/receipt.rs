@@ -2,7 +2,7 @@
 
 use crate::message::{Key, MessageId};
 
-/// The event is durable: it survives `kill -9` and power loss (rule R24).
+/// What became of an event that is durable: it survives `kill -9` and power loss (rule R24).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
@@ -48,11 +48,28 @@ pub enum Disposition {
     },
     /// The same message was taken before; nothing happened now.
     Duplicate,
+    /// It was taken, and nothing of it waits any more: a row has taken it or it had no effect, which the history of its
+    /// instance says; or the subscriber has received it. Said by [`receipt`](super::Dispatcher::receipt) and
+    /// [`taken_up`](super::Dispatcher::taken_up), as are those that follow.
+    Taken,
+    /// An event with other content was taken under its message id. It is counted on a dead letter `id-conflict`, if it came.
+    Conflict,
+    /// Nothing is known of it here, although something is at another taker: it takes the event since later.
+    NotKnown,
 }
 
 impl Receipt {
-    /// Whether every taker has applied it, ignored it, or has it waiting; not when it became a dead letter.
+    /// Whether every taker has applied it, ignored it, or has it waiting; not when it became a dead letter, or was never
+    /// taken.
     pub fn is_accepted(&self) -> bool {
-        self.takers.iter().all(|taker| !matches!(taker.disposition, Disposition::Dead { .. }))
+        self.takers.iter().all(|taker| match taker.disposition {
+            Disposition::Applied
+            | Disposition::Ignored { .. }
+            | Disposition::Queued
+            | Disposition::Deferred
+            | Disposition::Duplicate
+            | Disposition::Taken => true,
+            Disposition::Dead { .. } | Disposition::Conflict | Disposition::NotKnown => false,
+        })
     }
 }

@@ -104,6 +104,7 @@ impl Shard {
                     to,
                     event: event.message.clone(),
                     id: id.clone(),
+                    named: event.id.is_some(),
                     hops: 0,
                     progress: TaskProgress::queued(now, self.lease.epoch),
                 })),
@@ -219,6 +220,8 @@ impl Shard {
                 to: letter.to,
                 event: letter.message,
                 id: letter.id.unwrap_or_else(MessageId::unique),
+                // Nobody knows any more whether its publisher has.
+                named: true,
                 hops: letter.hops,
                 progress: TaskProgress::queued(now, self.lease.epoch),
             })),

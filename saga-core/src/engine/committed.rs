@@ -20,6 +20,7 @@ impl Shard {
     pub(super) fn committed(&mut self, outcomes: Vec<Outcome>) {
         let Some((tokens, steps)) = self.under_way.pop_front() else { return };
         self.tally.batches += 1;
+        let handled = tokens.len() as u64;
         for ((token, step), outcome) in tokens.into_iter().zip(&steps.steps).zip(outcomes) {
             if let Outcome::Committed(committed) = &outcome {
                 self.tally.steps += u64::from(step.instance.is_some());
@@ -95,6 +96,8 @@ impl Shard {
                 }
             }
         }
+        self.take_ups.done += handled;
+        self.steps_are_durable();
     }
 
     /// Takes an event that is a duplicate out of the inbox, if it lies there: what the step was to consume is still there,
@@ -429,6 +432,7 @@ impl Shard {
             to: mail.to.clone(),
             event: mail.message.clone(),
             id: message_id,
+            named: mail.id.is_some(),
             hops: mail.hops,
             progress: crate::store::TaskProgress::queued(self.moment.wall, self.lease.epoch),
         };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::claim::Claim;
 use super::registry::Taker;
+use super::takeup::TakeUp;
 use crate::definition::Value;
 use crate::machine::VerbRecord;
 use crate::message::{Key, Message, MessageId, Payload, Timestamp};
@@ -34,6 +35,8 @@ pub(crate) enum In {
     Wait { address: Address, waiter: Waiter, ticket: Ticket },
     /// A caller waits no longer.
     Unwait { address: Address, id: u64 },
+    /// Somebody waits until what lies in the inbox now has been taken up.
+    TakeUp(TakeUp),
     /// A dead letter is to be delivered again.
     Redrive { letter: DeadLetterRow, ticket: Ticket, claim: Claim },
     /// The batch under way is durable.
@@ -157,6 +160,8 @@ pub(crate) enum Answer {
     Verb(Result<(), String>),
     /// What a caller has waited for, as it is now; `None` when there is no such instance.
     Found(Option<Loaded>),
+    /// Everything that lay in the inbox has been taken up.
+    TakenUp,
     /// A dead letter is on its way again, or why not.
     Redriven(Result<(), String>),
     /// Something is saved; `false` when the attempt is no longer running.
@@ -217,6 +222,7 @@ impl std::fmt::Debug for In {
             Self::Verb { .. } => "Verb",
             Self::Wait { .. } => "Wait",
             Self::Unwait { .. } => "Unwait",
+            Self::TakeUp(_) => "TakeUp",
             Self::Redrive { .. } => "Redrive",
             Self::Committed(_) => "Committed",
             Self::Ended { .. } => "Ended",

@@ -33,6 +33,7 @@ mod saving;
 #[cfg(test)]
 mod simulation;
 mod slot;
+mod takeup;
 mod timers;
 
 pub use io::Moment;
@@ -43,6 +44,7 @@ pub(crate) use io::{
     Accepted, Answer, Attempt, AttemptEnd, In, NO_INSTANCE, Out, TakerAnswer, Ticket, Until, Waiter,
 };
 pub(crate) use registry::{Registry, Taker};
+pub(crate) use takeup::TakeUp;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -53,6 +55,7 @@ use crate::store::{Address, Batch, Lease, RowId};
 use deliveries::Deliveries;
 use lanes::Lanes;
 use slot::{Queued, Slot, Token};
+use takeup::TakeUps;
 use timers::Timers;
 
 /// The bounds of an engine.
@@ -125,6 +128,7 @@ pub(crate) struct Shard {
     /// Until when events wait for instances that do not exist yet, and when the first of them was accepted.
     awaited: BTreeSet<(Timestamp, Address, Timestamp)>,
     lru: cache::Lru,
+    take_ups: TakeUps,
     stopping: bool,
     /// An attempt ended and its instance could not take it up, so that the store does not know that it began.
     forgetful: bool,
@@ -179,6 +183,7 @@ impl Shard {
             inbox: recovery::Inbox::default(),
             awaited: BTreeSet::new(),
             lru: cache::Lru::default(),
+            take_ups: TakeUps::default(),
             stopping: false,
             forgetful: false,
             out: Vec::new(),
@@ -195,6 +200,7 @@ impl Shard {
             In::Verb { address, verb, ticket, claim } => self.verb(address, verb, ticket, claim),
             In::Wait { address, waiter, ticket } => self.wait(address, waiter, ticket),
             In::Unwait { address, id } => self.unwait(&address, id),
+            In::TakeUp(of) => self.take_up_for(of),
             In::Redrive { letter, ticket, claim } => self.redrive(letter, ticket, &claim),
             In::Committed(outcomes) => {
                 self.committed(outcomes);
@@ -216,6 +222,7 @@ impl Shard {
             In::Stop => self.stop(),
         }
         self.wake();
+        self.look_again();
         self.read_on();
         self.evict();
     }
@@ -311,6 +318,7 @@ impl Shard {
     }
 
     fn queue_step(&mut self, token: Token, step: crate::store::Step) {
+        self.take_ups.queued += 1;
         self.ready.push_back(Queued { token, step });
     }
 }

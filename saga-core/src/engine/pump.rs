@@ -373,6 +373,7 @@ impl Shard {
                 to,
                 event: event.message.clone(),
                 id: id.clone(),
+                named: false,
                 hops,
                 progress: TaskProgress::queued(now, epoch),
             })),

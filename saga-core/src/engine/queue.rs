@@ -1,7 +1,7 @@
 //! What waits at one instance, in order, with counts of what is asked about at every turn.
 
 use std::collections::VecDeque;
-use std::collections::vec_deque::Iter;
+use std::collections::vec_deque::{Iter, IterMut};
 
 use super::slot::Item;
 use crate::machine::Input;
@@ -49,6 +49,11 @@ impl Queue {
 
     pub(super) fn iter(&self) -> Iter<'_, Item> {
         self.items.iter()
+    }
+
+    /// To note something on items; never to change what they are.
+    pub(super) fn iter_mut(&mut self) -> IterMut<'_, Item> {
+        self.items.iter_mut()
     }
 
     pub(super) fn push_back(&mut self, item: Item) {

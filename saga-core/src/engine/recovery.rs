@@ -21,6 +21,8 @@ pub(super) struct Inbox {
     used: BTreeSet<InboxId>,
     /// The newest row of this epoch that its writer has been told of.
     told: InboxId,
+    /// How often a page was asked for.
+    scans: u64,
     scanning: bool,
     /// There are rows nobody has read yet, so nothing may overtake them.
     behind: bool,
@@ -43,6 +45,11 @@ pub(super) struct Inbox {
 impl Inbox {
     pub(super) fn is_scanning(&self) -> bool {
         self.scanning
+    }
+
+    /// The number of the next page that will be asked for.
+    pub(super) fn next_scan(&self) -> u64 {
+        self.scans + 1
     }
 
     pub(super) fn is_behind(&self) -> bool {
@@ -95,6 +102,7 @@ impl Shard {
         for (_, ticket) in std::mem::take(&mut self.inbox.held) {
             self.out.push(Out::Answer(ticket, super::Answer::Stopped));
         }
+        self.stop_taking_up();
         self.write_attempts();
         self.write_deliveries();
     }
@@ -233,10 +241,12 @@ impl Shard {
 
     fn scan(&mut self) {
         self.inbox.scanning = true;
+        self.inbox.scans += 1;
         self.out.push(Out::FetchInbox(self.inbox.cursor));
     }
 
     pub(super) fn fetched_inbox(&mut self, rows: Vec<(InboxId, Mail)>, more: bool) {
+        let scan = self.inbox.scans;
         self.inbox.scanning = false;
         self.inbox.behind = more;
         let mut used = BTreeSet::new();
@@ -259,6 +269,9 @@ impl Shard {
             for (event, ticket) in std::mem::take(&mut self.inbox.held) {
                 self.publish_now(event, ticket);
             }
+        }
+        if !more {
+            self.inbox_was_read(scan);
         }
     }
 

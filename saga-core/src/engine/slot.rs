@@ -6,6 +6,7 @@ use super::claim::Claim;
 use super::io::{AttemptEnd, TakerAnswer, Ticket, Waiter};
 use super::queue::Queue;
 use super::runs::Runs;
+use super::takeup::Watch;
 use crate::definition::Value;
 use crate::machine::{EventIn, Input, Instance, REPORT, ReportRecord, StartRecord, Taken, Verb, VerbRecord};
 use crate::message::{Key, Message, MessageId, Name, Payload, Timestamp};
@@ -119,6 +120,8 @@ pub(crate) struct Item {
     pub(crate) at: Timestamp,
     /// Its share of the room for what is taken up from the store, when it was.
     pub(crate) _room: Option<Arc<()>>,
+    /// Who waits for it to be dealt with.
+    pub(super) watches: Vec<Arc<Watch>>,
 }
 
 impl Item {
@@ -134,6 +137,7 @@ impl Item {
             hops: 0,
             at,
             _room: None,
+            watches: Vec::new(),
         }
     }
 
@@ -218,6 +222,7 @@ impl Item {
             hops: mail.hops,
             at: mail.at,
             _room: None,
+            watches: Vec::new(),
         })
     }
 
@@ -243,6 +248,11 @@ impl Item {
             Input::Verb(verb) if self.ticket.is_none() && self.hops == 0 => Some(verb),
             _ => None,
         }
+    }
+
+    /// Whether it is an event under this message id.
+    fn is_named(&self, id: &MessageId) -> bool {
+        matches!(&self.what, Input::Event(EventIn { id: Some(own), .. }) if own == id)
     }
 
     /// Whether it waits behind a compensation or a person.
@@ -311,6 +321,15 @@ impl Slot {
         match &mut self.place {
             Place::Present(instance) => Some(instance),
             _ => None,
+        }
+    }
+
+    /// Lets everything that is here under this message id hold the watch.
+    pub(super) fn watch(&mut self, id: &MessageId, watch: &Arc<Watch>) {
+        let in_flight = self.in_flight.iter_mut();
+        let flying = in_flight.flat_map(|step| step.item.iter_mut().chain(step.spilled.iter_mut()));
+        for item in flying.chain(self.queue.iter_mut()).filter(|item| item.is_named(id)) {
+            item.watches.push(Arc::clone(watch));
         }
     }
 

@@ -9,7 +9,7 @@ use super::{
     TaskKind,
 };
 use crate::machine::Parked;
-use crate::message::{Name, Timestamp};
+use crate::message::{Message, MessageId, Name, Timestamp};
 
 /// Reads for people: pages by key, never everything at once, without disturbing the lease holder.
 #[async_trait]
@@ -42,6 +42,18 @@ pub trait Inspect: Send + Sync + 'static {
 
     /// What waits in the inbox of one instance, oldest first.
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError>;
+
+    /// What is kept of `event` under the message id `id`, for each of `takers` in the order asked. All of it is of one
+    /// moment, and that moment sees every commit that was answered before the call.
+    ///
+    /// Of an alias the mark is the alias's own; what waits and what is dead is looked for at the instance that holds it too.
+    /// The events are told apart by name and payload, as by [`Mark::content`](super::Mark::content).
+    async fn traces(
+        &self,
+        id: &MessageId,
+        event: &Message,
+        takers: &[Address],
+    ) -> Result<Vec<Trace>, StoreError>;
 }
 
 /// Upkeep by the lease holder.
@@ -135,6 +147,19 @@ pub struct HistoryRow {
     pub seq: u64,
     /// The line.
     pub entry: HistoryEntry,
+}
+
+/// What a store keeps of one event under a message id, at one taker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// The content of the mark under the id, be it this event's or another's.
+    pub mark: Option<u64>,
+    /// Whether the event lies in the inbox.
+    pub waiting: bool,
+    /// Whether a delivery under the id is on its way, of those that are [`named`](super::Delivery::named).
+    pub delivering: bool,
+    /// The reason of the newest dead letter with the event.
+    pub dead: Option<Name>,
 }
 
 /// A dead letter with its number.

@@ -14,7 +14,7 @@ pub mod step;
 
 pub use inspect::{
     DeadLetterRow, HistoryRow, Inspect, InstanceFilter, InstanceView, Maintain, NameOf, Purged, RetiredName,
-    Stored, StoredName, TakerRow,
+    Stored, StoredName, TakerRow, Trace,
 };
 #[cfg(any(test, feature = "testing"))]
 pub use memory::Fault;

@@ -481,6 +481,8 @@ pub struct Delivery {
     pub event: Message,
     /// Its message id, which is the subscriber's idempotency key.
     pub id: MessageId,
+    /// Whether its publisher has chosen the id, and so can ask by it what became of the event.
+    pub named: bool,
     /// How many sagas it has come through.
     pub hops: u32,
     /// How far it is; only [`TaskStage::Ready`] is used.

@@ -1,7 +1,8 @@
 //! `saga_dead`: events that could not be applied.
 
-use rusqlite::{Connection, Result, Row, params};
-use saga_core::store::{DeadId, DeadLetter, DeadLetterRow, MailKind};
+use rusqlite::{Connection, OptionalExtension, Result, Row, params};
+use saga_core::message::{Message, MessageId, Name};
+use saga_core::store::{Address, DeadId, DeadLetter, DeadLetterRow, MailKind};
 
 use super::value::{address, message, message_id, name, text, time, word};
 
@@ -14,6 +15,8 @@ super::statements! {
     COUNT = "UPDATE saga_dead SET times = min(times + ?4, 4294967295), at = ?5
              WHERE id = (SELECT id FROM saga_dead WHERE taker = ?1 AND key = ?2 AND message = ?3 AND reason = 'id-conflict'
                          ORDER BY id LIMIT 1)";
+    REASON = "SELECT reason FROM saga_dead
+              WHERE taker = ?1 AND key = ?2 AND message = ?3 AND name = ?4 AND payload = ?5 ORDER BY id DESC LIMIT 1";
     DELETE = "DELETE FROM saga_dead WHERE id = ?1";
     PAGE = "SELECT id, taker, key, kind, name, version, payload, message, hops, reason, detail, at, times
             FROM saga_dead WHERE id > ?1 ORDER BY id";
@@ -52,6 +55,12 @@ fn count(db: &Connection, letter: &DeadLetter) -> Result<bool> {
         letter.at.as_millis(),
     ])?;
     Ok(counted > 0)
+}
+
+/// The reason of the newest letter with this event under this id.
+pub(crate) fn reason(db: &Connection, to: &Address, id: &MessageId, event: &Message) -> Result<Option<Name>> {
+    let params = (&to.saga, to.key.as_str(), id.as_str(), &event.name, event.payload.as_str());
+    db.prepare_cached(REASON)?.query_row(params, |row| name(row, 0)).optional()
 }
 
 /// Removes a letter; whether it was there.

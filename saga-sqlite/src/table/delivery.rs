@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Result, Row, params};
 use saga_core::message::MessageId;
-use saga_core::store::{Delivery, DeliveryId, TaskProgress};
+use saga_core::store::{Address, Delivery, DeliveryId, TaskProgress};
 
 use super::progress;
 use super::value::{address, bad, message, text};
@@ -11,15 +11,17 @@ super::statements! {
     BOUNDS = "SELECT (SELECT min(id) FROM saga_delivery), (SELECT max(id) FROM saga_delivery)";
     NAMES = "SELECT taker, name, version, '' FROM saga_delivery WHERE id > ?1 AND id <= ?2";
     INSERT = "INSERT INTO saga_delivery (id, taker, key, name, version, payload, message, hops, stage, attempts,
-                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved, left_out)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
+                  recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved, left_out,
+                  named)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
     PROGRESS = "UPDATE saga_delivery SET stage = ?2, attempts = ?3, recoveries = ?4, since = ?5, spent_ms = ?6,
                     epoch = ?7, armed_at = ?8, due_at = ?9, superseded = ?10, error = ?11, saved = ?12,
                     left_out = ?13 WHERE id = ?1";
     DELETE = "DELETE FROM saga_delivery WHERE id = ?1";
     PAGE = "SELECT id, taker, key, name, version, payload, message, hops, stage, attempts, recoveries, since, spent_ms,
-                epoch, armed_at, due_at, superseded, error, saved, left_out
+                epoch, armed_at, due_at, superseded, error, saved, left_out, named
             FROM saga_delivery WHERE id > ?1 ORDER BY id";
+    NAMED = "SELECT 1 FROM saga_delivery WHERE taker = ?1 AND key = ?2 AND message = ?3 AND named = 1";
 }
 
 /// Queues the delivery.
@@ -46,8 +48,14 @@ pub(crate) fn insert(db: &Connection, id: DeliveryId, delivery: &Delivery) -> Re
         progress.error,
         progress.saved.as_ref().map(|saved| saved.as_str()),
         progress.left_out,
+        delivery.named,
     ])?;
     Ok(())
+}
+
+/// Whether one is on its way under an id that its publisher has chosen.
+pub(crate) fn is_under_way(db: &Connection, to: &Address, id: &MessageId) -> Result<bool> {
+    db.prepare_cached(NAMED)?.exists((&to.saga, to.key.as_str(), id.as_str()))
 }
 
 /// Writes how far the delivery is, if it is still there.
@@ -84,6 +92,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<(DeliveryId, Delivery)> {
         id: MessageId::new(text(row, 6)?).map_err(|error| bad(6, error))?,
         hops: row.get(7)?,
         progress: progress::read(row, 8)?,
+        named: row.get(20)?,
     };
     Ok((DeliveryId(row.get(0)?), delivery))
 }

@@ -1,7 +1,8 @@
 //! `saga_inbox`: what cannot be applied now, and whatever comes from anybody but the lease holder.
 
 use rusqlite::{Connection, Result, Row, params};
-use saga_core::store::{InboxId, Mail, MailKind};
+use saga_core::message::{Message, MessageId};
+use saga_core::store::{Address, InboxId, Mail, MailKind};
 
 use super::value::{address, maybe_name, maybe_task, message, message_id, time, word};
 
@@ -19,6 +20,7 @@ super::statements! {
     WAITING = "SELECT id, taker, key, kind, name, version, payload, message, marked, task_seq, task_ord, hops, cause,
                    at, epoch
                FROM saga_inbox WHERE taker = ?1 AND key = ?2 ORDER BY id";
+    HOLDS = "SELECT 1 FROM saga_inbox WHERE taker = ?1 AND key = ?2 AND message = ?3 AND name = ?4 AND payload = ?5";
 }
 
 /// Adds a row.
@@ -45,6 +47,12 @@ pub(crate) fn insert(db: &Connection, mail: &Mail) -> Result<InboxId> {
 /// Removes a row; whether it was there.
 pub(crate) fn delete(db: &Connection, id: InboxId) -> Result<bool> {
     Ok(db.prepare_cached(DELETE)?.execute((id.0,))? > 0)
+}
+
+/// Whether this event lies there under this id.
+pub(crate) fn holds(db: &Connection, to: &Address, id: &MessageId, event: &Message) -> Result<bool> {
+    let params = (&to.saga, to.key.as_str(), id.as_str(), &event.name, event.payload.as_str());
+    db.prepare_cached(HOLDS)?.exists(params)
 }
 
 /// Reads a row of [`PAGE`] or [`WAITING`].

@@ -1,8 +1,8 @@
 //! `saga_mark`: which messages which taker has been given.
 
-use rusqlite::{Connection, Result, params};
-use saga_core::message::Timestamp;
-use saga_core::store::{Mark, Outcome};
+use rusqlite::{Connection, OptionalExtension, Result, params};
+use saga_core::message::{MessageId, Timestamp};
+use saga_core::store::{Address, Mark, Outcome};
 
 super::statements! {
     RENAME = "UPDATE OR REPLACE saga_mark SET taker = ?2 WHERE taker = ?1";
@@ -24,6 +24,15 @@ pub(crate) fn set(db: &Connection, mark: &Mark) -> Result<Option<Outcome>> {
     }
     let there: i64 = db.prepare_cached(CONTENT)?.query_row((taker, key, message), |row| row.get(0))?;
     Ok(Some(if there == content { Outcome::Duplicate } else { Outcome::IdConflict }))
+}
+
+/// The content of the mark, if there is one.
+pub(crate) fn content(db: &Connection, to: &Address, id: &MessageId) -> Result<Option<u64>> {
+    let found: Option<i64> = db
+        .prepare_cached(CONTENT)?
+        .query_row((&to.saga, to.key.as_str(), id.as_str()), |row| row.get(0))
+        .optional()?;
+    Ok(found.map(i64::cast_unsigned))
 }
 
 /// Removes at most `limit` marks older than `before`.

@@ -20,8 +20,8 @@ use super::world::{World, message};
 use super::{Random, Seen};
 use crate::definition::EventType;
 use crate::engine::{
-    Accepted, Answer, Attempt, AttemptEnd, Claim, In, Limits, Moment, Out, Policy, Registry, Shard, Taker,
-    TakerAnswer, Ticket,
+    Accepted, Answer, Attempt, AttemptEnd, Claim, In, Limits, Moment, Out, Policy, Registry, Shard, TakeUp,
+    Taker, TakerAnswer, Ticket,
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
 use crate::message::{Correlated, Key, Message, MessageId, Payload, Timestamp};
@@ -477,6 +477,15 @@ impl Driver {
         let mail =
             self.mail(address(&order), MailKind::Event, message(&cancel(&order)), Some("from-elsewhere"));
         self.deliver(vec![mail]);
+        self.wait_for(address(&order), "from-elsewhere");
+    }
+
+    /// Somebody waits until an event is taken up.
+    fn wait_for(&mut self, taker: Address, id: &str) {
+        let ticket = self.ticket("");
+        let id = MessageId::new(id).expect("a good id");
+        let of = TakeUp { takers: vec![taker], id, ticket, _claim: Claim::default() };
+        self.handle(In::TakeUp(of));
     }
 
     fn time_passes(&mut self, seen: &mut Seen) {

@@ -223,6 +223,7 @@ pub fn delivery(key: &str) -> Delivery {
         to: Address::new("mailer", Key::new(key).expect("laws use good keys")),
         event: message("order.completed"),
         id: MessageId::new(format!("id for {key}")).expect("laws use good ids"),
+        named: true,
         hops: 0,
         progress: TaskProgress::queued(time(1), 1),
     }

@@ -1,9 +1,12 @@
 //! Laws of the marks against duplicates (rule R26).
 
 use super::Subject;
-use super::fixtures::{Driver, address, create, mail, mark, ok, time};
-use crate::message::Key;
-use crate::store::{Address, InboxId, Mark, Outcome, Purged, Step};
+use super::fixtures::{Driver, address, create, delivery, mail, mark, ok, time};
+use crate::message::{Key, Message, MessageId};
+use crate::store::{
+    Address, AliasChange, DeadLetter, Delivery, DeliveryChange, InboxId, Mail, MailKind, Mark, Outcome,
+    Purged, Step, Trace,
+};
 
 fn only(mark: &Mark) -> Step {
     Step { marks: vec![mark.clone()], ..Step::default() }
@@ -78,4 +81,79 @@ pub async fn old_marks_are_purged_and_young_ones_kept<S: Subject>(subject: &S) {
     for mark in &marks[3..] {
         assert_eq!(driver.one(only(mark)).await, Outcome::Duplicate);
     }
+}
+
+/// The event `m` under its id, as [`mail`] has them.
+fn event() -> (MessageId, Message) {
+    let mail = mail(&address("a"), "m");
+    (mail.id.expect("mail of the laws has an id"), mail.message)
+}
+
+/// What is kept of it at each of these.
+async fn traces(driver: &Driver, takers: &[Address]) -> Vec<Trace> {
+    let (id, event) = event();
+    ok(driver.store.traces(&id, &event, takers).await)
+}
+
+/// In the inbox, as a mark, on its way, and dead: by id, taker and key, and told from another event under its id.
+pub async fn what_is_kept_of_an_event_is_found_by_its_id<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let (id, event) = event();
+    let (a, b) = (address("a"), address("b"));
+    let both = [b.clone(), a.clone()];
+    let none = Trace::default;
+    assert_eq!(traces(&driver, &both).await, [none(), none()]);
+
+    let other = Mail { message: mail(&b, "other").message, ..mail(&b, "m") };
+    let waiting = ok(driver.store.deliver(vec![mail(&a, "m"), mail(&a, "n"), other]).await);
+    assert_eq!(traces(&driver, &both).await, [none(), Trace { waiting: true, ..none() }]);
+
+    let marks = vec![mark(&a, id.as_str(), 7, 1), mark(&b, "another", 8, 1)];
+    driver.committed(Step { consumed: waiting, marks, ..Step::default() }).await;
+    let taken = Trace { mark: Some(7), ..none() };
+    assert_eq!(traces(&driver, &both).await, [none(), taken.clone()]);
+
+    let letter = |reason: &'static str, name: &str| DeadLetter {
+        to: a.clone(),
+        kind: MailKind::Event,
+        message: mail(&a, name).message,
+        id: Some(id.clone()),
+        hops: 0,
+        reason: reason.into(),
+        detail: String::new(),
+        times: 1,
+        at: time(8),
+    };
+    let dead = vec![letter("older", "m"), letter("newest", "m"), letter("unhandled", "other")];
+    driver.committed(Step { dead, ..Step::default() }).await;
+    assert_eq!(traces(&driver, &both).await, [none(), Trace { dead: Some("newest".into()), ..taken }]);
+
+    let add = |key: &str, named| {
+        DeliveryChange::Add(Delivery { id: id.clone(), event: event.clone(), named, ..delivery(key) })
+    };
+    let deliveries = vec![add("a", true), add("b", false)];
+    let ids = driver.committed(Step { deliveries, ..Step::default() }).await.deliveries;
+    let to = [delivery("a").to, delivery("b").to];
+    let under_way = Trace { delivering: true, ..none() };
+    let found = traces(&driver, &to).await;
+    assert_eq!(found, [under_way, none()], "the publisher of the second has chosen no id");
+    driver.committed(Step { deliveries: vec![DeliveryChange::Finish(ids[0])], ..Step::default() }).await;
+    assert_eq!(traces(&driver, &to).await, [none(), none()]);
+}
+
+/// Its mark is the alias's, and it waits or is dead at the instance.
+pub async fn what_is_kept_of_an_event_by_an_alias_is_found_at_the_instance_too<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let (id, _) = event();
+    let to = address("a");
+    let alias = Address::new("order", Key::alias("x").expect("a good alias"));
+    let mut step = create(&to);
+    step.aliases = vec![AliasChange::Claim(alias.key.clone())];
+    step.marks = vec![mark(&alias, id.as_str(), 7, 1)];
+    step.mail = vec![mail(&to, "m")];
+    driver.created(step).await;
+    let found = traces(&driver, std::slice::from_ref(&alias)).await;
+    assert_eq!(found, [Trace { mark: Some(7), waiting: true, ..Trace::default() }]);
+    let found = traces(&driver, std::slice::from_ref(&to)).await;
+    assert_eq!(found, [Trace { waiting: true, ..Trace::default() }], "the mark is the alias's");
 }

@@ -6,14 +6,14 @@ use std::ops::Bound::{Excluded, Unbounded};
 use async_trait::async_trait;
 
 use super::super::{
-    Address, DeadId, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceChange, InstanceFilter,
-    InstanceView, Loaded, Mail, NameOf, OpenTask, RetiredName, RowId, Snapshot, Status, StoreError,
-    StoredName, TakerRow, TaskId, TimerKey,
+    Address, DeadId, DeadLetter, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceChange,
+    InstanceFilter, InstanceView, Loaded, Mail, NameOf, OpenTask, RetiredName, RowId, Snapshot, Status,
+    StoreError, StoredName, TakerRow, TaskId, TimerKey, Trace,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
 use crate::machine::Parked;
-use crate::message::Timestamp;
+use crate::message::{Message, MessageId, Timestamp};
 
 impl Model {
     pub(super) fn find(&self, address: &Address) -> Option<(RowId, &Kept)> {
@@ -74,6 +74,23 @@ impl Model {
 }
 
 impl Model {
+    fn trace(&self, id: &MessageId, event: &Message, to: &Address) -> Trace {
+        let holder = self.aliases.get(to).map(|row| &self.instances[row].change.address);
+        let here = |address: &Address| address == to || Some(address) == holder;
+        let same = |own: Option<&MessageId>, message: &Message| {
+            own == Some(id) && (&message.name, &message.payload) == (&event.name, &event.payload)
+        };
+        let waits = |mail: &Mail| here(&mail.to) && same(mail.id.as_ref(), &mail.message);
+        let dead = |letter: &&DeadLetter| here(&letter.to) && same(letter.id.as_ref(), &letter.message);
+        let mut deliveries = self.deliveries.values();
+        Trace {
+            mark: self.marks.get(&(to.clone(), id.clone())).map(|mark| mark.content),
+            waiting: self.inbox.values().any(waits),
+            delivering: deliveries.any(|found| found.named && found.to == *to && found.id == *id),
+            dead: self.dead.values().rev().find(dead).map(|letter| letter.reason.clone()),
+        }
+    }
+
     fn snapshot(&self, row: RowId, kept: &Kept) -> Snapshot {
         let aliases = self.aliases.iter().filter(|(_, holder)| **holder == row);
         Snapshot {
@@ -173,5 +190,15 @@ impl Inspect for MemoryStore {
         let model = self.model();
         let waiting = model.inbox.iter().filter(|(_, mail)| mail.to == *address).take(limit);
         Ok(waiting.map(|(id, mail)| (*id, mail.clone())).collect())
+    }
+
+    async fn traces(
+        &self,
+        id: &MessageId,
+        event: &Message,
+        takers: &[Address],
+    ) -> Result<Vec<Trace>, StoreError> {
+        let model = self.model();
+        Ok(takers.iter().map(|to| model.trace(id, event, to)).collect())
     }
 }
