@@ -85,7 +85,16 @@ impl Shard {
                         self.forgetful |= !step.deliveries.is_empty();
                     }
                 }
-                Token::Delivered(delivery) => self.delivered(delivery),
+                Token::Delivered(delivery) => {
+                    if let Outcome::Refused(why) = outcome {
+                        tracing::error!(
+                            why,
+                            "the store refused to remove a delivery that is over; it is delivered again after the next start"
+                        );
+                        self.forgetful = true;
+                    }
+                    self.delivered(delivery);
+                }
                 Token::Redriven { ticket } => {
                     self.forward(step, &outcome, 0);
                     let answer = match outcome {
