@@ -468,8 +468,8 @@ impl Shard {
         }
     }
 
-    fn adopt_tasks(&mut self, address: &Address) {
-        let now = self.moment.wall;
+    /// Puts into an instance that has just been read how far its tasks are known to be: that is ahead of the store.
+    pub(super) fn remember_progress(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let progress = std::mem::take(&mut slot.progress);
         self.forgetful |= matches!(slot.place, Place::Quarantined(_)) && !progress.is_empty();
@@ -485,6 +485,11 @@ impl Shard {
                 found.progress = TaskProgress { stage, ..known };
             }
         }
+    }
+
+    fn adopt_tasks(&mut self, address: &Address) {
+        let now = self.moment.wall;
+        let Some(slot) = self.slots.get_mut(address) else { return };
         let runs = &slot.runs;
         let Place::Present(instance) = &mut slot.place else { return };
         for task in instance.tasks.iter_mut() {

@@ -151,6 +151,7 @@ impl Shard {
             // What waits for it in the inbox is counted, and taken up if it can be.
             self.fetch_waiting(&address);
         }
+        self.remember_progress(&address);
         self.rebase_loaded(&address);
         self.sync_timers(&address);
         self.adopt(&address);
