@@ -162,9 +162,9 @@ impl Shard {
             }));
         self.lanes.shift_delays(shift);
         let awaited = std::mem::take(&mut self.awaited);
-        self.awaited = BTreeSet::from_iter(awaited.into_iter().map(|(mut due, address, at)| {
-            shift(&mut at.clone(), &mut due);
-            (due, address, at)
+        self.awaited = BTreeSet::from_iter(awaited.into_iter().map(|mut entry| {
+            shift(&mut entry.armed, &mut entry.due);
+            entry
         }));
     }
 }

@@ -19,6 +19,18 @@ const AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
 /// The visit that is none: before there is an instance.
 const NONE: u32 = 0;
 
+/// An event that waits for an instance that does not exist yet.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Awaited {
+    /// When it gives up.
+    pub(super) due: Timestamp,
+    pub(super) address: Address,
+    /// When the event was accepted.
+    pub(super) at: Timestamp,
+    /// When `due` was set: by which clock.
+    pub(super) armed: Timestamp,
+}
+
 impl Shard {
     /// Leaves an item that its state defers to the inbox. Returns whether there is more to do at once.
     pub(super) fn defer(&mut self, address: &Address, item: Item) -> bool {
@@ -113,7 +125,12 @@ impl Shard {
                     self.dead_on_arrival(address, item, not);
                     return false;
                 }
-                self.awaited.insert((due, address.clone(), item.at));
+                self.awaited.insert(Awaited {
+                    due,
+                    address: address.clone(),
+                    at: item.at,
+                    armed: self.moment.wall,
+                });
                 self.defer(address, item)
             }
         }
@@ -121,15 +138,16 @@ impl Shard {
 
     /// When the first event gives up waiting for its instance.
     pub(super) fn next_awaited(&self) -> Option<Timestamp> {
-        self.awaited.first().map(|(due, ..)| *due)
+        self.awaited.first().map(|awaited| awaited.due)
     }
 
     /// Looks again at events that have waited long enough for their instance.
     pub(super) fn give_up_awaiting(&mut self) {
         let mut busy = Vec::new();
-        while let Some((due, ..)) = self.awaited.first()
-            && *due <= self.moment.wall
-            && let Some((_, address, at)) = self.awaited.pop_first()
+        let now = self.moment.wall;
+        while let Some(first) = self.awaited.first()
+            && first.due <= now
+            && let Some(Awaited { address, at, .. }) = self.awaited.pop_first()
         {
             let slot = self.slots.get_mut(&address);
             let Some(slot) = slot.filter(|slot| matches!(slot.place, Place::Missing)) else { continue };
@@ -137,7 +155,7 @@ impl Shard {
             slot.given_up = slot.given_up.max(Some(at));
             if slot.in_flight.is_some() || slot.fetching {
                 // What is on its way to the disk would be missed by a read now, or read although it is used up.
-                busy.push((self.moment.wall.plus(AGAIN), address, at));
+                busy.push(Awaited { due: now.plus(AGAIN), address, at, armed: now });
             } else {
                 self.fetch_waiting(&address);
             }

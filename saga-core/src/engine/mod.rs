@@ -50,7 +50,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::machine::{At, Input};
-use crate::message::{Id, Incarnation, PayloadLimits, Timestamp};
+use crate::message::{Id, Incarnation, PayloadLimits};
 use crate::store::{Address, Batch, Lease, RowId};
 use deliveries::Deliveries;
 use lanes::Lanes;
@@ -125,8 +125,8 @@ pub(crate) struct Shard {
     batches: u64,
     steps: u64,
     inbox: recovery::Inbox,
-    /// Until when events wait for instances that do not exist yet, and when the first of them was accepted.
-    awaited: BTreeSet<(Timestamp, Address, Timestamp)>,
+    /// Events that wait for instances that do not exist yet.
+    awaited: BTreeSet<defer::Awaited>,
     lru: cache::Lru,
     take_ups: TakeUps,
     stopping: bool,
