@@ -273,3 +273,43 @@ async fn the_limit_counts_also_while_no_sql_is_running() {
     assert_eq!((shop.carts(), shop.inbox().await.len()), (0, 0), "all of it, also what came after the limit");
     shop.store.transaction(fill).unwrap();
 }
+
+#[tokio::test]
+async fn a_second_handle_on_the_same_file_is_the_same_store_inside_a_transaction() {
+    let shop = Shop::new().await;
+    let other = SqliteStore::open(shop.store.path()).unwrap();
+    let result = shop.store.transaction(|_| {
+        assert!(shop.store.is_held_here() && other.is_held_here());
+        other.transaction(|_| Ok(()))
+    });
+    assert!(matches!(result, Err(TransactionError::Nested)), "{result:?}");
+    assert!(!shop.store.is_held_here() && !other.is_held_here());
+    shop.assert_untouched().await;
+}
+
+#[tokio::test]
+async fn after_the_limit_nothing_more_can_be_published() {
+    let shop = Shop::with_limit(Duration::from_millis(20)).await;
+    let ((begun, has_begun), (written, has_written)) = (channel::<()>(), channel::<()>());
+    let store = shop.store.clone();
+    let long = std::thread::spawn(move || {
+        let mut late = None;
+        let result = store.transaction(|tx| {
+            begun.send(()).expect("somebody waits");
+            has_written.recv().expect("somebody else writes");
+            late = tx.publish(&placed("o-1")).err();
+            Ok(())
+        });
+        (result, late)
+    });
+    has_begun.recv().unwrap();
+    // A write of somebody else waits until the limit has passed, and no longer.
+    let other = rusqlite::Connection::open(shop.store.path()).unwrap();
+    other.busy_timeout(Duration::from_secs(30)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
+    written.send(()).unwrap();
+    let (result, late) = long.join().unwrap();
+    assert!(matches!(late, Some(TransactionError::TooLong { .. })), "{late:?}");
+    assert!(matches!(result, Err(TransactionError::TooLong { .. })), "{result:?}");
+    assert_eq!((shop.carts(), shop.inbox().await.len()), (0, 0));
+}
