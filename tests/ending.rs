@@ -376,7 +376,9 @@ async fn kill_and_shutdown_free_the_store_while_handlers_run() {
         let dispatcher = yard.start(&world).await;
         assert_eq!(settled(&dispatcher, "1").await, Position::In(JobState::Unclear));
         world.called(3).await;
-        assert_eq!(world.calls(), [("charge", 1), ("charge", 2), ("ship", 1)]);
+        // Nobody knows how many of the three quick attempts a killed process has made.
+        let second = if kill { 4 } else { 2 };
+        assert_eq!(world.calls(), [("charge", 1), ("charge", second), ("ship", 1)]);
         dispatcher.shutdown(SECOND).await.unwrap();
     }
 }

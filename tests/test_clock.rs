@@ -133,6 +133,9 @@ impl Future for Busy {
     }
 }
 
+/// When an attempt began and, if it did, when it ended.
+type Attempted = (Duration, Option<Duration>);
+
 /// Rings as planned, and hears of it.
 #[derive(Clone)]
 struct Ringer {
@@ -140,8 +143,7 @@ struct Ringer {
     /// Whether it refuses to hear.
     deaf: bool,
     clock: ManualClock,
-    /// When each attempt began and, if it did, when it ended.
-    attempts: Arc<Mutex<Vec<(Duration, Option<Duration>)>>>,
+    attempts: Arc<Mutex<Vec<Attempted>>>,
     heard: Arc<Mutex<Vec<String>>>,
 }
 

@@ -396,7 +396,7 @@ impl Bench {
         Seen {
             position: found.position,
             data: found.data,
-            open: found.open.into_iter().map(|(name, _)| name).collect(),
+            open: found.open.into_iter().map(|open| open.command).collect(),
             owed: found.obligations,
             timers: found.timers.len(),
             waiting: self.store.waiting(&address, 100).await.unwrap().len(),

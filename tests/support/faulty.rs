@@ -8,12 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use saga::message::Timestamp;
+use saga::MessageId;
+use saga::message::{Message, Timestamp};
 use saga::prelude::async_trait;
 use saga::store::{
     Address, Batch, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, HistoryRow, InboxId, Inspect,
-    InstanceFilter, InstanceView, Lease, Loaded, Mail, Maintain, OpenTask, Outcome, Purged, RowId, Snapshot,
-    Store, StoreError, StoredName, TakerRow, TaskId, TimerKey,
+    InstanceFilter, InstanceView, Lease, Loaded, Mail, Maintain, OpenTask, Outcome, Purged, RetiredName,
+    RowId, Snapshot, Store, StoreError, StoredName, TakerRow, TaskId, TimerKey, Trace,
 };
 use tokio::sync::watch;
 
@@ -312,6 +313,21 @@ impl Inspect for Faulty {
         self.enter("waiting", false).await?;
         self.inner.waiting(address, limit).await
     }
+
+    async fn retired(&self) -> Result<Vec<RetiredName>, StoreError> {
+        self.enter("retired", false).await?;
+        self.inner.retired().await
+    }
+
+    async fn traces(
+        &self,
+        id: &MessageId,
+        message: &Message,
+        takers: &[Address],
+    ) -> Result<Vec<Trace>, StoreError> {
+        self.enter("traces", false).await?;
+        self.inner.traces(id, message, takers).await
+    }
 }
 
 #[async_trait]
@@ -321,9 +337,9 @@ impl Maintain for Faulty {
         self.inner.register(takers).await
     }
 
-    async fn rename(&self, was: &str, name: &str) -> Result<usize, StoreError> {
+    async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
         self.enter("rename", true).await?;
-        self.inner.rename(was, name).await
+        self.inner.rename(names).await
     }
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {

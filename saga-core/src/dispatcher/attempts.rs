@@ -20,7 +20,7 @@ use super::clock::Clock;
 use super::desk::Desk;
 use super::handler::{AnyHandler, Attempting, HandlerContext};
 use super::run::{Ended, Request};
-use super::tempo::Work;
+use super::tempo::{Busy, Work};
 use crate::engine::{Attempt, AttemptEnd, Registry};
 use crate::machine::panic_text;
 use crate::message::PayloadLimits;
@@ -49,6 +49,20 @@ struct Running {
     /// Holds the future until somebody begins to run it.
     unbegun: Arc<Mutex<Option<Reporting>>>,
     since: Duration,
+    /// It is being dropped, and its end is on its way.
+    dropping: Option<Busy>,
+}
+
+impl Running {
+    fn drop_now(&mut self, clock: &dyn Clock) {
+        // A worker drops it at some time, and until then it is neither at work nor over.
+        self.dropping = Some(Busy::by(clock));
+        self.cancelled.cancel();
+        self.abort.abort();
+        self.dropped.cancel();
+        // Not begun: nobody holds the future but this, so dropping it here is what reports its end.
+        drop(take(&self.unbegun));
+    }
 }
 
 impl Attempts {
@@ -93,8 +107,8 @@ impl Attempts {
         };
         let unbegun = Arc::new(Mutex::new(Some(Reporting { future, report })));
         let abort = self.runtime.spawn(Begin { unbegun: Arc::clone(&unbegun), begun: None }).abort_handle();
-        self.running
-            .insert(id, Running { abort, cancelled, dropped: CancellationToken::new(), unbegun, since: now });
+        let dropped = CancellationToken::new();
+        self.running.insert(id, Running { abort, cancelled, dropped, unbegun, since: now, dropping: None });
     }
 
     pub(super) fn forget(&mut self, attempt: u64) {
@@ -108,19 +122,15 @@ impl Attempts {
     }
 
     /// Drops an attempt as soon as it yields.
-    pub(super) fn drop_now(&self, attempt: u64) {
-        if let Some(running) = self.running.get(&attempt) {
-            running.cancelled.cancel();
-            running.abort.abort();
-            running.dropped.cancel();
-            // Not begun: nobody holds the future but this, so dropping it here is what reports its end.
-            drop(take(&running.unbegun));
+    pub(super) fn drop_now(&mut self, attempt: u64) {
+        if let Some(running) = self.running.get_mut(&attempt) {
+            running.drop_now(&*self.clock);
         }
     }
 
-    pub(super) fn drop_all(&self) {
-        for attempt in self.running.keys() {
-            self.drop_now(*attempt);
+    pub(super) fn drop_all(&mut self) {
+        for running in self.running.values_mut() {
+            running.drop_now(&*self.clock);
         }
     }
 

@@ -2,27 +2,25 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
-use tokio::sync::oneshot;
 
 use super::attempts::Attempts;
 use super::clock::{Clock, SystemClock};
 use super::error::StartError;
 use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
-use super::performing::RETRY;
 use super::run::Runner;
+use super::starting::{Leased, Leasing, Patient, prepare, watched};
 use super::tempo::Tempo;
-use super::{CallLimits, Dispatcher, Shared, retired};
+use super::{CallLimits, Dispatcher, Shared};
 use crate::definition::EventType;
 use crate::engine::{Limits, Policy, Registry, Shard};
 use crate::machine::{Saga, Typed};
 use crate::message::{Command, Event, Incarnation, PayloadLimits};
-use crate::store::{RetiredName, Store, StoreError, TakerRow};
+use crate::store::Store;
 
 /// Takes sagas, handlers and subscribers, and starts a [`Dispatcher`]. Made by [`Dispatcher::builder`].
 #[must_use = "nothing runs before `start`"]
@@ -233,15 +231,14 @@ impl DispatcherBuilder {
             }
         }
         let takers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
-        let lease = patient.ask(|| store.lease(&owner)).await?;
+        let lease = patient.ask(|| Leasing::begin(Arc::clone(&store), owner.clone())).await?;
+        let leased = Leased::new(Arc::clone(&store), lease.clone());
         let prepared = match patient.ask(|| prepare(&*store, &registry, &takers, &stored)).await {
             Ok(problems) if !problems.is_empty() => Err(StartError::Retired { problems }),
             prepared => prepared,
         };
         if let Err(error) = prepared {
-            // Nothing has run, so the next start need not suspect anything.
-            let _ = store.release(&lease).await;
-            store.abandon(&lease);
+            leased.give_back(&*clock).await;
             return Err(error);
         }
         let registry = Arc::new(registry);
@@ -279,24 +276,25 @@ impl DispatcherBuilder {
             held: Vec::new(),
         };
         // From here on the clock of a test waits for it.
-        let tempo = Tempo::new(Arc::clone(&clock));
+        let (tempo, began) = (Tempo::new(Arc::clone(&clock)), clock.now());
         std::thread::Builder::new()
             .name("saga-dispatcher".to_owned())
             .spawn(move || {
                 let own = tokio::runtime::Builder::new_current_thread().enable_time().build();
                 match own {
                     Ok(own) => {
-                        let finale = own.block_on(runner.run(tempo));
+                        let finale = own.block_on(runner.run(tempo, began));
                         // With its tasks, which hold the store.
                         drop(own);
                         finale.play();
                     }
                     Err(error) => {
-                        tracing::error!(%error, "the dispatcher has no runtime of its own and stops");
+                        runner.never_began(&format!("it has no runtime of its own: {error}"));
                     }
                 }
             })
             .map_err(StartError::Thread)?;
+        leased.hand_over();
         Ok(Dispatcher { requests: sender, registry, store, clock, shared, payload, limits: limits_of_calls })
     }
 
@@ -320,72 +318,6 @@ impl DispatcherBuilder {
             _ => Ok(()),
         }
     }
-}
-
-/// A runtime, and what ends when it has ended: a task that does nothing lives as long as the runtime does.
-fn watched(runtime: Handle) -> (Handle, oneshot::Receiver<()>) {
-    let (alive, gone) = oneshot::channel::<()>();
-    drop(runtime.spawn(async move {
-        let mut alive = alive;
-        // Also when the dispatcher has gone, which drops the other end.
-        alive.closed().await;
-    }));
-    (runtime, gone)
-}
-
-/// Asks a store again and again while it is not available, as a running dispatcher does.
-struct Patient<'a> {
-    clock: &'a dyn Clock,
-    within: Duration,
-    until: Duration,
-}
-
-impl Patient<'_> {
-    async fn ask<T, F: Future<Output = Result<T, StoreError>>>(
-        &self,
-        ask: impl Fn() -> F,
-    ) -> Result<T, StartError> {
-        let mut wait = RETRY.0;
-        loop {
-            let error = match ask().await {
-                Err(error) if error.is_temporary() => error,
-                answer => return Ok(answer?),
-            };
-            if self.clock.now().mono.saturating_add(wait) > self.until {
-                return Err(StartError::NotAvailable { within: self.within, source: error });
-            }
-            tracing::warn!(%error, "the store is not available; waiting for it before the start");
-            self.clock.sleep(wait).await;
-            wait = (wait * 2).min(RETRY.1);
-        }
-    }
-}
-
-/// What the store must hold before anything runs: the present names, and who takes which event. Answers why this build
-/// must not run on it, having changed nothing then. Duty: hold the lease, so that no other build renames anything meanwhile.
-async fn prepare(
-    store: &dyn Store,
-    registry: &Registry,
-    takers: &[TakerRow],
-    stored: &[TakerRow],
-) -> Result<Vec<String>, StoreError> {
-    let problems = retired::problems(registry, &store.retired().await?);
-    if !problems.is_empty() {
-        return Ok(problems);
-    }
-    let names = retired::names(registry);
-    if !names.is_empty() {
-        let moved = store.rename(&names).await?;
-        for (RetiredName { was, name, .. }, instances) in names.iter().zip(moved) {
-            if instances > 0 {
-                tracing::info!(was, name, instances, "a saga has another name from now on");
-            }
-        }
-    }
-    if takers.iter().any(|taker| !stored.contains(taker)) {
-        store.register(takers).await?;
-    }
-    Ok(problems)
 }
 
 impl fmt::Debug for DispatcherBuilder {

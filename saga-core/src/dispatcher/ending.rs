@@ -177,6 +177,13 @@ impl Runner {
         Finale::answer(ending.and_then(|ending| ending.answer), how)
     }
 
+    /// The thread cannot run. What calls of others wait for goes with it.
+    pub(super) fn never_began(self, why: &str) {
+        tracing::error!(why, "the dispatcher stops");
+        self.shared.stop_with(Health::Stopped { why: why.to_owned() });
+        self.store.abandon(&self.lease);
+    }
+
     /// Nothing more may be written: stops everything, tells everybody that nobody knows (promise 7).
     pub(super) async fn fail(&mut self, why: &str) -> Finale {
         tracing::error!(why, "the dispatcher stops");

@@ -21,6 +21,7 @@ mod publishing;
 mod receipt;
 mod retired;
 mod run;
+mod starting;
 mod tempo;
 mod view;
 mod weak;
@@ -40,6 +41,7 @@ pub use weak::WeakDispatcher;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
@@ -101,6 +103,8 @@ pub enum Health {
 /// What the thread and the handles share.
 pub(crate) struct Shared {
     health: watch::Sender<Health>,
+    /// Whether the last commit did not get through: then a read that does says nothing about the store's health.
+    commit_fails: AtomicBool,
     tally: watch::Sender<Tally>,
     admission: Arc<Semaphore>,
 }
@@ -109,6 +113,7 @@ impl Shared {
     fn new(admission: usize) -> Self {
         Self {
             health: watch::Sender::new(Health::Running),
+            commit_fails: AtomicBool::new(false),
             tally: watch::Sender::new(Tally::default()),
             admission: Arc::new(Semaphore::new(admission)),
         }

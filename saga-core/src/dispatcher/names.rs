@@ -59,9 +59,10 @@ impl Dispatcher {
     /// written to the log.
     ///
     /// # Errors
-    /// [`InstanceError::Store`] when the store cannot be read.
+    /// [`InstanceError::Store`] when the store cannot be read, [`InstanceError::NotDone`] when it has not answered
+    /// within the limit of a call.
     pub async fn unknown_names(&self) -> Result<Vec<UnknownName>, InstanceError> {
-        Ok(unknown(&self.registry, &*self.store).await?)
+        self.within(unknown(&self.registry, &*self.store)).await
     }
 }
 

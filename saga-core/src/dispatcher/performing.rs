@@ -5,15 +5,15 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::Health;
 use super::run::Runner;
 use super::tempo::Busy;
+use super::{Health, Shared};
 use crate::engine::{In, Out};
 use crate::message::Timestamp;
 use crate::store::{Batch, Outcome, StoreError};
@@ -25,6 +25,13 @@ pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(20), Durat
 pub(super) type Outcomes = (Result<Vec<Outcome>, StoreError>, Busy);
 pub(super) type Written = Pin<Box<dyn Future<Output = Outcomes> + Send>>;
 pub(super) type Read = (Result<In, StoreError>, Busy);
+
+/// How the store was asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Commit,
+}
 
 /// A batch on its way to the disk.
 pub(super) enum Commit {
@@ -130,18 +137,23 @@ impl Runner {
         F: Fn() -> R + Send + 'static,
         R: Future<Output = Result<In, StoreError>> + Send + 'static,
     {
-        let (clock, health) = (Arc::clone(&self.clock), self.shared.health.clone());
+        let (clock, shared) = (Arc::clone(&self.clock), Arc::clone(&self.shared));
         let mut busy = Busy::by(&*self.clock);
         reads.spawn(async move {
             let mut wait = RETRY.0;
             loop {
                 match ask().await {
                     Err(error) if error.is_temporary() => {
-                        degraded(&health, &error);
+                        shared.degraded(Access::Read, &error);
                         busy = busy.pause(&*clock, wait).await;
                         wait = (wait * 2).min(RETRY.1);
                     }
-                    read => return (read, busy),
+                    read => {
+                        if read.is_ok() {
+                            shared.recovered(Access::Read);
+                        }
+                        return (read, busy);
+                    }
                 }
             }
         });
@@ -150,19 +162,19 @@ impl Runner {
     /// Commits a batch, again and again until its outcome is known (rule R30).
     pub(super) fn commit(&self, batch: Arc<Batch>) -> Written {
         let (store, lease) = (Arc::clone(&self.store), self.lease.clone());
-        let (clock, health) = (Arc::clone(&self.clock), self.shared.health.clone());
+        let (clock, shared) = (Arc::clone(&self.clock), Arc::clone(&self.shared));
         let mut busy = Busy::by(&*self.clock);
         Box::pin(async move {
             let mut wait = RETRY.0;
             loop {
                 match store.commit(&lease, Arc::clone(&batch)).await {
                     Err(error) if error.is_temporary() => {
-                        degraded(&health, &error);
+                        shared.degraded(Access::Commit, &error);
                         busy = busy.pause(&*clock, wait).await;
                         wait = (wait * 2).min(RETRY.1);
                     }
                     Ok(outcomes) => {
-                        recovered(&health);
+                        shared.recovered(Access::Commit);
                         return (Ok(outcomes), busy);
                     }
                     Err(error) => return (Err(error), busy),
@@ -174,9 +186,21 @@ impl Runner {
     /// Looks whether somebody else has written, and whether the store is still the one that was opened.
     pub(super) fn look(&self, scan: bool, reads: &mut JoinSet<Read>) {
         let (store, busy) = (Arc::clone(&self.store), Busy::by(&*self.clock));
+        let shared = Arc::clone(&self.shared);
         reads.spawn(async move {
-            let looked = store.pulse().await;
-            (looked.map(|woken| if woken || scan { In::Woken } else { In::Tick }), busy)
+            let looked = match store.pulse().await {
+                Ok(woken) => {
+                    shared.recovered(Access::Read);
+                    Ok(if woken || scan { In::Woken } else { In::Tick })
+                }
+                // The next look is a second away.
+                Err(error) if error.is_temporary() => {
+                    shared.degraded(Access::Read, &error);
+                    Ok(In::Tick)
+                }
+                Err(error) => Err(error),
+            };
+            (looked, busy)
         });
     }
 
@@ -215,29 +239,40 @@ impl Runner {
     }
 }
 
-/// Notes that the store is not available, unless that is known already.
-pub(super) fn degraded(health: &watch::Sender<Health>, error: &StoreError) {
-    health.send_if_modified(|health| {
-        let why = error.to_string();
-        if matches!(health, Health::Stopped { .. }) {
-            return false;
+impl Shared {
+    /// Notes that the store is not available, unless that is known already.
+    fn degraded(&self, by: Access, error: &StoreError) {
+        if by == Access::Commit {
+            self.commit_fails.store(true, Ordering::Relaxed);
         }
-        if matches!(health, Health::Degraded { why: known } if *known == why) {
-            return false;
-        }
-        tracing::warn!(why, "the store is not available; waiting for it");
-        *health = Health::Degraded { why };
-        true
-    });
-}
+        self.health.send_if_modified(|health| {
+            let why = error.to_string();
+            if matches!(health, Health::Stopped { .. }) {
+                return false;
+            }
+            if matches!(health, Health::Degraded { why: known } if *known == why) {
+                return false;
+            }
+            tracing::warn!(why, "the store is not available; waiting for it");
+            *health = Health::Degraded { why };
+            true
+        });
+    }
 
-fn recovered(health: &watch::Sender<Health>) {
-    health.send_if_modified(|health| {
-        let was = matches!(health, Health::Degraded { .. });
-        if was {
-            tracing::info!("the store is available again");
-            *health = Health::Running;
+    /// Notes that the store has answered. A store that is full can be read, so a read ends no trouble of commits.
+    fn recovered(&self, by: Access) {
+        match by {
+            Access::Commit => self.commit_fails.store(false, Ordering::Relaxed),
+            Access::Read if self.commit_fails.load(Ordering::Relaxed) => return,
+            Access::Read => {}
         }
-        was
-    });
+        self.health.send_if_modified(|health| {
+            let was = matches!(health, Health::Degraded { .. });
+            if was {
+                tracing::info!("the store is available again");
+                *health = Health::Running;
+            }
+            was
+        });
+    }
 }

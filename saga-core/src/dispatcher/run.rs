@@ -27,7 +27,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const PULSE: Duration = Duration::from_secs(1);
 /// How often the inbox is read in any case.
 const SCAN: Duration = Duration::from_secs(60);
-/// How often what is past its window is removed, if there were commits.
+/// How often what is past its window is removed. The first time is soon after the first commit.
 const PURGE: Duration = Duration::from_secs(60 * 60);
 /// So many inputs are taken before the engine is asked for a batch again.
 const BURST: usize = 256;
@@ -82,13 +82,12 @@ struct Rounds {
     scan: Duration,
     purge: Duration,
     pulsing: bool,
-    commits_at_purge: u64,
-    purge_until: Duration,
+    purged: bool,
 }
 
 impl Runner {
     /// Runs until it is shut down, or until the store says that nothing more may be written.
-    pub(super) async fn run(mut self, mut tempo: Tempo) -> Finale {
+    pub(super) async fn run(mut self, mut tempo: Tempo, began: Moment) -> Finale {
         let mut reads: JoinSet<Read> = JoinSet::new();
         let mut commit: Option<Commit> = None;
         let woken = |store: &Arc<dyn Store>| {
@@ -97,15 +96,13 @@ impl Runner {
         };
         let mut waker = woken(&self.store);
         let (mut closed, mut runtime_gone) = (false, false);
-        let began = self.clock.now();
         let mut rounds = Rounds {
             began,
             pulse: began.mono.saturating_add(PULSE),
             scan: began.mono.saturating_add(SCAN),
             purge: PURGE,
             pulsing: false,
-            commits_at_purge: u64::MAX,
-            purge_until: Duration::ZERO,
+            purged: false,
         };
 
         self.shard.start(began);
@@ -215,19 +212,12 @@ impl Runner {
             }
             self.look(scan_now, reads);
         }
-        let commits = self.shard.tally().batches;
-        if now.mono >= rounds.purge || (rounds.commits_at_purge == u64::MAX && commits > 0) {
+        if now.mono >= rounds.purge || (!rounds.purged && self.shard.tally().batches > 0) {
             rounds.purge = now.mono.saturating_add(PURGE);
-            if commits != rounds.commits_at_purge {
-                rounds.commits_at_purge = commits;
-                // What was committed since the last time is past its window by then.
-                rounds.purge_until = now.mono.saturating_add(self.window).saturating_add(PURGE);
-            }
-            if now.mono <= rounds.purge_until {
-                // A clock that is set forward makes nothing older than it is.
-                let steady = rounds.began.wall.plus(now.mono.saturating_sub(rounds.began.mono));
-                self.purge(now.wall.min(steady).minus(self.window), reads);
-            }
+            rounds.purged = true;
+            // A clock that is set forward makes nothing older than it is.
+            let steady = rounds.began.wall.plus(now.mono.saturating_sub(rounds.began.mono));
+            self.purge(now.wall.min(steady).minus(self.window), reads);
         }
     }
 

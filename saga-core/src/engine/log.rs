@@ -47,7 +47,7 @@ struct Trigger<'a>(&'a Input);
 impl fmt::Display for Trigger<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Input::Event(event) => &*event.message.name,
+            Input::Event(event) => &event.message.name,
             Input::Report(_, report) => report.word(),
             Input::Timer { name, .. } => name.as_str(),
             Input::Stuck(..) => "stuck",

@@ -1,0 +1,181 @@
+//! What happens between `start` and the first step: waiting for the store, taking the lease, preparing what is stored.
+//!
+//! Owns: that a start which fails, or whose caller goes away, leaves no lease behind. Does not own: what is to be started.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use super::clock::Clock;
+use super::error::StartError;
+use super::performing::RETRY;
+use super::retired;
+use super::tempo::limit;
+use crate::engine::Registry;
+use crate::store::{Lease, RetiredName, Store, StoreError, TakerRow};
+
+/// How long a store may take to take back the lease of a start that has failed.
+const GIVE_BACK: Duration = Duration::from_secs(5);
+
+/// A runtime, and what ends when it has ended: a task that does nothing lives as long as the runtime does.
+pub(super) fn watched(runtime: Handle) -> (Handle, oneshot::Receiver<()>) {
+    let (alive, gone) = oneshot::channel::<()>();
+    drop(runtime.spawn(async move {
+        let mut alive = alive;
+        // Also when the dispatcher has gone, which drops the other end.
+        alive.closed().await;
+    }));
+    (runtime, gone)
+}
+
+/// Asks a store again and again while it is not available, as a running dispatcher does.
+pub(super) struct Patient<'a> {
+    pub(super) clock: &'a dyn Clock,
+    pub(super) within: Duration,
+    pub(super) until: Duration,
+}
+
+impl Patient<'_> {
+    pub(super) async fn ask<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        ask: impl Fn() -> F,
+    ) -> Result<T, StartError> {
+        let mut wait = RETRY.0;
+        loop {
+            let left = self.until.saturating_sub(self.clock.now().mono);
+            let answer = tokio::select! {
+                biased;
+                answer = ask() => answer,
+                () = limit(self.clock, left) => {
+                    let (store, source) = ("the store".to_owned(), "it has not answered".into());
+                    let source = StoreError::Unavailable { store, source };
+                    return Err(StartError::NotAvailable { within: self.within, source });
+                }
+            };
+            let error = match answer {
+                Err(error) if error.is_temporary() => error,
+                answer => return Ok(answer?),
+            };
+            if self.clock.now().mono.saturating_add(wait) > self.until {
+                return Err(StartError::NotAvailable { within: self.within, source: error });
+            }
+            tracing::warn!(%error, "the store is not available; waiting for it before the start");
+            self.clock.sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
+        }
+    }
+}
+
+type Asked = Pin<Box<dyn Future<Output = Result<Lease, StoreError>> + Send>>;
+
+/// Takes the lease. One that comes when nobody waits for it any more is given back.
+pub(super) struct Leasing {
+    store: Arc<dyn Store>,
+    asked: Option<Asked>,
+}
+
+impl Leasing {
+    pub(super) fn begin(store: Arc<dyn Store>, owner: String) -> Self {
+        let asked = {
+            let store = Arc::clone(&store);
+            Box::pin(async move { store.lease(&owner).await })
+        };
+        Self { store, asked: Some(asked) }
+    }
+}
+
+impl Future for Leasing {
+    type Output = Result<Lease, StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(asked) = &mut self.asked else { return Poll::Pending };
+        let polled = asked.as_mut().poll(cx);
+        if polled.is_ready() {
+            self.asked = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Leasing {
+    fn drop(&mut self) {
+        let (store, asked) = (Arc::clone(&self.store), self.asked.take());
+        // Without a runtime nothing goes on here, and the store has no caller to answer.
+        if let (Some(asked), Ok(runtime)) = (asked, Handle::try_current()) {
+            drop(runtime.spawn(async move {
+                if let Ok(lease) = asked.await {
+                    let _ = store.release(&lease).await;
+                    store.abandon(&lease);
+                }
+            }));
+        }
+    }
+}
+
+/// A lease under which nothing runs yet. Given up when it goes.
+pub(super) struct Leased {
+    store: Arc<dyn Store>,
+    lease: Option<Lease>,
+}
+
+impl Leased {
+    pub(super) fn new(store: Arc<dyn Store>, lease: Lease) -> Self {
+        Self { store, lease: Some(lease) }
+    }
+
+    /// The dispatcher's thread has it from here on.
+    pub(super) fn hand_over(mut self) {
+        self.lease = None;
+    }
+
+    /// Nothing has run, so the next start need not suspect anything. Not even after a lease that the store did not take
+    /// back in time: nothing was written under it.
+    pub(super) async fn give_back(self, clock: &dyn Clock) {
+        let Some(lease) = &self.lease else { return };
+        tokio::select! {
+            biased;
+            _ = self.store.release(lease) => {}
+            () = limit(clock, GIVE_BACK) => {}
+        }
+    }
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        if let Some(lease) = &self.lease {
+            self.store.abandon(lease);
+        }
+    }
+}
+
+/// What the store must hold before anything runs: the present names, and who takes which event. Answers why this build
+/// must not run on it, having changed nothing then. Duty: hold the lease, so that no other build renames anything meanwhile.
+pub(super) async fn prepare(
+    store: &dyn Store,
+    registry: &Registry,
+    takers: &[TakerRow],
+    stored: &[TakerRow],
+) -> Result<Vec<String>, StoreError> {
+    let problems = retired::problems(registry, &store.retired().await?);
+    if !problems.is_empty() {
+        return Ok(problems);
+    }
+    let names = retired::names(registry);
+    if !names.is_empty() {
+        let moved = store.rename(&names).await?;
+        for (RetiredName { was, name, .. }, instances) in names.iter().zip(moved) {
+            if instances > 0 {
+                tracing::info!(was, name, instances, "a saga has another name from now on");
+            }
+        }
+    }
+    if takers.iter().any(|taker| !stored.contains(taker)) {
+        store.register(takers).await?;
+    }
+    Ok(problems)
+}
