@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use saga::dispatcher::{ManualClock, StartError};
+use saga::message::Key;
 use saga::prelude::*;
 use saga::store::{InboxId, InstanceFilter, MemoryStore, Store, StoreError};
 use saga::{Dispatcher, Disposition, Position, SqliteStore};
@@ -428,4 +429,26 @@ async fn a_name_is_taken_back(store: impl Store + Clone) {
 #[tokio::test]
 async fn r34_a_saga_may_be_renamed_back_on_purpose() {
     on_each_store!(a_name_is_taken_back);
+}
+
+#[derive(Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "hailed", key(harbour), alias_for(after::CrewState, ship), key_for(after::HandState, hand))]
+struct Hailed {
+    harbour: String,
+    ship: String,
+    hand: String,
+}
+
+#[test]
+fn r34_an_event_with_a_key_for_one_saga_has_it_under_the_earlier_names_of_that_saga_too() {
+    let hailed = Hailed { harbour: "hull".into(), ship: "ann".into(), hand: "bo".into() };
+    for name in ["crew", "gang", "team"] {
+        assert_eq!(Correlated::correlation(&hailed, name).unwrap(), Key::alias("ann").unwrap(), "{name}");
+    }
+    for name in ["hand", "member"] {
+        assert_eq!(Correlated::correlation(&hailed, name).unwrap(), Key::new("bo").unwrap(), "{name}");
+    }
+    for name in ["ship", ""] {
+        assert_eq!(Correlated::correlation(&hailed, name).unwrap(), Key::new("hull").unwrap(), "{name}");
+    }
 }

@@ -87,7 +87,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         let others = keys_for.iter().map(|(saga, key)| {
             let (text, taker) = (key.text(&krate), quote!(__saga_taker));
             quote_spanned! {saga.span()=>
-                if #taker == <#saga as #krate::__private_0_1_0::Saga>::NAME {
+                if #krate::__private_0_1_0::among(#taker, &[
+                    &[<#saga as #krate::__private_0_1_0::Saga>::NAME],
+                    <#saga as #krate::__private_0_1_0::Saga>::WAS,
+                ]) {
                     return #text;
                 }
             }
@@ -131,7 +134,10 @@ fn by_alias(key: &Named, keys_for: &[(Path, Named)], krate: &Path) -> Option<Tok
         quote! {
             const BY_ALIAS: #krate::__private_0_1_0::ByAlias = #krate::__private_0_1_0::ByAlias::new(
                 #others,
-                &[#(<#except as #krate::__private_0_1_0::Saga>::NAME),*],
+                &[#(
+                    &[<#except as #krate::__private_0_1_0::Saga>::NAME],
+                    <#except as #krate::__private_0_1_0::Saga>::WAS
+                ),*],
             );
         }
     })

@@ -1,12 +1,12 @@
 //! Waiting for an instance: for its rest, or for an answer that can be read off it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::error::{AskError, InstanceError, PublishError};
+use super::error::{AskError, InstanceError};
 use super::receipt::{Disposition, TakerReceipt};
 use super::run::Request;
-use super::{Dispatcher, Instance};
+use super::{Dispatcher, Instance, PublishOptions};
 use crate::engine::{Answer, In, NO_INSTANCE, Until, Waiter};
 use crate::machine::{EventOf, Position, Saga};
 use crate::message::{Correlated, Key};
@@ -84,44 +84,36 @@ impl Dispatcher {
     ///
     /// # Errors
     /// [`AskError::Late`] when there is no answer within `within`: nothing is lost, the event is durable, and
-    /// [`answer`](Self::answer) waits on. When not even that is known, because the store is not available,
-    /// [`PublishError::Unknown`]. [`AskError::Dead`] when the event became a dead letter, and [`AskError::NoInstance`] when
+    /// [`answer`](Self::answer) waits on. When the event could not be stored within `within`,
+    /// [`PublishError::NotStored`](super::PublishError::NotStored), or
+    /// [`PublishError::Unknown`](super::PublishError::Unknown) when nobody knows. [`AskError::Dead`] when the event became a dead letter, and [`AskError::NoInstance`] when
     /// it was ignored because there is no instance: both as soon as the receipt is there. Otherwise those of
     /// [`publish`](Self::publish) and [`instance`](Self::instance).
     ///
     /// # Cancellation
-    /// Dropping the future does not withdraw the event.
+    /// Dropping the future withdraws the event, unless it is being stored. Then it may or may not be accepted.
     pub async fn ask<S: Saga, E: EventOf<S> + Correlated, T>(
         &self,
         event: E,
         within: Duration,
         answer: impl FnMut(&Instance<S>) -> Option<T> + Send,
     ) -> Result<T, AskError> {
-        let late = self.clock.sleep(within);
+        let until = self.clock.now().mono.saturating_add(within);
         let key = Correlated::correlation(&event, S::NAME);
         let text = Correlated::key(&event, S::NAME);
-        let accepted = AtomicBool::new(false);
-        let asking = async {
-            let receipt = self.publish(event).await?;
-            accepted.store(true, Ordering::Relaxed);
-            let taker = receipt.takers.into_iter().find(|taker| taker.taker == S::NAME);
-            let key = match taker {
-                Some(taker) => who_answers(E::NAME, S::NAME, taker)?,
-                None => {
-                    let key = key.map_err(InstanceError::from)?.to_string();
-                    return Err(AskError::NoInstance { event: E::NAME, saga: S::NAME, key, why: NOT_HERE });
-                }
-            };
-            self.answered(key, answer).await
+        let receipt = self.publish_with(event, PublishOptions::default().deadline(within)).await?;
+        let taker = receipt.takers.into_iter().find(|taker| taker.taker == S::NAME);
+        let key = match taker {
+            Some(taker) => who_answers(E::NAME, S::NAME, taker)?,
+            None => {
+                let key = key.map_err(InstanceError::from)?.to_string();
+                return Err(AskError::NoInstance { event: E::NAME, saga: S::NAME, key, why: NOT_HERE });
+            }
         };
         tokio::select! {
             biased;
-            answer = asking => answer,
-            () = late => Err(if accepted.load(Ordering::Relaxed) {
-                AskError::Late { saga: S::NAME, key: text, within }
-            } else {
-                PublishError::Unknown { id: None, why: format!("no answer within {within:?}") }.into()
-            }),
+            answer = self.answered(key, answer) => answer,
+            () = self.clock.sleep_until(until) => Err(AskError::Late { saga: S::NAME, key: text, within }),
         }
     }
 

@@ -360,7 +360,8 @@ impl Dispatcher {
     /// Puts a dead letter back on its way, in one commit with its removal.
     ///
     /// # Errors
-    /// [`InstanceError::Declined`] when it is an outcome or a declined verb, which cannot be delivered again.
+    /// [`InstanceError::Declined`] when it is an outcome or a declined verb, which cannot be delivered again, or an event
+    /// without a key.
     pub async fn redrive(&self, letter: DeadLetterRow) -> Result<(), InstanceError> {
         let asked =
             self.call(Patience::default(), false, move |ticket, claim| In::Redrive { letter, ticket, claim });

@@ -43,7 +43,8 @@ impl Dispatcher {
 }
 
 impl WeakDispatcher {
-    /// The dispatcher, unless its last handle has been dropped or it has stopped.
+    /// The dispatcher, unless its last handle has been dropped. One that has stopped is answered as long as somebody holds a
+    /// handle, and its calls say that it has stopped.
     pub fn upgrade(&self) -> Option<Dispatcher> {
         Some(Dispatcher {
             requests: self.requests.upgrade()?,

@@ -201,6 +201,12 @@ impl Shard {
         }
         let now = self.moment.wall;
         let DeadLetterRow { id, letter } = row;
+        if &*letter.reason == DeadLetter::BAD_KEY {
+            let why =
+                "it has no key, so nobody knows which instance it is for; publish the event anew, with a key";
+            self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why.to_owned()))));
+            return;
+        }
         let mut step = Step { undead: vec![id], ..Step::default() };
         match letter.kind {
             MailKind::Event => step.mail.push(Mail {

@@ -316,27 +316,35 @@ impl Shard {
                     Taker::Saga(saga) => saga,
                     Taker::Subscriber(_) => "",
                 };
-                let problem = match event.event.correlation(saga) {
+                let (key, reason, detail) = match event.event.correlation(saga) {
                     Ok(key) if hops <= self.limits.hops => {
                         let to = self.address(taker.name(), key);
                         self.send(to, taker, &event, &id, hops, from, step);
                         continue;
                     }
-                    Ok(_) => (
+                    Ok(key) => (
+                        key,
                         "too-many-hops",
                         format!("it has come through {hops} sagas; the limit is {}", self.limits.hops),
                     ),
-                    Err(error) => ("bad-key", format!("`{}` of {from}: {error}", event.message.name)),
+                    // Kept under the key of its publisher, where a person finds it.
+                    Err(error) => {
+                        let detail = format!("`{}` of {from}: {error}", event.message.name);
+                        (from.key.clone(), DeadLetter::BAD_KEY, detail)
+                    }
                 };
                 self.tally.dead_letters += 1;
                 step.dead.push(DeadLetter {
-                    to: self.address(taker.name(), from.key.clone()),
-                    kind: MailKind::Event,
+                    to: self.address(taker.name(), key),
+                    kind: match taker {
+                        Taker::Saga(_) => MailKind::Event,
+                        Taker::Subscriber(_) => MailKind::Delivery,
+                    },
                     message: event.message.clone(),
                     id: Some(id.clone()),
                     hops,
-                    reason: Name::Borrowed(problem.0),
-                    detail: problem.1,
+                    reason: Name::Borrowed(reason),
+                    detail,
                     times: 1,
                     at: now,
                 });

@@ -202,28 +202,36 @@ impl Instance {
 
     fn arrive(&mut self, at: At) -> Result<Decision, (ParkReason, String)> {
         let turn = self.turn().map_err(|error| (ParkReason::Unreadable, error))?;
-        let held = self.held(&turn);
+        let held = self.held(&turn).map_err(|error| (ParkReason::ArrivalFailed, error))?;
         match turn.cause {
             TurnCause::Abort { by, why } => self.arrive_aborted(by, why, held, at),
             TurnCause::Row(row) => self.arrive_by(*row, held, at),
         }
     }
 
-    /// What `on_leave` sent at the turn.
-    fn held(&self, turn: &TurnRecord) -> Outbox {
+    /// What `on_leave` sent at the turn. None is sent without the undo it was sent with.
+    fn held(&self, turn: &TurnRecord) -> Result<Outbox, String> {
         let definition = self.definition();
         let mut out = Outbox::default();
         for held in &turn.held {
             let message = Message::from(held.command.clone());
-            let command = definition.command(&message.name);
-            let undo = held
-                .undo
-                .as_ref()
-                .zip(command)
-                .and_then(|(undo, command)| find_undo(definition, command, undo));
+            let undo = match &held.undo {
+                None => None,
+                Some(undo) => {
+                    let command = definition.command(&message.name);
+                    let found = command.and_then(|command| find_undo(definition, command, undo));
+                    Some(found.ok_or_else(|| {
+                        let Definition { name, version, .. } = definition;
+                        format!(
+                            "`on_leave` sent `{}` with the undo `{undo}` at the turn, and `{name}` v{version} does not have it",
+                            message.name
+                        )
+                    })?)
+                }
+            };
             out.sent.push(Sent { undo, message });
         }
-        out
+        Ok(out)
     }
 
     fn arrive_by(

@@ -64,7 +64,8 @@ pub trait Correlated: Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByAlias {
     others: bool,
-    except: &'static [&'static str],
+    /// By their present and earlier names: a store that has not seen this build yet calls them by an earlier one.
+    except: &'static [&'static [&'static str]],
 }
 
 impl ByAlias {
@@ -72,12 +73,12 @@ impl ByAlias {
     pub const NEVER: Self = Self { others: false, except: &[] };
 
     #[doc(hidden)]
-    pub const fn new(others: bool, except: &'static [&'static str]) -> Self {
+    pub const fn new(others: bool, except: &'static [&'static [&'static str]]) -> Self {
         Self { others, except }
     }
 
     /// Whether it does for `saga`. A subscriber has no aliases: its key is only an order.
     pub const fn holds(self, saga: &str) -> bool {
-        !saga.is_empty() && self.others != among(saga, &[self.except])
+        !saga.is_empty() && self.others != among(saga, self.except)
     }
 }

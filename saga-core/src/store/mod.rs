@@ -147,7 +147,8 @@ pub trait Store: Inspect + Maintain {
     /// store still the one that was opened? Touches no table.
     ///
     /// # Errors
-    /// [`StoreError::Moved`] when the file has been deleted or replaced.
+    /// [`StoreError::Moved`] when the file has been deleted or replaced, which stops the dispatcher. After an error that is
+    /// temporary ([`StoreError::is_temporary`]) it looks again a second later.
     async fn pulse(&self) -> Result<bool, StoreError>;
 
     /// Ends when something is delivered in this process. A hint: correctness rests on the scan once a minute.

@@ -539,6 +539,8 @@ pub struct DeadLetter {
 impl DeadLetter {
     /// The reason of an event whose message id was used for other content before.
     pub const ID_CONFLICT: &'static str = "id-conflict";
+    /// The reason of an event of which nobody knows which instance it is for, so it cannot be put back on its way.
+    pub const BAD_KEY: &'static str = "bad-key";
 
     /// Whether its message id was used for other content before.
     pub fn is_conflict(&self) -> bool {
