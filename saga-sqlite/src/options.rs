@@ -95,7 +95,7 @@ impl SqliteOptions {
     ///
     /// # Errors
     /// [`StoreError::Open`] says why not and what to do, [`StoreError::Owned`] when the file must be migrated first
-    /// and is in use.
+    /// and is in use, [`StoreError::Full`] when there is no room: nothing was written, and it can be opened when there is.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         SqliteStore::start(resolve(path.as_ref())?, self)
     }

@@ -84,14 +84,26 @@ impl Place {
     /// Whether this process may not create files beside the database. Found by trying, because permissions alone do
     /// not tell.
     pub(crate) fn is_in_read_only_directory(&self) -> bool {
+        let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+        self.probe().is_err_and(|error| kinds.contains(&error.kind()))
+    }
+
+    /// Whether there is no room for a file beside the database. SQLite says only that it cannot open one.
+    pub(crate) fn is_in_full_directory(&self) -> bool {
+        let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
+        self.probe().is_err_and(|error| kinds.contains(&error.kind()))
+    }
+
+    /// Creates a file beside the database.
+    fn probe(&self) -> std::io::Result<()> {
         let probe = self.beside(&format!("probe-{}", std::process::id()));
         match File::options().write(true).create_new(true).open(&probe) {
             Ok(_) => {
                 // Nobody reads it, so one that stays is litter and no harm.
                 let _ = fs::remove_file(&probe);
-                false
+                Ok(())
             }
-            Err(error) => matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem),
+            Err(error) => Err(error),
         }
     }
 

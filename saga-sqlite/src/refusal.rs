@@ -8,6 +8,7 @@ use std::io;
 use rusqlite::{Error, ErrorCode, ffi};
 use saga_core::store::StoreError;
 
+use crate::error::{Kind, kind};
 use crate::place::Place;
 
 const READ_ONLY_FILE: &str = "the file is read-only; give this process the right to write to it";
@@ -31,6 +32,10 @@ pub(crate) fn uncreated(place: &Place, error: &io::Error) -> StoreError {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             refuse(place, READ_ONLY_DIRECTORY)
         }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            let (store, error) = (place.name().to_owned(), io::Error::new(error.kind(), error.to_string()));
+            StoreError::Full { store, source: error.into() }
+        }
         _ => refuse(place, format!("it cannot be created: {error}")),
     }
 }
@@ -44,6 +49,10 @@ pub(crate) fn protected() -> Error {
 /// Says what is wrong with the file and what to do about it.
 pub(crate) fn explain(place: &Place, error: Error) -> StoreError {
     let Error::SqliteFailure(failure, _) = &error else { return refuse(place, error.to_string()) };
+    if kind(&error) == Kind::Full || failure.code == ErrorCode::CannotOpen && place.is_in_full_directory() {
+        // Nothing was written, and the same call succeeds as soon as there is room.
+        return StoreError::Full { store: place.name().to_owned(), source: error.into() };
+    }
     let detail = match failure.code {
         ErrorCode::NotADatabase => "the file is not an SQLite database; name another file",
         ErrorCode::PermissionDenied if place.is_in_read_only_directory() => READ_ONLY_BOTH,

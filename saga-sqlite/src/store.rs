@@ -51,7 +51,7 @@ impl SqliteStore {
     /// Blocks, as does dropping the last clone, until the file is open or closed.
     ///
     /// # Errors
-    /// [`StoreError::Open`] says why not and what to do.
+    /// As for [`SqliteOptions::open`](crate::SqliteOptions::open).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::options().open(path)
     }

@@ -197,3 +197,16 @@ fn a_file_locked_by_somebody_else_is_named() {
     other.execute_batch("ROLLBACK").unwrap();
     SqliteStore::options().busy_timeout(Duration::ZERO).open(dir.db()).unwrap();
 }
+
+#[test]
+fn a_file_without_room_for_the_tables_is_full_and_opens_when_there_is_room() {
+    let dir = Dir::new();
+    match SqliteStore::options().max_pages(5).open(dir.db()) {
+        Err(error @ StoreError::Full { .. }) => {
+            assert!(error.to_string().contains("saga.db is full"), "{error}");
+        }
+        other => panic!("should have been refused: {other:?}"),
+    }
+    drop(SqliteStore::open(dir.db()).unwrap());
+    assert_eq!(version(&dir.db()), 3);
+}

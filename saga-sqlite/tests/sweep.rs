@@ -18,7 +18,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use saga_core::store::conformance::{Driver, address, create, mail};
-use saga_core::store::{Inspect, Store};
+use saga_core::store::{Inspect, Store, StoreError};
 use saga_sqlite::rusqlite::Connection;
 use saga_sqlite::{Durability, SqliteStore};
 
@@ -162,6 +162,67 @@ async fn usable(dir: &Dir, start: Start) {
         let mut names = db.prepare("SELECT name FROM customer ORDER BY name").unwrap();
         let names = names.query_map([], |row| row.get(0)).unwrap();
         assert_eq!(names.collect::<Result<Vec<String>, _>>().unwrap(), CUSTOMERS);
+    }
+}
+
+/// Opens a store, and writes down what that answered. It does nothing unless it is started by the test.
+#[test]
+fn opening_child() {
+    let Some(dir) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let answer = match SqliteStore::open(dir.join("saga.db")) {
+        Ok(_) => "open".to_owned(),
+        Err(StoreError::Full { store, .. }) if store.ends_with("saga.db") => "full".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    // By standard error, because there is no room for a file.
+    say(&format!("answer: {answer}"));
+}
+
+/// Opens a store in a child for which the disk is full at its `n`th `call`; whether it came to that, and the answer.
+fn opened_on_full_disk(dir: &Path, call: &str, n: u32) -> (bool, String) {
+    let log = dir.join("strace.log");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", log.to_str().unwrap(), "-e", &format!("trace={call}")]);
+    // The test program itself writes to its standard output only.
+    strace.args([
+        "-P",
+        dir.join("saga.db").to_str().unwrap(),
+        "-P",
+        dir.join("saga.db-wal").to_str().unwrap(),
+    ]);
+    strace.args(["-P", dir.join("saga.db-shm").to_str().unwrap()]);
+    strace.args(["-e", &format!("inject={call}:error=ENOSPC:when={n}+")]);
+    strace.arg(std::env::current_exe().unwrap()).args(alone("opening_child")).env(CHILD, dir);
+    let output = strace.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let answer =
+        said.lines().find_map(|line| line.split_once("answer: ")).map(|(_, answer)| answer.to_owned());
+    let fired = fs::read_to_string(&log).unwrap_or_default().contains("INJECTED");
+    fs::remove_file(log).unwrap();
+    (fired, answer.unwrap_or_else(|| panic!("{call} {n}: {said}")))
+}
+
+#[tokio::test]
+async fn a_store_that_is_opened_on_a_full_disk_says_so_and_opens_when_there_is_room() {
+    if !can_kill() {
+        return;
+    }
+    let mut full_at = BTreeMap::<&str, u32>::new();
+    // The first `openat` creates the file. SQLite does not say why it cannot open another one.
+    for (call, most) in [("openat", 1), ("pwrite64", u32::MAX)] {
+        for n in 1..=most {
+            let dir = Dir::quick();
+            let (fired, answer) = opened_on_full_disk(dir.path(), call, n);
+            assert!(answer == "open" || fired && answer == "full", "{call} {n}: {answer}");
+            usable(&dir, Start::Nothing).await;
+            if !fired {
+                break;
+            }
+            *full_at.entry(call).or_default() += u32::from(answer == "full");
+        }
+    }
+    for call in ["openat", "pwrite64"] {
+        assert!(full_at.get(call).is_some_and(|times| *times > 0), "{full_at:?}");
     }
 }
 
