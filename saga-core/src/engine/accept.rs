@@ -144,7 +144,7 @@ impl Shard {
         };
         if address.key.is_alias() {
             // Whoever waited by an alias has gone on to wait for the instance, and the alias may be forgotten since.
-            self.slots.values_mut().for_each(forget);
+            self.slots.values_mut().for_each(|slot| forget(slot));
         } else if let Some(slot) = self.slots.get_mut(address) {
             forget(slot);
         }

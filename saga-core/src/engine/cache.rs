@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::Shard;
 use super::slot::Slot;
-use crate::store::Address;
+use crate::store::{Address, RowId};
 
 /// The order of touches. An entry counts only while it is the newest of its instance.
 #[derive(Debug, Default)]
@@ -14,6 +14,13 @@ pub(super) struct Lru {
     bytes: usize,
 }
 
+/// What a slot takes beside what is in it: itself, its place in tables, which have room for up to twice as many, and its
+/// touches.
+const SLOT: usize = size_of::<Slot>()
+    + 2 * size_of::<(Address, Box<Slot>)>()
+    + 2 * size_of::<(RowId, Address)>()
+    + 2 * size_of::<(Address, u64)>();
+
 impl Shard {
     /// The slot of `address`, made when there is none, and now the last touched one.
     pub(super) fn slot(&mut self, address: &Address) -> &mut Slot {
@@ -21,7 +28,7 @@ impl Shard {
         let clock = self.lru.clock;
         self.lru.touches.push_back((address.clone(), clock));
         if !self.slots.contains_key(address) {
-            self.slots.insert(address.clone(), Slot::new());
+            self.slots.insert(address.clone(), Box::new(Slot::new()));
         }
         // Inserted on the line before when it was not there.
         let slot = self.slots.get_mut(address).expect("the slot was just made");
@@ -32,7 +39,8 @@ impl Shard {
     /// Notes the bytes an instance takes after a change.
     pub(super) fn weigh(&mut self, address: &Address) {
         if let Some(slot) = self.slots.get_mut(address) {
-            let weight = slot.instance().map_or(64, crate::machine::Instance::weight);
+            slot.free_empty();
+            let weight = SLOT + 2 * address.key.as_str().len() + slot.weigh();
             self.lru.bytes = self.lru.bytes + weight - slot.weight;
             slot.weight = weight;
         }
@@ -42,7 +50,7 @@ impl Shard {
     /// stays.
     pub(super) fn evict(&mut self) {
         let mut left = self.lru.touches.len();
-        let crowded = |lru: &Lru, slots: usize| lru.touches.len() > 4 * slots + 1024;
+        let crowded = |lru: &Lru, slots: usize| lru.touches.len() > 2 * slots + 1024;
         while (self.lru.bytes > self.limits.cache_bytes || crowded(&self.lru, self.slots.len())) && left > 0 {
             left -= 1;
             let Some((address, touched)) = self.lru.touches.pop_front() else { break };

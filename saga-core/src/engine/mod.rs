@@ -112,7 +112,8 @@ pub(crate) struct Shard {
     moment: Moment,
     offset: clock::Offset,
     random: Box<dyn FnMut() -> u128 + Send>,
-    slots: HashMap<Address, Slot>,
+    /// Boxed, because a table has room for up to twice as many as are in it.
+    slots: HashMap<Address, Box<Slot>>,
     /// The instance of each row, for timers and tasks that are known by row.
     rows: HashMap<RowId, Address>,
     lanes: Lanes,

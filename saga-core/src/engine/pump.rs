@@ -129,7 +129,7 @@ impl Shard {
             return withdrawn(out, &item);
         }
         let mut head = if item.skips() { slot.head.take().flatten() } else { None };
-        let Slot { place: Place::Present(instance), runs, .. } = slot else { return false };
+        let Slot { place: Place::Present(instance), runs, .. } = &mut **slot else { return false };
         let begun = |task: &Task| lanes.begun(registry, lease, runs.get(task.id), task);
         let before = (instance.is_parked(), instance.status() == Status::Compensating);
         instance.head = head.as_mut().map(|head| std::mem::replace(&mut head.what, Input::Continue));

@@ -15,6 +15,17 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    pub(super) fn free_empty(&mut self) {
+        if self.items.is_empty() {
+            self.items = VecDeque::new();
+        }
+    }
+
+    /// How many bytes its buffer takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.items.capacity() * size_of::<Item>()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

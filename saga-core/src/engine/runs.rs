@@ -14,6 +14,17 @@ pub(super) struct Runs {
 }
 
 impl Runs {
+    pub(super) fn free_empty(&mut self) {
+        if self.all.is_empty() {
+            self.all = HashMap::new();
+        }
+    }
+
+    /// How many bytes its table takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.all.capacity() * size_of::<(TaskId, Run)>() * 8 / 7
+    }
+
     pub(super) fn get(&self, task: TaskId) -> Option<Run> {
         self.all.get(&task).copied()
     }

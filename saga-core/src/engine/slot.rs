@@ -284,6 +284,40 @@ pub(crate) struct InFlight {
 }
 
 impl Slot {
+    /// Frees the buffers of lists that are empty: between two steps most are.
+    pub(super) fn free_empty(&mut self) {
+        self.queue.free_empty();
+        self.runs.free_empty();
+        if self.armed.is_empty() {
+            self.armed = Vec::new();
+        }
+        if self.waiters.is_empty() {
+            self.waiters = Vec::new();
+        }
+        if self.resumed.is_empty() {
+            self.resumed = Vec::new();
+        }
+        if self.late.is_empty() {
+            self.late = Vec::new();
+        }
+        if self.taken.is_empty() {
+            self.taken = Vec::new();
+        }
+        if self.progress.is_empty() {
+            self.progress = Vec::new();
+        }
+    }
+
+    /// About how many bytes what is in it takes. Of what waits in the queue only its place: that is bounded elsewhere.
+    pub(super) fn weigh(&self) -> usize {
+        let Self { queue, runs, armed, waiters, .. } = self;
+        queue.bytes()
+            + runs.bytes()
+            + armed.capacity() * size_of::<TimerRow>()
+            + waiters.capacity() * size_of::<(Waiter, Ticket)>()
+            + self.instance().map_or(0, Instance::weight)
+    }
+
     pub(crate) fn new() -> Self {
         Self {
             place: Place::Unknown,

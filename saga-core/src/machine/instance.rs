@@ -12,7 +12,7 @@ use super::live::{Live, Program};
 use super::record::{self, HeadRecord, ParkedRecord, Subject, TurnRecord};
 use crate::definition::{Definition, State};
 use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp, not_newer};
-use crate::store::{InstanceChange, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
+use crate::store::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
 
 /// One instance, as its last decision left it.
 pub(crate) struct Instance {
@@ -141,12 +141,18 @@ impl Instance {
     /// Roughly how many bytes it takes in memory: the payloads twice, for the typed form beside them.
     pub(crate) fn weight(&self) -> usize {
         let payload = self.record.payload.as_ref().map_or(0, Payload::len);
-        512 + 2 * (self.record.data.len() + payload)
+        // The smallest block of an allocator, with what it keeps beside it.
+        const BLOCK: usize = 32;
+        // An index keeps what it holds beside its keys, in blocks that are not full.
+        const INDEXED: usize = 2 * BLOCK;
+        size_of::<Self>()
+            + 8 * BLOCK
+            + 2 * (self.record.data.len() + payload)
             + self.tasks.bytes()
-            + 128 * self.tasks.len()
-            + 256 * self.obligations.len()
-            + 64 * self.timers.len()
-            + 64 * self.aliases.len()
+            + (2 * size_of::<Task>() + INDEXED) * self.tasks.len()
+            + (2 * size_of::<Obligation>() + INDEXED + 4 * BLOCK) * self.obligations.len()
+            + (size_of::<TimerRow>() + BLOCK) * self.timers.capacity()
+            + (2 * size_of::<Key>() + BLOCK) * self.aliases.len()
     }
 
     /// What an action may know, for the step about to be decided.
