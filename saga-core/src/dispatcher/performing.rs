@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::clock::Clock;
 use super::run::Runner;
 use super::tempo::Busy;
 use super::{Health, Shared};
@@ -137,50 +138,22 @@ impl Runner {
         F: Fn() -> R + Send + 'static,
         R: Future<Output = Result<In, StoreError>> + Send + 'static,
     {
-        let (clock, shared) = (Arc::clone(&self.clock), Arc::clone(&self.shared));
-        let mut busy = Busy::by(&*self.clock);
-        reads.spawn(async move {
-            let mut wait = RETRY.0;
-            loop {
-                match ask().await {
-                    Err(error) if error.is_temporary() => {
-                        shared.degraded(Access::Read, &error);
-                        busy = busy.pause(&*clock, wait).await;
-                        wait = (wait * 2).min(RETRY.1);
-                    }
-                    read => {
-                        if read.is_ok() {
-                            shared.recovered(Access::Read);
-                        }
-                        return (read, busy);
-                    }
-                }
-            }
-        });
+        let (clock, shared, busy) = self.asking();
+        reads.spawn(async move { shared.ask(Access::Read, &*clock, busy, ask).await });
     }
 
     /// Commits a batch, again and again until its outcome is known (rule R30).
     pub(super) fn commit(&self, batch: Arc<Batch>) -> Written {
         let (store, lease) = (Arc::clone(&self.store), self.lease.clone());
-        let (clock, shared) = (Arc::clone(&self.clock), Arc::clone(&self.shared));
-        let mut busy = Busy::by(&*self.clock);
+        let (clock, shared, busy) = self.asking();
         Box::pin(async move {
-            let mut wait = RETRY.0;
-            loop {
-                match store.commit(&lease, Arc::clone(&batch)).await {
-                    Err(error) if error.is_temporary() => {
-                        shared.degraded(Access::Commit, &error);
-                        busy = busy.pause(&*clock, wait).await;
-                        wait = (wait * 2).min(RETRY.1);
-                    }
-                    Ok(outcomes) => {
-                        shared.recovered(Access::Commit);
-                        return (Ok(outcomes), busy);
-                    }
-                    Err(error) => return (Err(error), busy),
-                }
-            }
+            let (store, lease) = (&*store, &lease);
+            shared.ask(Access::Commit, &*clock, busy, || store.commit(lease, Arc::clone(&batch))).await
         })
+    }
+
+    fn asking(&self) -> (Arc<dyn Clock>, Arc<Shared>, Busy) {
+        (Arc::clone(&self.clock), Arc::clone(&self.shared), Busy::by(&*self.clock))
     }
 
     /// Looks whether somebody else has written, and whether the store is still the one that was opened.
@@ -240,6 +213,35 @@ impl Runner {
 }
 
 impl Shared {
+    /// Asks the store again and again while it is not available, and notes how it fares.
+    async fn ask<T, R>(
+        &self,
+        by: Access,
+        clock: &dyn Clock,
+        mut busy: Busy,
+        ask: impl Fn() -> R,
+    ) -> (Result<T, StoreError>, Busy)
+    where
+        R: Future<Output = Result<T, StoreError>>,
+    {
+        let mut wait = RETRY.0;
+        loop {
+            match ask().await {
+                Err(error) if error.is_temporary() => {
+                    self.degraded(by, &error);
+                    busy = busy.pause(clock, wait).await;
+                    wait = (wait * 2).min(RETRY.1);
+                }
+                answer => {
+                    if answer.is_ok() {
+                        self.recovered(by);
+                    }
+                    return (answer, busy);
+                }
+            }
+        }
+    }
+
     /// Notes that the store is not available, unless that is known already.
     fn degraded(&self, by: Access, error: &StoreError) {
         if by == Access::Commit {
