@@ -3,8 +3,6 @@
 //! Owns: reading a receipt off what the store keeps. Does not own: waiting until the inbox has been taken up, which is the
 //! engine's.
 
-use std::future::Future;
-
 use super::Dispatcher;
 use super::calling::{NotAnswered, Patience};
 use super::error::{InstanceError, ReceiptError};
@@ -37,7 +35,7 @@ impl Dispatcher {
         event: &E,
     ) -> Result<Option<Receipt>, ReceiptError> {
         let (takers, message) = publishing::asked_about(&self.registry, event)?;
-        self.in_time(self.read_receipt(id, &message, takers)).await
+        self.read_receipt(id, &message, takers).await
     }
 
     /// As [`receipt`](Self::receipt), once the dispatcher has taken up everything that was published before the call, also by
@@ -62,7 +60,7 @@ impl Dispatcher {
         let asked = self.call(Patience::default(), true, move |ticket, claim| {
             In::TakeUp(TakeUp { takers: whose, id: named, ticket, _claim: claim })
         });
-        self.in_time(async move {
+        let read = async move {
             match asked.await {
                 Ok(Answer::TakenUp) => self.read_receipt(id, &message, takers).await,
                 Ok(_) | Err(NotAnswered::Stopped) => Err(ReceiptError::Stopped),
@@ -70,8 +68,16 @@ impl Dispatcher {
                     Err(ReceiptError::NotAnswered { why })
                 }
             }
-        })
-        .await
+        };
+        // Asking and reading have a limit each, and share one here.
+        tokio::select! {
+            biased;
+            answer = read => answer,
+            () = self.limit(None) => {
+                let why = self.because(format!("no answer within {:?}", self.limits.call));
+                Err(ReceiptError::NotAnswered { why })
+            }
+        }
     }
 
     async fn read_receipt(
@@ -98,21 +104,6 @@ impl Dispatcher {
             disposition: became.unwrap_or(Disposition::NotKnown),
         });
         Ok(Some(Receipt { id: Some(id.clone()), takers: takers.collect() }))
-    }
-
-    /// Holds an answer to the limit of a call.
-    async fn in_time<T>(
-        &self,
-        asking: impl Future<Output = Result<T, ReceiptError>>,
-    ) -> Result<T, ReceiptError> {
-        tokio::select! {
-            biased;
-            answer = asking => answer,
-            () = self.limit(None) => {
-                let why = self.because(format!("no answer within {:?}", self.limits.call));
-                Err(ReceiptError::NotAnswered { why })
-            }
-        }
     }
 }
 
