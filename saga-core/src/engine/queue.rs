@@ -15,12 +15,6 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    pub(super) fn free_empty(&mut self) {
-        if self.items.is_empty() {
-            self.items = VecDeque::new();
-        }
-    }
-
     /// How many bytes its buffer takes.
     pub(super) fn bytes(&self) -> usize {
         self.items.capacity() * size_of::<Item>()
@@ -108,16 +102,13 @@ impl Queue {
             self.events -= usize::from(item.is_event());
             self.verbs -= usize::from(matches!(item.what, Input::Verb(_)));
         }
-        if self.items.is_empty() && self.items.capacity() > SPARE {
-            // A burst is over: its buffer is not kept for the next one.
+        if self.items.is_empty() {
+            // Most instances wait most of the time, and an empty buffer is larger than many of them.
             self.items = VecDeque::new();
         }
         item
     }
 }
-
-/// Items that an empty queue keeps room for.
-const SPARE: usize = 4;
 
 impl FromIterator<Item> for Queue {
     fn from_iter<I: IntoIterator<Item = Item>>(items: I) -> Self {

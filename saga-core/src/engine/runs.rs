@@ -14,12 +14,6 @@ pub(super) struct Runs {
 }
 
 impl Runs {
-    pub(super) fn free_empty(&mut self) {
-        if self.all.is_empty() {
-            self.all = HashMap::new();
-        }
-    }
-
     /// How many bytes its table takes.
     pub(super) fn bytes(&self) -> usize {
         self.all.capacity() * size_of::<(TaskId, Run)>() * 8 / 7
@@ -38,9 +32,7 @@ impl Runs {
     pub(super) fn remove(&mut self, task: TaskId) {
         let before = self.all.remove(&task);
         self.awake -= usize::from(before.is_some_and(|before| before != Run::Delayed));
-        if self.all.is_empty() {
-            self.all = HashMap::new();
-        }
+        self.free_empty();
     }
 
     /// Removes it unless it is running.
@@ -62,5 +54,13 @@ impl Runs {
     pub(super) fn retain(&mut self, keep: impl Fn(TaskId, Run) -> bool) {
         self.all.retain(|task, run| keep(*task, *run));
         self.awake = self.all.values().filter(|run| **run != Run::Delayed).count();
+        self.free_empty();
+    }
+
+    /// Most instances have no task most of the time.
+    fn free_empty(&mut self) {
+        if self.all.is_empty() {
+            self.all = HashMap::new();
+        }
     }
 }

@@ -286,8 +286,6 @@ pub(crate) struct InFlight {
 impl Slot {
     /// Frees the buffers of lists that are empty: between two steps most are.
     pub(super) fn free_empty(&mut self) {
-        self.queue.free_empty();
-        self.runs.free_empty();
         if self.armed.is_empty() {
             self.armed = Vec::new();
         }
