@@ -73,7 +73,7 @@ fn create(place: &Place) -> Result<bool, StoreError> {
     match options.open(path) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(error) => Err(uncreated(place, &error)),
+        Err(error) => Err(uncreated(place, error)),
     }
 }
 

@@ -26,15 +26,14 @@ pub(crate) fn refuse(place: &Place, detail: impl Into<String>) -> StoreError {
 }
 
 /// Why the file could not be created.
-pub(crate) fn uncreated(place: &Place, error: &io::Error) -> StoreError {
+pub(crate) fn uncreated(place: &Place, error: io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::NotFound => refuse(place, "its directory does not exist; create it first"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             refuse(place, READ_ONLY_DIRECTORY)
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            let (store, error) = (place.name().to_owned(), io::Error::new(error.kind(), error.to_string()));
-            StoreError::Full { store, source: error.into() }
+            StoreError::Full { store: place.name().to_owned(), source: error.into() }
         }
         _ => refuse(place, format!("it cannot be created: {error}")),
     }
