@@ -5,12 +5,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use saga::dispatcher::{ManualClock, StartError};
+use saga::dispatcher::{InstanceError, ManualClock, PublishError, StartError};
 use saga::machine::ParkReason;
 use saga::message::Key;
 use saga::prelude::*;
 use saga::sqlite::{Durability, TransactionError, rusqlite};
-use saga::store::{Address, DeadId, InboxId, Inspect, InstanceFilter, MailKind, OperatorVerb, Store};
+use saga::store::{
+    Address, DeadId, InboxId, Inspect, InstanceFilter, MailKind, OperatorVerb, Store, StoreError,
+};
 use saga::{Dispatcher, Disposition, Health, MessageId, Position, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -348,6 +350,63 @@ async fn a_second_dispatcher_on_the_file_is_told_who_holds_it() {
     let dir = house.dir;
     let store = SqliteStore::open(dir.path().join("house.db")).unwrap();
     start(store, &house.clock).await.unwrap().shutdown(Duration::from_secs(1)).await.unwrap();
+}
+
+/// What becomes of the file while it is open: nobody will find in it what is written to it from then on.
+#[derive(Clone, Copy, Debug)]
+enum Gone {
+    Deleted,
+    Replaced,
+}
+
+impl Gone {
+    fn happen(self, house: &House) {
+        let path = house.path();
+        match self {
+            Self::Deleted => std::fs::remove_file(path).unwrap(),
+            Self::Replaced => {
+                let copy = house.dir.path().join("backup.db");
+                std::fs::copy(&path, &copy).unwrap();
+                std::fs::rename(copy, path).unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_answered_from_a_file_that_is_gone() {
+    for gone in [Gone::Deleted, Gone::Replaced] {
+        let house = House::open().await;
+        house.dispatcher.publish(arrived("ada")).await.unwrap();
+        // Opens a connection for reading and one for transactions, which both stay open.
+        house.dispatcher.instance::<VisitState>("ada").await.unwrap().unwrap();
+        let store = SqliteStore::open(house.path()).unwrap();
+        store.transaction(|_| Ok(())).unwrap();
+        gone.happen(&house);
+
+        let read = house.dispatcher.instance::<VisitState>("bob").await;
+        assert!(matches!(read, Err(InstanceError::Store(StoreError::Moved { .. }))), "{gone:?}: {read:?}");
+        let list = house.dispatcher.store().dead_letters(DeadId(0), 10).await;
+        assert!(matches!(list, Err(StoreError::Moved { .. })), "{gone:?}: {list:?}");
+        let transaction = store.transaction(|tx| tx.publish(&arrived("bob")).map(drop));
+        assert!(matches!(transaction, Err(TransactionError::Store(StoreError::Moved { .. }))), "{gone:?}");
+        let published = house.dispatcher.publish(arrived("bob")).await;
+        assert!(matches!(published, Err(PublishError::Unknown { .. })), "{gone:?}: {published:?}");
+        let Health::Stopped { why, .. } = house.dispatcher.health() else { panic!("{gone:?}: it goes on") };
+        assert!(why.contains("deleted or replaced"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_step_whose_file_goes_away_is_not_answered_as_stored() {
+    let house = House::open().await;
+    house.dispatcher.publish(arrived("ada")).await.unwrap();
+    Gone::Deleted.happen(&house);
+    // The instance is in memory, so the step is written without reading.
+    let published = house.dispatcher.publish(left("ada")).await;
+    assert!(matches!(published, Err(PublishError::Unknown { .. })), "{published:?}");
+    let ended = house.dispatcher.shutdown(Duration::from_secs(1)).await;
+    assert!(ended.is_err(), "{ended:?}");
 }
 
 #[tokio::test]

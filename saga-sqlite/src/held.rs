@@ -1,10 +1,10 @@
 //! The application's connection while a transaction of its own holds the store, and what ends it when that takes too long.
 //!
-//! Owns: the limit, whether or not SQL is running, and knowing whether the calling thread is inside such a transaction. Does
-//! not own: what the transaction does (`transaction`).
+//! Owns: the limit, whether or not SQL is running, the veto on every commit but the store's own, and knowing whether the
+//! calling thread is inside such a transaction. Does not own: what the transaction does (`transaction`).
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -30,6 +30,9 @@ pub(crate) struct Held {
     db: ReentrantMutex<Connection>,
     /// When running SQL is interrupted, in microseconds since `made`.
     deadline: Arc<AtomicU64>,
+    /// Whether the store itself is committing. Any other commit is refused: an error can make SQLite end the transaction
+    /// by itself, and each later statement would then be durable alone.
+    committing: Arc<AtomicBool>,
     made: Instant,
     progress: Mutex<Progress>,
     changed: Condvar,
@@ -45,24 +48,49 @@ struct Progress {
     over: bool,
 }
 
+/// Why a transaction has ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndedBy {
+    Limit,
+    Statement,
+}
+
 impl Held {
     pub(crate) fn new(mut db: Connection) -> rusqlite::Result<Self> {
         let (made, deadline) = (Instant::now(), Arc::new(AtomicU64::new(NONE)));
         let limit = Arc::clone(&deadline);
+        let committing = Arc::new(AtomicBool::new(false));
+        let allowed = Arc::clone(&committing);
+        db.commit_hook(Some(move || !allowed.load(Ordering::Relaxed)))?;
         db.progress_handler(LOOK, Some(move || micros(made.elapsed()) >= limit.load(Ordering::Relaxed)))?;
         Ok(Self {
             db: ReentrantMutex::new(db),
             deadline,
+            committing,
             made,
             progress: Mutex::default(),
             changed: Condvar::new(),
         })
     }
 
-    /// The connection, unless the transaction has been rolled back.
-    pub(crate) fn connection(&self) -> Option<ReentrantMutexGuard<'_, Connection>> {
+    /// The connection, unless the transaction has ended.
+    pub(crate) fn connection(&self) -> Result<ReentrantMutexGuard<'_, Connection>, EndedBy> {
         let db = self.db.lock();
-        (!self.progress().over).then_some(db)
+        if self.progress().over {
+            Err(EndedBy::Limit)
+        } else if db.is_autocommit() {
+            Err(EndedBy::Statement)
+        } else {
+            Ok(db)
+        }
+    }
+
+    /// Commits the transaction of the connection that [`idle`](Self::idle) has answered.
+    pub(crate) fn commit(&self, db: &Connection) -> rusqlite::Result<()> {
+        self.committing.store(true, Ordering::Relaxed);
+        let committed = db.execute_batch("COMMIT");
+        self.committing.store(false, Ordering::Relaxed);
+        committed
     }
 
     /// The connection before and after a transaction.

@@ -6,7 +6,7 @@
 //! lock has been taken. Two handles of one process exclude each other by it as two processes do.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,9 @@ impl OwnerLock {
     /// Takes the lock for `owner`.
     pub(crate) fn take(place: &Place, owner: &str) -> Result<Self, StoreError> {
         let trouble = |error: std::io::Error| {
+            if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+                return StoreError::Full { store: place.name().to_owned(), source: error.into() };
+            }
             let why =
                 format!("its lock file, which ends in `.lock`, cannot be used ({error}); make it writable");
             unavailable(place.name(), why)

@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
@@ -22,6 +23,9 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// rusqlite keeps 16, and the statements of a busy writer are more.
 const STATEMENT_CACHE: usize = 128;
+
+/// How soon a mode that somebody else is changing too is asked for again.
+const AGAIN: Duration = Duration::from_millis(2);
 
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +113,7 @@ pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection>
     if role != Role::Read {
         // The page size only counts for an empty file, and only before it is in WAL mode.
         db.pragma_update(None, "page_size", 4096)?;
-        set(&db, "journal_mode", "wal".to_owned())?;
+        begin_log(&db, place.options.busy_timeout)?;
         set(
             &db,
             "synchronous",
@@ -133,6 +137,23 @@ pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection>
         }
     }
     Ok(db)
+}
+
+/// Has the file keep a write-ahead log. SQLite waits for nobody while it changes that, so two processes that open a new
+/// file at once would get in each other's way.
+fn begin_log(db: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    let until = Instant::now().checked_add(patience);
+    loop {
+        match set(db, "journal_mode", "wal".to_owned()) {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && until.is_none_or(|until| Instant::now() < until) =>
+            {
+                std::thread::sleep(AGAIN);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// What every connection gets, whatever it is for: a file from elsewhere must not be able to do anything.

@@ -74,10 +74,10 @@ impl SqliteOptions {
     }
 
     /// How long a write waits for a transaction of another process, or of the application, before it is
-    /// [`StoreError::Unavailable`]. Default five seconds.
+    /// [`StoreError::Unavailable`]. Default five seconds, at most 24 days, which is as far as SQLite counts.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
-        self.busy_timeout = timeout;
+        self.busy_timeout = timeout.min(Duration::from_millis(i32::MAX as u64));
         self
     }
 

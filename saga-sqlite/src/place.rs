@@ -5,13 +5,14 @@
 //! SQLite's own locks on them.
 
 use std::fs::{self, File, FileTimes, Metadata};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use saga_core::store::StoreError;
 
+use crate::error::unavailable;
 use crate::options::SqliteOptions;
 
 /// The file, by path and by identity.
@@ -81,30 +82,15 @@ impl Place {
         self.followed_by("-shm").exists()
     }
 
-    /// Whether this process may not create files beside the database. Found by trying, because permissions alone do
-    /// not tell.
-    pub(crate) fn is_in_read_only_directory(&self) -> bool {
-        let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
-        self.probe().is_err_and(|error| kinds.contains(&error.kind()))
-    }
-
-    /// Whether there is no room for a file beside the database. SQLite says only that it cannot open one.
-    pub(crate) fn is_in_full_directory(&self) -> bool {
-        let kinds = [ErrorKind::StorageFull, ErrorKind::QuotaExceeded];
-        self.probe().is_err_and(|error| kinds.contains(&error.kind()))
-    }
-
-    /// Creates a file beside the database.
-    fn probe(&self) -> std::io::Result<()> {
+    /// Creates a file beside the database, writes to it and removes it. The error says more than SQLite's: permissions
+    /// alone do not tell, and SQLite says only that it cannot open or write a file.
+    pub(crate) fn probe(&self) -> std::io::Result<()> {
         let probe = self.beside(&format!("probe-{}", std::process::id()));
-        match File::options().write(true).create_new(true).open(&probe) {
-            Ok(_) => {
-                // Nobody reads it, so one that stays is litter and no harm.
-                let _ = fs::remove_file(&probe);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
+        let mut file = File::options().write(true).create_new(true).open(&probe)?;
+        let written = file.write_all(b"probe");
+        // Nobody reads it, so one that stays is litter and no harm.
+        let _ = fs::remove_file(&probe);
+        written
     }
 
     /// Remembers which file this is, once it is open.
@@ -121,6 +107,8 @@ impl Place {
         match (now, self.identity.get()) {
             (Ok(now), Some(then)) if now == *then => Ok(()),
             (Ok(_), None) => Ok(()),
+            // Whether it is still there is not known, for example on a file system that does not answer.
+            (Err(error), _) if error.kind() != ErrorKind::NotFound => Err(unavailable(&self.name, error)),
             _ => Err(StoreError::Moved { store: self.name.clone() }),
         }
     }

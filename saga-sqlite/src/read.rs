@@ -112,9 +112,8 @@ impl Reader {
         body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
         patience: Option<Duration>,
     ) -> Result<T, StoreError> {
-        if self.db.is_none() {
-            self.place.check()?;
-        }
+        // An open connection goes on reading a file that has been deleted or replaced.
+        self.place.check()?;
         let result = self.one_transaction(body, patience);
         if let Err(error) = &result
             && kind(error) != Kind::Step

@@ -48,21 +48,33 @@ pub(crate) fn protected() -> Error {
 /// Says what is wrong with the file and what to do about it.
 pub(crate) fn explain(place: &Place, error: Error) -> StoreError {
     let Error::SqliteFailure(failure, _) = &error else { return refuse(place, error.to_string()) };
-    if kind(&error) == Kind::Full || failure.code == ErrorCode::CannotOpen && place.is_in_full_directory() {
+    let beside = match failure.code {
+        ErrorCode::CannotOpen
+        | ErrorCode::PermissionDenied
+        | ErrorCode::ReadOnly
+        | ErrorCode::SystemIoFailure => place.probe().err(),
+        _ => None,
+    };
+    let is = |kinds: [io::ErrorKind; 2]| beside.as_ref().is_some_and(|error| kinds.contains(&error.kind()));
+    let takes_no_file = is([io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem]);
+    if kind(&error) == Kind::Full || is([io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded]) {
         // Nothing was written, and the same call succeeds as soon as there is room.
         return StoreError::Full { store: place.name().to_owned(), source: error.into() };
     }
     let detail = match failure.code {
         ErrorCode::NotADatabase => "the file is not an SQLite database; name another file",
-        ErrorCode::PermissionDenied if place.is_in_read_only_directory() => READ_ONLY_BOTH,
+        ErrorCode::PermissionDenied if takes_no_file => READ_ONLY_BOTH,
         ErrorCode::PermissionDenied => READ_ONLY_FILE,
         ErrorCode::ReadOnly => match failure.extended_code {
             ffi::SQLITE_READONLY_DBMOVED => "the file was deleted or replaced meanwhile; open it again",
             ffi::SQLITE_READONLY_DIRECTORY => READ_ONLY_DIRECTORY,
-            _ if place.is_in_read_only_directory() => READ_ONLY_DIRECTORY,
+            _ if takes_no_file => READ_ONLY_DIRECTORY,
             _ => READ_ONLY_BESIDE,
         },
-        ErrorCode::CannotOpen if place.is_in_read_only_directory() => READ_ONLY_DIRECTORY,
+        ErrorCode::CannotOpen if takes_no_file => READ_ONLY_DIRECTORY,
+        ErrorCode::CannotOpen | ErrorCode::SystemIoFailure if let Some(beside) = &beside => {
+            return refuse(place, format!("{error}, and no file beside it can be written either: {beside}"));
+        }
         ErrorCode::CannotOpen => CANNOT_OPEN,
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             "the file is locked by another process; end its transaction and try again"

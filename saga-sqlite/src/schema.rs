@@ -8,6 +8,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 use saga_core::store::StoreError;
 
+use crate::error::of_store;
 use crate::lock::OwnerLock;
 use crate::open::{harden, open_file, set};
 use crate::place::Place;
@@ -33,6 +34,12 @@ pub(crate) fn latest() -> usize {
 pub(crate) fn refuse_newer(place: &Place) -> Result<(), StoreError> {
     let found = look(place).map_err(|error| explain(place, error))?;
     check(place, found)
+}
+
+/// Refuses to write without a lease to a file that has been migrated since it was opened. With one nobody migrates it.
+pub(crate) fn check_still(place: &Place, db: &Connection) -> Result<(), StoreError> {
+    let found = db.prepare_cached(VERSION).and_then(|mut version| version.query_row([], |row| row.get(0)));
+    check(place, found.map_err(|error| of_store(place.name(), error))?)
 }
 
 /// Reads the version by a connection of its own, which leaves no trace.

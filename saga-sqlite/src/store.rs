@@ -140,8 +140,7 @@ impl Store for SqliteStore {
     }
 
     fn abandon(&self, lease: &Lease) {
-        let lease = lease.clone();
-        self.shared.writer.tell(move |writer| writer.abandon(&lease));
+        self.shared.writer.abandon(lease.epoch);
     }
 
     async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError> {

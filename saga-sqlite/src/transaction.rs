@@ -18,7 +18,7 @@ use saga_core::store::{Address, Mail, MailKind, OperatorVerb, StoreError};
 
 use crate::SqliteStore;
 use crate::error::{of_store, unavailable};
-use crate::held::{Held, is_held_here};
+use crate::held::{EndedBy, Held, is_held_here};
 use crate::open::{Role, connect};
 use crate::table::{inbox, retired, taker};
 
@@ -71,8 +71,12 @@ pub enum TransactionError {
     /// It was begun inside another one of the same thread, which it would wait for.
     #[error("a transaction on this store is open on this thread already; do both in one")]
     Nested,
-    /// The application ended the transaction by a statement of its own.
-    #[error("the transaction was ended by a COMMIT or ROLLBACK of its own; return from it instead")]
+    /// A statement of the application ended the transaction: `COMMIT`, `ROLLBACK`, `OR ROLLBACK`, or one that failed so
+    /// badly that SQLite rolled back by itself.
+    #[error(
+        "a statement ended the transaction, and all of it was rolled back; run no COMMIT or ROLLBACK in it, and return \
+         the error of a statement that fails"
+    )]
     Ended,
     /// No saga or subscriber takes the event.
     #[error(
@@ -117,10 +121,12 @@ impl Transaction<'_> {
     /// statement after the other, `tx.connection()?.execute(..)`, and keep it no longer than it runs SQL.
     ///
     /// # Errors
-    /// [`TransactionError::TooLong`] when the transaction has been rolled back.
+    /// [`TransactionError::TooLong`] and [`TransactionError::Ended`] when the transaction has been rolled back.
     pub fn connection(&self) -> Result<TransactionConnection<'_>, TransactionError> {
-        let db = self.held.connection();
-        db.map(TransactionConnection).ok_or(TransactionError::TooLong { limit: self.limit })
+        self.held.connection().map(TransactionConnection).map_err(|ended| match ended {
+            EndedBy::Limit => TransactionError::TooLong { limit: self.limit },
+            EndedBy::Statement => TransactionError::Ended,
+        })
     }
 
     /// Publishes an event to everybody who takes it, under an id of its own, which is answered.
@@ -272,6 +278,7 @@ impl SqliteStore {
         };
         held.idle().execute_batch("BEGIN IMMEDIATE").map_err(trouble)?;
         let open = Open(&held);
+        crate::schema::check_still(place, &held.idle()).map_err(TransactionError::Store)?;
         let limit = place.options.transaction_limit;
         let holding = shared
             .watch
@@ -291,13 +298,17 @@ impl SqliteStore {
         };
         if result.is_ok() {
             // The connection is dropped with the error: nobody knows what became of the transaction.
-            db.execute_batch("COMMIT")
-                .map_err(|error| TransactionError::Store(unavailable(place.name(), error)))?;
+            held.commit(&db).map_err(|error| TransactionError::Store(unavailable(place.name(), error)))?;
             shared.checkpoints.after_commit(&db);
+            // What was written into a file that is gone is gone with it.
+            place.check().map_err(TransactionError::Store)?;
         }
         drop(db);
         drop(open);
-        shared.idle.swap(Some(Arc::clone(&held)));
+        // One that cannot be rolled back is dropped, which ends its transaction.
+        if held.idle().is_autocommit() {
+            shared.idle.swap(Some(Arc::clone(&held)));
+        }
         if result.is_ok() && published {
             self.wake(false);
         }

@@ -4,12 +4,12 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use saga_core::store::conformance::{Driver, address, create, mail};
-use saga_core::store::{Inspect, Maintain, NameOf, RetiredName, Store, StoreError, TakerRow};
-use saga_sqlite::{SqliteStore, rusqlite};
+use saga_core::store::{InboxId, Inspect, Maintain, NameOf, RetiredName, Store, StoreError, TakerRow};
+use saga_sqlite::{SqliteStore, TransactionError, rusqlite};
 
 use support::{Dir, application, copy_with_hot_journal};
 
@@ -129,6 +129,67 @@ async fn a_file_is_not_migrated_under_a_dispatcher_of_an_earlier_version() {
     owner.release(&lease).await.unwrap();
     drop(SqliteStore::open(dir.db()).unwrap());
     assert_eq!(version(&dir.db()), 3);
+}
+
+#[tokio::test]
+async fn a_file_that_was_migrated_meanwhile_is_not_written_to_by_an_earlier_version() {
+    let dir = Dir::new();
+    let early = SqliteStore::open(dir.db()).unwrap();
+    let lease = early.lease("the early shift").await.unwrap();
+    early.release(&lease).await.unwrap();
+    application(&dir.db()).execute("UPDATE saga_meta SET schema_version = 1000", []).unwrap();
+
+    let refused = |result: Result<(), StoreError>| {
+        let error = result.expect_err("a newer version has written the file").to_string();
+        assert!(error.contains("schema 1000; this one knows 3"), "{error}");
+    };
+    refused(early.lease("the early shift").await.map(drop));
+    refused(early.deliver(vec![mail(&address("a"), "m")]).await.map(drop));
+    let taker = TakerRow { event: "a".to_owned(), taker: "b".to_owned(), subscriber: true };
+    refused(early.register(&[taker]).await);
+    let transaction = early.transaction(|_| Ok(()));
+    let Err(TransactionError::Store(error)) = transaction else { panic!("{transaction:?}") };
+    refused(Err(error));
+    assert!(early.inbox(InboxId(0), 10).await.unwrap().is_empty());
+}
+
+#[test]
+fn a_file_that_many_create_at_once_opens_for_all_of_them() {
+    for _ in 0..8 {
+        let dir = Dir::quick();
+        let (all, path) = (Barrier::new(8), dir.db());
+        std::thread::scope(|scope| {
+            let openers: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        all.wait();
+                        SqliteStore::open(&path).map(drop)
+                    })
+                })
+                .collect();
+            for opener in openers {
+                opener.join().unwrap().unwrap();
+            }
+        });
+    }
+}
+
+#[test]
+fn a_time_that_sqlite_cannot_count_to_is_as_long_as_it_can() {
+    let dir = Dir::new();
+    let options = SqliteStore::options().busy_timeout(Duration::MAX).transaction_limit(Duration::MAX);
+    options.open(dir.db()).unwrap().transaction(|_| Ok(())).unwrap();
+}
+
+#[tokio::test]
+async fn a_retired_name_that_cannot_be_read_is_an_error() {
+    let dir = Dir::new();
+    let store = SqliteStore::open(dir.db()).unwrap();
+    let unreadable =
+        "INSERT INTO saga_retired (what, saga, was, name) VALUES ('planet', '', 'pluto', 'dwarf')";
+    application(&dir.db()).execute_batch(unreadable).unwrap();
+    let error = store.retired().await.unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
 }
 
 #[test]

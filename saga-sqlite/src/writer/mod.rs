@@ -30,6 +30,7 @@ use crate::maintain;
 use crate::open::{Role, connect};
 use crate::place::Place;
 use crate::rename;
+use crate::schema;
 use crate::table::meta::{self, Numbers};
 use crate::table::{inbox, taker};
 
@@ -127,10 +128,8 @@ impl Writer {
     }
 
     /// Ends the lease as the end of the process would.
-    pub(crate) fn abandon(&mut self, lease: &Lease) {
-        if self.holding(lease).is_ok() {
-            self.held = None;
-        }
+    pub(crate) fn abandon(&mut self, epoch: u64) {
+        self.held.take_if(|held| held.presented == epoch);
     }
 
     pub(crate) fn commit(&mut self, lease: &Lease, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
@@ -317,6 +316,12 @@ impl Writer {
         body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.begin()?;
+        if self.held.is_none()
+            && let Err(error) = schema::check_still(&self.place, self.open()?)
+        {
+            self.roll_back();
+            return Err(error);
+        }
         match body(self.open()?) {
             Ok(value) => {
                 self.finish()?;
@@ -343,7 +348,8 @@ impl Writer {
             Ok(_) => {
                 self.pace = (self.pace * 3 + began.elapsed()) / 4;
                 self.checkpoints.after_commit(self.open()?);
-                Ok(())
+                // A file that is gone takes the commit along, although SQLite goes on writing to it.
+                self.place.check()
             }
             Err(error) => {
                 tracing::warn!(store = self.place.name(), %error, "nobody knows whether the commit landed");

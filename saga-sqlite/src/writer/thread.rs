@@ -1,6 +1,7 @@
 //! The writer's thread and its queue, and the way past both when nobody else writes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -21,6 +22,8 @@ type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 pub(crate) struct Handle {
     place: Arc<Place>,
     writer: Arc<Mutex<Writer>>,
+    /// The epoch of the lease that is to end after what the writer is doing; 0 for none.
+    abandoned: Arc<AtomicU64>,
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -30,17 +33,19 @@ impl Handle {
     pub(crate) fn start(place: Arc<Place>, writer: Writer) -> std::io::Result<Self> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let writer = Arc::new(Mutex::new(writer));
-        let own = Arc::clone(&writer);
+        let abandoned = Arc::new(AtomicU64::new(0));
+        let (own, ended) = (Arc::clone(&writer), Arc::clone(&abandoned));
         let thread = std::thread::Builder::new().name("saga-writer".to_owned()).spawn(move || {
             while let Some(job) = queue.blocking_recv() {
                 // A panic is caught before it can poison the lock.
                 let mut writer = own.lock().unwrap_or_else(PoisonError::into_inner);
                 // The caller learns of a panic because its answer never comes.
                 guarded(&mut writer, job);
+                writer.abandon(ended.load(Ordering::SeqCst));
             }
             own.lock().unwrap_or_else(PoisonError::into_inner).close();
         })?;
-        Ok(Self { place, writer, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { place, writer, abandoned, jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// Has the writer do something on the calling thread, which saves two changes of thread; `None` when somebody else
@@ -53,13 +58,14 @@ impl Handle {
         guarded(&mut writer, job).unwrap_or_else(|| Some(Err(self.gone())))
     }
 
-    /// Has the writer do something soon, without waiting: here and now, or behind what it is doing.
-    pub(crate) fn tell(&self, job: impl FnOnce(&mut Writer) + Send + 'static) {
+    /// Ends a lease soon, without waiting: here and now, or after what the writer is doing.
+    pub(crate) fn abandon(&self, epoch: u64) {
+        self.abandoned.fetch_max(epoch, Ordering::SeqCst);
         if let Ok(mut writer) = self.writer.try_lock() {
-            guarded(&mut writer, job);
+            writer.abandon(epoch);
         } else if let Some(jobs) = &self.jobs {
-            // A full queue is one that nobody empties; the last handle ends the lease then.
-            let _ = jobs.try_send(Box::new(job));
+            // In a full queue there is a job, and after each job the thread looks.
+            let _ = jobs.try_send(Box::new(|_| ()));
         }
     }
 
