@@ -46,9 +46,12 @@ pub enum DealState {
         when(BookWanted, send(Book, undo(Unbook)), stay),
         when(HelpWanted, start(HelperState, with(helper)), stay),
         when(finished(HelperState), run(helped), stay),
-        when(WaitWanted, transition_to(Waiting))
+        when(WaitWanted, transition_to(Waiting)),
+        when(QuietWanted, send(Ask, with(ask_quietly)), transition_to(Quiet))
     )]
     Open,
+    #[during(when(failed(Ask), park), when(Noted, run(note), transition_to(Open)), defer(Answered))]
+    Quiet,
     #[during(timeout(minutes = 1, run(ring), transition_to(Open)))]
     Waiting,
     #[terminal(failure)]
@@ -100,6 +103,9 @@ impl DealActions for Deal {
     fn ask(&self, _: &AskWanted, _: &mut Context) -> Ask {
         Ask {}
     }
+    fn ask_quietly(&self, _: &QuietWanted, _: &mut Context) -> Ask {
+        Ask {}
+    }
     fn tell(&self, _: &TellWanted, _: &mut Context) -> Tell {
         Tell {}
     }
@@ -141,7 +147,7 @@ macro_rules! events {
 }
 events! {
     Opened "opened" Pushed "pushed" Noted "noted" AskWanted "ask-wanted" TellWanted "tell-wanted"
-    BookWanted "book-wanted" HelpWanted "help-wanted" WaitWanted "wait-wanted" Cancelled "cancelled"
+    BookWanted "book-wanted" HelpWanted "help-wanted" WaitWanted "wait-wanted" QuietWanted "quiet-wanted" Cancelled "cancelled"
     HelperAsked "helper-asked"
 }
 
@@ -225,6 +231,8 @@ enum Over {
     Timer,
     /// Over a command that has replies.
     Ask,
+    /// The same, in a state that defers the reply.
+    QuietAsk,
     /// Over one that has none.
     Tell,
     /// Over an undo.
@@ -352,6 +360,7 @@ impl Bench {
                 self.clock.idle().await;
             }
             Over::Ask => publish!(Opened AskWanted),
+            Over::QuietAsk => publish!(Opened QuietWanted),
             Over::Tell => publish!(Opened TellWanted),
             Over::Undo => publish!(Opened BookWanted Cancelled),
             Over::Debt => publish!(Opened BookWanted),
@@ -557,6 +566,25 @@ async fn an_undo_that_is_tried_again_is_called_and_the_turn_arrives() {
 async fn a_command_resolved_by_a_reply_takes_it_once_and_is_not_called_again() {
     let data = Deal { kept: 1, ..Deal::default() };
     whenever_it_dies(Over::Ask, Word::Reply, Seen { data, ..after(DealState::Open) }).await;
+}
+
+/// The reply waits in the inbox, as it would if the handler had given it.
+#[tokio::test]
+async fn a_command_resolved_by_a_reply_that_its_state_defers_waits_with_it() {
+    let whole = Seen { open: vec!["ask".to_owned()], waiting: 1, ..after(DealState::Quiet) };
+    whenever_it_dies(Over::QuietAsk, Word::Reply, whole).await;
+
+    let bench = Bench::new("quiet".to_owned());
+    let (dispatcher, _) = bench.start().await;
+    bench.lead(&dispatcher, Over::QuietAsk).await;
+    bench.give(&dispatcher, Word::Reply).await.unwrap();
+    let again = bench.give(&dispatcher, Word::Reply).await.unwrap_err().to_string();
+    assert!(again.contains("not parked"), "{again}");
+    dispatcher.publish(Noted { deal: bench.deal.clone() }).await.unwrap();
+    bench.clock.idle().await;
+    let seen = bench.seen(&dispatcher, bench.world.calls()).await;
+    let data = Deal { kept: 1, notes: 1, ..Deal::default() };
+    assert_eq!(seen, Seen { data, ..after(DealState::Open) });
 }
 
 #[tokio::test]

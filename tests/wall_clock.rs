@@ -403,8 +403,9 @@ async fn waiting_for_an_instance_is_a_wait() {
     }
 }
 
+/// A wait that is over wakes it. Whether the time has come is then seen by the present clock.
 #[tokio::test]
-async fn a_schedule_is_a_wait() {
+async fn a_schedule_runs_once_at_each_time_that_the_present_clock_comes_to() {
     for jump in jumps() {
         // The clock stands at midnight, so the first run is due after the wait.
         let scheduled: Build = |builder, world| {
@@ -419,9 +420,41 @@ async fn a_schedule_is_a_wait() {
             let schedule = house.dispatcher.instance::<ScheduleState>("nightly").await.unwrap().unwrap();
             schedule.data.runs == 1
         };
-        assert_eq!(house.until(ran).await, jump.rest(WAIT, PASSED), "{jump:?}");
-        assert_eq!(house.world.calls(), 1, "its event is published and delivered");
+        let first = match jump.by.unsigned_abs() {
+            // The date is another, but the clock comes to the same time of the day.
+            by if by % DAY.as_secs() == 0 && jump.by < 0 => jump.rest(WAIT, PASSED),
+            _ => jump.until(WAIT - PASSED),
+        };
+        assert_eq!(house.until(ran).await, first, "{jump:?}");
+        house.clock.idle().await;
+        assert_eq!(house.world.calls(), 1, "{jump:?}: its event is published and delivered");
+        let ran_again = async || house.world.calls() == 2;
+        let second = house.until(ran_again).await;
+        let at = house.clock.now().wall.as_millis() % 86_400_000;
+        assert_eq!(at, 600_000, "{jump:?}: at ten past midnight");
+        assert!(second <= DAY, "{jump:?}");
     }
+}
+
+#[tokio::test]
+async fn a_schedule_that_wakes_early_again_and_again_runs_once() {
+    let scheduled: Build = |builder, world| {
+        builder
+            .subscribe::<ScheduleDue>("log", world)
+            .recurring("nightly", "10 0 * * *", |due| ScheduleDue { of: due.to_string() })
+    };
+    let house = House::open(0, scheduled).await;
+    // Each night is an hour longer than the wait that was armed.
+    for _ in 0..5 {
+        house.pass(5 * MINUTE).await;
+        house.clock.set_wall(house.clock.now().wall.minus(HOUR));
+        house.pass(10 * MINUTE).await;
+        assert_eq!(house.world.calls(), 0);
+    }
+    house.until(async || house.world.calls() == 1).await;
+    assert_eq!(house.clock.now().wall.as_millis() % 86_400_000, 600_000);
+    house.pass(23 * HOUR).await;
+    assert_eq!(house.world.calls(), 1);
 }
 
 // A time of the wall clock.

@@ -476,13 +476,14 @@ impl Shard {
         let Some(instance) = slot.instance_mut() else { return };
         for (task, known) in progress {
             if let Some(found) = instance.task_mut(task) {
-                // How far it had come is decided by steps, and they are in the store, except that a mark may be on its
-                // way there.
+                // How far it had come and whether it counts is decided by steps, and they are in the store: the step that
+                // was not written may have decided otherwise. Only a mark may be on its way there.
                 let stage = match (found.progress.stage, known.stage) {
                     (TaskStage::Ready, TaskStage::Started) => TaskStage::Started,
                     (stage, _) => stage,
                 };
-                found.progress = TaskProgress { stage, ..known };
+                let superseded = found.progress.superseded;
+                found.progress = TaskProgress { stage, superseded, ..known };
             }
         }
     }

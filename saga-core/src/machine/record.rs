@@ -11,9 +11,10 @@ use super::input::Input;
 use crate::message::{Message, Name, Payload, Report, Tick, Timestamp};
 use crate::store::TaskId;
 
-/// Writes a record. The types below always can be: they hold no maps with odd keys and no failing serialisers.
+/// Writes a record. The types below always can be: they hold no maps with odd keys and no failing serialisers. They may be
+/// larger than any payload, because they hold several.
 pub(crate) fn write<T: Serialize>(record: &T) -> Payload {
-    Payload::encode(record).unwrap_or_else(|_| Payload::from("null"))
+    Payload::encode_within(record, usize::MAX).unwrap_or_else(|_| Payload::from("null"))
 }
 
 /// Reads a record, or says why not.
@@ -342,5 +343,20 @@ impl std::fmt::Display for ParkReason {
             Self::AliasTaken => "alias taken",
             Self::Unreadable => "cannot be read by this build",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::PayloadLimits;
+
+    #[test]
+    fn a_record_may_be_larger_than_any_payload() {
+        let large = "x".repeat(PayloadLimits::CEILING.bytes - 2);
+        let message = Message { name: "large".into(), version: 1, payload: Payload::encode(&large).unwrap() };
+        let both = [MessageRecord::from(&message), MessageRecord::from(&message)];
+        let read: Vec<MessageRecord> = read("record", &write(&both)).unwrap();
+        assert!(read.into_iter().all(|record| Message::from(record).payload == message.payload));
     }
 }

@@ -266,9 +266,17 @@ impl Instance {
         self.record.parked = None;
         let supplied = record::write(&report);
         let mut decision = self.apply(&Input::Report(task, report), at, begun);
-        if decision.disposition == Disposition::Kept {
-            // Its row could not be applied, and the instance is parked over that. What the person has said stays in its
-            // queue like any report, and is applied again on `retry`.
+        // Either its row could not be applied, and the instance is parked over that, or its state defers the reply. What the
+        // person has said stays in its queue like any report, and is applied again on `retry` or in another visit.
+        let stays = match decision.disposition {
+            Disposition::Kept => true,
+            Disposition::Deferred => {
+                decision = Work::new(self, at).finish(Disposition::Applied);
+                true
+            }
+            _ => false,
+        };
+        if stays {
             decision.disposition = Disposition::Applied;
             decision.outgoing.push(Outgoing {
                 to: self.record.address.clone(),

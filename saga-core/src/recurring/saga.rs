@@ -24,6 +24,7 @@ use crate::message::{Result, Timestamp};
 pub enum ScheduleState {
     /// Until it is due.
     #[during(
+        timeout(after(wait), name = "due", guard(is_early), run(wait_on), reenter),
         timeout(after(wait), name = "due", send(StartRun), transition_to(Starting)),
         when(Scheduled, guard(is_another), run(change), reenter)
     )]
@@ -96,6 +97,23 @@ impl ScheduleActions for Schedule {
         // It was parsed when it was registered; one that a newer build understands differently parks its instance.
         let due = self.due().unwrap_or_else(|error| panic!("`{}`: {error}", self.cron));
         due.since(cx.now())
+    }
+
+    /// The wait is over and the time has not come: the wall clock went back meanwhile.
+    fn is_early(&self, cx: &Context) -> bool {
+        self.due().is_ok_and(|due| due > cx.now())
+    }
+
+    /// A clock that is behind the beginning of the wait was ahead then. By the present clock the wait began as long ago as it
+    /// was to last, so what has come due since is not left out.
+    fn wait_on(&mut self, cx: &mut Context) -> Result<()> {
+        let from = Timestamp::from_millis(self.from);
+        if from > cx.now()
+            && let Ok(due) = self.due()
+        {
+            self.wait_from(cx.now().minus(due.since(from)));
+        }
+        Ok(())
     }
 
     fn start_run(&self, cx: &mut Context) -> StartRun {
