@@ -286,6 +286,8 @@ async fn r34_a_command_that_was_sent_earlier_is_handed_on_in_its_present_shape()
     let dispatcher = v1::start(&store, &clock, &world).await;
     dispatcher.publish(sold1(700)).await.unwrap();
     dispatcher.publish(picked1()).await.unwrap();
+    // The quick attempts are over, so the next one waits.
+    clock.idle().await;
     dispatcher.shutdown(SECOND).await.unwrap();
     let dispatcher = v3::start(&store, &clock, &world.answering()).await;
     clock.advance(60 * SECOND);
@@ -299,6 +301,8 @@ async fn r34_what_is_owed_for_a_state_that_was_left_earlier_is_built_from_its_pr
     let dispatcher = v1::start(&store, &clock, &world).await;
     dispatcher.publish(sold1(700)).await.unwrap();
     dispatcher.publish(picked1()).await.unwrap();
+    // The quick attempts are over, so the next one waits.
+    clock.idle().await;
     dispatcher.shutdown(SECOND).await.unwrap();
     let dispatcher = v3::start(&store, &clock, &world.answering()).await;
     dispatcher.abort::<v3::SaleState>("1", "me", "test").await.unwrap();
@@ -380,6 +384,8 @@ async fn r34_a_command_that_cannot_be_read_parks_and_is_never_taken_for_failed()
     let dispatcher = v1::start(&store, &clock, &world).await;
     dispatcher.publish(sold1(13)).await.unwrap();
     dispatcher.publish(picked1()).await.unwrap();
+    // The quick attempts are over, so the next one waits.
+    clock.idle().await;
     dispatcher.shutdown(SECOND).await.unwrap();
     let calls = world.calls.lock().unwrap().len();
 

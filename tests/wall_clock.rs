@@ -532,3 +532,43 @@ async fn the_window_of_duplicates_goes_by_the_slower_clock() {
         }
     }
 }
+
+// Instances that are not in memory, and those that are read again after the correction.
+
+#[tokio::test]
+async fn a_wait_that_is_longer_than_the_correction_keeps_its_length() {
+    let back = Jump { by: -5 * 60, stopped: false };
+    for (cache, restart) in [(0, false), (64 << 20, false), (64 << 20, true)] {
+        let build: Build = match cache {
+            0 => |builder, world| toys(builder, world).cache_bytes(0),
+            _ => toys,
+        };
+        let house = House::open(0, build).await;
+        house.publish(Made { of: "1".to_owned() }).await;
+        house.publish(SetFixed { of: "1".to_owned() }).await;
+        house.pass(PASSED).await;
+        let mut house = house.jump(back).await;
+        house.pass(PASSED).await;
+        if restart {
+            house.dispatcher.kill().await;
+            house.dispatcher = start(&house.store, &house.clock, &house.world, house.build).await;
+        }
+        let rest = house.until_over().await;
+        assert_eq!(rest, WAIT - 2 * PASSED, "cache of {cache}, restarted: {restart}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_has_its_own_time_to_wait_although_an_earlier_one_has_given_up() {
+    let house = House::open(0, toys).await;
+    let nudged = || Nudged { of: "1".to_owned() };
+    assert_eq!(house.publish(nudged()).await, Disposition::Deferred);
+    let house = house.jump(Jump { by: -3 * 60 * 60, stopped: false }).await;
+    house.pass(WAIT).await;
+    assert_eq!(house.dispatcher.dead_letters(None).await.unwrap().len(), 1, "it has waited long enough");
+    assert_eq!(house.publish(nudged()).await, Disposition::Deferred, "it has just come");
+    house.pass(WAIT - MINUTE).await;
+    assert_eq!(house.dispatcher.dead_letters(None).await.unwrap().len(), 1);
+    house.pass(MINUTE).await;
+    assert_eq!(house.dispatcher.dead_letters(None).await.unwrap().len(), 2);
+}

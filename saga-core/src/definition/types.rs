@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::de::DeserializeOwned;
 
-use crate::machine::{EndRecord, Saga};
+use crate::machine::{EndRecord, Saga, panic_text};
 use crate::message::{Command, Event, Failed, Message, PayloadError, Unknown};
 #[cfg(any(test, feature = "testing"))]
 use crate::testing::shape::Shape;
@@ -162,7 +163,13 @@ impl EventType {
             upcasts: E::UPCASTS,
             #[cfg(any(test, feature = "testing"))]
             shape: Shape::of::<E>,
-            decode: |message| Ok(Box::new(message.event::<E>()?)),
+            decode: |message| {
+                let read = catch_unwind(AssertUnwindSafe(|| message.event::<E>()));
+                let read = read.unwrap_or_else(|panic| {
+                    Err(PayloadError::Decode(format!("panicked: {}", panic_text(&*panic))))
+                });
+                Ok(Box::new(read?))
+            },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use super::tempo::Tempo;
 use super::{CallLimits, Dispatcher, Shared};
 use crate::definition::EventType;
 use crate::engine::{Limits, Policy, Registry, Shard};
-use crate::machine::{Saga, Typed};
+use crate::machine::{Saga, Typed, panic_text};
 use crate::message::{Command, Event, Incarnation, PayloadLimits};
 use crate::store::Store;
 
@@ -286,10 +287,16 @@ impl DispatcherBuilder {
                 let own = tokio::runtime::Builder::new_current_thread().enable_time().build();
                 match own {
                     Ok(own) => {
-                        let finale = own.block_on(runner.run(tempo, began));
-                        // With its tasks, which hold the store.
-                        drop(own);
-                        finale.play();
+                        let fallen = runner.fallen();
+                        let run = AssertUnwindSafe(|| own.block_on(runner.run(tempo, began)));
+                        match catch_unwind(run) {
+                            Ok(finale) => {
+                                // With its tasks, which hold the store.
+                                drop(own);
+                                finale.play();
+                            }
+                            Err(panic) => fallen(panic_text(&*panic)),
+                        }
                     }
                     Err(error) => {
                         runner.never_began(&format!("it has no runtime of its own: {error}"));

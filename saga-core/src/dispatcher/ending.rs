@@ -6,6 +6,7 @@
 //!
 //! Whoever asked is answered when everything the thread held is gone, so that the file can be opened again at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -28,8 +29,12 @@ pub(super) struct Ending {
     phase: Phase,
     /// What [`Health::Stopped`] says.
     why: &'static str,
-    answer: Option<oneshot::Sender<Result<(), ShutdownError>>>,
+    /// Who asked.
+    answers: Vec<Asked>,
 }
+
+/// Waits for the end.
+type Asked = oneshot::Sender<Result<(), ShutdownError>>;
 
 /// What an ending waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,14 +52,18 @@ enum Phase {
 pub(super) struct Finale(Option<Box<dyn FnOnce() + Send>>);
 
 impl Finale {
-    fn answer(
-        answer: Option<oneshot::Sender<Result<(), ShutdownError>>>,
-        how: Result<(), ShutdownError>,
-    ) -> Self {
-        Self(answer.map(|answer| {
-            // Whoever asked may have gone.
-            Box::new(move || drop(answer.send(how))) as Box<dyn FnOnce() + Send>
-        }))
+    fn answer(answers: Vec<Asked>, how: Result<(), ShutdownError>) -> Self {
+        Self(Some(Box::new(move || {
+            let mut answers = answers.into_iter();
+            let first = answers.next();
+            for answer in answers {
+                // Whoever asked may have gone.
+                let _ = answer.send(how.as_ref().copied().map_err(ShutdownError::for_another));
+            }
+            if let Some(first) = first {
+                let _ = first.send(how);
+            }
+        })))
     }
 
     #[cfg(any(test, feature = "testing"))]
@@ -73,19 +82,15 @@ impl Finale {
 }
 
 impl Runner {
-    pub(super) fn end_by_request(
-        &mut self,
-        grace: Duration,
-        answer: oneshot::Sender<Result<(), ShutdownError>>,
-    ) -> Option<In> {
+    pub(super) fn end_by_request(&mut self, grace: Duration, answer: Asked) -> Option<In> {
         let by = self.clock.now().mono.saturating_add(grace);
         if let Some(ending) = &mut self.ending {
             ending.by = ending.by.min(by);
-            ending.answer.get_or_insert(answer);
+            ending.answers.push(answer);
             return None;
         }
         self.attempts.cancel_all();
-        self.ending = Some(Ending { by, phase: Phase::Grace, why: "shut down", answer: Some(answer) });
+        self.ending = Some(Ending { by, phase: Phase::Grace, why: "shut down", answers: vec![answer] });
         Some(In::Stop)
     }
 
@@ -108,7 +113,7 @@ impl Runner {
             return None;
         }
         self.shared.stop_with(Health::Stopped { why: why.to_owned() });
-        self.ending = Some(Ending { by: now.mono, phase: Phase::Grace, why, answer: None });
+        self.ending = Some(Ending { by: now.mono, phase: Phase::Grace, why, answers: Vec::new() });
         Some(In::Stop)
     }
 
@@ -174,7 +179,19 @@ impl Runner {
         let ending = self.ending.take();
         let why = ending.as_ref().map_or("shut down", |ending| ending.why);
         self.shared.stop_with(Health::Stopped { why: why.to_owned() });
-        Finale::answer(ending.and_then(|ending| ending.answer), how)
+        Finale::answer(ending.map(|ending| ending.answers).unwrap_or_default(), how)
+    }
+
+    /// What is done when the thread panics, which is a fault of this library: nothing more is written, and everybody who
+    /// waits learns that nobody knows.
+    pub(super) fn fallen(&self) -> impl FnOnce(&str) + use<> {
+        let (shared, store, lease) = (Arc::clone(&self.shared), Arc::clone(&self.store), self.lease.clone());
+        move |panic| {
+            let why = format!("the dispatcher panicked: {panic}; please report that, and start it again");
+            tracing::error!(why, "the dispatcher stops");
+            shared.stop_with(Health::Stopped { why });
+            store.abandon(&lease);
+        }
     }
 
     /// The thread cannot run. What calls of others wait for goes with it.
@@ -192,13 +209,13 @@ impl Runner {
         // Dropping the senders tells the callers; they read the reason from the health.
         self.tickets.clear();
         self.store.abandon(&self.lease);
-        let mut answer = self.ending.take().and_then(|ending| ending.answer);
+        let mut answers = self.ending.take().map(|ending| ending.answers).unwrap_or_default();
         self.requests.close();
         while let Some(request) = self.requests.recv().await {
             if let Request::Shutdown(_, asked) = request {
-                answer.get_or_insert(asked);
+                answers.push(asked);
             }
         }
-        Finale::answer(answer, Err(ShutdownError::Failed(why.to_owned())))
+        Finale::answer(answers, Err(ShutdownError::Failed(why.to_owned())))
     }
 }

@@ -260,3 +260,15 @@ pub enum ShutdownError {
     #[error("the lease could not be given back: {0}")]
     Store(#[from] StoreError),
 }
+
+impl ShutdownError {
+    /// The same for somebody else who asked.
+    pub(super) fn for_another(&self) -> Self {
+        match self {
+            Self::StillRunning { handlers } => Self::StillRunning { handlers: *handlers },
+            Self::NotWritten { why } => Self::NotWritten { why: why.clone() },
+            Self::Failed(why) => Self::Failed(why.clone()),
+            Self::Store(error) => Self::NotWritten { why: error.to_string() },
+        }
+    }
+}

@@ -115,7 +115,7 @@ impl Shared {
             health: watch::Sender::new(Health::Running),
             commit_fails: AtomicBool::new(false),
             tally: watch::Sender::new(Tally::default()),
-            admission: Arc::new(Semaphore::new(admission)),
+            admission: Arc::new(Semaphore::new(admission.min(Semaphore::MAX_PERMITS))),
         }
     }
 

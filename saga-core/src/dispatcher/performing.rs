@@ -83,10 +83,16 @@ impl Runner {
             Out::FetchWaiting(address) => self.read(reads, move || {
                 let (store, address) = (Arc::clone(&store), address.clone());
                 async move {
-                    // The engine holds an instance to fewer than this; more can only come from other processes, and
-                    // are found by the scan of the next start.
-                    let rows = store.waiting(&address, 100 * page).await?;
-                    Ok(In::Waiting { address, rows })
+                    // All of them, because none may be passed. Events are held to a limit, but reports of children and
+                    // what other processes deliver are not.
+                    let mut limit = 100 * page;
+                    loop {
+                        let rows = store.waiting(&address, limit).await?;
+                        if rows.len() < limit {
+                            return Ok(In::Waiting { address, rows });
+                        }
+                        limit = limit.saturating_mul(8);
+                    }
                 }
             }),
             Out::FetchInbox(after) => self.read(reads, move || {

@@ -11,8 +11,14 @@ use crate::store::{Address, RowId};
 pub(super) struct Lru {
     touches: VecDeque<(Address, u64)>,
     clock: u64,
+    /// The clock when room was last made.
+    looked: u64,
     bytes: usize,
 }
+
+/// So many instances are looked at when room is made, beside two for each touch since. Those that must stay are passed over
+/// again and again, and there may be many.
+const LOOKS: usize = 64;
 
 /// What a slot takes beside what is in it: itself, its place in tables, which have room for up to twice as many, and its
 /// touches.
@@ -49,7 +55,9 @@ impl Shard {
     /// Forgets the instances touched longest ago while there are too many bytes. One that has anything in memory only
     /// stays.
     pub(super) fn evict(&mut self) {
-        let mut left = self.lru.touches.len();
+        let touched = usize::try_from(self.lru.clock - self.lru.looked).unwrap_or(usize::MAX);
+        self.lru.looked = self.lru.clock;
+        let mut left = self.lru.touches.len().min(touched.saturating_mul(2).saturating_add(LOOKS));
         let crowded = |lru: &Lru, slots: usize| lru.touches.len() > 2 * slots + 1024;
         while (self.lru.bytes > self.limits.cache_bytes || crowded(&self.lru, self.slots.len())) && left > 0 {
             left -= 1;

@@ -100,16 +100,18 @@ impl Shard {
         let mut step = Step { row: instance.row, ..Step::default() };
         // One that is in the queue was found to be due.
         let fired = |timer: &TimerRow| {
-            queue.iter().find_map(|item| match &item.what {
-                Input::Timer { name, visit, due } if timer.name == **name && timer.visit == *visit => {
-                    Some(*due)
+            queue.iter().any(|item| match &item.what {
+                Input::Timer { name, visit, due } => {
+                    timer.name == **name && timer.visit == *visit && timer.due == *due
                 }
-                _ => None,
+                _ => false,
             })
         };
-        for timer in instance.timers.iter_mut().filter(|timer| ahead(timer.armed, now)) {
-            if !is_wall_time(definition, Some(&state), &timer.name) {
-                timer.due = fired(timer).unwrap_or_else(|| rebased(timer.armed, timer.due, now));
+        for timer in &mut instance.timers {
+            let found_due = timer.due > now && fired(timer);
+            if (found_due || ahead(timer.armed, now)) && !is_wall_time(definition, Some(&state), &timer.name)
+            {
+                timer.due = if found_due { now } else { rebased(timer.armed, timer.due, now) };
                 timer.armed = now;
                 step.timers.push(TimerChange::Set(timer.clone()));
             }
@@ -128,24 +130,46 @@ impl Shard {
         }
     }
 
+    /// Moves what is in memory, and writes that down of instances: read again, they would have the old times.
     fn set_back(&mut self, back: Duration) {
         let now = self.moment.wall;
         let shift = |armed: &mut Timestamp, due: &mut Timestamp| {
-            if ahead(*armed, now) {
+            let moves = ahead(*armed, now);
+            if moves {
                 (*armed, *due) = (armed.minus(back), due.minus(back));
             }
+            moves
         };
-        for slot in self.slots.values_mut() {
+        let mut moved = Vec::new();
+        for (address, slot) in &mut self.slots {
             let Place::Present(instance) = &mut slot.place else { continue };
             let (definition, state) = (instance.definition(), instance.record.state.clone());
-            for timer in instance.timers.iter_mut().chain(&mut slot.armed) {
+            let mut step = Step { row: instance.row, ..Step::default() };
+            for timer in &mut instance.timers {
+                if !is_wall_time(definition, Some(&state), &timer.name)
+                    && shift(&mut timer.armed, &mut timer.due)
+                {
+                    step.timers.push(TimerChange::Set(timer.clone()));
+                }
+            }
+            for timer in &mut slot.armed {
                 if !is_wall_time(definition, Some(&state), &timer.name) {
                     shift(&mut timer.armed, &mut timer.due);
                 }
             }
             for task in instance.tasks.iter_mut().filter(|task| task.progress.due != Timestamp::EPOCH) {
-                shift(&mut task.progress.armed, &mut task.progress.due);
+                if shift(&mut task.progress.armed, &mut task.progress.due) {
+                    step.tasks.push(TaskChange::Progress(task.id, task.progress.clone()));
+                }
             }
+            // What a step on its way sets is not there should that not be written.
+            if slot.in_flight.is_none() && !(step.timers.is_empty() && step.tasks.is_empty()) {
+                slot.noting += 1;
+                moved.push((address.clone(), step));
+            }
+        }
+        for (address, step) in moved {
+            self.queue_step(Token::Progress(address), step);
         }
         for delivery in self.deliveries.open.values_mut() {
             if delivery.progress.due != Timestamp::EPOCH {

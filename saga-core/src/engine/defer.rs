@@ -7,7 +7,7 @@
 use super::Shard;
 use super::clock::rebased;
 use super::io::{NO_INSTANCE, TakerAnswer};
-use super::slot::{InFlight, Item, Place, Token};
+use super::slot::{GivenUp, InFlight, Item, Place, Token};
 use crate::definition::Missing;
 use crate::machine::{Input, NotStarted};
 use crate::message::Timestamp;
@@ -119,7 +119,9 @@ impl Shard {
                 let wait = std::time::Duration::from_millis(millis);
                 let due = rebased(item.at, item.at.plus(wait), self.moment.wall);
                 let given_up = self.slots.get(address).and_then(|slot| slot.given_up);
-                if due <= self.moment.wall || given_up.is_some_and(|given_up| item.at <= given_up) {
+                let over = given_up
+                    .is_some_and(|up| item.at <= up.at && item.inbox.is_some_and(|row| Some(row) <= up.last));
+                if due <= self.moment.wall || over {
                     let detail = format!("{detail}; it has waited for {millis} ms");
                     let not = NotStarted { reason: "missing-instance", detail };
                     self.dead_on_arrival(address, item, not);
@@ -152,7 +154,8 @@ impl Shard {
             let slot = self.slots.get_mut(&address);
             let Some(slot) = slot.filter(|slot| matches!(slot.place, Place::Missing)) else { continue };
             // Its time is over, also when its stamp lies in the future because the clock went back.
-            slot.given_up = slot.given_up.max(Some(at));
+            let at = slot.given_up.filter(|up| up.last.is_none()).map_or(at, |up| up.at.max(at));
+            slot.given_up = Some(GivenUp { at, last: None });
             if slot.in_flight.is_some() || slot.fetching {
                 // What is on its way to the disk would be missed by a read now, or read although it is used up.
                 busy.push(Awaited { due: now.plus(AGAIN), address, at, armed: now });

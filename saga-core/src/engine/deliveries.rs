@@ -19,7 +19,7 @@ pub(super) struct Deliveries {
     reading: bool,
     /// One was added while older ones were being read.
     missed: bool,
-    /// The newest one read.
+    /// The newest one that is or was in memory.
     last: DeliveryId,
     /// Per subscriber and key, in order. Only the first is in its lane.
     order: HashMap<Address, VecDeque<DeliveryId>>,
@@ -32,6 +32,12 @@ impl Shard {
             self.deliveries.missed = true;
             return;
         }
+        if self.deliveries.open.len() >= self.limits.taken_up {
+            // It is read when there is room again.
+            self.deliveries.behind = true;
+            return;
+        }
+        self.deliveries.last = self.deliveries.last.max(id);
         self.take_delivery(id, delivery);
     }
 
@@ -119,6 +125,8 @@ impl Shard {
             self.free_place(lane);
         } else {
             self.begin_delivery(lane, id);
+            // Only now is it known when the rate lets the next one start.
+            self.run_lane(lane);
         }
     }
 
@@ -233,7 +241,10 @@ impl Shard {
     pub(super) fn delivered(&mut self, id: DeliveryId) {
         let Some(delivery) = self.deliveries.open.remove(&id) else { return };
         let Some(order) = self.deliveries.order.get_mut(&delivery.to) else { return };
-        order.retain(|waiting| *waiting != id);
+        // Only the first is in its lane, so it is the one that has ended.
+        if order.front() == Some(&id) {
+            order.pop_front();
+        }
         match order.front().copied() {
             Some(next) => self.enlist_delivery(next),
             None => drop(self.deliveries.order.remove(&delivery.to)),

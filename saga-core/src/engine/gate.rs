@@ -22,30 +22,30 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Whether an attempt may start now, with so many running; `Err` with when to ask again, or `None` when that is when
-    /// one of those has ended.
+    /// Whether an attempt may start now, with so many running and so many that have passed and start later, when their marks
+    /// are durable; `Err` with when to ask again, or `None` when that is when one of those has started or ended.
     pub(super) fn pass(
         &self,
         policy: &Policy,
         running: usize,
+        marking: usize,
         now: Duration,
     ) -> Result<(), Option<Duration>> {
         match self.open {
             Some(until) if now < until => return Err(Some(until)),
             // One at a time, until one gets an answer.
-            Some(_) if running > 0 => return Err(None),
+            Some(_) if running + marking > 0 => return Err(None),
             _ => {}
         }
-        if let Some((attempts, per)) = policy.rate
-            && self.starts.len() >= attempts as usize
-            && let Some(oldest) = self.starts.front()
-        {
-            let due = oldest.saturating_add(per);
-            if now < due {
-                return Err(Some(due));
-            }
+        let Some((attempts, per)) = policy.rate else { return Ok(()) };
+        let old = self.starts.partition_point(|start| start.saturating_add(per) <= now);
+        let (attempts, recent) = (attempts as usize, self.starts.len() - old);
+        if recent + marking < attempts {
+            return Ok(());
         }
-        Ok(())
+        // So many of the recent ones must be out of the period first, if there are as many.
+        let too_many = recent + marking - attempts;
+        Err(self.starts.get(old + too_many).map(|start| start.saturating_add(per)))
     }
 
     /// An attempt starts.
@@ -99,7 +99,7 @@ mod tests {
     fn starts(policy: &Policy, attempts: usize) -> Vec<u64> {
         let (mut gate, mut now, mut starts) = (Gate::default(), Duration::ZERO, Vec::new());
         while starts.len() < attempts {
-            match gate.pass(policy, 0, now) {
+            match gate.pass(policy, 0, 0, now) {
                 Ok(()) => {
                     gate.passed(policy, now);
                     starts.push(now.as_secs());
@@ -129,12 +129,40 @@ mod tests {
             let (mut gate, mut now, mut starts) = (Gate::default(), Duration::ZERO, Vec::new());
             for wait in waits {
                 now += SECOND * wait;
-                if let Err(until) = gate.pass(&policy, 0, now) {
+                if let Err(until) = gate.pass(&policy, 0, 0, now) {
                     now = until.expect("nothing runs");
                 }
-                proptest::prop_assert_eq!(gate.pass(&policy, 0, now), Ok(()), "it may start when it was told to");
+                proptest::prop_assert_eq!(gate.pass(&policy, 0, 0, now), Ok(()), "it may start when it was told to");
                 gate.passed(&policy, now);
                 starts.push(now);
+                proptest::prop_assert!(gate.starts.len() <= attempts as usize);
+            }
+            for first in &starts {
+                let within = starts.iter().filter(|start| (*first..*first + SECOND * per).contains(start));
+                proptest::prop_assert!(within.count() <= attempts as usize, "{starts:?}");
+            }
+        }
+    }
+
+    proptest::proptest! {
+        /// Attempts that have passed start later, in any order with others, as marks become durable.
+        #[test]
+        fn the_rate_holds_for_starts_that_wait_for_their_marks(
+            attempts in 1_u32..6,
+            per in 1_u32..40,
+            events in proptest::collection::vec((0_u32..10, proptest::bool::ANY), 1..120),
+        ) {
+            let policy = Policy::default().rate(attempts, SECOND * per);
+            let (mut gate, mut now, mut marking, mut starts) = (Gate::default(), Duration::ZERO, 0, Vec::new());
+            for (wait, launch) in events {
+                now += SECOND * wait;
+                if launch && marking > 0 {
+                    marking -= 1;
+                    gate.passed(&policy, now);
+                    starts.push(now);
+                } else if gate.pass(&policy, 0, marking, now).is_ok() {
+                    marking += 1;
+                }
                 proptest::prop_assert!(gate.starts.len() <= attempts as usize);
             }
             for first in &starts {
@@ -151,12 +179,12 @@ mod tests {
         let mut gate = Gate::default();
         assert!(!gate.judge(&policy, &unclear, SECOND));
         assert!(gate.judge(&policy, &unclear, SECOND));
-        assert_eq!(gate.pass(&policy, 0, 30 * SECOND), Err(Some(61 * SECOND)));
-        assert_eq!(gate.pass(&policy, 0, 61 * SECOND), Ok(()), "a probe");
-        assert_eq!(gate.pass(&policy, 1, 61 * SECOND), Err(None), "and no second one beside it");
+        assert_eq!(gate.pass(&policy, 0, 0, 30 * SECOND), Err(Some(61 * SECOND)));
+        assert_eq!(gate.pass(&policy, 0, 0, 61 * SECOND), Ok(()), "a probe");
+        assert_eq!(gate.pass(&policy, 1, 0, 61 * SECOND), Err(None), "and no second one beside it");
         assert!(gate.judge(&policy, &unclear, 62 * SECOND));
-        assert_eq!(gate.pass(&policy, 0, 63 * SECOND), Err(Some(122 * SECOND)));
+        assert_eq!(gate.pass(&policy, 0, 0, 63 * SECOND), Err(Some(122 * SECOND)));
         assert!(!gate.judge(&policy, &AttemptEnd::Replied(None), 123 * SECOND));
-        assert_eq!(gate.pass(&policy, 5, 123 * SECOND), Ok(()));
+        assert_eq!(gate.pass(&policy, 5, 0, 123 * SECOND), Ok(()));
     }
 }

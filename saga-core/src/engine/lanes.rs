@@ -53,6 +53,8 @@ struct Lane {
     at_most_once: bool,
     /// Attempts running, and marks being committed for attempts that start right after.
     taken: usize,
+    /// Attempts running.
+    running: usize,
     queue: VecDeque<Job>,
     gate: Gate,
 }
@@ -84,6 +86,7 @@ impl Lanes {
             policy: spec.policy.clone(),
             at_most_once: spec.at_most_once,
             taken: 0,
+            running: 0,
             queue: VecDeque::new(),
             gate: Gate::default(),
         };
@@ -177,7 +180,7 @@ impl Lanes {
     }
 
     /// Moves the times that jobs wait for, when the wall clock has been corrected.
-    pub(super) fn shift_delays(&mut self, shift: impl Fn(&mut Timestamp, &mut Timestamp)) {
+    pub(super) fn shift_delays(&mut self, shift: impl Fn(&mut Timestamp, &mut Timestamp) -> bool) {
         for ((mut due, n), (mut armed, job)) in std::mem::take(&mut self.delayed) {
             shift(&mut armed, &mut due);
             self.delayed.insert((due, n), (armed, job));
@@ -253,19 +256,15 @@ impl Shard {
             if found.queue.is_empty() {
                 return;
             }
-            if let Err(until) = found.gate.pass(&found.policy, found.taken, self.moment.mono) {
+            let marking = found.taken - found.running;
+            if let Err(until) = found.gate.pass(&found.policy, found.running, marking, self.moment.mono) {
                 self.lanes.paused.extend(until.map(|until| (until, lane)));
                 return;
             }
-            let taken = found.taken;
             let Some(job) = found.queue.pop_front() else { return };
             match job {
                 Job::Task(address, task) => self.permit(lane, address, task),
                 Job::Delivery(delivery) => self.permit_delivery(lane, delivery),
-            }
-            let found = &mut self.lanes.lanes[lane];
-            if found.taken > taken {
-                found.gate.passed(&found.policy, self.moment.mono);
             }
         }
     }
@@ -314,8 +313,9 @@ impl Shard {
             }
         }
         if !suspect && !at_most_once {
-            if self.begin(lane, &address, task) {
-                self.lanes.lanes[lane].taken += 1;
+            self.take_place(lane);
+            if !self.begin(lane, &address, task) {
+                self.lanes.lanes[lane].taken -= 1;
             }
             return;
         }
@@ -342,7 +342,8 @@ impl Shard {
         }
         let wanted = self.slots.get(address).is_some_and(|slot| slot.run(task) == Some(Run::Marking));
         if wanted && durable && !self.stopping && self.begin(lane, address, task) {
-            return;
+            // Only now is it known when the rate lets the next one start.
+            return self.run_lane(lane);
         }
         // Withdrawn while its mark was being committed; or the engine stops, and it stays as marked; or the store does
         // not take the mark, and without it the task must not run (rule R18): the next start finds it again.
@@ -381,6 +382,9 @@ impl Shard {
         let started = self.moment.mono;
         let deadline = started.saturating_add(self.lanes.lanes[lane].policy.timeout);
         self.lanes.deadlines.insert((deadline, id), ());
+        let found = &mut self.lanes.lanes[lane];
+        found.running += 1;
+        found.gate.passed(&found.policy, started);
         let running = Running { job, lane, started, deadline, timed_out: false, told: false };
         self.lanes.attempts.insert(id, running);
         self.tally.attempts += 1;
@@ -415,6 +419,7 @@ impl Shard {
             }
         }
         let Some(running) = self.lanes.attempts.remove(&attempt) else { return };
+        self.lanes.lanes[running.lane].running -= 1;
         self.lanes.deadlines.remove(&(running.deadline, attempt));
         let how = match how {
             AttemptEnd::Dropped if running.timed_out => AttemptEnd::Unclear(self.lanes.late(running.lane)),

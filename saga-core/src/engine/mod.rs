@@ -265,8 +265,9 @@ impl Shard {
 
     /// When [`In::Tick`] is due at the latest: by the wall clock, and by the other.
     pub(crate) fn next_wake(&self) -> (Option<crate::message::Timestamp>, Option<std::time::Duration>) {
-        let wall =
-            [self.timers.next(), self.lanes.next_due(), self.next_awaited()].into_iter().flatten().min();
+        // An attempt that is due while the engine stops does not start, so it is nothing to wake up for.
+        let attempt = self.lanes.next_due().filter(|_| !self.stopping);
+        let wall = [self.timers.next(), attempt, self.next_awaited()].into_iter().flatten().min();
         (wall, self.lanes.next_deadline())
     }
 

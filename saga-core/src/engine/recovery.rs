@@ -187,6 +187,9 @@ impl Shard {
             slot.held = 0;
             slot.spilled = false;
             slot.deferred = None;
+            if let Some(given_up) = &mut slot.given_up {
+                given_up.last = given_up.last.or(rows.last().map(|(id, _)| *id));
+            }
             let queued: BTreeSet<InboxId> = slot.queue.iter().filter_map(|item| item.inbox).collect();
             let mut items = Vec::new();
             for (id, mail) in rows.into_iter().filter(|(id, _)| !queued.contains(id)) {

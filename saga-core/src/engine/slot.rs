@@ -48,7 +48,7 @@ pub(crate) struct Slot {
     /// The visit in which something was deferred that lies in the inbox.
     pub(crate) deferred: Option<u32>,
     /// Events accepted up to then have waited long enough for their instance.
-    pub(crate) given_up: Option<Timestamp>,
+    pub(crate) given_up: Option<GivenUp>,
     /// Those rows are being read.
     pub(crate) fetching: bool,
     /// What the instance is parked over, as it was found among those rows for a verb that skips it; `Some(None)` when it
@@ -71,6 +71,16 @@ pub(crate) struct Slot {
     /// When it was last touched, in the order of touches.
     pub(crate) touched: u64,
     pub(crate) weight: usize,
+}
+
+/// Events that have waited long enough for their instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GivenUp {
+    /// The newest of them was accepted then.
+    pub(crate) at: Timestamp,
+    /// The last row that was in the inbox when they were read; `None` until then. A later event has its own time, also when
+    /// its stamp is older because the clock went back.
+    pub(crate) last: Option<InboxId>,
 }
 
 /// What a task is doing.

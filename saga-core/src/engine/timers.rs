@@ -3,10 +3,10 @@
 //! A timer that is due takes its place in its instance's queue, behind what has been accepted, and is checked again
 //! for its visit when its turn comes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::clock::{is_wall_time, timer_due};
-use super::slot::Item;
+use super::slot::{Item, Place};
 use super::{Out, Shard, first_key};
 use crate::machine::Input;
 use crate::message::Timestamp;
@@ -21,6 +21,10 @@ pub(super) struct Timers {
     /// The place in the store behind which the next page starts, when there is more.
     after: Option<TimerKey>,
     fetching: bool,
+    /// Instances with timers that were set while a page was being read: it may be older than those.
+    set: BTreeSet<Address>,
+    /// The window was cut short meanwhile, so the page does not follow on it.
+    cut: bool,
     most: usize,
 }
 
@@ -30,13 +34,23 @@ pub(super) struct Armed {
     pub(super) address: Address,
     pub(super) visit: u32,
     pub(super) armed: Timestamp,
+    /// When it is due as the store has it, which no correction of the clock moves.
+    stored: Timestamp,
     /// Whether it waits for a time of the wall clock, which no correction of the clock moves.
     pub(super) wall: bool,
 }
 
 impl Timers {
     pub(super) fn new(most: usize) -> Self {
-        Self { window: BTreeMap::new(), horizon: None, after: None, fetching: false, most }
+        Self {
+            window: BTreeMap::new(),
+            horizon: None,
+            after: None,
+            fetching: false,
+            set: BTreeSet::new(),
+            cut: false,
+            most,
+        }
     }
 
     pub(super) fn next(&self) -> Option<Timestamp> {
@@ -52,6 +66,9 @@ impl Shard {
         let Some(row) = instance.row else { return };
         if slot.armed.is_empty() && instance.timers.is_empty() {
             return;
+        }
+        if self.timers.fetching && !instance.timers.is_empty() {
+            self.timers.set.insert(address.clone());
         }
         let wanted = instance.timers.clone();
         let before = std::mem::replace(&mut slot.armed, wanted.clone());
@@ -79,7 +96,8 @@ impl Shard {
 
     fn put_in_window(&mut self, due: Timestamp, row: RowId, address: Address, timer: &TimerRow) {
         let wall = self.waits_for_wall_time(&address, timer);
-        let armed = Armed { address, visit: timer.visit, armed: timer.armed.min(self.moment.wall), wall };
+        let (armed, stored) = (timer.armed.min(self.moment.wall), timer.due);
+        let armed = Armed { address, visit: timer.visit, armed, stored, wall };
         self.timers.window.insert((due, row, timer.name.to_string()), armed);
     }
 
@@ -91,6 +109,7 @@ impl Shard {
         while self.timers.window.len() > self.timers.most / 2 {
             self.timers.window.pop_last();
         }
+        self.timers.cut |= self.timers.fetching;
         self.timers.horizon = self.timers.window.last_key_value().map(|((due, ..), _)| *due);
         self.timers.after = self.timers.window.last_key_value().map(|((due, row, name), _)| TimerKey {
             due: *due,
@@ -106,6 +125,10 @@ impl Shard {
 
     pub(super) fn fetched_timers(&mut self, rows: Vec<DueTimer>, more: bool) {
         self.timers.fetching = false;
+        let set = std::mem::take(&mut self.timers.set);
+        if std::mem::take(&mut self.timers.cut) {
+            return self.fetch_timers();
+        }
         let last = rows.last().map(|row| TimerKey {
             due: row.timer.due,
             row: row.row,
@@ -128,18 +151,13 @@ impl Shard {
             self.rows.insert(row, address.clone());
             self.put_in_window(due, row, address, &timer);
         }
-        // Instances that set timers while the page was being read.
-        let present: Vec<Address> = self
-            .slots
-            .iter()
-            .filter(|(_, slot)| !slot.armed.is_empty())
-            .map(|(address, _)| address.clone())
-            .collect();
-        for address in present {
-            if let Some(slot) = self.slots.get_mut(&address) {
-                slot.armed.clear();
+        for address in set {
+            match self.slots.get(&address).map(|slot| &slot.place) {
+                Some(Place::Present(_)) => self.rearm(&address),
+                // When it has been read.
+                Some(Place::Loading) => {}
+                _ => self.load(&address),
             }
-            self.sync_timers(&address);
         }
         self.refill_timers();
     }
@@ -159,8 +177,10 @@ impl Shard {
             if entry.key().0 > now {
                 break;
             }
-            let ((due, _, name), Armed { address, visit, .. }) = entry.remove_entry();
+            let ((due, _, name), Armed { address, visit, stored, .. }) = entry.remove_entry();
             let slot = self.slot(&address);
+            // By this an instance that is read anew finds the timer, whatever has been corrected meanwhile.
+            let due = if slot.instance().is_some() { due } else { stored };
             slot.armed.retain(|timer| timer.name != name);
             slot.queue.push_back(Item::own(Input::Timer { name, visit, due }, now));
             self.pump(&address);

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::family::Child;
-use crate::message::{Command, Correlated, Event, Key, KeyError, Message, PayloadError, Result};
+use super::instance::guarded;
+use crate::message::{Command, Correlated, Event, Key, Message, PayloadError, Result};
 use crate::store::AliasChange;
 
 /// Collects the commands and events of one step.
@@ -44,12 +45,13 @@ pub(crate) struct Published {
 
 /// A correlated event whose type is known at run time only.
 pub(crate) trait AnyEvent: Send + Sync {
-    fn correlation(&self, saga: &str) -> std::result::Result<Key, KeyError>;
+    /// The key for a saga, or why there is none: it is no key, or the event panics over it.
+    fn correlation(&self, saga: &str) -> std::result::Result<Key, String>;
 }
 
 impl<E: Correlated> AnyEvent for E {
-    fn correlation(&self, saga: &str) -> std::result::Result<Key, KeyError> {
-        Correlated::correlation(self, saga)
+    fn correlation(&self, saga: &str) -> std::result::Result<Key, String> {
+        guarded(|| Ok(Correlated::correlation(self, saga)?))
     }
 }
 

@@ -54,7 +54,10 @@ impl Payload {
 
     /// As [`encode`](Self::encode), of so many bytes at most. A longer value is refused while it is being written, so that
     /// no more than that is ever in memory.
-    pub(crate) fn encode_within<T: Serialize + ?Sized>(value: &T, limit: usize) -> Result<Self, PayloadError> {
+    pub(crate) fn encode_within<T: Serialize + ?Sized>(
+        value: &T,
+        limit: usize,
+    ) -> Result<Self, PayloadError> {
         to_json(value, limit).map(Self::from).map_err(|refused| match refused {
             Refused::TooLong => PayloadError::TooLarge { limit },
             Refused::Because(why) => PayloadError::Encode(why),
