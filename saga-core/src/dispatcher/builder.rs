@@ -291,8 +291,8 @@ impl DispatcherBuilder {
                         let run = AssertUnwindSafe(|| own.block_on(runner.run(tempo, began)));
                         match catch_unwind(run) {
                             Ok(finale) => {
-                                // With its tasks, which hold the store.
-                                drop(own);
+                                // With its tasks, which hold the store, as this does.
+                                drop((own, fallen));
                                 finale.play();
                             }
                             Err(panic) => fallen(panic_text(&*panic)),

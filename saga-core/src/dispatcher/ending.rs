@@ -26,6 +26,8 @@ const STORE: Duration = Duration::from_secs(5);
 pub(super) struct Ending {
     /// When something is done about it next.
     pub(super) by: Duration,
+    /// When it must be over, whatever has been done by then.
+    last: Duration,
     phase: Phase,
     /// What [`Health::Stopped`] says.
     why: &'static str,
@@ -35,6 +37,11 @@ pub(super) struct Ending {
 
 /// Waits for the end.
 type Asked = oneshot::Sender<Result<(), ShutdownError>>;
+
+/// When an ending is over at the latest whose grace period ends then.
+fn last(grace: Duration) -> Duration {
+    grace.saturating_add(HANDLERS).saturating_add(STORE)
+}
 
 /// What an ending waits for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,11 +93,13 @@ impl Runner {
         let by = self.clock.now().mono.saturating_add(grace);
         if let Some(ending) = &mut self.ending {
             ending.by = ending.by.min(by);
+            ending.last = ending.last.min(last(by));
             ending.answers.push(answer);
             return None;
         }
         self.attempts.cancel_all();
-        self.ending = Some(Ending { by, phase: Phase::Grace, why: "shut down", answers: vec![answer] });
+        self.ending =
+            Some(Ending { by, last: last(by), phase: Phase::Grace, why: "shut down", answers: vec![answer] });
         Some(In::Stop)
     }
 
@@ -113,7 +122,13 @@ impl Runner {
             return None;
         }
         self.shared.stop_with(Health::Stopped { why: why.to_owned() });
-        self.ending = Some(Ending { by: now.mono, phase: Phase::Grace, why, answers: Vec::new() });
+        self.ending = Some(Ending {
+            by: now.mono,
+            last: last(now.mono),
+            phase: Phase::Grace,
+            why,
+            answers: Vec::new(),
+        });
         Some(In::Stop)
     }
 
@@ -153,7 +168,9 @@ impl Runner {
     async fn finish(&mut self) -> Finale {
         let released = if self.shard.may_release() {
             let busy = Busy::by(&*self.clock);
-            let late = self.clock.sleep(STORE);
+            let soon = self.clock.now().mono.saturating_add(STORE);
+            let late =
+                self.clock.sleep_until(self.ending.as_ref().map_or(soon, |ending| ending.last.min(soon)));
             let released = tokio::select! {
                 biased;
                 released = self.store.release(&self.lease) => released.map_err(ShutdownError::from),
