@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "batch", version = 1, data(Batch), events(BatchEvent), actions(BatchActions))]
+#[saga(name = "batch", version = 1, data(Batch), actions(BatchActions))]
 #[initially(when(
     BatchReceived,
     run(receive),
@@ -32,7 +32,7 @@ pub enum BatchState {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
+#[saga(name = "order", version = 1, data(Order), actions(OrderActions))]
 #[initially(when(OrderReceived, run(receive), send(Charge, undo(Refund)), transition_to(Charging)))]
 #[unhandled(ignore)]
 pub enum OrderState {

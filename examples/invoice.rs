@@ -9,7 +9,7 @@
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "invoice", version = 1, data(Order), events(InvoiceEvent), actions(InvoiceActions))]
+#[saga(name = "invoice", version = 1, data(Order), actions(InvoiceActions))]
 #[initially(when(
     OrderConfirmed,
     run(confirm),

@@ -8,7 +8,7 @@
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "loan-by-two", version = 1, data(Loan), events(ByTwoEvent), actions(ByTwoActions))]
+#[saga(name = "loan-by-two", version = 1, data(Loan), actions(ByTwoActions))]
 #[initially(when(LoanApplied, run(apply), send(AskBank, each), transition_to(Asking)))]
 #[unhandled(reject)]
 pub enum ByTwoState {
@@ -27,7 +27,7 @@ pub enum ByTwoState {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "loan-by-all", version = 1, data(Loan), events(ByAllEvent), actions(ByAllActions))]
+#[saga(name = "loan-by-all", version = 1, data(Loan), actions(ByAllActions))]
 #[initially(when(LoanApplied, run(apply), send(AskBank, each), transition_to(Asking)))]
 #[unhandled(reject)]
 pub enum ByAllState {

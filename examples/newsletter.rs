@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "issue", version = 1, data(Issue), events(IssueEvent), actions(IssueActions))]
+#[saga(name = "issue", version = 1, data(Issue), actions(IssueActions))]
 #[initially(when(IssueWritten, run(write), send(MailEverybody), transition_to(Mailing)))]
 pub enum IssueState {
     #[during(
@@ -26,7 +26,7 @@ pub enum IssueState {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "batched-issue", version = 1, data(BatchedIssue), events(BatchEvent), actions(BatchActions))]
+#[saga(name = "batched-issue", version = 1, data(BatchedIssue), actions(BatchActions))]
 #[initially(when(IssueWritten, run(begin), send(MailBatch, with(first_batch)), transition_to(Mailing)))]
 pub enum BatchState {
     #[during(
@@ -40,7 +40,7 @@ pub enum BatchState {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "shared-issue", version = 1, data(SharedIssue), events(SharedEvent), actions(SharedActions))]
+#[saga(name = "shared-issue", version = 1, data(SharedIssue), actions(SharedActions))]
 #[initially(when(IssueWritten, run(begin), start(ShareState, each, with(shares)), transition_to(Mailing)))]
 #[unhandled(ignore)]
 pub enum SharedState {
@@ -51,7 +51,7 @@ pub enum SharedState {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "share", version = 1, data(Share), events(ShareEvent), actions(ShareActions))]
+#[saga(name = "share", version = 1, data(Share), actions(ShareActions))]
 #[initially(when(ShareGiven, run(take), send(MailShare), transition_to(Mailing)))]
 pub enum ShareState {
     #[during(

@@ -9,7 +9,7 @@
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "order-events", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
+#[saga(name = "order-events", version = 1, data(Order), actions(OrderActions))]
 #[initially(when(OrderPlaced, run(place), send(ReserveFunds, undo(ReleaseFunds)), transition_to(Reserving)))]
 #[unhandled(ignore)] // An answer that comes late or twice.
 pub enum OrderState {

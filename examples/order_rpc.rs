@@ -9,7 +9,7 @@
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "order-rpc", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
+#[saga(name = "order-rpc", version = 1, data(Order), actions(OrderActions))]
 #[initially(when(
     OrderPlaced,
     run(place),

@@ -12,7 +12,7 @@ use saga::prelude::*;
 use tokio::sync::Notify;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "signup", version = 1, data(Person), events(SignupEvent), actions(SignupActions))]
+#[saga(name = "signup", version = 1, data(Person), actions(SignupActions))]
 #[initially(when(SignedUp, run(sign_up), send(MailActivation), transition_to(AwaitingClick)))]
 #[ended_instance(ignore)]
 pub enum SignupState {

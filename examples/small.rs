@@ -5,7 +5,7 @@
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
+#[saga(name = "order", version = 1, data(Order), actions(OrderActions))]
 #[initially(when(OrderPlaced, run(place), send(TakePayment), transition_to(AwaitingPayment)))]
 #[unhandled(reject)]
 pub enum OrderState {

@@ -10,7 +10,7 @@
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "transfer", version = 1, data(Transfer), events(TransferEvent), actions(TransferActions))]
+#[saga(name = "transfer", version = 1, data(Transfer), actions(TransferActions))]
 #[initially(when(TransferOrdered, run(order), publish(Debit), transition_to(Debiting)))]
 #[unhandled(reject)]
 pub enum TransferState {
@@ -33,7 +33,7 @@ pub enum TransferState {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "account", version = 1, data(Account), events(AccountEvent), actions(AccountActions))]
+#[saga(name = "account", version = 1, data(Account), actions(AccountActions))]
 #[initially(
     when(AccountOpened, run(open), transition_to(Open)),
     when(Debit, run(nobodys), publish(DebitRefused), transition_to(Closed)),

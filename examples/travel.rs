@@ -8,7 +8,7 @@
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "trip", version = 1, data(Trip), events(TripEvent), actions(TripActions))]
+#[saga(name = "trip", version = 1, data(Trip), actions(TripActions))]
 #[initially(when(
     TripOrdered,
     run(plan),

@@ -8,7 +8,7 @@
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "warehouse-order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
+#[saga(name = "warehouse-order", version = 1, data(Order), actions(OrderActions))]
 #[initially(when(OrderPlaced, run(place), send(MakePayment), transition_to(AwaitingPayment)))]
 #[unhandled(reject)]
 pub enum OrderState {

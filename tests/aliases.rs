@@ -14,7 +14,7 @@ use saga::testing::Given;
 use saga::{Dispatcher, Disposition, Position, Receipt, Resolved, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "invoice", version = 1, data(Invoice), events(InvoiceEvent), actions(InvoiceActions))]
+#[saga(name = "invoice", version = 1, data(Invoice), actions(InvoiceActions))]
 #[initially(
     when(Issued, guard(is_prepaid), run(issue), claim(prepaid), transition_to(AwaitingMoney)),
     when(Issued, run(issue), transition_to(Drafted))
@@ -388,7 +388,7 @@ async fn r35_an_alias_of_a_purged_instance_leads_nowhere() {
 
 /// Seats are taken by tickets; whether one is free, nobody knows but the store.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "ticket", version = 1, data(Ticket), events(TicketEvent), actions(TicketActions))]
+#[saga(name = "ticket", version = 1, data(Ticket), actions(TicketActions))]
 #[initially(when(Asked, run(ask), send(Reserve), transition_to(Reserving)))]
 #[unhandled(reject)]
 pub enum TicketState {

@@ -12,7 +12,7 @@ use saga::{Dispatcher, Disposition, Policy, Position};
 use tokio::sync::Notify;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "quote", version = 1, data(Quote), events(QuoteEvent), actions(QuoteActions))]
+#[saga(name = "quote", version = 1, data(Quote), actions(QuoteActions))]
 #[initially(when(QuoteAsked, run(begin), send(Calculate), transition_to(Calculating)))]
 #[unhandled(reject)]
 pub enum QuoteState {
@@ -235,7 +235,7 @@ async fn what_cannot_be_answered_says_why() {
 
 /// What is told to a lamp that nobody has bought is ignored.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "lamp", version = 1, data(Lamp), events(LampEvent), actions(LampActions))]
+#[saga(name = "lamp", version = 1, data(Lamp), actions(LampActions))]
 #[initially(when(LampBought, run(unpack), transition_to(Dark)))]
 #[missing_instance(ignore)]
 #[unhandled(ignore)]
@@ -262,7 +262,7 @@ impl LampActions for Lamp {
 
 /// What is told to a heater that nobody has bought waits for that.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "heater", version = 1, data(Heater), events(HeaterEvent), actions(HeaterActions))]
+#[saga(name = "heater", version = 1, data(Heater), actions(HeaterActions))]
 #[initially(when(HeaterBought, run(unpack), transition_to(Cold)))]
 #[missing_instance(defer(minutes = 5))]
 #[unhandled(reject)]

@@ -13,14 +13,7 @@ use saga::testing::Given;
 use saga::{Dispatcher, Disposition, Position, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(
-    name = "batch",
-    version = 1,
-    data(Batch),
-    events(BatchEvent),
-    actions(BatchActions),
-    on_abort(CalledOff)
-)]
+#[saga(name = "batch", version = 1, data(Batch), actions(BatchActions), on_abort(CalledOff))]
 #[initially(when(
     BatchPlaced,
     run(place),
@@ -81,7 +74,7 @@ impl BatchActions for Batch {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "parcel", version = 1, data(Parcel), events(ParcelEvent), actions(ParcelActions))]
+#[saga(name = "parcel", version = 1, data(Parcel), actions(ParcelActions))]
 #[initially(when(ParcelOrdered, run(order), send(Ship, undo(TakeBack)), transition_to(Shipping)))]
 pub enum ParcelState {
     #[during(
@@ -119,7 +112,7 @@ impl ParcelActions for Parcel {
 
 /// Hears of every child by itself, and lets others go their way.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "pair", version = 1, data(Pair), events(PairEvent), actions(PairActions))]
+#[saga(name = "pair", version = 1, data(Pair), actions(PairActions))]
 #[initially(when(
     PairPlaced,
     run(place),

@@ -91,7 +91,7 @@ macro_rules! build {
             use super::*;
 
             #[derive(Saga, Clone, Debug, PartialEq)]
-            #[saga(name = "book", version = 1, data(Book), events(BookEvent), actions(BookActions))]
+            #[saga(name = "book", version = 1, data(Book), actions(BookActions))]
             #[initially(when(Bought, run(buy), transition_to(OnShelf)))]
             #[during_any(when(Thrown, transition_to(Gone)))]
             #[unhandled(reject)]
@@ -193,7 +193,7 @@ async fn an_ended_instance_is_kept_for_seven_days_unless_set_otherwise() {
 // Where behaviour binds.
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "door", version = 1, data(Door), events(DoorEvent), actions(DoorActions))]
+#[saga(name = "door", version = 1, data(Door), actions(DoorActions))]
 #[initially(when(Hung, run(hang), transition_to(Shut)))]
 #[during_any(when(Knocked, run(knocked_anywhere), stay), when(Pushed, run(pushed), stay))]
 #[during_any(when(Torn, transition_to(Gone)))]
@@ -307,7 +307,7 @@ fn a_guarded_row_that_stays_stands_for_a_filtered_ignore() {
 // Commands: what becomes of them, and time-outs beside them.
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "call", version = 1, data(Call), events(CallEvent), actions(CallActions))]
+#[saga(name = "call", version = 1, data(Call), actions(CallActions))]
 #[initially(when(Dialled, run(dial), send(Ring), transition_to(Ringing)))]
 #[unhandled(reject)]
 pub enum CallState {
@@ -464,7 +464,7 @@ async fn a_command_has_one_handler() {
 // Visits, hooks, and what is owed.
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "stay", version = 1, data(Stay), events(StayEvent), actions(StayActions))]
+#[saga(name = "stay", version = 1, data(Stay), actions(StayActions))]
 #[initially(when(Arrived, run(arrive), send(TakeRoom, undo(FreeRoom)), transition_to(Inside)))]
 #[unhandled(reject)]
 pub enum StayState {
@@ -709,7 +709,7 @@ async fn a_running_instance_tells_its_state_data_debts_timers_and_open_commands(
 
 /// Several undos of one name, of which a row drops one.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "basket", version = 1, data(Basket), events(BasketEvent), actions(BasketActions))]
+#[saga(name = "basket", version = 1, data(Basket), actions(BasketActions))]
 #[initially(when(Filled, run(fill), send(Hold, each, undo(LetGo)), transition_to(Holding)))]
 #[unhandled(reject)]
 pub enum BasketState {
@@ -760,7 +760,7 @@ fn a_failure_end_with_something_owed_is_refused_at_run_time_too() {
 // Composite events.
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "tour", version = 1, data(Tour), events(TourEvent), actions(TourActions))]
+#[saga(name = "tour", version = 1, data(Tour), actions(TourActions))]
 #[initially(when(Begun, run(begin), transition_to(Outward)))]
 #[unhandled(reject)]
 pub enum TourState {
@@ -801,7 +801,7 @@ fn a_set_is_judged_in_the_state_to_which_the_row_of_its_last_member_has_led() {
 // Who takes an event.
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "list", version = 1, data(List), events(ListEvent), actions(ListActions))]
+#[saga(name = "list", version = 1, data(List), actions(ListActions))]
 #[initially(when(Opened, run(open), transition_to(Listing)))]
 #[unhandled(reject)]
 pub enum ListState {
@@ -812,7 +812,7 @@ pub enum ListState {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "counter", version = 1, data(List), events(CounterEvent), actions(CounterActions))]
+#[saga(name = "counter", version = 1, data(List), actions(CounterActions))]
 #[initially(when(Opened, run(open), transition_to(Counting)))]
 #[unhandled(reject)]
 pub enum CounterState {

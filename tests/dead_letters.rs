@@ -10,7 +10,7 @@ use saga::prelude::*;
 use saga::store::{MailKind, MemoryStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "basket", version = 1, data(Basket), events(BasketEvent), actions(BasketActions))]
+#[saga(name = "basket", version = 1, data(Basket), actions(BasketActions))]
 #[initially(when(Filled, run(fill), publish(Ordered), transition_to(Bought)))]
 #[unhandled(reject)]
 pub enum BasketState {
@@ -33,7 +33,7 @@ impl BasketActions for Basket {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "account", version = 1, data(Account), events(AccountEvent), actions(AccountActions))]
+#[saga(name = "account", version = 1, data(Account), actions(AccountActions))]
 #[initially(when(Ordered, run(open), transition_to(Open)))]
 #[unhandled(reject)]
 pub enum AccountState {

@@ -14,7 +14,7 @@ use saga::{Dispatcher, Disposition, MessageId, Position};
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "desk", version = 1, data(Desk), events(DeskEvent), actions(DeskActions))]
+#[saga(name = "desk", version = 1, data(Desk), actions(DeskActions))]
 #[initially(when(Built, run(build), transition_to(Closed)))]
 #[missing_instance(defer(minutes = 5))]
 #[ended_instance(reject)]

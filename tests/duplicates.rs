@@ -11,7 +11,7 @@ use saga::{Dispatcher, Disposition, MessageId, Position};
 use tokio::sync::{Notify, Semaphore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "box", version = 1, data(Counts), events(BoxEvent), actions(BoxActions))]
+#[saga(name = "box", version = 1, data(Counts), actions(BoxActions))]
 #[initially(when(Packed, run(pack), transition_to(Open)))]
 #[unhandled(reject)]
 pub enum BoxState {

@@ -17,7 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "job", version = 1, data(Job), events(JobEvent), actions(JobActions))]
+#[saga(name = "job", version = 1, data(Job), actions(JobActions))]
 #[initially(when(Asked, run(ask), send(Charge), send(Ship), transition_to(Working)))]
 #[unhandled(reject)]
 pub enum JobState {

@@ -10,7 +10,7 @@ use saga::testing::Given;
 use saga::{Dispatcher, Disposition, Position};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "dish", version = 1, data(Dish), events(DishEvent), actions(DishActions))]
+#[saga(name = "dish", version = 1, data(Dish), actions(DishActions))]
 #[initially(when(Ordered, run(order), send(Heat), transition_to(Cooking)))]
 #[unhandled(ignore)]
 pub enum DishState {

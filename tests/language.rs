@@ -13,7 +13,7 @@ use saga::testing::Given;
 use saga::{Dispatcher, Disposition};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "visit", version = 1, data(Visit), events(VisitEvent), actions(VisitActions))]
+#[saga(name = "visit", version = 1, data(Visit), actions(VisitActions))]
 #[initially(when(Came, run(come), send(Greet, with(first)), send(Greet, with(second)), transition_to(Hall)))]
 #[during_any(only(Hall, Garden), when(Rained, transition_to(Indoors)))]
 #[during_any(except(Hall), when(Called, run(called), stay))]

@@ -21,7 +21,7 @@ use saga::store::{DeadLetterRow, Inspect, MemoryStore, Store, StoreError};
 use saga::{Dispatcher, Disposition, Health, MessageId, Position, PublishOptions, Resolved, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "ticket", version = 1, data(Ticket), events(TicketEvent), actions(TicketActions))]
+#[saga(name = "ticket", version = 1, data(Ticket), actions(TicketActions))]
 #[initially(when(Bought, run(buy), claim(number), transition_to(Valid)))]
 #[unhandled(reject)]
 pub enum TicketState {

@@ -73,7 +73,7 @@ macro_rules! build {
 build!(
     first,
     1,
-    saga = (name = "cake", version = 1, data(Cake), events(CakeEvent), actions(CakeActions)),
+    saga = (name = "cake", version = 1, data(Cake), actions(CakeActions)),
     [],
     state = (name = "baking"),
     timer = (minutes = 30, transition_to(Sold)),
@@ -126,30 +126,30 @@ macro_rules! small {
     };
 }
 
-small!(plain, 1, saga = (name = "cake", version = 1, data(Cake), events(CakeEvent), actions(CakeActions)), [],
+small!(plain, 1, saga = (name = "cake", version = 1, data(Cake), actions(CakeActions)), [],
     state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
     data = { pub kilos: u8 }, {});
 
-small!(with_default, 1, saga = (name = "cake", version = 1, data(Cake), events(CakeEvent), actions(CakeActions)), [],
+small!(with_default, 1, saga = (name = "cake", version = 1, data(Cake), actions(CakeActions)), [],
     state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
     data = { pub kilos: u8, #[serde(default)] pub candles: Vec<Candle> },
     { #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)] pub struct Candle { pub lit: bool } });
 
-small!(changed, 1, saga = (name = "cake", version = 1, data(Cake), events(CakeEvent), actions(CakeActions)), [],
+small!(changed, 1, saga = (name = "cake", version = 1, data(Cake), actions(CakeActions)), [],
     state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
     data = { pub kilos: f64, pub icing: bool }, {});
 
-small!(raised, 2, saga = (name = "cake", version = 2, data(Cake), events(CakeEvent), actions(CakeActions)), [],
+small!(raised, 2, saga = (name = "cake", version = 2, data(Cake), actions(CakeActions)), [],
     state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
     data = { pub grams: u32 }, {});
 
-small!(upcast, 2, saga = (name = "cake", version = 2, data(Cake), events(CakeEvent), actions(CakeActions)),
+small!(upcast, 2, saga = (name = "cake", version = 2, data(Cake), actions(CakeActions)),
     [#[upcast(from = 1, with(in_grams))]],
     state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
     data = { pub grams: u32 },
     { fn in_grams(old: super::plain::Cake) -> Cake { Cake { grams: u32::from(old.kilos) * 1_000 } } });
 
-small!(third, 3, saga = (name = "cake", version = 3, data(Cake), events(CakeEvent), actions(CakeActions)),
+small!(third, 3, saga = (name = "cake", version = 3, data(Cake), actions(CakeActions)),
 [#[upcast(from = 1, with(in_grams, as_text))]],
 state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
 data = { pub weight: String },
@@ -162,24 +162,24 @@ data = { pub weight: String },
     }
 });
 
-small!(impatient, 3, saga = (name = "cake", version = 3, data(Cake), events(CakeEvent), actions(CakeActions)),
+small!(impatient, 3, saga = (name = "cake", version = 3, data(Cake), actions(CakeActions)),
     [#[upcast(from = 2, with(as_text))]],
     state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
     data = { pub weight: String },
     { fn as_text(old: super::upcast::Cake) -> Cake { Cake { weight: format!("{} g", old.grams) } } });
 
-small!(mistaken, 2, saga = (name = "cake", version = 2, data(Cake), events(CakeEvent), actions(CakeActions)),
+small!(mistaken, 2, saga = (name = "cake", version = 2, data(Cake), actions(CakeActions)),
     [#[upcast(from = 1, with(same))]],
     state = (name = "baking"), timer = (minutes = 30, transition_to(Sold)), event = (name = "ordered", key(cake)),
     data = { pub grams: u32 },
     { fn same(old: super::upcast::Cake) -> Cake { Cake { grams: old.grams } } });
 
-small!(renamed, 1, saga = (name = "tart", was = "cake", version = 1, data(Cake), events(CakeEvent), actions(CakeActions)),
+small!(renamed, 1, saga = (name = "tart", was = "cake", version = 1, data(Cake), actions(CakeActions)),
     [], state = (name = "in-the-oven", was = "baking"),
     timer = (minutes = 45, name = "45m", was = "30m", transition_to(Sold)),
     event = (name = "tart.ordered", was = "ordered", key(cake)), data = { pub kilos: u8 }, {});
 
-small!(forgotten, 1, saga = (name = "tart", version = 1, data(Cake), events(CakeEvent), actions(CakeActions)),
+small!(forgotten, 1, saga = (name = "tart", version = 1, data(Cake), actions(CakeActions)),
     [], state = (name = "in-the-oven"), timer = (minutes = 45, transition_to(Sold)),
     event = (name = "tart.ordered", key(cake)), data = { pub kilos: u8 }, {});
 

@@ -17,7 +17,7 @@ static ALLOCATED: PeakAlloc = PeakAlloc;
 const MIB: usize = 1 << 20;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "parcel", version = 1, data(Parcel), events(ParcelEvent), actions(ParcelActions))]
+#[saga(name = "parcel", version = 1, data(Parcel), actions(ParcelActions))]
 #[initially(when(Posted, run(post), transition_to(Waiting)))]
 #[unhandled(reject)]
 pub enum ParcelState {

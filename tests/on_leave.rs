@@ -25,7 +25,7 @@ macro_rules! build {
             use super::*;
 
             #[derive(Saga, Clone, Debug, PartialEq)]
-            #[saga(name = "stay", version = 1, data(Stay), events(StayEvent), actions(StayActions))]
+            #[saga(name = "stay", version = 1, data(Stay), actions(StayActions))]
             #[initially(when(Arrived, run(arrive), send(TakeRoom, undo(FreeRoom)), transition_to(Inside)))]
             #[unhandled(reject)]
             pub enum StayState {

@@ -18,7 +18,7 @@ use serde::de::Deserializer;
 static ARMED: AtomicBool = AtomicBool::new(false);
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "bomb", version = 1, data(Bomb), events(BombEvent), actions(BombActions))]
+#[saga(name = "bomb", version = 1, data(Bomb), actions(BombActions))]
 #[initially(when(Built, run(build), transition_to(Ticking)))]
 #[missing_instance(defer(days = 1))]
 #[unhandled(reject)]

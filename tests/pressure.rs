@@ -23,7 +23,7 @@ use saga::{Dispatcher, Policy, Position};
 const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "job", version = 1, data(Job), events(JobEvent), actions(JobActions))]
+#[saga(name = "job", version = 1, data(Job), actions(JobActions))]
 #[initially(when(Posted, run(post), transition_to(Open)))]
 #[unhandled(reject)]
 pub enum JobState {

@@ -88,7 +88,7 @@ const EXACT: [fn(&mut Values); 6] = [
 ];
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "probe", version = 1, data(Data), events(ProbeEvent), actions(ProbeActions))]
+#[saga(name = "probe", version = 1, data(Data), actions(ProbeActions))]
 #[initially(when(Begun, run(begin), transition_to(Open)))]
 #[unhandled(reject)]
 pub enum ProbeState {

@@ -11,7 +11,7 @@ use saga::store::MemoryStore;
 use saga::{Dispatcher, Position};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "report", version = 1, data(Report), events(ReportEvent), actions(ReportActions))]
+#[saga(name = "report", version = 1, data(Report), actions(ReportActions))]
 #[initially(when(ReportDue, run(begin), transition_to(Writing)))]
 #[unhandled(reject)]
 pub enum ReportState {

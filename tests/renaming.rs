@@ -35,7 +35,7 @@ macro_rules! build {
             use super::*;
 
             #[derive(Saga, Clone, Debug, PartialEq)]
-            #[saga(name = "account", version = 1, data(Account), events(AccountEvent), actions(AccountActions))]
+            #[saga(name = "account", version = 1, data(Account), actions(AccountActions))]
             #[initially(when(Opened, run(open), send(Charge, undo(Refund)), transition_to(Charging)))]
             #[unhandled(reject)]
             pub enum AccountState {
@@ -341,7 +341,7 @@ mod unrelated {
     use super::*;
 
     #[derive(Saga, Clone, Debug, PartialEq)]
-    #[saga(name = "account", version = 1, data(Account), events(AccountEvent), actions(AccountActions))]
+    #[saga(name = "account", version = 1, data(Account), actions(AccountActions))]
     #[initially(when(Begun, run(begin), transition_to(Ended)))]
     pub enum AccountState {
         #[terminal]

@@ -18,7 +18,7 @@ macro_rules! build {
 
             #[derive(Saga, Clone, Debug, PartialEq)]
             #[saga(
-                name = $crew, $($crew_was)* version = 1, data(Crew), events(CrewEvent), actions(CrewActions),
+                name = $crew, $($crew_was)* version = 1, data(Crew), actions(CrewActions),
                 on_abort(Dismissed)
             )]
             #[initially(when(Formed, run(form), claim(ship), start(HandState, each, limit = 2, with(hands)), transition_to(Hiring)))]
@@ -58,7 +58,7 @@ macro_rules! build {
             }
 
             #[derive(Saga, Clone, Debug, PartialEq)]
-            #[saga(name = $hand, $($hand_was)* version = 1, data(Hand), events(HandEvent), actions(HandActions))]
+            #[saga(name = $hand, $($hand_was)* version = 1, data(Hand), actions(HandActions))]
             #[initially(when(Asked, run(ask), transition_to(Thinking)))]
             #[unhandled(reject)]
             pub enum HandState {
@@ -233,7 +233,7 @@ mod named_crew {
     use super::*;
 
     #[derive(Saga, Clone, Debug, PartialEq)]
-    #[saga(name = "crew", version = 1, data(Crew), events(CrewEvent), actions(CrewActions))]
+    #[saga(name = "crew", version = 1, data(Crew), actions(CrewActions))]
     #[initially(when(Formed, run(form), transition_to(Formed2)))]
     pub enum CrewState {
         #[terminal]

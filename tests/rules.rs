@@ -13,7 +13,7 @@ use saga::testing::Given;
 use saga::{Dispatcher, Position};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "parcel", version = 1, data(Parcel), events(ParcelEvent), actions(ParcelActions))]
+#[saga(name = "parcel", version = 1, data(Parcel), actions(ParcelActions))]
 #[initially(when(Packed, run(pack), send(Ship), transition_to(Shipping)))]
 #[unhandled(reject)]
 pub enum ParcelState {

@@ -11,7 +11,7 @@ use saga::{Dispatcher, Policy, Position, SqliteStore};
 use tokio::sync::Notify;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "issue", version = 1, data(Issue), events(IssueEvent), actions(IssueActions))]
+#[saga(name = "issue", version = 1, data(Issue), actions(IssueActions))]
 #[initially(when(Written, run(write), send(Mail), transition_to(Mailing)))]
 #[unhandled(ignore)]
 pub enum IssueState {

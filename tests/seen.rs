@@ -17,7 +17,7 @@ use saga::{Dispatcher, MessageId, Policy, Position};
 use tracing::Level;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "call", version = 1, data(Call), events(CallEvent), actions(CallActions))]
+#[saga(name = "call", version = 1, data(Call), actions(CallActions))]
 #[initially(when(CallWanted, run(begin), send(Dial), transition_to(Dialing)))]
 #[unhandled(reject)]
 pub enum CallState {

@@ -16,7 +16,7 @@ use saga::store::{
 use saga::{Dispatcher, Disposition, Health, MessageId, Position, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "visit", version = 1, data(Visit), events(VisitEvent), actions(VisitActions), on_abort(Gone))]
+#[saga(name = "visit", version = 1, data(Visit), actions(VisitActions), on_abort(Gone))]
 #[initially(when(Arrived, run(greet), transition_to(Inside)))]
 #[unhandled(reject)]
 pub enum VisitState {

@@ -24,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(10 * 60);
 const WINDOW: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "bell", version = 1, data(Bell), events(BellEvent), actions(BellActions))]
+#[saga(name = "bell", version = 1, data(Bell), actions(BellActions))]
 #[initially(when(Pressed, run(press), send(Ring), transition_to(Ringing)))]
 #[unhandled(reject)]
 pub enum BellState {
@@ -57,7 +57,7 @@ impl BellActions for Bell {
 
 /// Nothing but a timer.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "alarm", version = 1, data(Alarm), events(AlarmEvent), actions(AlarmActions))]
+#[saga(name = "alarm", version = 1, data(Alarm), actions(AlarmActions))]
 #[initially(when(Wound, run(wind), transition_to(Set)))]
 #[unhandled(reject)]
 pub enum AlarmState {

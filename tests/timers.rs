@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "lesson", version = 1, data(Lesson), events(LessonEvent), actions(LessonActions))]
+#[saga(name = "lesson", version = 1, data(Lesson), actions(LessonActions))]
 #[initially(when(Booked, run(book), transition_to(Waiting)))]
 #[deadline(hours = 48, compensate, transition_to(Forgotten))]
 #[unhandled(reject)]
@@ -203,7 +203,7 @@ async fn r07_every_fires_once_for_any_number_of_missed_periods() {
 
 /// Two timers are due at the same time, and the first leads out of the state.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "race", version = 1, data(Race), events(RaceEvent), actions(RaceActions))]
+#[saga(name = "race", version = 1, data(Race), actions(RaceActions))]
 #[initially(when(Off, run(go), transition_to(Running)))]
 #[unhandled(reject)]
 pub enum RaceState {

@@ -41,7 +41,7 @@ macro_rules! build {
             use super::*;
 
             #[derive(Saga, Clone, Debug, PartialEq)]
-            #[saga(name = "trip", version = 1, data($data), events(TripEvent), actions(TripActions), on_abort(CalledOff))]
+            #[saga(name = "trip", version = 1, data($data), actions(TripActions), on_abort(CalledOff))]
             #[initially(when(Placed, run(place), send(BookFlight, undo(CancelFlight)), transition_to(Flying)))]
             #[during_any(when(failed(BookFlight), compensate, transition_to(CalledOff)))]
             #[during_any(when(unknown(BookFlight), compensate, transition_to(CalledOff)))]

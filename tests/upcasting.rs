@@ -37,7 +37,7 @@ impl World {
 macro_rules! sale {
     ($version:literal, [$(#[$of_saga:meta])*], [$(#[$of_paid:meta])*]) => {
         #[derive(Saga, Clone, Debug, PartialEq)]
-        #[saga(name = "sale", version = $version, data(Sale), events(SaleEvent), actions(SaleActions))]
+        #[saga(name = "sale", version = $version, data(Sale), actions(SaleActions))]
         $(#[$of_saga])*
         #[initially(when(Sold, run(sell), transition_to(Paid)))]
         #[unhandled(reject)]
@@ -409,7 +409,7 @@ macro_rules! mailing {
             use super::*;
 
             #[derive(Saga, Clone, Debug, PartialEq)]
-            #[saga(name = "mailing", version = 1, data(Mailing), events(MailingEvent), actions(MailingActions))]
+            #[saga(name = "mailing", version = 1, data(Mailing), actions(MailingActions))]
             #[initially(when(Begun, run(begin), send(Call), transition_to(Calling)))]
             #[unhandled(reject)]
             pub enum MailingState {

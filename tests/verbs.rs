@@ -30,7 +30,7 @@ fn mend(deal: &str) {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "deal", version = 1, data(Deal), events(DealEvent), actions(DealActions), on_abort(CalledOff))]
+#[saga(name = "deal", version = 1, data(Deal), actions(DealActions), on_abort(CalledOff))]
 #[initially(when(Opened, run(open), transition_to(Open)))]
 #[during_any(when(Cancelled, compensate, transition_to(CalledOff)))]
 #[unhandled(reject)]
@@ -122,7 +122,7 @@ impl DealActions for Deal {
 
 /// Ends as soon as it begins.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "helper", version = 1, data(Helper), events(HelperEvent), actions(HelperActions))]
+#[saga(name = "helper", version = 1, data(Helper), actions(HelperActions))]
 #[initially(when(HelperAsked, run(begin), transition_to(Gone)))]
 pub enum HelperState {
     #[terminal]

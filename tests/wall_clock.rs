@@ -68,7 +68,7 @@ impl Jump {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "toy", version = 1, data(Toy), events(ToyEvent), actions(ToyActions))]
+#[saga(name = "toy", version = 1, data(Toy), actions(ToyActions))]
 #[initially(when(Made, run(make), transition_to(Ready)))]
 #[missing_instance(defer(minutes = 10))]
 #[unhandled(reject)]
@@ -121,7 +121,7 @@ impl ToyActions for Toy {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "whole", version = 1, data(Whole), events(WholeEvent), actions(WholeActions))]
+#[saga(name = "whole", version = 1, data(Whole), actions(WholeActions))]
 #[initially(when(Begun, run(begin), transition_to(Under)))]
 #[deadline(minutes = 10, transition_to(Lapsed))]
 #[unhandled(reject)]

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 const SIZES: [u32; 4] = [10, 100, 1_000, 10_000];
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "many", version = 1, data(Many), actions(ManyActions), on_abort(CalledOff), events(ManyEvent))]
+#[saga(name = "many", version = 1, data(Many), actions(ManyActions), on_abort(CalledOff))]
 #[initially(when(Begun, run(begin), transition_to(Open)))]
 #[during_any(when(any(Answered, Noted), run(count), stay), when(any(failed(Ask), unknown(Ask)), park))]
 #[unhandled(reject)]
@@ -58,7 +58,7 @@ impl ManyActions for Many {
 }
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "part", version = 1, data(Part), actions(PartActions), events(PartEvent))]
+#[saga(name = "part", version = 1, data(Part), actions(PartActions))]
 #[initially(when(PartBegun, run(part_begins), transition_to(Ended)))]
 pub enum PartState {
     #[terminal]
@@ -260,7 +260,7 @@ mod timed {
     use super::*;
 
     #[derive(Saga, Clone, Debug, PartialEq)]
-    #[saga(name = "timed", version = 1, data(Timed), actions(TimedActions), events(TimedEvent))]
+    #[saga(name = "timed", version = 1, data(Timed), actions(TimedActions))]
     #[initially(when(Rung, run(ring), transition_to(Ringing)))]
     #[unhandled(ignore)]
     pub enum TimedState {

@@ -6,7 +6,7 @@ use saga::{Dispatcher, SqliteStore};
 use crate::Order;
 
 #[derive(Saga, Clone, Debug)]
-#[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
+#[saga(name = "order", version = 1, data(Order), actions(OrderActions))]
 #[initially(when(Placed, run(place), send(Pay, undo(Void)), transition_to(Paying)))]
 #[unhandled(reject)]
 pub enum OrderState {

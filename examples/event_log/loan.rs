@@ -3,7 +3,7 @@
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "loan-application", version = 1, data(Application), events(LoanEvent), actions(LoanActions))]
+#[saga(name = "loan-application", version = 1, data(Application), actions(LoanActions))]
 #[initially(when(Submitted, run(submit), transition_to(Received)))]
 #[during_any(
     when(Declined, transition_to(DeclinedByBank)),

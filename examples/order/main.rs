@@ -7,7 +7,7 @@
 //!
 //! ```
 //! #[derive(Saga, Clone, Debug, PartialEq, Serialize, Deserialize)]
-//! #[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
+//! #[saga(name = "order", version = 1, data(Order), actions(OrderActions))]
 //! #[initially(when(
 //!     OrderPlaced,
 //!     run(place),

@@ -4,7 +4,7 @@ use saga::prelude::*;
 
 /// Where an order is.
 #[derive(Saga, Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[saga(name = "order", version = 1, data(Order), events(OrderEvent), actions(OrderActions))]
+#[saga(name = "order", version = 1, data(Order), actions(OrderActions))]
 #[initially(when(
     OrderPlaced,
     run(place),

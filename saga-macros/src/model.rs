@@ -15,7 +15,6 @@ pub(crate) struct Model {
     /// Of the data.
     pub(crate) upcasts: Vec<Upcast>,
     pub(crate) data: Option<Type>,
-    pub(crate) events: Option<Ident>,
     pub(crate) actions: Option<Ident>,
     pub(crate) krate: Path,
     pub(crate) on_abort: Option<Ident>,

@@ -12,13 +12,11 @@ use crate::message::{Event, Message, Payload, PayloadError, Result, Timestamp};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a saga",
     label = "not a saga",
-    note = "a saga is the enum of its states: `#[derive(Saga)] #[saga(name = \"..\", version = 1, data(..), events(..), actions(..))]`"
+    note = "a saga is the enum of its states: `#[derive(Saga)] #[saga(name = \"..\", version = 1, data(..), actions(..))]`"
 )]
 pub trait Saga: Send + Sync + Sized + 'static {
     /// The struct that lives as long as the instance; `data(..)` of the table.
     type Data: serde::Serialize + serde::de::DeserializeOwned + Send + Sync + 'static;
-    /// The generated enum of all events of the table; `events(..)` of the table.
-    type Event: Send + Sync + 'static;
     /// The stored name.
     const NAME: &'static str;
     /// Names under which it was stored before; what is stored under one is renamed at the start of a dispatcher (rule R34).

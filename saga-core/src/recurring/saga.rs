@@ -11,14 +11,7 @@ use crate::message::{Result, Timestamp};
 
 /// Where a schedule is.
 #[derive(Saga, Clone, Debug, PartialEq, Eq)]
-#[saga(
-    name = "saga.recurring",
-    version = 1,
-    data(Schedule),
-    events(ScheduleEvent),
-    actions(ScheduleActions),
-    crate(crate)
-)]
+#[saga(name = "saga.recurring", version = 1, data(Schedule), actions(ScheduleActions), crate(crate))]
 #[initially(when(Scheduled, run(begin), transition_to(Waiting)))]
 #[unhandled(ignore)]
 pub enum ScheduleState {
@@ -168,23 +161,23 @@ pub struct Scheduled {
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "saga.run-started", crate(crate))]
-pub struct RunStarted {
+pub(super) struct RunStarted {
     pub(super) runs: Vec<Run>,
 }
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "saga.run-skipped", crate(crate))]
-pub struct RunSkipped {
+pub(super) struct RunSkipped {
     pub(super) why: String,
 }
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "saga.run-retired", crate(crate))]
-pub struct RunRetired {}
+pub(super) struct RunRetired {}
 
 #[derive(Command, Clone, Debug, Serialize, Deserialize)]
 #[command(name = "saga.start-run", replies(RunStarted, RunSkipped, RunRetired), crate(crate))]
-pub struct StartRun {
+pub(super) struct StartRun {
     /// In milliseconds since 1970.
     pub(super) due: i64,
     pub(super) late_ms: u128,

@@ -12,14 +12,7 @@ use crate::message::{Failed, Result, Unknown};
 
 /// Where a slip is.
 #[derive(Saga, Clone, Debug, PartialEq, Eq)]
-#[saga(
-    name = "saga.routing-slip",
-    version = 1,
-    data(Slip),
-    events(SlipEvent),
-    actions(SlipActions),
-    crate(crate)
-)]
+#[saga(name = "saga.routing-slip", version = 1, data(Slip), actions(SlipActions), crate(crate))]
 #[initially(
     when(RoutingSlip, guard(is_empty), run(accept), transition_to(Completed)),
     when(RoutingSlip, run(accept), send(RunStep, with(first), undo(UndoStep)), transition_to(Running))

@@ -353,7 +353,6 @@ impl EventOf<OrderState> for LabelRefused {
 
 impl Saga for OrderState {
     type Data = Order;
-    type Event = OrderEvent;
     const NAME: &'static str = "order";
     const VERSION: u32 = 1;
 

@@ -20,7 +20,7 @@ fn mistakes(table: TokenStream) -> Vec<String> {
 /// A saga that starts in `A`, with these variants.
 fn saga(variants: &TokenStream) -> Vec<String> {
     mistakes(quote! {
-        #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+        #[saga(name = "s", version = 1, data(D), actions(X))]
         #[initially(when(Start, run(start), transition_to(A)))]
         #[unhandled(reject)]
         enum S { #variants }
@@ -30,7 +30,7 @@ fn saga(variants: &TokenStream) -> Vec<String> {
 /// As `saga`, starting with `send(Pay, undo(Void))`.
 fn owing(variants: &TokenStream) -> Vec<String> {
     mistakes(quote! {
-        #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+        #[saga(name = "s", version = 1, data(D), actions(X))]
         #[initially(when(Start, run(start), send(Pay, undo(Void)), transition_to(A)))]
         #[unhandled(reject)]
         enum S { #variants }
@@ -70,7 +70,7 @@ fn two_unguarded_rows_for_one_trigger() {
 #[test]
 fn a_row_of_a_state_may_override_one_of_during_any() {
     let table = quote! {
-        #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+        #[saga(name = "s", version = 1, data(D), actions(X))]
         #[initially(when(Start, run(start), transition_to(A)))]
         #[during_any(when(Stop, transition_to(B)))]
         enum S { #[during(when(Stop, stay))] A, #[terminal] B }
@@ -141,7 +141,7 @@ fn a_payload_needs_a_run() {
 fn r01_every_pair_of_state_and_event_is_decided() {
     let table = |row: TokenStream| {
         mistakes(quote! {
-            #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+            #[saga(name = "s", version = 1, data(D), actions(X))]
             #[initially(when(Start, run(start), transition_to(A)))]
             enum S { #[during(when(Go, transition_to(B)), #row)] A, #[during(when(Go, transition_to(C)), when(Tick, stay))] B, #[terminal] C }
         })
@@ -301,7 +301,7 @@ fn r12_more_graphs() {
     assert!(entering.contains("run `Void`, which may be owed on the way start > A > B > F."), "{entering}");
     // Rows of the enum count in every state they stand for.
     let any = mistakes(quote! {
-        #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+        #[saga(name = "s", version = 1, data(D), actions(X))]
         #[initially(when(Start, run(start), transition_to(A)))]
         #[during_any(when(Stop, transition_to(F)))]
         #[unhandled(reject)]
@@ -313,7 +313,7 @@ fn r12_more_graphs() {
     });
     assert!(any.len() == 1 && any[0].contains("start > A > B > F"), "{any:?}");
     let deadline = mistakes(quote! {
-        #[saga(name = "s", version = 1, data(D), events(E), actions(X))]
+        #[saga(name = "s", version = 1, data(D), actions(X))]
         #[initially(when(Start, run(start), send(Pay, undo(Void)), transition_to(A)))]
         #[deadline(hours = 1, transition_to(C))]
         #[unhandled(reject)]
@@ -350,7 +350,7 @@ fn a_compensation_that_can_never_run() {
 #[test]
 fn an_aborted_instance_arrives_in_a_failure_end_without_payload() {
     let found = mistakes(quote! {
-        #[saga(name = "s", version = 1, data(D), events(E), actions(X), on_abort(B))]
+        #[saga(name = "s", version = 1, data(D), actions(X), on_abort(B))]
         #[initially(when(Start, run(start), transition_to(A)))]
         #[unhandled(reject)]
         enum S { #[during(when(Go, transition_to(B)))] A, #[terminal] B }

@@ -16,7 +16,7 @@ use syn::Ident;
 use syn::spanned::Spanned;
 
 use crate::errors::Errors;
-use crate::model::{Model, last_ident};
+use crate::model::Model;
 use machine::Machine;
 use methods::Methods;
 use table::Table;
@@ -28,14 +28,13 @@ pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
     let table = Table::new(model, private.clone());
     let sound = errors.is_empty();
     let errors = errors.into_tokens();
-    let (Some(data), Some(events), Some(actions)) = (&model.data, &model.events, &model.actions) else {
+    let (Some(data), Some(actions)) = (&model.data, &model.actions) else {
         return errors;
     };
-    let event_enum = event_enum(model, events, &table);
     let targets = target_enums(model, &methods);
     let action_trait = action_trait(model, actions, &methods, &private);
     let machine = Machine { table: &table, methods: &methods, data, actions };
-    let implement = implement(model, events, &machine, sound);
+    let implement = implement(model, &machine, sound);
     let event_of = table.events.iter().enumerate().map(|(index, path)| {
         let ident = &model.ident;
         quote_spanned! {path.span()=>
@@ -60,7 +59,6 @@ pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
     let asserts = if sound { asserts::all(&table) } else { quote!() };
     quote! {
         #errors
-        #event_enum
         #targets
         #action_trait
         const _: () = {
@@ -69,34 +67,6 @@ pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
             #child
             #asserts
         };
-    }
-}
-
-fn event_enum(model: &Model, name: &Ident, table: &Table<'_>) -> TokenStream {
-    let vis = &model.vis;
-    let doc = format!("An event of the saga `{}`.", model.name);
-    let variants = table.events.iter().map(|path| {
-        let ident = last_ident(path);
-        let ident = Ident::new(&ident.to_string(), ident.span().resolved_at(proc_macro2::Span::call_site()));
-        let doc = format!("The event `{ident}`.");
-        quote!(#[doc = #doc] #ident(#path),)
-    });
-    let from = table.events.iter().map(|path| {
-        let ident = last_ident(path);
-        quote_spanned! {path.span()=>
-            #[automatically_derived]
-            impl ::core::convert::From<#path> for #name {
-                fn from(event: #path) -> Self {
-                    Self::#ident(event)
-                }
-            }
-        }
-    });
-    quote! {
-        #[doc = #doc]
-        #[allow(dead_code, clippy::large_enum_variant, clippy::enum_variant_names, missing_debug_implementations)]
-        #vis enum #name { #(#variants)* }
-        #(#from)*
     }
 }
 
@@ -137,7 +107,7 @@ fn action_trait(model: &Model, name: &Ident, methods: &Methods, private: &TokenS
     }
 }
 
-fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) -> TokenStream {
+fn implement(model: &Model, machine: &Machine<'_>, sound: bool) -> TokenStream {
     let private = &machine.table.private;
     let (ident, data) = (&model.ident, machine.data);
     let (name, version) = (&model.name, model.version);
@@ -181,7 +151,6 @@ fn implement(model: &Model, events: &Ident, machine: &Machine<'_>, sound: bool) 
         #[allow(clippy::all, clippy::pedantic, unused_variables, unused_mut, unreachable_patterns, unreachable_code)]
         impl #private::Saga for #ident {
             type Data = #data;
-            type Event = #events;
             const NAME: &'static str = #name;
             #was
             const VERSION: u32 = #version;

@@ -40,7 +40,6 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         version: 1,
         upcasts: Vec::new(),
         data: None,
-        events: None,
         actions: None,
         krate: syn::parse_quote!(::saga),
         on_abort: None,
@@ -159,7 +158,6 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
                         .on(&item.path, "name the struct that lives as long as the instance: `data(Order)`");
                 }
             }
-            "events" => model.events = item.one_ident("Name", errors),
             "actions" => model.actions = item.one_ident("Name", errors),
             "on_abort" => model.on_abort = item.one_ident("State", errors),
             "crate" => {
@@ -169,7 +167,7 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
             }
             _ => errors.on(
                 &item.path,
-                "unknown setting; `saga` takes name, was, version, data, events, actions, on_abort and crate",
+                "unknown setting; `saga` takes name, was, version, data, actions, on_abort and crate",
             ),
         }
     }
@@ -271,9 +269,6 @@ fn missing(model: &Model, errors: &mut Errors) {
     let mut missing = Vec::new();
     if model.data.is_none() {
         missing.push("data(Struct)");
-    }
-    if model.events.is_none() {
-        missing.push("events(Name)");
     }
     if model.actions.is_none() {
         missing.push("actions(Name)");

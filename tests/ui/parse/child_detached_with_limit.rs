@@ -1,7 +1,7 @@
 use saga::prelude::*;
 
 #[derive(Saga)]
-#[saga(name = "child", version = 1, data(Small), events(SmallEvents), actions(SmallActions))]
+#[saga(name = "child", version = 1, data(Small), actions(SmallActions))]
 #[initially(when(Born, run(begin), transition_to(Growing)))]
 #[unhandled(ignore)]
 pub enum Child {
@@ -21,7 +21,7 @@ impl SmallActions for Small {
 }
 
 #[derive(Saga)]
-#[saga(name = "s", version = 1, data(Data), events(Events), actions(Actions))]
+#[saga(name = "s", version = 1, data(Data), actions(Actions))]
 #[initially(when(Started, run(start), start(Child, detached, limit = 2), transition_to(A)))]
 #[unhandled(ignore)]
 pub enum State {
@@ -73,5 +73,4 @@ pub struct Grown {
 
 fn main() {
     println!("{}", State::definition().mermaid());
-    let _: Events = Started { id: String::new() }.into();
 }

@@ -1,7 +1,7 @@
 use saga::prelude::*;
 
 #[derive(Saga)]
-#[saga(name = "s", version = 1, data(Data), events(Events), actions(Actions))]
+#[saga(name = "s", version = 1, data(Data), actions(Actions))]
 #[initially(when(Started, run(start), transition_to(A)))]
 #[ended_instance(defer)]
 #[unhandled(reject)]
@@ -46,5 +46,4 @@ pub struct Stop {
 
 fn main() {
     println!("{}", State::definition().mermaid());
-    let _: Events = Go { id: String::new() }.into();
 }

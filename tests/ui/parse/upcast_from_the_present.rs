@@ -1,7 +1,7 @@
 use saga::prelude::*;
 
 #[derive(Saga)]
-#[saga(name = "s", version = 1, data(Data), events(Events), actions(Actions))]
+#[saga(name = "s", version = 1, data(Data), actions(Actions))]
 #[initially(when(Started, run(start), transition_to(A)))]
 #[upcast(from = 1, with(next))]
 #[unhandled(reject)]
@@ -41,5 +41,4 @@ fn next(old: Data) -> Data {
 
 fn main() {
     println!("{}", State::definition().mermaid());
-    let _: Events = Go { id: String::new() }.into();
 }

@@ -1,7 +1,7 @@
 use saga::prelude::*;
 
 #[derive(Saga)]
-#[saga(name = "s", version = 1, data(Data), events(Events), actions(Actions))]
+#[saga(name = "s", version = 1, data(Data), actions(Actions))]
 #[initially(when(Started, run(start), send(Pay, undo(Void)), transition_to(A)))]
 #[unhandled(reject)]
 pub enum State {
@@ -72,5 +72,4 @@ pub struct Void {
 
 fn main() {
     println!("{}", State::definition().mermaid());
-    let _: Events = Go { id: String::new() }.into();
 }

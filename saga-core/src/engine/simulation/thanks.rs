@@ -60,8 +60,6 @@ pub(super) enum ThanksState {
     Open,
 }
 
-pub(super) enum ThanksEvent {}
-
 const COMPLETED: usize = 0;
 const TRACKED: usize = 1;
 const LABELLED: usize = 2;
@@ -137,7 +135,6 @@ static DEFINITION: Definition = Definition {
 
 impl Saga for ThanksState {
     type Data = Thanks;
-    type Event = ThanksEvent;
     const NAME: &'static str = "thanks";
     const VERSION: u32 = 1;
 

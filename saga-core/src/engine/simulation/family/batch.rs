@@ -91,15 +91,12 @@ pub(in super::super) enum BatchState {
     CalledOff,
 }
 
-pub(in super::super) enum BatchEvent {}
-
 impl Child for BatchState {
     type Start = BatchPlaced;
 }
 
 impl Saga for BatchState {
     type Data = Batch;
-    type Event = BatchEvent;
     const NAME: &'static str = super::BATCH;
     const VERSION: u32 = 1;
 

@@ -24,8 +24,6 @@ pub(in super::super) enum ParcelState {
     Lost,
 }
 
-pub(in super::super) enum ParcelEvent {}
-
 const ORDERED: usize = 0;
 const SHIPPED: usize = 1;
 const DECLINED: usize = 2;
@@ -114,7 +112,6 @@ impl Child for ParcelState {
 
 impl Saga for ParcelState {
     type Data = Parcel;
-    type Event = ParcelEvent;
     const NAME: &'static str = super::PARCEL;
     const VERSION: u32 = 1;
 
