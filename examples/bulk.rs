@@ -239,7 +239,6 @@ impl World {
     }
 }
 
-#[async_trait]
 impl Handler<Charge> for World {
     async fn handle(&self, command: Charge, cx: &HandlerContext) -> Outcome<Charge> {
         {
@@ -258,7 +257,6 @@ impl Handler<Charge> for World {
     }
 }
 
-#[async_trait]
 impl Handler<Refund> for World {
     async fn handle(&self, _: Refund, cx: &HandlerContext) -> Outcome<Refund> {
         self.books().once(cx, |books| books.refunded += CENTS);
@@ -266,7 +264,6 @@ impl Handler<Refund> for World {
     }
 }
 
-#[async_trait]
 impl Handler<Ship> for World {
     async fn handle(&self, command: Ship, _: &HandlerContext) -> Outcome<Ship> {
         if Self::number(&command.order).is_multiple_of(10) {
@@ -277,7 +274,6 @@ impl Handler<Ship> for World {
     }
 }
 
-#[async_trait]
 impl Subscriber<BatchProcessed> for World {
     async fn handle(
         &self,

@@ -152,7 +152,6 @@ impl Invoices {
     }
 }
 
-#[async_trait]
 impl Handler<CreateInvoice> for Invoices {
     async fn handle(&self, command: CreateInvoice, cx: &HandlerContext) -> Outcome<CreateInvoice> {
         let attempt = cx.attempt();
@@ -177,7 +176,6 @@ impl Handler<CreateInvoice> for Invoices {
 
 struct Stock;
 
-#[async_trait]
 impl Handler<ReserveStock> for Stock {
     async fn handle(&self, command: ReserveStock, _: &HandlerContext) -> Outcome<ReserveStock> {
         if command.count > 100 {
@@ -189,7 +187,6 @@ impl Handler<ReserveStock> for Stock {
     }
 }
 
-#[async_trait]
 impl Handler<ReleaseStock> for Stock {
     async fn handle(&self, command: ReleaseStock, _: &HandlerContext) -> Outcome<ReleaseStock> {
         println!("    the reservation of {} is released", command.order);
@@ -199,7 +196,6 @@ impl Handler<ReleaseStock> for Stock {
 
 struct Mail;
 
-#[async_trait]
 impl Handler<MailInvoice> for Mail {
     async fn handle(&self, command: MailInvoice, _: &HandlerContext) -> Outcome<MailInvoice> {
         if command.order == "no-mailbox" {

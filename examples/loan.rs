@@ -145,7 +145,6 @@ use saga::{Dispatcher, SqliteStore};
 /// loans called `silent`.
 struct Banks;
 
-#[async_trait]
 impl Handler<AskBank> for Banks {
     async fn handle(&self, command: AskBank, _: &HandlerContext) -> Outcome<AskBank> {
         let AskBank { bank, loan, euros } = command;

@@ -250,7 +250,6 @@ impl MailServer {
     }
 }
 
-#[async_trait]
 impl Handler<MailEverybody> for MailServer {
     async fn handle(&self, _: MailEverybody, cx: &HandlerContext) -> Outcome<MailEverybody> {
         let next = cx.progress::<u32>()?.unwrap_or(0);
@@ -263,7 +262,6 @@ impl Handler<MailEverybody> for MailServer {
     }
 }
 
-#[async_trait]
 impl Handler<MailBatch> for MailServer {
     async fn handle(&self, command: MailBatch, cx: &HandlerContext) -> Outcome<MailBatch> {
         let next = (command.from + BATCH).min(self.subscribers);
@@ -274,7 +272,6 @@ impl Handler<MailBatch> for MailServer {
     }
 }
 
-#[async_trait]
 impl Handler<MailShare> for MailServer {
     async fn handle(&self, command: MailShare, cx: &HandlerContext) -> Outcome<MailShare> {
         let mine: Vec<u32> = (command.nth..self.subscribers).step_by(SHARES as usize).collect();

@@ -224,8 +224,7 @@ struct Broker(UnboundedSender<Request>);
 /// Every handler does the same: what it was given is in the queue when it answers.
 macro_rules! queued {
     ($($command:ident),*) => {$(
-        #[async_trait]
-        impl Handler<$command> for Broker {
+                impl Handler<$command> for Broker {
             async fn handle(&self, command: $command, _: &HandlerContext) -> Outcome<$command> {
                 self.0.send(($command::NAME, command.order))?;
                 Ok(Done.into())

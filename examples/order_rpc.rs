@@ -172,7 +172,6 @@ impl World {
     }
 }
 
-#[async_trait]
 impl Handler<ReserveFunds> for World {
     async fn handle(&self, command: ReserveFunds, _: &HandlerContext) -> Outcome<ReserveFunds> {
         self.call("bank", format!("reserve {} under {}", command.cents, command.transaction)).await;
@@ -183,7 +182,6 @@ impl Handler<ReserveFunds> for World {
     }
 }
 
-#[async_trait]
 impl Handler<CancelReservation> for World {
     async fn handle(&self, command: CancelReservation, _: &HandlerContext) -> Outcome<CancelReservation> {
         self.call("bank", format!("cancel {}", command.transaction)).await;
@@ -191,7 +189,6 @@ impl Handler<CancelReservation> for World {
     }
 }
 
-#[async_trait]
 impl Handler<ShipProducts> for World {
     async fn handle(&self, command: ShipProducts, _: &HandlerContext) -> Outcome<ShipProducts> {
         if command.order == "no-address" {
@@ -203,7 +200,6 @@ impl Handler<ShipProducts> for World {
     }
 }
 
-#[async_trait]
 impl Handler<CaptureFunds> for World {
     async fn handle(&self, command: CaptureFunds, _: &HandlerContext) -> Outcome<CaptureFunds> {
         self.call("bank", format!("capture {} under {}", command.cents, command.transaction)).await;
@@ -211,7 +207,6 @@ impl Handler<CaptureFunds> for World {
     }
 }
 
-#[async_trait]
 impl Handler<SendMail> for World {
     async fn handle(&self, command: SendMail, _: &HandlerContext) -> Outcome<SendMail> {
         self.call("mail", format!("{} is on its way as {}", command.order, command.tracking)).await;

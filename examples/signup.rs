@@ -92,7 +92,6 @@ struct MailServer {
     reminded: Arc<Notify>,
 }
 
-#[async_trait]
 impl Handler<MailActivation> for MailServer {
     async fn handle(&self, command: MailActivation, _: &HandlerContext) -> Outcome<MailActivation> {
         println!("  to {}: please click", command.address);
@@ -100,7 +99,6 @@ impl Handler<MailActivation> for MailServer {
     }
 }
 
-#[async_trait]
 impl Handler<MailReminder> for MailServer {
     async fn handle(&self, command: MailReminder, _: &HandlerContext) -> Outcome<MailReminder> {
         println!("  to {}: you have not clicked yet ({} of 3)", command.address, command.nth);
@@ -109,7 +107,6 @@ impl Handler<MailReminder> for MailServer {
     }
 }
 
-#[async_trait]
 impl Handler<MailWelcome> for MailServer {
     async fn handle(&self, command: MailWelcome, _: &HandlerContext) -> Outcome<MailWelcome> {
         println!("  to {}: welcome", command.address);

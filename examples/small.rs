@@ -102,7 +102,6 @@ fn a_parcel_that_cannot_be_shipped_is_refunded() {
 
 struct Shop;
 
-#[async_trait]
 impl Handler<TakePayment> for Shop {
     async fn handle(&self, command: TakePayment, cx: &HandlerContext) -> Outcome<TakePayment> {
         println!("taking {} cents under key {}", command.cents, cx.idempotency_key());
@@ -110,14 +109,12 @@ impl Handler<TakePayment> for Shop {
     }
 }
 
-#[async_trait]
 impl Handler<ShipParcel> for Shop {
     async fn handle(&self, command: ShipParcel, _: &HandlerContext) -> Outcome<ShipParcel> {
         Err(HandlerError::refused(format!("no address for order {}", command.order)))
     }
 }
 
-#[async_trait]
 impl Handler<RefundPayment> for Shop {
     async fn handle(&self, command: RefundPayment, _: &HandlerContext) -> Outcome<RefundPayment> {
         println!("refunding payment {}", command.number);

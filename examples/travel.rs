@@ -192,7 +192,6 @@ impl Agency {
     }
 }
 
-#[async_trait]
 impl Handler<BookFlight> for Agency {
     async fn handle(&self, command: BookFlight, _: &HandlerContext) -> Outcome<BookFlight> {
         let number = self.book("flight", &command.trip).await?;
@@ -200,7 +199,6 @@ impl Handler<BookFlight> for Agency {
     }
 }
 
-#[async_trait]
 impl Handler<CancelFlight> for Agency {
     async fn handle(&self, command: CancelFlight, _: &HandlerContext) -> Outcome<CancelFlight> {
         self.cancel("flight", &command.trip);
@@ -208,7 +206,6 @@ impl Handler<CancelFlight> for Agency {
     }
 }
 
-#[async_trait]
 impl Handler<BookHotel> for Agency {
     async fn handle(&self, command: BookHotel, _: &HandlerContext) -> Outcome<BookHotel> {
         let number = self.book("hotel", &command.trip).await?;
@@ -216,7 +213,6 @@ impl Handler<BookHotel> for Agency {
     }
 }
 
-#[async_trait]
 impl Handler<CancelHotel> for Agency {
     async fn handle(&self, command: CancelHotel, _: &HandlerContext) -> Outcome<CancelHotel> {
         self.cancel("hotel", &command.trip);
@@ -224,7 +220,6 @@ impl Handler<CancelHotel> for Agency {
     }
 }
 
-#[async_trait]
 impl Handler<BookCar> for Agency {
     async fn handle(&self, command: BookCar, _: &HandlerContext) -> Outcome<BookCar> {
         let number = self.book("car", &command.trip).await?;
@@ -232,7 +227,6 @@ impl Handler<BookCar> for Agency {
     }
 }
 
-#[async_trait]
 impl Handler<CancelCar> for Agency {
     async fn handle(&self, command: CancelCar, _: &HandlerContext) -> Outcome<CancelCar> {
         self.cancel("car", &command.trip);

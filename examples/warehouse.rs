@@ -100,7 +100,6 @@ impl Payments {
     }
 }
 
-#[async_trait]
 impl Handler<MakePayment> for Payments {
     async fn handle(&self, command: MakePayment, cx: &HandlerContext) -> Outcome<MakePayment> {
         if *self.down.borrow() {
@@ -116,7 +115,6 @@ impl Handler<MakePayment> for Payments {
 
 struct Warehouse;
 
-#[async_trait]
 impl Handler<CreateShippingLabel> for Warehouse {
     async fn handle(&self, command: CreateShippingLabel, _: &HandlerContext) -> Outcome<CreateShippingLabel> {
         println!("    shipping label for {}", command.order);

@@ -41,7 +41,6 @@ pub mod expansion {}
 
 /// Everything a saga's file needs.
 pub mod prelude {
-    pub use async_trait::async_trait;
     pub use saga_core::Saga;
     pub use saga_core::dispatcher::{Handler, HandlerContext, Subscriber};
     pub use saga_core::machine::{AllFinished, ChildEnd, ChildParked, Context, Finished};

@@ -457,7 +457,6 @@ pub struct Reserve {}
 /// Knows nothing for sure.
 struct Theatre;
 
-#[async_trait]
 impl Handler<Reserve> for Theatre {
     async fn handle(&self, _: Reserve, _: &HandlerContext) -> Outcome<Reserve> {
         Err(HandlerError::refused("ask at the counter"))
@@ -526,7 +525,6 @@ async fn r35_one_may_ask_by_an_alias_that_is_given_up_over_it() {
 #[derive(Clone, Default)]
 struct Books(Arc<Mutex<Vec<Paid>>>);
 
-#[async_trait]
 impl Subscriber<Paid> for Books {
     async fn handle(&self, event: Paid, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
         self.0.lock().unwrap().push(event);

@@ -90,7 +90,6 @@ struct Actuary {
     seen: Arc<Mutex<Vec<String>>>,
 }
 
-#[async_trait]
 impl Handler<Calculate> for Actuary {
     async fn handle(&self, command: Calculate, cx: &HandlerContext) -> Outcome<Calculate> {
         // Another order in every attempt: what the event says is what counts.
@@ -111,7 +110,6 @@ impl Handler<Calculate> for Actuary {
     }
 }
 
-#[async_trait]
 impl Subscriber<LookedUp> for Actuary {
     async fn handle(&self, event: LookedUp, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
         self.seen.lock().unwrap().push(event.what);
@@ -303,7 +301,6 @@ fn hall() -> String {
 /// A dispatcher that runs both, and a subscriber to what is bought.
 async fn household() -> (Dispatcher, ManualClock) {
     struct Till;
-    #[async_trait]
     impl Subscriber<HeaterBought> for Till {
         async fn handle(&self, _: HeaterBought, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
             Ok(())
@@ -422,7 +419,6 @@ async fn a_duplicate_is_answered_by_whoever_took_it_before() {
 #[tokio::test]
 async fn a_saga_that_does_not_run_here_gives_no_answer() {
     struct Ear;
-    #[async_trait]
     impl Subscriber<SwitchedOn> for Ear {
         async fn handle(&self, _: SwitchedOn, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
             Ok(())

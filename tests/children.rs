@@ -370,7 +370,6 @@ struct Calls {
     log: Vec<String>,
 }
 
-#[async_trait]
 impl Handler<Ship> for Carrier {
     async fn handle(&self, command: Ship, _: &HandlerContext) -> Outcome<Ship> {
         {
@@ -391,7 +390,6 @@ impl Handler<Ship> for Carrier {
     }
 }
 
-#[async_trait]
 impl Handler<TakeBack> for Carrier {
     async fn handle(&self, command: TakeBack, _: &HandlerContext) -> Outcome<TakeBack> {
         self.calls.lock().unwrap().log.push(format!("took back {}", command.parcel));
@@ -399,14 +397,12 @@ impl Handler<TakeBack> for Carrier {
     }
 }
 
-#[async_trait]
 impl Handler<BookTruck> for Carrier {
     async fn handle(&self, _: BookTruck, _: &HandlerContext) -> Outcome<BookTruck> {
         Ok(Done.into())
     }
 }
 
-#[async_trait]
 impl Handler<CancelTruck> for Carrier {
     async fn handle(&self, _: CancelTruck, _: &HandlerContext) -> Outcome<CancelTruck> {
         self.calls.lock().unwrap().log.push("cancelled the truck".to_owned());
@@ -414,7 +410,6 @@ impl Handler<CancelTruck> for Carrier {
     }
 }
 
-#[async_trait]
 impl Subscriber<BatchPacked> for Carrier {
     async fn handle(&self, event: BatchPacked, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
         self.calls.lock().unwrap().log.push(format!("packed {}", event.delivered));

@@ -418,7 +418,6 @@ fn a_reply_that_comes_when_its_state_has_been_left_is_an_event_like_any_other() 
 /// Never gets a line.
 struct Phone;
 
-#[async_trait]
 impl Handler<Ring> for Phone {
     async fn handle(&self, _: Ring, _: &HandlerContext) -> Outcome<Ring> {
         Err("no line".into())
@@ -644,7 +643,6 @@ struct Clerk {
     log: Arc<Mutex<Vec<&'static str>>>,
 }
 
-#[async_trait]
 impl Handler<TakeRoom> for Clerk {
     async fn handle(&self, _: TakeRoom, cx: &HandlerContext) -> Outcome<TakeRoom> {
         self.asked.notify_one();
@@ -656,8 +654,7 @@ impl Handler<TakeRoom> for Clerk {
 
 macro_rules! done {
     ($($command:ident)*) => {$(
-        #[async_trait]
-        impl Handler<$command> for Clerk {
+                impl Handler<$command> for Clerk {
             async fn handle(&self, _: $command, _: &HandlerContext) -> Outcome<$command> {
                 self.log.lock().unwrap().push(<$command as Command>::NAME);
                 Ok(Done.into())
@@ -891,7 +888,6 @@ fn mailed(to: &str) -> Mailed {
 #[derive(Clone, Default)]
 struct Postman(Arc<Mutex<Vec<String>>>);
 
-#[async_trait]
 impl Subscriber<Mailed> for Postman {
     async fn handle(&self, event: Mailed, cx: &HandlerContext) -> std::result::Result<(), HandlerError> {
         let line = format!("{} {}: to {}", cx.saga(), cx.instance(), event.to);

@@ -66,7 +66,6 @@ pub struct Ordered {
 #[derive(Clone, Default)]
 struct Letters(Arc<Mutex<Vec<String>>>);
 
-#[async_trait]
 impl Subscriber<Ordered> for Letters {
     async fn handle(&self, event: Ordered, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
         self.0.lock().unwrap().push(event.customer);

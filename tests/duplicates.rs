@@ -82,7 +82,6 @@ struct Carrier {
     answers: Arc<Semaphore>,
 }
 
-#[async_trait]
 impl Handler<Ship> for Carrier {
     async fn handle(&self, _: Ship, _: &HandlerContext) -> Outcome<Ship> {
         self.called.notify_one();

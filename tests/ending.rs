@@ -126,7 +126,6 @@ impl World {
     }
 }
 
-#[async_trait]
 impl Handler<Charge> for World {
     async fn handle(&self, _: Charge, cx: &HandlerContext) -> Outcome<Charge> {
         self.call("charge", cx).await?;
@@ -134,7 +133,6 @@ impl Handler<Charge> for World {
     }
 }
 
-#[async_trait]
 impl Handler<Ship> for World {
     async fn handle(&self, _: Ship, cx: &HandlerContext) -> Outcome<Ship> {
         self.call("ship", cx).await?;

@@ -155,7 +155,6 @@ fn r09_without_a_row_a_late_answer_parks() {
 
 struct Stove;
 
-#[async_trait]
 impl Handler<Heat> for Stove {
     async fn handle(&self, _: Heat, _: &HandlerContext) -> Outcome<Heat> {
         std::future::pending().await

@@ -199,7 +199,6 @@ struct Host {
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-#[async_trait]
 impl Handler<Greet> for Host {
     async fn handle(&self, command: Greet, cx: &HandlerContext) -> Outcome<Greet> {
         let line = format!("{} for {} {}", command.how, cx.saga(), cx.instance());
@@ -208,21 +207,18 @@ impl Handler<Greet> for Host {
     }
 }
 
-#[async_trait]
 impl Handler<Tidy> for Host {
     async fn handle(&self, _: Tidy, _: &HandlerContext) -> Outcome<Tidy> {
         Err(HandlerError::refused("no broom"))
     }
 }
 
-#[async_trait]
 impl Handler<Farewell> for Host {
     async fn handle(&self, _: Farewell, _: &HandlerContext) -> Outcome<Farewell> {
         Err(HandlerError::refused("no voice"))
     }
 }
 
-#[async_trait]
 impl Subscriber<Moved> for Host {
     async fn handle(&self, event: Moved, cx: &HandlerContext) -> std::result::Result<(), HandlerError> {
         let line = format!("{} moved, says {} {}", event.guest, cx.saga(), cx.instance());

@@ -86,7 +86,6 @@ pub struct Print {}
 /// Has no paper.
 struct Printer;
 
-#[async_trait]
 impl Handler<Print> for Printer {
     async fn handle(&self, _: Print, _: &HandlerContext) -> Outcome<Print> {
         Err(HandlerError::refused("no paper"))

@@ -93,8 +93,7 @@ macro_rules! commands {
         #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[command(name = $text)]
         pub struct $name {}
-        #[async_trait]
-        impl Handler<$name> for Hotel {
+                impl Handler<$name> for Hotel {
             async fn handle(&self, _: $name, _: &HandlerContext) -> Outcome<$name> {
                 let answers: fn(&Self) -> bool = $answers;
                 if answers(self) { Ok(Done.into()) } else { Err("nobody answers".into()) }

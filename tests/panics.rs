@@ -82,7 +82,6 @@ fn fuse<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<u32, D::Error
 
 struct Listener;
 
-#[async_trait]
 impl Subscriber<Blown> for Listener {
     async fn handle(&self, _: Blown, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
         Ok(())

@@ -124,7 +124,6 @@ impl World {
     }
 }
 
-#[async_trait]
 impl Handler<Call> for World {
     async fn handle(&self, _: Call, _: &HandlerContext) -> Outcome<Call> {
         self.calls.lock().unwrap().push(self.clock.now().mono);
@@ -133,7 +132,6 @@ impl Handler<Call> for World {
 }
 
 /// The first attempt hangs, and every other one gets no answer.
-#[async_trait]
 impl Handler<Try> for World {
     async fn handle(&self, _: Try, cx: &HandlerContext) -> Outcome<Try> {
         if cx.instance() == "hangs" {
@@ -143,7 +141,6 @@ impl Handler<Try> for World {
     }
 }
 
-#[async_trait]
 impl Subscriber<News> for World {
     async fn handle(&self, news: News, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
         if !self.hears.load(Ordering::SeqCst) {

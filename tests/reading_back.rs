@@ -258,21 +258,18 @@ fn what_is_not_stored_is_forgotten_after_the_step_and_not_only_after_a_restart()
 
 struct Lossily;
 
-#[async_trait]
 impl Handler<Ask> for Lossily {
     async fn handle(&self, command: Ask, _: &HandlerContext) -> Outcome<Ask> {
         Ok(Answered { values: lossy(command.nth) }.into())
     }
 }
 
-#[async_trait]
 impl Handler<Call> for Lossily {
     async fn handle(&self, _: Call, _: &HandlerContext) -> Outcome<Call> {
         Ok(Done.into())
     }
 }
 
-#[async_trait]
 impl Subscriber<Said> for Lossily {
     async fn handle(&self, _: Said, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
         Ok(())

@@ -99,16 +99,14 @@ macro_rules! build {
             #[command(name = $refund, $($refund_was)*)]
             pub struct Refund {}
 
-            #[async_trait]
-            impl Handler<Charge> for Bank {
+                        impl Handler<Charge> for Bank {
                 async fn handle(&self, _: Charge, cx: &HandlerContext) -> Outcome<Charge> {
                     self.call($charge, cx)?;
                     Ok(Charged {}.into())
                 }
             }
 
-            #[async_trait]
-            impl Handler<Refund> for Bank {
+                        impl Handler<Refund> for Bank {
                 async fn handle(&self, _: Refund, cx: &HandlerContext) -> Outcome<Refund> {
                     self.call($refund, cx)?;
                     Ok(Done.into())
@@ -314,7 +312,6 @@ async fn r34_states_events_and_commands_may_be_renamed_back_on_purpose() {
 #[command(name = "new", was = "charge")]
 pub struct Other {}
 
-#[async_trait]
 impl Handler<Other> for Bank {
     async fn handle(&self, _: Other, cx: &HandlerContext) -> Outcome<Other> {
         self.call("new", cx)?;

@@ -260,7 +260,6 @@ async fn r34_an_earlier_name_of_a_saga_that_another_one_has_is_refused() {
 #[tokio::test]
 async fn r34_two_takers_cannot_share_an_earlier_name() {
     struct Deaf;
-    #[async_trait]
     impl Subscriber<Sailed> for Deaf {
         async fn handle(&self, _: Sailed, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
             Ok(())

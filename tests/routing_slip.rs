@@ -60,7 +60,6 @@ impl Worker {
     }
 }
 
-#[async_trait]
 impl Handler<Do> for Worker {
     async fn handle(&self, command: Do, _: &HandlerContext) -> Outcome<Do> {
         self.note(format!("do {}", command.what));
@@ -73,7 +72,6 @@ impl Handler<Do> for Worker {
     }
 }
 
-#[async_trait]
 impl Handler<Undo> for Worker {
     async fn handle(&self, command: Undo, cx: &HandlerContext) -> Outcome<Undo> {
         self.undos.lock().unwrap().push(cx.attempt());
@@ -244,7 +242,6 @@ pub struct CarryOut {
     what: String,
 }
 
-#[async_trait]
 impl Handler<CarryOut> for Worker {
     async fn handle(&self, command: CarryOut, _: &HandlerContext) -> Outcome<CarryOut> {
         self.note(format!("carry out {}", command.what));

@@ -63,7 +63,6 @@ struct Post {
     reached: Arc<Notify>,
 }
 
-#[async_trait]
 impl Handler<Mail> for Post {
     async fn handle(&self, command: Mail, cx: &HandlerContext) -> Outcome<Mail> {
         let readers = cx
@@ -163,7 +162,6 @@ async fn what_is_saved_by_an_attempt_that_is_over_is_refused() {
     struct Late {
         kept: Arc<Mutex<Option<HandlerContext>>>,
     }
-    #[async_trait]
     impl Handler<Mail> for Late {
         async fn handle(&self, _: Mail, cx: &HandlerContext) -> Outcome<Mail> {
             *self.kept.lock().unwrap() = Some(cx.clone());
@@ -198,7 +196,6 @@ async fn a_heartbeat_gives_the_attempt_its_time_anew() {
         beaten: Arc<Notify>,
         go: Arc<Notify>,
     }
-    #[async_trait]
     impl Handler<Mail> for Slow {
         async fn handle(&self, command: Mail, cx: &HandlerContext) -> Outcome<Mail> {
             *self.attempts.lock().unwrap() += 1;
@@ -236,7 +233,6 @@ async fn what_is_saved_at_the_same_time_or_by_a_call_that_is_dropped_is_all_kept
     struct Parts {
         done: Arc<Mutex<Vec<&'static str>>>,
     }
-    #[async_trait]
     impl Handler<Mail> for Parts {
         async fn handle(&self, _: Mail, cx: &HandlerContext) -> Outcome<Mail> {
             let part = |name: &'static str| {

@@ -96,7 +96,6 @@ enum Plan {
 #[derive(Clone, Default)]
 struct Wire(Arc<Mutex<VecDeque<Plan>>>);
 
-#[async_trait]
 impl Handler<Dial> for Wire {
     async fn handle(&self, _: Dial, _: &HandlerContext) -> Outcome<Dial> {
         tracing::info!("dialing");
@@ -112,7 +111,6 @@ impl Handler<Dial> for Wire {
     }
 }
 
-#[async_trait]
 impl Subscriber<CallMade> for Wire {
     async fn handle(&self, _: CallMade, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
         tracing::info!("charged");

@@ -180,7 +180,6 @@ async fn r23_what_a_transaction_has_published_can_be_read_once_it_is_taken_up() 
 #[tokio::test]
 async fn r26_a_repeated_transaction_delivers_once_and_leaves_nothing_in_the_inbox() {
     struct Bell(std::sync::Arc<std::sync::Mutex<u32>>);
-    #[async_trait]
     impl Subscriber<Rung> for Bell {
         async fn handle(&self, _: Rung, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
             *self.0.lock().unwrap() += 1;
@@ -230,7 +229,6 @@ fn knocked(times: u32) -> Knocked {
 #[tokio::test]
 async fn r26_ten_thousand_conflicts_from_transactions_leave_one_dead_letter() {
     struct Porter;
-    #[async_trait]
     impl Subscriber<Knocked> for Porter {
         async fn handle(&self, _: Knocked, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
             Ok(())

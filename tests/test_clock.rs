@@ -147,7 +147,6 @@ struct Ringer {
     heard: Arc<Mutex<Vec<String>>>,
 }
 
-#[async_trait]
 impl Handler<Ring> for Ringer {
     async fn handle(&self, _: Ring, cx: &HandlerContext) -> Outcome<Ring> {
         let began = self.clock.now().mono;
@@ -174,7 +173,6 @@ impl Handler<Ring> for Ringer {
     }
 }
 
-#[async_trait]
 impl Subscriber<Heard> for Ringer {
     async fn handle(&self, event: Heard, _: &HandlerContext) -> Result<(), HandlerError> {
         if self.deaf {

@@ -97,8 +97,7 @@ struct World(Arc<Mutex<Vec<&'static str>>>);
 
 macro_rules! handlers {
     ($($name:ident),*) => {
-        $(#[async_trait]
-        impl Handler<$name> for World {
+        $(        impl Handler<$name> for World {
             async fn handle(&self, _: $name, _: &HandlerContext) -> Outcome<$name> {
                 self.0.lock().unwrap().push(<$name as saga::message::Command>::NAME);
                 Ok(Done.into())

@@ -84,16 +84,14 @@ macro_rules! sale {
             what: String,
         }
 
-        #[async_trait]
-        impl Handler<Pack> for World {
+                impl Handler<Pack> for World {
             async fn handle(&self, command: Pack, _: &HandlerContext) -> Outcome<Pack> {
                 self.call(format!("{command:?}"))?;
                 Ok(Packed {}.into())
             }
         }
 
-        #[async_trait]
-        impl Handler<Refund> for World {
+                impl Handler<Refund> for World {
             async fn handle(&self, command: Refund, _: &HandlerContext) -> Outcome<Refund> {
                 self.call(format!("refund {}", command.what))?;
                 Ok(Done.into())
@@ -469,22 +467,19 @@ macro_rules! mailing {
 
             $($types)*
 
-            #[async_trait]
-            impl Handler<Call> for World {
+                        impl Handler<Call> for World {
                 async fn handle(&self, _: Call, _: &HandlerContext) -> Outcome<Call> {
                     self.call("call".to_owned())?;
                     Ok(Called {}.into())
                 }
             }
-            #[async_trait]
-            impl Handler<Invoice> for World {
+                        impl Handler<Invoice> for World {
                 async fn handle(&self, _: Invoice, _: &HandlerContext) -> Outcome<Invoice> {
                     self.call("invoice".to_owned())?;
                     Ok(Done.into())
                 }
             }
-            #[async_trait]
-            impl Handler<Greeting> for World {
+                        impl Handler<Greeting> for World {
                 async fn handle(&self, _: Greeting, _: &HandlerContext) -> Outcome<Greeting> {
                     self.call("greeting".to_owned())?;
                     Ok(Done.into())
@@ -550,7 +545,6 @@ async fn r34_an_unreadable_command_of_an_ended_instance_waits_for_a_build_that_r
 /// An instance whose call stands in the store and has not been made.
 async fn about_to_call(store: &MemoryStore, clock: &ManualClock, world: &World) {
     struct Nobody;
-    #[async_trait]
     impl Handler<mail1::Call> for Nobody {
         async fn handle(&self, _: mail1::Call, _: &HandlerContext) -> Outcome<mail1::Call> {
             std::future::pending().await

@@ -186,7 +186,6 @@ impl World {
     }
 }
 
-#[async_trait]
 impl Handler<Ask> for World {
     async fn handle(&self, _: Ask, cx: &HandlerContext) -> Outcome<Ask> {
         self.call(is_mended(cx.instance()))?;
@@ -194,7 +193,6 @@ impl Handler<Ask> for World {
     }
 }
 
-#[async_trait]
 impl Handler<Tell> for World {
     async fn handle(&self, _: Tell, cx: &HandlerContext) -> Outcome<Tell> {
         self.call(is_mended(cx.instance()))?;
@@ -202,7 +200,6 @@ impl Handler<Tell> for World {
     }
 }
 
-#[async_trait]
 impl Handler<Book> for World {
     async fn handle(&self, _: Book, _: &HandlerContext) -> Outcome<Book> {
         self.call(true)?;
@@ -210,7 +207,6 @@ impl Handler<Book> for World {
     }
 }
 
-#[async_trait]
 impl Handler<Unbook> for World {
     async fn handle(&self, _: Unbook, cx: &HandlerContext) -> Outcome<Unbook> {
         self.call(is_mended(cx.instance()))?;

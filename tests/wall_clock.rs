@@ -181,7 +181,6 @@ impl World {
     }
 }
 
-#[async_trait]
 impl Handler<Call> for World {
     async fn handle(&self, _: Call, _: &HandlerContext) -> Outcome<Call> {
         self.call()?;
@@ -189,14 +188,12 @@ impl Handler<Call> for World {
     }
 }
 
-#[async_trait]
 impl Subscriber<Rang> for World {
     async fn handle(&self, _: Rang, _: &HandlerContext) -> Result<(), HandlerError> {
         self.call()
     }
 }
 
-#[async_trait]
 impl Subscriber<ScheduleDue> for World {
     async fn handle(&self, _: ScheduleDue, _: &HandlerContext) -> Result<(), HandlerError> {
         self.call()

@@ -125,7 +125,6 @@ impl World {
     }
 }
 
-#[async_trait]
 impl Handler<Ask> for World {
     async fn handle(&self, _: Ask, _: &HandlerContext) -> Outcome<Ask> {
         self.answered();
@@ -133,7 +132,6 @@ impl Handler<Ask> for World {
     }
 }
 
-#[async_trait]
 impl Handler<Book> for World {
     async fn handle(&self, _: Book, _: &HandlerContext) -> Outcome<Book> {
         self.answered();
@@ -141,7 +139,6 @@ impl Handler<Book> for World {
     }
 }
 
-#[async_trait]
 impl Handler<Cancel> for World {
     async fn handle(&self, _: Cancel, _: &HandlerContext) -> Outcome<Cancel> {
         Ok(Done.into())

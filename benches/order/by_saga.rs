@@ -106,31 +106,26 @@ pub struct Refund {
 
 struct World;
 
-#[async_trait]
 impl Handler<Pay> for World {
     async fn handle(&self, command: Pay, _: &HandlerContext) -> Outcome<Pay> {
         Ok(Paid { payment: command.cents }.into())
     }
 }
-#[async_trait]
 impl Handler<Ship> for World {
     async fn handle(&self, command: Ship, _: &HandlerContext) -> Outcome<Ship> {
         Ok(Shipped { label: command.order }.into())
     }
 }
-#[async_trait]
 impl Handler<Tell> for World {
     async fn handle(&self, _: Tell, _: &HandlerContext) -> Outcome<Tell> {
         Ok(Told {}.into())
     }
 }
-#[async_trait]
 impl Handler<Void> for World {
     async fn handle(&self, _: Void, _: &HandlerContext) -> Outcome<Void> {
         Ok(Done.into())
     }
 }
-#[async_trait]
 impl Handler<Refund> for World {
     async fn handle(&self, _: Refund, _: &HandlerContext) -> Outcome<Refund> {
         Ok(Done.into())

@@ -38,7 +38,6 @@ impl Shop {
     }
 }
 
-#[async_trait]
 impl Handler<MakePayment> for Shop {
     async fn handle(&self, command: MakePayment, cx: &HandlerContext) -> Outcome<MakePayment> {
         Ok(match self.call(Op::Charge, &command.order, command.cents, cx).await? {
@@ -48,7 +47,6 @@ impl Handler<MakePayment> for Shop {
     }
 }
 
-#[async_trait]
 impl Handler<VoidPayment> for Shop {
     async fn handle(&self, command: VoidPayment, cx: &HandlerContext) -> Outcome<VoidPayment> {
         self.call(Op::Void, &command.order, command.cents, cx).await?;
@@ -56,7 +54,6 @@ impl Handler<VoidPayment> for Shop {
     }
 }
 
-#[async_trait]
 impl Handler<RefundPayment> for Shop {
     async fn handle(&self, command: RefundPayment, cx: &HandlerContext) -> Outcome<RefundPayment> {
         self.call(Op::Refund, &command.order, command.cents, cx).await?;
@@ -64,7 +61,6 @@ impl Handler<RefundPayment> for Shop {
     }
 }
 
-#[async_trait]
 impl Handler<CreateShippingLabel> for Shop {
     async fn handle(
         &self,
@@ -78,7 +74,6 @@ impl Handler<CreateShippingLabel> for Shop {
     }
 }
 
-#[async_trait]
 impl Handler<VoidLabel> for Shop {
     async fn handle(&self, command: VoidLabel, cx: &HandlerContext) -> Outcome<VoidLabel> {
         self.call(Op::Unlabel, &command.order, 0, cx).await?;
@@ -89,14 +84,12 @@ impl Handler<VoidLabel> for Shop {
 /// The mail room: takes what is published. It has nothing to do in this story.
 pub struct MailRoom;
 
-#[async_trait]
 impl Subscriber<OrderCompleted> for MailRoom {
     async fn handle(&self, _: OrderCompleted, _: &HandlerContext) -> Result<(), HandlerError> {
         Ok(())
     }
 }
 
-#[async_trait]
 impl Subscriber<OrderCancelled> for MailRoom {
     async fn handle(&self, _: OrderCancelled, _: &HandlerContext) -> Result<(), HandlerError> {
         Ok(())

@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use saga_core::dispatcher::{Dispatcher, HandlerContext, ManualClock, Subscriber};
 use saga_core::engine::Policy;
 use saga_core::machine::Position;
@@ -179,7 +178,6 @@ impl Ears {
     }
 }
 
-#[async_trait]
 impl Subscriber<Stray> for Ears {
     async fn handle(&self, event: Stray, cx: &HandlerContext) -> Result<(), HandlerError> {
         let deed = self.0.deeds.lock().unwrap().pop_front();

@@ -567,7 +567,6 @@ async fn r26_ten_thousand_conflicting_repeats_of_one_message_leave_one_dead_lett
 #[tokio::test]
 async fn r26_a_conflicting_event_with_several_takers_is_a_dead_letter_for_each() {
     struct Ears;
-    #[async_trait::async_trait]
     impl Subscriber<Nudged> for Ears {
         async fn handle(&self, _: Nudged, _: &HandlerContext) -> Result<(), HandlerError> {
             Ok(())

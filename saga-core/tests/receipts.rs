@@ -8,7 +8,6 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use saga_core::dispatcher::{
     Dispatcher, DispatcherBuilder, Disposition, HandlerContext, ManualClock, PublishError, ReceiptError,
     Subscriber,
@@ -26,7 +25,6 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 #[derive(Clone, Default)]
 struct Ears(Arc<Notify>);
 
-#[async_trait]
 impl Subscriber<Stray> for Ears {
     async fn handle(&self, _: Stray, _: &HandlerContext) -> Result<(), HandlerError> {
         self.0.notified().await;
@@ -34,7 +32,6 @@ impl Subscriber<Stray> for Ears {
     }
 }
 
-#[async_trait]
 impl Subscriber<Nudged> for Ears {
     async fn handle(&self, _: Nudged, _: &HandlerContext) -> Result<(), HandlerError> {
         self.0.notified().await;

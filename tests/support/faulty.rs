@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use saga::MessageId;
 use saga::message::{Message, Timestamp};
-use saga::prelude::async_trait;
+use saga::store::async_trait;
 use saga::store::{
     Address, Batch, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, HistoryRow, InboxId, Inspect,
     InstanceFilter, InstanceView, Lease, Loaded, Mail, Maintain, OpenTask, Outcome, Purged, RetiredName,

@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -33,36 +32,32 @@ use crate::message::{
 /// # Panics
 /// A panic counts as an unclear outcome. With `panic = "abort"` it ends the process, and the command is tried again a
 /// few times before its instance is parked.
-#[async_trait]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle the command `{C}`",
-    note = "implement it: `#[async_trait] impl Handler<{C}> for {Self}`"
+    note = "implement it: `impl Handler<{C}> for {Self}`, with `async fn handle(..)`"
 )]
 pub trait Handler<C: Command>: Send + Sync + 'static {
-    /// Does what `command` asks for and answers with one of its replies, or `Done`.
-    async fn handle(&self, command: C, cx: &HandlerContext) -> Outcome<C>;
+    /// Does what `command` asks for and answers with one of its replies, or `Done`. Write it as an `async fn`.
+    fn handle(&self, command: C, cx: &HandlerContext) -> impl Future<Output = Outcome<C>> + Send;
 }
 
 /// Receives the event `E` outside of any saga: at least once, in accepted order per key (rule R22).
-#[async_trait]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not subscribe to the event `{E}`",
-    note = "implement it: `#[async_trait] impl Subscriber<{E}> for {Self}`"
+    note = "implement it: `impl Subscriber<{E}> for {Self}`, with `async fn handle(..)`"
 )]
 pub trait Subscriber<E: Event>: Send + Sync + 'static {
-    /// Takes `event`. A later event of the same key waits until this one was taken or given up.
-    async fn handle(&self, event: E, cx: &HandlerContext) -> Result<(), HandlerError>;
+    /// Takes `event`. A later event of the same key waits until this one was taken or given up. Write it as an `async fn`.
+    fn handle(&self, event: E, cx: &HandlerContext) -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
-#[async_trait]
-impl<C: Command, H: Handler<C> + ?Sized> Handler<C> for Arc<H> {
+impl<C: Command, H: Handler<C>> Handler<C> for Arc<H> {
     async fn handle(&self, command: C, cx: &HandlerContext) -> Outcome<C> {
         (**self).handle(command, cx).await
     }
 }
 
-#[async_trait]
-impl<E: Event, H: Subscriber<E> + ?Sized> Subscriber<E> for Arc<H> {
+impl<E: Event, H: Subscriber<E>> Subscriber<E> for Arc<H> {
     async fn handle(&self, event: E, cx: &HandlerContext) -> Result<(), HandlerError> {
         (**self).handle(event, cx).await
     }

@@ -15,8 +15,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-
 use crate::dispatcher::{
     Dispatcher, DispatcherBuilder, Handler, HandlerContext, PublishError, Receipt, StartError,
 };
@@ -209,7 +207,6 @@ impl Runs {
     }
 }
 
-#[async_trait]
 impl Handler<StartRun> for Runs {
     async fn handle(&self, command: StartRun, cx: &HandlerContext) -> Outcome<StartRun> {
         let Some(entry) = self.entries.get(cx.instance()) else {

@@ -13,7 +13,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument;
 
@@ -187,7 +186,6 @@ impl Steps {
     }
 }
 
-#[async_trait]
 impl Handler<RunStep> for Steps {
     async fn handle(&self, command: RunStep, cx: &HandlerContext) -> Outcome<RunStep> {
         let reply = self.run(command.command, cx).await?;
@@ -199,7 +197,6 @@ impl Handler<RunStep> for Steps {
     }
 }
 
-#[async_trait]
 impl Handler<UndoStep> for Steps {
     async fn handle(&self, command: UndoStep, cx: &HandlerContext) -> Outcome<UndoStep> {
         if let Some(undo) = command.undo {

@@ -24,7 +24,8 @@ pub use step::*;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
+// For those who write a store.
+pub use async_trait::async_trait;
 
 use crate::message::{BoxError, Key, Timestamp};
 

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use saga_core::dispatcher::{
     Dispatcher, DispatcherBuilder, Handler, HandlerContext, ManualClock, Subscriber,
 };
@@ -157,7 +156,6 @@ impl World {
     }
 }
 
-#[async_trait]
 impl Handler<MakePayment> for World {
     async fn handle(&self, _: MakePayment, cx: &HandlerContext) -> Outcome<MakePayment> {
         Ok(match self.call::<MakePayment>(cx).await? {
@@ -167,7 +165,6 @@ impl Handler<MakePayment> for World {
     }
 }
 
-#[async_trait]
 impl Handler<CreateShippingLabel> for World {
     async fn handle(&self, _: CreateShippingLabel, cx: &HandlerContext) -> Outcome<CreateShippingLabel> {
         Ok(match self.call::<CreateShippingLabel>(cx).await? {
@@ -179,7 +176,6 @@ impl Handler<CreateShippingLabel> for World {
 
 macro_rules! undo {
     ($name:ident) => {
-        #[async_trait]
         impl Handler<$name> for World {
             async fn handle(&self, _: $name, cx: &HandlerContext) -> Outcome<$name> {
                 self.call::<$name>(cx).await?;
@@ -192,7 +188,6 @@ undo!(VoidPayment);
 undo!(VoidLabel);
 undo!(RefundPayment);
 
-#[async_trait]
 impl Subscriber<OrderCompleted> for World {
     async fn handle(&self, event: OrderCompleted, _: &HandlerContext) -> Result<(), HandlerError> {
         self.0.delivered.lock().unwrap().push(event.order.clone());
