@@ -116,6 +116,20 @@ fn r03_a_best_effort_command_never_parks() {
     assert_eq!((parcel.parked(), parcel.state()), (None, &ParcelState::Gone));
 }
 
+#[tokio::test]
+async fn r03_a_best_effort_command_that_fails_is_counted() {
+    let (store, carrier) = (MemoryStore::new(), Carrier { refuses: true, ..Carrier::default() });
+    let clock = ManualClock::default();
+    let dispatcher = open_with(&store, &carrier, &clock).await;
+    dispatcher.publish(packed()).await.unwrap();
+    assert_eq!(dispatcher.settled::<ParcelState>("1").await.unwrap(), Position::In(ParcelState::Gone));
+    clock.idle().await;
+    // The counts for people are renewed once a second.
+    clock.advance(Duration::from_secs(1));
+    clock.idle().await;
+    assert_eq!(dispatcher.tally().best_effort_failures, 2, "one of the row, one of the end");
+}
+
 #[test]
 fn r09_an_answer_to_a_command_sent_again_since_parks() {
     let parcel = Given::<ParcelState>::started(packed()).when(Again { parcel: "1".to_owned() });
@@ -136,9 +150,10 @@ struct Carrier {
     attempts: Arc<Mutex<Vec<u32>>>,
     called: Arc<tokio::sync::Notify>,
     hangs: bool,
+    /// Whether a best-effort command is refused.
+    refuses: bool,
 }
 
-#[async_trait]
 impl Handler<Ship> for Carrier {
     async fn handle(&self, _: Ship, cx: &HandlerContext) -> Outcome<Ship> {
         self.attempts.lock().unwrap().push(cx.attempt());
@@ -150,19 +165,25 @@ impl Handler<Ship> for Carrier {
     }
 }
 
-#[async_trait]
 impl Handler<Tell> for Carrier {
     async fn handle(&self, _: Tell, _: &HandlerContext) -> Outcome<Tell> {
+        if self.refuses {
+            return Err(HandlerError::refused("nobody is at home"));
+        }
         Ok(Done.into())
     }
 }
 
 async fn open(store: &MemoryStore, carrier: &Carrier) -> Dispatcher {
+    open_with(store, carrier, &ManualClock::default()).await
+}
+
+async fn open_with(store: &MemoryStore, carrier: &Carrier, clock: &ManualClock) -> Dispatcher {
     Dispatcher::builder(store.clone())
         .saga::<ParcelState>()
         .handler::<Ship>(carrier.clone())
         .handler::<Tell>(carrier.clone())
-        .clock(ManualClock::default())
+        .clock(clock.clone())
         .start()
         .await
         .unwrap()

@@ -130,7 +130,10 @@ fn r07_a_timer_asks_its_method_once_on_entering() {
     assert!(lesson.timers().contains(&("ends", 45 * MINUTE)), "{:?}", lesson.timers());
     let lesson = lesson.elapsed(44 * MINUTE).when(extended());
     assert!(lesson.timers().contains(&("ends", 46 * MINUTE)), "a new visit asks again");
-    assert_eq!(lesson.elapsed(46 * MINUTE).state(), &LessonState::Over);
+    let over = lesson.elapsed(46 * MINUTE);
+    assert_eq!(over.state(), &LessonState::Over);
+    assert!(over.obligations().is_empty());
+    assert!(over.history().iter().any(|line| line.starts_with("waived ")), "{:?}", over.history());
 }
 
 #[test]
@@ -250,14 +253,12 @@ async fn r07_a_timer_whose_visit_is_over_when_its_turn_comes_is_counted_and_no_e
 
 struct Deaf;
 
-#[async_trait]
 impl Handler<Ring> for Deaf {
     async fn handle(&self, _: Ring, _: &HandlerContext) -> Outcome<Ring> {
         Ok(Done.into())
     }
 }
 
-#[async_trait]
 impl Handler<Refund> for Deaf {
     async fn handle(&self, _: Refund, _: &HandlerContext) -> Outcome<Refund> {
         Ok(Done.into())

@@ -132,6 +132,7 @@ impl Shard {
         let Slot { place: Place::Present(instance), runs, .. } = &mut **slot else { return false };
         let begun = |task: &Task| lanes.begun(registry, lease, runs.get(task.id), task);
         let before = (instance.is_parked(), instance.status() == Status::Compensating);
+        self.tally.best_effort_failures += u64::from(instance.is_best_effort_failure(&item.what));
         instance.head = head.as_mut().map(|head| std::mem::replace(&mut head.what, Input::Continue));
         let span = step_span(address, Some(&*instance), &item.what);
         let decision = span.in_scope(|| instance.apply(&item.what, moment, &begun));

@@ -9,7 +9,7 @@ use super::belongings::{Obligations, Tasks};
 use super::context::Context;
 use super::input::{At, Input, VerbRecord};
 use super::live::{Live, Program};
-use super::record::{self, HeadRecord, ParkedRecord, Subject, TurnRecord};
+use super::record::{self, HeadRecord, ParkedRecord, ReportRecord, Subject, TurnRecord};
 use crate::definition::{Definition, State};
 use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp, not_newer};
 use crate::store::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
@@ -128,6 +128,16 @@ impl Instance {
         let definition = self.definition();
         let command = definition.command(&task.command.name);
         task.kind == TaskKind::Command && command.is_some_and(|at| definition.commands[at].best_effort)
+    }
+
+    /// Whether this is the outcome of a best-effort command that has failed or is unknown.
+    pub(crate) fn is_best_effort_failure(&self, input: &Input) -> bool {
+        match input {
+            Input::Report(id, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. }) => {
+                self.task(*id).is_some_and(|task| self.is_best_effort(task))
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn task(&self, id: TaskId) -> Option<&Task> {

@@ -1,6 +1,6 @@
 //! The bookkeeping of one step: turns what user code did into changes of the instance and of what is stored.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::family::Outgoing;
@@ -267,7 +267,12 @@ impl<'a> Work<'a> {
     /// Drops what the row says is not owed or waived. `answered` is the command that is being reported on: its own
     /// undo is meant before any other of that name, also when it has just been dropped because it was refused.
     pub(super) fn release_by(&mut self, row: &Row, answered: Option<TaskId>, refused: Option<&str>) {
+        let waived = self.instance.waived_by(row);
         for id in self.instance.released_by(row, answered, refused) {
+            // On purpose, and so in the history (rule R10).
+            if let Some(undo) = waived.get(&id) {
+                self.line(Line::new("waived", undo.clone()));
+            }
             self.drop_obligation(id);
         }
     }
@@ -473,14 +478,18 @@ impl Instance {
             let id = own.or_else(newest).map(|owed| owed.id);
             released.extend(id);
         }
-        match row.waive {
-            Waive::Nothing => {}
-            Waive::All => released.extend(self.obligations.iter().map(|owed| owed.id)),
-            Waive::Named(undos) => {
-                released.extend(undos.iter().flat_map(|&undo| self.owed_as(undo)).map(|owed| owed.id));
-            }
-        }
+        released.extend(self.waived_by(row).into_keys());
         released
+    }
+
+    /// What `row` drops by `waive`, with the undo commands.
+    fn waived_by(&self, row: &Row) -> BTreeMap<TaskId, Name> {
+        let of = |owed: &Obligation| (owed.id, owed.undo.clone());
+        match row.waive {
+            Waive::Nothing => BTreeMap::new(),
+            Waive::All => self.obligations.iter().map(of).collect(),
+            Waive::Named(undos) => undos.iter().flat_map(|&undo| self.owed_as(undo)).map(of).collect(),
+        }
     }
 
     /// What is owed by the undo command of this index, newest first.
