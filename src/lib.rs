@@ -5,12 +5,16 @@
 )]
 #![doc = include_str!("docs/features.md")]
 
-#[cfg(all(
-    feature = "macros",
-    feature = "recurring",
-    feature = "routing-slip",
-    feature = "sqlite",
-    feature = "testing"
+// In documentation it is there with any features, so that `cargo doc` of an application shows it.
+#[cfg(any(
+    all(doc, not(doctest)),
+    all(
+        feature = "macros",
+        feature = "recurring",
+        feature = "routing-slip",
+        feature = "sqlite",
+        feature = "testing"
+    )
 ))]
 pub mod manual;
 
@@ -38,6 +42,15 @@ pub use saga_core::message::MessageId;
 
 #[doc = include_str!("docs/expansion.md")]
 pub mod expansion {}
+
+#[doc = include_str!("docs/what_happens_if.md")]
+pub mod what_happens_if {}
+
+#[doc = include_str!("docs/guarantees.md")]
+pub mod guarantees {}
+
+#[doc = include_str!("../docs/rules.md")]
+pub mod rules {}
 
 /// Everything a saga's file needs.
 pub mod prelude {

@@ -1,0 +1,151 @@
+//! Documents name rules and tests. Here they are held to what there is.
+
+#![allow(missing_docs)]
+
+#[path = "support/sources.rs"]
+mod sources;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sources::{Function, files, functions, read, root};
+
+const RULES: &str = "docs/rules.md";
+/// Set it to have the tests of each rule written into the document.
+const UPDATE: &str = "SAGA_UPDATE";
+/// What begins the line with the tests of a rule.
+const TESTS: &str = "Tests: ";
+
+/// The number of the rule that a function is named after.
+fn rule_of(function: &Function) -> Option<u32> {
+    let (digits, rest) = function.name.strip_prefix('r')?.split_at_checked(2)?;
+    rest.starts_with('_').then(|| digits.parse().ok())?
+}
+
+/// Which tests each rule has, as the document lists them.
+fn tests_of_rules() -> BTreeMap<u32, Vec<String>> {
+    let mut tests: BTreeMap<u32, Vec<String>> = BTreeMap::new();
+    for function in functions() {
+        if let Some(rule) = rule_of(&function) {
+            tests.entry(rule).or_default().push(format!("`{}::{}`", function.file, function.name));
+        }
+    }
+    tests
+}
+
+/// The document with the tests of each rule at the end of its section.
+fn with_tests(document: &str) -> String {
+    let tests = tests_of_rules();
+    let mut sections = document.split("\n## R");
+    let mut written = sections.next().unwrap_or_default().trim_end().to_owned();
+    for section in sections {
+        let number: u32 =
+            section.split(' ').next().unwrap_or_default().parse().expect("a heading has a number");
+        let text = section.split(&format!("\n{TESTS}")).next().unwrap_or_default().trim_end();
+        let listed = tests.get(&number).map_or(String::new(), |tests| tests.join(", "));
+        written.push_str(&format!("\n\n## R{text}\n\n{TESTS}{listed}"));
+    }
+    written + "\n"
+}
+
+#[test]
+fn each_rule_has_tests_and_each_test_of_a_rule_is_listed() {
+    let document = read(RULES);
+    let written = with_tests(&document);
+    if document != written && std::env::var_os(UPDATE).is_some() {
+        std::fs::write(root().join(RULES), written).expect("the document is written");
+        return;
+    }
+    assert!(document == written, "{RULES} lists other tests than there are: run this test with {UPDATE}=1");
+    let headings: Vec<u32> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("## R")?.split(' ').next()?.parse().ok())
+        .collect();
+    assert!(headings.iter().copied().eq(1..=35), "{headings:?}");
+    let tests = tests_of_rules();
+    for rule in &headings {
+        assert!(tests.contains_key(rule), "no test is named after rule R{rule}");
+    }
+    for rule in tests.keys() {
+        assert!(headings.contains(rule), "tests are named after a rule R{rule} that is not there");
+    }
+}
+
+#[test]
+fn every_rule_that_the_sources_cite_is_there() {
+    let known: BTreeSet<u32> = (1..=35).collect();
+    for folder in ["src", "saga-core/src", "saga-macros/src", "saga-sqlite/src", "docs"] {
+        for path in files(folder, "rs").into_iter().chain(files(folder, "md")) {
+            let text = read(&path);
+            for cited in text.split("rule R").skip(1).chain(text.split("rules R").skip(1)) {
+                let number: String = cited.chars().take_while(char::is_ascii_digit).collect();
+                let number = number.parse().unwrap_or(0);
+                assert!(known.contains(&number), "{}: rule R{number}", path.display());
+            }
+        }
+    }
+}
+
+/// What stands between backquotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_test_that_a_page_names_is_there() {
+    let known: BTreeSet<String> =
+        functions().into_iter().map(|function| format!("{}::{}", function.file, function.name)).collect();
+    let mut named = 0;
+    for page in ["src/docs/guarantees.md", "src/docs/what_happens_if.md"] {
+        for name in quoted(&read(page)) {
+            let is_test = name.split_once("::").is_some_and(|(file, function)| {
+                let lower = |text: &str| {
+                    text.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
+                };
+                lower(file) && lower(function) && function.contains('_')
+            });
+            if is_test {
+                // Laws of stores lie in several files of one folder.
+                let found = known.contains(name)
+                    || name
+                        .strip_prefix("conformance::")
+                        .is_some_and(|law| known.iter().any(|known| known.ends_with(&format!("::{law}"))));
+                assert!(found, "{page} names the test `{name}`, which is not there");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 100, "only {named} tests are named");
+}
+
+#[test]
+fn every_link_of_a_document_leads_to_a_file() {
+    let mut documents = files("docs", "md");
+    documents.extend(["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "examples/README.md"].map(Into::into));
+    for document in documents {
+        let text = read(&document);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains("://") || path.contains("::") {
+                continue;
+            }
+            let there = root().join(&document).parent().expect("it is in a folder").join(path);
+            assert!(there.exists(), "{} links to {path}, which is not there", document.display());
+        }
+    }
+}
+
+#[test]
+fn every_decision_stands_in_the_index() {
+    let index = read("docs/decisions/README.md");
+    for path in files("docs/decisions", "md") {
+        let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
+        let text = read(&path);
+        if name == "README.md" {
+            continue;
+        }
+        assert!(index.contains(&format!("({name})")), "{name} is not in the index");
+        for part in ["## Context", "## Decision", "## Price"] {
+            assert!(text.contains(part), "{name} has no {part}");
+        }
+    }
+}
