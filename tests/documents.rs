@@ -149,3 +149,32 @@ fn every_decision_stands_in_the_index() {
         }
     }
 }
+
+/// Each line of the code map names a file or a folder, below the crate that its heading names.
+#[test]
+fn the_code_map_names_every_file() {
+    let map = read("ARCHITECTURE.md");
+    let map = map.split("## Code map").nth(1).expect("there is a code map");
+    let (mut source, mut named) = (String::new(), BTreeSet::new());
+    for line in map.lines().take_while(|line| !line.starts_with("## ")) {
+        if let Some(heading) = line.strip_prefix("### ") {
+            let name = heading.split(':').next().unwrap_or_default();
+            source = if name.starts_with("saga-rs") { "src".to_owned() } else { format!("{name}/src") };
+        } else if let Some(path) = line.strip_prefix("- `").and_then(|rest| rest.split('`').next()) {
+            let path = format!("{source}/{path}");
+            assert!(root().join(&path).exists(), "the code map names {path}, which is not there");
+            named.insert(path);
+        }
+    }
+    for crate_ in ["saga-core", "saga-macros", "saga-sqlite"] {
+        for path in files(&format!("{crate_}/src"), "rs") {
+            let text = path.to_string_lossy().into_owned();
+            let is_named = named.contains(&text)
+                || named.iter().any(|folder| folder.ends_with('/') && text.starts_with(folder));
+            let is_left_out = text.ends_with("/tests.rs") || text.ends_with("/properties.rs");
+            // With re-exports only.
+            let re_exports = text.ends_with("mod.rs") || text.ends_with("lib.rs");
+            assert!(is_named || is_left_out || re_exports, "the code map leaves out {text}");
+        }
+    }
+}

@@ -6,13 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use saga::dispatcher::{InstanceError, ManualClock, PublishError, StartError};
+use saga::machine::OperatorVerb;
 use saga::machine::ParkReason;
 use saga::message::Key;
 use saga::prelude::*;
 use saga::sqlite::{Durability, TransactionError, rusqlite};
-use saga::store::{
-    Address, DeadId, InboxId, Inspect, InstanceFilter, MailKind, OperatorVerb, Store, StoreError,
-};
+use saga::store::{Address, DeadId, InboxId, Inspect, InstanceFilter, MailKind, Store, StoreError};
 use saga::{Dispatcher, Disposition, Health, MessageId, Position, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]

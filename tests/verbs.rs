@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use faulty::{Faulty, Side};
 use saga::dispatcher::{InstanceError, ManualClock};
+use saga::machine::OperatorVerb;
 use saga::message::Key;
 use saga::prelude::*;
 use saga::sqlite::Durability;
-use saga::store::{Address, Inspect, OperatorVerb};
+use saga::store::{Address, Inspect};
 use saga::{Dispatcher, Position, Resolved, SqliteStore};
 
 /// The deals whose actions and handlers succeed from now on, as in a mended build. Every run has a deal of its own.

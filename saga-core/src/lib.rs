@@ -12,6 +12,8 @@ pub mod message;
 pub mod recurring;
 #[cfg(feature = "routing-slip")]
 pub mod routing_slip;
+mod shape;
+pub mod step;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -23,7 +25,7 @@ pub use machine::Saga;
 pub mod __private_0_1_0 {
     pub use crate::definition::{
         Answer, ChildType, Clause, CommandType, Definition, Due, End, EventType, Missing, Move, PayloadType,
-        Reads, Row, State, Timer, Trigger, Undo, UndoOf, UpcastFrom, Verdict, Waive,
+        Row, State, Timer, Trigger, Undo, UndoOf, Verdict, Waive,
     };
     pub use crate::machine::generated::{
         all_among, among, command, no_such_row, no_such_state, payload, some, there, upcast, wrong_state,
@@ -36,4 +38,5 @@ pub mod __private_0_1_0 {
         ByAlias, Command, Correlated, Event, Failed, Message, NoReply, Payload, PayloadError, ReplyTo,
         Result, Tick, Timestamp, Unknown, join_key,
     };
+    pub use crate::shape::{Reads, UpcastFrom};
 }

@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use parking_lot::ReentrantMutexGuard;
 use rusqlite::{Connection, ErrorCode};
+use saga_core::machine::OperatorVerb;
 use saga_core::machine::Saga;
 use saga_core::message::{
     BoxError, Correlated, Key, KeyError, Message, MessageId, PayloadError, PayloadLimits, Timestamp,
 };
-use saga_core::store::{Address, Mail, MailKind, OperatorVerb, StoreError};
+use saga_core::store::{Address, Mail, MailKind, StoreError};
 
 use crate::SqliteStore;
 use crate::error::{of_store, unavailable};

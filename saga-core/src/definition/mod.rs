@@ -7,14 +7,16 @@
 //! The derive writes a definition as one `static`; everything refers to everything else by index into its slices, in
 //! source order.
 
+mod child_end;
 mod diagram;
 mod types;
 
 use crate::message::is;
-#[doc(hidden)]
-pub use types::Reads;
+pub use crate::shape::UpcastFrom;
+pub use child_end::ChildEnd;
+pub(crate) use child_end::EndRecord;
 pub(crate) use types::Value;
-pub use types::{ChildType, CommandType, EventType, PayloadType, UpcastFrom};
+pub use types::{ChildType, CommandType, EventType, PayloadType};
 
 /// The whole table of a saga. Made by `#[derive(Saga)]`, read through [`Saga::definition`](crate::Saga::definition).
 #[derive(Debug)]

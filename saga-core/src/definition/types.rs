@@ -6,10 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::de::DeserializeOwned;
 
-use crate::machine::{EndRecord, Saga, panic_text};
-use crate::message::{Command, Event, Failed, Message, PayloadError, Unknown};
+use super::child_end::EndRecord;
+use crate::message::{Command, Event, Failed, Message, PayloadError, Unknown, panic_text};
 #[cfg(any(test, feature = "testing"))]
-use crate::testing::shape::Shape;
+use crate::shape::Shape;
+use crate::shape::UpcastFrom;
 
 /// A decoded value whose type the table knows.
 pub(crate) type Value = Box<dyn Any + Send + Sync>;
@@ -37,47 +38,6 @@ impl PayloadType {
 impl fmt::Debug for PayloadType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.type_name)
-    }
-}
-
-/// An upcast: the version it starts from, and what it reads of that.
-#[derive(Clone, Copy)]
-pub struct UpcastFrom {
-    /// The version.
-    pub version: u32,
-    #[cfg_attr(not(any(test, feature = "testing")), allow(dead_code))]
-    pub(crate) reads: fn() -> Reads,
-}
-
-/// The shape an upcast reads.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Reads {
-    #[cfg(any(test, feature = "testing"))]
-    pub(crate) shape: Shape,
-}
-
-impl Reads {
-    /// What `upcast` takes.
-    pub fn of<Old: DeserializeOwned, New>(upcast: impl FnOnce(Old) -> New) -> Self {
-        drop(upcast);
-        Self {
-            #[cfg(any(test, feature = "testing"))]
-            shape: Shape::of::<Old>(),
-        }
-    }
-}
-
-impl UpcastFrom {
-    #[doc(hidden)]
-    pub const fn new(version: u32, reads: fn() -> Reads) -> Self {
-        Self { version, reads }
-    }
-}
-
-impl fmt::Debug for UpcastFrom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.version.fmt(f)
     }
 }
 
@@ -136,13 +96,6 @@ pub struct ChildType {
     /// The type, as written in the table.
     pub type_name: &'static str,
     pub(crate) ended: fn(&EndRecord) -> Result<Value, String>,
-}
-
-impl ChildType {
-    #[doc(hidden)]
-    pub const fn of<S: Saga>(type_name: &'static str) -> Self {
-        Self { name: S::NAME, was: S::WAS, type_name, ended: |record| Ok(Box::new(record.finished::<S>()?)) }
-    }
 }
 
 impl fmt::Debug for ChildType {

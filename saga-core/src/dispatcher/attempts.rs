@@ -22,8 +22,8 @@ use super::handler::{AnyHandler, Attempting, HandlerContext};
 use super::run::{Ended, Request};
 use super::tempo::{Busy, Work};
 use crate::engine::{Attempt, AttemptEnd, Registry};
-use crate::machine::panic_text;
 use crate::message::PayloadLimits;
+use crate::message::panic_text;
 
 /// An attempt that no worker has looked at for so long is moved to a thread of its own.
 const STARVED: Duration = Duration::from_millis(500);

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::attempts::Attempts;
 use super::clock::{Clock, SystemClock};
 use super::error::StartError;
+use super::extension::{Extension, Extensions};
 use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
 use super::run::Runner;
 use super::starting::{Leased, Leasing, Patient, prepare, watched};
@@ -19,8 +20,8 @@ use super::tempo::Tempo;
 use super::{CallLimits, Dispatcher, Shared};
 use crate::definition::EventType;
 use crate::engine::{Limits, Policy, Registry, Shard};
-use crate::machine::{Saga, Typed, panic_text};
-use crate::message::{Command, Event, Incarnation, PayloadLimits};
+use crate::machine::{Saga, Typed};
+use crate::message::{Command, Event, Incarnation, PayloadLimits, panic_text};
 use crate::store::Store;
 
 /// Takes sagas, handlers and subscribers, and starts a [`Dispatcher`]. Made by [`Dispatcher::builder`].
@@ -36,11 +37,7 @@ pub struct DispatcherBuilder {
     call_limit: Duration,
     owner: String,
     random: Box<dyn FnMut() -> u128 + Send>,
-    #[cfg(feature = "recurring")]
-    schedules: crate::recurring::Schedules,
-    /// By which policy routing slips run, if they do.
-    #[cfg(feature = "routing-slip")]
-    slips: Option<Policy>,
+    extensions: Extensions,
 }
 
 impl DispatcherBuilder {
@@ -56,10 +53,7 @@ impl DispatcherBuilder {
             call_limit: Duration::from_secs(30),
             owner: format!("process {}", std::process::id()),
             random: Box::new(|| Incarnation::random().as_u128()),
-            #[cfg(feature = "recurring")]
-            schedules: crate::recurring::Schedules::default(),
-            #[cfg(feature = "routing-slip")]
-            slips: None,
+            extensions: Extensions::default(),
         }
     }
 
@@ -167,9 +161,10 @@ impl DispatcherBuilder {
         self
     }
 
-    #[cfg(feature = "routing-slip")]
-    pub(crate) fn slips_mut(&mut self) -> &mut Option<Policy> {
-        &mut self.slips
+    /// The extension of this type, with its settings.
+    #[cfg_attr(not(any(feature = "recurring", feature = "routing-slip")), allow(dead_code))] // Nobody has one.
+    pub(crate) fn extension<E: Extension + Default>(&mut self) -> &mut E {
+        self.extensions.get()
     }
 
     /// The handlers registered so far, by the stored name of their command and by its earlier ones.
@@ -178,11 +173,6 @@ impl DispatcherBuilder {
         let handlers = self.registry.handlers.iter().map(|(&name, &lane)| (name, lane));
         let renamed = self.registry.renamed.iter().map(|&(was, _, lane)| (was, lane));
         renamed.chain(handlers).map(|(name, lane)| (name, Arc::clone(&self.handlers[lane]))).collect()
-    }
-
-    #[cfg(feature = "recurring")]
-    pub(crate) fn schedules_mut(&mut self) -> &mut crate::recurring::Schedules {
-        &mut self.schedules
     }
 
     #[cfg(feature = "recurring")]
@@ -196,18 +186,14 @@ impl DispatcherBuilder {
     /// [`StartError`] names everything that is missing or does not fit: a command without a handler, two sagas with
     /// one name, an event that is published and nobody takes; what a later build has renamed; or that the store is in
     /// use or cannot be read. Nothing has been run then.
-    pub async fn start(self) -> Result<Dispatcher, StartError> {
-        #[cfg(feature = "routing-slip")]
-        let this = crate::routing_slip::register(self);
-        #[cfg(not(feature = "routing-slip"))]
-        let this = self;
-        #[cfg(feature = "recurring")]
-        return crate::recurring::start(this).await;
-        #[cfg(not(feature = "recurring"))]
-        this.start_engine().await
+    pub async fn start(mut self) -> Result<Dispatcher, StartError> {
+        let mut extensions = std::mem::take(&mut self.extensions);
+        let dispatcher = extensions.register(self)?.start_engine().await?;
+        extensions.started(&dispatcher).await?;
+        Ok(dispatcher)
     }
 
-    pub(crate) async fn start_engine(self) -> Result<Dispatcher, StartError> {
+    async fn start_engine(self) -> Result<Dispatcher, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         self.check_settings()?;
         let Self {

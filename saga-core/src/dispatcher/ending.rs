@@ -167,17 +167,15 @@ impl Runner {
     /// Everything has ended: gives the lease back, so that the next start need not suspect anything.
     async fn finish(&mut self) -> Finale {
         let released = if self.shard.may_release() {
-            let busy = Busy::by(&*self.clock);
+            let _busy = Busy::by(&*self.clock);
             let soon = self.clock.now().mono.saturating_add(STORE);
             let late =
                 self.clock.sleep_until(self.ending.as_ref().map_or(soon, |ending| ending.last.min(soon)));
-            let released = tokio::select! {
+            tokio::select! {
                 biased;
                 released = self.store.release(&self.lease) => released.map_err(ShutdownError::from),
                 () = late => Err(ShutdownError::NotWritten { why: self.shared.trouble() }),
-            };
-            drop(busy);
-            released
+            }
         } else {
             tracing::warn!("an outcome could not be written down; the next start treats open tasks as begun");
             Ok(())

@@ -11,6 +11,7 @@ mod clock;
 mod desk;
 mod ending;
 mod error;
+mod extension;
 mod following;
 mod handler;
 #[cfg(any(test, feature = "testing"))]
@@ -29,6 +30,10 @@ mod weak;
 pub use builder::DispatcherBuilder;
 pub use clock::{Clock, SystemClock};
 pub use error::{AskError, InstanceError, PublishError, ReceiptError, ShutdownError, StartError};
+#[cfg(any(feature = "recurring", feature = "routing-slip"))]
+pub(crate) use extension::Extension;
+#[cfg(feature = "recurring")]
+pub(crate) use extension::Started;
 #[cfg(feature = "routing-slip")]
 pub(crate) use handler::AnyHandler;
 pub use handler::{Handler, HandlerContext, Subscriber};

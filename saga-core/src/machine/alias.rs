@@ -7,7 +7,7 @@ use super::instance::Instance;
 use super::outbox::Outbox;
 use super::work::Work;
 use crate::message::Key;
-use crate::store::AliasChange;
+use crate::step::AliasChange;
 
 /// An alias that another instance was found to hold when a step was to claim it. The step is decided once more, knowing
 /// that.

@@ -10,7 +10,7 @@ use super::row::{Decided, Performed};
 use super::work::{Line, Work};
 use crate::definition::{Due, End, Move, Trigger, Value, Verdict};
 use crate::message::{Message, Name, Tick, Timestamp, is};
-use crate::store::Status;
+use crate::step::Status;
 
 impl Instance {
     /// Decides what `input` does. `begun` tells how far each forward task has come; it is asked only at a turn.

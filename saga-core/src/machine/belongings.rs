@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::message::Name;
-use crate::store::{Obligation, ObligationOf, Task, TaskId, TaskKind, TaskStage};
+use crate::step::{Obligation, ObligationOf, Task, TaskId, TaskKind, TaskStage};
 
 /// The open tasks, in the order they were queued.
 #[derive(Clone, Debug, Default)]
@@ -288,7 +288,7 @@ impl<'a> Iterator for Named<'a> {
 mod tests {
     use super::*;
     use crate::message::{Message, Timestamp};
-    use crate::store::TaskProgress;
+    use crate::step::TaskProgress;
 
     fn id(ord: u32) -> TaskId {
         TaskId { seq: 1, ord }

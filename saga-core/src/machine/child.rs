@@ -19,7 +19,7 @@ use super::work::{Line, Work};
 use super::{family::ChildNews, record::ReportRecord};
 use crate::definition::{Trigger, Value};
 use crate::message::{Id, Key, Message, Name};
-use crate::store::{
+use crate::step::{
     Address, InstanceChange, MailKind, Status, Task, TaskChange, TaskId, TaskKind, TaskStage, TimerRow,
 };
 
@@ -378,7 +378,7 @@ impl Instance {
     /// The open children: saga, key and whether it has been started.
     pub(crate) fn children(&self) -> Vec<(TaskId, String, String, bool)> {
         let children = self.tasks.iter().filter(|task| task.kind == TaskKind::Child);
-        let child = |task: &crate::store::Task| {
+        let child = |task: &crate::step::Task| {
             let record = record::read::<ChildRecord>("child", &task.command.payload).ok()?;
             let started = task.progress.stage == TaskStage::Started;
             Some((task.id, task.command.name.to_string(), record.key, started))

@@ -5,14 +5,15 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::outbox::Outbox;
 use super::record::{self, MessageRecord, ParkReason, ReportRecord, TaskRecord};
 use super::saga::Saga;
-use crate::definition::Value;
+pub use crate::definition::ChildEnd;
+pub(crate) use crate::definition::EndRecord;
+use crate::definition::{ChildType, Value};
 use crate::message::{ActionError, Correlated, Id, Key, Message, MessageId, Name, Payload, not_newer};
-use crate::store::{Address, InstanceChange, MailKind, Status, TaskId};
+use crate::step::{Address, InstanceChange, MailKind, Status, TaskId};
 
 /// How deep children of children may nest.
 const DEPTH: u32 = 16;
@@ -44,18 +45,6 @@ pub struct Finished<S: Saga> {
     pub state: S,
     /// Its data.
     pub data: S::Data,
-}
-
-/// How a child ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChildEnd {
-    /// In a `#[terminal]` state.
-    Completed,
-    /// In a `#[terminal(failure)]` state.
-    Failed,
-    /// By an abort, without a state for it.
-    Aborted,
 }
 
 /// All children of a saga that were started have ended: the event of `all_finished(Child)`. Counts those that have ended
@@ -145,24 +134,6 @@ pub(super) enum News {
     NotStarted { reason: String },
 }
 
-/// How an instance ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct EndRecord {
-    pub(super) key: String,
-    pub(super) end: ChildEnd,
-    pub(super) state: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) payload: Option<Box<RawValue>>,
-    pub(super) data: Box<RawValue>,
-    /// The version of the saga that wrote both.
-    #[serde(default = "first")]
-    pub(super) version: u32,
-}
-
-const fn first() -> u32 {
-    1
-}
-
 /// Something a step puts into another instance's inbox.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
@@ -185,6 +156,13 @@ impl AllFinished {
             ChildEnd::Failed => self.failed += 1,
             ChildEnd::Aborted => self.aborted += 1,
         }
+    }
+}
+
+impl ChildType {
+    #[doc(hidden)]
+    pub const fn of<S: Saga>(type_name: &'static str) -> Self {
+        Self { name: S::NAME, was: S::WAS, type_name, ended: |record| Ok(Box::new(record.finished::<S>()?)) }
     }
 }
 

@@ -7,7 +7,7 @@ use super::record::{HeadRecord, MessageRecord, ReportRecord, RowRecord, Subject,
 use super::saga::Cause;
 use crate::definition::{Definition, Move, Trigger, Value};
 use crate::message::{Message, Name, Tick};
-use crate::store::TaskId;
+use crate::step::TaskId;
 
 /// What triggered a row, with all a turn must keep of it.
 pub(super) struct Fired<'a> {

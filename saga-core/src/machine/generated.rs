@@ -25,7 +25,7 @@ pub fn upcast<Old: DeserializeOwned, New>(
 ) -> Result<New, PayloadError> {
     let old = payload.map_or_else(|| Payload::from("null").decode(), Payload::decode)?;
     catch_unwind(AssertUnwindSafe(|| upcast(old))).map_err(|panic| {
-        PayloadError::Decode(format!("its upcast panicked: {}", super::instance::panic_text(&*panic)))
+        PayloadError::Decode(format!("its upcast panicked: {}", crate::message::panic_text(&*panic)))
     })
 }
 

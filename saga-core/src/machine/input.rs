@@ -5,7 +5,7 @@ use super::outbox::Published;
 use super::record::{MessageRecord, ParkReason, ReportRecord};
 use crate::definition::Value;
 use crate::message::{Id, Message, MessageId, PayloadLimits, Timestamp};
-use crate::store::{Step, Task, TaskId};
+use crate::step::{Step, Task, TaskId};
 
 /// When and under which identity a step is decided.
 #[derive(Clone, Copy, Debug)]

@@ -11,8 +11,8 @@ use super::input::{At, Input, VerbRecord};
 use super::live::{Live, Program};
 use super::record::{self, HeadRecord, ParkedRecord, ReportRecord, Subject, TurnRecord};
 use crate::definition::{Definition, State};
-use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp, not_newer};
-use crate::store::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
+use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp, not_newer, panic_text};
+use crate::step::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
 
 /// One instance, as its last decision left it.
 pub(crate) struct Instance {
@@ -220,17 +220,6 @@ pub(super) fn guarded<T>(user: impl FnOnce() -> Result<T, ActionError>) -> Resul
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(error.to_string()),
         Err(panic) => Err(format!("panicked: {}", panic_text(&*panic))),
-    }
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text
-    } else {
-        "without a message"
     }
 }
 

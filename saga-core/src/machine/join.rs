@@ -18,7 +18,7 @@ use super::saga::Cause;
 use super::work::Work;
 use crate::definition::{Definition, Trigger};
 use crate::message::Name;
-use crate::store::{Status, TimerRow};
+use crate::step::{Status, TimerRow};
 
 /// The timer that fires a set which a row of its own event has completed.
 pub(crate) const JOIN: &str = "when_all";

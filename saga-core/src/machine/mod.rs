@@ -17,8 +17,8 @@ mod input;
 mod instance;
 mod join;
 mod live;
+mod operator;
 mod outbox;
-mod parked;
 mod position;
 mod record;
 mod report;
@@ -29,25 +29,25 @@ mod unwind;
 mod verbs;
 mod work;
 
+pub use crate::step::{ParkReason, Parked, ParkedOver};
 pub use context::Context;
 pub use family::{AllFinished, Child, ChildEnd, ChildParked, Finished};
+pub use operator::OperatorVerb;
 pub use outbox::{Outbox, encode_command};
-pub use parked::{Parked, ParkedOver};
 pub use position::Position;
-pub use record::ParkReason;
 pub use saga::{Cause, EventOf, Saga, Undone, Wait};
 
 pub(crate) use alias::Taken;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use family::{ChildNews, all_finished};
-pub(crate) use family::{EndRecord, Outgoing, REPORT, StartRecord};
+pub(crate) use family::{Outgoing, REPORT, StartRecord};
 /// Whether it is a timer of the machine's own, which no table mentions.
 pub(crate) fn is_own_timer(name: &str) -> bool {
     name == join::JOIN || family::all_finished(name).is_some()
 }
 
 pub(crate) use input::{At, Begun, Decision, Disposition, EventIn, Input, Resolution, Verb, VerbRecord};
-pub(crate) use instance::{Instance, panic_text};
+pub(crate) use instance::Instance;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use join::JOIN;
 #[cfg(any(test, feature = "testing"))]

@@ -5,7 +5,7 @@ use std::fmt;
 use super::family::Child;
 use super::instance::guarded;
 use crate::message::{Command, Correlated, Event, Key, Message, PayloadError, Result};
-use crate::store::AliasChange;
+use crate::step::AliasChange;
 
 /// Collects the commands and events of one step.
 #[doc(hidden)]

@@ -1,11 +1,11 @@
 //! Where an instance is, for people and programs that ask.
 
 use super::instance::Instance;
-use super::parked::Parked;
 use super::record::ParkReason;
 use super::saga::Saga;
 use crate::message::{Name, PayloadError, not_newer};
-use crate::store::{InstanceChange, Obligation, Status, Task, TaskKind};
+use crate::step::Parked;
+use crate::step::{InstanceChange, Obligation, Status, Task, TaskKind};
 
 /// Where an instance of the saga `S` is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 use super::family::{AllFinished, NewsRecord};
 use super::input::Input;
 use crate::message::{Message, Name, Payload, Report, Tick, Timestamp};
-use crate::store::TaskId;
+pub(crate) use crate::step::ParkReason;
+use crate::step::TaskId;
 
 /// Writes a record. The types below always can be: they hold no maps with odd keys and no failing serialisers. They may be
 /// larger than any payload, because they hold several.
@@ -288,68 +289,11 @@ pub(crate) enum Subject {
     Nothing,
 }
 
-/// The kind of thing that made an instance wait for a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum ParkReason {
-    /// An action returned an error or panicked (rule R8).
-    ActionFailed,
-    /// A row said `park`.
-    Row,
-    /// A command failed or became unknown and no row says what then (rule R3).
-    OutcomeUnhandled,
-    /// An answer came to a command that has been sent again since (rule R9).
-    Superseded,
-    /// A failure end was about to be entered with something still owed (rule R12).
-    StillOwed,
-    /// An undo command was refused (rule R14).
-    UndoRefused,
-    /// The action that builds an undo panicked, or the table no longer has it.
-    UndoFailed,
-    /// What an undo command did is not known and trying again would not help.
-    UndoUnknown,
-    /// An action of the arrival failed.
-    ArrivalFailed,
-    /// The command was found begun after several crashes in a row (rule R19).
-    CrashLoop,
-    /// A child could not be started (rule R21): its starting action failed, or its key belongs to another instance.
-    /// `skip` counts it as failed and goes on.
-    ChildNotStarted,
-    /// An end was about to be entered while children had not ended (rule R21). What they report waits meanwhile, so `retry`
-    /// leads to the same; `skip` lets them go on, and the event becomes a dead letter that can be redriven later.
-    ChildrenRunning,
-    /// An alias its row claims is held by another instance (rule R35). `retry` tries again.
-    AliasTaken,
-    /// State, data or a command cannot be read by this build (rule R34).
-    Unreadable,
-}
-
-impl std::fmt::Display for ParkReason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::ActionFailed => "an action failed",
-            Self::Row => "its row says park",
-            Self::OutcomeUnhandled => "no row takes the outcome",
-            Self::Superseded => "superseded answer",
-            Self::StillOwed => "failure end with something still owed",
-            Self::UndoRefused => "undo refused",
-            Self::UndoFailed => "undo cannot be built",
-            Self::UndoUnknown => "outcome of an undo unknown",
-            Self::ArrivalFailed => "an action of the arrival failed",
-            Self::CrashLoop => "its command was found begun after several crashes",
-            Self::ChildNotStarted => "a child did not start",
-            Self::ChildrenRunning => "end with children still running",
-            Self::AliasTaken => "alias taken",
-            Self::Unreadable => "cannot be read by this build",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::message::PayloadLimits;
+    use crate::step::{Parked, ParkedOver};
 
     #[test]
     fn a_record_may_be_larger_than_any_payload() {
@@ -358,5 +302,36 @@ mod tests {
         let both = [MessageRecord::from(&message), MessageRecord::from(&message)];
         let read: Vec<MessageRecord> = read("record", &write(&both)).unwrap();
         assert!(read.into_iter().all(|record| Message::from(record).payload == message.payload));
+    }
+
+    #[test]
+    fn a_reason_is_a_sentence_that_names_the_verbs() {
+        let at = Timestamp::from_millis(1_772_357_400_000);
+        let parked = |reason, subject| {
+            let detail = "no card".to_owned();
+            let record = ParkedRecord { reason, detail, at: at.as_millis(), subject, report: None };
+            Parked::from_stored(&write(&record), Timestamp::EPOCH)
+        };
+        let timer = parked(ParkReason::ActionFailed, Subject::Timer("15m".to_owned()));
+        assert_eq!(timer.what, ParkedOver::Timer("15m".to_owned()));
+        assert_eq!(
+            timer.to_string(),
+            "an action failed: no card; it has waited since 2026-03-01T09:30:00Z for `retry` or `skip`"
+        );
+        let arrival = parked(ParkReason::ArrivalFailed, Subject::Unwinding).to_string();
+        assert!(arrival.ends_with("for `retry` or `abort`"), "{arrival}");
+        let undo = parked(ParkReason::UndoFailed, Subject::Unwinding).to_string();
+        assert!(undo.ends_with("for `retry` or `skip`"), "{undo}");
+    }
+
+    #[test]
+    fn a_reason_that_cannot_be_read_is_one_too() {
+        for stored in ["{\"reason\":\"struck-by-lightning\"}", "\"why\"", "not JSON"] {
+            let parked = Parked::from_stored(&Payload::from(stored), Timestamp::EPOCH);
+            assert_eq!((parked.reason, &parked.what), (ParkReason::Unreadable, &ParkedOver::Unreadable));
+            assert_eq!(parked.since, Timestamp::EPOCH);
+            let said = parked.to_string();
+            assert!(said.starts_with("cannot be read by this build: the reason "), "{said}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::record::{ParkReason, ReportRecord, Subject};
 use super::work::{Line, Work};
 use crate::definition::{Answer, Trigger, Value};
 use crate::message::{Message, Name};
-use crate::store::{Status, TaskId, TaskKind};
+use crate::step::{Status, TaskId, TaskKind};
 
 impl Instance {
     /// A command or undo has ended.

@@ -16,7 +16,7 @@ use super::saga::Cause;
 use super::work::{Line, Work};
 use crate::definition::Trigger;
 use crate::message::{Incarnation, Name};
-use crate::store::{Address, InstanceChange, Status};
+use crate::step::{Address, InstanceChange, Status};
 
 /// Why an event did not start an instance.
 pub(crate) struct NotStarted {

@@ -15,7 +15,7 @@ use super::saga::Cause;
 use super::work::{Line, Work};
 use crate::definition::{Definition, End, Move, Trigger, UndoOf, Value};
 use crate::message::{ActionError, Message, Name, Payload, Tick};
-use crate::store::{Obligation, ObligationOf, Status, TaskId, TaskKind};
+use crate::step::{Obligation, ObligationOf, Status, TaskId, TaskKind};
 
 /// Ids an undo action asks for are counted from here, those of `on_leave` in the same step from zero.
 const UNDO_IDS: u32 = 1 << 16;

@@ -7,7 +7,7 @@ use super::join::JOIN;
 use super::record::{self, HeadRecord, ParkReason, ParkedRecord, ReportRecord, Subject, TurnCause};
 use super::work::{Line, Work};
 use crate::message::{Message, Name};
-use crate::store::{MailKind, Status, TaskId, TaskKind};
+use crate::step::{MailKind, Status, TaskId, TaskKind};
 
 impl Instance {
     pub(super) fn apply_verb(&mut self, record: VerbRecord, at: At, begun: HowFar<'_>) -> Decision {

@@ -10,7 +10,7 @@ use super::outbox::{Outbox, Published};
 use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
 use crate::definition::{CommandType, Due, End, Row, UndoOf, Waive};
 use crate::message::{Message, Name, Payload, Timestamp, is};
-use crate::store::{
+use crate::step::{
     HistoryEntry, Obligation, ObligationChange, ObligationOf, Status, Step, Task, TaskChange, TaskId,
     TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
 };

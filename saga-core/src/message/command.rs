@@ -1,6 +1,6 @@
 //! Requests to the outside world and what became of them.
 
-use crate::definition::UpcastFrom;
+use crate::shape::UpcastFrom;
 use std::fmt;
 use std::marker::PhantomData;
 

@@ -116,3 +116,14 @@ fn write_chain(error: &(dyn std::error::Error + 'static), f: &mut fmt::Formatter
     }
     Ok(())
 }
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "without a message"
+    }
+}

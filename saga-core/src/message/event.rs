@@ -1,6 +1,6 @@
 //! Facts delivered to instances and subscribers.
 
-use crate::definition::UpcastFrom;
+use crate::shape::UpcastFrom;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

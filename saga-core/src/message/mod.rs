@@ -14,6 +14,7 @@ mod strict;
 mod timestamp;
 
 pub use command::{Command, Done, Failed, NoReply, Outcome, Reply, ReplyTo, Report, Tick, Unknown};
+pub(crate) use error::panic_text;
 pub use error::{ActionError, BoxError, HandlerError, HandlerErrorKind, Result};
 pub use event::{ByAlias, Correlated, Event};
 pub use ids::{Id, Incarnation, MessageId};

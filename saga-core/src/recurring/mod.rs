@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dispatcher::{
-    Dispatcher, DispatcherBuilder, Handler, HandlerContext, PublishError, Receipt, StartError,
+    Dispatcher, DispatcherBuilder, Extension, Handler, HandlerContext, PublishError, Receipt, StartError,
+    Started,
 };
 use crate::engine::Policy;
 use crate::machine::Position;
@@ -92,6 +93,8 @@ struct Entry {
 pub(crate) struct Schedules {
     entries: BTreeMap<String, Entry>,
     problems: Vec<String>,
+    /// Each schedule with its expression, once they are registered.
+    crons: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Schedules {
@@ -132,7 +135,7 @@ impl DispatcherBuilder {
         how: Recurring,
         event: impl Fn(Timestamp) -> E + Send + Sync + 'static,
     ) -> Self {
-        let schedules = self.schedules_mut();
+        let schedules = self.extension::<Schedules>();
         if let Err(error) = Key::new(name) {
             schedules.problems.push(format!("a schedule is called `{name}`: {error}"));
         }
@@ -154,38 +157,47 @@ impl DispatcherBuilder {
     }
 }
 
-/// Starts a dispatcher with its schedules, if it has some, and tells each which expression it goes by.
-pub(crate) async fn start(mut builder: DispatcherBuilder) -> Result<Dispatcher, StartError> {
-    let Schedules { entries, problems } = std::mem::take(builder.schedules_mut());
-    if !problems.is_empty() {
-        return Err(StartError::Registration { problems });
-    }
-    if entries.is_empty() {
-        return builder.start_engine().await;
-    }
-    let crons: Vec<(String, String)> =
-        entries.iter().map(|(name, entry)| (name.clone(), entry.cron.clone())).collect();
-    let runs = Runs { store: builder.store(), entries };
-    let builder = builder.saga::<ScheduleState>().handler_with::<StartRun>(runs, Policy::default());
-    let dispatcher = builder.start_engine().await?;
-    for (name, cron) in crons {
-        let failed = |why: String| StartError::Setting(format!("the schedule `{name}`: {why}"));
-        let event = saga::Scheduled { name: name.clone(), cron };
-        let receipt = dispatcher.publish(event).await.map_err(|error| failed(error.to_string()))?;
-        if !receipt.is_accepted() {
-            return Err(failed("its expression names no time that will ever come".to_owned()));
+impl Extension for Schedules {
+    fn register(&mut self, mut builder: DispatcherBuilder) -> Result<DispatcherBuilder, StartError> {
+        let problems = std::mem::take(&mut self.problems);
+        if !problems.is_empty() {
+            return Err(StartError::Registration { problems });
         }
-        let found = dispatcher.instance::<ScheduleState>(&name).await;
-        let found = found.map_err(|error| failed(error.to_string()))?;
-        if let Some(Position::Parked { detail, .. }) = found.as_ref().map(|found| &found.position) {
-            tracing::error!(schedule = name, detail, "parked: it waits for a person");
-        }
-        if found.is_some_and(|found| found.position.state() == Some(&ScheduleState::Removed)) {
-            let why = "nobody had registered it for a month, so it was removed; give it another name";
-            return Err(failed(why.to_owned()));
-        }
+        let entries = std::mem::take(&mut self.entries);
+        self.crons = entries.iter().map(|(name, entry)| (name.clone(), entry.cron.clone())).collect();
+        let runs = Runs { store: builder.store(), entries };
+        builder = builder.saga::<ScheduleState>();
+        Ok(builder.handler_with::<StartRun>(runs, Policy::default()))
     }
-    Ok(dispatcher)
+
+    fn started<'a>(&'a self, dispatcher: &'a Dispatcher) -> Started<'a> {
+        Box::pin(async move {
+            for (name, cron) in &self.crons {
+                tell(dispatcher, name, cron).await?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Tells a schedule which expression it goes by.
+async fn tell(dispatcher: &Dispatcher, name: &str, cron: &str) -> Result<(), StartError> {
+    let failed = |why: String| StartError::Setting(format!("the schedule `{name}`: {why}"));
+    let event = saga::Scheduled { name: name.to_owned(), cron: cron.to_owned() };
+    let receipt = dispatcher.publish(event).await.map_err(|error| failed(error.to_string()))?;
+    if !receipt.is_accepted() {
+        return Err(failed("its expression names no time that will ever come".to_owned()));
+    }
+    let found = dispatcher.instance::<ScheduleState>(name).await;
+    let found = found.map_err(|error| failed(error.to_string()))?;
+    if let Some(Position::Parked { detail, .. }) = found.as_ref().map(|found| &found.position) {
+        tracing::error!(schedule = name, detail, "parked: it waits for a person");
+    }
+    if found.is_some_and(|found| found.position.state() == Some(&ScheduleState::Removed)) {
+        let why = "nobody had registered it for a month, so it was removed; give it another name";
+        return Err(failed(why.to_owned()));
+    }
+    Ok(())
 }
 
 /// Publishes what is due.

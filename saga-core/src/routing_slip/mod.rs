@@ -16,7 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument;
 
-use crate::dispatcher::{AnyHandler, DispatcherBuilder, Handler, HandlerContext};
+use crate::dispatcher::{AnyHandler, DispatcherBuilder, Extension, Handler, HandlerContext, StartError};
 use crate::engine::{AttemptEnd, Policy};
 use crate::machine::MessageRecord;
 use crate::message::{
@@ -134,19 +134,22 @@ impl DispatcherBuilder {
 
     /// Runs routing slips, by `policy` for each of their steps.
     pub fn routing_slips_with(mut self, policy: Policy) -> Self {
-        *self.slips_mut() = Some(policy);
+        self.extension::<Slips>().0 = policy;
         self
     }
 }
 
-/// Registers the saga with its handlers, if slips are to run. By now all other handlers are there.
-pub(crate) fn register(mut builder: DispatcherBuilder) -> DispatcherBuilder {
-    let Some(policy) = builder.slips_mut().take() else { return builder };
-    let steps = Steps { handlers: Arc::new(builder.handlers_by_name()) };
-    builder
-        .saga::<SlipState>()
-        .handler_with::<RunStep>(steps.clone(), policy.clone())
-        .handler_with::<UndoStep>(steps, policy)
+/// By which policy slips run.
+#[derive(Default)]
+struct Slips(Policy);
+
+impl Extension for Slips {
+    /// By now all other handlers are there.
+    fn register(&mut self, builder: DispatcherBuilder) -> Result<DispatcherBuilder, StartError> {
+        let (policy, steps) = (self.0.clone(), Steps { handlers: Arc::new(builder.handlers_by_name()) });
+        let builder = builder.saga::<SlipState>().handler_with::<RunStep>(steps.clone(), policy.clone());
+        Ok(builder.handler_with::<UndoStep>(steps, policy))
+    }
 }
 
 /// Hands each step to the handler of its command.

@@ -8,8 +8,8 @@ use super::{
     Address, DeadId, DeadLetter, HistoryEntry, InboxId, Mail, MailKind, Snapshot, Status, StoreError,
     TaskKind,
 };
-use crate::machine::Parked;
 use crate::message::{Message, MessageId, Name, Timestamp};
+use crate::step::Parked;
 
 /// Reads for people: pages by key, never everything at once, without disturbing the lease holder.
 #[async_trait]

@@ -4,14 +4,12 @@
 //! Does not own: any decision. A store never sees user types, never calls user code, never interprets a payload and
 //! never reads a clock.
 
-mod check;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod inspect;
 mod memory;
-mod operator;
-pub mod step;
 
+pub use crate::step::*;
 pub use inspect::{
     DeadLetterRow, HistoryRow, Inspect, InstanceFilter, InstanceView, Maintain, NameOf, Purged, RetiredName,
     Stored, StoredName, TakerRow, Trace,
@@ -19,8 +17,6 @@ pub use inspect::{
 #[cfg(any(test, feature = "testing"))]
 pub use memory::Fault;
 pub use memory::MemoryStore;
-pub use operator::OperatorVerb;
-pub use step::*;
 
 use std::sync::Arc;
 
@@ -198,23 +194,6 @@ pub enum Loaded {
     Unreadable(String),
     /// The address was an alias ([`Key::is_alias`]), and the instance with this key holds it.
     Alias(Key),
-}
-
-/// An instance with everything that belongs to it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Snapshot {
-    /// Its row.
-    pub row: RowId,
-    /// As its last step left it.
-    pub instance: InstanceChange,
-    /// Its open tasks, by id.
-    pub tasks: Vec<Task>,
-    /// Its timers, by name.
-    pub timers: Vec<TimerRow>,
-    /// What it owes, oldest first.
-    pub obligations: Vec<Obligation>,
-    /// The aliases it has claimed, in order of their text.
-    pub aliases: Vec<Key>,
 }
 
 /// Why a call to a store did not succeed.

@@ -4,10 +4,10 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::shape::{Place, Shape};
 use crate::definition::{CommandType, EventType, PayloadType, UpcastFrom};
 use crate::machine::Saga;
 use crate::message::{Command, Event};
+use crate::shape::{Place, Shape};
 
 const HEAD: &str = "# Names and shapes that are stored. A test compares this file with the program.\n";
 

@@ -5,7 +5,6 @@
 
 mod given;
 mod lock;
-pub(crate) mod shape;
 
 pub use given::Given;
 pub use lock::Lock;

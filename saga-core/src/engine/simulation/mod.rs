@@ -80,7 +80,7 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
     for seed in seeds() {
         let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Driver::new(seed).run(&mut seen)));
         if let Err(panic) = ran {
-            failures.push(format!("seed {seed}: {}", crate::machine::panic_text(&*panic)));
+            failures.push(format!("seed {seed}: {}", crate::message::panic_text(&*panic)));
         }
     }
     let (some, many) = (&failures[..failures.len().min(10)], failures.len());

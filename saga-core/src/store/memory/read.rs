@@ -12,8 +12,8 @@ use super::super::{
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
-use crate::machine::Parked;
 use crate::message::{Message, MessageId, Timestamp};
+use crate::step::Parked;
 
 impl Model {
     pub(super) fn find(&self, address: &Address) -> Option<(RowId, &Kept)> {

@@ -8,11 +8,11 @@ use super::super::family::{
 };
 use super::super::world::message;
 use super::{Driver, Seen, now};
+use crate::machine::OperatorVerb;
 use crate::machine::{ParkReason, Resolution, Verb, read_parked};
 use crate::message::Correlated;
 use crate::store::{
-    Address, Batch, Inspect, InstanceChange, MailKind, OperatorVerb, Snapshot, Status, Store, Task, TaskKind,
-    TaskStage,
+    Address, Batch, Inspect, InstanceChange, MailKind, Snapshot, Status, Store, Task, TaskKind, TaskStage,
 };
 
 /// Everybody there is, as the store holds it.

@@ -1,8 +1,9 @@
 //! Operators' verbs as inbox rows: how anybody but the lease holder asks for one (rule R23).
 
-use super::{Address, Mail, MailKind};
-use crate::machine::{Verb, VerbRecord};
+use super::input::{Verb, VerbRecord};
+use super::record::write;
 use crate::message::{Message, Name, Timestamp};
+use crate::step::{Address, Mail, MailKind};
 
 /// What anybody who does not hold the lease may ask of an instance through its inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ impl Mail {
         Self {
             to,
             kind: MailKind::Verb,
-            message: Message { name, version: 1, payload: crate::machine::write(&record) },
+            message: Message { name, version: 1, payload: write(&record) },
             id: None,
             marked: false,
             task: None,

@@ -1,0 +1,12 @@
+//! What a type looks like to serde, and from which earlier shapes it is read.
+//!
+//! Owns: the places of a type in its JSON, and what an upcast reads. Does not own: what is compared with them
+//! (`testing::Lock`), or the calls of upcasts, which the derives write.
+
+#[cfg(any(test, feature = "testing"))]
+mod places;
+mod upcast;
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use places::{Place, Shape};
+pub use upcast::{Reads, UpcastFrom};
