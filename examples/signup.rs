@@ -140,7 +140,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let bob_is = dispatcher.settled::<SignupState>(bob).await?;
     println!("bob is {bob_is:?}");
     let late = dispatcher.publish(Clicked { address: bob.into() }).await?;
-    println!("bob's late click: {:?}", late.takers[0].disposition);
+    println!("bob's late click: {:?}", late.consumers[0].disposition);
     dispatcher.shutdown(Duration::from_secs(10)).await?;
     Ok(())
 }

@@ -149,10 +149,10 @@ async fn opened() -> (Dispatcher, MemoryStore, ManualClock) {
     (start(store.clone(), &clock).await, store, clock)
 }
 
-/// The instance the one taker is, and what became of the event there.
+/// The instance the one consumer is, and what became of the event there.
 fn one(receipt: &Receipt) -> (&str, &str) {
-    let taker = &receipt.takers[0];
-    let became = match &taker.disposition {
+    let consumer = &receipt.consumers[0];
+    let became = match &consumer.disposition {
         Disposition::Applied => "applied",
         Disposition::Ignored { why, .. } => why,
         Disposition::Queued => "queued",
@@ -161,7 +161,7 @@ fn one(receipt: &Receipt) -> (&str, &str) {
         Disposition::Duplicate => "duplicate",
         _ => "something new",
     };
-    (taker.key.text(), became)
+    (consumer.key.text(), became)
 }
 
 async fn position(dispatcher: &Dispatcher, invoice: &str) -> Position<InvoiceState> {
@@ -533,7 +533,7 @@ impl Subscriber<Paid> for Books {
 }
 
 #[tokio::test]
-async fn r35_an_event_of_several_takers_is_moved_from_the_alias_to_its_instance() {
+async fn r35_an_event_of_several_consumers_is_moved_from_the_alias_to_its_instance() {
     let (store, clock, books) = (MemoryStore::new(), ManualClock::default(), Books::default());
     let builder = Dispatcher::builder(store.clone()).saga::<InvoiceState>().clock(clock.clone());
     let dispatcher = builder.subscribe::<Paid>("books", books.clone()).start().await.unwrap();

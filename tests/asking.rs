@@ -85,7 +85,7 @@ pub struct LookedUp {
 /// Publishes two events, and answers once it may; the first attempts end without an answer.
 #[derive(Clone, Default)]
 struct Actuary {
-    unclear: u32,
+    indeterminate: u32,
     open: Arc<Notify>,
     seen: Arc<Mutex<Vec<String>>>,
 }
@@ -97,12 +97,12 @@ impl Handler<Calculate> for Actuary {
         looked_up.rotate_left(cx.attempt() as usize % 2);
         for what in looked_up {
             let receipt = cx.publish(LookedUp { what: what.to_owned() }).await?;
-            let again = receipt.takers[0].disposition == Disposition::Duplicate;
+            let again = receipt.consumers[0].disposition == Disposition::Duplicate;
             assert_eq!(again, cx.attempt() > 1, "{receipt:?}");
         }
         let receipt = cx.publish_for("risk", LookedUp { what: "risk".to_owned() }).await?;
-        assert_eq!(receipt.takers[0].disposition == Disposition::Duplicate, cx.attempt() > 1);
-        if cx.attempt() <= self.unclear {
+        assert_eq!(receipt.consumers[0].disposition == Disposition::Duplicate, cx.attempt() > 1);
+        if cx.attempt() <= self.indeterminate {
             return Err("no answer".into());
         }
         self.open.notified().await;
@@ -124,8 +124,8 @@ struct Desk {
 }
 
 impl Desk {
-    async fn open(unclear: u32) -> Self {
-        let (clock, actuary) = (ManualClock::default(), Actuary { unclear, ..Actuary::default() });
+    async fn open(indeterminate: u32) -> Self {
+        let (clock, actuary) = (ManualClock::default(), Actuary { indeterminate, ..Actuary::default() });
         let dispatcher = Dispatcher::builder(MemoryStore::new())
             .saga::<QuoteState>()
             .handler_with::<Calculate>(
@@ -411,8 +411,8 @@ async fn a_duplicate_is_answered_by_whoever_took_it_before() {
     let id = || saga::MessageId::new("once").unwrap();
     house.publish_as(id(), LampBought { room: hall() }).await.unwrap();
     let again = house.publish_as(id(), LampBought { room: hall() }).await.unwrap();
-    assert_eq!(again.takers[0].disposition, Disposition::Duplicate);
-    let answer = house.answer::<LampState, _>(again.takers[0].key.as_str(), HOUR, lamp).await.unwrap();
+    assert_eq!(again.consumers[0].disposition, Disposition::Duplicate);
+    let answer = house.answer::<LampState, _>(again.consumers[0].key.as_str(), HOUR, lamp).await.unwrap();
     assert_eq!(answer, LampState::Dark);
 }
 

@@ -524,7 +524,7 @@ async fn r21_a_turn_of_the_parent_undoes_the_children_first() {
     dispatcher.publish(placed(&["a", "b", "c"])).await.unwrap();
     depot.shipping(2).await;
     let cancelled = dispatcher.publish(Cancelled { batch: "test".to_owned() }).await.unwrap();
-    assert_eq!(cancelled.takers[0].disposition, Disposition::Applied);
+    assert_eq!(cancelled.consumers[0].disposition, Disposition::Applied);
     depot.hold(&[]);
     let position = dispatcher.settled::<BatchState>("test").await.unwrap();
     assert_eq!(position, Position::In(BatchState::CalledOff));

@@ -283,7 +283,7 @@ fn rows_come_before_sets_and_sets_before_already_started_and_that_before_unhandl
     let shut = shut().when(Pushed {});
     assert_eq!(shut.history().last().unwrap(), "applied pushed", "it is a member of the set too");
     let shut = shut.when(Hung {});
-    assert_eq!(shut.history().last().unwrap(), "noted hung");
+    assert_eq!(shut.history().last().unwrap(), "joined hung");
     let open = shut.when(Turned {});
     assert_eq!(open.state(), &DoorState::Open, "all three have come");
     let open = open.when(Hung {});
@@ -448,7 +448,7 @@ async fn the_publisher_of_a_rejected_event_is_told() {
     let dispatcher = calling(Policy::default()).await;
     dispatcher.publish(Dialled { number: 7 }).await.unwrap();
     let receipt = dispatcher.publish(HungUp {}).await.unwrap();
-    let became = &receipt.takers[0].disposition;
+    let became = &receipt.consumers[0].disposition;
     assert!(matches!(became, Disposition::Dead { reason, .. } if reason == "unhandled"), "{became:?}");
 }
 
@@ -942,10 +942,10 @@ async fn an_event_goes_to_one_instance_of_each_saga_that_takes_it() {
     dispatcher.publish(opened("a")).await.unwrap();
     dispatcher.publish(opened("b")).await.unwrap();
     let receipt = dispatcher.publish(posted("a", &[])).await.unwrap();
-    let mut takers: Vec<_> =
-        receipt.takers.iter().map(|taker| (taker.taker.as_str(), taker.key.text())).collect();
-    takers.sort_unstable();
-    assert_eq!(takers, [("counter", "a"), ("list", "a")]);
+    let mut consumers: Vec<_> =
+        receipt.consumers.iter().map(|consumer| (consumer.consumer.as_str(), consumer.key.text())).collect();
+    consumers.sort_unstable();
+    assert_eq!(consumers, [("counter", "a"), ("list", "a")]);
     assert_eq!(count::<ListState>(&dispatcher, "a", 1).await, 1);
     assert_eq!(count::<CounterState>(&dispatcher, "a", 1).await, 1);
     assert_eq!(count::<ListState>(&dispatcher, "b", 0).await, 0);

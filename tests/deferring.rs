@@ -122,7 +122,7 @@ impl Town {
     }
 
     async fn publish<E: saga::message::Correlated>(&self, event: E) -> Disposition {
-        self.dispatcher.publish(event).await.unwrap().takers[0].disposition.clone()
+        self.dispatcher.publish(event).await.unwrap().consumers[0].disposition.clone()
     }
 
     /// What the desk has read; nothing while there is none.
@@ -183,9 +183,9 @@ async fn r26_a_deferred_event_is_known_when_it_comes_again() {
     town.publish(Built {}).await;
     let id = || MessageId::new("letter-1").unwrap();
     let first = town.dispatcher.publish_as(id(), Letter { n: 1 }).await.unwrap();
-    assert_eq!(first.takers[0].disposition, Disposition::Deferred);
+    assert_eq!(first.consumers[0].disposition, Disposition::Deferred);
     let again = town.dispatcher.publish_as(id(), Letter { n: 1 }).await.unwrap();
-    assert_eq!(again.takers[0].disposition, Disposition::Duplicate);
+    assert_eq!(again.consumers[0].disposition, Disposition::Duplicate);
     town.publish(Opened {}).await;
     town.comes_to_read(&[1]).await;
 }
@@ -229,7 +229,7 @@ async fn r27_thousands_of_events_may_wait_for_one_instance() {
             kind: MailKind::Event,
             message: Message { name: "letter".into(), version: 1, payload },
             id: None,
-            marked: false,
+            deduplicated: false,
             task: None,
             hops: 0,
             epoch: 0,

@@ -107,7 +107,7 @@ async fn published_twice(second: &str) -> std::result::Result<Disposition, Publi
     let found = dispatcher.instance::<BoxState>("1").await.unwrap().unwrap();
     assert_eq!(found.position, Position::In(BoxState::Open), "the answer of the running command is taken");
     assert_eq!((found.data.shipped, found.open.len()), (1, 0));
-    again.map(|receipt| receipt.takers[0].disposition.clone())
+    again.map(|receipt| receipt.consumers[0].disposition.clone())
 }
 
 #[tokio::test]

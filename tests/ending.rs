@@ -25,13 +25,13 @@ pub enum JobState {
         when(Noted, run(note), stay),
         when_all(Charged, Shipped, transition_to(Finished)),
         when(any(failed(Charge), unknown(Charge)), park),
-        when(any(failed(Ship), unknown(Ship)), transition_to(Unclear))
+        when(any(failed(Ship), unknown(Ship)), transition_to(Indeterminate))
     )]
     Working,
     #[terminal]
     Finished,
     #[terminal(failure)]
-    Unclear,
+    Indeterminate,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -231,7 +231,7 @@ fn an_attempt_that_never_reached_its_handler_is_not_counted() {
 }
 
 #[test]
-fn a_command_that_was_running_when_its_runtime_ended_counts_as_unclear() {
+fn a_command_that_was_running_when_its_runtime_ended_counts_as_indeterminate() {
     for end in ENDS {
         let (here, there) = (runtime(), runtime());
         let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
@@ -247,7 +247,7 @@ fn a_command_that_was_running_when_its_runtime_ended_counts_as_unclear() {
             gone(&dispatcher).await;
             world.hold(false);
             let dispatcher = start(store, &world, &clock).await;
-            assert_eq!(settled(&dispatcher, "1").await, Position::In(JobState::Unclear));
+            assert_eq!(settled(&dispatcher, "1").await, Position::In(JobState::Indeterminate));
             world.called(3).await;
             assert_eq!(world.calls(), [("charge", 1), ("charge", 2), ("ship", 1)]);
         });
@@ -344,7 +344,10 @@ async fn kill_and_shutdown_free_the_store_before_they_return() {
         let dispatcher = yard.start(&world).await;
         if let Some(before) = round.checked_sub(1) {
             let position = yard.in_time(settled(&dispatcher, &before.to_string())).await;
-            assert!(matches!(position, Position::In(JobState::Finished | JobState::Unclear)), "{position:?}");
+            assert!(
+                matches!(position, Position::In(JobState::Finished | JobState::Indeterminate)),
+                "{position:?}"
+            );
         }
         dispatcher.publish(Asked::of(&round.to_string())).await.unwrap();
         if round % 2 == 0 {
@@ -372,7 +375,7 @@ async fn kill_and_shutdown_free_the_store_while_handlers_run() {
         yard.assert_free();
         world.hold(false);
         let dispatcher = yard.start(&world).await;
-        assert_eq!(settled(&dispatcher, "1").await, Position::In(JobState::Unclear));
+        assert_eq!(settled(&dispatcher, "1").await, Position::In(JobState::Indeterminate));
         world.called(3).await;
         // Nobody knows how many of the three quick attempts a killed process has made.
         let second = if kill { 4 } else { 2 };
@@ -397,7 +400,7 @@ async fn dropping_the_last_handle_frees_the_store_for_the_next_start() {
 }
 
 #[tokio::test]
-async fn what_was_running_when_the_last_handle_was_dropped_counts_as_unclear() {
+async fn what_was_running_when_the_last_handle_was_dropped_counts_as_indeterminate() {
     let (yard, world) = (Yard::new(), World::default());
     world.hold(true);
     let dispatcher = yard.start(&world).await;
@@ -406,7 +409,7 @@ async fn what_was_running_when_the_last_handle_was_dropped_counts_as_unclear() {
     drop(dispatcher);
     world.hold(false);
     let dispatcher = yard.start(&world).await;
-    assert_eq!(settled(&dispatcher, "1").await, Position::In(JobState::Unclear));
+    assert_eq!(settled(&dispatcher, "1").await, Position::In(JobState::Indeterminate));
     world.called(3).await;
     assert_eq!(world.calls(), [("charge", 1), ("charge", 2), ("ship", 1)]);
     dispatcher.shutdown(SECOND).await.unwrap();
@@ -429,7 +432,7 @@ async fn a_handler_with_a_weak_dispatcher_publishes_and_does_not_keep_it_alive()
     drop(dispatcher);
     assert!(weak.upgrade().is_none());
     let dispatcher = yard.start(&World::default()).await;
-    assert_eq!(settled(&dispatcher, "2").await, Position::In(JobState::Unclear));
+    assert_eq!(settled(&dispatcher, "2").await, Position::In(JobState::Indeterminate));
     assert!(weak.upgrade().is_none(), "it is another dispatcher");
     dispatcher.shutdown(SECOND).await.unwrap();
 }

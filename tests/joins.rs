@@ -90,7 +90,7 @@ fn ordered() -> Given<DishState> {
 #[test]
 fn r05_members_are_noted_in_any_order_and_the_last_one_fires() {
     let dish = ordered().when(Salted {});
-    assert_eq!(dish.history().last().unwrap(), "noted salted");
+    assert_eq!(dish.history().last().unwrap(), "joined salted");
     let dish = dish.when(Hot {}).when(Salted {});
     assert_eq!(dish.state(), &DishState::Cooking);
     assert_eq!(dish.sent::<Heat>().len(), 1);
@@ -176,7 +176,7 @@ async fn r05_a_set_completed_right_before_a_crash_fires_after_it() {
             2 => dispatcher.publish(Hot {}).await,
             _ => dispatcher.publish(Chopped {}).await,
         };
-        assert_eq!(receipt.unwrap().takers[0].disposition, Disposition::Applied);
+        assert_eq!(receipt.unwrap().consumers[0].disposition, Disposition::Applied);
     }
     dispatcher.kill().await;
     let dispatcher = open().await;

@@ -249,7 +249,7 @@ impl House {
     }
 
     async fn publish<E: Correlated>(&self, event: E) -> Disposition {
-        self.dispatcher.publish(event).await.unwrap().takers[0].disposition.clone()
+        self.dispatcher.publish(event).await.unwrap().consumers[0].disposition.clone()
     }
 
     /// Waits until the visit has noted this.

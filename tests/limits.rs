@@ -486,7 +486,7 @@ async fn fail_fast_is_not_stored_at_once_while_the_store_is_not_available() {
         assert!(patient.await.unwrap().is_accepted());
         assert_eq!(stall.position("hasty").await, None);
         assert!(stall.faulty.struck() > 0);
-        assert_eq!(fast().await.unwrap().takers[0].disposition, Disposition::Applied);
+        assert_eq!(fast().await.unwrap().consumers[0].disposition, Disposition::Applied);
         stall.dispatcher.publish(Used::of("hasty")).await.unwrap();
         assert_eq!(stall.position("hasty").await, Some(Position::In(TicketState::Spent)));
     }
@@ -544,12 +544,12 @@ async fn a_deadline_that_passes_behind_another_event_is_not_stored_and_never_wil
     assert!(matches!(answer, Some(Err(PublishError::NotStored { .. }))), "{answer:?}");
     assert!(stall.faulty.struck() > 0);
     stall.faulty.set(Condition::Fine);
-    assert_eq!(first.await.unwrap().takers[0].disposition, Disposition::Applied);
+    assert_eq!(first.await.unwrap().consumers[0].disposition, Disposition::Applied);
     stall.clock.idle().await;
     assert_eq!(stall.holes("a").await, 1);
     // Its message id is as good as new.
     let again = stall.dispatcher.publish_as(id, Punched::of("a")).await.unwrap();
-    assert_eq!(again.takers[0].disposition, Disposition::Applied);
+    assert_eq!(again.consumers[0].disposition, Disposition::Applied);
     assert_eq!(stall.holes("a").await, 2);
 }
 
@@ -571,7 +571,7 @@ async fn a_deadline_that_passes_while_the_event_is_being_stored_leaves_nobody_kn
     stall.clock.idle().await;
     assert_eq!(stall.position("a").await, Some(Position::In(TicketState::Valid)), "it was stored after all");
     let again = stall.dispatcher.publish_as(id, Bought::of("a")).await.unwrap();
-    assert_eq!(again.takers[0].disposition, Disposition::Duplicate);
+    assert_eq!(again.consumers[0].disposition, Disposition::Duplicate);
 }
 
 #[tokio::test]

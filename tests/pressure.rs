@@ -261,7 +261,7 @@ async fn everything_that_waits_for_a_parked_instance_is_taken_up_when_it_is_rele
         kind: MailKind::Event,
         message: message.clone(),
         id: None,
-        marked: true,
+        deduplicated: true,
         task: None,
         hops: 0,
         cause: None,

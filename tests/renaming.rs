@@ -252,7 +252,7 @@ async fn r34_a_state_that_a_build_does_not_know_parks_its_instance_until_one_doe
     let dispatcher = strange::start(&town.store, &town.clock, &town.bank).await;
     dispatcher.publish(strange::Opened { of: "8".to_owned() }).await.unwrap();
     let told = dispatcher.publish(strange::Stamp { of: "7".to_owned() }).await.unwrap();
-    assert_eq!(told.takers[0].disposition, Disposition::Queued, "it waits, and is not lost");
+    assert_eq!(told.consumers[0].disposition, Disposition::Queued, "it waits, and is not lost");
     let unreadable = dispatcher.settled::<strange::AccountState>("7").await.unwrap_err();
     assert!(unreadable.to_string().contains("`account` v1 has no state `charging`"), "{unreadable}");
     let other = dispatcher.instance::<strange::AccountState>("8").await.unwrap().unwrap();

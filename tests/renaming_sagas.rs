@@ -155,7 +155,7 @@ async fn r34_a_renamed_saga_goes_on_with_its_children_and_aliases() {
     thinks(&dispatcher, "cid").await;
     for hand in ["bob", "cid"] {
         let receipt = dispatcher.publish(agreed(hand)).await.unwrap();
-        assert_eq!(receipt.takers[0].disposition, Disposition::Applied, "{receipt:?}");
+        assert_eq!(receipt.consumers[0].disposition, Disposition::Applied, "{receipt:?}");
     }
     let ready = |crew: &saga::Instance<after::CrewState>| {
         (crew.position == Position::In(after::CrewState::Ready)).then_some(crew.data.hired)
@@ -167,7 +167,7 @@ async fn r34_a_renamed_saga_goes_on_with_its_children_and_aliases() {
     assert_eq!(end, Position::In(after::CrewState::AtSea));
     // An event that starts it finds the one that is there.
     let again = dispatcher.publish(formed()).await.unwrap();
-    assert!(matches!(again.takers[0].disposition, Disposition::Ignored { .. }), "{again:?}");
+    assert!(matches!(again.consumers[0].disposition, Disposition::Ignored { .. }), "{again:?}");
     dispatcher.shutdown(SECOND).await.unwrap();
 }
 
@@ -193,7 +193,7 @@ async fn r34_what_waits_for_a_saga_is_taken_up_under_its_present_name() {
     let (store, clock) = (MemoryStore::new(), ManualClock::default());
     let dispatcher = before::start(store.clone(), &clock).await.unwrap();
     let early = dispatcher.publish(Sailed { ship: "argo".to_owned() }).await.unwrap();
-    assert_eq!(early.takers[0].disposition, Disposition::Deferred);
+    assert_eq!(early.consumers[0].disposition, Disposition::Deferred);
     dispatcher.kill().await;
     let dispatcher = after::start(store.clone(), &clock).await.unwrap();
     dispatcher.publish(Formed { hands: Vec::new(), ..formed() }).await.unwrap();
@@ -258,7 +258,7 @@ async fn r34_an_earlier_name_of_a_saga_that_another_one_has_is_refused() {
 }
 
 #[tokio::test]
-async fn r34_two_takers_cannot_share_an_earlier_name() {
+async fn r34_two_consumers_cannot_share_an_earlier_name() {
     struct Deaf;
     impl Subscriber<Sailed> for Deaf {
         async fn handle(&self, _: Sailed, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
@@ -273,7 +273,7 @@ async fn r34_two_takers_cannot_share_an_earlier_name() {
         problems,
         [
             "sagas `crew` and `ship` both say that they were called `team`: only one of them can have been",
-            "saga `hand` was called `member`, and that is the name of a subscriber now: takers need different names",
+            "saga `hand` was called `member`, and that is the name of a subscriber now: consumers need different names",
             "saga `other-hand`, which saga `ship` starts, is not registered: add `.saga::<HandState>()`",
         ]
     );
@@ -294,8 +294,8 @@ async fn contents(store: &impl Store) -> String {
     let addresses: Vec<_> = instances.iter().map(|view| view.address.clone()).collect();
     let loaded = store.load(&addresses).await.unwrap();
     let inbox = store.inbox(InboxId(0), 100).await.unwrap();
-    let (takers, retired) = (store.takers().await.unwrap(), store.retired().await.unwrap());
-    format!("{instances:#?}\n{loaded:#?}\n{inbox:#?}\n{takers:#?}\n{retired:#?}")
+    let (consumers, retired) = (store.consumers().await.unwrap(), store.retired().await.unwrap());
+    format!("{instances:#?}\n{loaded:#?}\n{inbox:#?}\n{consumers:#?}\n{retired:#?}")
 }
 
 /// A start that ends at once.

@@ -65,7 +65,7 @@ impl Handler<Do> for Worker {
         self.note(format!("do {}", command.what));
         match self.fails(&command.what) {
             Some("refuse") => Err(HandlerError::refused("no")),
-            Some("unclear") => Err("no answer".into()),
+            Some("indeterminate") => Err("no answer".into()),
             Some(_) => Ok(Declined {}.into()),
             None => Ok(Did {}.into()),
         }
@@ -172,7 +172,7 @@ async fn a_failed_step_is_not_undone_and_those_before_it_are_last_in_first_out()
 #[tokio::test]
 async fn a_step_that_nobody_knows_of_is_undone_too() {
     let works = Works::new();
-    works.worker.fail_at("b", "unclear");
+    works.worker.fail_at("b", "indeterminate");
     let (position, slip) = works.run(&works.open().await, slip(&["a", "b"])).await;
     assert_eq!(position, Position::In(SlipState::Faulted));
     assert_eq!(works.log(), ["do a", "do b", "do b", "undo b", "undo a"]);
@@ -182,7 +182,7 @@ async fn a_step_that_nobody_knows_of_is_undone_too() {
 #[tokio::test]
 async fn r14_an_undo_counts_its_own_attempts() {
     let works = Works::new();
-    works.worker.fail_at("b", "unclear");
+    works.worker.fail_at("b", "indeterminate");
     works.run(&works.open().await, slip(&["a", "b"])).await;
     let undos = works.worker.undos.lock().unwrap().clone();
     assert_eq!(undos, [1, 1], "the two attempts at `b` are not its undo's");
@@ -206,7 +206,7 @@ async fn a_failed_undo_parks_and_goes_on_where_it_stopped() {
 #[tokio::test]
 async fn a_slip_goes_on_where_it_was_after_a_crash() {
     let works = Works::new();
-    works.worker.fail_at("b", "unclear");
+    works.worker.fail_at("b", "indeterminate");
     let slow = Policy::default().quick_attempts(1).backoff(Duration::from_secs(60), Duration::from_secs(60));
     let dispatcher = Dispatcher::builder(works.store.clone())
         .handler::<Do>(works.worker.clone())

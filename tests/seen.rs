@@ -87,7 +87,7 @@ pub struct Dial {}
 /// How one attempt to dial ends.
 #[derive(Clone, Copy)]
 enum Plan {
-    Unclear(&'static str),
+    Indeterminate(&'static str),
     Refuse(&'static str),
     Hang,
 }
@@ -103,7 +103,7 @@ impl Handler<Dial> for Wire {
         tracing::info!("ringing");
         let plan = self.0.lock().unwrap().pop_front();
         match plan {
-            Some(Plan::Unclear(error)) => Err(error.into()),
+            Some(Plan::Indeterminate(error)) => Err(error.into()),
             Some(Plan::Refuse(error)) => Err(HandlerError::refused(error)),
             Some(Plan::Hang) => std::future::pending().await,
             None => Ok(Answered {}.into()),
@@ -199,7 +199,7 @@ fn span(line: &Line) -> (&'static str, Vec<(&str, &str)>) {
 
 #[tokio::test]
 async fn what_a_handler_logs_carries_its_attempt() {
-    let exchange = Exchange::open(&[Plan::Unclear("engaged")]).await;
+    let exchange = Exchange::open(&[Plan::Indeterminate("engaged")]).await;
     exchange.call("carries").await;
     let said = about("carries").into_iter().filter(|line| ["dialing", "ringing"].contains(&&*line.message));
     let said: Vec<Line> = said.collect();
@@ -258,7 +258,7 @@ async fn what_a_subscriber_logs_carries_its_delivery() {
 
 #[tokio::test]
 async fn a_failure_is_a_warning_once_and_again_when_it_says_something_else() {
-    let (refused, engaged) = (Plan::Unclear("connection refused"), Plan::Unclear("engaged"));
+    let (refused, engaged) = (Plan::Indeterminate("connection refused"), Plan::Indeterminate("engaged"));
     let exchange = Exchange::open(&[refused, refused, refused, engaged, refused]).await;
     assert_eq!(exchange.call("fails").await, Position::In(CallState::Made));
     let warning = |attempt: &str, error: &str| (attempt.to_owned(), error.to_owned());
@@ -266,14 +266,14 @@ async fn a_failure_is_a_warning_once_and_again_when_it_says_something_else() {
         warnings("fails"),
         [warning("1", "connection refused"), warning("4", "engaged"), warning("5", "connection refused")]
     );
-    let all = saying("fails", "an attempt was unclear");
+    let all = saying("fails", "an attempt was indeterminate");
     assert_eq!(all.len(), 5, "the others are there for those who look closely");
     assert_eq!((all[0].field("saga"), all[0].field("command")), ("call", "call.dial"));
 }
 
 #[tokio::test]
 async fn a_failure_that_goes_on_is_a_warning_of_every_process() {
-    let exchange = Exchange::open(&[Plan::Unclear("connection refused"); 4]).await;
+    let exchange = Exchange::open(&[Plan::Indeterminate("connection refused"); 4]).await;
     exchange.dispatcher.publish(wanted("goes-on")).await.unwrap();
     exchange.clock.idle().await;
     assert_eq!(warnings("goes-on").len(), 1);
@@ -288,7 +288,7 @@ async fn no_answer_in_time_is_a_failure_like_others() {
     let exchange = Exchange::open(&[Plan::Hang, Plan::Hang]).await;
     assert_eq!(exchange.call("hangs").await, Position::In(CallState::Made));
     assert_eq!(warnings("hangs"), [("1".to_owned(), "no answer within 60s".to_owned())]);
-    assert_eq!(saying("hangs", "an attempt was unclear").len(), 2);
+    assert_eq!(saying("hangs", "an attempt was indeterminate").len(), 2);
 }
 
 #[tokio::test]
@@ -302,7 +302,7 @@ async fn a_refusal_is_a_warning_that_says_so() {
 #[tokio::test]
 async fn a_breaker_that_opens_is_a_warning_and_one_that_stays_open_is_not() {
     let policy = Policy::default().breaker(2, Duration::from_secs(60));
-    let exchange = Exchange::with(&[Plan::Unclear("engaged"); 3], policy).await;
+    let exchange = Exchange::with(&[Plan::Indeterminate("engaged"); 3], policy).await;
     assert_eq!(exchange.call("breaks").await, Position::In(CallState::Made));
     let breaker = log::lines().into_iter().filter(|line| line.message.contains("breaker"));
     let breaker: Vec<Line> = breaker.collect();

@@ -96,7 +96,7 @@ impl House {
     /// What became of an event, once it is taken up.
     async fn taken_up<E: Correlated>(&self, id: &MessageId, event: &E) -> Option<Disposition> {
         let receipt = self.in_time(self.dispatcher.taken_up(id, event)).await.unwrap()?;
-        Some(receipt.takers[0].disposition.clone())
+        Some(receipt.consumers[0].disposition.clone())
     }
 }
 
@@ -123,7 +123,7 @@ async fn callers_wait_while_another_process_holds_the_write_lock() {
     assert!(!publishing.is_finished(), "nobody is told anything before it is durable");
     foreign.execute_batch("ROLLBACK").unwrap();
     let receipt = house.in_time(publishing).await.unwrap().unwrap();
-    assert_eq!(receipt.takers[0].disposition, Disposition::Applied);
+    assert_eq!(receipt.consumers[0].disposition, Disposition::Applied);
     assert_eq!(house.dispatcher.health(), Health::Running);
 }
 

@@ -213,7 +213,7 @@ impl House {
 
     async fn press(&self) -> Disposition {
         let receipt = self.dispatcher.publish(Pressed { bell: "1".to_owned() }).await.unwrap();
-        receipt.takers[0].disposition.clone()
+        receipt.consumers[0].disposition.clone()
     }
 
     /// Lets time pass, whenever nothing is left to do, until the bell has ended.
@@ -363,7 +363,7 @@ async fn idle_has_seen_the_instance_end_and_its_delivery_made() {
 async fn idle_has_seen_a_delivery_made_that_was_published_by_nobodys_saga() {
     let house = House::open(Plan::Wait).await;
     let receipt = house.dispatcher.publish(Heard { bell: "2".to_owned() }).await.unwrap();
-    assert_eq!(receipt.takers[0].disposition, Disposition::Queued);
+    assert_eq!(receipt.consumers[0].disposition, Disposition::Queued);
     house.clock.idle().await;
     assert_eq!(house.heard(), ["2"]);
 }

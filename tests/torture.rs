@@ -4,45 +4,21 @@
 //! is reached from the bank's file and the database alone, by rules written down here once more, and never depends on
 //! time; only the moments of the kills do.
 
+#[path = "support/shop.rs"]
+mod shop;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::Value;
+use shop::{finished, run};
 
 const DATABASES: u64 = 4;
 const KILLS_EACH: u64 = 52;
 const ORDERS: u64 = 700;
-
-/// The example as a program. `cargo test` builds it only as a test of itself, so it is built here, once.
-fn shop() -> &'static Path {
-    static SHOP: OnceLock<PathBuf> = OnceLock::new();
-    SHOP.get_or_init(|| {
-        let test = std::env::current_exe().expect("a test knows where it is");
-        let folder = test.parent().and_then(Path::parent).expect("tests lie in target/<profile>/deps");
-        let mut build = Command::new(env!("CARGO"));
-        build
-            .args(["build", "--quiet", "--all-features", "--example", "order"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
-        if folder.ends_with("release") {
-            build.arg("--release");
-        }
-        assert!(build.status().expect("cargo runs").success(), "the example does not build");
-        let shop = folder.join("examples").join(format!("order{}", std::env::consts::EXE_SUFFIX));
-        assert!(shop.exists(), "cargo has built {} somewhere else", shop.display());
-        shop
-    })
-}
-
-fn run(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(shop());
-    command.arg("--db").arg(folder.join("orders.db")).arg("--bank").arg(folder.join("bank")).args(args);
-    command.stdout(Stdio::piped()).stderr(Stdio::null());
-    command
-}
 
 /// SplitMix64.
 struct Random(u64);
@@ -75,14 +51,6 @@ fn killed(folder: &Path, args: &[&str], random: &mut Random) -> bool {
     child.kill().expect("SIGKILL");
     child.wait().expect("the shop can be waited for");
     alive
-}
-
-/// Runs to the end and returns the figures of the last line.
-fn finished(folder: &Path, args: &[&str]) -> Value {
-    let output = run(folder, args).arg("--json").output().expect("the shop starts");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}: {text}", output.status);
-    serde_json::from_str(text.lines().last().expect("a last line")).expect("the last line is JSON")
 }
 
 /// What the bank's file says of one order.

@@ -321,7 +321,7 @@ async fn r34_an_event_that_waits_goes_through_all_upcasts_from_its_version_on() 
         kind: saga::store::MailKind::Event,
         message: old,
         id: None,
-        marked: true,
+        deduplicated: true,
         task: None,
         hops: 0,
         epoch: 0,

@@ -239,13 +239,13 @@ impl House {
     }
 
     async fn publish<E: Correlated>(&self, event: E) -> Disposition {
-        self.dispatcher.publish(event).await.unwrap().takers[0].disposition.clone()
+        self.dispatcher.publish(event).await.unwrap().consumers[0].disposition.clone()
     }
 
     async fn repeat(&self, id: &str) -> Disposition {
         let id = MessageId::new(id).unwrap();
         let receipt = self.dispatcher.publish_as(id, Nudged { of: "1".to_owned() }).await.unwrap();
-        receipt.takers[0].disposition.clone()
+        receipt.consumers[0].disposition.clone()
     }
 
     async fn pass(&self, time: Duration) {

@@ -145,7 +145,7 @@ async fn work(dispatcher: Dispatcher, mut entries: mpsc::Receiver<Entry>) -> Res
             figures.count(if activity.starts_with("W_") { "skipped: work item" } else { "skipped: unknown" });
             continue;
         };
-        match &receipt?.takers[0].disposition {
+        match &receipt?.consumers[0].disposition {
             Disposition::Applied => figures.count("applied"),
             Disposition::Ignored { why, .. } => figures.count(format!("ignored: {why}")),
             Disposition::Dead { reason, .. } => figures.count(format!("rejected: {reason} ({activity})")),

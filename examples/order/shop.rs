@@ -25,7 +25,7 @@ impl Shop {
         Self { bank: Arc::new(bank), delay }
     }
 
-    /// One call. No answer is an error, and so an unclear outcome: the engine asks again under the same key.
+    /// One call. No answer is an error, and so an indeterminate outcome: the engine asks again under the same key.
     async fn call(&self, op: Op, order: &str, cents: u64, cx: &HandlerContext) -> Result<bool, HandlerError> {
         if !self.delay.is_zero() {
             tokio::time::sleep(self.delay).await;

@@ -55,7 +55,7 @@ impl Shop {
 
     async fn place(&self, order: &str) -> Disposition {
         let receipt = self.dispatcher.publish(placed(order)).await.unwrap();
-        receipt.takers[0].disposition.clone()
+        receipt.consumers[0].disposition.clone()
     }
 
     async fn settled(&self, order: &str) -> Position<OrderState> {
@@ -192,10 +192,10 @@ async fn r16_a_parked_instance_loses_nothing() {
     shop.place("1").await;
     shop.world.called::<CreateShippingLabel>(1).await;
     let parked = shop.dispatcher.publish(nudge("1", "err")).await.unwrap();
-    assert_eq!(parked.takers[0].disposition, Disposition::Queued);
+    assert_eq!(parked.consumers[0].disposition, Disposition::Queued);
     assert!(shop.settled("1").await.is_parked());
     let later = shop.dispatcher.publish(nudge("1", "gently")).await.unwrap();
-    assert_eq!(later.takers[0].disposition, Disposition::Queued);
+    assert_eq!(later.consumers[0].disposition, Disposition::Queued);
     // Committed commands run on, and their reports wait.
     shop.world.let_go();
     let shop = shop.crash().await;
@@ -228,7 +228,7 @@ async fn r16_resolve_and_retry_of_a_parked_command() {
 }
 
 #[tokio::test]
-async fn r17_refused_after_an_unclear_attempt_is_unknown() {
+async fn r17_refused_after_an_indeterminate_attempt_is_unknown() {
     let shop = Shop::open().await;
     shop.world.plan::<MakePayment>(&[Plan::Lose, Plan::Refuse]);
     shop.place("1").await;
@@ -237,7 +237,7 @@ async fn r17_refused_after_an_unclear_attempt_is_unknown() {
 }
 
 #[tokio::test]
-async fn r17_a_panicking_handler_is_unclear_and_harms_nobody() {
+async fn r17_a_panicking_handler_is_indeterminate_and_harms_nobody() {
     let shop = Shop::open().await;
     shop.world.plan::<MakePayment>(&[Plan::Panic]);
     shop.place("1").await;
@@ -523,9 +523,9 @@ async fn r26_a_duplicate_changes_nothing_and_other_content_is_a_conflict() {
     shop.place("1").await;
     let id = || MessageId::new("m-1").unwrap();
     let first = shop.dispatcher.publish_as(id(), nudge("1", "gently")).await.unwrap();
-    assert_eq!(first.takers[0].disposition, Disposition::Applied);
+    assert_eq!(first.consumers[0].disposition, Disposition::Applied);
     let second = shop.dispatcher.publish_as(id(), nudge("1", "gently")).await.unwrap();
-    assert_eq!(second.takers[0].disposition, Disposition::Duplicate);
+    assert_eq!(second.consumers[0].disposition, Disposition::Duplicate);
     let other = shop.dispatcher.publish_as(id(), nudge("1", "firmly")).await.unwrap_err();
     assert!(matches!(other, PublishError::IdConflict { .. }), "{other}");
     let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
@@ -565,7 +565,7 @@ async fn r26_ten_thousand_conflicting_repeats_of_one_message_leave_one_dead_lett
 }
 
 #[tokio::test]
-async fn r26_a_conflicting_event_with_several_takers_is_a_dead_letter_for_each() {
+async fn r26_a_conflicting_event_with_several_consumers_is_a_dead_letter_for_each() {
     struct Ears;
     impl Subscriber<Nudged> for Ears {
         async fn handle(&self, _: Nudged, _: &HandlerContext) -> Result<(), HandlerError> {
@@ -587,7 +587,7 @@ async fn r26_a_conflicting_event_with_several_takers_is_a_dead_letter_for_each()
         .map(|row| (row.letter.to.saga.to_string(), row.letter.reason.to_string()))
         .collect();
     kept.sort();
-    let conflict = |taker: &str| (taker.to_owned(), "id-conflict".to_owned());
+    let conflict = |consumer: &str| (consumer.to_owned(), "id-conflict".to_owned());
     assert_eq!(kept, [conflict("ears"), conflict("order")]);
 }
 
@@ -628,7 +628,7 @@ async fn r08_a_starting_action_that_fails_is_a_dead_letter_and_redrivable() {
 }
 
 #[tokio::test]
-async fn r28_a_taker_that_this_build_does_not_have_keeps_its_deliveries() {
+async fn r28_a_consumer_that_this_build_does_not_have_keeps_its_deliveries() {
     let shop = Shop::open().await;
     shop.dispatcher.shutdown(MINUTE).await.unwrap();
     let dispatcher = without_mail(shop.store.clone(), &shop.world, &shop.clock, Policy::default());
@@ -663,7 +663,7 @@ async fn r30_an_unknown_commit_is_decided_by_the_store_and_never_applied_twice()
         let shop = Shop::open().await;
         shop.store.fail_next_commits(2, fault);
         let receipt = in_time(&shop.clock, shop.dispatcher.publish(placed("1"))).await.unwrap();
-        assert_eq!(receipt.takers[0].disposition, Disposition::Applied);
+        assert_eq!(receipt.consumers[0].disposition, Disposition::Applied);
         assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
         assert_eq!(shop.world.calls_of::<MakePayment>().len(), 1);
         assert_eq!(shop.store.faults_fired(), 2);
@@ -762,7 +762,7 @@ async fn start_names_everything_that_is_missing() {
             "command `label.create` of saga `order` has no handler: add `.handler::<CreateShippingLabel>(..)`",
             "command `label.void` of saga `order` has no handler: add `.handler::<VoidLabel>(..)`",
             "command `payment.refund` of saga `order` has no handler: add `.handler::<RefundPayment>(..)`",
-            "nobody takes event `order.completed` that saga `order` publishes: add `.subscribe::<OrderCompleted>(\"..\", ..)`",
+            "event `order.completed` of saga `order` has no consumer: add `.subscribe::<OrderCompleted>(\"..\", ..)`",
         ]
     );
 }
@@ -807,7 +807,7 @@ async fn many_instances_at_once_all_finish() {
 async fn an_event_nobody_takes_is_refused() {
     let shop = Shop::open().await;
     let error = shop.dispatcher.publish(Stray { order: "1".into() }).await.unwrap_err();
-    assert!(matches!(error, PublishError::NoTaker { event: "stray" }), "{error}");
+    assert!(matches!(error, PublishError::NoConsumer { event: "stray" }), "{error}");
 }
 
 #[tokio::test]
@@ -820,7 +820,7 @@ async fn bytes_that_cannot_be_read_are_dead_letters_and_harm_nobody() {
         kind: MailKind::Event,
         message: Message { name: name.into(), version: 1, payload: payload.into() },
         id: None,
-        marked: false,
+        deduplicated: false,
         task: None,
         hops: 0,
         epoch: 0,
@@ -925,7 +925,7 @@ async fn r11_an_event_that_waits_behind_a_compensation_follows_once_after_a_cras
     shop.world.called::<RefundPayment>(1).await;
     for _ in 0..3 {
         let queued = shop.dispatcher.publish(nudge("1", "gently")).await.unwrap();
-        assert_eq!(queued.takers[0].disposition, Disposition::Queued);
+        assert_eq!(queued.consumers[0].disposition, Disposition::Queued);
     }
     let shop = shop.crash().await;
     shop.world.called::<RefundPayment>(2).await;

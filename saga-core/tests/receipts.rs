@@ -66,19 +66,19 @@ impl Shop {
     }
 
     /// Somebody else writes an event into the inbox, as a transaction of the application does.
-    async fn write<E: Correlated>(&self, taker: &'static str, id: &str, event: &E) {
-        write(&self.store, taker, vec![(id, event)]).await;
+    async fn write<E: Correlated>(&self, consumer: &'static str, id: &str, event: &E) {
+        write(&self.store, consumer, vec![(id, event)]).await;
     }
 
     async fn receipt<E: Correlated>(&self, id: &str, event: &E) -> Option<Disposition> {
         let receipt = self.dispatcher.receipt(&message_id(id), event).await.unwrap()?;
         assert_eq!(receipt.id, Some(message_id(id)));
-        Some(receipt.takers[0].disposition.clone())
+        Some(receipt.consumers[0].disposition.clone())
     }
 
     async fn taken_up<E: Correlated>(&self, id: &str, event: &E) -> Option<Disposition> {
         let receipt = self.dispatcher.taken_up(&message_id(id), event).await.unwrap()?;
-        Some(receipt.takers[0].disposition.clone())
+        Some(receipt.consumers[0].disposition.clone())
     }
 
     async fn nudges(&self, order: &str) -> u32 {
@@ -90,14 +90,14 @@ fn dispatcher(store: &MemoryStore, world: &World, clock: &ManualClock, ears: &Ea
     builder(store.clone(), world, clock).subscribe::<Stray>("ears", ears.clone()).window(30 * HOUR)
 }
 
-async fn write<E: Correlated>(store: &MemoryStore, taker: &'static str, events: Vec<(&str, &E)>) {
-    let kind = if taker == "ears" { MailKind::Delivery } else { MailKind::Event };
+async fn write<E: Correlated>(store: &MemoryStore, consumer: &'static str, events: Vec<(&str, &E)>) {
+    let kind = if consumer == "ears" { MailKind::Delivery } else { MailKind::Event };
     let mail = |(id, event): (&str, &E)| Mail {
-        to: Address::new(taker, event.correlation(taker).unwrap()),
+        to: Address::new(consumer, event.correlation(consumer).unwrap()),
         kind,
         message: Message::published(event, PayloadLimits::DEFAULT).unwrap(),
         id: Some(message_id(id)),
-        marked: false,
+        deduplicated: false,
         task: None,
         hops: 0,
         epoch: 0,
@@ -247,7 +247,7 @@ async fn r22_an_event_is_queued_until_its_subscriber_has_taken_it() {
 }
 
 #[tokio::test]
-async fn r24_each_taker_has_its_own_line() {
+async fn r24_each_consumer_has_its_own_line() {
     let (store, world, clock, ears) =
         (MemoryStore::new(), World::default(), ManualClock::default(), Ears::default());
     let dispatcher = builder(store, &world, &clock).subscribe::<Nudged>("ears", ears.clone());
@@ -257,7 +257,7 @@ async fn r24_each_taker_has_its_own_line() {
     let (id, nudged) = (message_id("n"), nudge("1", "gently"));
     dispatcher.publish_as(id.clone(), nudged.clone()).await.unwrap();
     let receipt = dispatcher.taken_up(&id, &nudged).await.unwrap().expect("it was published");
-    let lines: Vec<_> = receipt.takers.iter().map(|line| (&*line.taker, &line.disposition)).collect();
+    let lines: Vec<_> = receipt.consumers.iter().map(|line| (&*line.consumer, &line.disposition)).collect();
     assert_eq!(lines, [("order", &Disposition::Taken), ("ears", &Disposition::Queued)]);
     assert!(receipt.is_accepted());
 }
@@ -297,7 +297,7 @@ async fn what_cannot_be_told_is_an_error_that_says_why() {
     let (world, clock) = (World::default(), ManualClock::default());
     let dispatcher = builder(MemoryStore::new(), &world, &clock).start().await.unwrap();
     let nobody = dispatcher.receipt(&message_id("s"), &stray("1")).await.unwrap_err();
-    assert!(matches!(nobody, ReceiptError::Event(PublishError::NoTaker { event: "stray" })), "{nobody}");
+    assert!(matches!(nobody, ReceiptError::Event(PublishError::NoConsumer { event: "stray" })), "{nobody}");
     dispatcher.clone().shutdown(Duration::from_secs(1)).await.unwrap();
     let stopped = dispatcher.taken_up(&message_id("p"), &placed("1")).await.unwrap_err();
     assert!(matches!(stopped, ReceiptError::Stopped), "{stopped}");

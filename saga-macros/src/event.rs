@@ -85,9 +85,9 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let correlated = key.as_ref().map(|key| {
         let text = key.text(&krate);
         let others = keys_for.iter().map(|(saga, key)| {
-            let (text, taker) = (key.text(&krate), quote!(__saga_taker));
+            let (text, consumer) = (key.text(&krate), quote!(__saga_consumer));
             quote_spanned! {saga.span()=>
-                if #krate::__private_0_1_0::among(#taker, &[
+                if #krate::__private_0_1_0::among(#consumer, &[
                     &[<#saga as #krate::__private_0_1_0::Saga>::NAME],
                     <#saga as #krate::__private_0_1_0::Saga>::WAS,
                 ]) {
@@ -98,7 +98,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         quote! {
             #[automatically_derived]
             impl #krate::__private_0_1_0::Correlated for #ident {
-                fn key(&self, __saga_taker: &str) -> ::std::string::String {
+                fn key(&self, __saga_consumer: &str) -> ::std::string::String {
                     let __saga_event = self;
                     #(#others)*
                     #text

@@ -10,7 +10,7 @@ use saga_core::store::{
 
 use crate::error::{Kind, kind};
 use crate::table::meta::Numbers;
-use crate::table::{alias, dead, delivery, history, inbox, instance, mark, obligation, task, timer};
+use crate::table::{alias, dead, dedup, delivery, history, inbox, instance, obligation, task, timer};
 
 /// Who may find a step out of place: the step alone, or all that came before it in its batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub(crate) fn steps(
     let mut outcomes = Vec::with_capacity(steps.len());
     for step in steps {
         // An event with a message id may be a duplicate.
-        let outcome = if isolation == Isolation::Each || !step.marks.is_empty() {
+        let outcome = if isolation == Isolation::Each || !step.dedup.is_empty() {
             isolated(db, numbers, step)?
         } else {
             match write(db, numbers, step) {
@@ -99,8 +99,8 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
         }
         belongings(db, row, step)?;
     }
-    for mark in &step.marks {
-        if let Some(outcome) = mark::set(db, mark)? {
+    for dedup_record in &step.dedup {
+        if let Some(outcome) = dedup::set(db, dedup_record)? {
             return Err(Stop::With(outcome));
         }
     }

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{
-    Address, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView, Loaded, Mail,
-    RetiredName, Snapshot, Status, StoreError, StoredName, TakerRow, Trace,
+    Address, ConsumerRow, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView,
+    Loaded, Mail, RetiredName, Snapshot, Status, StoreError, StoredName, Trace,
 };
 
 use crate::SqliteStore;
 use crate::names;
 use crate::read::{self, page};
-use crate::table::{alias, dead, delivery, history, inbox, instance, mark, retired, taker};
+use crate::table::{alias, consumer, dead, dedup, delivery, history, inbox, instance, retired};
 
 #[async_trait]
 impl Inspect for SqliteStore {
@@ -66,8 +66,8 @@ impl Inspect for SqliteStore {
         self.shared.readers.inspect(move |db| page(db, dead::PAGE, (after.0,), limit, dead::read)).await
     }
 
-    async fn takers(&self) -> Result<Vec<TakerRow>, StoreError> {
-        self.shared.readers.inspect(|db| page(db, taker::ALL, [], usize::MAX, taker::read)).await
+    async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError> {
+        self.shared.readers.inspect(|db| page(db, consumer::ALL, [], usize::MAX, consumer::read)).await
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
@@ -84,19 +84,19 @@ impl Inspect for SqliteStore {
         &self,
         id: &MessageId,
         event: &Message,
-        takers: &[Address],
+        consumers: &[Address],
     ) -> Result<Vec<Trace>, StoreError> {
-        let (id, event, takers) = (id.clone(), event.clone(), takers.to_vec());
+        let (id, event, consumers) = (id.clone(), event.clone(), consumers.to_vec());
         self.shared
             .readers
-            .inspect(move |db| takers.iter().map(|to| trace(db, &id, &event, to)).collect())
+            .inspect(move |db| consumers.iter().map(|to| trace(db, &id, &event, to)).collect())
             .await
     }
 }
 
 fn trace(db: &Connection, id: &MessageId, event: &Message, to: &Address) -> rusqlite::Result<Trace> {
     let mut trace = Trace {
-        mark: mark::content(db, to, id)?,
+        dedup_record: dedup::content(db, to, id)?,
         waiting: inbox::holds(db, to, id, event)?,
         delivering: delivery::is_under_way(db, to, id)?,
         dead: dead::reason(db, to, id, event)?,

@@ -4,9 +4,9 @@ use rusqlite::{Connection, Result};
 use saga_core::message::Timestamp;
 use saga_core::store::Purged;
 
-use crate::table::{alias, history, instance, mark, obligation, timer};
+use crate::table::{alias, dedup, history, instance, obligation, timer};
 
-/// Removes at most `limit` ended instances and `limit` marks from before `before`.
+/// Removes at most `limit` ended instances and `limit` dedup_records from before `before`.
 pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<Purged> {
     let over = instance::over(db, before, limit)?;
     for (row, last) in &over {
@@ -16,5 +16,5 @@ pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<
         alias::release_all(db, *row)?;
         instance::delete(db, *row)?;
     }
-    Ok(Purged { instances: over.len(), marks: mark::purge(db, before, limit)? })
+    Ok(Purged { instances: over.len(), dedup: dedup::purge(db, before, limit)? })
 }

@@ -41,7 +41,7 @@ pub(crate) async fn names(readers: &Readers) -> std::result::Result<Vec<StoredNa
             after = to;
         }
     }
-    let name = |((taker, what, name, version), count)| StoredName { taker, what, name, version, count };
+    let name = |((consumer, what, name, version), count)| StoredName { consumer, what, name, version, count };
     Ok(counts.into_iter().map(name).collect())
 }
 

@@ -5,7 +5,7 @@ use saga_core::message::Key;
 use saga_core::store::{NameOf, RetiredName};
 
 use crate::commit::{KEEP, SAVE, UNDO};
-use crate::table::{alias, dead, inbox, instance, mark, retired, taker};
+use crate::table::{alias, consumer, dead, dedup, inbox, instance, retired};
 
 /// Instances moved at a time.
 const PAGE: usize = 500;
@@ -52,7 +52,9 @@ fn rename_saga(db: &Connection, was: &str, name: &str) -> Result<std::result::Re
             break;
         }
     }
-    for rename in [alias::RENAME, inbox::RENAME, mark::RENAME, dead::RENAME, taker::RENAME, retired::RENAME] {
+    for rename in
+        [alias::RENAME, inbox::RENAME, dedup::RENAME, dead::RENAME, consumer::RENAME, retired::RENAME]
+    {
         db.prepare_cached(rename)?.execute((was, name))?;
     }
     Ok(Ok(renamed))

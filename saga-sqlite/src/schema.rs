@@ -13,13 +13,18 @@ use crate::lock::OwnerLock;
 use crate::open::{harden, open_file, set};
 use crate::place::Place;
 use crate::refusal::{explain, refuse};
+use crate::table::history;
 
 /// One after another; the last one's number is the version this crate writes. Never edited once released.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_retired_names.sql"),
     include_str!("../migrations/0003_receipts.sql"),
+    include_str!("../migrations/0004_words.sql"),
 ];
+
+/// The migration that gives lines of history their present words.
+const NEW_WORDS: usize = 4;
 
 const HAS_META: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'saga_meta'";
 const VERSION: &str = "SELECT schema_version FROM saga_meta WHERE id = 1";
@@ -105,8 +110,11 @@ fn apply(db: &Connection) -> rusqlite::Result<()> {
     // Somebody else may have been faster.
     let found = version(&tx)?;
     if found < latest() {
-        for migration in &MIGRATIONS[found..] {
+        for (number, migration) in (1..).zip(MIGRATIONS).skip(found) {
             tx.execute_batch(migration)?;
+            if number == NEW_WORDS {
+                history::change_words(&tx)?;
+            }
         }
         tx.execute(SET_VERSION, (latest(),))?;
     }

@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use saga_core::message::Timestamp;
 use saga_core::store::{
-    Address, Batch, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain, OpenTask,
-    Outcome, Purged, RetiredName, RowId, Store, StoreError, TakerRow, TaskId, TimerKey,
+    Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
+    OpenTask, Outcome, Purged, RetiredName, RowId, Store, StoreError, TaskId, TimerKey,
 };
 use tokio::sync::Notify;
 
@@ -238,9 +238,9 @@ impl Store for SqliteStore {
 
 #[async_trait]
 impl Maintain for SqliteStore {
-    async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError> {
-        let takers = takers.to_vec();
-        self.shared.writer.call(move |writer| writer.register(&takers)).await
+    async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
+        let consumers = consumers.to_vec();
+        self.shared.writer.call(move |writer| writer.register(&consumers)).await
     }
 
     async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {

@@ -21,7 +21,7 @@ use crate::SqliteStore;
 use crate::error::{of_store, unavailable};
 use crate::held::{EndedBy, Held, is_held_here};
 use crate::open::{Role, connect};
-use crate::table::{inbox, retired, taker};
+use crate::table::{consumer, inbox, retired};
 
 /// Not the name of a saga: what an event answers for it, it answers for every saga it has no key of its own for.
 const ANY_SAGA: &str = "\u{1}";
@@ -81,9 +81,9 @@ pub enum TransactionError {
     Ended,
     /// No saga or subscriber takes the event.
     #[error(
-        "nobody takes the event `{event}`; start the dispatcher that does once, so that it is registered"
+        "event `{event}` has no consumer in this store; start a dispatcher with its saga or subscriber once"
     )]
-    NobodyTakes {
+    NoConsumer {
         /// The event's stored name.
         event: &'static str,
     },
@@ -133,7 +133,7 @@ impl Transaction<'_> {
     /// Publishes an event to everybody who takes it, under an id of its own, which is answered.
     ///
     /// # Errors
-    /// When nobody takes it, or its key or payload is over the limits.
+    /// When it has no consumer, or its key or payload is over the limits.
     pub fn publish<E: Correlated>(&self, event: &E) -> Result<MessageId, TransactionError> {
         let id = MessageId::unique();
         self.publish_as(&id, event)?;
@@ -152,20 +152,21 @@ impl Transaction<'_> {
         let message = Message::published(event, PayloadLimits::DEFAULT)
             .map_err(|source| TransactionError::Payload { event: E::NAME, source })?;
         let db = self.connection()?;
-        let takers = taker::of_event(&db, E::NAME)?;
-        if takers.is_empty() {
-            return Err(TransactionError::NobodyTakes { event: E::NAME });
+        let consumers = consumer::of_event(&db, E::NAME)?;
+        if consumers.is_empty() {
+            return Err(TransactionError::NoConsumer { event: E::NAME });
         }
         let at = Timestamp::now();
-        for taker in takers {
+        for consumer in consumers {
             // A subscriber takes the event by its own key, whatever it is for a saga.
-            let key = if taker.subscriber { key(event, "")? } else { key_for(&db, event, &taker.taker)? };
+            let key =
+                if consumer.subscriber { key(event, "")? } else { key_for(&db, event, &consumer.consumer)? };
             let mail = Mail {
-                to: Address::new(taker.taker, key),
-                kind: if taker.subscriber { MailKind::Delivery } else { MailKind::Event },
+                to: Address::new(consumer.consumer, key),
+                kind: if consumer.subscriber { MailKind::Delivery } else { MailKind::Event },
                 message: message.clone(),
                 id: Some(id.clone()),
-                marked: false,
+                deduplicated: false,
                 task: None,
                 hops: 0,
                 cause: None,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use saga_core::message::Id;
 use saga_core::store::conformance::{
-    Driver, address, create, delivery, mail, mark, next, obligation, payload, task, time, timer,
+    Driver, address, create, dedup_record, delivery, mail, next, obligation, payload, task, time, timer,
 };
 use saga_core::store::{
     Address, DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, InstanceChange, InstanceFilter, Loaded,
@@ -42,7 +42,7 @@ struct Plan {
     consumed: Vec<usize>,
     mail: Vec<u8>,
     deliveries: Vec<(u8, usize)>,
-    marks: Vec<(u8, u64, i64)>,
+    dedup: Vec<(u8, u64, i64)>,
     dead: Option<Dead>,
     undead: Vec<usize>,
 }
@@ -102,7 +102,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     (instance, belongings, rest).prop_map(|(instance, belongings, rest)| {
         let (key, target, status, parked, history) = instance;
         let (tasks, timers, obligations) = belongings;
-        let (consumed, mail, deliveries, marks, dead, undead) = rest;
+        let (consumed, mail, deliveries, dedup_records, dead, undead) = rest;
         Plan {
             key,
             target,
@@ -115,7 +115,7 @@ fn plan() -> impl Strategy<Value = Plan> {
             consumed,
             mail,
             deliveries,
-            marks,
+            dedup: dedup_records,
             dead,
             undead,
         }
@@ -276,8 +276,11 @@ impl Run {
         step.consumed = pick(&plan.consumed, self.inbox.len()).into_iter().map(|at| self.inbox[at]).collect();
         step.undead = pick(&plan.undead, self.dead.len()).into_iter().map(|at| self.dead[at]).collect();
         step.mail = plan.mail.iter().map(|n| mail(&to, &n.to_string())).collect();
-        step.marks =
-            plan.marks.iter().map(|(id, content, at)| mark(&to, &id.to_string(), *content, *at)).collect();
+        step.dedup = plan
+            .dedup
+            .iter()
+            .map(|(id, content, at)| dedup_record(&to, &id.to_string(), *content, *at))
+            .collect();
         for (kind, place) in &plan.deliveries {
             let there = pick(&[*place], self.deliveries.len()).first().map(|at| self.deliveries[*at]);
             step.deliveries.push(match (kind, there) {

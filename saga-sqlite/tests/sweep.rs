@@ -88,7 +88,8 @@ impl Start {
         }
         if self == Self::Earlier {
             db.execute_batch(include_str!("../migrations/0002_retired_names.sql")).unwrap();
-            db.execute("UPDATE saga_meta SET schema_version = 2", []).unwrap();
+            db.execute_batch(include_str!("../migrations/0003_receipts.sql")).unwrap();
+            db.execute("UPDATE saga_meta SET schema_version = 3", []).unwrap();
         }
         drop(db);
         if matches!(self, Self::Killed | Self::Shared) {

@@ -7,7 +7,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use saga_core::message::{BoxError, Correlated, Event, MessageId};
-use saga_core::store::{InboxId, Mail, MailKind, Maintain, NameOf, RetiredName, Store, TakerRow};
+use saga_core::store::{ConsumerRow, InboxId, Mail, MailKind, Maintain, NameOf, RetiredName, Store};
 use saga_sqlite::{SqliteStore, TransactionError};
 use serde::{Deserialize, Serialize};
 
@@ -49,13 +49,13 @@ impl Shop {
         let dir = tempfile::tempdir().unwrap();
         let options = SqliteStore::options().busy_timeout(Duration::ZERO).transaction_limit(limit);
         let store = options.open(dir.path().join("shop.db")).unwrap();
-        let taker = |taker: &str, subscriber| TakerRow {
+        let consumer = |consumer: &str, subscriber| ConsumerRow {
             event: "order.placed".to_owned(),
-            taker: taker.to_owned(),
+            consumer: consumer.to_owned(),
             subscriber,
         };
         store
-            .register(&[taker("order", false), taker("customer", false), taker("mailer", true)])
+            .register(&[consumer("order", false), consumer("customer", false), consumer("mailer", true)])
             .await
             .unwrap();
         let shop = Self { dir, store };
@@ -93,7 +93,7 @@ fn fill(tx: &saga_sqlite::Transaction<'_>) -> Result<(), TransactionError> {
 }
 
 #[tokio::test]
-async fn rows_and_events_become_durable_together_for_every_taker() {
+async fn rows_and_events_become_durable_together_for_every_consumer() {
     let shop = Shop::new().await;
     let id = MessageId::new("broker-7").unwrap();
     shop.store
@@ -114,7 +114,7 @@ async fn rows_and_events_become_durable_together_for_every_taker() {
         ]
     );
     for mail in &inbox {
-        assert_eq!((mail.id.as_ref(), mail.marked, mail.epoch), (Some(&id), false, 0));
+        assert_eq!((mail.id.as_ref(), mail.deduplicated, mail.epoch), (Some(&id), false, 0));
         assert_eq!((&*mail.message.name, mail.message.version), ("order.placed", 3));
         assert_eq!(mail.message.payload.as_str(), r#"{"order":"o-1"}"#);
     }
@@ -275,7 +275,7 @@ async fn what_cannot_be_published_is_named() {
     let shop = Shop::new().await;
     let text = |result: Result<MessageId, TransactionError>| result.unwrap_err().to_string();
     let stray = text(shop.store.transaction(|tx| tx.publish(&Stray)));
-    assert!(stray.starts_with("nobody takes the event `stray`"), "{stray}");
+    assert!(stray.starts_with("event `stray` has no consumer"), "{stray}");
     let key = text(shop.store.transaction(|tx| tx.publish(&placed(""))));
     assert!(key.starts_with("the event `order.placed` has no usable key: the key is empty"), "{key}");
     let large = text(shop.store.transaction(|tx| tx.publish(&placed(&"x".repeat(2 << 20)))));

@@ -12,9 +12,9 @@ use saga::MessageId;
 use saga::message::{Message, Timestamp};
 use saga::store::async_trait;
 use saga::store::{
-    Address, Batch, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, HistoryRow, InboxId, Inspect,
-    InstanceFilter, InstanceView, Lease, Loaded, Mail, Maintain, OpenTask, Outcome, Purged, RetiredName,
-    RowId, Snapshot, Store, StoreError, StoredName, TakerRow, TaskId, TimerKey, Trace,
+    Address, Batch, ConsumerRow, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, HistoryRow, InboxId,
+    Inspect, InstanceFilter, InstanceView, Lease, Loaded, Mail, Maintain, OpenTask, Outcome, Purged,
+    RetiredName, RowId, Snapshot, Store, StoreError, StoredName, TaskId, TimerKey, Trace,
 };
 use tokio::sync::watch;
 
@@ -304,9 +304,9 @@ impl Inspect for Faulty {
         self.inner.dead_letters(after, limit).await
     }
 
-    async fn takers(&self) -> Result<Vec<TakerRow>, StoreError> {
-        self.enter("takers", false).await?;
-        self.inner.takers().await
+    async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError> {
+        self.enter("consumers", false).await?;
+        self.inner.consumers().await
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
@@ -323,18 +323,18 @@ impl Inspect for Faulty {
         &self,
         id: &MessageId,
         message: &Message,
-        takers: &[Address],
+        consumers: &[Address],
     ) -> Result<Vec<Trace>, StoreError> {
         self.enter("traces", false).await?;
-        self.inner.traces(id, message, takers).await
+        self.inner.traces(id, message, consumers).await
     }
 }
 
 #[async_trait]
 impl Maintain for Faulty {
-    async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError> {
+    async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
         self.enter("register", true).await?;
-        self.inner.register(takers).await
+        self.inner.register(consumers).await
     }
 
     async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {

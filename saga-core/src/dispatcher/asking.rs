@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::error::{AskError, InstanceError};
-use super::receipt::{Disposition, TakerReceipt};
+use super::receipt::{ConsumerReceipt, Disposition};
 use super::run::Request;
 use super::{Dispatcher, Instance, PublishOptions};
 use crate::engine::{Answer, In, NO_INSTANCE, Until, Waiter};
@@ -15,7 +15,7 @@ use crate::store::{Address, Loaded, Snapshot};
 /// Why an event that was ignored is not answered.
 const IGNORED: &str = "there is no instance, and the saga ignores such events; publish the event that starts it \
                        first, or let this one wait with `#[missing_instance(defer(..))]`";
-/// Why nobody answers whose saga is none of the takers.
+/// Why nobody answers whose saga is none of the consumers.
 const NOT_HERE: &str = "this dispatcher does not run the saga; add it with `.saga::<..>()`";
 
 /// Numbers the callers who wait.
@@ -41,11 +41,11 @@ impl Drop for Waiting<'_> {
 }
 
 /// The key of the instance that may answer `event`, by what became of it at the saga that was asked.
-fn who_answers(event: &'static str, saga: &'static str, taker: TakerReceipt) -> Result<Key, AskError> {
-    match taker.disposition {
+fn who_answers(event: &'static str, saga: &'static str, consumer: ConsumerReceipt) -> Result<Key, AskError> {
+    match consumer.disposition {
         Disposition::Dead { reason } => Err(AskError::Dead { event, saga, reason }),
         Disposition::Ignored { why } if why == NO_INSTANCE => {
-            Err(AskError::NoInstance { event, saga, key: taker.key.to_string(), why: IGNORED })
+            Err(AskError::NoInstance { event, saga, key: consumer.key.to_string(), why: IGNORED })
         }
         // There is an instance; or there will be one, if what starts it waits as well. What was taken before is answered
         // by whoever took it. Of an alias that has been resolved the receipt says whose it was.
@@ -57,7 +57,7 @@ fn who_answers(event: &'static str, saga: &'static str, taker: TakerReceipt) -> 
         // Said of receipts that are asked for later only.
         | Disposition::Taken
         | Disposition::Conflict
-        | Disposition::NotKnown => Ok(taker.key),
+        | Disposition::NotKnown => Ok(consumer.key),
     }
 }
 
@@ -102,9 +102,9 @@ impl Dispatcher {
         let key = Correlated::correlation(&event, S::NAME);
         let text = Correlated::key(&event, S::NAME);
         let receipt = self.publish_with(event, PublishOptions::default().deadline(within)).await?;
-        let taker = receipt.takers.into_iter().find(|taker| taker.taker == S::NAME);
-        let key = match taker {
-            Some(taker) => who_answers(E::NAME, S::NAME, taker)?,
+        let consumer = receipt.consumers.into_iter().find(|consumer| consumer.consumer == S::NAME);
+        let key = match consumer {
+            Some(consumer) => who_answers(E::NAME, S::NAME, consumer)?,
             None => {
                 let key = key.map_err(InstanceError::from)?.to_string();
                 return Err(AskError::NoInstance { event: E::NAME, saga: S::NAME, key, why: NOT_HERE });
@@ -185,7 +185,11 @@ mod tests {
 
     fn asked(disposition: Disposition) -> Result<Key, AskError> {
         let key = Key::new("7").expect("a good key");
-        who_answers("quote.asked", "quote", TakerReceipt { taker: "quote".to_owned(), key, disposition })
+        who_answers(
+            "quote.asked",
+            "quote",
+            ConsumerReceipt { consumer: "quote".to_owned(), key, disposition },
+        )
     }
 
     #[test]

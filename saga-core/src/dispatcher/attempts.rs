@@ -230,7 +230,7 @@ impl Future for Reporting {
         let future = &mut this.future;
         let polled = this.report.work.poll(cx, |cx| {
             catch_unwind(AssertUnwindSafe(|| Pin::new(&mut *future).poll(cx))).unwrap_or_else(|panic| {
-                Poll::Ready(AttemptEnd::Unclear(format!("panicked: {}", panic_text(&*panic))))
+                Poll::Ready(AttemptEnd::Indeterminate(format!("panicked: {}", panic_text(&*panic))))
             })
         });
         polled.map(|how| this.report.how = how)

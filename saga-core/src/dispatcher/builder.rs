@@ -184,7 +184,7 @@ impl DispatcherBuilder {
     ///
     /// # Errors
     /// [`StartError`] names everything that is missing or does not fit: a command without a handler, two sagas with
-    /// one name, an event that is published and nobody takes; what a later build has renamed; or that the store is in
+    /// one name, an event that a saga publishes and that has no consumer; what a later build has renamed; or that the store is in
     /// use or cannot be read. Nothing has been run then.
     pub async fn start(mut self) -> Result<Dispatcher, StartError> {
         let mut extensions = std::mem::take(&mut self.extensions);
@@ -214,16 +214,16 @@ impl DispatcherBuilder {
             within: call_limit,
             until: clock.now().mono.saturating_add(call_limit),
         };
-        let mut stored = patient.ask(|| store.takers()).await?;
+        let mut stored = patient.ask(|| store.consumers()).await?;
         for row in stored.iter_mut().filter(|row| !row.subscriber) {
-            if let Some(name) = registry.formerly.get(&*row.taker) {
-                (*name).clone_into(&mut row.taker);
+            if let Some(name) = registry.formerly.get(&*row.consumer) {
+                (*name).clone_into(&mut row.consumer);
             }
         }
-        let takers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
+        let consumers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
         let lease = patient.ask(|| Leasing::begin(Arc::clone(&store), owner.clone())).await?;
         let leased = Leased::new(Arc::clone(&store), lease.clone());
-        let prepared = match patient.ask(|| prepare(&*store, &registry, &takers, &stored)).await {
+        let prepared = match patient.ask(|| prepare(&*store, &registry, &consumers, &stored)).await {
             Ok(problems) if !problems.is_empty() => Err(StartError::Retired { problems }),
             prepared => prepared,
         };

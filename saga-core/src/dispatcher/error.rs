@@ -48,19 +48,19 @@ pub enum StartError {
 pub enum PublishError {
     /// Nobody takes this event. Nothing was stored.
     #[error(
-        "nobody takes event `{event}`: no saga of this dispatcher mentions it and nobody subscribes to it"
+        "event `{event}` has no consumer: no saga of this dispatcher has it in its table, and no subscriber is registered for it"
     )]
-    NoTaker {
+    NoConsumer {
         /// Its stored name.
         event: &'static str,
     },
     /// The event names no instance. Nothing was stored.
-    #[error("event `{event}` for `{taker}`: {source}")]
+    #[error("event `{event}` for `{consumer}`: {source}")]
     Key {
         /// Its stored name.
         event: &'static str,
         /// Who would have taken it.
-        taker: String,
+        consumer: String,
         /// What is wrong with the key.
         source: KeyError,
     },
@@ -173,7 +173,7 @@ impl From<NotAnswered> for InstanceError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
-    /// No such event can have been published: nobody takes it, its key is none, or it cannot be kept.
+    /// No such event can have been published: it has no consumer, its key is none, or it cannot be kept.
     #[error(transparent)]
     Event(#[from] PublishError),
     /// There was no answer in time. Nothing is lost by asking.

@@ -7,7 +7,7 @@ use super::Dispatcher;
 use super::calling::{NotAnswered, Patience};
 use super::error::{InstanceError, ReceiptError};
 use super::publishing;
-use super::receipt::{Disposition, Receipt, TakerReceipt};
+use super::receipt::{ConsumerReceipt, Disposition, Receipt};
 use crate::engine::{Answer, In, TakeUp};
 use crate::message::{Correlated, Message, MessageId};
 use crate::store::{Address, DeadLetter, Trace};
@@ -34,15 +34,15 @@ impl Dispatcher {
         id: &MessageId,
         event: &E,
     ) -> Result<Option<Receipt>, ReceiptError> {
-        let (takers, message) = publishing::asked_about(&self.registry, event)?;
-        self.read_receipt(id, &message, takers).await
+        let (consumers, message) = publishing::asked_about(&self.registry, event)?;
+        self.read_receipt(id, &message, consumers).await
     }
 
     /// As [`receipt`](Self::receipt), once the dispatcher has taken up everything that was published before the call, also by
     /// a transaction of the store: whoever waits for it reads their own writes.
     ///
     /// [`Disposition::Queued`] then means that a saga cannot take the event now, because its instance is parked, compensates,
-    /// defers it or does not exist yet; that a subscriber is still at it; or that this build does not have the taker. It counts
+    /// defers it or does not exist yet; that a subscriber is still at it; or that this build does not have the consumer. It counts
     /// among the [events on their way](super::DispatcherBuilder::publishing) while it waits.
     ///
     /// # Errors
@@ -55,14 +55,14 @@ impl Dispatcher {
         id: &MessageId,
         event: &E,
     ) -> Result<Option<Receipt>, ReceiptError> {
-        let (takers, message) = publishing::asked_about(&self.registry, event)?;
-        let (whose, named) = (takers.clone(), id.clone());
+        let (consumers, message) = publishing::asked_about(&self.registry, event)?;
+        let (whose, named) = (consumers.clone(), id.clone());
         let asked = self.call(Patience::default(), true, move |ticket, claim| {
-            In::TakeUp(TakeUp { takers: whose, id: named, ticket, _claim: claim })
+            In::TakeUp(TakeUp { consumers: whose, id: named, ticket, _claim: claim })
         });
         let read = async move {
             match asked.await {
-                Ok(Answer::TakenUp) => self.read_receipt(id, &message, takers).await,
+                Ok(Answer::TakenUp) => self.read_receipt(id, &message, consumers).await,
                 Ok(_) | Err(NotAnswered::Stopped) => Err(ReceiptError::Stopped),
                 Err(NotAnswered::NotDone(why) | NotAnswered::Unknown(why)) => {
                     Err(ReceiptError::NotAnswered { why })
@@ -84,9 +84,9 @@ impl Dispatcher {
         &self,
         id: &MessageId,
         event: &Message,
-        takers: Vec<Address>,
+        consumers: Vec<Address>,
     ) -> Result<Option<Receipt>, ReceiptError> {
-        let traces = match self.within(self.store.traces(id, event, &takers)).await {
+        let traces = match self.within(self.store.traces(id, event, &consumers)).await {
             Ok(traces) => traces,
             Err(InstanceError::Store(error)) => return Err(ReceiptError::Store(error)),
             Err(InstanceError::NotDone { why }) => return Err(ReceiptError::NotAnswered { why }),
@@ -98,28 +98,28 @@ impl Dispatcher {
         if became.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let takers = takers.into_iter().zip(became).map(|(to, became)| TakerReceipt {
-            taker: to.saga.to_string(),
+        let consumers = consumers.into_iter().zip(became).map(|(to, became)| ConsumerReceipt {
+            consumer: to.saga.to_string(),
             key: to.key,
             disposition: became.unwrap_or(Disposition::NotKnown),
         });
-        Ok(Some(Receipt { id: Some(id.clone()), takers: takers.collect() }))
+        Ok(Some(Receipt { id: Some(id.clone()), consumers: consumers.collect() }))
     }
 }
 
-/// What became of an event with this content at one taker; `None` when nothing is known.
+/// What became of an event with this content at one consumer; `None` when nothing is known.
 fn became(trace: Trace, content: u64) -> Option<Disposition> {
-    let Trace { mark, waiting, delivering, dead } = trace;
-    let ours = mark.is_none_or(|mark| mark == content);
+    let Trace { dedup_record, waiting, delivering, dead } = trace;
+    let ours = dedup_record.is_none_or(|dedup_record| dedup_record == content);
     match dead {
         // What lies in the inbox is this very event, also one that would turn out to be a duplicate.
         _ if waiting || delivering && ours => Some(Disposition::Queued),
         Some(reason) if reason != DeadLetter::ID_CONFLICT => {
             Some(Disposition::Dead { reason: reason.into_owned() })
         }
-        _ if mark == Some(content) => Some(Disposition::Taken),
+        _ if dedup_record == Some(content) => Some(Disposition::Taken),
         Some(_) => Some(Disposition::Conflict),
-        None => mark.map(|_| Disposition::Conflict),
+        None => dedup_record.map(|_| Disposition::Conflict),
     }
 }
 
@@ -128,9 +128,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_receipt_says_of_each_taker_what_is_kept_there() {
-        let trace = |mark, waiting, delivering, dead: Option<&'static str>| {
-            became(Trace { mark, waiting, delivering, dead: dead.map(Into::into) }, 1)
+    fn a_receipt_says_of_each_consumer_what_is_kept_there() {
+        let trace = |dedup_record, waiting, delivering, dead: Option<&'static str>| {
+            became(Trace { dedup_record, waiting, delivering, dead: dead.map(Into::into) }, 1)
         };
         let died = |reason: &str| Some(Disposition::Dead { reason: reason.to_owned() });
         assert_eq!(trace(None, false, false, None), None);

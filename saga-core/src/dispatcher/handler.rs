@@ -20,7 +20,7 @@ use crate::message::{
 /// Runs the command `C`: the only code that talks to the outside world.
 ///
 /// It is called **at least once** per command with the same arguments and the same idempotency key every time, or, when
-/// the command is `at_most_once`, at most once. Any `?` is an unclear outcome: the engine tries again by the handler's
+/// the command is `at_most_once`, at most once. Any `?` is an indeterminate outcome: the engine tries again by the handler's
 /// [`Policy`](crate::engine::Policy).
 ///
 /// What it logs with `tracing` carries the saga, the key, the command, the attempt and the idempotency key.
@@ -30,7 +30,7 @@ use crate::message::{
 /// on the wire may still land; the idempotency key is the protection.
 ///
 /// # Panics
-/// A panic counts as an unclear outcome. With `panic = "abort"` it ends the process, and the command is tried again a
+/// A panic counts as an indeterminate outcome. With `panic = "abort"` it ends the process, and the command is tried again a
 /// few times before its instance is parked.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle the command `{C}`",
@@ -180,7 +180,7 @@ impl HandlerContext {
     }
 
     /// Ends when the outcome is no longer wanted, because the instance turned or the dispatcher stops. A handler that
-    /// can stop early should then return an error, which counts as unclear.
+    /// can stop early should then return an error, which counts as indeterminate.
     pub async fn cancelled(&self) {
         self.cancelled.cancelled().await;
     }
@@ -258,7 +258,7 @@ fn ended_with(error: &HandlerError) -> AttemptEnd {
     match error.kind() {
         HandlerErrorKind::Refused => AttemptEnd::Refused(error.to_string()),
         HandlerErrorKind::RefusedForGood => AttemptEnd::RefusedForGood(error.to_string()),
-        HandlerErrorKind::Unclear => AttemptEnd::Unclear(error.to_string()),
+        HandlerErrorKind::Indeterminate => AttemptEnd::Indeterminate(error.to_string()),
         HandlerErrorKind::Unreadable => AttemptEnd::Unreadable(error.to_string()),
         HandlerErrorKind::BadReply => AttemptEnd::BadReply(error.to_string()),
     }

@@ -40,7 +40,7 @@ pub use handler::{Handler, HandlerContext, Subscriber};
 #[cfg(any(test, feature = "testing"))]
 pub use manual_clock::ManualClock;
 pub use names::UnknownName;
-pub use receipt::{Disposition, Receipt, TakerReceipt};
+pub use receipt::{ConsumerReceipt, Disposition, Receipt};
 pub use view::{Instance, OpenCommand};
 pub use weak::WeakDispatcher;
 
@@ -62,7 +62,7 @@ use run::Request;
 /// Runs sagas. Cheap to clone; all clones are one dispatcher.
 ///
 /// When the last clone is dropped without [`shutdown`](Self::shutdown), running handlers are dropped, what they did counts
-/// as unclear, what is known is committed, and the store is given back. That happens in the background, and takes as long
+/// as indeterminate, what is known is committed, and the store is given back. That happens in the background, and takes as long
 /// as a commit: the next dispatcher of this process on the same store waits for it. A handler that holds a clone keeps its
 /// own dispatcher alive for ever; give it a [`WeakDispatcher`].
 #[derive(Clone)]

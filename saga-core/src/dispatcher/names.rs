@@ -29,7 +29,7 @@ pub struct UnknownName {
 
 impl fmt::Display for UnknownName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StoredName { taker, what, name, count, .. } = &self.stored;
+        let StoredName { consumer, what, name, count, .. } = &self.stored;
         let one = *count == 1;
         let (thing, verb) = match what {
             Stored::State => ("instance", if one { "is in state" } else { "are in state" }),
@@ -48,7 +48,7 @@ impl fmt::Display for UnknownName {
             (false, Stored::Child) => "ren",
             (false, _) => "s",
         };
-        write!(f, "{count} {thing}{plural} of `{taker}` {verb} `{name}`, {}", self.why)
+        write!(f, "{count} {thing}{plural} of `{consumer}` {verb} `{name}`, {}", self.why)
     }
 }
 
@@ -91,16 +91,17 @@ async fn targets(store: &dyn Store) -> Result<Vec<StoredName>, StoreError> {
             }
         }
     }
-    let name = |((taker, name), count)| StoredName { taker, what: Stored::Target, name, version: 0, count };
+    let name =
+        |((consumer, name), count)| StoredName { consumer, what: Stored::Target, name, version: 0, count };
     Ok(counts.into_iter().map(name).collect())
 }
 
 fn why(registry: &Registry, stored: &StoredName) -> Option<String> {
-    if let Some(program) = registry.sagas.get(&*stored.taker) {
+    if let Some(program) = registry.sagas.get(&*stored.consumer) {
         return of_saga(registry, program.definition(), stored);
     }
-    let Some((_, event)) = registry.subscribers.get(&*stored.taker) else {
-        return Some(format!("and this build has no `{}`", stored.taker));
+    let Some((_, event)) = registry.subscribers.get(&*stored.consumer) else {
+        return Some(format!("and this build has no `{}`", stored.consumer));
     };
     if !is(&stored.name, event.name, event.was) {
         return Some(format!("and it takes `{}` now", event.name));

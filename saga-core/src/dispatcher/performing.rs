@@ -206,7 +206,7 @@ impl Runner {
                 instances += purged.as_ref().map_or(0, |purged| purged.instances);
                 let done = if instances > 0 { In::Purged } else { In::Tick };
                 match purged {
-                    Ok(purged) if purged.instances >= AT_ONCE || purged.marks >= AT_ONCE => {}
+                    Ok(purged) if purged.instances >= AT_ONCE || purged.dedup >= AT_ONCE => {}
                     Ok(_) => return (Ok(done), busy),
                     Err(error) => {
                         tracing::warn!(%error, "could not remove what is past its window; trying again in an hour");

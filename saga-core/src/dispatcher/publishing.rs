@@ -2,8 +2,8 @@
 
 use super::calling::NotAnswered;
 use super::error::PublishError;
-use super::receipt::{Disposition, Receipt, TakerReceipt};
-use crate::engine::{Accepted, Answer, Claim, Registry, Taker, TakerAnswer};
+use super::receipt::{ConsumerReceipt, Disposition, Receipt};
+use crate::engine::{Accepted, Answer, Claim, Consumer, ConsumerAnswer, Registry};
 use crate::message::{Correlated, Key, Message, MessageId, PayloadLimits};
 use crate::store::Address;
 
@@ -14,12 +14,12 @@ pub(super) fn checked<E: Correlated>(
     event: E,
     id: Option<MessageId>,
 ) -> Result<Accepted, PublishError> {
-    let takers = takers(registry, &event)?;
+    let consumers = consumers(registry, &event)?;
     let not = |source| PublishError::Payload { event: E::NAME, source };
-    // The takers see what they would see after a restart.
+    // The consumers see what they would see after a restart.
     let (message, event) = Message::read_event(&event, limits.bytes).map_err(not)?;
     message.payload.check(limits).map_err(not)?;
-    Ok(Accepted { message, value: Some(Box::new(event)), takers, id, claim: Claim::default() })
+    Ok(Accepted { message, value: Some(Box::new(event)), consumers, id, claim: Claim::default() })
 }
 
 /// Who takes `event`, and the form in which they get it, for asking about one that was published.
@@ -27,28 +27,28 @@ pub(super) fn asked_about<E: Correlated>(
     registry: &Registry,
     event: &E,
 ) -> Result<(Vec<Address>, Message), PublishError> {
-    let address = |(taker, key): (Taker, Key)| Address::new(taker.name().to_string(), key);
-    let takers = takers(registry, event)?.into_iter().map(address).collect();
+    let address = |(consumer, key): (Consumer, Key)| Address::new(consumer.name().to_string(), key);
+    let consumers = consumers(registry, event)?.into_iter().map(address).collect();
     // Whatever the limits were under which it was published.
     let message = Message::published(event, PayloadLimits::CEILING)
         .map_err(|source| PublishError::Payload { event: E::NAME, source })?;
-    Ok((takers, message))
+    Ok((consumers, message))
 }
 
-fn takers<E: Correlated>(registry: &Registry, event: &E) -> Result<Vec<(Taker, Key)>, PublishError> {
-    let takers = registry.takers.get(E::NAME).ok_or(PublishError::NoTaker { event: E::NAME })?;
-    let key = |taker: &Taker| {
-        let saga = match taker {
-            Taker::Saga(saga) => saga,
-            Taker::Subscriber(_) => "",
+fn consumers<E: Correlated>(registry: &Registry, event: &E) -> Result<Vec<(Consumer, Key)>, PublishError> {
+    let consumers = registry.consumers.get(E::NAME).ok_or(PublishError::NoConsumer { event: E::NAME })?;
+    let key = |consumer: &Consumer| {
+        let saga = match consumer {
+            Consumer::Saga(saga) => saga,
+            Consumer::Subscriber(_) => "",
         };
         Correlated::correlation(event, saga).map_err(|source| PublishError::Key {
             event: E::NAME,
-            taker: taker.name().to_string(),
+            consumer: consumer.name().to_string(),
             source,
         })
     };
-    takers.iter().map(|taker| Ok((taker.clone(), key(taker)?))).collect()
+    consumers.iter().map(|consumer| Ok((consumer.clone(), key(consumer)?))).collect()
 }
 
 /// What the publisher is told.
@@ -65,26 +65,26 @@ pub(super) fn answered(
     }
 }
 
-fn receipt(id: Option<MessageId>, answers: Vec<(Address, TakerAnswer)>) -> Result<Receipt, PublishError> {
-    let mut takers = Vec::with_capacity(answers.len());
+fn receipt(id: Option<MessageId>, answers: Vec<(Address, ConsumerAnswer)>) -> Result<Receipt, PublishError> {
+    let mut consumers = Vec::with_capacity(answers.len());
     for (address, answer) in answers {
         let disposition = match answer {
-            TakerAnswer::Applied => Disposition::Applied,
-            TakerAnswer::Ignored(why) => Disposition::Ignored { why },
-            TakerAnswer::Queued => Disposition::Queued,
-            TakerAnswer::Deferred => Disposition::Deferred,
-            TakerAnswer::Dead(reason) => Disposition::Dead { reason },
-            TakerAnswer::Duplicate => Disposition::Duplicate,
-            TakerAnswer::Full { waiting } => {
+            ConsumerAnswer::Applied => Disposition::Applied,
+            ConsumerAnswer::Ignored(why) => Disposition::Ignored { why },
+            ConsumerAnswer::Queued => Disposition::Queued,
+            ConsumerAnswer::Deferred => Disposition::Deferred,
+            ConsumerAnswer::Dead(reason) => Disposition::Dead { reason },
+            ConsumerAnswer::Duplicate => Disposition::Duplicate,
+            ConsumerAnswer::Full { waiting } => {
                 return Err(PublishError::InstanceFull { instance: address.to_string(), waiting });
             }
-            TakerAnswer::Refused(why) => return Err(PublishError::Refused(why)),
-            TakerAnswer::IdConflict => {
+            ConsumerAnswer::Refused(why) => return Err(PublishError::Refused(why)),
+            ConsumerAnswer::IdConflict => {
                 let id = id.unwrap_or_else(MessageId::unique);
                 return Err(PublishError::IdConflict { id });
             }
         };
-        takers.push(TakerReceipt { taker: address.saga.to_string(), key: address.key, disposition });
+        consumers.push(ConsumerReceipt { consumer: address.saga.to_string(), key: address.key, disposition });
     }
-    Ok(Receipt { id, takers })
+    Ok(Receipt { id, consumers })
 }

@@ -8,23 +8,23 @@ use crate::message::{Key, MessageId};
 pub struct Receipt {
     /// The message id, when the caller gave one.
     pub id: Option<MessageId>,
-    /// What became of it at each taker, so far.
-    pub takers: Vec<TakerReceipt>,
+    /// What became of it at each consumer, so far.
+    pub consumers: Vec<ConsumerReceipt>,
 }
 
-/// What became of an event at one taker.
+/// What became of an event at one consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TakerReceipt {
+pub struct ConsumerReceipt {
     /// The saga's stored name, or the subscriber's.
-    pub taker: String,
+    pub consumer: String,
     /// The key under which it took the event.
     pub key: Key,
     /// What became of it.
     pub disposition: Disposition,
 }
 
-/// What became of an event at one taker.
+/// What became of an event at one consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Disposition {
@@ -54,15 +54,15 @@ pub enum Disposition {
     Taken,
     /// An event with other content was taken under its message id. It is counted on a dead letter `id-conflict`, if it came.
     Conflict,
-    /// Nothing is known of it here, although something is at another taker: it takes the event since later.
+    /// Nothing is known of it here, although something is at another consumer: it takes the event since later.
     NotKnown,
 }
 
 impl Receipt {
-    /// Whether every taker has applied it, ignored it, or has it waiting; not when it became a dead letter, or was never
+    /// Whether every consumer has applied it, ignored it, or has it waiting; not when it became a dead letter, or was never
     /// taken.
     pub fn is_accepted(&self) -> bool {
-        self.takers.iter().all(|taker| match taker.disposition {
+        self.consumers.iter().all(|consumer| match consumer.disposition {
             Disposition::Applied
             | Disposition::Ignored { .. }
             | Disposition::Queued

@@ -17,7 +17,7 @@ use super::performing::RETRY;
 use super::retired;
 use super::tempo::limit;
 use crate::engine::Registry;
-use crate::store::{Lease, RetiredName, Store, StoreError, TakerRow};
+use crate::store::{ConsumerRow, Lease, RetiredName, Store, StoreError};
 
 /// How long a store may take to take back the lease of a start that has failed.
 const GIVE_BACK: Duration = Duration::from_secs(5);
@@ -158,8 +158,8 @@ impl Drop for Leased {
 pub(super) async fn prepare(
     store: &dyn Store,
     registry: &Registry,
-    takers: &[TakerRow],
-    stored: &[TakerRow],
+    consumers: &[ConsumerRow],
+    stored: &[ConsumerRow],
 ) -> Result<Vec<String>, StoreError> {
     let problems = retired::problems(registry, &store.retired().await?);
     if !problems.is_empty() {
@@ -174,8 +174,8 @@ pub(super) async fn prepare(
             }
         }
     }
-    if takers.iter().any(|taker| !stored.contains(taker)) {
-        store.register(takers).await?;
+    if consumers.iter().any(|consumer| !stored.contains(consumer)) {
+        store.register(consumers).await?;
     }
     Ok(problems)
 }

@@ -2,13 +2,13 @@
 
 use super::Shard;
 use super::claim::Claim;
-use super::io::{Accepted, Answer, Out, TakerAnswer, Ticket, Until, Waiter};
-use super::registry::Taker;
+use super::io::{Accepted, Answer, ConsumerAnswer, Out, Ticket, Until, Waiter};
+use super::registry::Consumer;
 use super::slot::{Item, Place, Slot, Token};
 use crate::machine::{Input, VerbRecord};
 use crate::message::{Key, MessageId, Name};
 use crate::store::{
-    Address, DeadLetter, DeadLetterRow, Delivery, DeliveryChange, Loaded, Mail, MailKind, Mark, Step,
+    Address, DeadLetter, DeadLetterRow, DedupRecord, Delivery, DeliveryChange, Loaded, Mail, MailKind, Step,
     TaskProgress,
 };
 
@@ -27,16 +27,16 @@ impl Shard {
     }
 
     pub(super) fn publish_now(&mut self, event: Accepted, ticket: Ticket) {
-        match &event.takers[..] {
+        match &event.consumers[..] {
             // A saga that only the store knows gets its share in the inbox, for a build that has it (rule R28).
-            [(Taker::Saga(saga), key)]
+            [(Consumer::Saga(saga), key)]
                 if !self.inbox.is_behind() && self.registry.sagas.contains_key(&**saga) =>
             {
                 let address = self.address(saga, key.clone());
                 let now = self.moment.wall;
                 let marked = event.id.is_none();
                 let mut item = Item::event(event.message, event.value, event.id, now);
-                item.marked = marked;
+                item.deduplicated = marked;
                 item.ticket = Some(ticket);
                 item.claim = Some(event.claim);
                 self.accept(&address, item);
@@ -60,7 +60,7 @@ impl Shard {
         let slot = self.slot(address);
         let waiting = slot.waiting();
         if let Some(ticket) = item.ticket.filter(|_| waiting >= most) {
-            let answer = vec![(address.clone(), TakerAnswer::Full { waiting })];
+            let answer = vec![(address.clone(), ConsumerAnswer::Full { waiting })];
             self.out.push(Out::Answer(ticket, Answer::Published(answer)));
             return;
         }
@@ -68,39 +68,39 @@ impl Shard {
         self.pump(address);
     }
 
-    /// Records an event for all its takers in one commit (rule R24).
+    /// Records an event for all its consumers in one commit (rule R24).
     fn record(&mut self, event: Accepted, ticket: Ticket) {
         if !event.claim.take() {
             return self.out.push(Out::Answer(ticket, Answer::Withdrawn));
         }
         let now = self.moment.wall;
         let mut step = Step::default();
-        let mut takers = Vec::new();
+        let mut consumers = Vec::new();
         let content = event.message.content_hash();
         let id = event
             .id
             .clone()
             .unwrap_or_else(|| MessageId::from(crate::message::Id::from_u128((self.random)())));
-        for (taker, key) in event.takers {
-            let to = self.address(taker.name(), key);
+        for (consumer, key) in event.consumers {
+            let to = self.address(consumer.name(), key);
             if event.id.is_some() {
-                step.marks.push(Mark { to: to.clone(), id: id.clone(), content, at: now });
+                step.dedup.push(DedupRecord { to: to.clone(), id: id.clone(), content, at: now });
             }
-            takers.push(to.clone());
-            match taker {
-                Taker::Saga(_) => step.mail.push(Mail {
+            consumers.push(to.clone());
+            match consumer {
+                Consumer::Saga(_) => step.mail.push(Mail {
                     to,
                     kind: MailKind::Event,
                     message: event.message.clone(),
                     id: event.id.clone(),
-                    marked: true,
+                    deduplicated: true,
                     task: None,
                     hops: 0,
                     epoch: self.inbox.epoch(self.lease.epoch),
                     cause: None,
                     at: now,
                 }),
-                Taker::Subscriber(_) => step.deliveries.push(DeliveryChange::Add(Delivery {
+                Consumer::Subscriber(_) => step.deliveries.push(DeliveryChange::Add(Delivery {
                     to,
                     event: event.message.clone(),
                     id: id.clone(),
@@ -110,7 +110,7 @@ impl Shard {
                 })),
             }
         }
-        let token = Token::Mailed { ticket: Some(ticket), takers, _claim: Some(event.claim) };
+        let token = Token::Mailed { ticket: Some(ticket), consumers, _claim: Some(event.claim) };
         self.queue_step(token, step);
     }
 
@@ -215,7 +215,7 @@ impl Shard {
                 message: letter.message,
                 id: letter.id,
                 // The mark of the attempt it replaces is there already (rule R26).
-                marked: true,
+                deduplicated: true,
                 task: None,
                 hops: letter.hops,
                 epoch: self.inbox.epoch(self.lease.epoch),

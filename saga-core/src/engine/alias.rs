@@ -5,7 +5,7 @@
 //! own: who holds an alias; the store does.
 
 use super::Shard;
-use super::io::TakerAnswer;
+use super::io::ConsumerAnswer;
 use super::slot::{InFlight, Item, Place, Token};
 use crate::message::Key;
 use crate::store::{Address, AliasChange, Loaded, Mail, Step};
@@ -31,9 +31,9 @@ impl Shard {
         // While the inbox is being read, also what is not in it goes there, behind what came to the alias before.
         let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         self.mark(alias, &item, &mut step);
-        step.mail.extend(item.mail(&to, epoch).map(|mail| Mail { marked: true, ..mail }));
+        step.mail.extend(item.mail(&to, epoch).map(|mail| Mail { deduplicated: true, ..mail }));
         if let Some(slot) = self.slots.get_mut(alias) {
-            slot.in_flight = Some(InFlight::of(item, TakerAnswer::Queued));
+            slot.in_flight = Some(InFlight::of(item, ConsumerAnswer::Queued));
         }
         self.queue_step(Token::Instance(alias.clone()), step);
         false

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Shard;
-use super::io::{Answer, Out, TakerAnswer};
+use super::io::{Answer, ConsumerAnswer, Out};
 use super::log::{tell_life, tell_parked};
 use super::slot::{InFlight, Item, Late, Place, Run, Token};
 use crate::machine::{Input, Taken};
@@ -28,23 +28,24 @@ impl Shard {
             }
             match token {
                 Token::Instance(address) => self.instance_committed(&address, step, outcome),
-                Token::Mailed { ticket, takers, .. } => {
+                Token::Mailed { ticket, consumers, .. } => {
                     let answer = match &outcome {
-                        Outcome::Duplicate => TakerAnswer::Duplicate,
-                        Outcome::IdConflict => TakerAnswer::IdConflict,
-                        Outcome::Refused(why) => TakerAnswer::Refused(why.clone()),
+                        Outcome::Duplicate => ConsumerAnswer::Duplicate,
+                        Outcome::IdConflict => ConsumerAnswer::IdConflict,
+                        Outcome::Refused(why) => ConsumerAnswer::Refused(why.clone()),
                         // A step that touches no instance claims nothing.
                         Outcome::Committed(_)
                         | Outcome::Repeated
                         | Outcome::Conflict
-                        | Outcome::AliasTaken { .. } => TakerAnswer::Queued,
+                        | Outcome::AliasTaken { .. } => ConsumerAnswer::Queued,
                     };
                     if matches!(outcome, Outcome::Duplicate | Outcome::IdConflict) {
                         self.use_up(step, outcome == Outcome::IdConflict);
                     }
                     self.forward(step, &outcome, 0);
                     if let Some(ticket) = ticket {
-                        let answers = takers.into_iter().map(|taker| (taker, answer.clone())).collect();
+                        let answers =
+                            consumers.into_iter().map(|consumer| (consumer, answer.clone())).collect();
                         self.out.push(Out::Answer(ticket, Answer::Published(answers)));
                     }
                 }
@@ -111,7 +112,7 @@ impl Shard {
 
     /// Takes an event that is a duplicate out of the inbox, if it lies there: what the step was to consume is still there,
     /// and would be taken for new once its mark is gone. One that only has the id of another is kept as a dead letter for
-    /// each of its takers, where the store counts it on the one that is there.
+    /// each of its consumers, where the store counts it on the one that is there.
     fn use_up(&mut self, step: &Step, conflict: bool) {
         let consumed = step.consumed.clone();
         let dead = if conflict { self.conflicting(step) } else { Vec::new() };
@@ -207,7 +208,7 @@ impl Shard {
                     slot.spilled |= in_flight.kept || !in_flight.spilled.is_empty();
                 }
                 for item in in_flight.spilled {
-                    self.answer(address, Some(item), &TakerAnswer::Queued);
+                    self.answer(address, Some(item), &ConsumerAnswer::Queued);
                 }
                 self.answer(address, in_flight.item, &in_flight.answer);
                 self.reload(address);
@@ -228,8 +229,8 @@ impl Shard {
                     slot.taken = vec![taken];
                 }
             }
-            Outcome::Duplicate => self.was_duplicate(address, in_flight, TakerAnswer::Duplicate),
-            Outcome::IdConflict => self.was_duplicate(address, in_flight, TakerAnswer::IdConflict),
+            Outcome::Duplicate => self.was_duplicate(address, in_flight, ConsumerAnswer::Duplicate),
+            Outcome::IdConflict => self.was_duplicate(address, in_flight, ConsumerAnswer::IdConflict),
             Outcome::Refused(why) => self.was_refused(address, in_flight, why),
         }
         if matches!(outcome, Outcome::Committed(_) | Outcome::Repeated) {
@@ -280,8 +281,8 @@ impl Shard {
         }
         self.answer(address, item, &answer);
         let waits = match answer {
-            TakerAnswer::Deferred => TakerAnswer::Deferred,
-            _ => TakerAnswer::Queued,
+            ConsumerAnswer::Deferred => ConsumerAnswer::Deferred,
+            _ => ConsumerAnswer::Queued,
         };
         for item in spilled {
             self.answer(address, Some(item), &waits);
@@ -321,12 +322,12 @@ impl Shard {
         }
     }
 
-    pub(super) fn answer(&mut self, address: &Address, item: Option<Item>, answer: &TakerAnswer) {
+    pub(super) fn answer(&mut self, address: &Address, item: Option<Item>, answer: &ConsumerAnswer) {
         let Some(item) = item else { return };
         let Some(ticket) = item.ticket else { return };
         let answer = match item.what {
             Input::Verb(_) => Answer::Verb(match answer {
-                TakerAnswer::Refused(why) => Err(why.clone()),
+                ConsumerAnswer::Refused(why) => Err(why.clone()),
                 _ => Ok(()),
             }),
             _ => Answer::Published(vec![(address.clone(), answer.clone())]),
@@ -346,7 +347,7 @@ impl Shard {
     }
 
     /// The event had been taken before.
-    fn was_duplicate(&mut self, address: &Address, in_flight: InFlight, answer: TakerAnswer) {
+    fn was_duplicate(&mut self, address: &Address, in_flight: InFlight, answer: ConsumerAnswer) {
         let verb = in_flight.item.as_ref().is_some_and(|item| matches!(item.what, Input::Verb(_)));
         if verb || in_flight.spilled.len() > 1 {
             // A verb, or what it was to skip, is used up already: it is decided anew, with what the inbox holds now. One of
@@ -361,7 +362,7 @@ impl Shard {
         let mut step = Step::default();
         for item in item.iter().chain(&spilled) {
             step.consumed.extend(item.inbox);
-            if answer == TakerAnswer::IdConflict && item.is_event() {
+            if answer == ConsumerAnswer::IdConflict && item.is_event() {
                 let detail = TAKEN_BEFORE.to_owned();
                 step.dead.extend(self.letter(address, item, DeadLetter::ID_CONFLICT, detail));
             }
@@ -381,7 +382,7 @@ impl Shard {
     fn was_refused(&mut self, address: &Address, in_flight: InFlight, why: &str) {
         tracing::error!(instance = %address, why, "the store refused a step; the instance is quarantined");
         self.forgetful |= in_flight.spilled.iter().chain(&in_flight.item).any(Item::is_unwritten_report);
-        let refused = TakerAnswer::Refused(why.to_owned());
+        let refused = ConsumerAnswer::Refused(why.to_owned());
         self.answer(address, in_flight.item, &refused);
         for item in in_flight.spilled {
             self.answer(address, Some(item), &refused);
@@ -397,7 +398,7 @@ impl Shard {
 
     /// Reads an instance again: what is in memory is ahead of, or beside, what is stored.
     ///
-    /// Attempts that are not written down are kept, so that none is forgotten: a refusal after an unclear attempt is not
+    /// Attempts that are not written down are kept, so that none is forgotten: a refusal after an indeterminate attempt is not
     /// a failure (rule R17). That goes also for tasks which the step that was not written has ended.
     fn reload(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
@@ -446,13 +447,13 @@ impl Shard {
             progress: crate::store::TaskProgress::queued(self.moment.wall, self.lease.epoch),
         };
         let mut step = Step { consumed: vec![id], ..Step::default() };
-        if let (Some(message), false) = (&mail.id, mail.marked) {
+        if let (Some(message), false) = (&mail.id, mail.deduplicated) {
             let content = mail.message.content_hash();
             let at = self.moment.wall;
-            step.marks.push(crate::store::Mark { to: mail.to, id: message.clone(), content, at });
+            step.dedup.push(crate::store::DedupRecord { to: mail.to, id: message.clone(), content, at });
         }
         step.deliveries.push(DeliveryChange::Add(delivery));
-        self.queue_step(Token::Mailed { ticket: None, takers: Vec::new(), _claim: None }, step);
+        self.queue_step(Token::Mailed { ticket: None, consumers: Vec::new(), _claim: None }, step);
     }
 
     /// Takes up the tasks of an instance that has just been read.

@@ -6,7 +6,7 @@
 
 use super::Shard;
 use super::clock::rebased;
-use super::io::{NO_INSTANCE, TakerAnswer};
+use super::io::{ConsumerAnswer, NO_INSTANCE};
 use super::slot::{GivenUp, InFlight, Item, Place, Token};
 use crate::definition::Missing;
 use crate::machine::{Input, NotStarted};
@@ -38,7 +38,7 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else { return false };
         let waiting = slot.held;
         if waiting >= most && item.ticket.is_some() && item.inbox.is_none() {
-            self.answer(address, Some(item), &TakerAnswer::Full { waiting });
+            self.answer(address, Some(item), &ConsumerAnswer::Full { waiting });
             return true;
         }
         slot.deferred = Some(slot.instance().map_or(NONE, |instance| instance.record.visit));
@@ -51,9 +51,9 @@ impl Shard {
         let Some(mail) = item.mail(address, self.lease.epoch) else { return true };
         self.mark_answered(address, &item, &mut step);
         self.mark(address, &item, &mut step);
-        step.mail.push(Mail { marked: true, ..mail });
+        step.mail.push(Mail { deduplicated: true, ..mail });
         let mut in_flight = InFlight::nothing();
-        in_flight.answer = TakerAnswer::Deferred;
+        in_flight.answer = ConsumerAnswer::Deferred;
         in_flight.spilled_events = usize::from(item.is_event());
         in_flight.spilled = vec![item];
         if let Some(slot) = self.slots.get_mut(address) {
@@ -103,7 +103,7 @@ impl Shard {
             Missing::Ignore => {
                 let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
                 self.mark(address, &item, &mut step);
-                let answer = TakerAnswer::Ignored(NO_INSTANCE);
+                let answer = ConsumerAnswer::Ignored(NO_INSTANCE);
                 if step == Step::default() {
                     self.answer(address, Some(item), &answer);
                     self.answer_waiters(address);

@@ -166,7 +166,7 @@ impl Shard {
                 self.give_up_delivery(id, "refused", reason);
                 return;
             }
-            AttemptEnd::Unclear(reason) | AttemptEnd::BadReply(reason) => reason,
+            AttemptEnd::Indeterminate(reason) | AttemptEnd::BadReply(reason) => reason,
             AttemptEnd::Dropped | AttemptEnd::NotBegun => {
                 progress.attempts += 1;
                 progress.epoch = epoch;

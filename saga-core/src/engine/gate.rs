@@ -15,8 +15,8 @@ use super::policy::Policy;
 pub(super) struct Gate {
     /// When the newest attempts started, as many as one period admits.
     starts: VecDeque<Duration>,
-    /// Unclear attempts in a row.
-    unclear: u32,
+    /// Indeterminate attempts in a row.
+    indeterminate: u32,
     /// The breaker is open, until then.
     open: Option<Duration>,
 }
@@ -72,12 +72,12 @@ impl Gate {
             | AttemptEnd::Refused(_)
             | AttemptEnd::RefusedForGood(_)
             | AttemptEnd::BadReply(_) => {
-                (self.unclear, self.open) = (0, None);
+                (self.indeterminate, self.open) = (0, None);
                 false
             }
-            AttemptEnd::Unclear(_) => {
-                self.unclear = self.unclear.saturating_add(1);
-                let opens = self.unclear >= failures;
+            AttemptEnd::Indeterminate(_) => {
+                self.indeterminate = self.indeterminate.saturating_add(1);
+                let opens = self.indeterminate >= failures;
                 if opens {
                     self.open = Some(now.saturating_add(pause));
                 }
@@ -175,14 +175,14 @@ mod tests {
     #[test]
     fn a_breaker_opens_pauses_probes_one_and_closes() {
         let policy = Policy::default().breaker(2, 60 * SECOND);
-        let unclear = AttemptEnd::Unclear("no answer".to_owned());
+        let indeterminate = AttemptEnd::Indeterminate("no answer".to_owned());
         let mut gate = Gate::default();
-        assert!(!gate.judge(&policy, &unclear, SECOND));
-        assert!(gate.judge(&policy, &unclear, SECOND));
+        assert!(!gate.judge(&policy, &indeterminate, SECOND));
+        assert!(gate.judge(&policy, &indeterminate, SECOND));
         assert_eq!(gate.pass(&policy, 0, 0, 30 * SECOND), Err(Some(61 * SECOND)));
         assert_eq!(gate.pass(&policy, 0, 0, 61 * SECOND), Ok(()), "a probe");
         assert_eq!(gate.pass(&policy, 1, 0, 61 * SECOND), Err(None), "and no second one beside it");
-        assert!(gate.judge(&policy, &unclear, 62 * SECOND));
+        assert!(gate.judge(&policy, &indeterminate, 62 * SECOND));
         assert_eq!(gate.pass(&policy, 0, 0, 63 * SECOND), Err(Some(122 * SECOND)));
         assert!(!gate.judge(&policy, &AttemptEnd::Replied(None), 123 * SECOND));
         assert_eq!(gate.pass(&policy, 5, 0, 123 * SECOND), Ok(()));

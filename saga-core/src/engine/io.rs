@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::claim::Claim;
-use super::registry::Taker;
+use super::registry::Consumer;
 use super::takeup::TakeUp;
 use crate::definition::Value;
 use crate::machine::VerbRecord;
@@ -75,7 +75,7 @@ pub(crate) enum In {
 pub(crate) struct Accepted {
     pub(crate) message: Message,
     pub(crate) value: Option<Value>,
-    pub(crate) takers: Vec<(Taker, Key)>,
+    pub(crate) consumers: Vec<(Consumer, Key)>,
     pub(crate) id: Option<MessageId>,
     pub(crate) claim: Claim,
 }
@@ -90,7 +90,7 @@ pub(crate) enum AttemptEnd {
     /// No attempt ever had an effect.
     RefusedForGood(String),
     /// It may or may not have had its effect.
-    Unclear(String),
+    Indeterminate(String),
     /// This build cannot read what was sent, so nothing was called.
     Unreadable(String),
     /// It was called and answered, but the answer cannot be stored.
@@ -107,7 +107,7 @@ impl AttemptEnd {
         match self {
             Self::Refused(why)
             | Self::RefusedForGood(why)
-            | Self::Unclear(why)
+            | Self::Indeterminate(why)
             | Self::Unreadable(why)
             | Self::BadReply(why) => Some(why),
             Self::Replied(_) | Self::Dropped | Self::NotBegun => None,
@@ -154,8 +154,8 @@ pub(crate) struct Attempt {
 /// What a caller gets.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// What became of a published event, taker by taker.
-    Published(Vec<(Address, TakerAnswer)>),
+    /// What became of a published event, consumer by consumer.
+    Published(Vec<(Address, ConsumerAnswer)>),
     /// A verb was done, or not, for this reason.
     Verb(Result<(), String>),
     /// What a caller has waited for, as it is now; `None` when there is no such instance.
@@ -192,9 +192,9 @@ pub(crate) enum Until {
 /// Why an event is ignored that starts nothing, where the table says `#[missing_instance(ignore)]`.
 pub(crate) const NO_INSTANCE: &str = "there is no instance";
 
-/// What became of an event at one taker.
+/// What became of an event at one consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum TakerAnswer {
+pub(crate) enum ConsumerAnswer {
     Applied,
     Ignored(&'static str),
     Queued,
@@ -210,7 +210,7 @@ impl std::fmt::Debug for Accepted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Accepted")
             .field("message", &self.message)
-            .field("takers", &self.takers)
+            .field("consumers", &self.consumers)
             .finish_non_exhaustive()
     }
 }

@@ -296,7 +296,7 @@ impl Shard {
                 self.lanes.suspect(lane, job);
                 return;
             }
-            // Counted before it runs: the attempt that may have been running ended unclear.
+            // Counted before it runs: the attempt that may have been running ended indeterminate.
             count_lost(&mut found.progress, self.lanes.lanes[lane].policy.quick);
             found.progress.recoveries += 1;
             found.progress.error = Some("it may have been running when the process ended".to_owned());
@@ -422,8 +422,10 @@ impl Shard {
         self.lanes.lanes[running.lane].running -= 1;
         self.lanes.deadlines.remove(&(running.deadline, attempt));
         let how = match how {
-            AttemptEnd::Dropped if running.timed_out => AttemptEnd::Unclear(self.lanes.late(running.lane)),
-            AttemptEnd::Dropped if !self.stopping => AttemptEnd::Unclear("it was dropped".to_owned()),
+            AttemptEnd::Dropped if running.timed_out => {
+                AttemptEnd::Indeterminate(self.lanes.late(running.lane))
+            }
+            AttemptEnd::Dropped if !self.stopping => AttemptEnd::Indeterminate("it was dropped".to_owned()),
             how => how,
         };
         if !running.told {
@@ -434,7 +436,7 @@ impl Shard {
         let was_open = found.gate.is_open();
         if found.gate.judge(&found.policy, &how, self.moment.mono) && !was_open {
             let error = how.error();
-            tracing::warn!(handler = found.name, error, "unclear again and again; its breaker is open");
+            tracing::warn!(handler = found.name, error, "indeterminate again and again; its breaker is open");
         } else if was_open && !found.gate.is_open() {
             tracing::info!(handler = found.name, "answered again; its breaker is closed");
         }
@@ -477,7 +479,7 @@ impl Shard {
         }
         found.progress.recoveries = 0;
         if matches!(how, AttemptEnd::Dropped) && !at_most_once {
-            // The dispatcher stopped: the attempt counts as unclear, but is not charged beyond that.
+            // The dispatcher stopped: the attempt counts as indeterminate, but is not charged beyond that.
             found.progress.attempts += 1;
             found.progress.error = Some("dropped when the dispatcher stopped".to_owned());
             self.delay_task(address, task, now, epoch);
@@ -651,7 +653,7 @@ impl Shard {
             running.timed_out = true;
             let (job, lane) = (running.job.clone(), running.lane);
             // Said now: one that blocks its thread may never end.
-            let told = self.tell_failure(&job, &AttemptEnd::Unclear(self.lanes.late(lane)));
+            let told = self.tell_failure(&job, &AttemptEnd::Indeterminate(self.lanes.late(lane)));
             if let Some(running) = self.lanes.attempts.get_mut(&attempt) {
                 running.told = told;
             }
@@ -749,9 +751,9 @@ fn verdict(progress: &mut TaskProgress, how: AttemptEnd, undo: bool, last: bool,
             return Verdict::Report(ReportRecord::Refused { attempts, reason });
         }
         AttemptEnd::Refused(reason) | AttemptEnd::Unreadable(reason) => {
-            return unknown(format!("refused, but an earlier attempt was unclear: {reason}"));
+            return unknown(format!("refused, but an earlier attempt was indeterminate: {reason}"));
         }
-        AttemptEnd::Unclear(reason) | AttemptEnd::BadReply(reason) => reason,
+        AttemptEnd::Indeterminate(reason) | AttemptEnd::BadReply(reason) => reason,
         AttemptEnd::Dropped | AttemptEnd::NotBegun => "dropped when the dispatcher stopped".to_owned(),
     };
     progress.error = Some(error.clone());

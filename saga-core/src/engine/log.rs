@@ -66,7 +66,7 @@ pub(super) fn tell_life(step: &Step) {
         tracing::debug!(saga = %address.saga, key = %address.key, "started");
     }
     // Later steps of an instance that has ended lead nowhere. An abort may end it in the state in which it is.
-    let leads = |line: &HistoryEntry| line.from != line.to || line.kind == "arrived";
+    let leads = |line: &HistoryEntry| line.from != line.to || line.kind == "compensated";
     if instance.status.is_over() && step.history.iter().any(leads) {
         let status = instance.status.as_str();
         tracing::debug!(saga = %address.saga, key = %address.key, state = %instance.state, status, "ended");
@@ -96,7 +96,7 @@ impl Shard {
             AttemptEnd::Refused(_) | AttemptEnd::RefusedForGood(_) => "an attempt was refused",
             AttemptEnd::Unreadable(_) => "this build cannot read what it is to run",
             AttemptEnd::BadReply(_) => "a reply cannot be stored",
-            _ => "an attempt was unclear",
+            _ => "an attempt was indeterminate",
         };
         let (key, attempt) = (&of.key, progress.attempts + 1);
         let of_saga = matches!(job, Job::Task(..));

@@ -41,9 +41,9 @@ pub use policy::Policy;
 
 pub(crate) use claim::{Claim, Withdrawal};
 pub(crate) use io::{
-    Accepted, Answer, Attempt, AttemptEnd, In, NO_INSTANCE, Out, TakerAnswer, Ticket, Until, Waiter,
+    Accepted, Answer, Attempt, AttemptEnd, ConsumerAnswer, In, NO_INSTANCE, Out, Ticket, Until, Waiter,
 };
-pub(crate) use registry::{Registry, Taker};
+pub(crate) use registry::{Consumer, Registry};
 pub(crate) use takeup::TakeUp;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

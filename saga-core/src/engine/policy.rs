@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// The policy of one handler or subscriber, set where it is registered.
 ///
-/// An attempt that is unclear is repeated: [`quick_attempts`](Self::quick_attempts) times at once, then with delays
+/// An attempt that is indeterminate is repeated: [`quick_attempts`](Self::quick_attempts) times at once, then with delays
 /// that double from `first` to `cap`, each drawn evenly between zero and that length (full jitter), until
 /// [`total`](Self::total) is used up. Only attempts and the waits between them are charged: time the process was down,
 /// and waiting for a free slot, cost nothing (rule R17). Undo commands ignore `total` and are tried for ever, at most
@@ -20,7 +20,7 @@ pub struct Policy {
     pub(crate) unordered: bool,
     /// So many attempts may start within any window of this length.
     pub(crate) rate: Option<(u32, Duration)>,
-    /// After so many unclear attempts in a row none starts for so long.
+    /// After so many indeterminate attempts in a row none starts for so long.
     pub(crate) breaker: Option<(u32, Duration)>,
 }
 
@@ -90,7 +90,7 @@ impl Policy {
         self
     }
 
-    /// A circuit breaker: after `failures` unclear attempts in a row, of whichever commands, none starts for `pause`.
+    /// A circuit breaker: after `failures` indeterminate attempts in a row, of whichever commands, none starts for `pause`.
     /// Then one at a time is tried, until one gets an answer. Waiting for it costs no attempt and no time. Default:
     /// none.
     #[must_use]

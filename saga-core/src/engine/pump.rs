@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Shard;
-use super::io::{Answer, Out, TakerAnswer};
+use super::io::{Answer, ConsumerAnswer, Out};
 use super::log::step_span;
-use super::registry::Taker;
+use super::registry::Consumer;
 use super::slot::{InFlight, Item, Place, Slot, Token, began};
 use crate::machine::{Decision, Disposition, EventIn, Input, Instance, NotStarted, Outgoing, Published};
 use crate::message::{Key, MessageId, Name};
 use crate::store::{
-    Address, DeadLetter, Delivery, DeliveryChange, Mail, MailKind, Mark, Status, Step, Task, TaskChange,
-    TaskId, TaskKind, TaskProgress, TaskStage,
+    Address, DeadLetter, DedupRecord, Delivery, DeliveryChange, Mail, MailKind, Status, Step, Task,
+    TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
 };
 
 /// What an instance may do next.
@@ -215,7 +215,7 @@ impl Shard {
             if let Some(mail) = item.mail(address, self.lease.epoch).filter(|_| item.inbox.is_none()) {
                 self.mark_answered(address, &item, &mut step);
                 self.mark(address, &item, &mut step);
-                step.mail.push(Mail { marked: true, ..mail });
+                step.mail.push(Mail { deduplicated: true, ..mail });
                 spilled.push(item);
                 item = Item::own(Input::Continue, self.moment.wall);
             }
@@ -225,12 +225,12 @@ impl Shard {
             self.mark(address, &item, &mut step);
         }
         let answer = match disposition {
-            Disposition::Applied | Disposition::Stale | Disposition::Declined(_) => TakerAnswer::Applied,
-            Disposition::Ignored(why) => TakerAnswer::Ignored(why),
-            Disposition::Kept | Disposition::Deferred => TakerAnswer::Queued,
+            Disposition::Applied | Disposition::Stale | Disposition::Declined(_) => ConsumerAnswer::Applied,
+            Disposition::Ignored(why) => ConsumerAnswer::Ignored(why),
+            Disposition::Kept | Disposition::Deferred => ConsumerAnswer::Queued,
             Disposition::Dead { reason, detail } => {
                 self.bury(address, skipped.as_deref().unwrap_or(&item), reason, detail, &mut step);
-                TakerAnswer::Dead(reason.to_owned())
+                ConsumerAnswer::Dead(reason.to_owned())
             }
         };
         self.route(address, &item, published, &mut step);
@@ -259,7 +259,7 @@ impl Shard {
 
     /// Sets the mark of an event that has an id from outside (rule R26).
     pub(super) fn mark(&self, address: &Address, item: &Item, step: &mut Step) {
-        if item.marked {
+        if item.deduplicated {
             return;
         }
         if let Input::Event(event) = &item.what
@@ -270,7 +270,7 @@ impl Shard {
                 Some(alias) => self.address(&address.saga, alias.clone()),
                 None => address.clone(),
             };
-            step.marks.push(Mark { to, id: id.clone(), content, at: self.moment.wall });
+            step.dedup.push(DedupRecord { to, id: id.clone(), content, at: self.moment.wall });
         }
     }
 
@@ -291,7 +291,7 @@ impl Shard {
             kind: out.kind,
             message: out.message,
             id: out.id,
-            marked: true,
+            deduplicated: true,
             task: out.task,
             hops: hops + 1,
             epoch: self.inbox.epoch(self.lease.epoch),
@@ -300,7 +300,7 @@ impl Shard {
         }
     }
 
-    /// Addresses what a step published to its takers: inbox rows for sagas, deliveries for subscribers.
+    /// Addresses what a step published to its consumers: inbox rows for sagas, deliveries for subscribers.
     fn route(&mut self, from: &Address, cause: &Item, published: Vec<Published>, step: &mut Step) {
         let Some((incarnation, seq)) = step.instance.as_ref().map(|record| (record.incarnation, record.seq))
         else {
@@ -312,15 +312,15 @@ impl Shard {
             let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
             let id = MessageId::from(incarnation.derive(seq, ordinal, &event.message.name));
             let hops = cause.hops + 1;
-            for taker in registry.takers.get(&*event.message.name).map_or(&[] as &[_], Vec::as_slice) {
-                let saga = match taker {
-                    Taker::Saga(saga) => saga,
-                    Taker::Subscriber(_) => "",
+            for consumer in registry.consumers.get(&*event.message.name).map_or(&[] as &[_], Vec::as_slice) {
+                let saga = match consumer {
+                    Consumer::Saga(saga) => saga,
+                    Consumer::Subscriber(_) => "",
                 };
                 let (key, reason, detail) = match event.event.correlation(saga) {
                     Ok(key) if hops <= self.limits.hops => {
-                        let to = self.address(taker.name(), key);
-                        self.send(to, taker, &event, &id, hops, from, step);
+                        let to = self.address(consumer.name(), key);
+                        self.send(to, consumer, &event, &id, hops, from, step);
                         continue;
                     }
                     Ok(key) => (
@@ -336,10 +336,10 @@ impl Shard {
                 };
                 self.tally.dead_letters += 1;
                 step.dead.push(DeadLetter {
-                    to: self.address(taker.name(), key),
-                    kind: match taker {
-                        Taker::Saga(_) => MailKind::Event,
-                        Taker::Subscriber(_) => MailKind::Delivery,
+                    to: self.address(consumer.name(), key),
+                    kind: match consumer {
+                        Consumer::Saga(_) => MailKind::Event,
+                        Consumer::Subscriber(_) => MailKind::Delivery,
                     },
                     message: event.message.clone(),
                     id: Some(id.clone()),
@@ -357,7 +357,7 @@ impl Shard {
     fn send(
         &self,
         to: Address,
-        taker: &Taker,
+        consumer: &Consumer,
         event: &Published,
         id: &MessageId,
         hops: u32,
@@ -365,20 +365,20 @@ impl Shard {
         step: &mut Step,
     ) {
         let (now, epoch) = (self.moment.wall, self.lease.epoch);
-        match taker {
-            Taker::Saga(_) => step.mail.push(Mail {
+        match consumer {
+            Consumer::Saga(_) => step.mail.push(Mail {
                 to,
                 kind: MailKind::Event,
                 message: event.message.clone(),
                 id: Some(id.clone()),
-                marked: true,
+                deduplicated: true,
                 task: None,
                 hops,
                 epoch: self.inbox.epoch(epoch),
                 cause: Some(Name::Owned(from.to_string())),
                 at: now,
             }),
-            Taker::Subscriber(_) => step.deliveries.push(DeliveryChange::Add(Delivery {
+            Consumer::Subscriber(_) => step.deliveries.push(DeliveryChange::Add(Delivery {
                 to,
                 event: event.message.clone(),
                 id: id.clone(),
@@ -483,7 +483,7 @@ impl Shard {
         let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         self.mark(address, &item, &mut step);
         self.bury(address, &item, not.reason, not.detail, &mut step);
-        let in_flight = InFlight::of(item, TakerAnswer::Dead(not.reason.to_owned()));
+        let in_flight = InFlight::of(item, ConsumerAnswer::Dead(not.reason.to_owned()));
         if let Some(slot) = self.slots.get_mut(address) {
             slot.in_flight = Some(in_flight);
         }
@@ -514,7 +514,7 @@ impl Shard {
             } else if let Some(mail) = item.mail(address, epoch) {
                 self.mark_answered(address, &item, &mut step);
                 self.mark(address, &item, &mut step);
-                step.mail.push(Mail { marked: true, ..mail });
+                step.mail.push(Mail { deduplicated: true, ..mail });
                 spilled.push(item);
                 if spilled.len() == most {
                     break;
@@ -550,7 +550,7 @@ impl Shard {
             let Some(ticket) = item.ticket else { continue };
             let answer = match item.what {
                 Input::Verb(_) => Answer::Verb(Err(why.clone())),
-                _ => Answer::Published(vec![(address.clone(), TakerAnswer::Refused(why.clone()))]),
+                _ => Answer::Published(vec![(address.clone(), ConsumerAnswer::Refused(why.clone()))]),
             };
             self.out.push(Out::Answer(ticket, answer));
         }
@@ -559,14 +559,14 @@ impl Shard {
 
 impl InFlight {
     /// A step that touches no instance.
-    pub(super) fn of(item: Item, answer: TakerAnswer) -> Self {
+    pub(super) fn of(item: Item, answer: ConsumerAnswer) -> Self {
         Self { item: Some(item), answer, ..Self::nothing() }
     }
 
     pub(super) fn nothing() -> Self {
         Self {
             item: None,
-            answer: TakerAnswer::Queued,
+            answer: ConsumerAnswer::Queued,
             kept: false,
             was_parked: false,
             was_compensating: false,

@@ -1,4 +1,4 @@
-//! What this dispatcher knows: its sagas, the handlers of their commands, the takers of events.
+//! What this dispatcher knows: its sagas, the handlers of their commands, the consumers of events.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use super::policy::Policy;
 use crate::definition::{Clause, Definition, EventType};
 use crate::machine::Program;
-use crate::store::TakerRow;
+use crate::store::ConsumerRow;
 
 /// Who takes an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Taker {
+pub(crate) enum Consumer {
     Saga(Arc<str>),
     Subscriber(Arc<str>),
 }
 
-impl Taker {
+impl Consumer {
     pub(crate) fn name(&self) -> &Arc<str> {
         match self {
             Self::Saga(name) | Self::Subscriber(name) => name,
@@ -43,8 +43,8 @@ pub(crate) struct Registry {
     pub(crate) handlers: HashMap<&'static str, usize>,
     /// The lane of each subscriber, and the event it takes.
     pub(crate) subscribers: BTreeMap<Arc<str>, (usize, EventType)>,
-    /// The takers of each event, sagas first, each once.
-    pub(crate) takers: HashMap<String, Vec<Taker>>,
+    /// The consumers of each event, sagas first, each once.
+    pub(crate) consumers: HashMap<String, Vec<Consumer>>,
     duplicate_sagas: Vec<&'static str>,
     duplicate_formers: Vec<(&'static str, &'static str, &'static str)>,
     /// Earlier names of commands, with the present one and its lane.
@@ -92,29 +92,33 @@ impl Registry {
         lane
     }
 
-    /// Completes the table of takers with those that a store remembers, and says everything that is wrong.
-    pub(crate) fn finish(&mut self, stored: &[TakerRow]) -> Result<Vec<TakerRow>, Vec<String>> {
-        let mut rows: BTreeSet<TakerRow> = BTreeSet::new();
+    /// Completes the table of consumers with those that a store remembers, and says everything that is wrong.
+    pub(crate) fn finish(&mut self, stored: &[ConsumerRow]) -> Result<Vec<ConsumerRow>, Vec<String>> {
+        let mut rows: BTreeSet<ConsumerRow> = BTreeSet::new();
         for program in self.sagas.values() {
             let definition = program.definition();
             for event in definition.events.iter().filter(|event| event.keyed) {
-                let (event, taker) = (event.name.to_owned(), definition.name.to_owned());
-                rows.insert(TakerRow { event, taker, subscriber: false });
+                let (event, consumer) = (event.name.to_owned(), definition.name.to_owned());
+                rows.insert(ConsumerRow { event, consumer, subscriber: false });
             }
         }
         for (name, (_, event)) in &self.subscribers {
-            rows.insert(TakerRow { event: event.name.to_owned(), taker: name.to_string(), subscriber: true });
+            rows.insert(ConsumerRow {
+                event: event.name.to_owned(),
+                consumer: name.to_string(),
+                subscriber: true,
+            });
         }
-        let known: Vec<TakerRow> = rows.iter().cloned().collect();
-        // A taker that only the store knows keeps getting its share (rule R28).
+        let known: Vec<ConsumerRow> = rows.iter().cloned().collect();
+        // A consumer that only the store knows keeps getting its share (rule R28).
         rows.extend(stored.iter().cloned());
         for row in rows {
-            let takers = self.takers.entry(row.event).or_default();
-            let taker: Arc<str> = row.taker.into();
+            let consumers = self.consumers.entry(row.event).or_default();
+            let consumer: Arc<str> = row.consumer.into();
             if row.subscriber {
-                takers.push(Taker::Subscriber(taker));
+                consumers.push(Consumer::Subscriber(consumer));
             } else {
-                takers.insert(0, Taker::Saga(taker));
+                consumers.insert(0, Consumer::Saga(consumer));
             }
         }
         let mut problems = self.problems();
@@ -146,7 +150,7 @@ impl Registry {
         }
         for (was, name) in self.formerly.iter().filter(|(was, _)| self.subscribers.contains_key(**was)) {
             problems.push(format!(
-                "saga `{name}` was called `{was}`, and that is the name of a subscriber now: takers need different names"
+                "saga `{name}` was called `{was}`, and that is the name of a subscriber now: consumers need different names"
             ));
         }
         for name in &self.duplicate_handlers {
@@ -159,7 +163,7 @@ impl Registry {
         }
         for name in self.subscribers.keys().filter(|name| self.sagas.contains_key(&***name)) {
             problems.push(format!(
-                "a subscriber and a saga are both called `{name}`: takers need different names"
+                "a subscriber and a saga are both called `{name}`: consumers need different names"
             ));
         }
         let mut sagas: Vec<&Definition> = self.sagas.values().map(|program| program.definition()).collect();
@@ -184,9 +188,9 @@ impl Registry {
                 }
             }
             for event in published(definition) {
-                if !self.takers.contains_key(event.0) {
+                if !self.consumers.contains_key(event.0) {
                     problems.push(format!(
-                        "nobody takes event `{}` that saga `{}` publishes: add `.subscribe::<{}>(\"..\", ..)`",
+                        "event `{}` of saga `{}` has no consumer: add `.subscribe::<{}>(\"..\", ..)`",
                         event.0, definition.name, event.1
                     ));
                 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::claim::Claim;
-use super::io::{AttemptEnd, TakerAnswer, Ticket, Waiter};
+use super::io::{AttemptEnd, ConsumerAnswer, Ticket, Waiter};
 use super::queue::Queue;
 use super::runs::Runs;
 use super::takeup::Watch;
@@ -120,7 +120,7 @@ pub(crate) struct Item {
     /// Its row, when it is durable already.
     pub(crate) inbox: Option<InboxId>,
     /// Whether a duplicate of it need not be looked for: it is internal, or its mark has been set.
-    pub(crate) marked: bool,
+    pub(crate) deduplicated: bool,
     pub(crate) ticket: Option<Ticket>,
     /// Whether its caller may still withdraw it.
     pub(crate) claim: Option<Claim>,
@@ -140,7 +140,7 @@ impl Item {
         Self {
             what,
             inbox: None,
-            marked: true,
+            deduplicated: true,
             ticket: None,
             claim: None,
             alias: None,
@@ -193,7 +193,7 @@ impl Item {
             kind,
             message,
             id,
-            marked: self.marked,
+            deduplicated: self.deduplicated,
             task,
             hops: self.hops,
             epoch,
@@ -204,7 +204,7 @@ impl Item {
 
     /// The item an inbox row stands for; `Err` with the reason when the row cannot be read.
     pub(crate) fn from_mail(inbox: InboxId, mail: Mail) -> Result<Self, String> {
-        let internal = mail.marked || mail.id.is_none();
+        let internal = mail.deduplicated || mail.id.is_none();
         let what = match mail.kind {
             MailKind::Event => {
                 Input::Event(EventIn { message: mail.message, value: None, id: mail.id, parent: None })
@@ -225,7 +225,7 @@ impl Item {
         Ok(Self {
             what,
             inbox: Some(inbox),
-            marked: internal,
+            deduplicated: internal,
             ticket: None,
             claim: None,
             alias: None,
@@ -274,7 +274,7 @@ impl Item {
 /// What must happen when the step is durable.
 pub(crate) struct InFlight {
     pub(crate) item: Option<Item>,
-    pub(crate) answer: TakerAnswer,
+    pub(crate) answer: ConsumerAnswer,
     /// Whether the item stays, because the instance is parked over it.
     pub(crate) kept: bool,
     pub(crate) was_parked: bool,
@@ -430,8 +430,8 @@ pub(super) fn began<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<(TaskId, T
 pub(crate) enum Token {
     /// The step in flight of this instance.
     Instance(crate::store::Address),
-    /// An event recorded for several takers, or behind a backlog.
-    Mailed { ticket: Option<Ticket>, takers: Vec<crate::store::Address>, _claim: Option<Claim> },
+    /// An event recorded for several consumers, or behind a backlog.
+    Mailed { ticket: Option<Ticket>, consumers: Vec<crate::store::Address>, _claim: Option<Claim> },
     /// The mark of a task that starts when it is durable, in this lane.
     Mark(crate::store::Address, TaskId, usize),
     /// The mark of a delivery.

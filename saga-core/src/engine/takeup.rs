@@ -23,7 +23,7 @@ use crate::store::Address;
 #[derive(Debug)]
 pub(crate) struct TakeUp {
     /// Who takes the event.
-    pub(crate) takers: Vec<Address>,
+    pub(crate) consumers: Vec<Address>,
     pub(crate) id: MessageId,
     pub(crate) ticket: Ticket,
     /// Its place among the requests that the dispatcher keeps. Nothing is done for it that could not be withdrawn.
@@ -82,10 +82,10 @@ impl Shard {
 
     /// Lets somebody wait for what has the id and is in memory; for the steps that are queued when nothing has it.
     fn look_for(&mut self, of: TakeUp) {
-        let (takers, id) = (of.takers.clone(), of.id.clone());
+        let (consumers, id) = (of.consumers.clone(), of.id.clone());
         let watch = Arc::new(Watch { of: Some(of), seen: Arc::clone(&self.take_ups.seen) });
-        for taker in takers {
-            let address = self.address(&taker.saga, taker.key);
+        for consumer in consumers {
+            let address = self.address(&consumer.saga, consumer.key);
             let holder = match self.slots.get(&address).map(|slot| &slot.place) {
                 Some(Place::Alias(key)) => Some(self.address(&address.saga, key.clone())),
                 _ => None,

@@ -137,8 +137,8 @@ impl Instance {
             work.note_event(event);
         }
         let line = match fired.event {
-            Some(event) => Line::message("noted", event),
-            None => Line::new("noted", work.instance.definition().describe(fired.trigger)),
+            Some(event) => Line::message("joined", event),
+            None => Line::new("joined", work.instance.definition().describe(fired.trigger)),
         };
         work.line(line.cause(fired.because()));
         work.finish(Disposition::Applied)

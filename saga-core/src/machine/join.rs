@@ -61,7 +61,7 @@ pub(super) fn is_set(definition: &Definition, row: usize, name: &str) -> bool {
 
 impl Instance {
     fn noted_record(&self) -> NotedRecord {
-        let noted = self.record.noted.as_ref();
+        let noted = self.record.joined.as_ref();
         let noted: NotedRecord =
             noted.and_then(|noted| record::read("noted events", noted).ok()).unwrap_or_default();
         // By the names the events have now.
@@ -136,7 +136,7 @@ impl Work<'_> {
             set.events.insert(definition.events[event].name.to_owned());
             complete |= !set.fired && set.events == set_of(definition, row);
         }
-        self.instance.record.noted = Some(record::write(&noted));
+        self.instance.record.joined = Some(record::write(&noted));
         if complete {
             let (visit, now) = (self.instance.record.visit, self.at.now);
             self.set_timer(TimerRow { name: Name::Borrowed(JOIN), visit, armed: now, due: now, fired: 0 });
@@ -148,7 +148,7 @@ impl Work<'_> {
         let definition = self.instance.definition();
         let mut noted = self.instance.noted_record();
         noted.0.entry(set_name(definition, row)).or_default().fired = true;
-        self.instance.record.noted = Some(record::write(&noted));
+        self.instance.record.joined = Some(record::write(&noted));
         if self.instance.timers.iter().any(|timer| timer.name == JOIN) {
             self.clear_timer(JOIN);
         }
@@ -168,7 +168,7 @@ impl Work<'_> {
 
     /// Forgets the sets that the state just entered does not declare.
     pub(super) fn keep_sets(&mut self) {
-        if self.instance.record.noted.is_none() {
+        if self.instance.record.joined.is_none() {
             return;
         }
         let definition = self.instance.definition();
@@ -176,7 +176,7 @@ impl Work<'_> {
             self.instance.joins().into_iter().map(|row| set_name(definition, row)).collect();
         let mut noted = self.instance.noted_record();
         noted.0.retain(|set, _| declared.contains(set));
-        self.instance.record.noted = (!noted.0.is_empty()).then(|| record::write(&noted));
+        self.instance.record.joined = (!noted.0.is_empty()).then(|| record::write(&noted));
     }
 }
 

@@ -37,7 +37,7 @@ impl Mail {
             kind: MailKind::Verb,
             message: Message { name, version: 1, payload: write(&record) },
             id: None,
-            marked: false,
+            deduplicated: false,
             task: None,
             hops: 0,
             epoch: 0,

@@ -37,7 +37,7 @@ pub(crate) struct Sent {
     pub(crate) message: Message,
 }
 
-/// An event for its takers. Keeps the value, because each taker may read another key from it.
+/// An event for its consumers. Keeps the value, because each consumer may read another key from it.
 pub(crate) struct Published {
     pub(crate) message: Message,
     pub(crate) event: Box<dyn AnyEvent>,
@@ -103,7 +103,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Publishes `event` to its takers.
+    /// Publishes `event` to its consumers.
     pub fn publish<E: Correlated>(&mut self, event: E) -> Result<()> {
         let message = Message::of_event(&event).map_err(|error| format!("event `{}` {error}", E::NAME))?;
         self.published.push(Published { message, event: Box::new(event) });

@@ -184,7 +184,7 @@ impl Work<'_> {
         let said = report.reason().map(str::to_owned);
         self.hold_task(task, said.clone());
         if let ReportRecord::Replied(Some(reply)) = report {
-            self.line(Line::message("held", &Message::from(reply.clone())));
+            self.line(Line::message("kept", &Message::from(reply.clone())));
         }
         let detail = match said {
             Some(said) => format!("{detail}: {said}"),

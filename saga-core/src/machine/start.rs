@@ -96,7 +96,7 @@ impl Instance {
             visit: 0,
             turn: None,
             parked: None,
-            noted: None,
+            joined: None,
             family,
             changed_at: at.now,
         };

@@ -51,8 +51,8 @@ impl Instance {
         work.consume(fired);
         work.release_by(&definition.rows[row], fired.task, fired.refused.as_deref());
         let line = match fired.event {
-            Some(event) => Line::message("turned", event),
-            None => Line::new("turned", definition.describe(fired.trigger)),
+            Some(event) => Line::message("compensating", event),
+            None => Line::new("compensating", definition.describe(fired.trigger)),
         };
         let line = line.cause(fired.because());
         work.turn(cause, left, line, None, begun);
@@ -89,7 +89,7 @@ impl Instance {
         };
         let mut work = Work::new(self, at);
         work.unpark();
-        let mut line = Line::new("turned", "abort").cause(Some(Name::Owned(by.clone())));
+        let mut line = Line::new("compensating", "abort").cause(Some(Name::Owned(by.clone())));
         line.note = note;
         work.turn(TurnCause::Abort { by, why }, left, line, known, begun);
         work.finish(Disposition::Applied)
@@ -271,8 +271,8 @@ impl Instance {
             work.note_event(event);
         }
         let mut line = match &event {
-            Some(event) => Line::new("arrived", event.name.clone()),
-            None => Line::new("arrived", definition.describe(trigger)),
+            Some(event) => Line::new("compensated", event.name.clone()),
+            None => Line::new("compensated", definition.describe(trigger)),
         };
         line = line.cause(record.id.map(Name::Owned));
         line.note = note;
@@ -352,7 +352,7 @@ impl Instance {
                 work.queue(held);
             }
         }
-        work.line(Line::new("arrived", "abort").cause(Some(Name::Owned(by))).note(why));
+        work.line(Line::new("compensated", "abort").cause(Some(Name::Owned(by))).note(why));
         Ok(work.finish(Disposition::Applied))
     }
 

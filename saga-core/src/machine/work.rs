@@ -215,7 +215,7 @@ impl<'a> Work<'a> {
             self.before.push(task.clone());
             let TaskProgress { attempts, left_out, superseded, .. } = task.progress;
             let saved = task.progress.saved.take();
-            // Earlier attempts stay counted: whether they had an effect is as unclear as before (rule R17).
+            // Earlier attempts stay counted: whether they had an effect is as indeterminate as before (rule R17).
             task.progress =
                 TaskProgress { attempts, left_out, superseded, saved, ..TaskProgress::queued(now, epoch) };
             let progress = task.progress.clone();

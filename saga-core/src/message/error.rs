@@ -33,7 +33,7 @@ impl fmt::Debug for ActionError {
 
 /// Why an attempt of a handler did not answer.
 ///
-/// Any `?` makes it [`Unclear`](HandlerErrorKind::Unclear): nobody knows whether the call had its effect, so it is
+/// Any `?` makes it [`Indeterminate`](HandlerErrorKind::Indeterminate): nobody knows whether the call had its effect, so it is
 /// tried again with the same idempotency key. Saying that there was no effect takes an explicit
 /// [`refused`](Self::refused).
 pub struct HandlerError {
@@ -46,9 +46,9 @@ pub struct HandlerError {
 #[non_exhaustive]
 pub enum HandlerErrorKind {
     /// The effect may or may not have happened.
-    Unclear,
+    Indeterminate,
     /// *This attempt* surely had no effect and another would not either. Counts as `failed` only when no earlier
-    /// attempt was unclear; otherwise the command is `unknown` (rule R17).
+    /// attempt was indeterminate; otherwise the command is `unknown` (rule R17).
     Refused,
     /// The handler has looked the key up: no attempt ever had an effect.
     RefusedForGood,
@@ -60,7 +60,7 @@ pub enum HandlerErrorKind {
 
 impl HandlerError {
     /// This attempt surely had no effect; do not try again. The command is `failed` only when no earlier attempt was
-    /// unclear, otherwise it is `unknown` (rule R17).
+    /// indeterminate, otherwise it is `unknown` (rule R17).
     pub fn refused(reason: impl Into<BoxError>) -> Self {
         Self { kind: HandlerErrorKind::Refused, source: reason.into() }
     }
@@ -90,7 +90,7 @@ impl HandlerError {
 
 impl<E: Into<BoxError>> From<E> for HandlerError {
     fn from(error: E) -> Self {
-        Self { kind: HandlerErrorKind::Unclear, source: error.into() }
+        Self { kind: HandlerErrorKind::Indeterminate, source: error.into() }
     }
 }
 

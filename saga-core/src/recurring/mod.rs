@@ -233,8 +233,10 @@ impl Handler<StartRun> for Runs {
             return Ok(RunSkipped { why: format!("{address} of the last run has not ended") }.into());
         }
         let receipt = (entry.publish)(Timestamp::from_millis(command.due), cx.clone()).await?;
-        let runs =
-            receipt.takers.into_iter().map(|taker| Run { saga: taker.taker, key: taker.key.to_string() });
+        let runs = receipt
+            .consumers
+            .into_iter()
+            .map(|consumer| Run { saga: consumer.consumer, key: consumer.key.to_string() });
         Ok(RunStarted { runs: runs.collect() }.into())
     }
 }

@@ -60,7 +60,7 @@ pub struct Schedule {
     last: Vec<Run>,
 }
 
-/// One taker of a run's event.
+/// One consumer of a run's event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Run {
     pub(super) saga: String,

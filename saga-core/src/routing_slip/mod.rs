@@ -181,7 +181,7 @@ impl Steps {
             AttemptEnd::Replied(reply) => Ok(reply),
             AttemptEnd::Refused(why) => Err(HandlerError::refused(why)),
             AttemptEnd::RefusedForGood(why) => Err(HandlerError::refused_for_good(why)),
-            AttemptEnd::Unclear(why) => Err(why.into()),
+            AttemptEnd::Indeterminate(why) => Err(why.into()),
             AttemptEnd::Unreadable(why) => Err(HandlerError::unreadable(why)),
             AttemptEnd::BadReply(why) => Err(HandlerError::bad_reply(why)),
             AttemptEnd::Dropped | AttemptEnd::NotBegun => Err("it was dropped".into()),

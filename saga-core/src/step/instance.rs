@@ -33,7 +33,7 @@ pub struct InstanceChange {
     /// Why it waits for a person, in the machine's own form.
     pub parked: Option<Payload>,
     /// Which events of its state's sets have come, in the machine's own form.
-    pub noted: Option<Payload>,
+    pub joined: Option<Payload>,
     /// Whose child it is, and how its own children have ended so far, in the machine's own form.
     pub family: Option<Payload>,
     /// The time of this step.

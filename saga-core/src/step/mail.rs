@@ -15,8 +15,8 @@ pub struct Mail {
     pub message: Message,
     /// Names it towards duplicates.
     pub id: Option<MessageId>,
-    /// Whether its mark has been set already.
-    pub marked: bool,
+    /// Whether its deduplication record has been set already.
+    pub deduplicated: bool,
     /// The task a report is about.
     pub task: Option<TaskId>,
     /// How many sagas it has come through.

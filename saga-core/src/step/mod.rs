@@ -3,22 +3,22 @@
 //! Owns: the shape of everything that is written. Does not own: how it is laid out in tables, or why it is written.
 
 mod check;
+mod dedup;
 mod delivery;
 mod ids;
 mod instance;
 mod mail;
-mod mark;
 mod obligation;
 mod outcome;
 mod parked;
 mod task;
 mod timer;
 
+pub use dedup::DedupRecord;
 pub use delivery::{Delivery, DeliveryChange};
 pub use ids::{Address, DeadId, DeliveryId, InboxId, RowId};
 pub use instance::{AliasChange, HistoryEntry, InstanceChange, Snapshot, Status};
 pub use mail::{DeadLetter, Mail, MailKind};
-pub use mark::Mark;
 pub use obligation::{Obligation, ObligationChange, ObligationOf};
 pub use outcome::{Committed, Outcome};
 pub use parked::{ParkReason, Parked, ParkedOver};
@@ -51,10 +51,10 @@ pub struct Step {
     pub mail: Vec<Mail>,
     /// Changes to deliveries.
     pub deliveries: Vec<DeliveryChange>,
-    /// Marks against duplicates to set. A mark that is there already fails the whole step with
+    /// Deduplication records to set. A dedup_record that is there already fails the whole step with
     /// [`Outcome::Duplicate`] or [`Outcome::IdConflict`].
-    pub marks: Vec<Mark>,
-    /// Dead letters to add. A conflict ([`DeadLetter::is_conflict`]) with a message id, taker and key of which there is one
+    pub dedup: Vec<DedupRecord>,
+    /// Dead letters to add. A conflict ([`DeadLetter::is_conflict`]) with a message id, consumer and key of which there is one
     /// already is not added but counted on that one: its `times` grow by the new one's, its `at` becomes the new one's, and
     /// everything else stays as it was. So repeats of one message take the room of one letter, and a letter that a person
     /// has looked at keeps its content until it is redriven.

@@ -14,10 +14,10 @@ pub enum Outcome {
     /// Nothing was written: the row is at another `seq` than the one before the step's, or has gone, or there already
     /// is an instance with this address. The engine reloads.
     Conflict,
-    /// Nothing was written: a mark was there already, with the same content, or something that the step uses up
+    /// Nothing was written: a deduplication record was there already, with the same content, or something that the step uses up
     /// ([`Step::consumed`](super::Step::consumed)) has been used up before.
     Duplicate,
-    /// Nothing was written: a mark was there already, with other content.
+    /// Nothing was written: a deduplication record was there already, with other content.
     IdConflict,
     /// Nothing was written: another instance of the saga holds an alias that the step claims.
     AliasTaken {

@@ -114,7 +114,7 @@ impl TaskProgress {
 pub enum TaskStage {
     /// It runs when due. A child: it has not been started yet.
     Ready,
-    /// At most once: the mark that it may have begun (rule R18). A child: it has been started.
+    /// At most once: the deduplication record that it may have begun (rule R18). A child: it has been started.
     Started,
     /// It has ended and its report waits in the inbox; it does not run again.
     Answered,

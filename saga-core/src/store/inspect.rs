@@ -38,34 +38,34 @@ pub trait Inspect: Send + Sync + 'static {
     async fn dead_letters(&self, after: DeadId, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError>;
 
     /// Who takes which events (rule R28).
-    async fn takers(&self) -> Result<Vec<TakerRow>, StoreError>;
+    async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError>;
 
     /// What waits in the inbox of one instance, oldest first.
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError>;
 
-    /// What is kept of `event` under the message id `id`, for each of `takers` in the order asked. All of it is of one
+    /// What is kept of `event` under the message id `id`, for each of `consumers` in the order asked. All of it is of one
     /// moment, and that moment sees every commit that was answered before the call.
     ///
-    /// Of an alias the mark is the alias's own; what waits and what is dead is looked for at the instance that holds it too.
-    /// The events are told apart by name and payload, as by [`Mark::content`](super::Mark::content).
+    /// Of an alias the deduplication record is the alias's own; what waits and what is dead is looked for at the instance that holds it too.
+    /// The events are told apart by name and payload, as by [`DedupRecord::content`](super::DedupRecord::content).
     async fn traces(
         &self,
         id: &MessageId,
         event: &Message,
-        takers: &[Address],
+        consumers: &[Address],
     ) -> Result<Vec<Trace>, StoreError>;
 }
 
 /// Upkeep by the lease holder.
 #[async_trait]
 pub trait Maintain: Send + Sync + 'static {
-    /// Adds takers that are not there yet. Never removes one.
-    async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError>;
+    /// Adds consumers that are not there yet. Never removes one.
+    async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError>;
 
     /// Retires names, one after the other, all of them or none. Returns how many instances each one moved.
     ///
     /// The present name of a saga gets everything that is stored under the earlier one: instances with their partitions,
-    /// aliases, what waits in the inbox, marks, dead letters, takers, and the retired names of what belongs to it. What is
+    /// aliases, what waits in the inbox, dedup_records, dead letters, consumers, and the retired names of what belongs to it. What is
     /// stored under the earlier name of a state, an event or a command stays as it is.
     ///
     /// On `Ok` each earlier name is retired, also when nothing was stored under it. What was retired for it
@@ -77,7 +77,7 @@ pub trait Maintain: Send + Sync + 'static {
     /// changed. [`StoreError::Fenced`] without a lease.
     async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError>;
 
-    /// Removes ended instances (with their history) and marks older than `before`, the oldest first and at most `limit`
+    /// Removes ended instances (with their history) and dedup_records older than `before`, the oldest first and at most `limit`
     /// of each; call again while it removes as many. Never touches an instance that has not ended or still has tasks.
     ///
     /// # Errors
@@ -90,8 +90,8 @@ pub trait Maintain: Send + Sync + 'static {
 pub struct Purged {
     /// Ended instances.
     pub instances: usize,
-    /// Marks against duplicates.
-    pub marks: usize,
+    /// Deduplication records.
+    pub dedup: usize,
 }
 
 /// Which instances to list.
@@ -149,11 +149,11 @@ pub struct HistoryRow {
     pub entry: HistoryEntry,
 }
 
-/// What a store keeps of one event under a message id, at one taker.
+/// What a store keeps of one event under a message id, at one consumer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    /// The content of the mark under the id, be it this event's or another's.
-    pub mark: Option<u64>,
+    /// The content of the deduplication record under the id, be it this event's or another's.
+    pub dedup_record: Option<u64>,
     /// Whether the event lies in the inbox.
     pub waiting: bool,
     /// Whether a delivery under the id is on its way, of those that are [`named`](super::Delivery::named).
@@ -175,7 +175,7 @@ pub struct DeadLetterRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredName {
     /// The saga, or the subscriber.
-    pub taker: String,
+    pub consumer: String,
     /// What is called so.
     pub what: Stored,
     /// The name.
@@ -286,13 +286,13 @@ impl NameOf {
     }
 }
 
-/// One taker of one event.
+/// One consumer of one event.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TakerRow {
+pub struct ConsumerRow {
     /// The stored name of the event.
     pub event: String,
     /// The stored name of the saga, or the name of the subscriber.
-    pub taker: String,
+    pub consumer: String,
     /// Whether it is a subscriber.
     pub subscriber: bool,
 }

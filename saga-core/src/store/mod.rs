@@ -11,8 +11,8 @@ mod memory;
 
 pub use crate::step::*;
 pub use inspect::{
-    DeadLetterRow, HistoryRow, Inspect, InstanceFilter, InstanceView, Maintain, NameOf, Purged, RetiredName,
-    Stored, StoredName, TakerRow, Trace,
+    ConsumerRow, DeadLetterRow, HistoryRow, Inspect, InstanceFilter, InstanceView, Maintain, NameOf, Purged,
+    RetiredName, Stored, StoredName, Trace,
 };
 #[cfg(any(test, feature = "testing"))]
 pub use memory::Fault;
@@ -51,7 +51,7 @@ pub struct Batch {
     pub steps: Vec<Step>,
 }
 
-/// Where instances, tasks, timers, obligations, inbox, marks, dead letters and history live.
+/// Where instances, tasks, timers, obligations, inbox, dedup_records, dead letters and history live.
 ///
 /// Steps are atomic; batches are not promised to be. Every method may be called again after any error.
 ///
@@ -91,7 +91,7 @@ pub trait Store: Inspect + Maintain {
     /// opened otherwise, power loss. A refused step harms no other. On [`StoreError::Unavailable`] nobody knows: duty
     /// of the caller is to call again with the same batch, as often as it takes; a store then first makes sure what
     /// became of it (rule R30), and never applies it twice (rule R32). The last batch can be sent again at any time, and
-    /// is answered as it was. Of a step, the instance is looked at before the marks, and those before its claims.
+    /// is answered as it was. Of a step, the instance is looked at before the deduplication records, and those before its claims.
     async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError>;
 
     /// Puts rows into the inbox. Anybody may call this, with or without a lease. All rows or none.

@@ -20,7 +20,7 @@ use crate::store::{Address, HistoryEntry, MailKind, Status, TaskChange, TaskId, 
 /// Commands are not run: the test says what became of them, with [`when`](Self::when) for a reply and
 /// [`failed`](Self::failed), [`unknown`](Self::unknown) or [`done`](Self::done) otherwise. Undo commands succeed by
 /// themselves, unless [`holding_undos`](Self::holding_undos) is given. A command that is open at a turn counts as
-/// begun with an unclear outcome, so that its undo runs, unless [`not_begun`](Self::not_begun) or
+/// begun with an indeterminate outcome, so that its undo runs, unless [`not_begun`](Self::not_begun) or
 /// [`still_running`](Self::still_running) says otherwise.
 ///
 /// After each step state and data are written to JSON and read back, as a store would.

@@ -74,7 +74,7 @@ pub struct LabelRefused {}
 pub struct OrderCompleted {
     pub order: String,
 }
-/// An event nobody takes.
+/// An event without a consumer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stray {
     pub order: String,
@@ -87,7 +87,7 @@ event!(CancelRequested, "order.cancel", keyed);
 pub struct Noted {
     pub order: String,
 }
-event!(Noted, "order.noted", keyed);
+event!(Noted, "order.joined", keyed);
 thread_local! {
     /// Whether the build that runs has mended the action that fails over a nudge `err`.
     pub static MENDED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };

@@ -25,7 +25,7 @@ pub enum Plan {
     Decline,
     /// `HandlerError::refused`.
     Refuse,
-    /// An unclear error.
+    /// An indeterminate error.
     Lose,
     /// Panics.
     Panic,

@@ -8,17 +8,17 @@ use super::value::{address, message, message_id, name, text, time, word};
 
 super::statements! {
     BOUNDS = "SELECT (SELECT min(id) FROM saga_dead), (SELECT max(id) FROM saga_dead)";
-    NAMES = "SELECT taker, name, version, kind FROM saga_dead WHERE id > ?1 AND id <= ?2";
-    RENAME = "UPDATE saga_dead SET taker = ?2 WHERE taker = ?1 AND kind <> 'delivery'";
-    INSERT = "INSERT INTO saga_dead (taker, key, kind, name, version, payload, message, hops, reason, detail, at, times)
+    NAMES = "SELECT consumer, name, version, kind FROM saga_dead WHERE id > ?1 AND id <= ?2";
+    RENAME = "UPDATE saga_dead SET consumer = ?2 WHERE consumer = ?1 AND kind <> 'delivery'";
+    INSERT = "INSERT INTO saga_dead (consumer, key, kind, name, version, payload, message, hops, reason, detail, at, times)
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
     COUNT = "UPDATE saga_dead SET times = min(times + ?4, 4294967295), at = ?5
-             WHERE id = (SELECT id FROM saga_dead WHERE taker = ?1 AND key = ?2 AND message = ?3 AND reason = 'id-conflict'
+             WHERE id = (SELECT id FROM saga_dead WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND reason = 'id-conflict'
                          ORDER BY id LIMIT 1)";
     REASON = "SELECT reason FROM saga_dead
-              WHERE taker = ?1 AND key = ?2 AND message = ?3 AND name = ?4 AND payload = ?5 ORDER BY id DESC LIMIT 1";
+              WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND name = ?4 AND payload = ?5 ORDER BY id DESC LIMIT 1";
     DELETE = "DELETE FROM saga_dead WHERE id = ?1";
-    PAGE = "SELECT id, taker, key, kind, name, version, payload, message, hops, reason, detail, at, times
+    PAGE = "SELECT id, consumer, key, kind, name, version, payload, message, hops, reason, detail, at, times
             FROM saga_dead WHERE id > ?1 ORDER BY id";
 }
 

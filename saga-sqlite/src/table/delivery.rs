@@ -9,8 +9,8 @@ use super::value::{address, bad, message, text};
 
 super::statements! {
     BOUNDS = "SELECT (SELECT min(id) FROM saga_delivery), (SELECT max(id) FROM saga_delivery)";
-    NAMES = "SELECT taker, name, version, '' FROM saga_delivery WHERE id > ?1 AND id <= ?2";
-    INSERT = "INSERT INTO saga_delivery (id, taker, key, name, version, payload, message, hops, stage, attempts,
+    NAMES = "SELECT consumer, name, version, '' FROM saga_delivery WHERE id > ?1 AND id <= ?2";
+    INSERT = "INSERT INTO saga_delivery (id, consumer, key, name, version, payload, message, hops, stage, attempts,
                   recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved, left_out,
                   named)
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
@@ -18,10 +18,10 @@ super::statements! {
                     epoch = ?7, armed_at = ?8, due_at = ?9, superseded = ?10, error = ?11, saved = ?12,
                     left_out = ?13 WHERE id = ?1";
     DELETE = "DELETE FROM saga_delivery WHERE id = ?1";
-    PAGE = "SELECT id, taker, key, name, version, payload, message, hops, stage, attempts, recoveries, since, spent_ms,
+    PAGE = "SELECT id, consumer, key, name, version, payload, message, hops, stage, attempts, recoveries, since, spent_ms,
                 epoch, armed_at, due_at, superseded, error, saved, left_out, named
             FROM saga_delivery WHERE id > ?1 ORDER BY id";
-    NAMED = "SELECT 1 FROM saga_delivery WHERE taker = ?1 AND key = ?2 AND message = ?3 AND named = 1";
+    NAMED = "SELECT 1 FROM saga_delivery WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND named = 1";
 }
 
 /// Queues the delivery.

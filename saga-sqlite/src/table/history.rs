@@ -23,7 +23,14 @@ super::statements! {
     LINK = "SELECT prev FROM saga_history WHERE id = ?1 AND instance = ?2";
     PLACE = "SELECT seq, prev FROM saga_history WHERE id = ?1";
     DELETE = "DELETE FROM saga_history WHERE id = ?1";
+    SET_KIND = "UPDATE saga_history SET kind = ?2, checksum = ?3 WHERE id = ?1";
+    // Once, at a migration, so that no index is kept for it.
+    LINES_OF_KIND = "SELECT id, instance FROM saga_history WHERE kind = ?1";
 }
+
+/// Words for lines of history: the former one and the present one.
+const WORDS: [(&str, &str); 4] =
+    [("turned", "compensating"), ("arrived", "compensated"), ("noted", "joined"), ("held", "kept")];
 
 /// Appends the lines of one step, numbered from `first`. Unless the instance begins with it, the oldest is chained to
 /// what the instance row names as its newest line, so they are written before that row changes. Answers the highest
@@ -104,6 +111,28 @@ fn read(instance: RowId, row: &Row<'_>) -> Result<(HistoryRow, Option<i64>)> {
         return Err(bad(11, Mismatch { seq }));
     }
     Ok((HistoryRow { seq, entry }, row.get(1)?))
+}
+
+/// Gives every line its present word, with the checksum that goes with the word. A line that cannot be read stays.
+pub(crate) fn change_words(db: &Connection) -> Result<()> {
+    let mut lines = db.prepare(LINES_OF_KIND)?;
+    for (was, word) in WORDS {
+        let found = lines.query_map((was,), |row| Ok((row.get(0)?, RowId(row.get(1)?))))?;
+        let found: Vec<(i64, RowId)> = found.collect::<Result<_>>()?;
+        for (id, instance) in found {
+            let line = db.prepare_cached(LINE)?.query_row((id,), |row| read(instance, row));
+            match line {
+                Ok((HistoryRow { seq, mut entry }, _)) => {
+                    entry.kind = word.into();
+                    let sum = checksum(instance, seq, &entry);
+                    db.prepare_cached(SET_KIND)?.execute((id, word, sum))?;
+                }
+                Err(error) if kind(&error) == Kind::Step => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Removes the whole chain that ends in `last`.

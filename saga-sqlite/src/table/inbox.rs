@@ -8,19 +8,19 @@ use super::value::{address, maybe_name, maybe_task, message, message_id, time, w
 
 super::statements! {
     BOUNDS = "SELECT (SELECT min(id) FROM saga_inbox), (SELECT max(id) FROM saga_inbox)";
-    NAMES = "SELECT taker, name, version, kind FROM saga_inbox WHERE id > ?1 AND id <= ?2";
-    RENAME = "UPDATE saga_inbox SET taker = ?2 WHERE taker = ?1 AND kind <> 'delivery'";
-    INSERT = "INSERT INTO saga_inbox (taker, key, kind, name, version, payload, message, marked, task_seq, task_ord,
+    NAMES = "SELECT consumer, name, version, kind FROM saga_inbox WHERE id > ?1 AND id <= ?2";
+    RENAME = "UPDATE saga_inbox SET consumer = ?2 WHERE consumer = ?1 AND kind <> 'delivery'";
+    INSERT = "INSERT INTO saga_inbox (consumer, key, kind, name, version, payload, message, deduplicated, task_seq, task_ord,
                   hops, cause, at, epoch)
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     DELETE = "DELETE FROM saga_inbox WHERE id = ?1";
-    PAGE = "SELECT id, taker, key, kind, name, version, payload, message, marked, task_seq, task_ord, hops, cause, at,
+    PAGE = "SELECT id, consumer, key, kind, name, version, payload, message, deduplicated, task_seq, task_ord, hops, cause, at,
                 epoch
             FROM saga_inbox WHERE id > ?1 ORDER BY id";
-    WAITING = "SELECT id, taker, key, kind, name, version, payload, message, marked, task_seq, task_ord, hops, cause,
+    WAITING = "SELECT id, consumer, key, kind, name, version, payload, message, deduplicated, task_seq, task_ord, hops, cause,
                    at, epoch
-               FROM saga_inbox WHERE taker = ?1 AND key = ?2 ORDER BY id";
-    HOLDS = "SELECT 1 FROM saga_inbox WHERE taker = ?1 AND key = ?2 AND message = ?3 AND name = ?4 AND payload = ?5";
+               FROM saga_inbox WHERE consumer = ?1 AND key = ?2 ORDER BY id";
+    HOLDS = "SELECT 1 FROM saga_inbox WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND name = ?4 AND payload = ?5";
 }
 
 /// Adds a row.
@@ -33,7 +33,7 @@ pub(crate) fn insert(db: &Connection, mail: &Mail) -> Result<InboxId> {
         mail.message.version,
         mail.message.payload.as_str(),
         mail.id.as_ref().map(|id| id.as_str()),
-        mail.marked,
+        mail.deduplicated,
         mail.task.map(|task| task.seq),
         mail.task.map(|task| task.ord),
         mail.hops,
@@ -62,7 +62,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<(InboxId, Mail)> {
         kind: word(row, 3, MailKind::parse)?,
         message: message(row, 4)?,
         id: message_id(row, 7)?,
-        marked: row.get(8)?,
+        deduplicated: row.get(8)?,
         task: maybe_task(row, 9)?,
         hops: row.get(11)?,
         cause: maybe_name(row, 12)?,

@@ -14,23 +14,23 @@ super::statements! {
     NAMES = "SELECT saga, state, version, '' FROM saga_instance
              WHERE id > ?1 AND id <= ?2 AND status IN ('running', 'compensating')";
     INSERT = "INSERT INTO saga_instance (id, saga, key, partition, incarnation, status, state, payload, data, version,
-                  visit, turn, parked, seq, step, last, created_at, changed_at, over_at, checksum, noted,
+                  visit, turn, parked, seq, step, last, created_at, changed_at, over_at, checksum, joined,
                   family)
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21,
                   ?22)
               ON CONFLICT DO NOTHING";
     ADVANCE = "UPDATE saga_instance SET state = ?4, payload = ?5, data = ?6, version = ?7, visit = ?8, turn = ?9, seq = ?10,
-                   step = ?11, last = coalesce(?12, last), changed_at = ?13, checksum = ?14, noted = ?16,
+                   step = ?11, last = coalesce(?12, last), changed_at = ?13, checksum = ?14, joined = ?16,
                    family = ?17
                WHERE id = ?1 AND seq = ?2 AND incarnation = ?3 AND status = ?15 AND parked IS NULL";
     UPDATE = "UPDATE saga_instance SET status = ?4, state = ?5, payload = ?6, data = ?7, version = ?8, visit = ?9,
                   turn = ?10, parked = ?11, seq = ?12, step = ?13, last = coalesce(?14, last), changed_at = ?15,
-                  over_at = ?16, checksum = ?17, noted = ?18, family = ?19
+                  over_at = ?16, checksum = ?17, joined = ?18, family = ?19
               WHERE id = ?1 AND seq = ?2 AND incarnation = ?3";
     STEP_OF_ROW = "SELECT seq, step, incarnation FROM saga_instance WHERE id = ?1";
     STEP_OF_ADDRESS = "SELECT seq, step, incarnation FROM saga_instance WHERE saga = ?1 AND key = ?2";
     LOAD = "SELECT saga, key, incarnation, created_at, seq, step, version, status, state, payload, data, visit, turn,
-                parked, changed_at, checksum, noted, family FROM saga_instance WHERE id = ?1";
+                parked, changed_at, checksum, joined, family FROM saga_instance WHERE id = ?1";
     FIND = "SELECT id FROM saga_instance WHERE saga = ?1 AND key = ?2";
     LAST = "SELECT id, last FROM saga_instance WHERE saga = ?1 AND key = ?2";
     COMPENSATING = "SELECT saga, key, id FROM saga_instance WHERE status = 'compensating' AND id > ?1 ORDER BY id";
@@ -88,7 +88,7 @@ pub(crate) fn insert(
         change.changed_at.as_millis(),
         over_at(change),
         checksum(change),
-        change.noted.as_ref().map(|noted| noted.as_str()),
+        change.joined.as_ref().map(|noted| noted.as_str()),
         change.family.as_ref().map(|family| family.as_str()),
     ])?;
     Ok(added == 1)
@@ -122,7 +122,7 @@ pub(crate) fn update(
             change.changed_at.as_millis(),
             checksum,
             change.status.as_str(),
-            change.noted.as_ref().map(|noted| noted.as_str()),
+            change.joined.as_ref().map(|noted| noted.as_str()),
             change.family.as_ref().map(|family| family.as_str()),
         ])?;
         if advanced == 1 {
@@ -147,7 +147,7 @@ pub(crate) fn update(
         change.changed_at.as_millis(),
         over_at(change),
         checksum,
-        change.noted.as_ref().map(|noted| noted.as_str()),
+        change.joined.as_ref().map(|noted| noted.as_str()),
         change.family.as_ref().map(|family| family.as_str()),
     ])?;
     Ok(changed == 1)
@@ -204,7 +204,7 @@ pub(crate) fn load(db: &Connection, row: RowId) -> Result<(InstanceChange, bool)
             turn: maybe_payload(row, 12)?,
             parked: maybe_payload(row, 13)?,
             changed_at: time(row, 14)?,
-            noted: maybe_payload(row, 16)?,
+            joined: maybe_payload(row, 16)?,
             family: maybe_payload(row, 17)?,
         };
         let right = row.get::<_, i64>(15)? == checksum(&change);
@@ -307,7 +307,7 @@ fn checksum(change: &InstanceChange) -> i64 {
         .number(change.visit.into())
         .maybe(change.turn.as_ref().map(|turn| turn.as_str()))
         .maybe(change.parked.as_ref().map(|parked| parked.as_str()))
-        .maybe(change.noted.as_ref().map(|noted| noted.as_str()))
+        .maybe(change.joined.as_ref().map(|noted| noted.as_str()))
         .maybe(change.family.as_ref().map(|family| family.as_str()))
         .number(change.changed_at.as_millis())
         .end()

@@ -3,17 +3,17 @@
 //! Owns: SQL and the stored form of each value. Does not own: transactions, or which statements make up a step.
 
 pub(crate) mod alias;
+pub(crate) mod consumer;
 pub(crate) mod dead;
+pub(crate) mod dedup;
 pub(crate) mod delivery;
 pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod instance;
-pub(crate) mod mark;
 pub(crate) mod meta;
 pub(crate) mod obligation;
 pub(crate) mod progress;
 pub(crate) mod retired;
-pub(crate) mod taker;
 pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod value;
@@ -29,11 +29,11 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
         history::STATEMENTS,
         inbox::STATEMENTS,
         instance::STATEMENTS,
-        mark::STATEMENTS,
+        dedup::STATEMENTS,
         meta::STATEMENTS,
         obligation::STATEMENTS,
         retired::STATEMENTS,
-        taker::STATEMENTS,
+        consumer::STATEMENTS,
         task::STATEMENTS,
         timer::STATEMENTS,
     ]
@@ -59,12 +59,13 @@ mod tests {
 
     /// Those read a table as a whole on purpose.
     const SCANS: &[&str] = &[
-        "taker::ALL",
+        "consumer::ALL",
         "retired::ALL",
+        "history::LINES_OF_KIND",
         "instance::COUNT",
         "instance::COUNT_PARKED",
         "dead::RENAME",
-        "taker::RENAME",
+        "consumer::RENAME",
     ];
 
     #[test]

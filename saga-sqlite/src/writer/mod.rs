@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use saga_core::message::Timestamp;
-use saga_core::store::{Batch, InboxId, Lease, Mail, Outcome, Purged, RetiredName, StoreError, TakerRow};
+use saga_core::store::{Batch, ConsumerRow, InboxId, Lease, Mail, Outcome, Purged, RetiredName, StoreError};
 
 use crate::checkpoint::{Checkpoints, PASSIVE, TRUNCATE};
 use crate::commit::{self, Isolation};
@@ -32,7 +32,7 @@ use crate::place::Place;
 use crate::rename;
 use crate::schema;
 use crate::table::meta::{self, Numbers};
-use crate::table::{inbox, taker};
+use crate::table::{consumer, inbox};
 
 pub(crate) use thread::Handle;
 
@@ -212,8 +212,8 @@ impl Writer {
         self.write(|db| mail.iter().map(|mail| inbox::insert(db, mail)).collect())
     }
 
-    pub(crate) fn register(&mut self, takers: &[TakerRow]) -> Result<(), StoreError> {
-        self.write(|db| takers.iter().try_for_each(|taker| taker::insert(db, taker)))
+    pub(crate) fn register(&mut self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
+        self.write(|db| consumers.iter().try_for_each(|consumer| consumer::insert(db, consumer)))
     }
 
     pub(crate) fn purge(&mut self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {

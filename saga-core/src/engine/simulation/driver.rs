@@ -20,8 +20,8 @@ use super::world::{World, message};
 use super::{Random, Seen};
 use crate::definition::EventType;
 use crate::engine::{
-    Accepted, Answer, Attempt, AttemptEnd, Claim, In, Limits, Moment, Out, Policy, Registry, Shard, TakeUp,
-    Taker, TakerAnswer, Ticket,
+    Accepted, Answer, Attempt, AttemptEnd, Claim, Consumer, ConsumerAnswer, In, Limits, Moment, Out, Policy,
+    Registry, Shard, TakeUp, Ticket,
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
 use crate::message::{Correlated, Key, Message, MessageId, Payload, Timestamp};
@@ -426,7 +426,7 @@ impl Driver {
             kind,
             message,
             id: id.map(|id| MessageId::new(id).expect("a good id")),
-            marked: false,
+            deduplicated: false,
             task: None,
             hops: 0,
             epoch: 0,
@@ -448,16 +448,17 @@ impl Driver {
     fn publish<E: Correlated>(&mut self, event: E, id: Option<&str>) {
         let ticket = self.ticket(id.unwrap_or_default());
         let id = id.map(|id| MessageId::new(id).expect("a good id"));
-        let takers = self.registry.takers[E::NAME].iter();
-        let key = |taker: &Taker| match taker {
-            Taker::Saga(saga) => event.correlation(saga),
-            Taker::Subscriber(_) => event.correlation(""),
+        let consumers = self.registry.consumers[E::NAME].iter();
+        let key = |consumer: &Consumer| match consumer {
+            Consumer::Saga(saga) => event.correlation(saga),
+            Consumer::Subscriber(_) => event.correlation(""),
         };
-        let takers = takers.map(|taker| (taker.clone(), key(taker).expect("a good key"))).collect();
+        let consumers =
+            consumers.map(|consumer| (consumer.clone(), key(consumer).expect("a good key"))).collect();
         let event = Accepted {
             message: message(&event),
             value: Some(Box::new(event)),
-            takers,
+            consumers,
             id,
             claim: Claim::default(),
         };
@@ -481,10 +482,10 @@ impl Driver {
     }
 
     /// Somebody waits until an event is taken up.
-    fn wait_for(&mut self, taker: Address, id: &str) {
+    fn wait_for(&mut self, consumer: Address, id: &str) {
         let ticket = self.ticket("");
         let id = MessageId::new(id).expect("a good id");
-        let of = TakeUp { takers: vec![taker], id, ticket, _claim: Claim::default() };
+        let of = TakeUp { consumers: vec![consumer], id, ticket, _claim: Claim::default() };
         self.handle(In::TakeUp(of));
     }
 
@@ -680,10 +681,12 @@ impl Driver {
             *self.done.entry(asked).or_default() += 1;
         }
         let note = nudge.starts_with("note-") || nudge.starts_with("label-");
-        if let (true, Answer::Published(takers)) = (note, answer) {
-            for (to, answer) in takers {
-                let taken =
-                    matches!(answer, TakerAnswer::Applied | TakerAnswer::Deferred | TakerAnswer::Queued);
+        if let (true, Answer::Published(consumers)) = (note, answer) {
+            for (to, answer) in consumers {
+                let taken = matches!(
+                    answer,
+                    ConsumerAnswer::Applied | ConsumerAnswer::Deferred | ConsumerAnswer::Queued
+                );
                 if taken && *to.saga == *"bell" {
                     self.rings.insert((to.key.to_string(), nudge.clone()));
                 } else if taken && nudge.starts_with("label-") {
@@ -693,8 +696,8 @@ impl Driver {
                 }
             }
         }
-        if let (true, Answer::Published(takers)) = (nudge.starts_with("nudge-"), answer)
-            && let [(to, TakerAnswer::Applied)] = &takers[..]
+        if let (true, Answer::Published(consumers)) = (nudge.starts_with("nudge-"), answer)
+            && let [(to, ConsumerAnswer::Applied)] = &consumers[..]
         {
             let nudges = self.nudges.entry(to.key.to_string()).or_default();
             assert!(nudges.applied.insert(nudge.clone()), "{nudge} of {to} was applied twice");

@@ -7,7 +7,7 @@ use super::driver::{now, read, registry, shard};
 use super::family::{BatchPlaced, Kind, Plan, Recalled, batch};
 use super::order::{cancel, nudge, placed};
 use super::world::message;
-use crate::engine::{Accepted, Attempt, AttemptEnd, Claim, In, Limits, Moment, Out, Shard, Taker};
+use crate::engine::{Accepted, Attempt, AttemptEnd, Claim, Consumer, In, Limits, Moment, Out, Shard};
 use crate::message::{Correlated, Key, Message, MessageId, Timestamp};
 use crate::store::{Address, Batch, Fault, InboxId, Inspect, Lease, Mail, MailKind, MemoryStore, Store};
 
@@ -54,12 +54,12 @@ impl Engine {
 
     fn publish<E: Correlated>(&mut self, event: E, id: &str) {
         let key = Key::new(event.key("order")).expect("a good key");
-        let takers = vec![(Taker::Saga("order".into()), key)];
+        let consumers = vec![(Consumer::Saga("order".into()), key)];
         let id = Some(MessageId::new(id).expect("a good id"));
         let event = Accepted {
             message: message(&event),
             value: Some(Box::new(event)),
-            takers,
+            consumers,
             id,
             claim: Claim::default(),
         };
@@ -73,7 +73,7 @@ fn mail(message: Message) -> Mail {
         kind: MailKind::Event,
         message,
         id: None,
-        marked: false,
+        deduplicated: false,
         task: None,
         hops: 0,
         epoch: 0,
@@ -126,7 +126,7 @@ fn tried_once() -> (Engine, Address) {
     }
     let first = engine.attempts.iter().find(|attempt| attempt.of.key.as_str() == "order-0");
     let (attempt, of) = first.map(|attempt| (attempt.id, attempt.of.clone())).expect("it runs");
-    engine.end(attempt, AttemptEnd::Unclear("the line is dead".to_owned()));
+    engine.end(attempt, AttemptEnd::Indeterminate("the line is dead".to_owned()));
     assert!(engine.attempts.iter().all(|attempt| attempt.of != of), "it waits for a place");
     (engine, of)
 }

@@ -67,7 +67,7 @@ impl World {
         }
         if !self.calm && random.one_in(4) {
             // No effect, and nobody knows.
-            return AttemptEnd::Unclear("the line is dead".to_owned());
+            return AttemptEnd::Indeterminate("the line is dead".to_owned());
         }
         if name == "tracked" {
             self.rung.insert((attempt.of.key.to_string(), attempt.key.clone()));
@@ -96,7 +96,7 @@ impl World {
 
     fn perhaps_lost(&self, end: AttemptEnd, random: &mut Random) -> AttemptEnd {
         if !self.calm && random.one_in(5) {
-            AttemptEnd::Unclear("the answer was lost".to_owned())
+            AttemptEnd::Indeterminate("the answer was lost".to_owned())
         } else {
             end
         }

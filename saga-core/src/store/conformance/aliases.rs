@@ -1,6 +1,6 @@
 //! Aliases: further names of instances, each held by one of them (rule R35).
 
-use super::fixtures::{Driver, address, change, create, mark, next, ok, time};
+use super::fixtures::{Driver, address, change, create, dedup_record, next, ok, time};
 use super::{Address, Subject};
 use crate::message::Key;
 use crate::store::{AliasChange, InstanceChange, Loaded, Outcome, Status, Step};
@@ -98,12 +98,12 @@ pub async fn a_purged_instance_gives_its_aliases_up<S: Subject>(subject: &S) {
 /// A message that comes twice is told so, also when what it would claim is taken meanwhile.
 pub async fn a_duplicate_is_called_that_before_its_claims_are_looked_at<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
-    let first = Step { marks: vec![mark(&address("b"), "m", 1, 1)], ..claiming("a", &["x"]) };
+    let first = Step { dedup: vec![dedup_record(&address("b"), "m", 1, 1)], ..claiming("a", &["x"]) };
     driver.created(first).await;
-    let again = Step { marks: vec![mark(&address("b"), "m", 1, 2)], ..claiming("b", &["x"]) };
+    let again = Step { dedup: vec![dedup_record(&address("b"), "m", 1, 2)], ..claiming("b", &["x"]) };
     assert_eq!(driver.one(again).await, Outcome::Duplicate);
-    let other = Step { marks: vec![mark(&address("b"), "n", 1, 2)], ..claiming("b", &["x"]) };
+    let other = Step { dedup: vec![dedup_record(&address("b"), "n", 1, 2)], ..claiming("b", &["x"]) };
     assert!(matches!(driver.one(other).await, Outcome::AliasTaken { .. }));
-    let fresh = Step { marks: vec![mark(&address("b"), "n", 1, 3)], ..claiming("b", &["y"]) };
+    let fresh = Step { dedup: vec![dedup_record(&address("b"), "n", 1, 3)], ..claiming("b", &["y"]) };
     driver.created(fresh).await;
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::Subject;
 use crate::message::{Id, Incarnation, Key, Message, MessageId, Payload, Timestamp};
 use crate::store::{
-    Address, Batch, Committed, Delivery, HistoryEntry, InstanceChange, Lease, Loaded, Mail, MailKind, Mark,
-    Obligation, ObligationOf, Outcome, RowId, Snapshot, Status, Step, Store, StoreError, Task, TaskId,
-    TaskKind, TaskProgress, TimerRow,
+    Address, Batch, Committed, DedupRecord, Delivery, HistoryEntry, InstanceChange, Lease, Loaded, Mail,
+    MailKind, Obligation, ObligationOf, Outcome, RowId, Snapshot, Status, Step, Store, StoreError, Task,
+    TaskId, TaskKind, TaskProgress, TimerRow,
 };
 
 /// A lease holder.
@@ -137,7 +137,7 @@ pub fn create(address: &Address) -> Step {
             visit: 1,
             turn: None,
             parked: None,
-            noted: Some(payload("noted")),
+            joined: Some(payload("joined")),
             family: Some(payload("family")),
             changed_at: time(1_000),
         }),
@@ -208,7 +208,7 @@ pub fn mail(to: &Address, name: &str) -> Mail {
         kind: MailKind::Event,
         message: message(name),
         id: Some(MessageId::new(format!("id of {name}")).expect("laws use good ids")),
-        marked: false,
+        deduplicated: false,
         task: None,
         hops: 1,
         cause: None,
@@ -229,7 +229,7 @@ pub fn delivery(key: &str) -> Delivery {
     }
 }
 
-/// A mark set at `at`.
-pub fn mark(to: &Address, id: &str, content: u64, at: i64) -> Mark {
-    Mark { to: to.clone(), id: MessageId::new(id).expect("laws use good ids"), content, at: time(at) }
+/// A dedup_record set at `at`.
+pub fn dedup_record(to: &Address, id: &str, content: u64, at: i64) -> DedupRecord {
+    DedupRecord { to: to.clone(), id: MessageId::new(id).expect("laws use good ids"), content, at: time(at) }
 }

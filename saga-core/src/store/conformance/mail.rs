@@ -93,7 +93,7 @@ pub async fn mail_is_kept_as_it_was_delivered<S: Subject>(subject: &S) {
         mail.kind = kind;
         sent.push(mail.clone());
         mail.id = None;
-        mail.marked = true;
+        mail.deduplicated = true;
         mail.task = Some(TaskId { seq: 4, ord: 2 });
         mail.hops = 99;
         mail.cause = Some("ops: because".into());
@@ -179,7 +179,7 @@ pub async fn a_dead_letter_goes_once<S: Subject>(subject: &S) {
     assert_eq!(ok(driver.store.inbox(InboxId(0), 10).await).len(), 1);
 }
 
-/// However often they come: with the content of the first and the time of the last. Another taker, key, id or reason has a
+/// However often they come: with the content of the first and the time of the last. Another consumer, key, id or reason has a
 /// letter of its own, and so has the next conflict once the letter has gone.
 pub async fn conflicts_under_one_id_are_counted_on_one_dead_letter<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;

@@ -5,10 +5,10 @@
 
 mod aliases;
 mod belongings;
+mod dedup;
 mod fixtures;
 mod leases;
 mod mail;
-mod marks;
 mod names;
 mod people;
 mod steps;
@@ -17,12 +17,12 @@ use std::sync::Arc;
 
 pub use aliases::*;
 pub use belongings::*;
+pub use dedup::*;
 pub use fixtures::{
-    Driver, address, create, delivery, mail, mark, next, obligation, payload, task, time, timer,
+    Driver, address, create, dedup_record, delivery, mail, next, obligation, payload, task, time, timer,
 };
 pub use leases::*;
 pub use mail::*;
-pub use marks::*;
 pub use names::*;
 pub use people::*;
 pub use steps::*;
@@ -122,7 +122,7 @@ macro_rules! conformance {
 
             a_mark_makes_the_next_one_a_duplicate
             the_same_id_with_other_content_is_a_conflict
-            marks_are_per_taker_and_key
+            marks_are_per_consumer_and_key
             a_duplicate_leaves_nothing_behind
             a_repeated_step_is_not_a_duplicate_of_itself
             old_marks_are_purged_and_young_ones_kept
@@ -133,7 +133,7 @@ macro_rules! conformance {
             history_is_cut_at_its_old_end
             lists_filter_and_page
             counts_are_by_saga_and_status
-            takers_are_added_and_never_removed
+            consumers_are_added_and_never_removed
             names_are_counted_where_they_stand
             a_renamed_saga_keeps_everything_that_is_stored_for_it
             a_saga_is_not_renamed_to_one_that_has_the_same_key

@@ -1,11 +1,14 @@
 //! Names: which ones stand in a store, and which ones are retired because something has another one (rule R34).
 
-use super::fixtures::{Driver, address, change, create, mail, mark, next, obligation, ok, task, time, timer};
+use super::fixtures::{
+    Driver, address, change, create, dedup_record, mail, next, obligation, ok, task, time, timer,
+};
 use super::{Address, Subject};
 use crate::message::Key;
 use crate::store::{
-    AliasChange, DeadId, DeadLetter, InstanceChange, Loaded, Mail, MailKind, NameOf, ObligationChange,
-    Outcome, RetiredName, Status, Step, Store, StoreError, StoredName, TakerRow, TaskChange, TimerChange,
+    AliasChange, ConsumerRow, DeadId, DeadLetter, InstanceChange, Loaded, Mail, MailKind, NameOf,
+    ObligationChange, Outcome, RetiredName, Status, Step, Store, StoreError, StoredName, TaskChange,
+    TimerChange,
 };
 
 /// The saga `was` has another name.
@@ -21,7 +24,7 @@ async fn retired(store: &dyn Store) -> Vec<RetiredName> {
     ok(store.retired().await)
 }
 
-/// Instances, aliases, what waits, marks, dead letters and takers; other sagas and subscribers keep theirs.
+/// Instances, aliases, what waits, dedup_records, dead letters and consumers; other sagas and subscribers keep theirs.
 pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let key = |text: &str| Key::new(text).expect("a good key");
@@ -30,7 +33,7 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
     let mut first = create(&old);
     first.aliases = vec![AliasChange::Claim(alias.clone())];
     first.mail = vec![mail(&old, "waits")];
-    first.marks = vec![mark(&old, "m", 1, 1)];
+    first.dedup = vec![dedup_record(&old, "m", 1, 1)];
     let letter = |kind| DeadLetter {
         to: old.clone(),
         kind,
@@ -46,8 +49,12 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
     let row = driver.created(first.clone()).await;
     let other = Address::new("invoice", key("a"));
     driver.created(create(&other)).await;
-    let taker = |taker: &str, subscriber| TakerRow { event: "e".into(), taker: taker.into(), subscriber };
-    ok(driver.store.register(&[taker("order", false), taker("order", true), taker("invoice", false)]).await);
+    let consumer =
+        |consumer: &str, subscriber| ConsumerRow { event: "e".into(), consumer: consumer.into(), subscriber };
+    ok(driver
+        .store
+        .register(&[consumer("order", false), consumer("order", true), consumer("invoice", false)])
+        .await);
 
     let purchase = [saga("order", "purchase")];
     assert_eq!(ok(driver.store.rename(&purchase).await), [1]);
@@ -58,12 +65,12 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
     assert_eq!(by_alias, Some(Loaded::Alias(key("a"))));
     assert_eq!(ok(driver.store.waiting(&new, 9).await).len(), 1);
     assert!(ok(driver.store.waiting(&old, 9).await).is_empty());
-    let again = mark(&new, "m", 1, 2);
-    assert_eq!(driver.one(Step { marks: vec![again], ..Step::default() }).await, Outcome::Duplicate);
+    let again = dedup_record(&new, "m", 1, 2);
+    assert_eq!(driver.one(Step { dedup: vec![again], ..Step::default() }).await, Outcome::Duplicate);
     let letters = ok(driver.store.dead_letters(DeadId(0), 9).await);
     assert_eq!(letters.iter().map(|row| &row.letter.to).collect::<Vec<_>>(), [&new, &old]);
-    let takers = ok(driver.store.takers().await);
-    assert_eq!(takers, [taker("invoice", false), taker("order", true), taker("purchase", false)]);
+    let consumers = ok(driver.store.consumers().await);
+    assert_eq!(consumers, [consumer("invoice", false), consumer("order", true), consumer("purchase", false)]);
     driver.snapshot(&other).await;
     // It goes on under its new name, and again nothing is left to rename.
     let mut moved = change(&first);
@@ -72,7 +79,7 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
     assert_eq!(ok(driver.store.rename(&purchase).await), [0]);
 }
 
-/// By taker, kind, name and version; what has ended does not count, except that dead letters do.
+/// By consumer, kind, name and version; what has ended does not count, except that dead letters do.
 pub async fn names_are_counted_where_they_stand<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let mut first = create(&address("a"));
@@ -91,8 +98,8 @@ pub async fn names_are_counted_where_they_stand<S: Subject>(subject: &S) {
     driver.commit(vec![first, second, ended]).await;
     let names = ok(driver.store.names().await);
     let line = |name: &StoredName| {
-        let StoredName { taker, what, name, version, count } = name;
-        format!("{taker} {what:?} {name} v{version} x{count}")
+        let StoredName { consumer, what, name, version, count } = name;
+        format!("{consumer} {what:?} {name} v{version} x{count}")
     };
     let found: Vec<String> = names.iter().map(line).collect();
     let TaskChange::Add(task) = &tasks[0] else { panic!("a task is added") };

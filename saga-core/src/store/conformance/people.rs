@@ -7,7 +7,7 @@ use super::fixtures::{
 use crate::machine::ParkReason;
 use crate::message::Key;
 use crate::store::{
-    Address, InstanceFilter, Loaded, ObligationChange, Purged, Status, Step, TakerRow, TaskChange, TaskId,
+    Address, ConsumerRow, InstanceFilter, Loaded, ObligationChange, Purged, Status, Step, TaskChange, TaskId,
     TimerChange,
 };
 
@@ -132,18 +132,19 @@ pub async fn counts_are_by_saga_and_status<S: Subject>(subject: &S) {
     assert_eq!(counts.values().sum::<u64>(), 20);
 }
 
-/// A taker no binary knows any more keeps its place (rule R28).
-pub async fn takers_are_added_and_never_removed<S: Subject>(subject: &S) {
+/// A consumer no binary knows any more keeps its place (rule R28).
+pub async fn consumers_are_added_and_never_removed<S: Subject>(subject: &S) {
     let store = subject.open();
-    let taker = |event: &str, taker: &str, subscriber| TakerRow {
+    let consumer = |event: &str, consumer: &str, subscriber| ConsumerRow {
         event: event.to_owned(),
-        taker: taker.to_owned(),
+        consumer: consumer.to_owned(),
         subscriber,
     };
-    let (a, b, c) = (taker("e1", "order", false), taker("e1", "mailer", true), taker("e0", "order", false));
+    let (a, b, c) =
+        (consumer("e1", "order", false), consumer("e1", "mailer", true), consumer("e0", "order", false));
     ok(store.register(&[a.clone(), b.clone()]).await);
     ok(store.register(&[c.clone(), a.clone()]).await);
-    assert_eq!(ok(store.takers().await), [c, b, a]);
+    assert_eq!(ok(store.consumers().await), [c, b, a]);
 }
 
 /// Of one instance, oldest first.
@@ -183,7 +184,7 @@ pub async fn only_ended_instances_without_tasks_are_purged<S: Subject>(subject: 
         }
         driver.created(step).await;
     }
-    assert_eq!(ok(driver.store.purge(time(500_000), 100).await), Purged { instances: 3, marks: 0 });
+    assert_eq!(ok(driver.store.purge(time(500_000), 100).await), Purged { instances: 3, dedup: 0 });
     for (key, ..) in kinds {
         let there = ok(driver.store.load(&[address(key)]).await).remove(0).is_some();
         assert_eq!(there, !["completed", "failed", "aborted"].contains(&key), "{key}");

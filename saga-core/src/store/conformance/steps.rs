@@ -2,7 +2,8 @@
 
 use super::Subject;
 use super::fixtures::{
-    Driver, address, change, create, delivery, mail, mark, next, obligation, ok, payload, task, time, timer,
+    Driver, address, change, create, dedup_record, delivery, mail, next, obligation, ok, payload, task, time,
+    timer,
 };
 use crate::message::{Id, Incarnation, Key, Payload};
 use crate::store::{
@@ -24,7 +25,7 @@ pub async fn a_created_instance_is_loaded_as_it_was_written<S: Subject>(subject:
     let mut second = next(row, &change(&first));
     if let Some(change) = &mut second.instance {
         change.status = Status::Compensating;
-        change.state = "turned".into();
+        change.state = "compensating".into();
         change.payload = None;
         change.version = 9;
         change.visit = 4;
@@ -188,8 +189,8 @@ pub async fn a_bad_step_harms_no_neighbour<S: Subject>(subject: &S) {
 pub async fn a_step_is_all_or_nothing<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");
-    let taken = mark(&address, "taken", 1, 1);
-    driver.committed(Step { marks: vec![taken.clone()], ..Step::default() }).await;
+    let taken = dedup_record(&address, "taken", 1, 1);
+    driver.committed(Step { dedup: vec![taken.clone()], ..Step::default() }).await;
     let waiting = ok(driver.store.deliver(vec![mail(&address, "m")]).await);
     let mut step = create(&address);
     step.tasks = vec![TaskChange::Add(task(1, 0))];
@@ -198,14 +199,14 @@ pub async fn a_step_is_all_or_nothing<S: Subject>(subject: &S) {
     step.consumed = waiting.clone();
     step.mail = vec![mail(&address, "n")];
     step.deliveries = vec![DeliveryChange::Add(delivery("d"))];
-    step.marks = vec![mark(&address, "free", 1, 1), taken];
+    step.dedup = vec![dedup_record(&address, "free", 1, 1), taken];
     assert_eq!(driver.one(step.clone()).await, Outcome::Duplicate);
     assert_eq!(ok(driver.store.load(std::slice::from_ref(&address)).await), [None]);
     assert!(ok(driver.store.open_tasks(None, 10).await).is_empty());
     assert!(ok(driver.store.timers(time(100), None, 10).await).is_empty());
     assert!(ok(driver.store.deliveries(DeliveryId(0), 10).await).is_empty());
     assert_eq!(ok(driver.store.inbox(InboxId(0), 10).await).len(), 1);
-    step.marks.pop();
+    step.dedup.pop();
     driver.committed(step).await;
     let inbox = ok(driver.store.inbox(InboxId(0), 10).await);
     assert_eq!(inbox.iter().map(|(_, mail)| &*mail.message.name).collect::<Vec<_>>(), ["n"]);

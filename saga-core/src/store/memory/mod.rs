@@ -20,8 +20,8 @@ pub use faults::Fault;
 
 use self::model::Model;
 use super::{
-    Address, Batch, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain, OpenTask,
-    Outcome, Purged, RetiredName, RowId, Store, StoreError, TakerRow, TaskId, TimerKey,
+    Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
+    OpenTask, Outcome, Purged, RetiredName, RowId, Store, StoreError, TaskId, TimerKey,
 };
 use crate::message::Timestamp;
 
@@ -170,8 +170,8 @@ impl Store for MemoryStore {
 
 #[async_trait]
 impl Maintain for MemoryStore {
-    async fn register(&self, takers: &[TakerRow]) -> Result<(), StoreError> {
-        self.model().takers.extend(takers.iter().cloned());
+    async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
+        self.model().consumers.extend(consumers.iter().cloned());
         Ok(())
     }
 

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::{
-    Address, AliasChange, Batch, Committed, DeadId, DeadLetter, Delivery, DeliveryChange, DeliveryId,
-    HistoryEntry, HistoryRow, InboxId, InstanceChange, Lease, Mail, Mark, NameOf, Obligation,
-    ObligationChange, Outcome, Purged, RowId, Step, StoreError, TakerRow, Task, TaskChange, TaskId,
+    Address, AliasChange, Batch, Committed, ConsumerRow, DeadId, DeadLetter, DedupRecord, Delivery,
+    DeliveryChange, DeliveryId, HistoryEntry, HistoryRow, InboxId, InstanceChange, Lease, Mail, NameOf,
+    Obligation, ObligationChange, Outcome, Purged, RowId, Step, StoreError, Task, TaskChange, TaskId,
     TimerChange, TimerRow,
 };
 use crate::message::{MessageId, Name, Timestamp};
@@ -28,9 +28,9 @@ pub(super) struct Model {
     pub(super) aliases: BTreeMap<Address, RowId>,
     pub(super) inbox: BTreeMap<InboxId, Mail>,
     pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
-    pub(super) marks: BTreeMap<(Address, MessageId), Mark>,
+    pub(super) dedup: BTreeMap<(Address, MessageId), DedupRecord>,
     pub(super) dead: BTreeMap<DeadId, DeadLetter>,
-    pub(super) takers: BTreeSet<TakerRow>,
+    pub(super) consumers: BTreeSet<ConsumerRow>,
     /// The present name of each retired one, by what it is, whose it is, and the name itself.
     pub(super) retired: BTreeMap<(NameOf, String, String), String>,
     pub(super) damaged: BTreeSet<Address>,
@@ -91,7 +91,7 @@ impl Model {
         }
     }
 
-    /// Whether the step can be written. The instance is looked at before the marks, so that a repeated step is called
+    /// Whether the step can be written. The instance is looked at before the deduplication records, so that a repeated step is called
     /// that and not a duplicate of itself.
     fn judge(&self, step: &Step) -> Result<(), Outcome> {
         if let Some(reason) = step.contradiction() {
@@ -127,13 +127,17 @@ impl Model {
             }
         }
         let mut set = BTreeMap::new();
-        for mark in &step.marks {
-            let key = (mark.to.clone(), mark.id.clone());
-            let there = self.marks.get(&key).map(|mark| mark.content).or_else(|| set.get(&key).copied());
+        for dedup_record in &step.dedup {
+            let key = (dedup_record.to.clone(), dedup_record.id.clone());
+            let there = self
+                .dedup
+                .get(&key)
+                .map(|dedup_record| dedup_record.content)
+                .or_else(|| set.get(&key).copied());
             match there {
-                Some(content) if content == mark.content => return Err(Outcome::Duplicate),
+                Some(content) if content == dedup_record.content => return Err(Outcome::Duplicate),
                 Some(_) => return Err(Outcome::IdConflict),
-                None => drop(set.insert(key, mark.content)),
+                None => drop(set.insert(key, dedup_record.content)),
             }
         }
         self.judge_claims(step)?;
@@ -214,8 +218,8 @@ impl Model {
                 DeliveryChange::Finish(id) => drop(self.deliveries.remove(id)),
             }
         }
-        for mark in &step.marks {
-            self.marks.insert((mark.to.clone(), mark.id.clone()), mark.clone());
+        for dedup_record in &step.dedup {
+            self.dedup.insert((dedup_record.to.clone(), dedup_record.id.clone()), dedup_record.clone());
         }
         for letter in &step.dead {
             self.add_letter(letter);
@@ -278,18 +282,18 @@ impl Model {
             self.rows.remove(&kept.change.address);
         }
         self.aliases.retain(|_, row| self.instances.contains_key(row));
-        let mut marks: Vec<_> = self
-            .marks
+        let mut dedup_records: Vec<_> = self
+            .dedup
             .iter()
-            .filter(|(_, mark)| mark.at < before)
-            .map(|(key, mark)| (mark.at, key.clone()))
+            .filter(|(_, dedup_record)| dedup_record.at < before)
+            .map(|(key, dedup_record)| (dedup_record.at, key.clone()))
             .collect();
-        marks.sort();
-        marks.truncate(limit);
-        for (_, key) in &marks {
-            self.marks.remove(key);
+        dedup_records.sort();
+        dedup_records.truncate(limit);
+        for (_, key) in &dedup_records {
+            self.dedup.remove(key);
         }
-        Ok(Purged { instances: rows.len(), marks: marks.len() })
+        Ok(Purged { instances: rows.len(), dedup: dedup_records.len() })
     }
 }
 

@@ -8,8 +8,8 @@ use crate::store::{ObligationOf, Status, Stored, StoredName};
 impl Model {
     pub(super) fn names(&self) -> Vec<StoredName> {
         let mut counts: BTreeMap<(String, Stored, String, u32), u64> = BTreeMap::new();
-        let mut count = |taker: &str, what, name: &str, version| {
-            *counts.entry((taker.to_owned(), what, name.to_owned(), version)).or_default() += 1;
+        let mut count = |consumer: &str, what, name: &str, version| {
+            *counts.entry((consumer.to_owned(), what, name.to_owned(), version)).or_default() += 1;
         };
         for kept in self.instances.values() {
             let saga = &kept.change.address.saga;
@@ -49,7 +49,8 @@ impl Model {
                 count(&letter.to.saga, what, &letter.message.name, letter.message.version);
             }
         }
-        let name = |((taker, what, name, version), count)| StoredName { taker, what, name, version, count };
+        let name =
+            |((consumer, what, name, version), count)| StoredName { consumer, what, name, version, count };
         counts.into_iter().map(name).collect()
     }
 }

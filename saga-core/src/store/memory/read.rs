@@ -6,9 +6,9 @@ use std::ops::Bound::{Excluded, Unbounded};
 use async_trait::async_trait;
 
 use super::super::{
-    Address, DeadId, DeadLetter, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceChange,
-    InstanceFilter, InstanceView, Loaded, Mail, NameOf, OpenTask, RetiredName, RowId, Snapshot, Status,
-    StoreError, StoredName, TakerRow, TaskId, TimerKey, Trace,
+    Address, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect,
+    InstanceChange, InstanceFilter, InstanceView, Loaded, Mail, NameOf, OpenTask, RetiredName, RowId,
+    Snapshot, Status, StoreError, StoredName, TaskId, TimerKey, Trace,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
@@ -84,7 +84,7 @@ impl Model {
         let dead = |letter: &&DeadLetter| here(&letter.to) && same(letter.id.as_ref(), &letter.message);
         let mut deliveries = self.deliveries.values();
         Trace {
-            mark: self.marks.get(&(to.clone(), id.clone())).map(|mark| mark.content),
+            dedup_record: self.dedup.get(&(to.clone(), id.clone())).map(|dedup_record| dedup_record.content),
             waiting: self.inbox.values().any(waits),
             delivering: deliveries.any(|found| found.named && found.to == *to && found.id == *id),
             dead: self.dead.values().rev().find(dead).map(|letter| letter.reason.clone()),
@@ -182,8 +182,8 @@ impl Inspect for MemoryStore {
         Ok(letters.into_iter().map(|(id, letter)| DeadLetterRow { id, letter }).collect())
     }
 
-    async fn takers(&self) -> Result<Vec<TakerRow>, StoreError> {
-        Ok(self.model().takers.iter().cloned().collect())
+    async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError> {
+        Ok(self.model().consumers.iter().cloned().collect())
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
@@ -196,9 +196,9 @@ impl Inspect for MemoryStore {
         &self,
         id: &MessageId,
         event: &Message,
-        takers: &[Address],
+        consumers: &[Address],
     ) -> Result<Vec<Trace>, StoreError> {
         let model = self.model();
-        Ok(takers.iter().map(|to| model.trace(id, event, to)).collect())
+        Ok(consumers.iter().map(|to| model.trace(id, event, to)).collect())
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Model;
-use crate::store::{Address, MailKind, NameOf, RetiredName, StoreError, TakerRow};
+use crate::store::{Address, ConsumerRow, MailKind, NameOf, RetiredName, StoreError};
 
 impl Model {
     pub(super) fn rename(&mut self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
@@ -61,18 +61,18 @@ impl Model {
         for letter in self.dead.values_mut().filter(|letter| letter.kind != MailKind::Delivery) {
             letter.to = renamed(letter.to.clone());
         }
-        let marks = std::mem::take(&mut self.marks).into_values();
-        self.marks = marks
-            .map(|mut mark| {
-                mark.to = renamed(mark.to);
-                ((mark.to.clone(), mark.id.clone()), mark)
+        let dedup_records = std::mem::take(&mut self.dedup).into_values();
+        self.dedup = dedup_records
+            .map(|mut dedup_record| {
+                dedup_record.to = renamed(dedup_record.to);
+                ((dedup_record.to.clone(), dedup_record.id.clone()), dedup_record)
             })
             .collect::<BTreeMap<_, _>>();
-        let takers = std::mem::take(&mut self.takers).into_iter();
-        self.takers = takers
+        let consumers = std::mem::take(&mut self.consumers).into_iter();
+        self.consumers = consumers
             .map(|row| {
-                if row.taker == was && !row.subscriber {
-                    TakerRow { taker: name.to_owned(), ..row }
+                if row.consumer == was && !row.subscriber {
+                    ConsumerRow { consumer: name.to_owned(), ..row }
                 } else {
                     row
                 }

@@ -124,7 +124,7 @@ impl Driver {
         seen.family.worries += data.worries;
         seen.family.within += within.len() as u64;
         seen.family.detached += data.samples.len() as u64;
-        seen.family.begun_anew += lines(history, "arrived", "batch.recalled") as u64;
+        seen.family.begun_anew += lines(history, "compensated", "batch.recalled") as u64;
         seen.family.skipped += (lines(history, "child-ended", family::PARCEL)) as u64;
     }
 

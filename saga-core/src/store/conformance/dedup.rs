@@ -1,26 +1,26 @@
-//! Laws of the marks against duplicates (rule R26).
+//! Laws of the deduplication records against duplicates (rule R26).
 
 use super::Subject;
-use super::fixtures::{Driver, address, create, delivery, mail, mark, ok, time};
+use super::fixtures::{Driver, address, create, dedup_record, delivery, mail, ok, time};
 use crate::message::{Key, Message, MessageId};
 use crate::store::{
-    Address, AliasChange, DeadLetter, Delivery, DeliveryChange, InboxId, Mail, MailKind, Mark, Outcome,
-    Purged, Step, Trace,
+    Address, AliasChange, DeadLetter, DedupRecord, Delivery, DeliveryChange, InboxId, Mail, MailKind,
+    Outcome, Purged, Step, Trace,
 };
 
-fn only(mark: &Mark) -> Step {
-    Step { marks: vec![mark.clone()], ..Step::default() }
+fn only(dedup_record: &DedupRecord) -> Step {
+    Step { dedup: vec![dedup_record.clone()], ..Step::default() }
 }
 
 /// In a later batch, in the same batch, and in the same step.
 pub async fn a_mark_makes_the_next_one_a_duplicate<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
-    let mark_1 = mark(&address("a"), "1", 7, 1);
-    let mark_2 = mark(&address("a"), "2", 7, 1);
+    let mark_1 = dedup_record(&address("a"), "1", 7, 1);
+    let mark_2 = dedup_record(&address("a"), "2", 7, 1);
     let outcomes = driver.commit(vec![only(&mark_1), only(&mark_1)]).await;
     assert!(matches!(outcomes[..], [Outcome::Committed(_), Outcome::Duplicate]), "{outcomes:?}");
     assert_eq!(driver.one(only(&mark_1)).await, Outcome::Duplicate);
-    let twice = Step { marks: vec![mark_2.clone(), mark_2.clone()], ..Step::default() };
+    let twice = Step { dedup: vec![mark_2.clone(), mark_2.clone()], ..Step::default() };
     assert_eq!(driver.one(twice).await, Outcome::Duplicate);
     driver.committed(only(&mark_2)).await;
 }
@@ -28,40 +28,40 @@ pub async fn a_mark_makes_the_next_one_a_duplicate<S: Subject>(subject: &S) {
 /// Somebody has used an id for two things.
 pub async fn the_same_id_with_other_content_is_a_conflict<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
-    driver.committed(only(&mark(&address("a"), "1", u64::MAX, 1))).await;
-    assert_eq!(driver.one(only(&mark(&address("a"), "1", 0, 1))).await, Outcome::IdConflict);
-    assert_eq!(driver.one(only(&mark(&address("a"), "1", u64::MAX, 2))).await, Outcome::Duplicate);
+    driver.committed(only(&dedup_record(&address("a"), "1", u64::MAX, 1))).await;
+    assert_eq!(driver.one(only(&dedup_record(&address("a"), "1", 0, 1))).await, Outcome::IdConflict);
+    assert_eq!(driver.one(only(&dedup_record(&address("a"), "1", u64::MAX, 2))).await, Outcome::Duplicate);
 }
 
 /// One event may go to many.
-pub async fn marks_are_per_taker_and_key<S: Subject>(subject: &S) {
+pub async fn marks_are_per_consumer_and_key<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let other = Address::new("invoice", Key::new("a").expect("a good key"));
     for to in [address("a"), address("b"), other] {
-        driver.committed(only(&mark(&to, "1", 7, 1))).await;
-        driver.committed(only(&mark(&to, "2", 7, 1))).await;
+        driver.committed(only(&dedup_record(&to, "1", 7, 1))).await;
+        driver.committed(only(&dedup_record(&to, "2", 7, 1))).await;
     }
 }
 
-/// Neither the marks before it nor anything else of the step.
+/// Neither the deduplication records before it nor anything else of the step.
 pub async fn a_duplicate_leaves_nothing_behind<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let to = address("a");
-    driver.committed(only(&mark(&to, "taken", 1, 1))).await;
+    driver.committed(only(&dedup_record(&to, "taken", 1, 1))).await;
     let mut step = create(&to);
     step.mail = vec![mail(&to, "m")];
-    step.marks = vec![mark(&to, "free", 1, 1), mark(&to, "taken", 1, 1)];
+    step.dedup = vec![dedup_record(&to, "free", 1, 1), dedup_record(&to, "taken", 1, 1)];
     assert_eq!(driver.one(step).await, Outcome::Duplicate);
     assert_eq!(ok(driver.store.load(std::slice::from_ref(&to)).await), [None]);
     assert!(ok(driver.store.inbox(InboxId(0), 1).await).is_empty());
-    driver.committed(only(&mark(&to, "free", 2, 1))).await;
+    driver.committed(only(&dedup_record(&to, "free", 2, 1))).await;
 }
 
-/// The instance is looked at before the marks.
+/// The instance is looked at before the deduplication records.
 pub async fn a_repeated_step_is_not_a_duplicate_of_itself<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let mut step = create(&address("a"));
-    step.marks = vec![mark(&address("a"), "1", 7, 1)];
+    step.dedup = vec![dedup_record(&address("a"), "1", 7, 1)];
     driver.committed(step.clone()).await;
     assert_eq!(driver.one(step).await, Outcome::Repeated);
 }
@@ -69,17 +69,18 @@ pub async fn a_repeated_step_is_not_a_duplicate_of_itself<S: Subject>(subject: &
 /// By the time they carry, a bite at a time.
 pub async fn old_marks_are_purged_and_young_ones_kept<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
-    let marks: Vec<Mark> = (0..5).map(|n| mark(&address("a"), &n.to_string(), 7, n)).collect();
-    driver.committed(Step { marks: marks.clone(), ..Step::default() }).await;
-    let gone = |marks| Purged { instances: 0, marks };
+    let dedup_records: Vec<DedupRecord> =
+        (0..5).map(|n| dedup_record(&address("a"), &n.to_string(), 7, n)).collect();
+    driver.committed(Step { dedup: dedup_records.clone(), ..Step::default() }).await;
+    let gone = |dedup| Purged { instances: 0, dedup };
     assert_eq!(ok(driver.store.purge(time(3), 2).await), gone(2));
     assert_eq!(ok(driver.store.purge(time(3), 2).await), gone(1));
     assert_eq!(ok(driver.store.purge(time(3), 2).await), gone(0));
-    for mark in &marks[..3] {
-        driver.committed(only(mark)).await;
+    for dedup_record in &dedup_records[..3] {
+        driver.committed(only(dedup_record)).await;
     }
-    for mark in &marks[3..] {
-        assert_eq!(driver.one(only(mark)).await, Outcome::Duplicate);
+    for dedup_record in &dedup_records[3..] {
+        assert_eq!(driver.one(only(dedup_record)).await, Outcome::Duplicate);
     }
 }
 
@@ -90,12 +91,12 @@ fn event() -> (MessageId, Message) {
 }
 
 /// What is kept of it at each of these.
-async fn traces(driver: &Driver, takers: &[Address]) -> Vec<Trace> {
+async fn traces(driver: &Driver, consumers: &[Address]) -> Vec<Trace> {
     let (id, event) = event();
-    ok(driver.store.traces(&id, &event, takers).await)
+    ok(driver.store.traces(&id, &event, consumers).await)
 }
 
-/// In the inbox, as a mark, on its way, and dead: by id, taker and key, and told from another event under its id.
+/// In the inbox, as a deduplication record, on its way, and dead: by id, consumer and key, and told from another event under its id.
 pub async fn what_is_kept_of_an_event_is_found_by_its_id<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (id, event) = event();
@@ -108,9 +109,9 @@ pub async fn what_is_kept_of_an_event_is_found_by_its_id<S: Subject>(subject: &S
     let waiting = ok(driver.store.deliver(vec![mail(&a, "m"), mail(&a, "n"), other]).await);
     assert_eq!(traces(&driver, &both).await, [none(), Trace { waiting: true, ..none() }]);
 
-    let marks = vec![mark(&a, id.as_str(), 7, 1), mark(&b, "another", 8, 1)];
-    driver.committed(Step { consumed: waiting, marks, ..Step::default() }).await;
-    let taken = Trace { mark: Some(7), ..none() };
+    let dedup_records = vec![dedup_record(&a, id.as_str(), 7, 1), dedup_record(&b, "another", 8, 1)];
+    driver.committed(Step { consumed: waiting, dedup: dedup_records, ..Step::default() }).await;
+    let taken = Trace { dedup_record: Some(7), ..none() };
     assert_eq!(traces(&driver, &both).await, [none(), taken.clone()]);
 
     let letter = |reason: &'static str, name: &str| DeadLetter {
@@ -141,7 +142,7 @@ pub async fn what_is_kept_of_an_event_is_found_by_its_id<S: Subject>(subject: &S
     assert_eq!(traces(&driver, &to).await, [none(), none()]);
 }
 
-/// Its mark is the alias's, and it waits or is dead at the instance.
+/// Its deduplication record is the alias's, and it waits or is dead at the instance.
 pub async fn what_is_kept_of_an_event_by_an_alias_is_found_at_the_instance_too<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (id, _) = event();
@@ -149,11 +150,15 @@ pub async fn what_is_kept_of_an_event_by_an_alias_is_found_at_the_instance_too<S
     let alias = Address::new("order", Key::alias("x").expect("a good alias"));
     let mut step = create(&to);
     step.aliases = vec![AliasChange::Claim(alias.key.clone())];
-    step.marks = vec![mark(&alias, id.as_str(), 7, 1)];
+    step.dedup = vec![dedup_record(&alias, id.as_str(), 7, 1)];
     step.mail = vec![mail(&to, "m")];
     driver.created(step).await;
     let found = traces(&driver, std::slice::from_ref(&alias)).await;
-    assert_eq!(found, [Trace { mark: Some(7), waiting: true, ..Trace::default() }]);
+    assert_eq!(found, [Trace { dedup_record: Some(7), waiting: true, ..Trace::default() }]);
     let found = traces(&driver, std::slice::from_ref(&to)).await;
-    assert_eq!(found, [Trace { waiting: true, ..Trace::default() }], "the mark is the alias's");
+    assert_eq!(
+        found,
+        [Trace { waiting: true, ..Trace::default() }],
+        "the deduplication record is the alias's"
+    );
 }

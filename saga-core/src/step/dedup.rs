@@ -3,9 +3,9 @@
 use super::Address;
 use crate::message::{MessageId, Timestamp};
 
-/// A mark against duplicates: this taker has been given this message (rule R26).
+/// A dedup_record against duplicates: this consumer has been given this message (rule R26).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct DedupRecord {
     /// Saga or subscriber, and key.
     pub to: Address,
     /// The message.

@@ -1,0 +1,47 @@
+//! `saga_dedup`: which messages which consumer has been given.
+
+use rusqlite::{Connection, OptionalExtension, Result, params};
+use saga_core::message::{MessageId, Timestamp};
+use saga_core::store::{Address, DedupRecord, Outcome};
+
+super::statements! {
+    RENAME = "UPDATE OR REPLACE saga_dedup SET consumer = ?2 WHERE consumer = ?1";
+    INSERT = "INSERT INTO saga_dedup (consumer, key, message, content, at) VALUES (?1, ?2, ?3, ?4, ?5)
+              ON CONFLICT DO NOTHING";
+    CONTENT = "SELECT content FROM saga_dedup WHERE consumer = ?1 AND key = ?2 AND message = ?3";
+    PURGE = "DELETE FROM saga_dedup WHERE (consumer, key, message) IN
+                 (SELECT consumer, key, message FROM saga_dedup INDEXED BY saga_dedup_at WHERE at < ?1 ORDER BY at LIMIT ?2)";
+}
+
+/// Sets the deduplication record; answers what the step is to be called when it was there already.
+pub(crate) fn set(db: &Connection, dedup_record: &DedupRecord) -> Result<Option<Outcome>> {
+    let (consumer, key, message) =
+        (&*dedup_record.to.saga, dedup_record.to.key.as_str(), dedup_record.id.as_str());
+    let content = dedup_record.content.cast_signed();
+    let set = db.prepare_cached(INSERT)?.execute(params![
+        consumer,
+        key,
+        message,
+        content,
+        dedup_record.at.as_millis()
+    ])?;
+    if set == 1 {
+        return Ok(None);
+    }
+    let there: i64 = db.prepare_cached(CONTENT)?.query_row((consumer, key, message), |row| row.get(0))?;
+    Ok(Some(if there == content { Outcome::Duplicate } else { Outcome::IdConflict }))
+}
+
+/// The content of the deduplication record, if there is one.
+pub(crate) fn content(db: &Connection, to: &Address, id: &MessageId) -> Result<Option<u64>> {
+    let found: Option<i64> = db
+        .prepare_cached(CONTENT)?
+        .query_row((&to.saga, to.key.as_str(), id.as_str()), |row| row.get(0))
+        .optional()?;
+    Ok(found.map(i64::cast_unsigned))
+}
+
+/// Removes at most `limit` dedup_records older than `before`.
+pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
+    db.prepare_cached(PURGE)?.execute((before.as_millis(), limit))
+}
