@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use saga::prelude::*;
+use saga::{AllFinished, ChildEnd, Finished};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "batch", version = 1, data(Batch), actions(BatchActions))]
@@ -61,7 +62,7 @@ pub struct Batch {
 }
 
 impl BatchActions for Batch {
-    fn receive(_: &BatchReceived, _: &mut Context) -> Result<Self> {
+    fn receive(_: &BatchReceived, _: &mut Context) -> ActionResult<Self> {
         Ok(Batch { delivered: 0, failed: Vec::new() })
     }
 
@@ -78,12 +79,12 @@ impl BatchActions for Batch {
         event.end != ChildEnd::Completed
     }
 
-    fn note_failure(&mut self, event: &Finished<OrderState>, _: &mut Context) -> Result<()> {
+    fn note_failure(&mut self, event: &Finished<OrderState>, _: &mut Context) -> ActionResult<()> {
         self.failed.push(event.data.order.clone());
         Ok(())
     }
 
-    fn sum_up(&mut self, event: &AllFinished, _: &mut Context) -> Result<()> {
+    fn sum_up(&mut self, event: &AllFinished, _: &mut Context) -> ActionResult<()> {
         self.delivered = event.completed;
         Ok(())
     }
@@ -100,7 +101,7 @@ pub struct Order {
 }
 
 impl OrderActions for Order {
-    fn receive(event: &OrderReceived, _: &mut Context) -> Result<Self> {
+    fn receive(event: &OrderReceived, _: &mut Context) -> ActionResult<Self> {
         Ok(Order { order: event.order.clone(), cents: event.cents })
     }
 
@@ -219,7 +220,7 @@ impl World {
         self.books.lock().expect("nobody panics with it")
     }
 
-    fn print(&self) -> std::result::Result<(), &'static str> {
+    fn print(&self) -> Result<(), &'static str> {
         let books = self.books();
         let report = books.report.as_ref().ok_or("there is no report")?;
         println!(
@@ -240,7 +241,7 @@ impl World {
 }
 
 impl Handler<Charge> for World {
-    async fn handle(&self, command: Charge, cx: &HandlerContext) -> Outcome<Charge> {
+    async fn handle(&self, command: Charge, cx: &HandlerContext) -> HandlerResult<Charge> {
         {
             let mut books = self.books();
             books.at_a_time += 1;
@@ -258,14 +259,14 @@ impl Handler<Charge> for World {
 }
 
 impl Handler<Refund> for World {
-    async fn handle(&self, _: Refund, cx: &HandlerContext) -> Outcome<Refund> {
+    async fn handle(&self, _: Refund, cx: &HandlerContext) -> HandlerResult<Refund> {
         self.books().once(cx, |books| books.refunded += CENTS);
         Ok(Done.into())
     }
 }
 
 impl Handler<Ship> for World {
-    async fn handle(&self, command: Ship, _: &HandlerContext) -> Outcome<Ship> {
+    async fn handle(&self, command: Ship, _: &HandlerContext) -> HandlerResult<Ship> {
         if Self::number(&command.order).is_multiple_of(10) {
             // Whatever earlier attempts there were, a parcel of this size was never taken.
             return Err(HandlerError::refused_for_good("too large"));
@@ -275,11 +276,7 @@ impl Handler<Ship> for World {
 }
 
 impl Subscriber<BatchProcessed> for World {
-    async fn handle(
-        &self,
-        event: BatchProcessed,
-        _: &HandlerContext,
-    ) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, event: BatchProcessed, _: &HandlerContext) -> Result<(), HandlerError> {
         self.books().report = Some(event);
         self.processed.notify_one();
         Ok(())
@@ -294,10 +291,7 @@ fn batch(orders: u32) -> BatchReceived {
     BatchReceived { batch: "monday".to_owned(), lines: (1..=orders).map(line).collect() }
 }
 
-async fn open(
-    store: saga::SqliteStore,
-    world: &World,
-) -> std::result::Result<saga::Dispatcher, saga::dispatcher::StartError> {
+async fn open(store: saga::SqliteStore, world: &World) -> Result<saga::Dispatcher, saga::error::StartError> {
     saga::Dispatcher::builder(store)
         .saga::<BatchState>()
         .saga::<OrderState>()
@@ -310,7 +304,7 @@ async fn open(
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let world = World::default();
     let dispatcher = open(saga::SqliteStore::open(folder.path().join("orders.db"))?, &world).await?;

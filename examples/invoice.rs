@@ -46,7 +46,7 @@ pub struct Order {
 }
 
 impl InvoiceActions for Order {
-    fn confirm(event: &OrderConfirmed, _: &mut Context) -> Result<Self> {
+    fn confirm(event: &OrderConfirmed, _: &mut Context) -> ActionResult<Self> {
         Ok(Order { id: event.order.clone(), article: event.article.clone(), count: event.count })
     }
 
@@ -135,7 +135,7 @@ enum CannotInvoice {
 }
 
 impl Invoices {
-    fn create(&self, order: &str) -> std::result::Result<u64, CannotInvoice> {
+    fn create(&self, order: &str) -> Result<u64, CannotInvoice> {
         if order == "no-customer" {
             return Err(CannotInvoice::CustomerUnknown);
         }
@@ -153,7 +153,7 @@ impl Invoices {
 }
 
 impl Handler<CreateInvoice> for Invoices {
-    async fn handle(&self, command: CreateInvoice, cx: &HandlerContext) -> Outcome<CreateInvoice> {
+    async fn handle(&self, command: CreateInvoice, cx: &HandlerContext) -> HandlerResult<CreateInvoice> {
         let attempt = cx.attempt();
         match self.create(&command.order) {
             Ok(invoice) => {
@@ -177,7 +177,7 @@ impl Handler<CreateInvoice> for Invoices {
 struct Stock;
 
 impl Handler<ReserveStock> for Stock {
-    async fn handle(&self, command: ReserveStock, _: &HandlerContext) -> Outcome<ReserveStock> {
+    async fn handle(&self, command: ReserveStock, _: &HandlerContext) -> HandlerResult<ReserveStock> {
         if command.count > 100 {
             println!("    there are no {} of {}", command.count, command.article);
             return Ok(OutOfStock {}.into());
@@ -188,7 +188,7 @@ impl Handler<ReserveStock> for Stock {
 }
 
 impl Handler<ReleaseStock> for Stock {
-    async fn handle(&self, command: ReleaseStock, _: &HandlerContext) -> Outcome<ReleaseStock> {
+    async fn handle(&self, command: ReleaseStock, _: &HandlerContext) -> HandlerResult<ReleaseStock> {
         println!("    the reservation of {} is released", command.order);
         Ok(Done.into())
     }
@@ -197,7 +197,7 @@ impl Handler<ReleaseStock> for Stock {
 struct Mail;
 
 impl Handler<MailInvoice> for Mail {
-    async fn handle(&self, command: MailInvoice, _: &HandlerContext) -> Outcome<MailInvoice> {
+    async fn handle(&self, command: MailInvoice, _: &HandlerContext) -> HandlerResult<MailInvoice> {
         if command.order == "no-mailbox" {
             return Err("451 try again later".into());
         }
@@ -206,10 +206,7 @@ impl Handler<MailInvoice> for Mail {
     }
 }
 
-async fn open(
-    store: &SqliteStore,
-    invoices: &Invoices,
-) -> std::result::Result<Dispatcher, saga::dispatcher::StartError> {
+async fn open(store: &SqliteStore, invoices: &Invoices) -> Result<Dispatcher, saga::error::StartError> {
     // A mail is not worth more than three quick attempts.
     let few = Policy::default().total(Duration::ZERO);
     Dispatcher::builder(store.clone())
@@ -223,7 +220,7 @@ async fn open(
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let store = SqliteStore::open(folder.path().join("orders.db"))?;
     let office = open(&store, &Invoices::default()).await?;

@@ -65,7 +65,7 @@ impl Loan {
 }
 
 impl ByTwoActions for Loan {
-    fn apply(event: &LoanApplied, _: &mut Context) -> Result<Self> {
+    fn apply(event: &LoanApplied, _: &mut Context) -> ActionResult<Self> {
         Ok(Loan::applied(event))
     }
 
@@ -77,14 +77,14 @@ impl ByTwoActions for Loan {
         self.offers.len() == 1
     }
 
-    fn keep(&mut self, event: &Offered, _: &mut Context) -> Result<()> {
+    fn keep(&mut self, event: &Offered, _: &mut Context) -> ActionResult<()> {
         self.offers.push(event.clone());
         Ok(())
     }
 }
 
 impl ByAllActions for Loan {
-    fn apply(event: &LoanApplied, _: &mut Context) -> Result<Self> {
+    fn apply(event: &LoanApplied, _: &mut Context) -> ActionResult<Self> {
         Ok(Loan::applied(event))
     }
 
@@ -96,7 +96,7 @@ impl ByAllActions for Loan {
         self.offers.len() == 2
     }
 
-    fn keep(&mut self, event: &Offered, _: &mut Context) -> Result<()> {
+    fn keep(&mut self, event: &Offered, _: &mut Context) -> ActionResult<()> {
         self.offers.push(event.clone());
         Ok(())
     }
@@ -138,7 +138,8 @@ pub struct Rejected {
 
 use std::time::Duration;
 
-use saga::dispatcher::{ManualClock, StartError};
+use saga::error::StartError;
+use saga::testing::ManualClock;
 use saga::{Dispatcher, SqliteStore};
 
 /// North and West offer at once, South thinks about large loans and then rejects them, and West cannot be reached about
@@ -146,7 +147,7 @@ use saga::{Dispatcher, SqliteStore};
 struct Banks;
 
 impl Handler<AskBank> for Banks {
-    async fn handle(&self, command: AskBank, _: &HandlerContext) -> Outcome<AskBank> {
+    async fn handle(&self, command: AskBank, _: &HandlerContext) -> HandlerResult<AskBank> {
         let AskBank { bank, loan, euros } = command;
         match bank.as_str() {
             "West" if loan.contains("silent") => Err("nobody answers".into()),
@@ -160,7 +161,7 @@ impl Handler<AskBank> for Banks {
     }
 }
 
-async fn open(store: &SqliteStore, clock: &ManualClock) -> std::result::Result<Dispatcher, StartError> {
+async fn open(store: &SqliteStore, clock: &ManualClock) -> Result<Dispatcher, StartError> {
     Dispatcher::builder(store.clone())
         .saga::<ByTwoState>()
         .saga::<ByAllState>()
@@ -171,11 +172,7 @@ async fn open(store: &SqliteStore, clock: &ManualClock) -> std::result::Result<D
 }
 
 /// Ends when so many offers have come in. Nothing tells when an instance merely stays, so this looks again and again.
-async fn offers(
-    loans: &Dispatcher,
-    loan: &str,
-    many: usize,
-) -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn offers(loans: &Dispatcher, loan: &str, many: usize) -> Result<(), Box<dyn std::error::Error>> {
     while loans.instance::<ByAllState>(loan).await?.is_none_or(|loan| loan.data.offers.len() < many) {
         tokio::task::yield_now().await;
     }
@@ -183,7 +180,7 @@ async fn offers(
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let store = SqliteStore::open(folder.path().join("loans.db"))?;
     let clock = ManualClock::default();

@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use saga::Finished;
 use saga::prelude::*;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -70,7 +71,7 @@ pub struct Issue {
 }
 
 impl IssueActions for Issue {
-    fn write(event: &IssueWritten, _: &mut Context) -> Result<Self> {
+    fn write(event: &IssueWritten, _: &mut Context) -> ActionResult<Self> {
         Ok(Issue { id: event.issue.clone(), mails: 0 })
     }
 
@@ -78,7 +79,7 @@ impl IssueActions for Issue {
         MailEverybody { issue: self.id.clone() }
     }
 
-    fn count(&mut self, event: &EverybodyMailed, _: &mut Context) -> Result<()> {
+    fn count(&mut self, event: &EverybodyMailed, _: &mut Context) -> ActionResult<()> {
         self.mails = event.mails;
         Ok(())
     }
@@ -92,7 +93,7 @@ pub struct BatchedIssue {
 }
 
 impl BatchActions for BatchedIssue {
-    fn begin(event: &IssueWritten, _: &mut Context) -> Result<Self> {
+    fn begin(event: &IssueWritten, _: &mut Context) -> ActionResult<Self> {
         Ok(BatchedIssue { id: event.issue.clone(), next: 0 })
     }
 
@@ -104,7 +105,7 @@ impl BatchActions for BatchedIssue {
         event.last
     }
 
-    fn advance(&mut self, event: &BatchMailed, _: &mut Context) -> Result<()> {
+    fn advance(&mut self, event: &BatchMailed, _: &mut Context) -> ActionResult<()> {
         self.next = event.next;
         Ok(())
     }
@@ -113,7 +114,7 @@ impl BatchActions for BatchedIssue {
         MailBatch { issue: self.id.clone(), from: self.next }
     }
 
-    fn finish(&mut self, event: &BatchMailed, _: &mut Context) -> Result<()> {
+    fn finish(&mut self, event: &BatchMailed, _: &mut Context) -> ActionResult<()> {
         self.next = event.next;
         Ok(())
     }
@@ -126,7 +127,7 @@ pub struct SharedIssue {
 }
 
 impl SharedActions for SharedIssue {
-    fn begin(event: &IssueWritten, _: &mut Context) -> Result<Self> {
+    fn begin(event: &IssueWritten, _: &mut Context) -> ActionResult<Self> {
         Ok(SharedIssue { id: event.issue.clone(), mails: 0 })
     }
 
@@ -134,7 +135,7 @@ impl SharedActions for SharedIssue {
         (0..SHARES).map(|nth| ShareGiven { issue: self.id.clone(), nth }).collect()
     }
 
-    fn add(&mut self, event: &Finished<ShareState>, _: &mut Context) -> Result<()> {
+    fn add(&mut self, event: &Finished<ShareState>, _: &mut Context) -> ActionResult<()> {
         self.mails += event.data.mails;
         Ok(())
     }
@@ -147,7 +148,7 @@ pub struct Share {
 }
 
 impl ShareActions for Share {
-    fn take(event: &ShareGiven, _: &mut Context) -> Result<Self> {
+    fn take(event: &ShareGiven, _: &mut Context) -> ActionResult<Self> {
         Ok(Share { nth: event.nth, mails: 0 })
     }
 
@@ -155,7 +156,7 @@ impl ShareActions for Share {
         MailShare { issue: event.issue.clone(), nth: self.nth }
     }
 
-    fn count(&mut self, event: &ShareMailed, _: &mut Context) -> Result<()> {
+    fn count(&mut self, event: &ShareMailed, _: &mut Context) -> ActionResult<()> {
         self.mails = event.mails;
         Ok(())
     }
@@ -251,7 +252,7 @@ impl MailServer {
 }
 
 impl Handler<MailEverybody> for MailServer {
-    async fn handle(&self, _: MailEverybody, cx: &HandlerContext) -> Outcome<MailEverybody> {
+    async fn handle(&self, _: MailEverybody, cx: &HandlerContext) -> HandlerResult<MailEverybody> {
         let next = cx.progress::<u32>()?.unwrap_or(0);
         for subscriber in next..self.subscribers {
             self.mail(cx.idempotency_key_for(subscriber)).await;
@@ -263,7 +264,7 @@ impl Handler<MailEverybody> for MailServer {
 }
 
 impl Handler<MailBatch> for MailServer {
-    async fn handle(&self, command: MailBatch, cx: &HandlerContext) -> Outcome<MailBatch> {
+    async fn handle(&self, command: MailBatch, cx: &HandlerContext) -> HandlerResult<MailBatch> {
         let next = (command.from + BATCH).min(self.subscribers);
         for subscriber in command.from..next {
             self.mail(cx.idempotency_key_for(subscriber)).await;
@@ -273,7 +274,7 @@ impl Handler<MailBatch> for MailServer {
 }
 
 impl Handler<MailShare> for MailServer {
-    async fn handle(&self, command: MailShare, cx: &HandlerContext) -> Outcome<MailShare> {
+    async fn handle(&self, command: MailShare, cx: &HandlerContext) -> HandlerResult<MailShare> {
         let mine: Vec<u32> = (command.nth..self.subscribers).step_by(SHARES as usize).collect();
         let next = cx.progress::<usize>()?.unwrap_or(0);
         for (nth, subscriber) in mine.iter().enumerate().skip(next) {
@@ -289,7 +290,7 @@ impl Handler<MailShare> for MailServer {
 async fn open(
     store: &saga::SqliteStore,
     server: &MailServer,
-) -> std::result::Result<saga::Dispatcher, saga::dispatcher::StartError> {
+) -> Result<saga::Dispatcher, saga::error::StartError> {
     saga::Dispatcher::builder(store.clone())
         .saga::<IssueState>()
         .saga::<BatchState>()
@@ -303,7 +304,7 @@ async fn open(
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let store = saga::SqliteStore::open(folder.path().join("letters.db"))?;
     let server = MailServer { subscribers: 200, falls_at: Some(77), ..MailServer::default() };

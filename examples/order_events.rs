@@ -58,7 +58,7 @@ pub struct TrackAndTrace {
 }
 
 impl OrderActions for Order {
-    fn place(event: &OrderPlaced, _: &mut Context) -> Result<Self> {
+    fn place(event: &OrderPlaced, _: &mut Context) -> ActionResult<Self> {
         Ok(Order { id: event.order.clone(), cents: event.cents })
     }
 
@@ -78,7 +78,7 @@ impl OrderActions for Order {
         CancelShipment { order: command.order.clone() }
     }
 
-    fn track(&mut self, event: &ProductsShipped, _: &mut Context) -> Result<TrackAndTrace> {
+    fn track(&mut self, event: &ProductsShipped, _: &mut Context) -> ActionResult<TrackAndTrace> {
         Ok(TrackAndTrace { number: event.track_and_trace.clone() })
     }
 
@@ -211,7 +211,8 @@ pub struct ConfirmationFailed {
 
 use std::time::Duration;
 
-use saga::dispatcher::{ManualClock, PublishError};
+use saga::error::PublishError;
+use saga::testing::ManualClock;
 use saga::{Dispatcher, Receipt, SqliteStore};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -225,7 +226,7 @@ struct Broker(UnboundedSender<Request>);
 macro_rules! queued {
     ($($command:ident),*) => {$(
                 impl Handler<$command> for Broker {
-            async fn handle(&self, command: $command, _: &HandlerContext) -> Outcome<$command> {
+            async fn handle(&self, command: $command, _: &HandlerContext) -> HandlerResult<$command> {
                 self.0.send(($command::NAME, command.order))?;
                 Ok(Done.into())
             }
@@ -273,14 +274,14 @@ async fn serve(mut queue: UnboundedReceiver<Request>, shop: Dispatcher, silent: 
     }
 }
 
-fn tell(answered: std::result::Result<Receipt, PublishError>) {
+fn tell(answered: Result<Receipt, PublishError>) {
     if let Err(error) = answered {
         println!("    the answer did not arrive: {error}");
     }
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let (requests, queue) = unbounded_channel();
     let (silent, mut silence) = unbounded_channel();

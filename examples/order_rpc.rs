@@ -60,7 +60,7 @@ pub struct Tracking {
 }
 
 impl OrderActions for Order {
-    fn place(event: &OrderPlaced, cx: &mut Context) -> Result<Self> {
+    fn place(event: &OrderPlaced, cx: &mut Context) -> ActionResult<Self> {
         Ok(Order { id: event.order.clone(), cents: event.cents, transaction: cx.new_id() })
     }
 
@@ -76,7 +76,7 @@ impl OrderActions for Order {
         ShipProducts { order: self.id.clone() }
     }
 
-    fn keep_tracking(&mut self, event: &ProductsShipped, _: &mut Context) -> Result<Tracking> {
+    fn keep_tracking(&mut self, event: &ProductsShipped, _: &mut Context) -> ActionResult<Tracking> {
         Ok(Tracking { number: event.tracking.clone() })
     }
 
@@ -148,8 +148,7 @@ pub struct SendMail {
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::message::Id;
-use saga::{Dispatcher, Resolved, SqliteStore};
+use saga::{Dispatcher, Id, Resolved, SqliteStore};
 use tokio::sync::Notify;
 
 /// Prints and remembers who was called with what.
@@ -173,7 +172,7 @@ impl World {
 }
 
 impl Handler<ReserveFunds> for World {
-    async fn handle(&self, command: ReserveFunds, _: &HandlerContext) -> Outcome<ReserveFunds> {
+    async fn handle(&self, command: ReserveFunds, _: &HandlerContext) -> HandlerResult<ReserveFunds> {
         self.call("bank", format!("reserve {} under {}", command.cents, command.transaction)).await;
         if command.cents > 100_000 {
             return Err(HandlerError::refused("not so much money in the account"));
@@ -183,14 +182,18 @@ impl Handler<ReserveFunds> for World {
 }
 
 impl Handler<CancelReservation> for World {
-    async fn handle(&self, command: CancelReservation, _: &HandlerContext) -> Outcome<CancelReservation> {
+    async fn handle(
+        &self,
+        command: CancelReservation,
+        _: &HandlerContext,
+    ) -> HandlerResult<CancelReservation> {
         self.call("bank", format!("cancel {}", command.transaction)).await;
         Ok(Done.into())
     }
 }
 
 impl Handler<ShipProducts> for World {
-    async fn handle(&self, command: ShipProducts, _: &HandlerContext) -> Outcome<ShipProducts> {
+    async fn handle(&self, command: ShipProducts, _: &HandlerContext) -> HandlerResult<ShipProducts> {
         if command.order == "no-address" {
             // Seen before the carrier was called, so it is certain that no parcel left.
             return Err(HandlerError::refused("the order has no address"));
@@ -201,14 +204,14 @@ impl Handler<ShipProducts> for World {
 }
 
 impl Handler<CaptureFunds> for World {
-    async fn handle(&self, command: CaptureFunds, _: &HandlerContext) -> Outcome<CaptureFunds> {
+    async fn handle(&self, command: CaptureFunds, _: &HandlerContext) -> HandlerResult<CaptureFunds> {
         self.call("bank", format!("capture {} under {}", command.cents, command.transaction)).await;
         Ok(FundsCaptured {}.into())
     }
 }
 
 impl Handler<SendMail> for World {
-    async fn handle(&self, command: SendMail, _: &HandlerContext) -> Outcome<SendMail> {
+    async fn handle(&self, command: SendMail, _: &HandlerContext) -> HandlerResult<SendMail> {
         self.call("mail", format!("{} is on its way as {}", command.order, command.tracking)).await;
         match command.order.as_str() {
             "no-mailbox" => Err(HandlerError::refused("there is no such mailbox")),
@@ -217,10 +220,7 @@ impl Handler<SendMail> for World {
     }
 }
 
-async fn open(
-    store: &SqliteStore,
-    world: &World,
-) -> std::result::Result<Dispatcher, saga::dispatcher::StartError> {
+async fn open(store: &SqliteStore, world: &World) -> Result<Dispatcher, saga::error::StartError> {
     Dispatcher::builder(store.clone())
         .saga::<OrderState>()
         .handler::<ReserveFunds>(world.clone())
@@ -239,7 +239,7 @@ async fn die_in(
     shop: Dispatcher,
     store: &SqliteStore,
     world: &World,
-) -> std::result::Result<Dispatcher, Box<dyn std::error::Error>> {
+) -> Result<Dispatcher, Box<dyn std::error::Error>> {
     *world.dies_in.lock().unwrap() = Some(service);
     shop.publish(OrderPlaced { order: order.into(), cents: 4_200 }).await?;
     world.called.notified().await;
@@ -248,7 +248,7 @@ async fn die_in(
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let store = SqliteStore::open(folder.path().join("orders.db"))?;
     let world = World::default();

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use saga::Tick;
 use saga::prelude::*;
 use tokio::sync::Notify;
 
@@ -35,7 +36,7 @@ pub struct Person {
 }
 
 impl SignupActions for Person {
-    fn sign_up(event: &SignedUp, _: &mut Context) -> Result<Self> {
+    fn sign_up(event: &SignedUp, _: &mut Context) -> ActionResult<Self> {
         Ok(Person { address: event.address.clone() })
     }
 
@@ -93,14 +94,14 @@ struct MailServer {
 }
 
 impl Handler<MailActivation> for MailServer {
-    async fn handle(&self, command: MailActivation, _: &HandlerContext) -> Outcome<MailActivation> {
+    async fn handle(&self, command: MailActivation, _: &HandlerContext) -> HandlerResult<MailActivation> {
         println!("  to {}: please click", command.address);
         Ok(Done.into())
     }
 }
 
 impl Handler<MailReminder> for MailServer {
-    async fn handle(&self, command: MailReminder, _: &HandlerContext) -> Outcome<MailReminder> {
+    async fn handle(&self, command: MailReminder, _: &HandlerContext) -> HandlerResult<MailReminder> {
         println!("  to {}: you have not clicked yet ({} of 3)", command.address, command.nth);
         self.reminded.notify_one();
         Ok(Done.into())
@@ -108,17 +109,17 @@ impl Handler<MailReminder> for MailServer {
 }
 
 impl Handler<MailWelcome> for MailServer {
-    async fn handle(&self, command: MailWelcome, _: &HandlerContext) -> Outcome<MailWelcome> {
+    async fn handle(&self, command: MailWelcome, _: &HandlerContext) -> HandlerResult<MailWelcome> {
         println!("  to {}: welcome", command.address);
         Ok(Done.into())
     }
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     // Four days pass in a moment, because the program owns the clock.
-    let (clock, server) = (saga::dispatcher::ManualClock::default(), MailServer::default());
+    let (clock, server) = (saga::testing::ManualClock::default(), MailServer::default());
     let dispatcher = saga::Dispatcher::builder(saga::SqliteStore::open(folder.path().join("signups.db"))?)
         .saga::<SignupState>()
         .handler::<MailActivation>(server.clone())

@@ -38,9 +38,9 @@ pub struct Order {
 
 #[rustfmt::skip]
 impl OrderActions for Order {    // the derive writes this trait; your editor fills in the methods
-    fn place(event: &OrderPlaced, _: &mut Context) -> Result<Self> { Ok(Order { id: event.order.clone(), cents: event.cents }) }
+    fn place(event: &OrderPlaced, _: &mut Context) -> ActionResult<Self> { Ok(Order { id: event.order.clone(), cents: event.cents }) }
     fn take_payment(&self, _: &OrderPlaced, _: &mut Context) -> TakePayment { TakePayment { cents: self.cents } }
-    fn keep_receipt(&mut self, event: &PaymentTaken, _: &mut Context) -> Result<Receipt> { Ok(Receipt { number: event.number }) }
+    fn keep_receipt(&mut self, event: &PaymentTaken, _: &mut Context) -> ActionResult<Receipt> { Ok(Receipt { number: event.number }) }
     fn ship_parcel(&self, _: &Receipt, _: &PaymentTaken, _: &mut Context) -> ShipParcel { ShipParcel { order: self.id.clone() } }
     fn refund_payment(&self, state: &Receipt, _: &mut Context) -> RefundPayment { RefundPayment { number: state.number } }
 }
@@ -103,27 +103,27 @@ fn a_parcel_that_cannot_be_shipped_is_refunded() {
 struct Shop;
 
 impl Handler<TakePayment> for Shop {
-    async fn handle(&self, command: TakePayment, cx: &HandlerContext) -> Outcome<TakePayment> {
+    async fn handle(&self, command: TakePayment, cx: &HandlerContext) -> HandlerResult<TakePayment> {
         println!("taking {} cents under key {}", command.cents, cx.idempotency_key());
         Ok(PaymentTaken { number: 99 }.into())
     }
 }
 
 impl Handler<ShipParcel> for Shop {
-    async fn handle(&self, command: ShipParcel, _: &HandlerContext) -> Outcome<ShipParcel> {
+    async fn handle(&self, command: ShipParcel, _: &HandlerContext) -> HandlerResult<ShipParcel> {
         Err(HandlerError::refused(format!("no address for order {}", command.order)))
     }
 }
 
 impl Handler<RefundPayment> for Shop {
-    async fn handle(&self, command: RefundPayment, _: &HandlerContext) -> Outcome<RefundPayment> {
+    async fn handle(&self, command: RefundPayment, _: &HandlerContext) -> HandlerResult<RefundPayment> {
         println!("refunding payment {}", command.number);
         Ok(Done.into())
     }
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let dispatcher = saga::Dispatcher::builder(saga::SqliteStore::open(folder.path().join("orders.db"))?)
         .saga::<OrderState>()

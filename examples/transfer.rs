@@ -68,7 +68,7 @@ pub struct Transfer {
 }
 
 impl TransferActions for Transfer {
-    fn order(event: &TransferOrdered, _: &mut Context) -> Result<Self> {
+    fn order(event: &TransferOrdered, _: &mut Context) -> ActionResult<Self> {
         let TransferOrdered { transfer, from, to, cents } = event.clone();
         Ok(Transfer { id: transfer, from, to, cents })
     }
@@ -94,16 +94,16 @@ pub struct Account {
 }
 
 impl AccountActions for Account {
-    fn open(event: &AccountOpened, _: &mut Context) -> Result<Self> {
+    fn open(event: &AccountOpened, _: &mut Context) -> ActionResult<Self> {
         Ok(Account { cents: event.cents })
     }
 
-    fn reopen(&mut self, event: &AccountOpened, _: &mut Context) -> Result<()> {
+    fn reopen(&mut self, event: &AccountOpened, _: &mut Context) -> ActionResult<()> {
         self.cents = event.cents;
         Ok(())
     }
 
-    fn nobodys(_: &mut Context) -> Result<Self> {
+    fn nobodys(_: &mut Context) -> ActionResult<Self> {
         Ok(Account::default())
     }
 
@@ -111,12 +111,12 @@ impl AccountActions for Account {
         self.cents >= event.cents
     }
 
-    fn take(&mut self, event: &Debit, _: &mut Context) -> Result<()> {
+    fn take(&mut self, event: &Debit, _: &mut Context) -> ActionResult<()> {
         self.cents = self.cents.checked_sub(event.cents).ok_or("more than there is")?;
         Ok(())
     }
 
-    fn add(&mut self, event: &Credit, _: &mut Context) -> Result<()> {
+    fn add(&mut self, event: &Credit, _: &mut Context) -> ActionResult<()> {
         self.cents = self.cents.checked_add(event.cents).ok_or("more than an account holds")?;
         Ok(())
     }
@@ -210,43 +210,34 @@ pub struct CreditRefused {
 
 use std::time::Duration;
 
-use saga::dispatcher::{PublishError, StartError};
+use saga::error::{PublishError, StartError};
 use saga::store::Inspect;
 use saga::{Dispatcher, SqliteStore};
 
 type AnyError = Box<dyn std::error::Error>;
 
-async fn open(store: &SqliteStore) -> std::result::Result<Dispatcher, StartError> {
+async fn open(store: &SqliteStore) -> Result<Dispatcher, StartError> {
     Dispatcher::builder(store.clone()).saga::<TransferState>().saga::<AccountState>().start().await
 }
 
-async fn open_accounts(bank: &Dispatcher) -> std::result::Result<(), PublishError> {
+async fn open_accounts(bank: &Dispatcher) -> Result<(), PublishError> {
     for (account, cents) in [("ada", 10_000), ("berta", 0)] {
         bank.publish(AccountOpened { account: account.into(), cents }).await?;
     }
     Ok(())
 }
 
-async fn transfer(
-    bank: &Dispatcher,
-    id: &str,
-    from: &str,
-    to: &str,
-    cents: u64,
-) -> std::result::Result<(), PublishError> {
+async fn transfer(bank: &Dispatcher, id: &str, from: &str, to: &str, cents: u64) -> Result<(), PublishError> {
     let (transfer, from, to) = (id.to_owned(), from.to_owned(), to.to_owned());
     bank.publish(TransferOrdered { transfer, from, to, cents }).await.map(drop)
 }
 
-async fn balance(bank: &Dispatcher, account: &str) -> std::result::Result<u64, AnyError> {
+async fn balance(bank: &Dispatcher, account: &str) -> Result<u64, AnyError> {
     Ok(bank.instance::<AccountState>(account).await?.ok_or("no such account")?.data.cents)
 }
 
 /// Twenty transfers are ordered and the process is killed, with some of them anywhere between debit and credit.
-async fn killed_in_the_middle(
-    store: &SqliteStore,
-    bank: Dispatcher,
-) -> std::result::Result<Dispatcher, AnyError> {
+async fn killed_in_the_middle(store: &SqliteStore, bank: Dispatcher) -> Result<Dispatcher, AnyError> {
     for n in 0..20 {
         transfer(&bank, &format!("small-{n}"), "berta", "ada", 100).await?;
     }
@@ -262,7 +253,7 @@ async fn killed_in_the_middle(
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), AnyError> {
+async fn main() -> Result<(), AnyError> {
     let folder = tempfile::tempdir()?;
     let store = SqliteStore::open(folder.path().join("bank.db"))?;
     let bank = open(&store).await?;

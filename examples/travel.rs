@@ -47,7 +47,7 @@ pub struct Trip {
 }
 
 impl TripActions for Trip {
-    fn plan(event: &TripOrdered, _: &mut Context) -> Result<Self> {
+    fn plan(event: &TripOrdered, _: &mut Context) -> ActionResult<Self> {
         Ok(Trip { id: event.trip.clone(), flight: None, hotel: None, car: None })
     }
 
@@ -59,7 +59,7 @@ impl TripActions for Trip {
         CancelFlight { trip: command.trip.clone() }
     }
 
-    fn keep_flight(&mut self, event: &FlightBooked, _: &mut Context) -> Result<()> {
+    fn keep_flight(&mut self, event: &FlightBooked, _: &mut Context) -> ActionResult<()> {
         self.flight = Some(event.number.clone());
         Ok(())
     }
@@ -72,7 +72,7 @@ impl TripActions for Trip {
         CancelHotel { trip: command.trip.clone() }
     }
 
-    fn keep_hotel(&mut self, event: &HotelBooked, _: &mut Context) -> Result<()> {
+    fn keep_hotel(&mut self, event: &HotelBooked, _: &mut Context) -> ActionResult<()> {
         self.hotel = Some(event.number.clone());
         Ok(())
     }
@@ -85,7 +85,7 @@ impl TripActions for Trip {
         CancelCar { trip: command.trip.clone() }
     }
 
-    fn keep_car(&mut self, event: &CarBooked, _: &mut Context) -> Result<()> {
+    fn keep_car(&mut self, event: &CarBooked, _: &mut Context) -> ActionResult<()> {
         self.car = Some(event.number.clone());
         Ok(())
     }
@@ -156,7 +156,7 @@ pub struct CancelCar {
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::StartError;
+use saga::error::StartError;
 use saga::{Dispatcher, SqliteStore};
 
 /// Books what the name of the trip does not rule out: `no-hotel` gets no hotel. Bookings are known by their trip, so
@@ -168,7 +168,7 @@ struct Agency {
 }
 
 impl Agency {
-    async fn book(&self, what: &str, trip: &str) -> std::result::Result<String, HandlerError> {
+    async fn book(&self, what: &str, trip: &str) -> Result<String, HandlerError> {
         if what == "car" {
             tokio::time::sleep(self.car_takes).await;
         }
@@ -193,48 +193,48 @@ impl Agency {
 }
 
 impl Handler<BookFlight> for Agency {
-    async fn handle(&self, command: BookFlight, _: &HandlerContext) -> Outcome<BookFlight> {
+    async fn handle(&self, command: BookFlight, _: &HandlerContext) -> HandlerResult<BookFlight> {
         let number = self.book("flight", &command.trip).await?;
         Ok(FlightBooked { number }.into())
     }
 }
 
 impl Handler<CancelFlight> for Agency {
-    async fn handle(&self, command: CancelFlight, _: &HandlerContext) -> Outcome<CancelFlight> {
+    async fn handle(&self, command: CancelFlight, _: &HandlerContext) -> HandlerResult<CancelFlight> {
         self.cancel("flight", &command.trip);
         Ok(Done.into())
     }
 }
 
 impl Handler<BookHotel> for Agency {
-    async fn handle(&self, command: BookHotel, _: &HandlerContext) -> Outcome<BookHotel> {
+    async fn handle(&self, command: BookHotel, _: &HandlerContext) -> HandlerResult<BookHotel> {
         let number = self.book("hotel", &command.trip).await?;
         Ok(HotelBooked { number }.into())
     }
 }
 
 impl Handler<CancelHotel> for Agency {
-    async fn handle(&self, command: CancelHotel, _: &HandlerContext) -> Outcome<CancelHotel> {
+    async fn handle(&self, command: CancelHotel, _: &HandlerContext) -> HandlerResult<CancelHotel> {
         self.cancel("hotel", &command.trip);
         Ok(Done.into())
     }
 }
 
 impl Handler<BookCar> for Agency {
-    async fn handle(&self, command: BookCar, _: &HandlerContext) -> Outcome<BookCar> {
+    async fn handle(&self, command: BookCar, _: &HandlerContext) -> HandlerResult<BookCar> {
         let number = self.book("car", &command.trip).await?;
         Ok(CarBooked { number }.into())
     }
 }
 
 impl Handler<CancelCar> for Agency {
-    async fn handle(&self, command: CancelCar, _: &HandlerContext) -> Outcome<CancelCar> {
+    async fn handle(&self, command: CancelCar, _: &HandlerContext) -> HandlerResult<CancelCar> {
         self.cancel("car", &command.trip);
         Ok(Done.into())
     }
 }
 
-async fn open(store: &SqliteStore, agency: &Agency) -> std::result::Result<Dispatcher, StartError> {
+async fn open(store: &SqliteStore, agency: &Agency) -> Result<Dispatcher, StartError> {
     Dispatcher::builder(store.clone())
         .saga::<TripState>()
         .handler::<BookFlight>(agency.clone())
@@ -248,7 +248,7 @@ async fn open(store: &SqliteStore, agency: &Agency) -> std::result::Result<Dispa
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     // So long that a car is still being booked when the hotel is refused.
     let agency = Agency { car_takes: Duration::from_millis(30), ..Agency::default() };

@@ -29,7 +29,7 @@ pub struct Order {
 }
 
 impl OrderActions for Order {
-    fn place(event: &OrderPlaced, _: &mut Context) -> Result<Self> {
+    fn place(event: &OrderPlaced, _: &mut Context) -> ActionResult<Self> {
         Ok(Order { id: event.order.clone(), cents: event.cents })
     }
 
@@ -76,7 +76,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::StartError;
+use saga::error::StartError;
 use saga::{Dispatcher, Policy, SqliteStore};
 use tokio::sync::watch;
 
@@ -101,7 +101,7 @@ impl Payments {
 }
 
 impl Handler<MakePayment> for Payments {
-    async fn handle(&self, command: MakePayment, cx: &HandlerContext) -> Outcome<MakePayment> {
+    async fn handle(&self, command: MakePayment, cx: &HandlerContext) -> HandlerResult<MakePayment> {
         if *self.down.borrow() {
             self.in_vain.send_modify(|calls| *calls += 1);
             return Err("connection refused".into());
@@ -116,13 +116,17 @@ impl Handler<MakePayment> for Payments {
 struct Warehouse;
 
 impl Handler<CreateShippingLabel> for Warehouse {
-    async fn handle(&self, command: CreateShippingLabel, _: &HandlerContext) -> Outcome<CreateShippingLabel> {
+    async fn handle(
+        &self,
+        command: CreateShippingLabel,
+        _: &HandlerContext,
+    ) -> HandlerResult<CreateShippingLabel> {
         println!("    shipping label for {}", command.order);
         Ok(ShippingLabelCreated {}.into())
     }
 }
 
-async fn open(store: &SqliteStore, payments: &Payments) -> std::result::Result<Dispatcher, StartError> {
+async fn open(store: &SqliteStore, payments: &Payments) -> Result<Dispatcher, StartError> {
     // The default waits up to five minutes between two attempts; nobody watches a demonstration for so long.
     let soon = Policy::default().backoff(Duration::from_millis(10), Duration::from_millis(100));
     Dispatcher::builder(store.clone())
@@ -135,7 +139,7 @@ async fn open(store: &SqliteStore, payments: &Payments) -> std::result::Result<D
 
 const ORDERS: [&str; 3] = ["ada", "berta", "carla"];
 
-async fn place_all(shop: &Dispatcher) -> std::result::Result<(), saga::dispatcher::PublishError> {
+async fn place_all(shop: &Dispatcher) -> Result<(), saga::error::PublishError> {
     for order in ORDERS {
         shop.publish(OrderPlaced { order: order.into(), cents: 4_200 }).await?;
     }
@@ -143,7 +147,7 @@ async fn place_all(shop: &Dispatcher) -> std::result::Result<(), saga::dispatche
 }
 
 #[tokio::main]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let store = SqliteStore::open(folder.path().join("orders.db"))?;
     let payments = Payments::down();

@@ -18,27 +18,76 @@
 ))]
 pub mod manual;
 
-#[cfg(feature = "testing")]
-pub use saga_core::conformance;
+#[doc(hidden)]
+pub use saga_core::__private_0_1_0;
+pub use saga_core::definition;
 #[cfg(feature = "recurring")]
 pub use saga_core::recurring;
 #[cfg(feature = "routing-slip")]
 pub use saga_core::routing_slip;
-#[cfg(feature = "testing")]
-pub use saga_core::testing;
-pub use saga_core::{__private_0_1_0, Saga, definition, dispatcher, engine, machine, message, store};
 #[cfg(feature = "macros")]
 pub use saga_macros::{Command, Event, Saga};
 #[cfg(feature = "sqlite")]
 pub use saga_sqlite::{self as sqlite, SqliteStore};
 
-pub use saga_core::dispatcher::{
-    Dispatcher, Disposition, Handler, HandlerContext, Health, Instance, OpenCommand, PublishOptions, Receipt,
-    Resolved, Subscriber,
+// A process and its values.
+pub use saga_core::Saga;
+pub use saga_core::machine::{AllFinished, Child, ChildEnd, ChildParked, Context, Finished, Position};
+pub use saga_core::message::{
+    ActionResult, ByAlias, Command, Correlated, Done, Event, Failed, HandlerResult, Id, Incarnation, Key,
+    MAX_KEY_BYTES, Message, MessageId, Name, Payload, PayloadLimits, Report, Tick, Timestamp, Unknown,
 };
-pub use saga_core::engine::Policy;
-pub use saga_core::machine::Position;
-pub use saga_core::message::MessageId;
+
+// The dispatcher.
+pub use saga_core::dispatcher::{
+    Clock, ConsumerReceipt, Dispatcher, DispatcherBuilder, Disposition, Handler, HandlerContext, Health,
+    Instance, OpenCommand, PublishOptions, Receipt, Resolved, Subscriber, SystemClock, UnknownName,
+    WeakDispatcher,
+};
+pub use saga_core::engine::{Moment, Policy, Tally};
+
+// Operating.
+pub use saga_core::machine::{OperatorVerb, ParkReason, Parked, ParkedOver};
+
+/// All errors.
+pub mod error {
+    pub use saga_core::dispatcher::{
+        AskError, InstanceError, PublishError, ReceiptError, ShutdownError, StartError,
+    };
+    pub use saga_core::message::{
+        ActionError, BoxError, HandlerError, HandlerErrorKind, KeyError, PayloadError,
+    };
+    #[cfg(feature = "routing-slip")]
+    pub use saga_core::routing_slip::SlipError;
+    pub use saga_core::store::StoreError;
+    #[cfg(feature = "sqlite")]
+    pub use saga_sqlite::TransactionError;
+}
+
+/// What code needs that runs commands or receives events.
+pub mod handler {
+    pub use saga_core::dispatcher::{Handler, HandlerContext, Subscriber};
+    pub use saga_core::engine::Policy;
+    pub use saga_core::message::{
+        Done, HandlerError, HandlerErrorKind, HandlerResult, NoReply, Reply, ReplyTo,
+    };
+}
+
+/// Stores: reading them, the one in memory, and what a store of your own is given and asked for.
+///
+/// The traits and the data of a commit are outside of semantic versioning until version 1.0.
+pub mod store {
+    pub use saga_core::store::*;
+}
+
+/// The test kit, see the chapter [testing](crate::manual::testing) of the manual.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use saga_core::conformance;
+    pub use saga_core::dispatcher::ManualClock;
+    pub use saga_core::store::{Fault, conformance};
+    pub use saga_core::testing::*;
+}
 
 #[doc = include_str!("docs/expansion.md")]
 pub mod expansion {}
@@ -52,14 +101,14 @@ pub mod guarantees {}
 #[doc = include_str!("../docs/rules.md")]
 pub mod rules {}
 
-/// Everything a saga's file needs.
+/// What the file of a saga and the file of a handler need. No name in it is one that other crates are likely to have, but for
+/// the derives of serde.
 pub mod prelude {
     pub use saga_core::Saga;
     pub use saga_core::dispatcher::{Handler, HandlerContext, Subscriber};
-    pub use saga_core::machine::{AllFinished, ChildEnd, ChildParked, Context, Finished};
+    pub use saga_core::machine::Context;
     pub use saga_core::message::{
-        Command, Correlated, Done, Event, Failed, HandlerError, Outcome, Report, Result, Tick, Timestamp,
-        Unknown,
+        ActionResult, Command, Correlated, Done, Event, HandlerError, HandlerResult, Timestamp,
     };
     #[cfg(feature = "macros")]
     pub use saga_macros::{Command, Event, Saga};

@@ -6,12 +6,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::{ManualClock, PublishError};
-use saga::message::MessageId;
+use saga::error::PublishError;
 use saga::prelude::*;
 use saga::store::{MemoryStore, Store};
 use saga::testing::Given;
-use saga::{Dispatcher, Disposition, Position, Receipt, Resolved, SqliteStore};
+use saga::testing::ManualClock;
+use saga::{Dispatcher, Disposition, MessageId, Position, Receipt, Resolved, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "invoice", version = 1, data(Invoice), actions(InvoiceActions))]
@@ -54,20 +54,20 @@ impl InvoiceActions for Invoice {
     fn is_prepaid(event: &Issued, _: &Context) -> bool {
         event.prepaid.is_some()
     }
-    fn issue(_: &Issued, _: &mut Context) -> Result<Self> {
+    fn issue(_: &Issued, _: &mut Context) -> ActionResult<Self> {
         Ok(Self::default())
     }
     fn prepaid(&self, event: &Issued, _: &mut Context) -> String {
         event.prepaid.clone().unwrap_or_default()
     }
-    fn refer(&mut self, event: &Referenced, _: &mut Context) -> Result<()> {
+    fn refer(&mut self, event: &Referenced, _: &mut Context) -> ActionResult<()> {
         self.references.clone_from(&event.references);
         Ok(())
     }
     fn references(&self, event: &Referenced, _: &mut Context) -> Vec<String> {
         event.references.clone()
     }
-    fn book(&mut self, event: &Paid, _: &mut Context) -> Result<()> {
+    fn book(&mut self, event: &Paid, _: &mut Context) -> ActionResult<()> {
         self.paid += event.cents;
         Ok(())
     }
@@ -409,7 +409,7 @@ pub struct Ticket {
 }
 
 impl TicketActions for Ticket {
-    fn ask(_: &Asked, _: &mut Context) -> Result<Self> {
+    fn ask(_: &Asked, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { called: 0 })
     }
     fn reserve(&self, _: &Asked, _: &mut Context) -> Reserve {
@@ -421,7 +421,7 @@ impl TicketActions for Ticket {
     fn called(&self, event: &Reserved, _: &mut Context) -> Called {
         Called { seat: event.seat.clone() }
     }
-    fn call(&mut self, _: &Called, _: &mut Context) -> Result<()> {
+    fn call(&mut self, _: &Called, _: &mut Context) -> ActionResult<()> {
         self.called += 1;
         Ok(())
     }
@@ -458,7 +458,7 @@ pub struct Reserve {}
 struct Theatre;
 
 impl Handler<Reserve> for Theatre {
-    async fn handle(&self, _: Reserve, _: &HandlerContext) -> Outcome<Reserve> {
+    async fn handle(&self, _: Reserve, _: &HandlerContext) -> HandlerResult<Reserve> {
         Err(HandlerError::refused("ask at the counter"))
     }
 }
@@ -526,7 +526,7 @@ async fn r35_one_may_ask_by_an_alias_that_is_given_up_over_it() {
 struct Books(Arc<Mutex<Vec<Paid>>>);
 
 impl Subscriber<Paid> for Books {
-    async fn handle(&self, event: Paid, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, event: Paid, _: &HandlerContext) -> Result<(), HandlerError> {
         self.0.lock().unwrap().push(event);
         Ok(())
     }

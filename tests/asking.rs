@@ -5,9 +5,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::{AskError, InstanceError, ManualClock, PublishError};
+use saga::error::{AskError, InstanceError, PublishError};
 use saga::prelude::*;
 use saga::store::MemoryStore;
+use saga::testing::ManualClock;
 use saga::{Dispatcher, Disposition, Policy, Position};
 use tokio::sync::Notify;
 
@@ -35,7 +36,7 @@ pub struct Quote {
 }
 
 impl QuoteActions for Quote {
-    fn begin(event: &QuoteAsked, _: &mut Context) -> Result<Self> {
+    fn begin(event: &QuoteAsked, _: &mut Context) -> ActionResult<Self> {
         if event.risk == 0 {
             return Err("there is no risk".into());
         }
@@ -44,7 +45,7 @@ impl QuoteActions for Quote {
     fn calculate(&self, event: &QuoteAsked, _: &mut Context) -> Calculate {
         Calculate { risk: event.risk }
     }
-    fn keep(&mut self, event: &Calculated, _: &mut Context) -> Result<()> {
+    fn keep(&mut self, event: &Calculated, _: &mut Context) -> ActionResult<()> {
         self.cents = Some(event.cents);
         Ok(())
     }
@@ -91,7 +92,7 @@ struct Actuary {
 }
 
 impl Handler<Calculate> for Actuary {
-    async fn handle(&self, command: Calculate, cx: &HandlerContext) -> Outcome<Calculate> {
+    async fn handle(&self, command: Calculate, cx: &HandlerContext) -> HandlerResult<Calculate> {
         // Another order in every attempt: what the event says is what counts.
         let mut looked_up = ["table", "age"];
         looked_up.rotate_left(cx.attempt() as usize % 2);
@@ -111,7 +112,7 @@ impl Handler<Calculate> for Actuary {
 }
 
 impl Subscriber<LookedUp> for Actuary {
-    async fn handle(&self, event: LookedUp, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, event: LookedUp, _: &HandlerContext) -> Result<(), HandlerError> {
         self.seen.lock().unwrap().push(event.what);
         Ok(())
     }
@@ -250,10 +251,10 @@ pub enum LampState {
 pub struct Lamp {}
 
 impl LampActions for Lamp {
-    fn unpack(_: &LampBought, _: &mut Context) -> Result<Self> {
+    fn unpack(_: &LampBought, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
-    fn fall(&mut self, _: &Knocked, _: &mut Context) -> Result<()> {
+    fn fall(&mut self, _: &Knocked, _: &mut Context) -> ActionResult<()> {
         Err("it fell".into())
     }
 }
@@ -275,7 +276,7 @@ pub enum HeaterState {
 pub struct Heater {}
 
 impl HeaterActions for Heater {
-    fn unpack(_: &HeaterBought, _: &mut Context) -> Result<Self> {
+    fn unpack(_: &HeaterBought, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
 }
@@ -302,7 +303,7 @@ fn hall() -> String {
 async fn household() -> (Dispatcher, ManualClock) {
     struct Till;
     impl Subscriber<HeaterBought> for Till {
-        async fn handle(&self, _: HeaterBought, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+        async fn handle(&self, _: HeaterBought, _: &HandlerContext) -> Result<(), HandlerError> {
             Ok(())
         }
     }
@@ -420,7 +421,7 @@ async fn a_duplicate_is_answered_by_whoever_took_it_before() {
 async fn a_saga_that_does_not_run_here_gives_no_answer() {
     struct Ear;
     impl Subscriber<SwitchedOn> for Ear {
-        async fn handle(&self, _: SwitchedOn, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+        async fn handle(&self, _: SwitchedOn, _: &HandlerContext) -> Result<(), HandlerError> {
             Ok(())
         }
     }

@@ -6,11 +6,13 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::{ManualClock, StartError};
-use saga::machine::ParkReason;
+use saga::error::StartError;
 use saga::prelude::*;
 use saga::testing::Given;
-use saga::{Dispatcher, Disposition, Position, SqliteStore};
+use saga::testing::ManualClock;
+use saga::{
+    AllFinished, ChildEnd, ChildParked, Dispatcher, Disposition, Finished, ParkReason, Position, SqliteStore,
+};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "batch", version = 1, data(Batch), actions(BatchActions), on_abort(CalledOff))]
@@ -48,7 +50,7 @@ pub struct Batch {
 }
 
 impl BatchActions for Batch {
-    fn place(event: &BatchPlaced, _: &mut Context) -> Result<Self> {
+    fn place(event: &BatchPlaced, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { parcels: event.parcels.clone(), ..Self::default() })
     }
     fn book_truck(&self, _: &BatchPlaced, cx: &mut Context) -> BookTruck {
@@ -60,11 +62,11 @@ impl BatchActions for Batch {
     fn parcels(&self, _: &BatchPlaced, _: &mut Context) -> Vec<ParcelOrdered> {
         self.parcels.iter().map(|parcel| ParcelOrdered { parcel: parcel.clone() }).collect()
     }
-    fn sum(&mut self, all: &AllFinished, _: &mut Context) -> Result<()> {
+    fn sum(&mut self, all: &AllFinished, _: &mut Context) -> ActionResult<()> {
         (self.delivered, self.lost) = (all.completed, all.failed + all.aborted);
         Ok(())
     }
-    fn worry(&mut self, parked: &ChildParked, _: &mut Context) -> Result<()> {
+    fn worry(&mut self, parked: &ChildParked, _: &mut Context) -> ActionResult<()> {
         self.worries.push(parked.key.to_string());
         Ok(())
     }
@@ -96,7 +98,7 @@ pub struct Parcel {
 }
 
 impl ParcelActions for Parcel {
-    fn order(event: &ParcelOrdered, _: &mut Context) -> Result<Self> {
+    fn order(event: &ParcelOrdered, _: &mut Context) -> ActionResult<Self> {
         if event.parcel == "nothing" {
             return Err("there is nothing in it".into());
         }
@@ -140,7 +142,7 @@ pub struct Pair {
 }
 
 impl PairActions for Pair {
-    fn place(_: &PairPlaced, _: &mut Context) -> Result<Self> {
+    fn place(_: &PairPlaced, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { there: Vec::new() })
     }
     fn both(&self, _: &PairPlaced, _: &mut Context) -> Vec<ParcelOrdered> {
@@ -152,7 +154,7 @@ impl PairActions for Pair {
     fn lost(&self, child: &Finished<ParcelState>, _: &Context) -> bool {
         child.state == ParcelState::Lost
     }
-    fn count(&mut self, child: &Finished<ParcelState>, _: &mut Context) -> Result<()> {
+    fn count(&mut self, child: &Finished<ParcelState>, _: &mut Context) -> ActionResult<()> {
         assert_eq!(child.end, ChildEnd::Completed);
         self.there.push(child.data.name.clone());
         Ok(())
@@ -371,7 +373,7 @@ struct Calls {
 }
 
 impl Handler<Ship> for Carrier {
-    async fn handle(&self, command: Ship, _: &HandlerContext) -> Outcome<Ship> {
+    async fn handle(&self, command: Ship, _: &HandlerContext) -> HandlerResult<Ship> {
         {
             let mut calls = self.calls.lock().unwrap();
             calls.shipping.insert(command.parcel.clone());
@@ -391,27 +393,27 @@ impl Handler<Ship> for Carrier {
 }
 
 impl Handler<TakeBack> for Carrier {
-    async fn handle(&self, command: TakeBack, _: &HandlerContext) -> Outcome<TakeBack> {
+    async fn handle(&self, command: TakeBack, _: &HandlerContext) -> HandlerResult<TakeBack> {
         self.calls.lock().unwrap().log.push(format!("took back {}", command.parcel));
         Ok(Done.into())
     }
 }
 
 impl Handler<BookTruck> for Carrier {
-    async fn handle(&self, _: BookTruck, _: &HandlerContext) -> Outcome<BookTruck> {
+    async fn handle(&self, _: BookTruck, _: &HandlerContext) -> HandlerResult<BookTruck> {
         Ok(Done.into())
     }
 }
 
 impl Handler<CancelTruck> for Carrier {
-    async fn handle(&self, _: CancelTruck, _: &HandlerContext) -> Outcome<CancelTruck> {
+    async fn handle(&self, _: CancelTruck, _: &HandlerContext) -> HandlerResult<CancelTruck> {
         self.calls.lock().unwrap().log.push("cancelled the truck".to_owned());
         Ok(Done.into())
     }
 }
 
 impl Subscriber<BatchPacked> for Carrier {
-    async fn handle(&self, event: BatchPacked, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, event: BatchPacked, _: &HandlerContext) -> Result<(), HandlerError> {
         self.calls.lock().unwrap().log.push(format!("packed {}", event.delivered));
         Ok(())
     }

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::{Clock, ManualClock, StartError};
-use saga::message::Key;
+use saga::error::StartError;
 use saga::prelude::*;
 use saga::store::{Address, Inspect, MemoryStore};
+use saga::testing::ManualClock;
 use saga::testing::{Given, days, hours, minutes};
-use saga::{Dispatcher, Disposition, Policy, Position};
+use saga::{Clock, Dispatcher, Disposition, Failed, Key, Policy, Position, Tick, Unknown};
 use tokio::sync::Notify;
 
 /// Adds the text of every source file in `folder`.
@@ -100,7 +100,7 @@ macro_rules! build {
             }
 
             impl BookActions for Book {
-                fn buy(_: &Bought, _: &mut Context) -> Result<Self> {
+                fn buy(_: &Bought, _: &mut Context) -> ActionResult<Self> {
                     Ok(Self {})
                 }
             }
@@ -218,29 +218,29 @@ pub struct Door {
 }
 
 impl Door {
-    fn note(&mut self, what: &str) -> Result<()> {
+    fn note(&mut self, what: &str) -> ActionResult<()> {
         self.trace.push(what.to_owned());
         Ok(())
     }
 }
 
 impl DoorActions for Door {
-    fn hang(_: &Hung, _: &mut Context) -> Result<Self> {
+    fn hang(_: &Hung, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { trace: Vec::new() })
     }
-    fn knocked_here(&mut self, _: &Knocked, _: &mut Context) -> Result<()> {
+    fn knocked_here(&mut self, _: &Knocked, _: &mut Context) -> ActionResult<()> {
         self.note("knocked here")
     }
-    fn knocked_anywhere(&mut self, _: &Knocked, _: &mut Context) -> Result<()> {
+    fn knocked_anywhere(&mut self, _: &Knocked, _: &mut Context) -> ActionResult<()> {
         self.note("knocked anywhere")
     }
-    fn pushed(&mut self, _: &Pushed, _: &mut Context) -> Result<()> {
+    fn pushed(&mut self, _: &Pushed, _: &mut Context) -> ActionResult<()> {
         self.note("pushed")
     }
     fn is_nothing(&self, event: &Oiled, _: &Context) -> bool {
         event.drops == 0
     }
-    fn oiled(&mut self, _: &Oiled, _: &mut Context) -> Result<()> {
+    fn oiled(&mut self, _: &Oiled, _: &mut Context) -> ActionResult<()> {
         self.note("oiled")
     }
 }
@@ -335,30 +335,30 @@ pub struct Call {
 }
 
 impl CallActions for Call {
-    fn dial(_: &Dialled, _: &mut Context) -> Result<Self> {
+    fn dial(_: &Dialled, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { calm: false, trace: Vec::new() })
     }
     fn ring(&self, event: &Dialled, _: &mut Context) -> Ring {
         Ring { number: event.number }
     }
-    fn hear(&mut self, _: &Answered, _: &mut Context) -> Result<()> {
+    fn hear(&mut self, _: &Answered, _: &mut Context) -> ActionResult<()> {
         self.trace.push("heard".to_owned());
         Ok(())
     }
     fn is_busy(&self, event: &Failed<Ring>, _: &Context) -> bool {
         event.reason == "busy"
     }
-    fn note_failed(&mut self, event: &Failed<Ring>, _: &mut Context) -> Result<()> {
+    fn note_failed(&mut self, event: &Failed<Ring>, _: &mut Context) -> ActionResult<()> {
         let Failed { command, attempts, reason, .. } = event;
         self.trace.push(format!("{} failed after {attempts}: {reason}", command.number));
         Ok(())
     }
-    fn note_unknown(&mut self, event: &Unknown<Ring>, _: &mut Context) -> Result<()> {
+    fn note_unknown(&mut self, event: &Unknown<Ring>, _: &mut Context) -> ActionResult<()> {
         let Unknown { command, attempts, reason, .. } = event;
         self.trace.push(format!("{} unknown after {attempts}: {reason}", command.number));
         Ok(())
     }
-    fn calm(&mut self, _: &Calmed, _: &mut Context) -> Result<()> {
+    fn calm(&mut self, _: &Calmed, _: &mut Context) -> ActionResult<()> {
         self.calm = true;
         Ok(())
     }
@@ -419,7 +419,7 @@ fn a_reply_that_comes_when_its_state_has_been_left_is_an_event_like_any_other() 
 struct Phone;
 
 impl Handler<Ring> for Phone {
-    async fn handle(&self, _: Ring, _: &HandlerContext) -> Outcome<Ring> {
+    async fn handle(&self, _: Ring, _: &HandlerContext) -> HandlerResult<Ring> {
         Err("no line".into())
     }
 }
@@ -496,14 +496,14 @@ pub struct Stay {
 }
 
 impl Stay {
-    fn note(&mut self, what: &str) -> Result<()> {
+    fn note(&mut self, what: &str) -> ActionResult<()> {
         self.trace.push(what.to_owned());
         Ok(())
     }
 }
 
 impl StayActions for Stay {
-    fn arrive(_: &Arrived, _: &mut Context) -> Result<Self> {
+    fn arrive(_: &Arrived, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { trace: Vec::new() })
     }
     fn take_room(&self, _: &Arrived, _: &mut Context) -> TakeRoom {
@@ -515,28 +515,28 @@ impl StayActions for Stay {
     fn refund(&self, _: &mut Context) -> Refund {
         Refund {}
     }
-    fn entered(&mut self, _: &mut Context) -> Result<()> {
+    fn entered(&mut self, _: &mut Context) -> ActionResult<()> {
         self.note("entered")
     }
-    fn left(&mut self, _: &mut Context) -> Result<()> {
+    fn left(&mut self, _: &mut Context) -> ActionResult<()> {
         self.note("left")
     }
-    fn looked(&mut self, _: &Looked, _: &mut Context) -> Result<()> {
+    fn looked(&mut self, _: &Looked, _: &mut Context) -> ActionResult<()> {
         self.note("looked")
     }
-    fn cancelled(&mut self, _: &Cancelled, _: &mut Context) -> Result<()> {
+    fn cancelled(&mut self, _: &Cancelled, _: &mut Context) -> ActionResult<()> {
         self.note("cancelled")
     }
     fn tell(&self, _: &Cancelled, _: &mut Context) -> Tell {
         Tell { after: self.trace.join(" ") }
     }
-    fn packed(&mut self, _: &mut Context) -> Result<()> {
+    fn packed(&mut self, _: &mut Context) -> ActionResult<()> {
         self.note("packed")
     }
     fn is_second(&self, event: &Tick, _: &Context) -> bool {
         event.nth == 2
     }
-    fn hurried(&mut self, _: &Tick, _: &mut Context) -> Result<()> {
+    fn hurried(&mut self, _: &Tick, _: &mut Context) -> ActionResult<()> {
         self.note("hurried")
     }
 }
@@ -644,7 +644,7 @@ struct Clerk {
 }
 
 impl Handler<TakeRoom> for Clerk {
-    async fn handle(&self, _: TakeRoom, cx: &HandlerContext) -> Outcome<TakeRoom> {
+    async fn handle(&self, _: TakeRoom, cx: &HandlerContext) -> HandlerResult<TakeRoom> {
         self.asked.notify_one();
         cx.cancelled().await;
         self.log.lock().unwrap().push("stopped");
@@ -655,7 +655,7 @@ impl Handler<TakeRoom> for Clerk {
 macro_rules! done {
     ($($command:ident)*) => {$(
                 impl Handler<$command> for Clerk {
-            async fn handle(&self, _: $command, _: &HandlerContext) -> Outcome<$command> {
+            async fn handle(&self, _: $command, _: &HandlerContext) -> HandlerResult<$command> {
                 self.log.lock().unwrap().push(<$command as Command>::NAME);
                 Ok(Done.into())
             }
@@ -720,7 +720,7 @@ pub enum BasketState {
 pub struct Basket {}
 
 impl BasketActions for Basket {
-    fn fill(_: &Filled, _: &mut Context) -> Result<Self> {
+    fn fill(_: &Filled, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
     fn hold(&self, event: &Filled, _: &mut Context) -> Vec<Hold> {
@@ -775,7 +775,7 @@ pub enum TourState {
 pub struct Tour {}
 
 impl TourActions for Tour {
-    fn begin(_: &Begun, _: &mut Context) -> Result<Self> {
+    fn begin(_: &Begun, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
 }
@@ -825,10 +825,10 @@ pub struct List {
 }
 
 impl ListActions for List {
-    fn open(_: &Opened, _: &mut Context) -> Result<Self> {
+    fn open(_: &Opened, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { posted: 0 })
     }
-    fn count(&mut self, _: &Posted, _: &mut Context) -> Result<()> {
+    fn count(&mut self, _: &Posted, _: &mut Context) -> ActionResult<()> {
         self.posted += 1;
         Ok(())
     }
@@ -838,10 +838,10 @@ impl ListActions for List {
 }
 
 impl CounterActions for List {
-    fn open(_: &Opened, _: &mut Context) -> Result<Self> {
+    fn open(_: &Opened, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { posted: 0 })
     }
-    fn count(&mut self, _: &Posted, _: &mut Context) -> Result<()> {
+    fn count(&mut self, _: &Posted, _: &mut Context) -> ActionResult<()> {
         self.posted += 1;
         Ok(())
     }
@@ -889,7 +889,7 @@ fn mailed(to: &str) -> Mailed {
 struct Postman(Arc<Mutex<Vec<String>>>);
 
 impl Subscriber<Mailed> for Postman {
-    async fn handle(&self, event: Mailed, cx: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, event: Mailed, cx: &HandlerContext) -> Result<(), HandlerError> {
         let line = format!("{} {}: to {}", cx.saga(), cx.instance(), event.to);
         self.0.lock().unwrap().push(line);
         Ok(())

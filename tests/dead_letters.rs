@@ -5,9 +5,10 @@
 use std::sync::{Arc, Mutex};
 
 use saga::Dispatcher;
-use saga::dispatcher::{InstanceError, ManualClock};
+use saga::error::InstanceError;
 use saga::prelude::*;
 use saga::store::{MailKind, MemoryStore};
+use saga::testing::ManualClock;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "basket", version = 1, data(Basket), actions(BasketActions))]
@@ -24,7 +25,7 @@ pub struct Basket {
 }
 
 impl BasketActions for Basket {
-    fn fill(event: &Filled, _: &mut Context) -> Result<Self> {
+    fn fill(event: &Filled, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { customer: event.customer.clone() })
     }
     fn ordered(&self, _: &Filled, _: &mut Context) -> Ordered {
@@ -45,7 +46,7 @@ pub enum AccountState {
 pub struct Account {}
 
 impl AccountActions for Account {
-    fn open(_: &Ordered, _: &mut Context) -> Result<Self> {
+    fn open(_: &Ordered, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
 }
@@ -67,7 +68,7 @@ pub struct Ordered {
 struct Letters(Arc<Mutex<Vec<String>>>);
 
 impl Subscriber<Ordered> for Letters {
-    async fn handle(&self, event: Ordered, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, event: Ordered, _: &HandlerContext) -> Result<(), HandlerError> {
         self.0.lock().unwrap().push(event.customer);
         Ok(())
     }

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use saga::dispatcher::{Clock, ManualClock, PublishError};
-use saga::message::{Key, Message, Payload};
+use saga::error::PublishError;
 use saga::prelude::*;
 use saga::store::{Address, Mail, MailKind, MemoryStore, Store};
 use saga::testing::Given;
-use saga::{Dispatcher, Disposition, MessageId, Position};
+use saga::testing::ManualClock;
+use saga::{Clock, Dispatcher, Disposition, Key, Message, MessageId, Payload, Position};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -39,13 +39,13 @@ pub struct Desk {
 }
 
 impl DeskActions for Desk {
-    fn build(_: &Built, _: &mut Context) -> Result<Self> {
+    fn build(_: &Built, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { read: Vec::new() })
     }
     fn is_for_later(&self, event: &Letter, _: &Context) -> bool {
         event.n > 100
     }
-    fn read(&mut self, event: &Letter, _: &mut Context) -> Result<()> {
+    fn read(&mut self, event: &Letter, _: &mut Context) -> ActionResult<()> {
         self.read.push(event.n);
         Ok(())
     }
@@ -121,7 +121,7 @@ impl Town {
         Self { dispatcher, ..self }
     }
 
-    async fn publish<E: saga::message::Correlated>(&self, event: E) -> Disposition {
+    async fn publish<E: saga::Correlated>(&self, event: E) -> Disposition {
         self.dispatcher.publish(event).await.unwrap().consumers[0].disposition.clone()
     }
 

@@ -178,3 +178,37 @@ fn the_code_map_names_every_file() {
         }
     }
 }
+
+/// The tables and columns that a document lists: sections `## saga_..`, and rows that begin with a name in backquotes.
+fn documented_columns(document: &str) -> BTreeMap<String, Vec<String>> {
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut table = None;
+    for line in document.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            let name = heading.trim_matches('`').to_owned();
+            table = name.starts_with("saga_").then_some(name);
+        } else if let (Some(table), Some(rest)) = (&table, line.strip_prefix("| `")) {
+            let column = rest.split('`').next().unwrap_or_default().to_owned();
+            tables.entry(table.clone()).or_default().push(column);
+        }
+    }
+    tables
+}
+
+#[test]
+fn the_format_lists_every_table_and_column() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("saga.db");
+    drop(saga::SqliteStore::open(&path).unwrap());
+    let db = rusqlite::Connection::open(&path).unwrap();
+    let sql = "SELECT t.name, c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c
+        WHERE t.type = 'table' AND t.name LIKE 'saga_%' ORDER BY t.name, c.cid";
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut statement = db.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    for row in rows {
+        let (table, column): (String, String) = row.unwrap();
+        found.entry(table).or_default().push(column);
+    }
+    assert_eq!(documented_columns(&read("docs/format.md")), found);
+}

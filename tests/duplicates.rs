@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use saga::dispatcher::{ManualClock, PublishError};
+use saga::error::PublishError;
 use saga::prelude::*;
 use saga::store::MemoryStore;
+use saga::testing::ManualClock;
 use saga::{Dispatcher, Disposition, MessageId, Position};
 use tokio::sync::{Notify, Semaphore};
 
@@ -31,13 +32,13 @@ pub struct Counts {
 }
 
 impl BoxActions for Counts {
-    fn pack(_: &Packed, _: &mut Context) -> Result<Self> {
+    fn pack(_: &Packed, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { shipped: 0 })
     }
     fn ship(&self, event: &Sent, _: &mut Context) -> Ship {
         Ship { to: event.to.clone() }
     }
-    fn count(&mut self, _: &Shipped, _: &mut Context) -> Result<()> {
+    fn count(&mut self, _: &Shipped, _: &mut Context) -> ActionResult<()> {
         self.shipped += 1;
         Ok(())
     }
@@ -83,7 +84,7 @@ struct Carrier {
 }
 
 impl Handler<Ship> for Carrier {
-    async fn handle(&self, _: Ship, _: &HandlerContext) -> Outcome<Ship> {
+    async fn handle(&self, _: Ship, _: &HandlerContext) -> HandlerResult<Ship> {
         self.called.notify_one();
         self.answers.acquire().await.expect("it is never closed").forget();
         Ok(Shipped {}.into())
@@ -91,7 +92,7 @@ impl Handler<Ship> for Carrier {
 }
 
 /// Publishes an event, and again `second` under the same id while the command of the first is running.
-async fn published_twice(second: &str) -> std::result::Result<Disposition, PublishError> {
+async fn published_twice(second: &str) -> Result<Disposition, PublishError> {
     let carrier = Carrier { called: Arc::default(), answers: Arc::new(Semaphore::new(0)) };
     let clock = ManualClock::default();
     let builder = Dispatcher::builder(MemoryStore::new()).saga::<BoxState>();

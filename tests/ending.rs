@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use saga::dispatcher::{InstanceError, ManualClock, PublishError, WeakDispatcher};
+use saga::error::{InstanceError, PublishError};
 use saga::prelude::*;
 use saga::store::{MemoryStore, Store};
-use saga::{Dispatcher, Health, Position, SqliteStore};
+use saga::testing::ManualClock;
+use saga::{Dispatcher, Health, Position, SqliteStore, WeakDispatcher};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
@@ -40,10 +41,10 @@ pub struct Job {
 }
 
 impl JobActions for Job {
-    fn ask(_: &Asked, _: &mut Context) -> Result<Self> {
+    fn ask(_: &Asked, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { notes: 0 })
     }
-    fn note(&mut self, _: &Noted, _: &mut Context) -> Result<()> {
+    fn note(&mut self, _: &Noted, _: &mut Context) -> ActionResult<()> {
         self.notes += 1;
         Ok(())
     }
@@ -127,14 +128,14 @@ impl World {
 }
 
 impl Handler<Charge> for World {
-    async fn handle(&self, _: Charge, cx: &HandlerContext) -> Outcome<Charge> {
+    async fn handle(&self, _: Charge, cx: &HandlerContext) -> HandlerResult<Charge> {
         self.call("charge", cx).await?;
         Ok(Charged {}.into())
     }
 }
 
 impl Handler<Ship> for World {
-    async fn handle(&self, _: Ship, cx: &HandlerContext) -> Outcome<Ship> {
+    async fn handle(&self, _: Ship, cx: &HandlerContext) -> HandlerResult<Ship> {
         self.call("ship", cx).await?;
         Ok(Shipped {}.into())
     }

@@ -2,12 +2,11 @@
 
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 
-use saga::dispatcher::ManualClock;
-use saga::machine::ParkReason;
 use saga::prelude::*;
 use saga::store::MemoryStore;
 use saga::testing::Given;
-use saga::{Dispatcher, Disposition, Position};
+use saga::testing::ManualClock;
+use saga::{Dispatcher, Disposition, ParkReason, Position};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "dish", version = 1, data(Dish), actions(DishActions))]
@@ -46,20 +45,20 @@ pub struct Dish {
 }
 
 impl DishActions for Dish {
-    fn order(_: &Ordered, _: &mut Context) -> Result<Self> {
+    fn order(_: &Ordered, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { chopped: 0, late: 0 })
     }
     fn heat(&self, _: &mut Context) -> Heat {
         Heat {}
     }
-    fn chop(&mut self, _: &Chopped, _: &mut Context) -> Result<()> {
+    fn chop(&mut self, _: &Chopped, _: &mut Context) -> ActionResult<()> {
         self.chopped += 1;
         Ok(())
     }
     fn is_good(&self, _: &Context) -> bool {
         self.chopped < 3
     }
-    fn late(&mut self, _: &mut Context) -> Result<()> {
+    fn late(&mut self, _: &mut Context) -> ActionResult<()> {
         self.late += 1;
         Ok(())
     }
@@ -156,7 +155,7 @@ fn r09_without_a_row_a_late_answer_parks() {
 struct Stove;
 
 impl Handler<Heat> for Stove {
-    async fn handle(&self, _: Heat, _: &HandlerContext) -> Outcome<Heat> {
+    async fn handle(&self, _: Heat, _: &HandlerContext) -> HandlerResult<Heat> {
         std::future::pending().await
     }
 }

@@ -6,10 +6,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::ManualClock;
 use saga::prelude::*;
 use saga::store::MemoryStore;
 use saga::testing::Given;
+use saga::testing::ManualClock;
 use saga::{Dispatcher, Disposition};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -45,14 +45,14 @@ pub struct Visit {
 }
 
 impl Visit {
-    fn note(&mut self, what: impl Into<String>) -> Result<()> {
+    fn note(&mut self, what: impl Into<String>) -> ActionResult<()> {
         self.trace.push(what.into());
         Ok(())
     }
 }
 
 impl VisitActions for Visit {
-    fn come(event: &Came, _: &mut Context) -> Result<Self> {
+    fn come(event: &Came, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { guest: event.guest.clone(), trace: Vec::new() })
     }
     fn first(&self, _: &Came, _: &mut Context) -> Greet {
@@ -61,20 +61,20 @@ impl VisitActions for Visit {
     fn second(&self, _: &Came, _: &mut Context) -> Greet {
         Greet { how: "welcome".to_owned() }
     }
-    fn called(&mut self, _: &Called, _: &mut Context) -> Result<()> {
+    fn called(&mut self, _: &Called, _: &mut Context) -> ActionResult<()> {
         self.note("called")
     }
-    fn settled(&mut self, _: &mut Context) -> Result<()> {
+    fn settled(&mut self, _: &mut Context) -> ActionResult<()> {
         self.note("settled")
     }
-    fn greeted(&mut self, _: &Greeted, cx: &mut Context) -> Result<()> {
+    fn greeted(&mut self, _: &Greeted, cx: &mut Context) -> ActionResult<()> {
         let how = cx.command::<Greet>().map_or_else(|| "nothing".to_owned(), |greet| greet.how);
         self.note(format!("answered {how}"))
     }
-    fn echoed(&mut self, event: &Echoed, _: &mut Context) -> Result<()> {
+    fn echoed(&mut self, event: &Echoed, _: &mut Context) -> ActionResult<()> {
         self.note(format!("heard {}", event.what))
     }
-    fn moved(&mut self, event: &Moved, _: &mut Context) -> Result<()> {
+    fn moved(&mut self, event: &Moved, _: &mut Context) -> ActionResult<()> {
         self.note(format!("moved to {}", event.house))
     }
     fn echo(&self, event: &Spoke, _: &mut Context) -> Echoed {
@@ -200,7 +200,7 @@ struct Host {
 }
 
 impl Handler<Greet> for Host {
-    async fn handle(&self, command: Greet, cx: &HandlerContext) -> Outcome<Greet> {
+    async fn handle(&self, command: Greet, cx: &HandlerContext) -> HandlerResult<Greet> {
         let line = format!("{} for {} {}", command.how, cx.saga(), cx.instance());
         self.asked.lock().unwrap().push(line);
         Ok(Greeted {}.into())
@@ -208,19 +208,19 @@ impl Handler<Greet> for Host {
 }
 
 impl Handler<Tidy> for Host {
-    async fn handle(&self, _: Tidy, _: &HandlerContext) -> Outcome<Tidy> {
+    async fn handle(&self, _: Tidy, _: &HandlerContext) -> HandlerResult<Tidy> {
         Err(HandlerError::refused("no broom"))
     }
 }
 
 impl Handler<Farewell> for Host {
-    async fn handle(&self, _: Farewell, _: &HandlerContext) -> Outcome<Farewell> {
+    async fn handle(&self, _: Farewell, _: &HandlerContext) -> HandlerResult<Farewell> {
         Err(HandlerError::refused("no voice"))
     }
 }
 
 impl Subscriber<Moved> for Host {
-    async fn handle(&self, event: Moved, cx: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, event: Moved, cx: &HandlerContext) -> Result<(), HandlerError> {
         let line = format!("{} moved, says {} {}", event.guest, cx.saga(), cx.instance());
         self.asked.lock().unwrap().push(line);
         Ok(())

@@ -12,13 +12,15 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use faulty::{Condition, Faulty};
-use saga::dispatcher::{
-    AskError, Clock, DispatcherBuilder, InstanceError, ManualClock, PublishError, ShutdownError, StartError,
-};
+use saga::error::{AskError, InstanceError, PublishError, ShutdownError, StartError};
 use saga::prelude::*;
 use saga::sqlite::TransactionError;
 use saga::store::{DeadLetterRow, Inspect, MemoryStore, Store, StoreError};
-use saga::{Dispatcher, Disposition, Health, MessageId, Position, PublishOptions, Resolved, SqliteStore};
+use saga::testing::ManualClock;
+use saga::{
+    Clock, Dispatcher, DispatcherBuilder, Disposition, Health, MessageId, Position, PublishOptions, Resolved,
+    SqliteStore,
+};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "ticket", version = 1, data(Ticket), actions(TicketActions))]
@@ -43,13 +45,13 @@ pub struct Ticket {
 }
 
 impl TicketActions for Ticket {
-    fn buy(_: &Bought, _: &mut Context) -> Result<Self> {
+    fn buy(_: &Bought, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { holes: 0 })
     }
     fn number(&self, event: &Bought, _: &mut Context) -> String {
         format!("number-{}", event.ticket)
     }
-    fn punch(&mut self, _: &Punched, cx: &mut Context) -> Result<()> {
+    fn punch(&mut self, _: &Punched, cx: &mut Context) -> ActionResult<()> {
         if cx.key() == "hard" {
             return Err("nothing goes through it".into());
         }
@@ -87,7 +89,7 @@ pub struct Print {}
 struct Printer;
 
 impl Handler<Print> for Printer {
-    async fn handle(&self, _: Print, _: &HandlerContext) -> Outcome<Print> {
+    async fn handle(&self, _: Print, _: &HandlerContext) -> HandlerResult<Print> {
         Err(HandlerError::refused("no paper"))
     }
 }

@@ -36,13 +36,13 @@ macro_rules! build {
             }
 
             impl CakeActions for Cake {
-                fn order(_: &Ordered, _: &mut Context) -> Result<Self> {
+                fn order(_: &Ordered, _: &mut Context) -> ActionResult<Self> {
                     Err("only looked at".into())
                 }
                 fn bake(&self, _: &Ordered, _: &mut Context) -> Bake {
                     Bake { oven: 1 }
                 }
-                fn cool(&mut self, _: &Baked, _: &mut Context) -> Result<Tray> {
+                fn cool(&mut self, _: &Baked, _: &mut Context) -> ActionResult<Tray> {
                     Err("only looked at".into())
                 }
             }

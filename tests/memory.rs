@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use peak_alloc::PeakAlloc;
-use saga::dispatcher::ManualClock;
 use saga::prelude::*;
+use saga::testing::ManualClock;
 use saga::{Dispatcher, SqliteStore};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -35,7 +35,7 @@ pub struct Parcel {
 }
 
 impl ParcelActions for Parcel {
-    fn post(event: &Posted, _: &mut Context) -> Result<Self> {
+    fn post(event: &Posted, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { street: event.street.clone() })
     }
 }

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use saga::dispatcher::ManualClock;
-use saga::machine::ParkReason;
 use saga::prelude::*;
 use saga::store::MemoryStore;
-use saga::{Dispatcher, Position};
+use saga::testing::ManualClock;
+use saga::{Dispatcher, ParkReason, Position};
 
 /// Gives the room back only when it is told to.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +41,7 @@ macro_rules! build {
             pub struct Stay {}
 
             impl StayActions for Stay {
-                fn arrive(_: &Arrived, _: &mut Context) -> Result<Self> {
+                fn arrive(_: &Arrived, _: &mut Context) -> ActionResult<Self> {
                     Ok(Self {})
                 }
                 fn take_room(&self, _: &Arrived, _: &mut Context) -> TakeRoom {
@@ -94,7 +93,7 @@ macro_rules! commands {
         #[command(name = $text)]
         pub struct $name {}
                 impl Handler<$name> for Hotel {
-            async fn handle(&self, _: $name, _: &HandlerContext) -> Outcome<$name> {
+            async fn handle(&self, _: $name, _: &HandlerContext) -> HandlerResult<$name> {
                 let answers: fn(&Self) -> bool = $answers;
                 if answers(self) { Ok(Done.into()) } else { Err("nobody answers".into()) }
             }

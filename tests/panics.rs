@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use saga::dispatcher::{ManualClock, PublishError};
+use saga::error::PublishError;
 use saga::prelude::*;
 use saga::store::{DeadId, Inspect, MemoryStore};
+use saga::testing::ManualClock;
 use saga::{Dispatcher, Health, Position};
 use serde::de::Deserializer;
 
@@ -33,7 +34,7 @@ pub enum BombState {
 pub struct Bomb {}
 
 impl BombActions for Bomb {
-    fn build(_: &Built, _: &mut Context) -> Result<Self> {
+    fn build(_: &Built, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
     fn blown(&self, _: &Lit, _: &mut Context) -> Blown {
@@ -75,7 +76,7 @@ pub struct Fused {
     length: u32,
 }
 
-fn fuse<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<u32, D::Error> {
+fn fuse<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     assert!(!ARMED.load(Ordering::SeqCst), "no fuse");
     u32::deserialize(from)
 }
@@ -83,7 +84,7 @@ fn fuse<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<u32, D::Error
 struct Listener;
 
 impl Subscriber<Blown> for Listener {
-    async fn handle(&self, _: Blown, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, _: Blown, _: &HandlerContext) -> Result<(), HandlerError> {
         Ok(())
     }
 }

@@ -14,11 +14,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use faulty::{Condition, Faulty};
-use saga::dispatcher::{Clock, DispatcherBuilder, ManualClock};
-use saga::message::{Key, Message, PayloadLimits};
 use saga::prelude::*;
 use saga::store::{Address, Inspect, Mail, MailKind, MemoryStore, Store};
-use saga::{Dispatcher, Policy, Position};
+use saga::testing::ManualClock;
+use saga::{Clock, Dispatcher, DispatcherBuilder, Key, Message, PayloadLimits, Policy, Position};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -48,7 +47,7 @@ pub struct Job {
 static MENDED: AtomicBool = AtomicBool::new(false);
 
 impl JobActions for Job {
-    fn post(_: &Posted, _: &mut Context) -> Result<Self> {
+    fn post(_: &Posted, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { counted: 0 })
     }
     fn call(&self, _: &Called, _: &mut Context) -> Call {
@@ -57,11 +56,11 @@ impl JobActions for Job {
     fn r#try(&self, _: &Tried, _: &mut Context) -> Try {
         Try {}
     }
-    fn count(&mut self, _: &Counted, _: &mut Context) -> Result<()> {
+    fn count(&mut self, _: &Counted, _: &mut Context) -> ActionResult<()> {
         self.counted += 1;
         Ok(())
     }
-    fn fail(&mut self, _: &Broken, _: &mut Context) -> Result<()> {
+    fn fail(&mut self, _: &Broken, _: &mut Context) -> ActionResult<()> {
         if MENDED.load(Ordering::SeqCst) { Ok(()) } else { Err("it is broken".into()) }
     }
 }
@@ -125,7 +124,7 @@ impl World {
 }
 
 impl Handler<Call> for World {
-    async fn handle(&self, _: Call, _: &HandlerContext) -> Outcome<Call> {
+    async fn handle(&self, _: Call, _: &HandlerContext) -> HandlerResult<Call> {
         self.calls.lock().unwrap().push(self.clock.now().mono);
         Ok(Done.into())
     }
@@ -133,7 +132,7 @@ impl Handler<Call> for World {
 
 /// The first attempt hangs, and every other one gets no answer.
 impl Handler<Try> for World {
-    async fn handle(&self, _: Try, cx: &HandlerContext) -> Outcome<Try> {
+    async fn handle(&self, _: Try, cx: &HandlerContext) -> HandlerResult<Try> {
         if cx.instance() == "hangs" {
             std::future::pending::<()>().await;
         }
@@ -142,7 +141,7 @@ impl Handler<Try> for World {
 }
 
 impl Subscriber<News> for World {
-    async fn handle(&self, news: News, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, news: News, _: &HandlerContext) -> Result<(), HandlerError> {
         if !self.hears.load(Ordering::SeqCst) {
             return Err("it does not hear".into());
         }

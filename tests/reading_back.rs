@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use saga::dispatcher::{InstanceError, ManualClock, PublishError, Resolved};
-use saga::machine::ParkReason;
-use saga::message::{Key, MessageId, PayloadError};
+use saga::error::{InstanceError, PayloadError, PublishError};
 use saga::prelude::*;
 use saga::store::{Inspect, MemoryStore};
 use saga::testing::Given;
-use saga::{Dispatcher, Position};
+use saga::testing::ManualClock;
+use saga::{Dispatcher, Key, MessageId, ParkReason, Position, Resolved};
 
 /// A value in all the places where one can be lossy. Which of them are set says the test.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -127,19 +126,19 @@ fn lossy(nth: usize) -> Values {
 
 #[rustfmt::skip]
 impl ProbeActions for Data {
-    fn begin(_: &Begun, _: &mut Context) -> Result<Self> { Ok(Self::default()) }
-    fn into_data(&mut self, event: &IntoData, _: &mut Context) -> Result<()> { self.values = lossy(event.nth); Ok(()) }
-    fn into_state(&mut self, event: &IntoState, _: &mut Context) -> Result<Values> { Ok(lossy(event.nth)) }
-    fn into_held(&mut self, state: &mut Values, event: &IntoData, _: &mut Context) -> Result<()> { *state = lossy(event.nth); Ok(()) }
+    fn begin(_: &Begun, _: &mut Context) -> ActionResult<Self> { Ok(Self::default()) }
+    fn into_data(&mut self, event: &IntoData, _: &mut Context) -> ActionResult<()> { self.values = lossy(event.nth); Ok(()) }
+    fn into_state(&mut self, event: &IntoState, _: &mut Context) -> ActionResult<Values> { Ok(lossy(event.nth)) }
+    fn into_held(&mut self, state: &mut Values, event: &IntoData, _: &mut Context) -> ActionResult<()> { *state = lossy(event.nth); Ok(()) }
     fn call(&self, event: &IntoCommand, _: &mut Context) -> Call { Call { values: lossy(event.nth) } }
     fn said(&self, event: &IntoEvent, cx: &mut Context) -> Said { Said { probe: cx.key().into(), values: lossy(event.nth) } }
     fn ask(&self, event: &AskedFor, _: &mut Context) -> Ask { Ask { nth: event.nth } }
-    fn look(&mut self, _: &Looked, _: &mut Context) -> Result<()> {
+    fn look(&mut self, _: &Looked, _: &mut Context) -> ActionResult<()> {
         self.seen.push(self.values.forgotten);
         self.values.forgotten += 1;
         Ok(())
     }
-    fn look_held(&mut self, state: &mut Values, _: &Looked, _: &mut Context) -> Result<()> {
+    fn look_held(&mut self, state: &mut Values, _: &Looked, _: &mut Context) -> ActionResult<()> {
         self.seen.push(state.forgotten);
         state.forgotten += 1;
         Ok(())
@@ -259,19 +258,19 @@ fn what_is_not_stored_is_forgotten_after_the_step_and_not_only_after_a_restart()
 struct Lossily;
 
 impl Handler<Ask> for Lossily {
-    async fn handle(&self, command: Ask, _: &HandlerContext) -> Outcome<Ask> {
+    async fn handle(&self, command: Ask, _: &HandlerContext) -> HandlerResult<Ask> {
         Ok(Answered { values: lossy(command.nth) }.into())
     }
 }
 
 impl Handler<Call> for Lossily {
-    async fn handle(&self, _: Call, _: &HandlerContext) -> Outcome<Call> {
+    async fn handle(&self, _: Call, _: &HandlerContext) -> HandlerResult<Call> {
         Ok(Done.into())
     }
 }
 
 impl Subscriber<Said> for Lossily {
-    async fn handle(&self, _: Said, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, _: Said, _: &HandlerContext) -> Result<(), HandlerError> {
         Ok(())
     }
 }
@@ -351,7 +350,7 @@ async fn what_is_parked_over_a_lossy_step_is_read_after_a_restart() {
 struct Endless<'a>(usize, &'a AtomicUsize);
 
 impl Serialize for Endless<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq((0..self.0).inspect(|_| {
             self.1.fetch_add(1, Ordering::Relaxed);
         }))
@@ -361,7 +360,7 @@ impl Serialize for Endless<'_> {
 #[test]
 fn what_is_too_long_is_refused_while_it_is_being_written() {
     let written = AtomicUsize::new(0);
-    let error = saga::message::Payload::encode(&Endless(usize::MAX, &written)).unwrap_err();
+    let error = saga::Payload::encode(&Endless(usize::MAX, &written)).unwrap_err();
     assert_eq!(error, PayloadError::TooLarge { limit: 16 << 20 });
     assert!(written.into_inner() < 16 << 20, "no more than the limit was written");
 }
@@ -373,7 +372,7 @@ async fn an_event_over_the_limit_of_the_dispatcher_is_refused() {
         .handler::<Ask>(Lossily)
         .handler::<Call>(Lossily)
         .subscribe::<Said>("ear", Lossily)
-        .payload_limits(saga::message::PayloadLimits { bytes: 1_000, depth: 8 })
+        .payload_limits(saga::PayloadLimits { bytes: 1_000, depth: 8 })
         .start()
         .await
         .unwrap();

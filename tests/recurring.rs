@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use saga::dispatcher::{ManualClock, StartError};
+use saga::error::StartError;
 use saga::prelude::*;
 use saga::recurring::{Misfire, Overlap, Recurring, Schedule, ScheduleState};
 use saga::store::MemoryStore;
+use saga::testing::ManualClock;
 use saga::{Dispatcher, Position};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -25,7 +26,7 @@ pub enum ReportState {
 pub struct Report {}
 
 impl ReportActions for Report {
-    fn begin(_: &ReportDue, _: &mut Context) -> Result<Self> {
+    fn begin(_: &ReportDue, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
 }

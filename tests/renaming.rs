@@ -5,9 +5,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::{ManualClock, StartError};
+use saga::error::StartError;
 use saga::prelude::*;
 use saga::store::MemoryStore;
+use saga::testing::ManualClock;
 use saga::{Dispatcher, Disposition, Position};
 
 /// What is told of a call: the command as its handler knows it, and the key.
@@ -21,7 +22,7 @@ pub struct Bank {
 }
 
 impl Bank {
-    fn call(&self, name: &'static str, cx: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    fn call(&self, name: &'static str, cx: &HandlerContext) -> Result<(), HandlerError> {
         self.calls.lock().unwrap().push((name, cx.idempotency_key().to_owned()));
         if self.answers { Ok(()) } else { Err("no answer".into()) }
     }
@@ -63,7 +64,7 @@ macro_rules! build {
             pub struct Account {}
 
             impl AccountActions for Account {
-                fn open(_: &Opened, _: &mut Context) -> Result<Self> {
+                fn open(_: &Opened, _: &mut Context) -> ActionResult<Self> {
                     Ok(Self {})
                 }
                 fn charge(&self, _: &Opened, _: &mut Context) -> Charge {
@@ -100,14 +101,14 @@ macro_rules! build {
             pub struct Refund {}
 
                         impl Handler<Charge> for Bank {
-                async fn handle(&self, _: Charge, cx: &HandlerContext) -> Outcome<Charge> {
+                async fn handle(&self, _: Charge, cx: &HandlerContext) -> HandlerResult<Charge> {
                     self.call($charge, cx)?;
                     Ok(Charged {}.into())
                 }
             }
 
                         impl Handler<Refund> for Bank {
-                async fn handle(&self, _: Refund, cx: &HandlerContext) -> Outcome<Refund> {
+                async fn handle(&self, _: Refund, cx: &HandlerContext) -> HandlerResult<Refund> {
                     self.call($refund, cx)?;
                     Ok(Done.into())
                 }
@@ -121,7 +122,7 @@ macro_rules! build {
                 store: &MemoryStore,
                 clock: &ManualClock,
                 bank: &Bank,
-            ) -> std::result::Result<Dispatcher, StartError> {
+            ) -> Result<Dispatcher, StartError> {
                 Dispatcher::builder(store.clone())
                     .saga::<AccountState>()
                     .handler::<Charge>(bank.clone())
@@ -313,7 +314,7 @@ async fn r34_states_events_and_commands_may_be_renamed_back_on_purpose() {
 pub struct Other {}
 
 impl Handler<Other> for Bank {
-    async fn handle(&self, _: Other, cx: &HandlerContext) -> Outcome<Other> {
+    async fn handle(&self, _: Other, cx: &HandlerContext) -> HandlerResult<Other> {
         self.call("new", cx)?;
         Ok(Done.into())
     }
@@ -349,7 +350,7 @@ mod unrelated {
     pub struct Account {}
 
     impl AccountActions for Account {
-        fn begin(_: &Begun, _: &mut Context) -> Result<Self> {
+        fn begin(_: &Begun, _: &mut Context) -> ActionResult<Self> {
             Ok(Self {})
         }
     }

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use saga::dispatcher::{ManualClock, StartError};
-use saga::message::Key;
+use saga::error::StartError;
 use saga::prelude::*;
 use saga::store::{InboxId, InstanceFilter, MemoryStore, Store, StoreError};
-use saga::{Dispatcher, Disposition, Position, SqliteStore};
+use saga::testing::ManualClock;
+use saga::{AllFinished, Dispatcher, Disposition, Key, Position, SqliteStore};
 
 macro_rules! build {
     ($module:ident, $crew:literal [$($crew_was:tt)*], $hand:literal [$($hand_was:tt)*]) => {
@@ -42,7 +42,7 @@ macro_rules! build {
             }
 
             impl CrewActions for Crew {
-                fn form(event: &Formed, _: &mut Context) -> Result<Self> {
+                fn form(event: &Formed, _: &mut Context) -> ActionResult<Self> {
                     Ok(Self { ship: event.ship.clone(), hired: 0 })
                 }
                 fn ship(&self, _: &Formed, _: &mut Context) -> String {
@@ -51,7 +51,7 @@ macro_rules! build {
                 fn hands(&self, event: &Formed, _: &mut Context) -> Vec<Asked> {
                     event.hands.iter().map(|hand| Asked { hand: hand.clone() }).collect()
                 }
-                fn count(&mut self, all: &AllFinished, _: &mut Context) -> Result<()> {
+                fn count(&mut self, all: &AllFinished, _: &mut Context) -> ActionResult<()> {
                     self.hired = all.completed;
                     Ok(())
                 }
@@ -72,12 +72,12 @@ macro_rules! build {
             pub struct Hand {}
 
             impl HandActions for Hand {
-                fn ask(_: &Asked, _: &mut Context) -> Result<Self> {
+                fn ask(_: &Asked, _: &mut Context) -> ActionResult<Self> {
                     Ok(Self {})
                 }
             }
 
-            pub async fn start(store: impl Store, clock: &ManualClock) -> std::result::Result<Dispatcher, StartError> {
+            pub async fn start(store: impl Store, clock: &ManualClock) -> Result<Dispatcher, StartError> {
                 let builder = Dispatcher::builder(store).saga::<CrewState>().saga::<HandState>();
                 builder.clock(clock.clone()).start().await
             }
@@ -244,7 +244,7 @@ mod named_crew {
     pub struct Crew {}
 
     impl CrewActions for Crew {
-        fn form(_: &Formed, _: &mut Context) -> Result<Self> {
+        fn form(_: &Formed, _: &mut Context) -> ActionResult<Self> {
             Ok(Self {})
         }
     }
@@ -261,7 +261,7 @@ async fn r34_an_earlier_name_of_a_saga_that_another_one_has_is_refused() {
 async fn r34_two_consumers_cannot_share_an_earlier_name() {
     struct Deaf;
     impl Subscriber<Sailed> for Deaf {
-        async fn handle(&self, _: Sailed, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+        async fn handle(&self, _: Sailed, _: &HandlerContext) -> Result<(), HandlerError> {
             Ok(())
         }
     }
@@ -299,12 +299,12 @@ async fn contents(store: &impl Store) -> String {
 }
 
 /// A start that ends at once.
-async fn run(started: std::result::Result<Dispatcher, StartError>) {
+async fn run(started: Result<Dispatcher, StartError>) {
     started.unwrap().shutdown(SECOND).await.unwrap();
 }
 
 /// Why a build must not start.
-fn refusal(started: std::result::Result<Dispatcher, StartError>) -> Vec<String> {
+fn refusal(started: Result<Dispatcher, StartError>) -> Vec<String> {
     match started {
         Err(StartError::Retired { problems }) => problems,
         Err(error) => panic!("{error}"),

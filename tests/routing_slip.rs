@@ -5,12 +5,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::ManualClock;
-use saga::machine::ParkReason;
 use saga::prelude::*;
 use saga::routing_slip::{RoutingSlip, Slip, SlipError, SlipState};
 use saga::store::MemoryStore;
-use saga::{Dispatcher, Policy, Position};
+use saga::testing::ManualClock;
+use saga::{Dispatcher, ParkReason, Policy, Position};
 
 #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[command(name = "do", replies(Did, Declined))]
@@ -61,7 +60,7 @@ impl Worker {
 }
 
 impl Handler<Do> for Worker {
-    async fn handle(&self, command: Do, _: &HandlerContext) -> Outcome<Do> {
+    async fn handle(&self, command: Do, _: &HandlerContext) -> HandlerResult<Do> {
         self.note(format!("do {}", command.what));
         match self.fails(&command.what) {
             Some("refuse") => Err(HandlerError::refused("no")),
@@ -73,7 +72,7 @@ impl Handler<Do> for Worker {
 }
 
 impl Handler<Undo> for Worker {
-    async fn handle(&self, command: Undo, cx: &HandlerContext) -> Outcome<Undo> {
+    async fn handle(&self, command: Undo, cx: &HandlerContext) -> HandlerResult<Undo> {
         self.undos.lock().unwrap().push(cx.attempt());
         self.note(format!("undo {}", command.what));
         match self.fails(&format!("undo {}", command.what)) {
@@ -243,7 +242,7 @@ pub struct CarryOut {
 }
 
 impl Handler<CarryOut> for Worker {
-    async fn handle(&self, command: CarryOut, _: &HandlerContext) -> Outcome<CarryOut> {
+    async fn handle(&self, command: CarryOut, _: &HandlerContext) -> HandlerResult<CarryOut> {
         self.note(format!("carry out {}", command.what));
         Ok(Did {}.into())
     }

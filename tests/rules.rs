@@ -5,12 +5,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::ManualClock;
-use saga::machine::ParkReason;
 use saga::prelude::*;
-use saga::store::{Batch, Inspect, MemoryStore, Outcome as Stored, Store};
+use saga::store::{Batch, Inspect, MemoryStore, StepOutcome as Stored, Store};
 use saga::testing::Given;
-use saga::{Dispatcher, Position};
+use saga::testing::ManualClock;
+use saga::{Dispatcher, ParkReason, Position};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "parcel", version = 1, data(Parcel), actions(ParcelActions))]
@@ -39,7 +38,7 @@ pub struct Parcel {
 }
 
 impl ParcelActions for Parcel {
-    fn pack(event: &Packed, _: &mut Context) -> Result<Self> {
+    fn pack(event: &Packed, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { id: event.parcel.clone(), trace: Vec::new() })
     }
     fn ship(&self, _: &mut Context) -> Ship {
@@ -48,15 +47,15 @@ impl ParcelActions for Parcel {
     fn in_time(&self, _: &Shipped, _: &Context) -> bool {
         self.trace.is_empty()
     }
-    fn left(&mut self, _: &mut Context) -> Result<()> {
+    fn left(&mut self, _: &mut Context) -> ActionResult<()> {
         self.trace.push("on_leave".to_owned());
         Ok(())
     }
-    fn moved(&mut self, _: &Shipped, _: &mut Context) -> Result<()> {
+    fn moved(&mut self, _: &Shipped, _: &mut Context) -> ActionResult<()> {
         self.trace.push("run".to_owned());
         Ok(())
     }
-    fn entered(&mut self, _: &mut Context) -> Result<()> {
+    fn entered(&mut self, _: &mut Context) -> ActionResult<()> {
         self.trace.push("on_enter".to_owned());
         Ok(())
     }
@@ -155,7 +154,7 @@ struct Carrier {
 }
 
 impl Handler<Ship> for Carrier {
-    async fn handle(&self, _: Ship, cx: &HandlerContext) -> Outcome<Ship> {
+    async fn handle(&self, _: Ship, cx: &HandlerContext) -> HandlerResult<Ship> {
         self.attempts.lock().unwrap().push(cx.attempt());
         self.called.notify_one();
         if self.hangs {
@@ -166,7 +165,7 @@ impl Handler<Ship> for Carrier {
 }
 
 impl Handler<Tell> for Carrier {
-    async fn handle(&self, _: Tell, _: &HandlerContext) -> Outcome<Tell> {
+    async fn handle(&self, _: Tell, _: &HandlerContext) -> HandlerResult<Tell> {
         if self.refuses {
             return Err(HandlerError::refused("nobody is at home"));
         }
@@ -207,7 +206,7 @@ async fn r25_an_idle_instance_takes_an_event_in_one_commit_without_the_inbox() {
     let dispatcher = open(&store, &carrier).await;
     dispatcher.publish(packed()).await.unwrap();
     dispatcher.settled::<ParcelState>("1").await.unwrap();
-    let address = saga::store::Address::new("parcel", saga::message::Key::new("1").unwrap());
+    let address = saga::store::Address::new("parcel", saga::Key::new("1").unwrap());
     assert!(store.waiting(&address, 10).await.unwrap().is_empty());
     let history = dispatcher.history::<ParcelState>("1").await.unwrap();
     assert_eq!(history[0].entry.kind, "started");
@@ -222,14 +221,14 @@ async fn r32_the_same_step_sent_again_is_recognised_by_instance_seq_and_step() {
     dispatcher.publish(packed()).await.unwrap();
     dispatcher.settled::<ParcelState>("1").await.unwrap();
     dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
-    let address = saga::store::Address::new("parcel", saga::message::Key::new("1").unwrap());
+    let address = saga::store::Address::new("parcel", saga::Key::new("1").unwrap());
     let snapshot = store.instance(&address).await.unwrap().unwrap();
     let lease = store.lease("test").await.unwrap();
-    let again = |step: saga::message::Id| {
+    let again = |step: saga::Id| {
         let instance = saga::store::InstanceChange { step, ..snapshot.instance.clone() };
         saga::store::Step { row: Some(snapshot.row), instance: Some(instance), ..Default::default() }
     };
-    let steps = [again(snapshot.instance.step), again(saga::message::Id::from_u128(7))];
+    let steps = [again(snapshot.instance.step), again(saga::Id::from_u128(7))];
     let outcomes =
         store.commit(&lease, Arc::new(Batch { number: 1, steps: vec![steps[0].clone()] })).await.unwrap();
     assert_eq!(outcomes, [Stored::Repeated]);

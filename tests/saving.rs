@@ -5,8 +5,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::ManualClock;
 use saga::prelude::*;
+use saga::testing::ManualClock;
 use saga::{Dispatcher, Policy, Position, SqliteStore};
 use tokio::sync::Notify;
 
@@ -29,7 +29,7 @@ pub struct Issue {
 }
 
 impl IssueActions for Issue {
-    fn write(event: &Written, _: &mut Context) -> Result<Self> {
+    fn write(event: &Written, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { readers: event.readers })
     }
     fn mail(&self, _: &Written, _: &mut Context) -> Mail {
@@ -64,7 +64,7 @@ struct Post {
 }
 
 impl Handler<Mail> for Post {
-    async fn handle(&self, command: Mail, cx: &HandlerContext) -> Outcome<Mail> {
+    async fn handle(&self, command: Mail, cx: &HandlerContext) -> HandlerResult<Mail> {
         let readers = cx
             .once("count the readers", || async {
                 *self.counted.lock().unwrap() += 1;
@@ -163,7 +163,7 @@ async fn what_is_saved_by_an_attempt_that_is_over_is_refused() {
         kept: Arc<Mutex<Option<HandlerContext>>>,
     }
     impl Handler<Mail> for Late {
-        async fn handle(&self, _: Mail, cx: &HandlerContext) -> Outcome<Mail> {
+        async fn handle(&self, _: Mail, cx: &HandlerContext) -> HandlerResult<Mail> {
             *self.kept.lock().unwrap() = Some(cx.clone());
             Ok(Mailed {}.into())
         }
@@ -197,7 +197,7 @@ async fn a_heartbeat_gives_the_attempt_its_time_anew() {
         go: Arc<Notify>,
     }
     impl Handler<Mail> for Slow {
-        async fn handle(&self, command: Mail, cx: &HandlerContext) -> Outcome<Mail> {
+        async fn handle(&self, command: Mail, cx: &HandlerContext) -> HandlerResult<Mail> {
             *self.attempts.lock().unwrap() += 1;
             for _ in 0..command.readers {
                 cx.heartbeat();
@@ -234,7 +234,7 @@ async fn what_is_saved_at_the_same_time_or_by_a_call_that_is_dropped_is_all_kept
         done: Arc<Mutex<Vec<&'static str>>>,
     }
     impl Handler<Mail> for Parts {
-        async fn handle(&self, _: Mail, cx: &HandlerContext) -> Outcome<Mail> {
+        async fn handle(&self, _: Mail, cx: &HandlerContext) -> HandlerResult<Mail> {
             let part = |name: &'static str| {
                 cx.once(name, move || async move {
                     self.done.lock().unwrap().push(name);

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use log::{Line, about};
-use saga::dispatcher::ManualClock;
 use saga::prelude::*;
 use saga::store::MemoryStore;
+use saga::testing::ManualClock;
 use saga::{Dispatcher, MessageId, Policy, Position};
 use tracing::Level;
 
@@ -39,21 +39,21 @@ pub struct Call {
 }
 
 impl CallActions for Call {
-    fn begin(event: &CallWanted, _: &mut Context) -> Result<Self> {
+    fn begin(event: &CallWanted, _: &mut Context) -> ActionResult<Self> {
         tracing::info!("begun");
         Ok(Self { call: event.call.clone() })
     }
     fn dial(&self, _: &CallWanted, _: &mut Context) -> Dial {
         Dial {}
     }
-    fn connect(&mut self, _: &Answered, _: &mut Context) -> Result<()> {
+    fn connect(&mut self, _: &Answered, _: &mut Context) -> ActionResult<()> {
         tracing::info!("connected");
         Ok(())
     }
     fn call_made(&self, _: &Answered, _: &mut Context) -> CallMade {
         CallMade { call: self.call.clone() }
     }
-    fn fumble(&mut self, _: &Fumbled, _: &mut Context) -> Result<()> {
+    fn fumble(&mut self, _: &Fumbled, _: &mut Context) -> ActionResult<()> {
         Err("the receiver fell down".into())
     }
 }
@@ -97,7 +97,7 @@ enum Plan {
 struct Wire(Arc<Mutex<VecDeque<Plan>>>);
 
 impl Handler<Dial> for Wire {
-    async fn handle(&self, _: Dial, _: &HandlerContext) -> Outcome<Dial> {
+    async fn handle(&self, _: Dial, _: &HandlerContext) -> HandlerResult<Dial> {
         tracing::info!("dialing");
         tokio::task::yield_now().await;
         tracing::info!("ringing");
@@ -112,7 +112,7 @@ impl Handler<Dial> for Wire {
 }
 
 impl Subscriber<CallMade> for Wire {
-    async fn handle(&self, _: CallMade, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+    async fn handle(&self, _: CallMade, _: &HandlerContext) -> Result<(), HandlerError> {
         tracing::info!("charged");
         Ok(())
     }

@@ -5,14 +5,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use saga::dispatcher::{InstanceError, ManualClock, PublishError, StartError};
-use saga::machine::OperatorVerb;
-use saga::machine::ParkReason;
-use saga::message::Key;
+use saga::error::{InstanceError, PublishError, StartError};
 use saga::prelude::*;
 use saga::sqlite::{Durability, TransactionError, rusqlite};
 use saga::store::{Address, DeadId, InboxId, Inspect, InstanceFilter, MailKind, Store, StoreError};
-use saga::{Dispatcher, Disposition, Health, MessageId, Position, SqliteStore};
+use saga::testing::ManualClock;
+use saga::{
+    Dispatcher, Disposition, Health, Key, MessageId, OperatorVerb, ParkReason, Position, SqliteStore,
+};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "visit", version = 1, data(Visit), actions(VisitActions), on_abort(Gone))]
@@ -33,7 +33,7 @@ pub struct Visit {
 }
 
 impl VisitActions for Visit {
-    fn greet(event: &Arrived, _: &mut Context) -> Result<Self> {
+    fn greet(event: &Arrived, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { guest: event.guest.clone() })
     }
 }
@@ -180,7 +180,7 @@ async fn r23_what_a_transaction_has_published_can_be_read_once_it_is_taken_up() 
 async fn r26_a_repeated_transaction_delivers_once_and_leaves_nothing_in_the_inbox() {
     struct Bell(std::sync::Arc<std::sync::Mutex<u32>>);
     impl Subscriber<Rung> for Bell {
-        async fn handle(&self, _: Rung, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+        async fn handle(&self, _: Rung, _: &HandlerContext) -> Result<(), HandlerError> {
             *self.0.lock().unwrap() += 1;
             Ok(())
         }
@@ -229,7 +229,7 @@ fn knocked(times: u32) -> Knocked {
 async fn r26_ten_thousand_conflicts_from_transactions_leave_one_dead_letter() {
     struct Porter;
     impl Subscriber<Knocked> for Porter {
-        async fn handle(&self, _: Knocked, _: &HandlerContext) -> std::result::Result<(), HandlerError> {
+        async fn handle(&self, _: Knocked, _: &HandlerContext) -> Result<(), HandlerError> {
             Ok(())
         }
     }

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
-use saga::dispatcher::{AskError, Clock, ManualClock};
+use saga::error::AskError;
 use saga::prelude::*;
 use saga::store::{DeliveryId, MemoryStore, Store};
-use saga::{Dispatcher, Disposition, Position};
+use saga::testing::ManualClock;
+use saga::{Clock, Dispatcher, Disposition, Position};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -44,7 +45,7 @@ pub enum BellState {
 pub struct Bell {}
 
 impl BellActions for Bell {
-    fn press(_: &Pressed, _: &mut Context) -> Result<Self> {
+    fn press(_: &Pressed, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
     fn ring(&self, _: &Pressed, _: &mut Context) -> Ring {
@@ -71,7 +72,7 @@ pub enum AlarmState {
 pub struct Alarm {}
 
 impl AlarmActions for Alarm {
-    fn wind(_: &Wound, _: &mut Context) -> Result<Self> {
+    fn wind(_: &Wound, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
 }
@@ -148,7 +149,7 @@ struct Ringer {
 }
 
 impl Handler<Ring> for Ringer {
-    async fn handle(&self, _: Ring, cx: &HandlerContext) -> Outcome<Ring> {
+    async fn handle(&self, _: Ring, cx: &HandlerContext) -> HandlerResult<Ring> {
         let began = self.clock.now().mono;
         let nth = {
             let mut attempts = self.attempts.lock().unwrap();

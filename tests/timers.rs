@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use saga::dispatcher::{Clock, ManualClock};
 use saga::prelude::*;
 use saga::store::MemoryStore;
 use saga::testing::Given;
-use saga::{Dispatcher, Position};
+use saga::testing::ManualClock;
+use saga::{Clock, Dispatcher, Position, Tick};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -51,19 +51,19 @@ pub struct Plan {
 }
 
 impl LessonActions for Lesson {
-    fn book(event: &Booked, _: &mut Context) -> Result<Self> {
+    fn book(event: &Booked, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { patience_minutes: event.patience_minutes, reminders: Vec::new(), ticks: 0 })
     }
     fn patience(&self, _: &mut Context) -> Duration {
         u32::try_from(self.patience_minutes).unwrap() * MINUTE
     }
-    fn begin(&mut self, cx: &mut Context) -> Result<Plan> {
+    fn begin(&mut self, cx: &mut Context) -> ActionResult<Plan> {
         Ok(Plan { ends: cx.now().plus(45 * MINUTE) })
     }
     fn is_quiet(&self, event: &Tick, _: &Context) -> bool {
         event.nth == 2
     }
-    fn remind(&mut self, event: &Tick, _: &mut Context) -> Result<()> {
+    fn remind(&mut self, event: &Tick, _: &mut Context) -> ActionResult<()> {
         assert_eq!(event.of, Some(3));
         self.reminders.push(event.nth);
         Ok(())
@@ -71,12 +71,12 @@ impl LessonActions for Lesson {
     fn ends(&self, state: &Plan, _: &mut Context) -> Timestamp {
         state.ends
     }
-    fn count(&mut self, _: &mut Plan, event: &Tick, _: &mut Context) -> Result<()> {
+    fn count(&mut self, _: &mut Plan, event: &Tick, _: &mut Context) -> ActionResult<()> {
         self.ticks += 1;
         assert_eq!((event.nth, event.of), (self.ticks, None));
         Ok(())
     }
-    fn extend(&mut self, from: &Plan, _: &Extended, _: &mut Context) -> Result<Plan> {
+    fn extend(&mut self, from: &Plan, _: &Extended, _: &mut Context) -> ActionResult<Plan> {
         self.ticks = 0;
         Ok(Plan { ends: from.ends.plus(45 * MINUTE) })
     }
@@ -225,7 +225,7 @@ pub enum RaceState {
 pub struct Race {}
 
 impl RaceActions for Race {
-    fn go(_: &Off, _: &mut Context) -> Result<Self> {
+    fn go(_: &Off, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
 }
@@ -254,13 +254,13 @@ async fn r07_a_timer_whose_visit_is_over_when_its_turn_comes_is_counted_and_no_e
 struct Deaf;
 
 impl Handler<Ring> for Deaf {
-    async fn handle(&self, _: Ring, _: &HandlerContext) -> Outcome<Ring> {
+    async fn handle(&self, _: Ring, _: &HandlerContext) -> HandlerResult<Ring> {
         Ok(Done.into())
     }
 }
 
 impl Handler<Refund> for Deaf {
-    async fn handle(&self, _: Refund, _: &HandlerContext) -> Outcome<Refund> {
+    async fn handle(&self, _: Refund, _: &HandlerContext) -> HandlerResult<Refund> {
         Ok(Done.into())
     }
 }

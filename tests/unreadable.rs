@@ -5,11 +5,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use saga::dispatcher::ManualClock;
-use saga::machine::ParkReason;
 use saga::prelude::*;
 use saga::store::MemoryStore;
-use saga::{Dispatcher, Position};
+use saga::testing::ManualClock;
+use saga::{Dispatcher, ParkReason, Position};
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "trip.placed", key(trip))]
@@ -64,11 +63,11 @@ macro_rules! build {
 
             #[rustfmt::skip]
             impl TripActions for $data {
-                fn place(event: &Placed, _: &mut Context) -> Result<Self> { Ok(Self { trip: event.trip.clone(), $($field: $value),* }) }
+                fn place(event: &Placed, _: &mut Context) -> ActionResult<Self> { Ok(Self { trip: event.trip.clone(), $($field: $value),* }) }
                 fn book_flight(&self, _: &Placed, _: &mut Context) -> BookFlight { BookFlight { trip: self.trip.clone() } }
                 fn cancel_flight(&self, command: &BookFlight, _: &mut Context) -> CancelFlight { CancelFlight { trip: command.trip.clone() } }
                 fn cancel_car(&self, _: &mut Context) -> CancelCar { CancelCar { trip: self.trip.clone() } }
-                fn book(&mut self, _: &Booked, _: &mut Context) -> Result<$ticket> { Ok($made) }
+                fn book(&mut self, _: &Booked, _: &mut Context) -> ActionResult<$ticket> { Ok($made) }
                 fn cancel_hotel(&self, _: &$ticket, _: &mut Context) -> CancelHotel { CancelHotel { trip: self.trip.clone() } }
             }
         }
@@ -98,8 +97,8 @@ struct World(Arc<Mutex<Vec<&'static str>>>);
 macro_rules! handlers {
     ($($name:ident),*) => {
         $(        impl Handler<$name> for World {
-            async fn handle(&self, _: $name, _: &HandlerContext) -> Outcome<$name> {
-                self.0.lock().unwrap().push(<$name as saga::message::Command>::NAME);
+            async fn handle(&self, _: $name, _: &HandlerContext) -> HandlerResult<$name> {
+                self.0.lock().unwrap().push(<$name as saga::Command>::NAME);
                 Ok(Done.into())
             }
         })*

@@ -5,9 +5,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::dispatcher::ManualClock;
 use saga::prelude::*;
 use saga::store::{MemoryStore, Store};
+use saga::testing::ManualClock;
 use saga::{Dispatcher, Position, Resolved};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ pub struct World {
 }
 
 impl World {
-    fn call(&self, what: String) -> std::result::Result<(), HandlerError> {
+    fn call(&self, what: String) -> Result<(), HandlerError> {
         self.calls.lock().unwrap().push(what);
         if self.answers { Ok(()) } else { Err("no answer".into()) }
     }
@@ -67,7 +67,7 @@ macro_rules! sale {
         pub struct Packed {}
 
         impl SaleActions for Sale {
-            fn sell(event: &Sold, _: &mut Context) -> Result<(Self, Receipt)> {
+            fn sell(event: &Sold, _: &mut Context) -> ActionResult<(Self, Receipt)> {
                 Ok((Self::of(event), Receipt::of(event)))
             }
             fn pack(&self, _: &Receipt, _: &Picked, _: &mut Context) -> Pack {
@@ -85,14 +85,14 @@ macro_rules! sale {
         }
 
                 impl Handler<Pack> for World {
-            async fn handle(&self, command: Pack, _: &HandlerContext) -> Outcome<Pack> {
+            async fn handle(&self, command: Pack, _: &HandlerContext) -> HandlerResult<Pack> {
                 self.call(format!("{command:?}"))?;
                 Ok(Packed {}.into())
             }
         }
 
                 impl Handler<Refund> for World {
-            async fn handle(&self, command: Refund, _: &HandlerContext) -> Outcome<Refund> {
+            async fn handle(&self, command: Refund, _: &HandlerContext) -> HandlerResult<Refund> {
                 self.call(format!("refund {}", command.what))?;
                 Ok(Done.into())
             }
@@ -204,7 +204,7 @@ mod v3 {
         }
     }
     impl<'de> Deserialize<'de> for Sold2 {
-        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> std::result::Result<Self, D::Error> {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
             Err(serde::de::Error::custom("nothing was stored as version 2"))
         }
     }
@@ -248,10 +248,10 @@ fn opened() -> (MemoryStore, ManualClock, World) {
 }
 
 async fn stored(store: &MemoryStore) -> (u32, String, Option<String>) {
-    let key = saga::message::Key::new("1").unwrap();
+    let key = saga::Key::new("1").unwrap();
     let found = store.load(&[saga::store::Address::new("sale", key)]).await.unwrap().remove(0);
     let Some(saga::store::Loaded::Snapshot(found)) = found else { panic!("{found:?}") };
-    let text = |payload: &saga::message::Payload| payload.as_str().to_owned();
+    let text = |payload: &saga::Payload| payload.as_str().to_owned();
     let instance = found.instance;
     (instance.version, text(&instance.data), instance.payload.as_ref().map(text))
 }
@@ -311,13 +311,10 @@ async fn r34_what_is_owed_for_a_state_that_was_left_earlier_is_built_from_its_pr
 #[tokio::test]
 async fn r34_an_event_that_waits_goes_through_all_upcasts_from_its_version_on() {
     let (store, clock, world) = opened();
-    let old = saga::message::Message {
-        name: "sold".into(),
-        version: 1,
-        payload: r#"{"sale":"1","cents":700}"#.into(),
-    };
+    let old =
+        saga::Message { name: "sold".into(), version: 1, payload: r#"{"sale":"1","cents":700}"#.into() };
     let mail = saga::store::Mail {
-        to: saga::store::Address::new("sale", saga::message::Key::new("1").unwrap()),
+        to: saga::store::Address::new("sale", saga::Key::new("1").unwrap()),
         kind: saga::store::MailKind::Event,
         message: old,
         id: None,
@@ -424,7 +421,7 @@ macro_rules! mailing {
             pub struct Mailing {}
 
             impl MailingActions for Mailing {
-                fn begin(_: &Begun, _: &mut Context) -> Result<Self> {
+                fn begin(_: &Begun, _: &mut Context) -> ActionResult<Self> {
                     Ok(Self {})
                 }
                 fn call(&self, _: &Begun, _: &mut Context) -> Call {
@@ -468,19 +465,19 @@ macro_rules! mailing {
             $($types)*
 
                         impl Handler<Call> for World {
-                async fn handle(&self, _: Call, _: &HandlerContext) -> Outcome<Call> {
+                async fn handle(&self, _: Call, _: &HandlerContext) -> HandlerResult<Call> {
                     self.call("call".to_owned())?;
                     Ok(Called {}.into())
                 }
             }
                         impl Handler<Invoice> for World {
-                async fn handle(&self, _: Invoice, _: &HandlerContext) -> Outcome<Invoice> {
+                async fn handle(&self, _: Invoice, _: &HandlerContext) -> HandlerResult<Invoice> {
                     self.call("invoice".to_owned())?;
                     Ok(Done.into())
                 }
             }
                         impl Handler<Greeting> for World {
-                async fn handle(&self, _: Greeting, _: &HandlerContext) -> Outcome<Greeting> {
+                async fn handle(&self, _: Greeting, _: &HandlerContext) -> HandlerResult<Greeting> {
                     self.call("greeting".to_owned())?;
                     Ok(Done.into())
                 }
@@ -546,7 +543,7 @@ async fn r34_an_unreadable_command_of_an_ended_instance_waits_for_a_build_that_r
 async fn about_to_call(store: &MemoryStore, clock: &ManualClock, world: &World) {
     struct Nobody;
     impl Handler<mail1::Call> for Nobody {
-        async fn handle(&self, _: mail1::Call, _: &HandlerContext) -> Outcome<mail1::Call> {
+        async fn handle(&self, _: mail1::Call, _: &HandlerContext) -> HandlerResult<mail1::Call> {
             std::future::pending().await
         }
     }

@@ -11,13 +11,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use faulty::{Faulty, Side};
-use saga::dispatcher::{InstanceError, ManualClock};
-use saga::machine::OperatorVerb;
-use saga::message::Key;
+use saga::error::InstanceError;
 use saga::prelude::*;
 use saga::sqlite::Durability;
 use saga::store::{Address, Inspect};
-use saga::{Dispatcher, Position, Resolved, SqliteStore};
+use saga::testing::ManualClock;
+use saga::{Dispatcher, Finished, Key, OperatorVerb, Position, Resolved, SqliteStore};
 
 /// The deals whose actions and handlers succeed from now on, as in a mended build. Every run has a deal of its own.
 static MENDED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -70,33 +69,33 @@ pub struct Deal {
 }
 
 /// Fails unless the deal is mended.
-fn works(deal: &str) -> Result<()> {
+fn works(deal: &str) -> ActionResult<()> {
     if is_mended(deal) { Ok(()) } else { Err("it is not mended".into()) }
 }
 
 impl DealActions for Deal {
-    fn open(_: &Opened, _: &mut Context) -> Result<Self> {
+    fn open(_: &Opened, _: &mut Context) -> ActionResult<Self> {
         Ok(Self::default())
     }
-    fn push(&mut self, _: &Pushed, cx: &mut Context) -> Result<()> {
+    fn push(&mut self, _: &Pushed, cx: &mut Context) -> ActionResult<()> {
         works(cx.key())?;
         self.pushes += 1;
         Ok(())
     }
-    fn note(&mut self, _: &Noted, _: &mut Context) -> Result<()> {
+    fn note(&mut self, _: &Noted, _: &mut Context) -> ActionResult<()> {
         self.notes += 1;
         Ok(())
     }
-    fn keep(&mut self, _: &Answered, _: &mut Context) -> Result<()> {
+    fn keep(&mut self, _: &Answered, _: &mut Context) -> ActionResult<()> {
         self.kept += 1;
         Ok(())
     }
-    fn helped(&mut self, _: &Finished<HelperState>, cx: &mut Context) -> Result<()> {
+    fn helped(&mut self, _: &Finished<HelperState>, cx: &mut Context) -> ActionResult<()> {
         works(cx.key())?;
         self.helped += 1;
         Ok(())
     }
-    fn ring(&mut self, cx: &mut Context) -> Result<()> {
+    fn ring(&mut self, cx: &mut Context) -> ActionResult<()> {
         works(cx.key())?;
         self.rings += 1;
         Ok(())
@@ -134,7 +133,7 @@ pub enum HelperState {
 pub struct Helper {}
 
 impl HelperActions for Helper {
-    fn begin(_: &HelperAsked, _: &mut Context) -> Result<Self> {
+    fn begin(_: &HelperAsked, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
 }
@@ -188,28 +187,28 @@ impl World {
 }
 
 impl Handler<Ask> for World {
-    async fn handle(&self, _: Ask, cx: &HandlerContext) -> Outcome<Ask> {
+    async fn handle(&self, _: Ask, cx: &HandlerContext) -> HandlerResult<Ask> {
         self.call(is_mended(cx.instance()))?;
         Ok(Answered {}.into())
     }
 }
 
 impl Handler<Tell> for World {
-    async fn handle(&self, _: Tell, cx: &HandlerContext) -> Outcome<Tell> {
+    async fn handle(&self, _: Tell, cx: &HandlerContext) -> HandlerResult<Tell> {
         self.call(is_mended(cx.instance()))?;
         Ok(Done.into())
     }
 }
 
 impl Handler<Book> for World {
-    async fn handle(&self, _: Book, _: &HandlerContext) -> Outcome<Book> {
+    async fn handle(&self, _: Book, _: &HandlerContext) -> HandlerResult<Book> {
         self.call(true)?;
         Ok(Done.into())
     }
 }
 
 impl Handler<Unbook> for World {
-    async fn handle(&self, _: Unbook, cx: &HandlerContext) -> Outcome<Unbook> {
+    async fn handle(&self, _: Unbook, cx: &HandlerContext) -> HandlerResult<Unbook> {
         self.call(is_mended(cx.instance()))?;
         Ok(Done.into())
     }

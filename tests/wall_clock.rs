@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use saga::dispatcher::{Clock, DispatcherBuilder, ManualClock};
 use saga::prelude::*;
 use saga::recurring::ScheduleState;
 use saga::store::{DeliveryId, MemoryStore, Store, TaskProgress};
-use saga::{Dispatcher, Disposition, MessageId, Policy, Position};
+use saga::testing::ManualClock;
+use saga::{Clock, Dispatcher, DispatcherBuilder, Disposition, MessageId, Policy, Position, Tick};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -102,7 +102,7 @@ pub struct Toy {
 }
 
 impl ToyActions for Toy {
-    fn make(_: &Made, _: &mut Context) -> Result<Self> {
+    fn make(_: &Made, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { ticks: 0 })
     }
     fn patience(&self, _: &mut Context) -> Duration {
@@ -111,7 +111,7 @@ impl ToyActions for Toy {
     fn moment(&self, cx: &mut Context) -> Timestamp {
         cx.now().plus(WAIT)
     }
-    fn count(&mut self, _: &Tick, _: &mut Context) -> Result<()> {
+    fn count(&mut self, _: &Tick, _: &mut Context) -> ActionResult<()> {
         self.ticks += 1;
         Ok(())
     }
@@ -138,7 +138,7 @@ pub enum WholeState {
 pub struct Whole {}
 
 impl WholeActions for Whole {
-    fn begin(_: &Begun, _: &mut Context) -> Result<Self> {
+    fn begin(_: &Begun, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
 }
@@ -182,7 +182,7 @@ impl World {
 }
 
 impl Handler<Call> for World {
-    async fn handle(&self, _: Call, _: &HandlerContext) -> Outcome<Call> {
+    async fn handle(&self, _: Call, _: &HandlerContext) -> HandlerResult<Call> {
         self.call()?;
         Ok(Called {}.into())
     }

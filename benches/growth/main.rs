@@ -45,9 +45,9 @@ pub struct Many {
 
 #[rustfmt::skip]
 impl ManyActions for Many {
-    fn begin(_: &Begun, _: &mut Context) -> Result<Self> { Ok(Self { answers: 0 }) }
-    fn count(&mut self, _: &mut Context) -> Result<()> { self.answers += 1; Ok(()) }
-    fn fails(&mut self, _: &Failing, _: &mut Context) -> Result<()> { Err("as it was told".into()) }
+    fn begin(_: &Begun, _: &mut Context) -> ActionResult<Self> { Ok(Self { answers: 0 }) }
+    fn count(&mut self, _: &mut Context) -> ActionResult<()> { self.answers += 1; Ok(()) }
+    fn fails(&mut self, _: &Failing, _: &mut Context) -> ActionResult<()> { Err("as it was told".into()) }
     fn ask(&self, event: &AskAll, _: &mut Context) -> Vec<Ask> { (0..event.n).map(|n| Ask { n }).collect() }
     fn book(&self, event: &OweAll, _: &mut Context) -> Vec<Book> { (0..event.n).map(|n| Book { n }).collect() }
     fn cancel(&self, command: &Book, _: &mut Context) -> Cancel { Cancel { n: command.n } }
@@ -69,7 +69,7 @@ pub enum PartState {
 pub struct Part {}
 
 impl PartActions for Part {
-    fn part_begins(_: &PartBegun, _: &mut Context) -> Result<Self> {
+    fn part_begins(_: &PartBegun, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
 }
@@ -126,21 +126,21 @@ impl World {
 }
 
 impl Handler<Ask> for World {
-    async fn handle(&self, _: Ask, _: &HandlerContext) -> Outcome<Ask> {
+    async fn handle(&self, _: Ask, _: &HandlerContext) -> HandlerResult<Ask> {
         self.answered();
         Ok(Answered {}.into())
     }
 }
 
 impl Handler<Book> for World {
-    async fn handle(&self, _: Book, _: &HandlerContext) -> Outcome<Book> {
+    async fn handle(&self, _: Book, _: &HandlerContext) -> HandlerResult<Book> {
         self.answered();
         Ok(Done.into())
     }
 }
 
 impl Handler<Cancel> for World {
-    async fn handle(&self, _: Cancel, _: &HandlerContext) -> Outcome<Cancel> {
+    async fn handle(&self, _: Cancel, _: &HandlerContext) -> HandlerResult<Cancel> {
         Ok(Done.into())
     }
 }
@@ -271,7 +271,7 @@ mod timed {
     pub struct Timed {}
 
     impl TimedActions for Timed {
-        fn ring(_: &Rung, _: &mut Context) -> Result<Self> {
+        fn ring(_: &Rung, _: &mut Context) -> ActionResult<Self> {
             Ok(Self {})
         }
     }

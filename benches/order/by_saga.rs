@@ -30,7 +30,7 @@ pub enum OrderState {
 }
 
 impl OrderActions for Order {
-    fn place(event: &Placed, _: &mut Context) -> Result<Self> {
+    fn place(event: &Placed, _: &mut Context) -> ActionResult<Self> {
         Ok(Self::new(event.order.clone()))
     }
     fn pay(&self, _: &Placed, _: &mut Context) -> Pay {
@@ -39,7 +39,7 @@ impl OrderActions for Order {
     fn void(&self, command: &Pay, _: &mut Context) -> Void {
         Void { order: command.order.clone() }
     }
-    fn keep_payment(&mut self, event: &Paid, _: &mut Context) -> Result<()> {
+    fn keep_payment(&mut self, event: &Paid, _: &mut Context) -> ActionResult<()> {
         self.payment = Some(event.payment);
         Ok(())
     }
@@ -49,7 +49,7 @@ impl OrderActions for Order {
     fn refund(&self, _: &mut Context) -> Refund {
         Refund { order: self.id.clone() }
     }
-    fn keep_label(&mut self, event: &Shipped, _: &mut Context) -> Result<()> {
+    fn keep_label(&mut self, event: &Shipped, _: &mut Context) -> ActionResult<()> {
         self.label = Some(event.label.clone());
         Ok(())
     }
@@ -107,27 +107,27 @@ pub struct Refund {
 struct World;
 
 impl Handler<Pay> for World {
-    async fn handle(&self, command: Pay, _: &HandlerContext) -> Outcome<Pay> {
+    async fn handle(&self, command: Pay, _: &HandlerContext) -> HandlerResult<Pay> {
         Ok(Paid { payment: command.cents }.into())
     }
 }
 impl Handler<Ship> for World {
-    async fn handle(&self, command: Ship, _: &HandlerContext) -> Outcome<Ship> {
+    async fn handle(&self, command: Ship, _: &HandlerContext) -> HandlerResult<Ship> {
         Ok(Shipped { label: command.order }.into())
     }
 }
 impl Handler<Tell> for World {
-    async fn handle(&self, _: Tell, _: &HandlerContext) -> Outcome<Tell> {
+    async fn handle(&self, _: Tell, _: &HandlerContext) -> HandlerResult<Tell> {
         Ok(Told {}.into())
     }
 }
 impl Handler<Void> for World {
-    async fn handle(&self, _: Void, _: &HandlerContext) -> Outcome<Void> {
+    async fn handle(&self, _: Void, _: &HandlerContext) -> HandlerResult<Void> {
         Ok(Done.into())
     }
 }
 impl Handler<Refund> for World {
-    async fn handle(&self, _: Refund, _: &HandlerContext) -> Outcome<Refund> {
+    async fn handle(&self, _: Refund, _: &HandlerContext) -> HandlerResult<Refund> {
         Ok(Done.into())
     }
 }

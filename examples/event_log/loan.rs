@@ -47,11 +47,11 @@ pub struct Application {
 }
 
 impl LoanActions for Application {
-    fn submit(_: &Submitted, _: &mut Context) -> Result<Self> {
+    fn submit(_: &Submitted, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { offers: 0 })
     }
 
-    fn count(&mut self, _: &OfferCreated, _: &mut Context) -> Result<()> {
+    fn count(&mut self, _: &OfferCreated, _: &mut Context) -> ActionResult<()> {
         self.offers += 1;
         Ok(())
     }
@@ -74,7 +74,7 @@ macro_rules! activities {
             id: saga::MessageId,
             activity: &str,
             case: String,
-        ) -> Option<std::result::Result<saga::Receipt, saga::dispatcher::PublishError>> {
+        ) -> Option<Result<saga::Receipt, saga::error::PublishError>> {
             Some(match activity {
                 $($activity => dispatcher.publish_as(id, $name { case }).await,)*
                 _ => return None,

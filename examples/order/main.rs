@@ -68,7 +68,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ::saga::dispatcher::PublishError;
+use ::saga::error::PublishError;
 use ::saga::{Dispatcher, Health, MessageId, Policy, SqliteStore};
 use tokio::task::{JoinError, JoinSet};
 

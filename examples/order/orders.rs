@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use ::saga::message::Key;
+use ::saga::Key;
 
 use crate::saga::{Item, OrderPlaced};
 

@@ -2,9 +2,8 @@
 
 use std::collections::HashSet;
 
-use saga::dispatcher::Instance;
 use saga::store::HistoryRow;
-use saga::{Dispatcher, Position};
+use saga::{Dispatcher, Instance, Position};
 use serde::Serialize;
 
 use crate::ledger::{Account, Ledger};

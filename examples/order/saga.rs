@@ -78,7 +78,7 @@ pub struct Paid {
 }
 
 impl OrderActions for Order {
-    fn place(event: &OrderPlaced, _: &mut Context) -> Result<Self> {
+    fn place(event: &OrderPlaced, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { id: event.order.clone(), cents: event.cents, items: event.items.clone() })
     }
 
@@ -90,7 +90,7 @@ impl OrderActions for Order {
         VoidPayment { order: command.order.clone(), cents: command.cents }
     }
 
-    fn keep_receipt(&mut self, event: &PaymentCompleted, _: &mut Context) -> Result<Paid> {
+    fn keep_receipt(&mut self, event: &PaymentCompleted, _: &mut Context) -> ActionResult<Paid> {
         Ok(Paid { payment: event.payment.clone() })
     }
 

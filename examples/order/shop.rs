@@ -39,7 +39,7 @@ impl Shop {
 }
 
 impl Handler<MakePayment> for Shop {
-    async fn handle(&self, command: MakePayment, cx: &HandlerContext) -> Outcome<MakePayment> {
+    async fn handle(&self, command: MakePayment, cx: &HandlerContext) -> HandlerResult<MakePayment> {
         Ok(match self.call(Op::Charge, &command.order, command.cents, cx).await? {
             true => PaymentCompleted { payment: format!("pay-{}", command.order) }.into(),
             false => PaymentDeclined { why: "the bank declined".to_owned() }.into(),
@@ -48,14 +48,14 @@ impl Handler<MakePayment> for Shop {
 }
 
 impl Handler<VoidPayment> for Shop {
-    async fn handle(&self, command: VoidPayment, cx: &HandlerContext) -> Outcome<VoidPayment> {
+    async fn handle(&self, command: VoidPayment, cx: &HandlerContext) -> HandlerResult<VoidPayment> {
         self.call(Op::Void, &command.order, command.cents, cx).await?;
         Ok(Done.into())
     }
 }
 
 impl Handler<RefundPayment> for Shop {
-    async fn handle(&self, command: RefundPayment, cx: &HandlerContext) -> Outcome<RefundPayment> {
+    async fn handle(&self, command: RefundPayment, cx: &HandlerContext) -> HandlerResult<RefundPayment> {
         self.call(Op::Refund, &command.order, command.cents, cx).await?;
         Ok(Done.into())
     }
@@ -66,7 +66,7 @@ impl Handler<CreateShippingLabel> for Shop {
         &self,
         command: CreateShippingLabel,
         cx: &HandlerContext,
-    ) -> Outcome<CreateShippingLabel> {
+    ) -> HandlerResult<CreateShippingLabel> {
         Ok(match self.call(Op::Label, &command.order, 0, cx).await? {
             true => LabelCreated { label: format!("label-{}", command.order) }.into(),
             false => LabelRefused { why: "the carrier does not go there".to_owned() }.into(),
@@ -75,7 +75,7 @@ impl Handler<CreateShippingLabel> for Shop {
 }
 
 impl Handler<VoidLabel> for Shop {
-    async fn handle(&self, command: VoidLabel, cx: &HandlerContext) -> Outcome<VoidLabel> {
+    async fn handle(&self, command: VoidLabel, cx: &HandlerContext) -> HandlerResult<VoidLabel> {
         self.call(Op::Unlabel, &command.order, 0, cx).await?;
         Ok(Done.into())
     }

@@ -35,8 +35,8 @@ pub mod __private_0_1_0 {
         encode_command,
     };
     pub use crate::message::{
-        ByAlias, Command, Correlated, Event, Failed, Message, NoReply, Payload, PayloadError, ReplyTo,
-        Result, Tick, Timestamp, Unknown, join_key,
+        ActionResult, ByAlias, Command, Correlated, Event, Failed, Message, NoReply, Payload, PayloadError,
+        ReplyTo, Tick, Timestamp, Unknown, join_key,
     };
     pub use crate::shape::{Reads, UpcastFrom};
 }

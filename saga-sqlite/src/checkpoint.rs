@@ -1,9 +1,11 @@
-//! Moves pages from the write-ahead log into the file, at our own moments: an error inside SQLite's automatic
-//! checkpoint would be swallowed.
+//! Checkpoints: moving pages from the write-ahead log into the file.
 //!
-//! In the background after a quiet second or every 4,000 pages, which never stops a commit. Under constant load that
-//! never catches up with the end of the log, so the writer moves the last pages itself when few are left: then the log
-//! starts again at its beginning instead of growing. Once the log passes 64 MiB the writer moves however many there are.
+//! SQLite's automatic checkpoint is replaced, because its errors would not be reported. A background thread runs a
+//! checkpoint after a quiet second, and after every 4,000 pages. Such a checkpoint never stops a commit.
+//!
+//! Under constant load, the background checkpoint never reaches the end of the log. The writer therefore moves the last
+//! pages itself when few are left. The log then starts again at its beginning and does not grow. Above 64 MiB the
+//! writer moves any number of pages.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,55 +16,56 @@ use rusqlite::Connection;
 use crate::open::{Role, connect};
 use crate::place::Place;
 
-/// The log is checkpointed by the writer itself beyond this.
+/// The size of the log above which the writer itself runs a checkpoint.
 pub(crate) const WAL_BYTES_MAX: i64 = 64 << 20;
 const WAL_PAGES_MAX: u32 = 16_384;
 const PAGES: u32 = 4_000;
-/// The writer moves the last pages itself if there are no more than these.
+/// The maximum number of last pages that the writer moves itself.
 const LAST_PAGES: u32 = 1_000;
 const QUIET: Duration = Duration::from_secs(1);
 
 pub(crate) const PASSIVE: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 pub(crate) const TRUNCATE: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
-/// What checkpoints have done since the store was opened.
+/// Counts of the checkpoints since the store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckpointStats {
-    /// Those that worked, also in part.
+    /// The number of successful checkpoints, including partial ones.
     pub done: u64,
-    /// Those that failed; each is also reported to `tracing`.
+    /// The number of failed checkpoints. Each failure is also reported to `tracing`.
     pub failed: u64,
-    /// Pages in the write-ahead log after the last commit.
+    /// The number of pages in the write-ahead log after the last commit.
     pub wal_pages: u32,
 }
 
 #[derive(Debug, Default)]
 struct State {
     stats: CheckpointStats,
-    /// Counts commits, so that a quiet second can be told.
+    /// The number of commits, to detect a quiet second.
     commits: u64,
-    /// The log's pages when it was last checkpointed.
+    /// The number of pages in the log at the last checkpoint.
     checkpointed: u32,
     dirty: bool,
-    /// The background has moved all but the last pages.
+    /// Whether the background thread has moved all except the last pages.
     nearly: bool,
     quit: bool,
 }
 
-/// Shared by the writer, which reports commits, and the thread that checkpoints.
+/// The shared state of the writer, which reports commits, and of the background thread.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoints {
     state: Mutex<State>,
     changed: Condvar,
-    /// One at a time: SQLite would answer the second one that it is busy.
+    /// Allows one checkpoint at a time. SQLite would report a second one as busy.
     running: Mutex<()>,
-    /// Set by SQLite's WAL hook in the middle of a commit.
+    /// The number of pages in the log, set by SQLite's WAL hook during a commit.
     pages: Arc<AtomicU32>,
 }
 
 impl Checkpoints {
-    /// Counts the pages that `db` commits. Replaces SQLite's automatic checkpoint, which is such a hook too.
+    /// Installs a hook that counts the committed pages of `db`. The hook replaces SQLite's automatic checkpoint, which
+    /// uses the same hook.
     pub(crate) fn watch(&self, db: &mut Connection) -> rusqlite::Result<()> {
         let pages = Arc::clone(&self.pages);
         db.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, n: std::ffi::c_int| {
@@ -71,13 +74,14 @@ impl Checkpoints {
         }))
     }
 
-    /// To be called after each commit of the writer.
+    /// Must be called after each commit.
     pub(crate) fn after_commit(&self, db: &Connection) {
         let pages = self.pages.load(Ordering::Relaxed);
         let inline = {
             let mut state = self.state();
             state.commits += 1;
             state.stats.wal_pages = pages;
+            // The log has started again at its beginning.
             if pages < state.checkpointed {
                 state.checkpointed = 0;
             }
@@ -87,7 +91,7 @@ impl Checkpoints {
             }
             state.dirty = true;
             let last = std::mem::take(&mut state.nearly) && pages <= state.checkpointed + LAST_PAGES;
-            // Not again at every commit while a reader keeps the log from being emptied.
+            // The second condition prevents a checkpoint at every commit while a reader holds the log.
             last || pages >= WAL_PAGES_MAX.max(state.checkpointed + PAGES)
         };
         if inline {
@@ -95,8 +99,9 @@ impl Checkpoints {
         }
     }
 
-    /// Checkpoints now; failures are counted and reported, and are no error: the commits are durable without it.
-    /// Returns whether it worked.
+    /// Runs a checkpoint now. Returns whether the checkpoint succeeded.
+    ///
+    /// A failure is counted and reported. A failure is not an error, because the commits are already durable.
     pub(crate) fn run(&self, db: &Connection, sql: &'static str) -> bool {
         let _turn = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.pages.load(Ordering::Relaxed);
@@ -126,7 +131,7 @@ impl Checkpoints {
         self.changed.notify_all();
     }
 
-    /// The body of the thread that checkpoints.
+    /// The body of the background thread.
     pub(crate) fn background(&self, place: &Place) {
         let mut db = None;
         while self.wait() {
@@ -147,7 +152,7 @@ impl Checkpoints {
         }
     }
 
-    /// Waits until there is something to checkpoint; `false` at the end.
+    /// Waits for the next reason to run a checkpoint. Returns `false` at the end.
     fn wait(&self) -> bool {
         let mut state = self.state();
         while !state.quit && !state.dirty {
@@ -171,7 +176,7 @@ impl Checkpoints {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Counters only: there is no half of them to be left by a panic.
+        // A poisoned lock is harmless here, because the state has only independent plain values.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -187,7 +192,7 @@ mod tests {
         db
     }
 
-    /// Commits about so many pages.
+    /// Commits about `pages` pages. Returns the number of pages in the log.
     fn commit(db: &Connection, checkpoints: &Checkpoints, pages: u32) -> u32 {
         db.execute("INSERT INTO t VALUES (zeroblob(?))", [pages * 4096]).unwrap();
         checkpoints.after_commit(db);
@@ -201,7 +206,7 @@ mod tests {
         let db = writer(&dir.path().join("saga.db"), &checkpoints);
         let background = Connection::open(dir.path().join("saga.db")).unwrap();
         commit(&db, &checkpoints, 2 * PAGES);
-        // What is committed while the background is at work stays behind, as if a reader held it back.
+        // The reader keeps the pages of the next commit in the log, as under constant load.
         let reader = Connection::open(dir.path().join("saga.db")).unwrap();
         reader.execute_batch("BEGIN; SELECT * FROM t").unwrap();
         commit(&db, &checkpoints, LAST_PAGES / 2);

@@ -1,11 +1,10 @@
-//! A sum over the columns of a row: XXH3-64, stored as a signed integer. Part of the stored format.
+//! Row checksums: XXH3-64 over the columns, stored as a signed integer. The checksum is part of the stored format.
 
 use twox_hash::XxHash3_64;
 
-/// Collects columns unambiguously: each with its length in front, and an absent one told from an empty one.
+/// Collects columns unambiguously. Each column has its length in front. An absent column differs from an empty column.
 ///
-/// The columns are gathered and summed at once, because rows are short and the one-shot hash is much faster than the
-/// streaming one for short input.
+/// All columns are collected and then hashed at once. Rows are short, and the one-shot hash is faster for short input.
 pub(crate) struct Checksum(Vec<u8>);
 
 impl Checksum {
@@ -57,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_sum_is_a_published_constant() {
-        // Written down, so that a changed hash or layout cannot pass unnoticed.
+        // Fixed values: a changed hash or layout fails this test.
         assert_eq!(
             Checksum::new().text("order").maybe(None).number(7).end(),
             XxHash3_64::oneshot(b"\x06\0\0\0\0\0\0\0order\0\0\0\0\0\0\0\0\x07\0\0\0\0\0\0\0").cast_signed()

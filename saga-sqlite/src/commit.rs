@@ -1,24 +1,25 @@
-//! The statements of one step, and its isolation from the others of its batch.
+//! The statements of one step, and the isolation of each step from the other steps of its batch.
 //!
-//! Owns: their order, and what a step that cannot be written is called. Does not own: the transaction around it.
+//! Owns: the order of the statements, and the outcome of a step that cannot be written.
+//! Does not own: the surrounding transaction.
 
 use rusqlite::{Connection, Error};
 use saga_core::store::{
-    AliasChange, Committed, DeliveryChange, DeliveryId, ObligationChange, Outcome, RowId, Step, TaskChange,
-    TimerChange,
+    AliasChange, Committed, DeliveryChange, DeliveryId, ObligationChange, RowId, Step, StepOutcome,
+    TaskChange, TimerChange,
 };
 
 use crate::error::{Kind, kind};
 use crate::table::meta::Numbers;
 use crate::table::{alias, dead, dedup, delivery, history, inbox, instance, obligation, task, timer};
 
-/// Who may find a step out of place: the step alone, or all that came before it in its batch.
+/// The way in which the steps of a batch are isolated from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isolation {
-    /// Only steps that are known to fail now and then get a savepoint, which costs SQLite a copy of every page they
-    /// touch. When another fails, the whole batch is written again in the other way.
+    /// Only steps with an expected failure get a savepoint. A savepoint makes SQLite copy every page touched by the
+    /// step. After any other failure the caller writes the whole batch again with [`Each`](Self::Each).
     Hopeful,
-    /// Every step has its savepoint.
+    /// Every step gets a savepoint.
     Each,
 }
 
@@ -26,13 +27,13 @@ pub(crate) const SAVE: &str = "SAVEPOINT step";
 pub(crate) const KEEP: &str = "RELEASE step";
 pub(crate) const UNDO: &str = "ROLLBACK TO step";
 
-/// Why a step ended early.
+/// The reason for the early end of a step.
 enum Stop {
-    /// It has an outcome other than committed, and nothing was written.
-    Untouched(Outcome),
-    /// It has an outcome other than committed.
-    With(Outcome),
-    /// SQLite failed.
+    /// The outcome is not committed, and nothing was written.
+    Untouched(StepOutcome),
+    /// The outcome is not committed, and some rows may have been written.
+    With(StepOutcome),
+    /// SQLite returned an error.
     Failed(Error),
 }
 
@@ -42,22 +43,24 @@ impl From<Error> for Stop {
     }
 }
 
-/// Writes the steps, each all or nothing. `None` when that takes the other [`Isolation`]; then, and after an error, which
-/// is of the whole store, the caller rolls everything back.
+/// Writes the steps, each all or nothing.
+///
+/// `None` means that the batch needs [`Isolation::Each`]. The caller must roll back after `None` and after an error. An
+/// error concerns the whole store.
 pub(crate) fn steps(
     db: &Connection,
     numbers: &mut Numbers,
     steps: &[Step],
     isolation: Isolation,
-) -> rusqlite::Result<Option<Vec<Outcome>>> {
+) -> rusqlite::Result<Option<Vec<StepOutcome>>> {
     let mut outcomes = Vec::with_capacity(steps.len());
     for step in steps {
-        // An event with a message id may be a duplicate.
+        // A step with a deduplication record can be a duplicate. A duplicate is an expected failure.
         let outcome = if isolation == Isolation::Each || !step.dedup.is_empty() {
             isolated(db, numbers, step)?
         } else {
             match write(db, numbers, step) {
-                Ok(committed) => Outcome::Committed(committed),
+                Ok(committed) => StepOutcome::Committed(committed),
                 Err(Stop::Untouched(outcome)) => outcome,
                 Err(Stop::With(_)) => return Ok(None),
                 Err(Stop::Failed(error)) if kind(&error) == Kind::Step => return Ok(None),
@@ -69,15 +72,15 @@ pub(crate) fn steps(
     Ok(Some(outcomes))
 }
 
-fn isolated(db: &Connection, numbers: &mut Numbers, step: &Step) -> rusqlite::Result<Outcome> {
+fn isolated(db: &Connection, numbers: &mut Numbers, step: &Step) -> rusqlite::Result<StepOutcome> {
     let run = |sql| db.prepare_cached(sql)?.execute([]);
     run(SAVE)?;
     let outcome = match write(db, numbers, step) {
-        Ok(committed) => Outcome::Committed(committed),
+        Ok(committed) => StepOutcome::Committed(committed),
         Err(stop) => {
             let outcome = match stop {
                 Stop::Untouched(outcome) | Stop::With(outcome) => outcome,
-                Stop::Failed(error) if kind(&error) == Kind::Step => Outcome::Refused(error.to_string()),
+                Stop::Failed(error) if kind(&error) == Kind::Step => StepOutcome::Refused(error.to_string()),
                 Stop::Failed(error) => return Err(error),
             };
             run(UNDO)?;
@@ -90,7 +93,7 @@ fn isolated(db: &Connection, numbers: &mut Numbers, step: &Step) -> rusqlite::Re
 
 fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committed, Stop> {
     if let Some(reason) = step.contradiction() {
-        return Err(Stop::Untouched(Outcome::Refused(reason.to_owned())));
+        return Err(Stop::Untouched(StepOutcome::Refused(reason.to_owned())));
     }
     let mut committed = Committed::default();
     if let Some(row) = instance_of(db, numbers, step)? {
@@ -109,7 +112,7 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
     }
     for id in &step.consumed {
         if !inbox::delete(db, *id)? {
-            return Err(Stop::With(Outcome::Duplicate));
+            return Err(Stop::With(StepOutcome::Duplicate));
         }
     }
     for mail in &step.mail {
@@ -132,18 +135,20 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
     }
     for id in &step.undead {
         if !dead::delete(db, *id)? {
-            return Err(Stop::With(Outcome::Refused(Step::no_letter(*id))));
+            return Err(Stop::With(StepOutcome::Refused(Step::no_letter(*id))));
         }
     }
     Ok(committed)
 }
 
-/// The instance and its history. The guard is the INSERT or UPDATE itself, so that a step that fits costs no SELECT. On
-/// an UPDATE the history goes first, because its oldest line takes the end of the chain from the instance's row.
+/// Writes the instance and its history.
+///
+/// The INSERT or UPDATE itself checks the step. A step that fits therefore needs no SELECT. Before an UPDATE the
+/// history is written first. Its oldest line takes the end of the chain from the instance row.
 fn instance_of(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Option<RowId>, Stop> {
     let Some(change) = &step.instance else {
         return match step.row {
-            Some(row) if !instance::exists(db, row)? => Err(Stop::Untouched(Outcome::Conflict)),
+            Some(row) if !instance::exists(db, row)? => Err(Stop::Untouched(StepOutcome::Conflict)),
             row => Ok(row),
         };
     };
@@ -174,7 +179,7 @@ fn belongings(db: &Connection, row: RowId, step: &Step) -> Result<(), Stop> {
                 if !task::insert(db, row, queued)? {
                     let (seq, ord) = (queued.id.seq, queued.id.ord);
                     let reason = format!("task {seq}.{ord} is there already");
-                    return Err(Stop::With(Outcome::Refused(reason)));
+                    return Err(Stop::With(StepOutcome::Refused(reason)));
                 }
             }
             TaskChange::Progress(id, progress) => task::progress(db, row, *id, progress)?,
@@ -201,7 +206,7 @@ fn claims(db: &Connection, row: RowId, step: &Step) -> Result<(), Stop> {
         match change {
             AliasChange::Claim(claimed) => {
                 if let Some(by) = alias::claim(db, row, claimed)? {
-                    return Err(Stop::With(Outcome::AliasTaken { alias: claimed.clone(), by }));
+                    return Err(Stop::With(StepOutcome::AliasTaken { alias: claimed.clone(), by }));
                 }
             }
             AliasChange::Release(released) => alias::release(db, row, released)?,

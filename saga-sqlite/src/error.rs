@@ -1,17 +1,17 @@
-//! What an error of SQLite means for a commit (rule R31): this step's own trouble, or the whole store's.
+//! The classification of SQLite errors: an error of one step, or an error of the whole store (rule R31).
 
 use rusqlite::{Error, ErrorCode};
 use saga_core::store::StoreError;
 
-/// `SQLITE_IOERR_SHMSIZE`: how a full disk shows when the shared memory file cannot grow.
+/// `SQLITE_IOERR_SHMSIZE`: the disk is full, and the shared memory file cannot grow.
 const IOERR_SHMSIZE: i32 = 4874;
 
-/// What an error is about.
+/// The class of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// One step, which would fail again.
+    /// An error of one step. A repetition would fail again.
     Step,
-    /// No room left.
+    /// No space left.
     Full,
     /// The store cannot answer now.
     Unavailable,
@@ -22,7 +22,7 @@ pub(crate) enum Kind {
 pub(crate) fn kind(error: &Error) -> Kind {
     let failure = match error {
         Error::SqliteFailure(failure, _) => failure,
-        // Our statements are fixed, so it is the tables that are not as they should be.
+        // The statements are constants. An error in the SQL therefore means unexpected tables.
         Error::SqlInputError { .. } => return Kind::Corrupt,
         _ => return Kind::Step,
     };
@@ -47,13 +47,13 @@ pub(crate) fn kind(error: &Error) -> Kind {
     }
 }
 
-/// The error as the store's caller sees it; `store` names the store.
+/// Converts the error for the caller. `store` is the name of the store.
 pub(crate) fn of_store(store: &str, error: Error) -> StoreError {
     let store = store.to_owned();
     match kind(&error) {
         Kind::Full => StoreError::Full { store, source: error.into() },
         Kind::Unavailable => StoreError::Unavailable { store, source: error.into() },
-        // Where there is no step to blame, it is the tables or a row that are not as they should be.
+        // Outside a step, such an error means damaged tables or rows.
         Kind::Corrupt | Kind::Step => StoreError::Corrupt { store, detail: error.to_string() },
     }
 }

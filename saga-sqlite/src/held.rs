@@ -1,7 +1,7 @@
-//! The application's connection while a transaction of its own holds the store, and what ends it when that takes too long.
+//! The connection of the application during a transaction, with the time limit.
 //!
-//! Owns: the limit, whether or not SQL is running, the veto on every commit but the store's own, and knowing whether the
-//! calling thread is inside such a transaction. Does not own: what the transaction does (`transaction`).
+//! Owns: the limit, with and without running SQL, the veto on foreign commits, and the check of the calling thread.
+//! Does not own: the content of the transaction (`transaction`).
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,41 +14,42 @@ use rusqlite::Connection;
 
 use crate::place::Place;
 
-/// So many instructions of SQLite are run between two looks at the limit.
+/// The number of SQLite instructions between two checks of the limit.
 const LOOK: i32 = 1_000;
-/// No transaction has a limit.
+/// The value for no limit.
 const NONE: u64 = u64::MAX;
 
 thread_local! {
-    /// The stores that this thread holds up.
+    /// The stores with an open transaction of this thread.
     static HOLDING: RefCell<Vec<Arc<Place>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A connection of the application's. Both its thread and the one that watches the limit use it, one at a time.
+/// A connection of the application. The thread of the transaction and the watching thread use the connection, one at a
+/// time.
 pub(crate) struct Held {
-    /// Entered again by the thread that has it, so that a transaction may publish while it looks at a row.
+    /// The lock is reentrant. A transaction may publish while it reads a row.
     db: ReentrantMutex<Connection>,
-    /// When running SQL is interrupted, in microseconds since `made`.
+    /// The time at which running SQL is interrupted, in microseconds since `made`.
     deadline: Arc<AtomicU64>,
-    /// Whether the store itself is committing. Any other commit is refused: an error can make SQLite end the transaction
-    /// by itself, and each later statement would then be durable alone.
+    /// Whether the store itself is committing. Any other commit is refused. An error can make SQLite end the
+    /// transaction. Each later statement would then be durable alone.
     committing: Arc<AtomicBool>,
     made: Instant,
     progress: Mutex<Progress>,
     changed: Condvar,
 }
 
-/// How far the present transaction is.
+/// The progress of the present transaction.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
-    /// Which one.
+    /// The number of the transaction.
     number: u64,
     ended: bool,
-    /// It was rolled back because it took too long.
+    /// Whether the transaction was rolled back because of its limit.
     over: bool,
 }
 
-/// Why a transaction has ended before its time.
+/// The reason for the early end of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EndedBy {
     Limit,
@@ -73,7 +74,7 @@ impl Held {
         })
     }
 
-    /// The connection, unless the transaction has ended.
+    /// Returns the connection. After the end of the transaction, returns the reason.
     pub(crate) fn connection(&self) -> Result<ReentrantMutexGuard<'_, Connection>, EndedBy> {
         let db = self.db.lock();
         if self.progress().over {
@@ -85,7 +86,7 @@ impl Held {
         }
     }
 
-    /// Commits the transaction of the connection that [`idle`](Self::idle) has answered.
+    /// Commits the transaction on the connection from [`idle`](Self::idle).
     pub(crate) fn commit(&self, db: &Connection) -> rusqlite::Result<()> {
         self.committing.store(true, Ordering::Relaxed);
         let committed = db.execute_batch("COMMIT");
@@ -93,12 +94,12 @@ impl Held {
         committed
     }
 
-    /// The connection before and after a transaction.
+    /// Returns the connection before or after a transaction.
     pub(crate) fn idle(&self) -> ReentrantMutexGuard<'_, Connection> {
         self.db.lock()
     }
 
-    /// The limit of the transaction that has just begun counts from here.
+    /// Starts the limit of a new transaction. Returns the number of the transaction.
     fn begin(&self, limit: Duration) -> u64 {
         self.deadline.store(micros(self.made.elapsed().saturating_add(limit)), Ordering::Relaxed);
         let mut progress = self.progress();
@@ -106,11 +107,11 @@ impl Held {
         progress.number
     }
 
-    /// The application has done what it wanted. Answers whether that took too long. From here on nothing ends the
-    /// transaction but the caller.
+    /// Ends the limit after the application has finished. Returns whether the limit was exceeded. From here on only the
+    /// caller ends the transaction.
     pub(crate) fn end(&self) -> bool {
         let overdue = micros(self.made.elapsed()) >= self.deadline.swap(NONE, Ordering::Relaxed);
-        // A rollback under way holds the connection.
+        // A rollback in progress holds the connection.
         let db = self.db.lock();
         let mut progress = self.progress();
         progress.ended = true;
@@ -119,7 +120,7 @@ impl Held {
         progress.over || overdue
     }
 
-    /// Waits for the end of this transaction, and makes one when it takes too long.
+    /// Waits for the end of transaction `number`. Rolls the transaction back at its limit.
     fn watch(&self, number: u64, until: Instant, store: &str) {
         let ended = |progress: &mut Progress| progress.number != number || progress.ended;
         let progress = self.progress();
@@ -149,7 +150,7 @@ impl Held {
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
-        // Plain values: a panic elsewhere leaves no half of them.
+        // A poisoned lock is harmless here, because the state has only independent plain values.
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -164,15 +165,16 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX - 1)
 }
 
-/// A transaction for the thread that watches.
+/// A transaction for the watching thread: connection, number and time limit.
 type Watched = (Arc<Held>, u64, Instant);
 
-/// The thread that watches transactions. One holds the store at a time, so it watches one at a time.
+/// The thread that watches transactions. Only one transaction holds the store at a time. The thread therefore watches
+/// one at a time.
 #[derive(Debug, Default)]
 pub(crate) struct Watch(Mutex<Option<(mpsc::Sender<Watched>, JoinHandle<()>)>>);
 
 impl Watch {
-    /// Holds the transaction that has just begun to its limit.
+    /// Starts the limit of a new transaction and marks this thread as holding the store.
     pub(crate) fn begin(
         &self,
         place: &Arc<Place>,
@@ -187,7 +189,7 @@ impl Watch {
                 *thread = Some(start(place)?);
             }
             if let Some((watch, _)) = &*thread {
-                // The thread lives as long as the sender.
+                // The receiving thread lives as long as the sender. The send cannot fail.
                 let _ = watch.send((Arc::clone(held), number, until));
             }
         }
@@ -211,13 +213,13 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Some((watch, thread)) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             drop(watch);
-            // A panic has been reported where it happened.
+            // A panic of the thread was already reported.
             let _ = thread.join();
         }
     }
 }
 
-/// This thread is inside a transaction.
+/// Marks this thread as inside a transaction until drop.
 pub(crate) struct Holding;
 
 impl Drop for Holding {
@@ -226,8 +228,8 @@ impl Drop for Holding {
     }
 }
 
-/// Whether the calling thread is inside a transaction on this file, so that waiting for a commit would be waiting for
-/// itself.
+/// Returns whether the calling thread is inside a transaction on this file. Such a thread would block itself by waiting
+/// for a commit.
 pub(crate) fn is_held_here(place: &Place) -> bool {
     HOLDING.with_borrow(|holding| holding.iter().any(|held| held.path() == place.path()))
 }

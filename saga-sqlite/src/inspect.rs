@@ -1,4 +1,4 @@
-//! Reading for people, on the readers' connections.
+//! Reads for people, on the connections of the readers.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ impl Inspect for SqliteStore {
     }
 
     async fn retired(&self) -> Result<Vec<RetiredName>, StoreError> {
-        // One that cannot be read is an error: without it a build that is too old would start (R34).
+        // An unreadable retired name is an error. Without the name, a build that is too old would start (rule R34).
         let read = |db: &Connection| db.prepare_cached(retired::ALL)?.query_map([], retired::read)?.collect();
         let mut names: Vec<RetiredName> = self.shared.readers.inspect(read).await?;
         names.sort();
@@ -118,6 +118,7 @@ fn counts(db: &Connection) -> rusqlite::Result<BTreeMap<(String, String), u64>> 
         counts.insert((saga, status), n);
     }
     for (saga, status, n) in instance::count(db, instance::COUNT_PARKED)? {
+        // A parked instance counts as `parked` instead of its status.
         if let Some(all) = counts.get_mut(&(saga.clone(), status.clone())) {
             *all -= n;
             if *all == 0 {
@@ -129,7 +130,7 @@ fn counts(db: &Connection) -> rusqlite::Result<BTreeMap<(String, String), u64>> 
     Ok(counts)
 }
 
-/// Walks the chain from its newest line.
+/// Reads the chain of history lines from the newest line.
 fn lines(db: &Connection, address: &Address, limit: usize) -> rusqlite::Result<Vec<HistoryRow>> {
     let Some((row, mut next)) = instance::last(db, address)? else { return Ok(Vec::new()) };
     let mut lines = Vec::new();
@@ -138,7 +139,7 @@ fn lines(db: &Connection, address: &Address, limit: usize) -> rusqlite::Result<V
     {
         let Some((line, prev)) = history::line(db, row, id)? else { break };
         lines.push(line);
-        // Downwards only, so that a damaged chain cannot become a ring.
+        // Only smaller ids follow. A damaged chain therefore cannot form a cycle.
         next = prev.filter(|prev| *prev < id);
     }
     lines.reverse();

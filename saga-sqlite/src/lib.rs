@@ -8,8 +8,8 @@
 //! # Ok::<(), saga_core::store::StoreError>(())
 //! ```
 //!
-//! One thread writes, two read, and one moves the write-ahead log into the file. The file may also hold the
-//! application's own tables; those of the store are named `saga_*` and are readable in the `sqlite3` shell.
+//! One thread writes, two threads read, and one thread runs checkpoints. The file may also hold tables of the
+//! application. The tables of the store are named `saga_*`. The `sqlite3` shell can read these tables.
 
 mod checkpoint;
 mod checksum;
@@ -38,5 +38,5 @@ pub use options::{Durability, SqliteOptions};
 pub use store::SqliteStore;
 pub use transaction::{Transaction, TransactionConnection, TransactionError};
 
-/// The binding the application's own statements run on.
+/// The SQLite binding for the statements of the application.
 pub use rusqlite;

@@ -1,9 +1,11 @@
-//! The right of one process to run the dispatcher: an operating system lock on `<db>.lock`.
+//! The owner lock: only one process runs the dispatcher. An operating system lock on `<db>.lock` ensures this.
 //!
-//! The lock ends with the process, however it ends, so it never has to be cleaned up; the file itself stays. It is a
-//! file of its own because opening and closing the database file would drop the locks SQLite holds on it. It stands for
-//! the database file because that has one resolved path and one name (`resolve`), which is looked at once more when the
-//! lock has been taken. Two handles of one process exclude each other by it as two processes do.
+//! The lock ends with the process, after any kind of exit. No clean-up is necessary, and the lock file stays. The lock
+//! file is separate from the database file. Opening and closing the database file would drop SQLite's own locks.
+//!
+//! The lock file represents the database file, because the database file has one resolved path and one name
+//! (`resolve`). The path is checked again after the lock is taken. Two handles in one process exclude each other in the
+//! same way.
 
 use std::fs::{File, TryLockError};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
@@ -15,19 +17,19 @@ use saga_core::store::StoreError;
 use crate::error::unavailable;
 use crate::place::Place;
 
-/// How long a dispatcher of this process is waited for: its last handle may just have been dropped.
+/// The time to wait for an ending dispatcher of this process. Its last handle may just have been dropped.
 const ENDING: Duration = Duration::from_secs(2);
-/// How often it is looked whether it has ended.
+/// The interval between two attempts to take the lock.
 const AGAIN: Duration = Duration::from_millis(5);
 
-/// Held for as long as this lives.
+/// The lock, held until drop.
 #[derive(Debug)]
 pub(crate) struct OwnerLock {
     _file: File,
 }
 
 impl OwnerLock {
-    /// Takes the lock for `owner`.
+    /// Takes the lock and writes `owner` into the lock file.
     pub(crate) fn take(place: &Place, owner: &str) -> Result<Self, StoreError> {
         let trouble = |error: std::io::Error| {
             if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
@@ -42,7 +44,7 @@ impl OwnerLock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                // Only for people: the lock itself has answered already.
+                // The text is only for people. The lock itself has already decided.
                 let owner = match file.read_to_string(&mut text) {
                     Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
                     _ => "another process".to_owned(),
@@ -51,6 +53,7 @@ impl OwnerLock {
             }
             Err(TryLockError::Error(error)) => return Err(trouble(error)),
         }
+        // The database file may have been replaced before the lock was taken.
         place.check()?;
         let mut write = || {
             file.set_len(0)?;
@@ -62,7 +65,7 @@ impl OwnerLock {
     }
 }
 
-/// Takes the lock. A dispatcher of this very process that has it may be about to end: it is waited for.
+/// Takes the lock. Waits for an ending dispatcher of this process.
 fn take_from_ending(file: &mut File) -> Result<(), TryLockError> {
     let until = Instant::now() + ENDING;
     loop {
@@ -75,7 +78,7 @@ fn take_from_ending(file: &mut File) -> Result<(), TryLockError> {
     }
 }
 
-/// Whether the lock says that this process has it.
+/// Returns whether the lock file names this process.
 fn is_own(file: &mut File) -> bool {
     let mut text = String::new();
     let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text));
@@ -84,7 +87,7 @@ fn is_own(file: &mut File) -> bool {
     read.is_ok() && rewound.is_ok() && text.trim_end().ends_with(&own)
 }
 
-/// Opens a file beside the database, created for its owner only.
+/// Opens a file beside the database. A new file is accessible only to its owner.
 fn open(path: &Path) -> std::io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);

@@ -1,4 +1,4 @@
-//! Removing what is over, in bites small enough not to be noticed.
+//! The removal of ended instances and old deduplication records, in small portions.
 
 use rusqlite::{Connection, Result};
 use saga_core::message::Timestamp;
@@ -6,7 +6,7 @@ use saga_core::store::Purged;
 
 use crate::table::{alias, dedup, history, instance, obligation, timer};
 
-/// Removes at most `limit` ended instances and `limit` dedup_records from before `before`.
+/// Removes at most `limit` ended instances and `limit` deduplication records. All of them are older than `before`.
 pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<Purged> {
     let over = instance::over(db, before, limit)?;
     for (row, last) in &over {

@@ -1,4 +1,5 @@
-//! The names that stand in the store, counted: read in ranges, so that no reader holds up the log for long.
+//! The count of the stored names (rule R34). The tables are read in ranges. No read transaction therefore holds the log
+//! for long.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +10,10 @@ use crate::read::Readers;
 use crate::table::value::text;
 use crate::table::{dead, delivery, inbox, instance, obligation, task, timer};
 
-/// Rows, or instances with what belongs to them, read in one transaction.
+/// The number of ids in one read transaction.
 const RANGE: i64 = 20_000;
 
-/// The bounds of a table, the names in a range of it, and what they are called there.
+/// The SQL for the bounds of a table, the SQL for the names in a range, and the kind of each name.
 type Scan = (&'static str, &'static str, fn(&str) -> Option<Stored>);
 
 type Counts = BTreeMap<(String, Stored, String, u32), u64>;
@@ -45,7 +46,7 @@ pub(crate) async fn names(readers: &Readers) -> std::result::Result<Vec<StoredNa
     Ok(counts.into_iter().map(name).collect())
 }
 
-/// The first and the last number in a table; of an empty one an empty range.
+/// Returns the first and the last id in a table. An empty table gives an empty range.
 fn bounds(db: &Connection, sql: &str) -> Result<(i64, i64)> {
     let (first, last): (Option<i64>, Option<i64>) =
         db.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -1,6 +1,7 @@
-//! Opening the file: everything that must be true of it and of each connection before a row is touched.
+//! Opening the file: the conditions for the file and for each connection before the first row access.
 //!
-//! Owns: flags, pragmas and their order. Does not own: tables, or the words for what is wrong with a file (`refusal`).
+//! Owns: flags, pragmas and their order.
+//! Does not own: tables, or the error texts for a file (`refusal`).
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -18,29 +19,29 @@ use crate::refusal::{explain, protected, refuse, uncreated};
 use crate::resolve::refuse_links;
 use crate::schema;
 
-/// Older versions can lose or damage data when two connections write and checkpoint at once (the WAL-reset bug).
+/// Older versions can lose or damage data if two connections write and checkpoint at once (the WAL-reset bug).
 const OLDEST_SQLITE: i32 = 3_051_003;
 
-/// rusqlite keeps 16, and the statements of a busy writer are more.
+/// The default of rusqlite is 16. A busy writer uses more statements.
 const STATEMENT_CACHE: usize = 128;
 
-/// How soon a mode that somebody else is changing too is asked for again.
+/// The interval between two attempts to change the journal mode while another process changes the mode.
 const AGAIN: Duration = Duration::from_millis(2);
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// The writer's, which alone is held to the page limit.
+    /// The connection of the writer. Only this connection has the page limit.
     Write,
-    /// Moves the write-ahead log into the file.
+    /// Runs checkpoints.
     Checkpoint,
-    /// The application's transactions.
+    /// Runs the transactions of the application.
     Application,
-    /// Reads only.
+    /// Only reads.
     Read,
 }
 
-/// Creates or checks the file, migrates it, and answers the writer's connection.
+/// Creates or checks the file, migrates the tables, and returns the connection of the writer.
 pub(crate) fn open(place: &Place) -> Result<Connection, StoreError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         let version = rusqlite::version();
@@ -55,7 +56,7 @@ pub(crate) fn open(place: &Place) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// Creates the file if there is none; answers whether it did.
+/// Creates the file if it is missing. Returns whether a file was created.
 fn create(place: &Place) -> Result<bool, StoreError> {
     let path = place.path();
     match fs::metadata(path) {
@@ -71,17 +72,18 @@ fn create(place: &Place) -> Result<bool, StoreError> {
     }
     let mut options = File::options();
     options.write(true).create_new(true);
-    // SQLite gives its other files the permissions of this one.
+    // SQLite gives its other files the same permissions.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
         Ok(_) => Ok(true),
+        // Another process has created the file in the meantime.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(uncreated(place, error)),
     }
 }
 
-/// Opens the file, which must exist; for writing rather not at all than for reading only.
+/// Opens an existing file. A file that cannot be written is an error for a writing connection.
 pub(crate) fn open_file(place: &Place, access: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let db = Connection::open_with_flags(place.path(), flags).map_err(without_path)?;
@@ -91,7 +93,7 @@ pub(crate) fn open_file(place: &Place, access: OpenFlags) -> rusqlite::Result<Co
     Ok(db)
 }
 
-/// rusqlite adds the path to this one error, and whoever reports it has named the store already.
+/// Removes the path from the error. rusqlite adds the path only here, and the store error names the store already.
 fn without_path(error: Error) -> Error {
     match error {
         Error::SqliteFailure(failure, _) if failure.code == ErrorCode::CannotOpen => {
@@ -101,7 +103,7 @@ fn without_path(error: Error) -> Error {
     }
 }
 
-/// A connection to the file, which must exist, with every pragma set and read back.
+/// Opens a connection to an existing file. Every pragma is set and read back.
 pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection> {
     let access = match role {
         Role::Write | Role::Checkpoint | Role::Application => OpenFlags::SQLITE_OPEN_READ_WRITE,
@@ -111,7 +113,7 @@ pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection>
     db.busy_timeout(place.options.busy_timeout)?;
     harden(&db)?;
     if role != Role::Read {
-        // The page size only counts for an empty file, and only before it is in WAL mode.
+        // The page size has an effect only for an empty file, and only before WAL mode.
         db.pragma_update(None, "page_size", 4096)?;
         begin_log(&db, place.options.busy_timeout)?;
         set(
@@ -139,8 +141,8 @@ pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection>
     Ok(db)
 }
 
-/// Has the file keep a write-ahead log. SQLite waits for nobody while it changes that, so two processes that open a new
-/// file at once would get in each other's way.
+/// Turns on the write-ahead log. SQLite does not wait for other processes during this change. Two processes that open a
+/// new file at once would otherwise fail.
 fn begin_log(db: &Connection, patience: Duration) -> rusqlite::Result<()> {
     let until = Instant::now().checked_add(patience);
     loop {
@@ -156,7 +158,7 @@ fn begin_log(db: &Connection, patience: Duration) -> rusqlite::Result<()> {
     }
 }
 
-/// What every connection gets, whatever it is for: a file from elsewhere must not be able to do anything.
+/// Applies the settings common to all connections. A file from elsewhere must not be able to do harm.
 pub(crate) fn harden(db: &Connection) -> rusqlite::Result<()> {
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
@@ -169,7 +171,7 @@ pub(crate) fn harden(db: &Connection) -> rusqlite::Result<()> {
     set(db, "temp_store", 2)
 }
 
-/// Sets a pragma and believes it only when it reads back: SQLite ignores what it does not understand.
+/// Sets a pragma and reads it back. SQLite ignores values that it does not understand.
 pub(crate) fn set(db: &Connection, pragma: &str, value: impl Into<Value>) -> rusqlite::Result<()> {
     let value = value.into();
     db.pragma_update(None, pragma, &value)?;

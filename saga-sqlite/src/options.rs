@@ -1,4 +1,4 @@
-//! How a store is opened: what an application may choose, and nothing SQLite would let it break.
+//! The options of a store. No option lets an application damage the store.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use saga_core::store::StoreError;
 use crate::SqliteStore;
 use crate::resolve::resolve;
 
-/// What a commit survives once it has been answered.
+/// The durability of an answered commit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// `kill -9` and power loss.
+    /// An answered commit survives `kill -9` and power loss.
     #[default]
     Durable,
-    /// `kill -9`. Power loss may take the last moments of acknowledged work, but never damages the file. About three
-    /// times as fast for single steps, hardly faster under load.
+    /// An answered commit survives `kill -9`. Power loss may lose the latest commits, but never damages the file.
+    /// Single steps are about three times as fast. Under load the speed is nearly the same.
     Relaxed,
 }
 
-/// How to open a [`SqliteStore`]; see [`SqliteStore::options`].
+/// The options for opening a [`SqliteStore`]. See [`SqliteStore::options`].
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
     pub(crate) durability: Durability,
@@ -44,58 +44,62 @@ impl Default for SqliteOptions {
 }
 
 impl SqliteOptions {
-    /// What an answered commit survives. Default [`Durability::Durable`].
+    /// Sets the durability of an answered commit. The default is [`Durability::Durable`].
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
         self
     }
 
-    /// The page cache of the connection that writes, in KiB. Default 64 MiB.
+    /// Sets the page cache of the writing connection, in KiB. The default is 64 MiB.
     #[must_use]
     pub fn cache_kib(mut self, cache_kib: u32) -> Self {
         self.cache_kib = cache_kib;
         self
     }
 
-    /// The largest size of the file, in pages of 4 KiB; a commit that needs more is [`StoreError::Full`]. Default: as
-    /// the disk allows. The application's own transactions are not limited.
+    /// Sets the maximum size of the file, in pages of 4 KiB. A commit above this size is [`StoreError::Full`]. By
+    /// default only the disk limits the size. The transactions of the application are not limited.
     #[must_use]
     pub fn max_pages(mut self, max_pages: u32) -> Self {
         self.max_pages = Some(max_pages);
         self
     }
 
-    /// Whether a file that is not there is created. Default `true`.
+    /// Sets whether a missing file is created. The default is `true`.
     #[must_use]
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
     }
 
-    /// How long a write waits for a transaction of another process, or of the application, before it is
-    /// [`StoreError::Unavailable`]. Default five seconds, at most 24 days, which is as far as SQLite counts.
+    /// Sets how long a write waits for another transaction before [`StoreError::Unavailable`]. The other transaction
+    /// may belong to another process or to the application. The default is five seconds. The maximum of SQLite is 24
+    /// days.
     #[must_use]
     pub fn busy_timeout(mut self, timeout: Duration) -> Self {
         self.busy_timeout = timeout.min(Duration::from_millis(i32::MAX as u64));
         self
     }
 
-    /// How long [`SqliteStore::transaction`] may hold the store before it is rolled back. Default one second: the
-    /// dispatcher cannot commit meanwhile.
+    /// Sets the time limit of [`SqliteStore::transaction`] before the rollback. The default is one second. The
+    /// dispatcher cannot commit during the transaction.
     #[must_use]
     pub fn transaction_limit(mut self, limit: Duration) -> Self {
         self.transaction_limit = limit;
         self
     }
 
-    /// Opens the store at `path`, which is the plain path of a file: no `file:` address, and not `:memory:`, for which
-    /// there is [`MemoryStore`](saga_core::store::MemoryStore). Symbolic links are followed, and those that lead nowhere
-    /// are refused, as is a file with several hard links.
+    /// Opens the store at `path`.
+    ///
+    /// `path` is the plain path of a file. Addresses with `file:` and `:memory:` are refused. Use
+    /// [`MemoryStore`](saga_core::store::MemoryStore) for a store in memory. Symbolic links are followed. A symbolic
+    /// link without a target is refused. A file with several hard links is refused as well.
     ///
     /// # Errors
-    /// [`StoreError::Open`] says why not and what to do, [`StoreError::Owned`] when the file must be migrated first
-    /// and is in use, [`StoreError::Full`] when there is no room: nothing was written, and it can be opened when there is.
+    /// - [`StoreError::Open`] with the reason and the remedy.
+    /// - [`StoreError::Owned`] if the file needs a migration and is in use.
+    /// - [`StoreError::Full`] if there is no space. Nothing was written. The call can be repeated when there is space.
     pub fn open(self, path: impl AsRef<Path>) -> Result<SqliteStore, StoreError> {
         SqliteStore::start(resolve(path.as_ref())?, self)
     }

@@ -1,8 +1,8 @@
-//! Which file this store is, and whether it still is that file.
+//! The location of the store, and the identity of its file.
 //!
-//! Owns: the path, the files beside it, and the wake file. Does not own: how a path is found from what an application
-//! names (`resolve`). Never opens the database file or its shared memory with `std::fs`: closing such a handle would drop
-//! SQLite's own locks on them.
+//! Owns: the path, the files beside the database, and the wake file. Does not own: the resolution of paths (`resolve`).
+//! This module never opens the database file or its shared memory with `std::fs`. Closing such a handle would drop
+//! SQLite's own locks.
 
 use std::fs::{self, File, FileTimes, Metadata};
 use std::io::{ErrorKind, Write};
@@ -15,7 +15,7 @@ use saga_core::store::StoreError;
 use crate::error::unavailable;
 use crate::options::SqliteOptions;
 
-/// The file, by path and by identity.
+/// The file of the store, by path and by identity.
 #[derive(Debug)]
 pub(crate) struct Place {
     path: PathBuf,
@@ -38,7 +38,7 @@ impl Identity {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
 
-    /// Elsewhere an open file cannot be replaced, so that it is still there is all there is to ask.
+    /// On these platforms an open file cannot be replaced. Only its existence is checked.
     #[cfg(not(unix))]
     fn of(_: &Metadata) -> Self {
         Self { device: 0, inode: 0 }
@@ -46,7 +46,7 @@ impl Identity {
 }
 
 impl Place {
-    /// At a path that has been resolved.
+    /// Creates the place for a resolved path.
     pub(crate) fn new(path: PathBuf, options: SqliteOptions) -> Self {
         let name = path.display().to_string();
         Self { path, name, identity: OnceLock::new(), woken: Mutex::new(None), options }
@@ -56,12 +56,12 @@ impl Place {
         &self.path
     }
 
-    /// How errors name the store.
+    /// The name of the store in errors.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The path with `.extension` appended.
+    /// Returns the path with `.extension` appended.
     pub(crate) fn beside(&self, extension: &str) -> PathBuf {
         self.followed_by(&format!(".{extension}"))
     }
@@ -72,28 +72,29 @@ impl Place {
         path.into()
     }
 
-    /// Whether there is a write-ahead log with anything in it.
+    /// Returns whether a write-ahead log with content exists.
     pub(crate) fn has_log(&self) -> bool {
         fs::metadata(self.followed_by("-wal")).is_ok_and(|log| log.len() > 0)
     }
 
-    /// Whether the log's shared index is there, as it is while anybody has a file with a log open.
+    /// Returns whether the shared index of the log exists. The index exists while any process has the file open with a
+    /// log.
     pub(crate) fn has_log_index(&self) -> bool {
         self.followed_by("-shm").exists()
     }
 
-    /// Creates a file beside the database, writes to it and removes it. The error says more than SQLite's: permissions
-    /// alone do not tell, and SQLite says only that it cannot open or write a file.
+    /// Creates a file beside the database, writes to the file and removes it. The error of this test says more than the
+    /// error of SQLite. Permissions alone are not sufficient for a reliable answer.
     pub(crate) fn probe(&self) -> std::io::Result<()> {
         let probe = self.beside(&format!("probe-{}", std::process::id()));
         let mut file = File::options().write(true).create_new(true).open(&probe)?;
         let written = file.write_all(b"probe");
-        // Nobody reads it, so one that stays is litter and no harm.
+        // A remaining file is harmless, because no code reads it.
         let _ = fs::remove_file(&probe);
         written
     }
 
-    /// Remembers which file this is, once it is open.
+    /// Stores the identity of the file after opening.
     pub(crate) fn settle(&self) -> std::io::Result<()> {
         let identity = Identity::of(&fs::metadata(&self.path)?);
         self.identity.get_or_init(|| identity);
@@ -101,19 +102,19 @@ impl Place {
         Ok(())
     }
 
-    /// Whether the file is still the one that was opened.
+    /// Checks that the file is still the opened file.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         let now = fs::metadata(&self.path).map(|metadata| Identity::of(&metadata));
         match (now, self.identity.get()) {
             (Ok(now), Some(then)) if now == *then => Ok(()),
             (Ok(_), None) => Ok(()),
-            // Whether it is still there is not known, for example on a file system that does not answer.
+            // The existence of the file is unknown, for example if the file system does not answer.
             (Err(error), _) if error.kind() != ErrorKind::NotFound => Err(unavailable(&self.name, error)),
             _ => Err(StoreError::Moved { store: self.name.clone() }),
         }
     }
 
-    /// Tells the dispatcher's process that something was delivered.
+    /// Notifies the process of the dispatcher about a delivery.
     pub(crate) fn wake(&self) {
         let touch = || {
             let mut options = File::options();
@@ -123,13 +124,13 @@ impl Place {
             let file = options.open(self.beside("wake"))?;
             file.set_times(FileTimes::new().set_modified(SystemTime::now()))
         };
-        // A hint: without it the delivery is found by the scan once a minute.
+        // The wake file is only a hint. The scan once a minute also finds the delivery.
         if let Err(error) = touch() {
             tracing::warn!(store = self.name, %error, "cannot touch the wake file");
         }
     }
 
-    /// Whether the wake file was touched since the last look.
+    /// Returns whether the wake file was touched since the last check.
     pub(crate) fn was_woken(&self) -> bool {
         let now = self.wake_time();
         std::mem::replace(&mut *self.last_wake(), now) != now
@@ -140,7 +141,7 @@ impl Place {
     }
 
     fn last_wake(&self) -> std::sync::MutexGuard<'_, Option<SystemTime>> {
-        // A time is one value: a panic elsewhere cannot leave half of it.
+        // A poisoned lock is harmless here, because the time is a single value.
         self.woken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

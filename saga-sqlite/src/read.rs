@@ -1,7 +1,7 @@
-//! Reading: two threads, each with a connection that cannot write, so that no reader ever waits for a commit.
+//! The readers: two threads with a read-only connection each. A reader never waits for a commit.
 //!
-//! Every call is one read transaction and so one moment of the store. A row that cannot be read is reported, and
-//! never fails its neighbours.
+//! Every call is one read transaction and describes one moment of the store. An unreadable row is reported and does not
+//! affect other rows.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,12 +20,12 @@ use crate::table::{alias, instance, obligation, task, timer};
 const THREADS: usize = 2;
 const QUEUE: usize = 256;
 
-/// A list for people may not take longer: while it reads, the write-ahead log cannot be emptied.
+/// The time limit of a read for people. The write-ahead log cannot be emptied during a read.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 type Job = Box<dyn FnOnce(&mut Reader) + Send>;
 
-/// The way to the readers.
+/// The handle to the readers.
 #[derive(Debug)]
 pub(crate) struct Readers {
     place: Arc<Place>,
@@ -33,7 +33,7 @@ pub(crate) struct Readers {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// One thread's connection, opened when it is first needed and again after trouble.
+/// The connection of one thread. The connection is opened at its first use, and again after an error.
 struct Reader {
     place: Arc<Place>,
     db: Option<Connection>,
@@ -47,7 +47,7 @@ impl Readers {
         for n in 1..=THREADS {
             let (queue, mut reader) = (Arc::clone(&queue), Reader { place: Arc::clone(place), db: None });
             let thread = std::thread::Builder::new().name(format!("saga-reader-{n}")).spawn(move || {
-                // Whoever is idle holds the queue and waits at it; jobs run after it has been let go.
+                // An idle thread waits for jobs with the lock of the queue. The lock is released before the job runs.
                 let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                 while let Some(job) = next() {
                     if catch_unwind(AssertUnwindSafe(|| job(&mut reader))).is_err() {
@@ -60,7 +60,7 @@ impl Readers {
         Ok(readers)
     }
 
-    /// Reads for the dispatcher.
+    /// Runs a read for the dispatcher, without a time limit.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         body: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -68,7 +68,7 @@ impl Readers {
         self.call(body, None).await
     }
 
-    /// Reads for people: given up after a while.
+    /// Runs a read for people, with a time limit.
     pub(crate) async fn inspect<T: Send + 'static>(
         &self,
         body: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -83,7 +83,7 @@ impl Readers {
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |reader| {
-            // Nobody listens any more when the caller was cancelled.
+            // The receiver is gone if the caller was cancelled.
             let _ = answer.send(reader.run(body, patience));
         });
         if let Some(jobs) = &self.jobs
@@ -100,7 +100,7 @@ impl Drop for Readers {
     fn drop(&mut self) {
         drop(self.jobs.take());
         for thread in self.threads.drain(..) {
-            // A panic has been reported where it happened.
+            // A panic of the thread was already reported.
             let _ = thread.join();
         }
     }
@@ -112,7 +112,7 @@ impl Reader {
         body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
         patience: Option<Duration>,
     ) -> Result<T, StoreError> {
-        // An open connection goes on reading a file that has been deleted or replaced.
+        // An open connection can still read a deleted or replaced file.
         self.place.check()?;
         let result = self.one_transaction(body, patience);
         if let Err(error) = &result
@@ -141,8 +141,8 @@ impl Reader {
     }
 }
 
-/// At most `limit` rows of a page. One that cannot be read is reported and left out, and the page goes on behind it,
-/// so that a short page always means the end.
+/// Reads at most `limit` rows of a page. An unreadable row is reported and left out. The page continues behind that
+/// row. A short page therefore always means the end.
 pub(crate) fn page<T>(
     db: &Connection,
     sql: &str,
@@ -164,7 +164,7 @@ pub(crate) fn page<T>(
     Ok(page)
 }
 
-/// One instance with everything that belongs to it, or whose the alias is.
+/// Loads one instance with all its rows. An alias gives the key of its instance.
 pub(crate) fn load(db: &Connection, address: &Address) -> rusqlite::Result<Option<Loaded>> {
     if address.key.is_alias() {
         return Ok(alias::owner(db, address)?.map(|owner| Loaded::Alias(owner.key)));
@@ -178,7 +178,7 @@ pub(crate) fn load(db: &Connection, address: &Address) -> rusqlite::Result<Optio
     }))
 }
 
-/// `None` when the checksum is wrong.
+/// Returns `None` for a wrong checksum.
 fn snapshot(db: &Connection, row: RowId) -> rusqlite::Result<Option<Snapshot>> {
     let (instance, right) = instance::load(db, row)?;
     if !right {

@@ -1,7 +1,7 @@
-//! The words for a file that cannot be opened: what is wrong, and the way out.
+//! The error texts for a file that cannot be opened: the problem and the remedy.
 //!
-//! Owns: what an error means while a store is opened. Does not own: what one means later (`error`), or which paths a store
-//! can have (`resolve`). No text names the path, because the error it goes into does.
+//! Owns: the meaning of an error during opening. Does not own: the meaning of a later error (`error`), or the possible
+//! paths of a store (`resolve`). No text contains the path. The surrounding error contains the path.
 
 use std::io;
 
@@ -25,7 +25,7 @@ pub(crate) fn refuse(place: &Place, detail: impl Into<String>) -> StoreError {
     StoreError::Open { store: place.name().to_owned(), detail: detail.into() }
 }
 
-/// Why the file could not be created.
+/// Returns the error for a file that could not be created.
 pub(crate) fn uncreated(place: &Place, error: io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::NotFound => refuse(place, "its directory does not exist; create it first"),
@@ -39,13 +39,13 @@ pub(crate) fn uncreated(place: &Place, error: io::Error) -> StoreError {
     }
 }
 
-/// The error of a file that SQLite would open for reading only. SQLite itself never answers this code for a file, so
-/// that it cannot be taken for the read-only log of a file that is not.
+/// Returns the error for a file that SQLite would open read-only. SQLite itself never returns this code for a file. The
+/// code therefore differs from the code for a read-only log of a writable file.
 pub(crate) fn protected() -> Error {
     Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_PERM), Some("the file is read-only".to_owned()))
 }
 
-/// Says what is wrong with the file and what to do about it.
+/// Converts an error during opening into the problem and the remedy.
 pub(crate) fn explain(place: &Place, error: Error) -> StoreError {
     let Error::SqliteFailure(failure, _) = &error else { return refuse(place, error.to_string()) };
     let beside = match failure.code {
@@ -58,7 +58,7 @@ pub(crate) fn explain(place: &Place, error: Error) -> StoreError {
     let is = |kinds: [io::ErrorKind; 2]| beside.as_ref().is_some_and(|error| kinds.contains(&error.kind()));
     let takes_no_file = is([io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem]);
     if kind(&error) == Kind::Full || is([io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded]) {
-        // Nothing was written, and the same call succeeds as soon as there is room.
+        // Nothing was written. The same call succeeds when there is space.
         return StoreError::Full { store: place.name().to_owned(), source: error.into() };
     }
     let detail = match failure.code {
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use crate::SqliteStore;
 
-    /// What is said of `saga.db` in `directory` after an error of this code.
+    /// Returns the text for `saga.db` in `directory` after an error with this code.
     fn said(directory: &str, code: std::ffi::c_int) -> String {
         let place = Place::new(format!("{directory}/saga.db").into(), SqliteStore::options());
         let text = explain(&place, Error::SqliteFailure(ffi::Error::new(code), None)).to_string();
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "the probe is gone");
     }
 
-    /// `/sys` takes no files from anybody, the superuser included.
+    /// No user can create a file in `/sys`, including the superuser.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_directory_is_called_read_only_when_it_takes_no_file() {

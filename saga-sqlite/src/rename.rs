@@ -1,4 +1,4 @@
-//! Retiring names: everything that is stored for a saga gets its present one, in one transaction.
+//! The renaming of sagas: all rows of a saga get its present name, in one transaction.
 
 use rusqlite::{Connection, Result};
 use saga_core::message::Key;
@@ -7,11 +7,12 @@ use saga_core::store::{NameOf, RetiredName};
 use crate::commit::{KEEP, SAVE, UNDO};
 use crate::table::{alias, consumer, dead, dedup, inbox, instance, retired};
 
-/// Instances moved at a time.
+/// The number of instances moved by one query.
 const PAGE: usize = 500;
 
-/// Retires the names in turn, and counts the instances that each one moves. `Err` with the name of a saga that cannot be
-/// another's, and a key that both have: then nothing is changed.
+/// Retires the names in order. Returns the number of moved instances for each name.
+///
+/// A clash gives the name and a key that both sagas have. Nothing is changed then.
 pub(crate) fn rename(
     db: &Connection,
     names: &[RetiredName],
@@ -38,7 +39,7 @@ pub(crate) fn rename(
     Ok(Ok(moved))
 }
 
-/// Gives what is stored for the saga `was` to `name`, and counts its instances. `Err` with a key that both have.
+/// Gives the rows of the saga `was` to `name`. Returns the number of moved instances, or a key that both sagas have.
 fn rename_saga(db: &Connection, was: &str, name: &str) -> Result<std::result::Result<usize, Key>> {
     let clashes = [instance::clash(db, was, name)?, alias::clash(db, was, name)?];
     if let Some(key) = clashes.into_iter().flatten().next() {

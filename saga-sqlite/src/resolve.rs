@@ -1,8 +1,8 @@
-//! From the path an application names to the one file it means.
+//! The resolution of a path to one file.
 //!
-//! Owns: which paths a store can have, and the one spelling of each: absolute, without symbolic links. SQLite, the lock
-//! and the files beside the database all start from that spelling, so two ways to write a path meet at one lock, and a
-//! later change of the working directory moves nothing.
+//! Owns: the possible paths of a store, and the one spelling of each path: absolute, without symbolic links. SQLite,
+//! the lock and the files beside the database use this spelling. Different spellings of a path therefore use the same
+//! lock. A later change of the working directory has no effect.
 
 use std::fs::{self, Metadata};
 use std::io::ErrorKind;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use saga_core::store::StoreError;
 
-/// Where the file is, or will be once it is created.
+/// Returns the path of the existing or future file.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     let found = match no_file(path) {
         Some(why) => Err(why.to_owned()),
@@ -19,12 +19,12 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
     found.map_err(|detail| StoreError::Open { store: named(path), detail })
 }
 
-/// How an error names a path that could not be resolved.
+/// Returns the name of an unresolved path for errors.
 fn named(path: &Path) -> String {
     if path.as_os_str().is_empty() { "an empty path".to_owned() } else { path.display().to_string() }
 }
 
-/// Why a path that SQLite gives a meaning of its own cannot be that of a store.
+/// Returns the reason why a path with a special meaning in SQLite cannot be a store.
 fn no_file(path: &Path) -> Option<&'static str> {
     match path.as_os_str().as_encoded_bytes() {
         b"" | b":memory:" => Some("a store is a file; use `MemoryStore` to keep everything in memory"),
@@ -44,10 +44,10 @@ fn real(path: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// Where a file that does not exist yet will be.
+/// Returns the resolved path of a file that does not exist yet.
 fn future(path: &Path) -> Result<PathBuf, String> {
     if let Ok(target) = fs::read_link(path) {
-        // Its volume may not be mounted. An empty store in its place would hide the sagas of the real one.
+        // The volume of the target may not be mounted. A new empty store would hide the sagas of the real store.
         let target = target.display();
         return Err(format!(
             "it is a symbolic link to {target}, where there is no file; bring that back, or remove the link"
@@ -79,11 +79,11 @@ fn unsearchable(error: &std::io::Error) -> String {
     }
 }
 
-/// Refuses a file that has more than one name.
+/// Refuses a file with more than one hard link.
 ///
-/// SQLite keeps the log beside the name by which the file was opened. By another name the last commits are missing,
-/// and both names have a lock of their own. No lock can mend the first, so there is no opening such a file. Looked at
-/// when it is opened only: a name that is added later does no harm until somebody opens it, and is then refused.
+/// SQLite keeps the log beside the opened name. Under another name the last commits are missing, and the lock is
+/// another one. No lock can solve the problem of the log. The check happens only at opening. A later link does no harm
+/// before its own opening. That opening is refused.
 pub(crate) fn refuse_links(metadata: &Metadata) -> Result<(), String> {
     #[cfg(unix)]
     {
@@ -95,7 +95,7 @@ pub(crate) fn refuse_links(metadata: &Metadata) -> Result<(), String> {
             ));
         }
     }
-    // Elsewhere the standard library does not tell.
+    // The standard library gives no count of links on other platforms.
     #[cfg(not(unix))]
     let _ = metadata;
     Ok(())

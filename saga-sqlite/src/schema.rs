@@ -1,6 +1,6 @@
-//! The tables and their versions: numbered migrations, all that a file lacks in one transaction.
+//! The schema versions and migrations. All missing migrations of a file run in one transaction.
 //!
-//! A file that a newer version has written is refused before anything is written to it.
+//! A file from a newer version is refused before any write.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::place::Place;
 use crate::refusal::{explain, refuse};
 use crate::table::history;
 
-/// One after another; the last one's number is the version this crate writes. Never edited once released.
+/// The migrations in order. The last number is the version of this crate. Released migrations are never edited.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_retired_names.sql"),
@@ -23,39 +23,39 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_words.sql"),
 ];
 
-/// The migration that gives lines of history their present words.
+/// The migration that changes the words of history lines.
 const NEW_WORDS: usize = 4;
 
 const HAS_META: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'saga_meta'";
 const VERSION: &str = "SELECT schema_version FROM saga_meta WHERE id = 1";
 const SET_VERSION: &str = "UPDATE saga_meta SET schema_version = ?1 WHERE id = 1";
 
-/// The version this crate writes.
+/// The version that this crate writes.
 pub(crate) fn latest() -> usize {
     MIGRATIONS.len()
 }
 
-/// Refuses a file of a newer version, with the file as it was and nothing new beside it.
+/// Refuses a file from a newer version. The file stays unchanged, and no new file remains beside it.
 pub(crate) fn refuse_newer(place: &Place) -> Result<(), StoreError> {
     let found = look(place).map_err(|error| explain(place, error))?;
     check(place, found)
 }
 
-/// Refuses to write without a lease to a file that has been migrated since it was opened. With one nobody migrates it.
+/// Refuses a write without a lease to a file migrated since its opening. No migration can happen during a lease.
 pub(crate) fn check_still(place: &Place, db: &Connection) -> Result<(), StoreError> {
     let found = db.prepare_cached(VERSION).and_then(|mut version| version.query_row([], |row| row.get(0)));
     check(place, found.map_err(|error| of_store(place.name(), error))?)
 }
 
-/// Reads the version by a connection of its own, which leaves no trace.
+/// Reads the version on a separate connection without lasting changes.
 ///
-/// A connection that only reads would not do. It cannot roll back what a killed process has left half done, and it leaves
-/// behind the files that SQLite makes beside a file with a log.
+/// A read-only connection is not sufficient. It cannot roll back the unfinished transaction of a killed process. It
+/// also leaves files of SQLite beside a file with a log.
 fn look(place: &Place) -> rusqlite::Result<usize> {
     let log = place.has_log();
     if log && !place.has_log_index() {
         match version_of(place, Look::Alone) {
-            // Somebody has opened the file in the meantime, so the index is there now.
+            // Another process has opened the file in the meantime. The index therefore exists now.
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
             found => return found,
         }
@@ -63,14 +63,14 @@ fn look(place: &Place) -> rusqlite::Result<usize> {
     version_of(place, if log { Look::BesideLog } else { Look::Plain })
 }
 
-/// How the version is read without leaving a trace.
+/// The way to read the version without lasting changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
-    /// There is no log, or an empty one. What SQLite creates it removes on closing.
+    /// There is no log, or the log is empty. SQLite removes its new files at closing.
     Plain,
-    /// The log holds commits, perhaps of a newer version. Closing must not move them into the file.
+    /// The log holds commits, perhaps from a newer version. Closing must not move these commits into the file.
     BesideLog,
-    /// The same without an index beside it: nobody has the file open. Under a lock on all of it SQLite creates none.
+    /// The log has no index, because no process has the file open. With an exclusive lock SQLite creates no index.
     Alone,
 }
 
@@ -87,27 +87,27 @@ fn version_of(place: &Place, how: Look) -> rusqlite::Result<usize> {
     version(&db)
 }
 
-/// Brings the tables to the latest version.
+/// Migrates the tables to the latest version.
 pub(crate) fn migrate(place: &Place, db: &Connection) -> Result<(), StoreError> {
     let found = version(db).map_err(|error| explain(place, error))?;
     check(place, found)?;
     if found == latest() {
         return Ok(());
     }
-    // A dispatcher of the old version must not run on while its tables change; an empty file has none.
+    // A dispatcher of the old version must not run during the migration. An empty file has no dispatcher.
     let lock = if found > 0 { OwnerLock::take(place, "a migration").map(Some) } else { Ok(None) };
     let _lock = match lock {
-        // Whoever has the lock may have migrated the file meanwhile.
+        // The lock holder may have migrated the file in the meantime.
         Err(_) if version(db).is_ok_and(|found| found == latest()) => return Ok(()),
         lock => lock?,
     };
     apply(db).map_err(|error| explain(place, error))
 }
 
-/// One transaction, so that nobody finds a new file half migrated.
+/// Runs all missing migrations in one transaction. No process can see a half migrated file.
 fn apply(db: &Connection) -> rusqlite::Result<()> {
     let tx = rusqlite::Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
-    // Somebody else may have been faster.
+    // Another process may have migrated the file in the meantime.
     let found = version(&tx)?;
     if found < latest() {
         for (number, migration) in (1..).zip(MIGRATIONS).skip(found) {
@@ -134,7 +134,7 @@ fn check(place: &Place, found: usize) -> Result<(), StoreError> {
     ))
 }
 
-/// The version of the tables; 0 when there are none.
+/// Returns the version of the tables. The version is 0 without tables.
 fn version(db: &Connection) -> rusqlite::Result<usize> {
     if !db.prepare(HAS_META)?.exists([])? {
         return Ok(0);

@@ -1,4 +1,4 @@
-//! The store as the dispatcher sees it.
+//! The store for the dispatcher: the implementations of `Store` and `Maintain`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use saga_core::message::Timestamp;
 use saga_core::store::{
     Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
-    OpenTask, Outcome, Purged, RetiredName, RowId, Store, StoreError, TaskId, TimerKey,
+    OpenTask, Purged, RetiredName, RowId, StepOutcome, Store, StoreError, TaskId, TimerKey,
 };
 use tokio::sync::Notify;
 
@@ -23,11 +23,12 @@ use crate::table::{delivery, inbox, instance, task, timer};
 use crate::transaction::Idle;
 use crate::writer::{Handle, Writer};
 
-/// A batch of so few steps is written by the thread that asks, because changing threads would take about as long as
-/// writing it. Under load batches are larger, and are prepared while the one before is being written.
+/// The maximum number of steps that the calling thread writes itself. For such a batch, a change of thread takes about
+/// as long as the write. Batches are larger under load. A larger batch is prepared during the write of the batch
+/// before.
 const STEPS_HERE: usize = 4;
 
-/// A store in one SQLite file. Clones share its threads and connections; they close with the last clone.
+/// A store in one SQLite file. Clones share threads and connections. The last clone closes them.
 #[derive(Clone)]
 pub struct SqliteStore {
     pub(crate) shared: Arc<Shared>,
@@ -45,18 +46,20 @@ pub(crate) struct Shared {
 }
 
 impl SqliteStore {
-    /// Opens the file, and creates it if there is none. An application that runs no dispatcher in this process opens
-    /// it the same way: only [`Store::lease`] asks for the right to advance instances. The path is resolved at once: a
-    /// later change of the working directory does not matter, and a file has one owner by whatever path it is named.
-    /// Blocks, as does dropping the last clone, until the file is open or closed.
+    /// Opens the file. Creates the file if it is missing.
+    ///
+    /// An application without a dispatcher opens the store in the same way. Only [`Store::lease`] asks for the right to
+    /// advance instances. The path is resolved at once. A later change of the working directory has no effect. A file
+    /// has one owner under all its paths. This call blocks until the file is open. The drop of the last clone blocks
+    /// until the file is closed.
     ///
     /// # Errors
-    /// As for [`SqliteOptions::open`](crate::SqliteOptions::open).
+    /// The same as for [`SqliteOptions::open`](crate::SqliteOptions::open).
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::options().open(path)
     }
 
-    /// For opening it in another way.
+    /// Returns the default options, for opening a store with other options.
     pub fn options() -> SqliteOptions {
         SqliteOptions::default()
     }
@@ -88,17 +91,17 @@ impl SqliteStore {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Where the file is: an absolute path without symbolic links, whichever way it was named when it was opened.
+    /// Returns the absolute path of the file, without symbolic links.
     pub fn path(&self) -> &Path {
         self.shared.place.path()
     }
 
-    /// What checkpoints have done since the store was opened.
+    /// Returns counts of the checkpoints since the store was opened.
     pub fn checkpoints(&self) -> CheckpointStats {
         self.shared.checkpoints.stats()
     }
 
-    /// Wakes the dispatcher: in this process at once, in another one within a second.
+    /// Wakes the dispatcher. A dispatcher in this process wakes at once, and another one within a second.
     pub(crate) fn wake(&self, dispatcher_here: bool) {
         self.shared.delivered.notify_one();
         if !dispatcher_here {
@@ -117,7 +120,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.checkpoints.quit();
         if let Some(thread) = self.checkpointer.take() {
-            // A panic has been reported where it happened.
+            // A panic of the thread was already reported.
             let _ = thread.join();
         }
     }
@@ -143,7 +146,7 @@ impl Store for SqliteStore {
         self.shared.writer.abandon(lease.epoch);
     }
 
-    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError> {
+    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<StepOutcome>, StoreError> {
         if batch.steps.len() <= STEPS_HERE
             && let Some(written) =
                 self.shared.writer.call_here(|writer| writer.commit_promptly(lease, &batch))

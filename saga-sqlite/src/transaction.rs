@@ -1,7 +1,7 @@
-//! The application's own transaction: its rows and its events become durable together.
+//! The transaction of the application: its rows and its events become durable together.
 //!
-//! Owns: a connection for the application, its time limit, and publishing by inbox rows (rule R23). Does not own:
-//! applying anything. It never touches an instance, so it needs no lease.
+//! Owns: a connection for the application, its time limit, and publishing by inbox rows (rule R23). Does not own: the
+//! application of events. A transaction never changes an instance and needs no lease.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -23,10 +23,10 @@ use crate::held::{EndedBy, Held, is_held_here};
 use crate::open::{Role, connect};
 use crate::table::{consumer, inbox, retired};
 
-/// Not the name of a saga: what an event answers for it, it answers for every saga it has no key of its own for.
+/// This text is not the name of a saga. The key for this name is the key for all sagas without their own key.
 const ANY_SAGA: &str = "\u{1}";
 
-/// One transaction of the application, see [`SqliteStore::transaction`].
+/// One transaction of the application. See [`SqliteStore::transaction`].
 #[derive(Debug)]
 pub struct Transaction<'a> {
     held: &'a Held,
@@ -34,7 +34,7 @@ pub struct Transaction<'a> {
     published: Cell<bool>,
 }
 
-/// The connection of a [`Transaction`]. While it is kept, the transaction cannot be ended by its limit.
+/// The connection of a [`Transaction`]. The time limit cannot end the transaction while this value exists.
 pub struct TransactionConnection<'a>(ReentrantMutexGuard<'a, Connection>);
 
 impl Deref for TransactionConnection<'_> {
@@ -51,78 +51,80 @@ impl std::fmt::Debug for TransactionConnection<'_> {
     }
 }
 
-/// Why a transaction was rolled back. None of it happened, except as [`Store`](Self::Store) says.
+/// The reason for a rollback. The transaction had no effect. [`Store`](Self::Store) describes the exception.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransactionError {
     /// A statement failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// The application decided so.
+    /// The application returned an error.
     #[error(transparent)]
     Application(#[from] BoxError),
-    /// It took too long. The dispatcher cannot commit meanwhile.
+    /// The transaction exceeded its time limit. The dispatcher cannot commit during a transaction.
     #[error(
         "the transaction took longer than its limit of {limit:?} and was rolled back; do slow work before it"
     )]
     TooLong {
-        /// The limit in force.
+        /// The time limit in force.
         limit: Duration,
     },
-    /// It was begun inside another one of the same thread, which it would wait for.
+    /// The transaction began inside another transaction of the same thread. It would wait for itself.
     #[error("a transaction on this store is open on this thread already; do both in one")]
     Nested,
-    /// A statement of the application ended the transaction: `COMMIT`, `ROLLBACK`, `OR ROLLBACK`, or one that failed so
-    /// badly that SQLite rolled back by itself.
+    /// A statement of the application ended the transaction: `COMMIT`, `ROLLBACK` or `OR ROLLBACK`. A severe error can
+    /// also make SQLite roll back by itself.
     #[error(
         "a statement ended the transaction, and all of it was rolled back; run no COMMIT or ROLLBACK in it, and return \
          the error of a statement that fails"
     )]
     Ended,
-    /// No saga or subscriber takes the event.
+    /// No saga and no subscriber receives the event.
     #[error(
         "event `{event}` has no consumer in this store; start a dispatcher with its saga or subscriber once"
     )]
     NoConsumer {
-        /// The event's stored name.
+        /// The stored name of the event.
         event: &'static str,
     },
-    /// The event's key is no key.
+    /// The event has no valid key.
     #[error("the event `{event}` has no usable key: {source}")]
     Key {
-        /// The event's stored name.
+        /// The stored name of the event.
         event: &'static str,
-        /// Why not.
+        /// The reason.
         source: KeyError,
     },
-    /// The key of the instance is no key.
+    /// The key of the instance is not valid.
     #[error("no instance of `{saga}` has such a key: {source}")]
     InstanceKey {
-        /// The saga's stored name.
+        /// The stored name of the saga.
         saga: &'static str,
-        /// Why not.
+        /// The reason.
         source: KeyError,
     },
-    /// The event's payload cannot be stored.
+    /// The payload of the event cannot be stored.
     #[error("the event `{event}` {source}")]
     Payload {
-        /// The event's stored name.
+        /// The stored name of the event.
         event: &'static str,
-        /// Why not.
+        /// The reason.
         source: PayloadError,
     },
-    /// The store cannot begin or end it. After [`StoreError::Unavailable`] nobody knows whether it happened: publish
-    /// under an id of your own, and a repetition is recognised.
+    /// The store cannot begin or end the transaction. After [`StoreError::Unavailable`] the result of the transaction
+    /// is unknown. Publish under your own message id. A repetition is then recognised.
     #[error(transparent)]
     Store(StoreError),
 }
 
 impl Transaction<'_> {
-    /// The connection, for the application's own tables in the same file. Foreign keys are enforced on it. Use it for one
-    /// statement after the other, `tx.connection()?.execute(..)`, and keep it no longer than it runs SQL.
+    /// Returns the connection, for tables of the application in the same file.
+    ///
+    /// Foreign keys are enforced on this connection. Use the connection for one statement at a time:
+    /// `tx.connection()?.execute(..)`. Keep the connection only while SQL runs.
     ///
     /// # Errors
-    /// [`TransactionError::TooLong`] and [`TransactionError::Ended`] when the transaction has been rolled back.
+    /// [`TransactionError::TooLong`] and [`TransactionError::Ended`] if the transaction has been rolled back.
     pub fn connection(&self) -> Result<TransactionConnection<'_>, TransactionError> {
         self.held.connection().map(TransactionConnection).map_err(|ended| match ended {
             EndedBy::Limit => TransactionError::TooLong { limit: self.limit },
@@ -130,24 +132,24 @@ impl Transaction<'_> {
         })
     }
 
-    /// Publishes an event to everybody who takes it, under an id of its own, which is answered.
+    /// Publishes an event to all its consumers. Returns the new message id of the event.
     ///
     /// # Errors
-    /// When it has no consumer, or its key or payload is over the limits.
+    /// If the event has no consumer, or if its key or payload exceeds a limit.
     pub fn publish<E: Correlated>(&self, event: &E) -> Result<MessageId, TransactionError> {
         let id = MessageId::unique();
         self.publish_as(&id, event)?;
         Ok(id)
     }
 
-    /// Publishes an event under the caller's id, so that a repetition of the transaction is recognised.
+    /// Publishes an event under the message id of the caller. A repetition of the transaction is then recognised.
     ///
-    /// What becomes of it is decided when a dispatcher takes it up, after the transaction. Then
-    /// [`taken_up`](saga_core::dispatcher::Dispatcher::taken_up) with the same id and event waits for that and says it, also
-    /// that the id was used for other content.
+    /// A dispatcher takes up the event after the transaction. The result for each consumer is known only then. Use
+    /// [`taken_up`](saga_core::dispatcher::Dispatcher::taken_up) with the same id and event to wait for the result. The
+    /// result also reports an id already used for other content.
     ///
     /// # Errors
-    /// As for [`publish`](Self::publish).
+    /// The same as for [`publish`](Self::publish).
     pub fn publish_as<E: Correlated>(&self, id: &MessageId, event: &E) -> Result<(), TransactionError> {
         let message = Message::published(event, PayloadLimits::DEFAULT)
             .map_err(|source| TransactionError::Payload { event: E::NAME, source })?;
@@ -158,7 +160,7 @@ impl Transaction<'_> {
         }
         let at = Timestamp::now();
         for consumer in consumers {
-            // A subscriber takes the event by its own key, whatever it is for a saga.
+            // The order of a subscriber uses the plain key, even if the event has an alias for sagas.
             let key =
                 if consumer.subscriber { key(event, "")? } else { key_for(&db, event, &consumer.consumer)? };
             let mail = Mail {
@@ -179,13 +181,13 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Asks for an operator's verb: the dispatcher that runs on this file, or the next one, does it as a step of the
-    /// instance. `by` and `why` go to the history. An instance that is not in a position for it declines: then a line of
-    /// the kind `declined` in its history says why. Without an instance the verb becomes a dead letter for the reason
-    /// `declined`.
+    /// Requests a verb of an operator. The running or next dispatcher on this file applies the verb as a step.
+    ///
+    /// `by` and `why` are written to the history. An instance may decline the verb. A history line `declined` then
+    /// gives the reason. Without an instance the verb becomes a dead letter with the reason `declined`.
     ///
     /// # Errors
-    /// When the key is over the limits.
+    /// If the key exceeds a limit.
     pub fn operate<S: Saga>(
         &self,
         key: impl AsRef<str>,
@@ -205,8 +207,8 @@ fn key<E: Correlated>(event: &E, saga: &str) -> Result<Key, TransactionError> {
     event.correlation(saga).map_err(|source| TransactionError::Key { event: E::NAME, source })
 }
 
-/// The key of the event for a saga. A build from before the saga was renamed has a key for it under an earlier name: with
-/// any other key the event would start a second instance (rule R34).
+/// Returns the key of the event for a saga. Before a rename, the event may have another key under the earlier name of
+/// the saga. Any other key would start a second instance (rule R34).
 fn key_for<E: Correlated>(db: &Connection, event: &E, saga: &str) -> Result<Key, TransactionError> {
     let present = key(event, saga)?;
     for earlier in retired::earlier(db, saga)? {
@@ -218,8 +220,8 @@ fn key_for<E: Correlated>(db: &Connection, event: &E, saga: &str) -> Result<Key,
     Ok(present)
 }
 
-/// The application's connection while no transaction uses it. A transaction that panics takes it along, which rolls
-/// back.
+/// The connection of the application between transactions. A panic in a transaction drops the connection, which rolls
+/// the transaction back.
 #[derive(Debug, Default)]
 pub(crate) struct Idle(Mutex<Option<Arc<Held>>>);
 
@@ -229,7 +231,7 @@ impl Idle {
     }
 }
 
-/// Rolls back when the application panics.
+/// Rolls the transaction back after a panic of the application.
 struct Open<'a>(&'a Held);
 
 impl Drop for Open<'_> {
@@ -245,20 +247,23 @@ impl Drop for Open<'_> {
 }
 
 impl SqliteStore {
-    /// Runs `body` in one transaction of the application's own: what it writes and what it publishes become durable
-    /// together, or not at all.
+    /// Runs `body` in one transaction of the application. Its rows and its events become durable together, or not at
+    /// all.
     ///
-    /// Works with and without a dispatcher in this process; one elsewhere is woken within a second. Blocks: call it
-    /// from a thread that may, such as one of tokio's `spawn_blocking`. It holds up the dispatcher's commits, so it is
-    /// rolled back after [a limit](crate::SqliteOptions::transaction_limit), whether or not SQL is running. Only while
-    /// `body` keeps what [`Transaction::connection`] answers, and runs no SQL on it, has that to wait. A dispatcher's
-    /// `publish` that is awaited inside `body` is refused at once; publish with [`Transaction::publish`].
+    /// A dispatcher in this process is not necessary. A dispatcher elsewhere wakes within a second. This call blocks.
+    /// Use a thread that may block, for example with tokio's `spawn_blocking`.
+    ///
+    /// The transaction stops the commits of the dispatcher. The transaction is therefore rolled back after [a
+    /// limit](crate::SqliteOptions::transaction_limit), with or without running SQL. The rollback waits while `body`
+    /// keeps the value of [`Transaction::connection`] without running SQL.
+    ///
+    /// A `publish` of a dispatcher inside `body` is refused at once. Use [`Transaction::publish`] instead.
     ///
     /// # Errors
-    /// Whatever `body` returns, or [`TransactionError::TooLong`], or the store's trouble.
+    /// The error of `body`, [`TransactionError::TooLong`], or an error of the store.
     ///
     /// # Panics
-    /// When `body` does. Nothing has happened then.
+    /// If `body` panics. The transaction then has no effect.
     pub fn transaction<T>(
         &self,
         body: impl FnOnce(&Transaction<'_>) -> Result<T, TransactionError>,
@@ -299,15 +304,15 @@ impl SqliteStore {
             result => result,
         };
         if result.is_ok() {
-            // The connection is dropped with the error: nobody knows what became of the transaction.
+            // The connection is dropped with the error, because the result of the transaction is unknown.
             held.commit(&db).map_err(|error| TransactionError::Store(unavailable(place.name(), error)))?;
             shared.checkpoints.after_commit(&db);
-            // What was written into a file that is gone is gone with it.
+            // Rows written to a deleted file are lost.
             place.check().map_err(TransactionError::Store)?;
         }
         drop(db);
         drop(open);
-        // One that cannot be rolled back is dropped, which ends its transaction.
+        // A connection with an open transaction is dropped. The drop ends the transaction.
         if held.idle().is_autocommit() {
             shared.idle.swap(Some(Arc::clone(&held)));
         }

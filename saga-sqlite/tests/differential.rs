@@ -11,7 +11,8 @@ use saga_core::store::conformance::{
 };
 use saga_core::store::{
     Address, DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, InstanceChange, InstanceFilter, Loaded,
-    MailKind, MemoryStore, ObligationChange, Outcome, RowId, Status, Step, Store, TaskChange, TimerChange,
+    MailKind, MemoryStore, ObligationChange, RowId, Status, Step, StepOutcome, Store, TaskChange,
+    TimerChange,
 };
 use saga_sqlite::{Durability, SqliteStore};
 
@@ -222,8 +223,8 @@ impl Run {
         format!("unclean: {}", self.driver.lease.unclean)
     }
 
-    fn learn(&mut self, plan: &Plan, step: &Step, outcome: &Outcome) {
-        let Outcome::Committed(committed) = outcome else { return };
+    fn learn(&mut self, plan: &Plan, step: &Step, outcome: &StepOutcome) {
+        let StepOutcome::Committed(committed) = outcome else { return };
         if let Some(change) = &step.instance {
             let row = committed.row.or(step.row).unwrap();
             self.rows.insert(plan.key, (row, change.clone()));
@@ -399,12 +400,12 @@ impl Run {
 }
 
 /// An outcome without numbers and without words.
-fn plain(outcome: Outcome) -> String {
+fn plain(outcome: StepOutcome) -> String {
     match outcome {
-        Outcome::Committed(it) => {
+        StepOutcome::Committed(it) => {
             format!("committed {} {} {}", it.row.is_some(), it.mail.len(), it.deliveries.len())
         }
-        Outcome::Refused(_) => "refused".to_owned(),
+        StepOutcome::Refused(_) => "refused".to_owned(),
         other => format!("{other:?}"),
     }
 }

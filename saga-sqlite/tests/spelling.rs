@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use saga_core::store::conformance::{address, create};
-use saga_core::store::{Batch, Outcome, Store, StoreError};
+use saga_core::store::{Batch, StepOutcome, Store, StoreError};
 use saga_sqlite::SqliteStore;
 
 use support::{CHILD, Dir, run_child};
@@ -90,7 +90,7 @@ async fn a_relative_path_and_a_change_of_directory() {
     works(&store).await;
     let batch = Batch { number: 1, steps: vec![create(&address("a"))] };
     let outcomes = store.commit(&lease, batch.into()).await.unwrap();
-    assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}");
+    assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{outcomes:?}");
     let second = SqliteStore::open(dir.join("saga.db")).unwrap();
     assert!(matches!(second.lease("you").await, Err(StoreError::Owned { .. })));
     store.release(&lease).await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use saga_core::message::Payload;
 use saga_core::store::conformance::{Driver, address, create, mail, next, task, time};
-use saga_core::store::{Inspect, Loaded, Maintain, Outcome, Status, Step, Store, StoreError, TaskChange};
+use saga_core::store::{Inspect, Loaded, Maintain, Status, Step, StepOutcome, Store, StoreError, TaskChange};
 use saga_sqlite::{Durability, SqliteOptions, SqliteStore, rusqlite};
 
 struct Bench {
@@ -65,7 +65,7 @@ async fn a_foreign_write_transaction_makes_it_unavailable_until_it_ends() {
     assert_eq!(bench.store.load(&[address("a")]).await.unwrap(), [None], "reading goes on");
     foreign.execute_batch("ROLLBACK").unwrap();
     let outcomes = driver.again(vec![step]).await.unwrap();
-    assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}");
+    assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{outcomes:?}");
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_full_store_says_so_writes_nothing_and_recovers() {
     for n in 0..100 {
         let steps = vec![large(&format!("k{n}"), Status::Completed, 20_000)];
         match driver.try_commit(steps.clone()).await {
-            Ok(outcomes) => assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}"),
+            Ok(outcomes) => assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{outcomes:?}"),
             Err(error) => {
                 assert!(matches!(error, StoreError::Full { .. }) && error.is_temporary(), "{error:?}");
                 full = Some((format!("k{n}"), steps));
@@ -89,7 +89,7 @@ async fn a_full_store_says_so_writes_nothing_and_recovers() {
     assert!(matches!(driver.again(steps.clone()).await, Err(StoreError::Full { .. })));
     assert!(bench.store.purge(time(2_000), 3).await.unwrap().instances > 0);
     let outcomes = driver.again(steps).await.unwrap();
-    assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}");
+    assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{outcomes:?}");
     assert_eq!(driver.snapshot(&address(&key)).await.instance.seq, 1);
 }
 

@@ -8,14 +8,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use saga::MessageId;
-use saga::message::{Message, Timestamp};
 use saga::store::async_trait;
 use saga::store::{
     Address, Batch, ConsumerRow, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, HistoryRow, InboxId,
-    Inspect, InstanceFilter, InstanceView, Lease, Loaded, Mail, Maintain, OpenTask, Outcome, Purged,
-    RetiredName, RowId, Snapshot, Store, StoreError, StoredName, TaskId, TimerKey, Trace,
+    Inspect, InstanceFilter, InstanceView, Lease, Loaded, Mail, Maintain, OpenTask, Purged, RetiredName,
+    RowId, Snapshot, StepOutcome, Store, StoreError, StoredName, TaskId, TimerKey, Trace,
 };
+use saga::{Message, MessageId, Timestamp};
 use tokio::sync::watch;
 
 const NAME: &str = "the faulty store";
@@ -196,7 +195,7 @@ impl Store for Faulty {
         self.inner.abandon(lease);
     }
 
-    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError> {
+    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<StepOutcome>, StoreError> {
         self.enter("commit", true).await?;
         if self.dies(Side::Before) {
             return std::future::pending().await;

@@ -14,7 +14,7 @@ use super::error::PublishError;
 use super::receipt::Receipt;
 use crate::engine::AttemptEnd;
 use crate::message::{
-    Command, Correlated, Event, HandlerError, HandlerErrorKind, Message, Outcome, PayloadLimits,
+    Command, Correlated, Event, HandlerError, HandlerErrorKind, HandlerResult, Message, PayloadLimits,
 };
 
 /// Runs the command `C`: the only code that talks to the outside world.
@@ -38,7 +38,7 @@ use crate::message::{
 )]
 pub trait Handler<C: Command>: Send + Sync + 'static {
     /// Does what `command` asks for and answers with one of its replies, or `Done`. Write it as an `async fn`.
-    fn handle(&self, command: C, cx: &HandlerContext) -> impl Future<Output = Outcome<C>> + Send;
+    fn handle(&self, command: C, cx: &HandlerContext) -> impl Future<Output = HandlerResult<C>> + Send;
 }
 
 /// Receives the event `E` outside of any saga: at least once, in accepted order per key (rule R22).
@@ -52,7 +52,7 @@ pub trait Subscriber<E: Event>: Send + Sync + 'static {
 }
 
 impl<C: Command, H: Handler<C>> Handler<C> for Arc<H> {
-    async fn handle(&self, command: C, cx: &HandlerContext) -> Outcome<C> {
+    async fn handle(&self, command: C, cx: &HandlerContext) -> HandlerResult<C> {
         (**self).handle(command, cx).await
     }
 }

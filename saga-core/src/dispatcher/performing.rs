@@ -17,13 +17,13 @@ use super::tempo::Busy;
 use super::{Health, Shared};
 use crate::engine::{In, Out};
 use crate::message::Timestamp;
-use crate::store::{Batch, Outcome, StoreError};
+use crate::store::{Batch, StepOutcome, StoreError};
 
 /// The first and the longest wait before the store is asked again.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 
 /// What came of a batch. Time stands still until that has been dealt with.
-pub(super) type Outcomes = (Result<Vec<Outcome>, StoreError>, Busy);
+pub(super) type Outcomes = (Result<Vec<StepOutcome>, StoreError>, Busy);
 pub(super) type Written = Pin<Box<dyn Future<Output = Outcomes> + Send>>;
 pub(super) type Read = (Result<In, StoreError>, Busy);
 

@@ -9,7 +9,7 @@ use super::slot::{InFlight, Item, Late, Place, Run, Token};
 use crate::machine::{Input, Taken};
 use crate::message::MessageId;
 use crate::store::{
-    Address, Committed, DeadLetter, DeliveryChange, InboxId, MailKind, Outcome, Status, Step, TaskId,
+    Address, Committed, DeadLetter, DeliveryChange, InboxId, MailKind, Status, Step, StepOutcome, TaskId,
     TaskKind, TaskProgress, TaskStage,
 };
 
@@ -17,12 +17,12 @@ const TAKEN_BEFORE: &str = "another event with this message id and other content
 
 impl Shard {
     /// Takes the outcomes of the batch under way, in order.
-    pub(super) fn committed(&mut self, outcomes: Vec<Outcome>) {
+    pub(super) fn committed(&mut self, outcomes: Vec<StepOutcome>) {
         let Some((tokens, steps)) = self.under_way.pop_front() else { return };
         self.tally.batches += 1;
         let handled = tokens.len() as u64;
         for ((token, step), outcome) in tokens.into_iter().zip(&steps.steps).zip(outcomes) {
-            if let Outcome::Committed(committed) = &outcome {
+            if let StepOutcome::Committed(committed) = &outcome {
                 self.tally.steps += u64::from(step.instance.is_some());
                 self.inbox.tell(&committed.mail);
             }
@@ -30,17 +30,17 @@ impl Shard {
                 Token::Instance(address) => self.instance_committed(&address, step, outcome),
                 Token::Mailed { ticket, consumers, .. } => {
                     let answer = match &outcome {
-                        Outcome::Duplicate => ConsumerAnswer::Duplicate,
-                        Outcome::IdConflict => ConsumerAnswer::IdConflict,
-                        Outcome::Refused(why) => ConsumerAnswer::Refused(why.clone()),
+                        StepOutcome::Duplicate => ConsumerAnswer::Duplicate,
+                        StepOutcome::IdConflict => ConsumerAnswer::IdConflict,
+                        StepOutcome::Refused(why) => ConsumerAnswer::Refused(why.clone()),
                         // A step that touches no instance claims nothing.
-                        Outcome::Committed(_)
-                        | Outcome::Repeated
-                        | Outcome::Conflict
-                        | Outcome::AliasTaken { .. } => ConsumerAnswer::Queued,
+                        StepOutcome::Committed(_)
+                        | StepOutcome::Repeated
+                        | StepOutcome::Conflict
+                        | StepOutcome::AliasTaken { .. } => ConsumerAnswer::Queued,
                     };
-                    if matches!(outcome, Outcome::Duplicate | Outcome::IdConflict) {
-                        self.use_up(step, outcome == Outcome::IdConflict);
+                    if matches!(outcome, StepOutcome::Duplicate | StepOutcome::IdConflict) {
+                        self.use_up(step, outcome == StepOutcome::IdConflict);
                     }
                     self.forward(step, &outcome, 0);
                     if let Some(ticket) = ticket {
@@ -51,17 +51,17 @@ impl Shard {
                 }
                 Token::Mark(address, task, lane) => {
                     self.noted(&address, &outcome);
-                    self.marked(&address, task, lane, matches!(outcome, Outcome::Committed(_)));
+                    self.marked(&address, task, lane, matches!(outcome, StepOutcome::Committed(_)));
                 }
                 Token::Progress(address) => self.noted(&address, &outcome),
                 Token::Delayed(address, task) => {
                     self.noted(&address, &outcome);
-                    if matches!(outcome, Outcome::Committed(_)) {
+                    if matches!(outcome, StepOutcome::Committed(_)) {
                         self.delayed(&address, task);
                     }
                 }
                 Token::DelayedDelivery(delivery) => match outcome {
-                    Outcome::Refused(why) => {
+                    StepOutcome::Refused(why) => {
                         tracing::error!(
                             why,
                             "the store refused to write how far a delivery is; it waits for the next start"
@@ -74,20 +74,20 @@ impl Shard {
                     if let Some(address) = address {
                         self.noted(&address, &outcome);
                     }
-                    let saved = matches!(outcome, Outcome::Committed(_));
+                    let saved = matches!(outcome, StepOutcome::Committed(_));
                     self.out.push(Out::Answer(ticket, Answer::Saved(saved)));
                 }
                 Token::MarkDelivery(delivery) => {
-                    self.delivery_marked(delivery, matches!(outcome, Outcome::Committed(_)));
+                    self.delivery_marked(delivery, matches!(outcome, StepOutcome::Committed(_)));
                 }
                 Token::Note => {
-                    if let Outcome::Refused(why) = outcome {
+                    if let StepOutcome::Refused(why) = outcome {
                         tracing::error!(why, "the store refused to remove what has been dealt with");
                         self.forgetful |= !step.deliveries.is_empty();
                     }
                 }
                 Token::Delivered(delivery) => {
-                    if let Outcome::Refused(why) = outcome {
+                    if let StepOutcome::Refused(why) = outcome {
                         tracing::error!(
                             why,
                             "the store refused to remove a delivery that is over; it is delivered again after the next start"
@@ -99,7 +99,7 @@ impl Shard {
                 Token::Redriven { ticket } => {
                     self.forward(step, &outcome, 0);
                     let answer = match outcome {
-                        Outcome::Refused(why) => Err(why),
+                        StepOutcome::Refused(why) => Err(why),
                         _ => Ok(()),
                     };
                     self.out.push(Out::Answer(ticket, Answer::Redriven(answer)));
@@ -147,8 +147,8 @@ impl Shard {
     }
 
     /// How far a task is, is durable.
-    fn noted(&mut self, address: &Address, outcome: &Outcome) {
-        if let Outcome::Refused(why) = outcome {
+    fn noted(&mut self, address: &Address, outcome: &StepOutcome) {
+        if let StepOutcome::Refused(why) = outcome {
             tracing::error!(instance = %address, why, "the store refused to write how far a task is");
             self.forgetful = true;
             // Still counted, so that the instance stays in memory: only there its attempts are known.
@@ -160,8 +160,8 @@ impl Shard {
     }
 
     /// Hands on the mail and deliveries that a durable step added; the first `own` of the mail stay where they are.
-    fn forward(&mut self, step: &Step, outcome: &Outcome, own: usize) {
-        let Outcome::Committed(Committed { mail, deliveries, .. }) = outcome else { return };
+    fn forward(&mut self, step: &Step, outcome: &StepOutcome, own: usize) {
+        let StepOutcome::Committed(Committed { mail, deliveries, .. }) = outcome else { return };
         for (row, &id) in step.mail.iter().zip(mail).skip(own) {
             if row.epoch == 0 {
                 // Left to the scan; the page that was being read may not have seen it.
@@ -179,17 +179,17 @@ impl Shard {
         }
     }
 
-    fn instance_committed(&mut self, address: &Address, step: &Step, outcome: Outcome) {
+    fn instance_committed(&mut self, address: &Address, step: &Step, outcome: StepOutcome) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let Some(mut in_flight) = slot.in_flight.take() else { return };
-        if matches!(outcome, Outcome::Committed(_) | Outcome::Repeated) {
+        if matches!(outcome, StepOutcome::Committed(_) | StepOutcome::Repeated) {
             tell_life(step);
         }
-        if !matches!(outcome, Outcome::Committed(_) | Outcome::Refused(_)) {
+        if !matches!(outcome, StepOutcome::Committed(_) | StepOutcome::Refused(_)) {
             slot.progress = std::mem::take(&mut in_flight.begun);
         }
         match &outcome {
-            Outcome::Committed(committed) => {
+            StepOutcome::Committed(committed) => {
                 let own = in_flight.spilled.len();
                 if in_flight.item.as_ref().is_some_and(Item::skips) {
                     // What was skipped may have come by the scan meanwhile, or be on its way.
@@ -201,7 +201,7 @@ impl Shard {
                 self.step_is_durable(address, step, in_flight, committed);
                 self.forward(step, &outcome, own);
             }
-            Outcome::Repeated => {
+            StepOutcome::Repeated => {
                 self.aliases_changed(address, &step.aliases);
                 // Its numbers are not known, so everything about the instance is read again.
                 if let Some(slot) = self.slots.get_mut(address) {
@@ -213,14 +213,14 @@ impl Shard {
                 self.answer(address, in_flight.item, &in_flight.answer);
                 self.reload(address);
             }
-            Outcome::Conflict => {
+            StepOutcome::Conflict => {
                 if !in_flight.created {
                     tracing::error!(instance = %address, "a step met another step of the same number; reading again");
                 }
                 self.put_back(address, in_flight);
                 self.reload(address);
             }
-            Outcome::AliasTaken { alias, by } => {
+            StepOutcome::AliasTaken { alias, by } => {
                 // Decided once more, knowing that: the instance is parked over it, or does not start.
                 let taken = Taken { alias: alias.clone(), by: by.to_string() };
                 self.put_back(address, in_flight);
@@ -229,11 +229,11 @@ impl Shard {
                     slot.taken = vec![taken];
                 }
             }
-            Outcome::Duplicate => self.was_duplicate(address, in_flight, ConsumerAnswer::Duplicate),
-            Outcome::IdConflict => self.was_duplicate(address, in_flight, ConsumerAnswer::IdConflict),
-            Outcome::Refused(why) => self.was_refused(address, in_flight, why),
+            StepOutcome::Duplicate => self.was_duplicate(address, in_flight, ConsumerAnswer::Duplicate),
+            StepOutcome::IdConflict => self.was_duplicate(address, in_flight, ConsumerAnswer::IdConflict),
+            StepOutcome::Refused(why) => self.was_refused(address, in_flight, why),
         }
-        if matches!(outcome, Outcome::Committed(_) | Outcome::Repeated) {
+        if matches!(outcome, StepOutcome::Committed(_) | StepOutcome::Repeated) {
             self.take_up_by(address, &step.aliases);
         }
         // Before the next step is begun: who waits for every step must not starve at a busy instance.

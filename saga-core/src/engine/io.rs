@@ -9,8 +9,8 @@ use crate::definition::Value;
 use crate::machine::VerbRecord;
 use crate::message::{Key, Message, MessageId, Payload, Timestamp};
 use crate::store::{
-    Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, Outcome, RowId,
-    TaskId, TimerKey,
+    Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, RowId,
+    StepOutcome, TaskId, TimerKey,
 };
 
 /// The two clocks of one moment.
@@ -40,7 +40,7 @@ pub(crate) enum In {
     /// A dead letter is to be delivered again.
     Redrive { letter: DeadLetterRow, ticket: Ticket, claim: Claim },
     /// The batch under way is durable.
-    Committed(Vec<Outcome>),
+    Committed(Vec<StepOutcome>),
     /// An attempt has ended.
     Ended { attempt: u64, how: AttemptEnd },
     /// A running attempt saves something for the attempts to come.

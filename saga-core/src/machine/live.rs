@@ -9,7 +9,7 @@ use super::context::Context;
 use super::outbox::Outbox;
 use super::saga::{Cause, Saga, Undone, Wait};
 use crate::definition::Definition;
-use crate::message::{Message, Payload, PayloadError, PayloadLimits, Result, not_newer};
+use crate::message::{ActionResult, Message, Payload, PayloadError, PayloadLimits, not_newer};
 
 /// A saga whose type is known at run time only.
 pub(crate) trait Program: Send + Sync {
@@ -28,7 +28,7 @@ pub(crate) trait Program: Send + Sync {
         undo: usize,
         of: UndoFrom<'_>,
         cx: &mut Context,
-    ) -> Result<Message>;
+    ) -> ActionResult<Message>;
     fn guard_start(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool;
     fn begin(
         &self,
@@ -36,7 +36,7 @@ pub(crate) trait Program: Send + Sync {
         cause: Cause<'_>,
         cx: &mut Context,
         out: &mut Outbox,
-    ) -> Result<Box<dyn Live>>;
+    ) -> ActionResult<Box<dyn Live>>;
 }
 
 /// What an undo is built from, beside the data.
@@ -56,23 +56,23 @@ pub(crate) trait Live: Send + Sync {
     ///
     /// # Errors
     /// When it would not be read back as it was written, which names the field.
-    fn keep_state(&mut self) -> Result<Option<Payload>>;
+    fn keep_state(&mut self) -> ActionResult<Option<Payload>>;
     /// The same of the data.
-    fn keep_data(&mut self) -> Result<Payload>;
+    fn keep_data(&mut self) -> ActionResult<Payload>;
     fn guard(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool;
     /// Runs the row's `run` and remembers the state it made.
-    fn run(&mut self, row: usize, cause: Cause<'_>, cx: &mut Context) -> Result<()>;
-    fn build(&self, row: usize, cause: Cause<'_>, cx: &mut Context, out: &mut Outbox) -> Result<()>;
+    fn run(&mut self, row: usize, cause: Cause<'_>, cx: &mut Context) -> ActionResult<()>;
+    fn build(&self, row: usize, cause: Cause<'_>, cx: &mut Context, out: &mut Outbox) -> ActionResult<()>;
     /// Moves to the state that `run` made, if it made one.
     fn advance(&mut self);
     /// Moves to a state without payload.
     fn go(&mut self, state: usize) -> Result<(), PayloadError>;
-    fn enter(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
-    fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
+    fn enter(&mut self, cx: &mut Context, out: &mut Outbox) -> ActionResult<()>;
+    fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> ActionResult<()>;
     /// When a timer of the present state is due whose table names a method.
-    fn due(&self, timer: usize, cx: &mut Context) -> Result<Wait>;
+    fn due(&self, timer: usize, cx: &mut Context) -> ActionResult<Wait>;
     /// Builds an undo.
-    fn undo(&self, undo: usize, of: UndoFrom<'_>, cx: &mut Context) -> Result<Message>;
+    fn undo(&self, undo: usize, of: UndoFrom<'_>, cx: &mut Context) -> ActionResult<Message>;
     /// For tests, which know its type.
     #[cfg(any(test, feature = "testing"))]
     fn as_any(&self) -> &dyn Any;
@@ -116,7 +116,7 @@ impl<S: Saga> Program for Typed<S> {
         undo: usize,
         of: UndoFrom<'_>,
         cx: &mut Context,
-    ) -> Result<Message> {
+    ) -> ActionResult<Message> {
         not_newer(version, S::VERSION)?;
         let data = S::__decode_data(data, version).map_err(|error| format!("the data {error}"))?;
         build_undo::<S>(&data, undo, of, cx)
@@ -132,7 +132,7 @@ impl<S: Saga> Program for Typed<S> {
         cause: Cause<'_>,
         cx: &mut Context,
         out: &mut Outbox,
-    ) -> Result<Box<dyn Live>> {
+    ) -> ActionResult<Box<dyn Live>> {
         let (data, state) = S::__begin(row, cause, cx)?;
         S::__build(row, &data, None, Some(&state), cause, cx, out)?;
         Ok(Box::new(TypedLive::<S> { data, state, next: None }))
@@ -144,7 +144,7 @@ impl<S: Saga> Live for TypedLive<S> {
         self.state.__index()
     }
 
-    fn keep_state(&mut self) -> Result<Option<Payload>> {
+    fn keep_state(&mut self) -> ActionResult<Option<Payload>> {
         match kept_state(&self.state) {
             Ok(None) => Ok(None),
             Ok(Some((written, read))) => {
@@ -155,7 +155,7 @@ impl<S: Saga> Live for TypedLive<S> {
         }
     }
 
-    fn keep_data(&mut self) -> Result<Payload> {
+    fn keep_data(&mut self) -> ActionResult<Payload> {
         let limit = PayloadLimits::CEILING.bytes;
         let (written, read) =
             Payload::read_back(&self.data, limit, |json| S::__decode_data(json, S::VERSION))
@@ -168,12 +168,12 @@ impl<S: Saga> Live for TypedLive<S> {
         S::__guard(row, Some((&self.data, &self.state)), cause, cx)
     }
 
-    fn run(&mut self, row: usize, cause: Cause<'_>, cx: &mut Context) -> Result<()> {
+    fn run(&mut self, row: usize, cause: Cause<'_>, cx: &mut Context) -> ActionResult<()> {
         self.next = S::__run(row, &mut self.data, &mut self.state, cause, cx)?;
         Ok(())
     }
 
-    fn build(&self, row: usize, cause: Cause<'_>, cx: &mut Context, out: &mut Outbox) -> Result<()> {
+    fn build(&self, row: usize, cause: Cause<'_>, cx: &mut Context, out: &mut Outbox) -> ActionResult<()> {
         S::__build(row, &self.data, Some(&self.state), self.next.as_ref(), cause, cx, out)
     }
 
@@ -189,19 +189,19 @@ impl<S: Saga> Live for TypedLive<S> {
         Ok(())
     }
 
-    fn enter(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()> {
+    fn enter(&mut self, cx: &mut Context, out: &mut Outbox) -> ActionResult<()> {
         S::__enter(&mut self.data, &mut self.state, cx, out)
     }
 
-    fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> Result<()> {
+    fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> ActionResult<()> {
         S::__leave(&mut self.data, &mut self.state, cx, out)
     }
 
-    fn due(&self, timer: usize, cx: &mut Context) -> Result<Wait> {
+    fn due(&self, timer: usize, cx: &mut Context) -> ActionResult<Wait> {
         S::__due(timer, &self.data, &self.state, cx)
     }
 
-    fn undo(&self, undo: usize, of: UndoFrom<'_>, cx: &mut Context) -> Result<Message> {
+    fn undo(&self, undo: usize, of: UndoFrom<'_>, cx: &mut Context) -> ActionResult<Message> {
         build_undo::<S>(&self.data, undo, of, cx)
     }
 
@@ -211,7 +211,12 @@ impl<S: Saga> Live for TypedLive<S> {
     }
 }
 
-fn build_undo<S: Saga>(data: &S::Data, undo: usize, of: UndoFrom<'_>, cx: &mut Context) -> Result<Message> {
+fn build_undo<S: Saga>(
+    data: &S::Data,
+    undo: usize,
+    of: UndoFrom<'_>,
+    cx: &mut Context,
+) -> ActionResult<Message> {
     match of {
         UndoFrom::Command(command) => S::__undo(undo, data, Undone::Command(command), cx),
         UndoFrom::State(state, payload, version) => {

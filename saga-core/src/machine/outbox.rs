@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::family::Child;
 use super::instance::guarded;
-use crate::message::{Command, Correlated, Event, Key, Message, PayloadError, Result};
+use crate::message::{ActionResult, Command, Correlated, Event, Key, Message, PayloadError};
 use crate::step::AliasChange;
 
 /// Collects the commands and events of one step.
@@ -46,11 +46,11 @@ pub(crate) struct Published {
 /// A correlated event whose type is known at run time only.
 pub(crate) trait AnyEvent: Send + Sync {
     /// The key for a saga, or why there is none: it is no key, or the event panics over it.
-    fn correlation(&self, saga: &str) -> std::result::Result<Key, String>;
+    fn correlation(&self, saga: &str) -> Result<Key, String>;
 }
 
 impl<E: Correlated> AnyEvent for E {
-    fn correlation(&self, saga: &str) -> std::result::Result<Key, String> {
+    fn correlation(&self, saga: &str) -> Result<Key, String> {
         guarded(|| Ok(Correlated::correlation(self, saga)?))
     }
 }
@@ -64,7 +64,7 @@ impl fmt::Debug for Published {
 impl Outbox {
     /// Queues `command`, and with it the debt of
     /// [`Definition::undos`](crate::definition::Definition::undos)`[undo]`.
-    pub fn send<C: Command>(&mut self, undo: Option<usize>, command: &C) -> Result<()> {
+    pub fn send<C: Command>(&mut self, undo: Option<usize>, command: &C) -> ActionResult<()> {
         let message = encode_command(command).map_err(|error| format!("command `{}` {error}", C::NAME))?;
         self.sent.push(Sent { undo, message });
         Ok(())
@@ -82,7 +82,7 @@ impl Outbox {
         limit: Option<u32>,
         detached: bool,
         event: &S::Start,
-    ) -> Result<()> {
+    ) -> ActionResult<()> {
         let name = <S::Start as Event>::NAME;
         let key = Correlated::correlation(event, S::NAME)
             .map_err(|error| format!("the event `{name}` cannot start a child: {error}"))?;
@@ -92,31 +92,31 @@ impl Outbox {
     }
 
     /// Claims the alias `alias` for this instance.
-    pub fn claim(&mut self, alias: &str) -> Result<()> {
+    pub fn claim(&mut self, alias: &str) -> ActionResult<()> {
         self.aliases.push(AliasChange::Claim(alias_of("claim", alias)?));
         Ok(())
     }
 
     /// Gives the alias `alias` up, if this instance has claimed it.
-    pub fn release(&mut self, alias: &str) -> Result<()> {
+    pub fn release(&mut self, alias: &str) -> ActionResult<()> {
         self.aliases.push(AliasChange::Release(alias_of("release", alias)?));
         Ok(())
     }
 
     /// Publishes `event` to its consumers.
-    pub fn publish<E: Correlated>(&mut self, event: E) -> Result<()> {
+    pub fn publish<E: Correlated>(&mut self, event: E) -> ActionResult<()> {
         let message = Message::of_event(&event).map_err(|error| format!("event `{}` {error}", E::NAME))?;
         self.published.push(Published { message, event: Box::new(event) });
         Ok(())
     }
 }
 
-fn alias_of(what: &str, alias: &str) -> Result<Key> {
+fn alias_of(what: &str, alias: &str) -> ActionResult<Key> {
     Ok(Key::alias(alias).map_err(|error| format!("cannot {what} the alias `{alias}`: {error}"))?)
 }
 
 /// The stored form of a command.
 #[doc(hidden)]
-pub fn encode_command<C: Command>(command: &C) -> std::result::Result<Message, PayloadError> {
+pub fn encode_command<C: Command>(command: &C) -> Result<Message, PayloadError> {
     Message::of_command(command)
 }

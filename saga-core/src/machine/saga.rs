@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::outbox::Outbox;
 use crate::definition::Definition;
-use crate::message::{Event, Message, Payload, PayloadError, Result, Timestamp};
+use crate::message::{ActionResult, Event, Message, Payload, PayloadError, Timestamp};
 
 /// A process definition. Implemented by `#[derive(Saga)]` on the enum of the process's states, never by hand.
 #[diagnostic::on_unimplemented(
@@ -47,7 +47,7 @@ pub trait Saga: Send + Sync + Sized + 'static {
     fn __guard(row: usize, on: Option<(&Self::Data, &Self)>, cause: Cause<'_>, cx: &Context) -> bool;
     /// `run` of a row of `initially`: the data and the first state.
     #[doc(hidden)]
-    fn __begin(row: usize, cause: Cause<'_>, cx: &mut Context) -> Result<(Self::Data, Self)>;
+    fn __begin(row: usize, cause: Cause<'_>, cx: &mut Context) -> ActionResult<(Self::Data, Self)>;
     /// `run` of another row. `Some` is the state to enter (for `transition_to`, also without a `run`; for `reenter`
     /// only with one), `None` keeps the state.
     #[doc(hidden)]
@@ -57,7 +57,7 @@ pub trait Saga: Send + Sync + Sized + 'static {
         state: &mut Self,
         cause: Cause<'_>,
         cx: &mut Context,
-    ) -> Result<Option<Self>>;
+    ) -> ActionResult<Option<Self>>;
     /// The `send` and `publish` clauses of a row, in order. `from` is `None` in `initially`; `to` is the state about
     /// to be entered, `None` when the row keeps its state.
     #[doc(hidden)]
@@ -69,19 +69,34 @@ pub trait Saga: Send + Sync + Sized + 'static {
         cause: Cause<'_>,
         cx: &mut Context,
         out: &mut Outbox,
-    ) -> Result<()>;
+    ) -> ActionResult<()>;
     /// The `on_enter` clauses of the state `state` is in.
     #[doc(hidden)]
-    fn __enter(data: &mut Self::Data, state: &mut Self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
+    fn __enter(
+        data: &mut Self::Data,
+        state: &mut Self,
+        cx: &mut Context,
+        out: &mut Outbox,
+    ) -> ActionResult<()>;
     /// The `on_leave` clauses of the state `state` is in.
     #[doc(hidden)]
-    fn __leave(data: &mut Self::Data, state: &mut Self, cx: &mut Context, out: &mut Outbox) -> Result<()>;
+    fn __leave(
+        data: &mut Self::Data,
+        state: &mut Self,
+        cx: &mut Context,
+        out: &mut Outbox,
+    ) -> ActionResult<()>;
     /// When the timer `timer` is due, for those whose table names a method.
     #[doc(hidden)]
-    fn __due(timer: usize, data: &Self::Data, state: &Self, cx: &mut Context) -> Result<Wait>;
+    fn __due(timer: usize, data: &Self::Data, state: &Self, cx: &mut Context) -> ActionResult<Wait>;
     /// Builds the undo command of [`Definition::undos`]`[undo]`.
     #[doc(hidden)]
-    fn __undo(undo: usize, data: &Self::Data, of: Undone<'_, Self>, cx: &mut Context) -> Result<Message>;
+    fn __undo(
+        undo: usize,
+        data: &Self::Data,
+        of: Undone<'_, Self>,
+        cx: &mut Context,
+    ) -> ActionResult<Message>;
 }
 
 /// `E` is in the table of the saga `S`; written by `#[derive(Saga)]`.

@@ -1,4 +1,4 @@
-//! Requests to the outside world and what became of them.
+//! Commands: requests to the outside world, and their outcomes.
 
 use crate::shape::UpcastFrom;
 use std::fmt;
@@ -13,9 +13,10 @@ use super::name::is;
 use super::payload::{Message, Payload, PayloadError};
 use super::timestamp::Timestamp;
 
-/// A request to the outside world, run by exactly one handler.
+/// A request to the outside world. Exactly one handler runs each command.
 ///
-/// Derive it: `#[derive(Command)] #[command(name = "payment.make", replies(PaymentCompleted, PaymentDeclined))]`.
+/// Derive this trait:
+/// `#[derive(Command)] #[command(name = "payment.make", replies(PaymentCompleted, PaymentDeclined))]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a command",
     label = "not a command",
@@ -24,23 +25,24 @@ use super::timestamp::Timestamp;
 pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The stored name, such as `payment.make`.
     const NAME: &'static str;
-    /// Names under which it was stored before, which are still read (rule R34). A command that was sent under an earlier
-    /// name keeps it, and with it its idempotency key.
+    /// Earlier stored names. Commands stored under these names can still be read (rule R34). A command keeps the name
+    /// under which it was sent. Its idempotency key therefore stays the same.
     const WAS: &'static [&'static str] = &[];
-    /// The version of the payload's shape.
+    /// The version of the shape of the payload.
     const VERSION: u32 = 1;
-    /// The stored names of the events a handler may answer with; empty when it answers [`Done`].
+    /// The stored names of the events that a handler may answer with. Empty if the handler answers [`Done`].
     const REPLIES: &'static [&'static str];
-    /// Called at most once: a call whose outcome got lost is `unknown`, never repeated (rule R18).
+    /// Whether the command is called at most once. A call with a lost outcome is `unknown` and is never repeated (rule
+    /// R18).
     const AT_MOST_ONCE: bool = false;
-    /// Its failures are recorded and counted, but never delivered and never park (rule R3).
+    /// Whether failures are only recorded and counted. They reach no row and never park the instance (rule R3).
     const BEST_EFFORT: bool = false;
 
-    /// The earlier versions from which there is an upcast, in order.
+    /// The earlier versions with an upcast, in order.
     #[doc(hidden)]
     const UPCASTS: &'static [UpcastFrom] = &[];
 
-    /// Reads what version `version` of it wrote, which is not later than [`VERSION`](Self::VERSION).
+    /// Decodes a payload written by version `version`, at most [`VERSION`](Self::VERSION).
     #[doc(hidden)]
     fn __decode(payload: &Payload, version: u32) -> Result<Self, PayloadError> {
         let _ = version;
@@ -48,7 +50,7 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
-/// `E` is declared in the `replies(..)` of `C`; written by `#[derive(Command)]`.
+/// A reply declared in the `replies(..)` of `C`. `#[derive(Command)]` implements this trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a reply of `{C}`",
     label = "not declared in `replies(..)`",
@@ -56,28 +58,28 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
 )]
 pub trait ReplyTo<C: Command>: Event {}
 
-/// The command declares no replies, so its handler answers [`Done`]; written by `#[derive(Command)]`.
+/// A command without replies. Its handler answers [`Done`]. `#[derive(Command)]` implements this trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has replies, so `Done` does not answer it",
     note = "answer with one of the events in its `replies(..)`"
 )]
 pub trait NoReply: Command {}
 
-/// The answer of a handler whose command declares no replies.
+/// The answer to a command without replies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Done;
 
-/// What a handler of `C` returns.
-pub type Outcome<C> = Result<Reply<C>, HandlerError>;
+/// The result of a handler for `C`.
+pub type HandlerResult<C> = Result<Reply<C>, HandlerError>;
 
-/// A handler's answer to `C`: one of its replies (`PaymentCompleted { .. }.into()`), or `Done.into()`.
+/// The answer of a handler to `C`: one of the replies (`PaymentCompleted { .. }.into()`), or `Done.into()`.
 pub struct Reply<C> {
     message: Result<Option<Message>, PayloadError>,
     command: PhantomData<fn() -> C>,
 }
 
 impl<C: Command> Reply<C> {
-    /// The stored form, `None` for [`Done`].
+    /// Returns the stored form. [`Done`] gives `None`.
     pub(crate) fn into_message(self) -> Result<Option<Message>, PayloadError> {
         self.message
     }
@@ -105,41 +107,41 @@ impl<C> fmt::Debug for Reply<C> {
     }
 }
 
-/// The event of `every(..)`: which firing this is.
+/// The event of `every(..)`: one firing of the timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tick {
-    /// Counted from 1 in each visit. Periods that were missed are not made up for, and not counted.
+    /// The number of the firing, counted from 1 in each visit. Missed periods are not repeated and not counted.
     pub nth: u32,
-    /// `times = ..` of the table.
+    /// The value of `times = ..` in the table.
     pub of: Option<u32>,
-    /// When it was due; an engine that was down fires it later.
+    /// The due time. An engine that was stopped at that time fires later.
     pub due: Timestamp,
 }
 
-/// The event of `failed(C)`: the command surely had no effect and will not be tried again.
+/// The event of `failed(C)`. The command surely had no effect and is not tried again.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Failed<C> {
     /// The command as it was sent.
     pub command: C,
-    /// How many attempts are known to have ended. After a kill one counts that may not have begun, and quick ones that were
-    /// not written down do not.
+    /// The number of attempts known to have ended. After a kill, one attempt counts that may not have begun. Unrecorded
+    /// quick attempts do not count.
     pub attempts: u32,
-    /// What the handler said.
+    /// The error text of the handler.
     pub reason: String,
 }
 
-/// The event of `unknown(C)`: nobody knows whether the command had its effect.
+/// The event of `unknown(C)`. The effect of the command is unknown.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Unknown<C> {
     /// The command as it was sent.
     pub command: C,
-    /// How many attempts are known to have ended. After a kill one counts that may not have begun, and quick ones that were
-    /// not written down do not.
+    /// The number of attempts known to have ended. After a kill, one attempt counts that may not have begun. Unrecorded
+    /// quick attempts do not count.
     pub attempts: u32,
-    /// Why the outcome is not known.
+    /// The reason for the unknown outcome.
     pub reason: String,
 }
 
@@ -157,28 +159,28 @@ impl<C> Unknown<C> {
     }
 }
 
-/// What became of a command, for the action that builds its undo (rule R14).
+/// The outcome of a command, for the action that builds its undo (rule R14).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Report {
-    /// It was answered by this event, or by [`Done`] when there is none.
+    /// The handler answered with this event. `None` means [`Done`].
     Replied(Option<Message>),
-    /// It surely had no effect.
+    /// The command surely had no effect.
     Refused {
-        /// What the handler said.
+        /// The error text of the handler.
         reason: String,
     },
-    /// Nobody knows.
+    /// The outcome is unknown.
     Unknown {
-        /// Why not.
+        /// The reason for the unknown outcome.
         reason: String,
     },
-    /// It was withdrawn before its first attempt, so it surely had no effect.
+    /// The command was withdrawn before its first attempt. It surely had no effect.
     Withdrawn,
 }
 
 impl Report {
-    /// The reply as an event of type `E`, when it was answered by one and that can be read.
+    /// Returns the reply as an event of type `E`. Returns `None` without a readable reply of that type.
     pub fn reply<E: Event>(&self) -> Option<E> {
         match self {
             Self::Replied(Some(message)) if is(&message.name, E::NAME, E::WAS) => message.event().ok(),

@@ -1,16 +1,16 @@
-//! The errors user code returns: from actions and from handlers.
+//! Errors of user code: of actions and of handlers.
 
 use std::fmt;
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// What an action returns; `?` turns any error into an [`ActionError`].
-pub type Result<T, E = ActionError> = std::result::Result<T, E>;
+/// The result of an action. `?` converts any error into an [`ActionError`].
+pub type ActionResult<T> = Result<T, ActionError>;
 
-/// An action could not decide. Nothing of the step happens and the instance is parked (rule R8).
+/// The error of an action. Nothing of the step happens, and the instance is parked (rule R8).
 ///
-/// It does not implement [`std::error::Error`] itself, so that `?` can convert from every error that does.
+/// This type does not implement [`std::error::Error`]. `?` can therefore convert from every type that implements it.
 pub struct ActionError(BoxError);
 
 impl<E: Into<BoxError>> From<E> for ActionError {
@@ -31,58 +31,60 @@ impl fmt::Debug for ActionError {
     }
 }
 
-/// Why an attempt of a handler did not answer.
+/// The error of one attempt of a handler.
 ///
-/// Any `?` makes it [`Indeterminate`](HandlerErrorKind::Indeterminate): nobody knows whether the call had its effect, so it is
-/// tried again with the same idempotency key. Saying that there was no effect takes an explicit
+/// `?` converts any error into [`Indeterminate`](HandlerErrorKind::Indeterminate): the call may have had its effect.
+/// The command is then tried again with the same idempotency key. An attempt without an effect needs an explicit
 /// [`refused`](Self::refused).
 pub struct HandlerError {
     kind: HandlerErrorKind,
     source: BoxError,
 }
 
-/// What a [`HandlerError`] claims about the effect.
+/// The claim of a [`HandlerError`] about the effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandlerErrorKind {
     /// The effect may or may not have happened.
     Indeterminate,
-    /// *This attempt* surely had no effect and another would not either. Counts as `failed` only when no earlier
-    /// attempt was indeterminate; otherwise the command is `unknown` (rule R17).
+    /// *This attempt* surely had no effect, and another attempt would not help. Without an earlier indeterminate
+    /// attempt the command is `failed`. Otherwise the command is `unknown` (rule R17).
     Refused,
-    /// The handler has looked the key up: no attempt ever had an effect.
+    /// The handler has looked up the key. No attempt ever had an effect.
     RefusedForGood,
-    /// The command cannot be read by this build, so nothing was called.
+    /// This build cannot read the command. The handler was not called.
     Unreadable,
-    /// It was called and has answered, but the answer cannot be stored.
+    /// The handler has answered, but the answer cannot be stored.
     BadReply,
 }
 
 impl HandlerError {
-    /// This attempt surely had no effect; do not try again. The command is `failed` only when no earlier attempt was
-    /// indeterminate, otherwise it is `unknown` (rule R17).
+    /// Reports that this attempt surely had no effect. The command is not tried again.
+    ///
+    /// Without an earlier indeterminate attempt the command is `failed`. Otherwise the command is `unknown` (rule R17).
     pub fn refused(reason: impl Into<BoxError>) -> Self {
         Self { kind: HandlerErrorKind::Refused, source: reason.into() }
     }
 
-    /// No attempt with this idempotency key ever had an effect, because the outside world was asked; do not try again.
+    /// Reports that no attempt with this idempotency key ever had an effect. The command is not tried again. The
+    /// handler must have asked the outside world first.
     pub fn refused_for_good(reason: impl Into<BoxError>) -> Self {
         Self { kind: HandlerErrorKind::RefusedForGood, source: reason.into() }
     }
 
-    /// This build cannot read what was sent.
+    /// Reports that this build cannot read the command.
     #[cfg(feature = "routing-slip")]
     pub(crate) fn unreadable(reason: impl Into<BoxError>) -> Self {
         Self { kind: HandlerErrorKind::Unreadable, source: reason.into() }
     }
 
-    /// The answer cannot be stored.
+    /// Reports that the answer cannot be stored.
     #[cfg(feature = "routing-slip")]
     pub(crate) fn bad_reply(reason: impl Into<BoxError>) -> Self {
         Self { kind: HandlerErrorKind::BadReply, source: reason.into() }
     }
 
-    /// What it claims about the effect.
+    /// Returns the claim about the effect.
     pub fn kind(&self) -> HandlerErrorKind {
         self.kind
     }
@@ -106,7 +108,7 @@ impl fmt::Debug for HandlerError {
     }
 }
 
-/// An error with its causes, each once: these texts end in rows that people read.
+/// Writes an error with its causes, each once. People read these texts in stored rows.
 fn write_chain(error: &(dyn std::error::Error + 'static), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{error}")?;
     let mut source = error.source();
@@ -117,7 +119,7 @@ fn write_chain(error: &(dyn std::error::Error + 'static), f: &mut fmt::Formatter
     Ok(())
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     if let Some(text) = panic.downcast_ref::<&str>() {
         text

@@ -1,4 +1,4 @@
-//! Facts delivered to instances and subscribers.
+//! Events: facts delivered to instances and subscribers.
 
 use crate::shape::UpcastFrom;
 use serde::Serialize;
@@ -8,31 +8,32 @@ use super::key::{Key, KeyError};
 use super::name::among;
 use super::payload::{Payload, PayloadError};
 
-/// A fact delivered to instances. Derive it: `#[derive(Event)] #[event(name = "order.placed", key(order))]`.
+/// A fact delivered to instances and subscribers.
 ///
-/// An event without a `key(..)` can only be a reply to a command: its instance is the one that sent the command.
+/// Derive this trait: `#[derive(Event)] #[event(name = "order.placed", key(order))]`. An event without a key and
+/// without an alias can only be a reply to a command. The reply goes to the instance that sent the command.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event",
     label = "not an event",
     note = "derive it: `#[derive(Event, Serialize, Deserialize)] #[event(name = \"..\", key(..))]`"
 )]
 pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The stored name, such as `order.placed`. Renaming the Rust type does not change it.
+    /// The stored name, such as `order.placed`. Renaming the Rust type does not change the stored name.
     const NAME: &'static str;
-    /// Names under which it was stored before, which are still read (rule R34).
+    /// Earlier stored names. Events stored under these names can still be read (rule R34).
     const WAS: &'static [&'static str] = &[];
-    /// The version of the payload's shape.
+    /// The version of the shape of the payload.
     const VERSION: u32 = 1;
-    /// Whether the event names its instance by itself, that is, has a `key(..)` or an `alias(..)`.
+    /// Whether the event has a `key(..)` or an `alias(..)`. Such an event identifies its instance.
     const KEYED: bool;
-    /// For which sagas it names its instance by an alias.
+    /// The sagas for which the event has an alias instead of a key.
     const BY_ALIAS: ByAlias = ByAlias::NEVER;
 
-    /// The earlier versions from which there is an upcast, in order.
+    /// The earlier versions with an upcast, in order.
     #[doc(hidden)]
     const UPCASTS: &'static [UpcastFrom] = &[];
 
-    /// Reads what version `version` of it wrote, which is not later than [`VERSION`](Self::VERSION).
+    /// Decodes a payload written by version `version`, at most [`VERSION`](Self::VERSION).
     #[doc(hidden)]
     fn __decode(payload: &Payload, version: u32) -> Result<Self, PayloadError> {
         let _ = version;
@@ -40,36 +41,36 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
-/// An event that names the instance it is for; written by `#[derive(Event)]` when there is a `key(..)`.
+/// An event that identifies its instance. `#[derive(Event)]` implements this trait for events with a key or an alias.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no key, so it can only be the reply to a command",
     label = "no key says which instance this is for",
     note = "name the field that identifies the instance: `#[event(name = \"..\", key(field))]`, or `alias(field)`"
 )]
 pub trait Correlated: Event {
-    /// The key of the instance of `saga` that this event is for, or an alias it has claimed; not yet checked.
+    /// Returns the key or alias of the instance of `saga`. The text is not checked yet.
     fn key(&self, saga: &str) -> String;
 
-    /// The same, checked.
+    /// Returns the checked key or alias of the instance of `saga`.
     ///
     /// # Errors
-    /// When it is empty, too long, or holds a control character.
+    /// If the text is empty, too long, or contains a control character.
     fn correlation(&self, saga: &str) -> Result<Key, KeyError> {
         let text = Correlated::key(self, saga);
         if Self::BY_ALIAS.holds(saga) { Key::alias(text) } else { Key::new(text) }
     }
 }
 
-/// For which sagas an event names its instance by an alias (rule R35): `alias(field)` and `alias_for(Saga, field)`.
+/// The sagas for which an event has an alias (rule R35): `alias(field)` and `alias_for(Saga, field)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByAlias {
     others: bool,
-    /// By their present and earlier names: a store that has not seen this build yet calls them by an earlier one.
+    /// Present and earlier names of sagas. A store not yet used by this build has the earlier names.
     except: &'static [&'static [&'static str]],
 }
 
 impl ByAlias {
-    /// For none: it has a `key(..)`.
+    /// No saga: the event has a `key(..)`.
     pub const NEVER: Self = Self { others: false, except: &[] };
 
     #[doc(hidden)]
@@ -77,7 +78,7 @@ impl ByAlias {
         Self { others, except }
     }
 
-    /// Whether it does for `saga`. A subscriber has no aliases: its key is only an order.
+    /// Returns whether the event has an alias for `saga`. A subscriber has no aliases. Its key only gives an order.
     pub const fn holds(self, saga: &str) -> bool {
         !saga.is_empty() && self.others != among(saga, self.except)
     }

@@ -1,4 +1,4 @@
-//! Identities. Everything below an instance is derived from its incarnation (rule R20).
+//! Ids. Every id of an instance is derived from its incarnation (rule R20).
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,28 +8,28 @@ use uuid::Uuid;
 
 use super::key::{Key, KeyError};
 
-/// A 128-bit identity, shown as a UUID.
+/// A 128-bit id, shown as a UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Id(Uuid);
 
 impl Id {
-    /// The identity with these 128 bits.
+    /// Creates the id from 128 bits.
     pub const fn from_u128(bits: u128) -> Self {
         Self(Uuid::from_u128(bits))
     }
 
-    /// The 128 bits.
+    /// Returns the 128 bits.
     pub const fn as_u128(self) -> u128 {
         self.0.as_u128()
     }
 
-    /// The sixteen bytes, most significant first.
+    /// Returns the sixteen bytes, most significant byte first.
     pub const fn to_bytes(self) -> [u8; 16] {
         *self.0.as_bytes()
     }
 
-    /// The identity with these sixteen bytes, most significant first.
+    /// Creates the id from sixteen bytes, most significant byte first.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
@@ -41,31 +41,31 @@ impl fmt::Display for Id {
     }
 }
 
-/// 128 random bits given to an instance when it is created and never reused.
+/// 128 random bits of an instance. An instance gets its incarnation at creation. Incarnations are never reused.
 ///
-/// Every id, message id and idempotency key of the instance is the UUIDv5 (a hash) of these bits with the step's
-/// `seq`, an ordinal and a stored name, so that a repeated attempt presents the same key and nobody who has seen one
-/// key can guess another.
+/// Ids, message ids and idempotency keys of the instance are UUIDv5 hashes of these bits. The hash includes the `seq`
+/// of the step, an ordinal and a stored name. A repeated attempt therefore has the same key. A known key does not
+/// reveal other keys.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Incarnation(Uuid);
 
 impl Incarnation {
-    /// Bits from the operating system's random source.
+    /// Creates an incarnation from the random source of the operating system.
     pub fn random() -> Self {
         Self(Uuid::new_v4())
     }
 
-    /// An incarnation with these bits: for stores, and for tests that want the same ids every time.
+    /// Creates an incarnation from 128 bits: for stores, and for tests with fixed ids.
     pub const fn from_u128(bits: u128) -> Self {
         Self(Uuid::from_u128(bits))
     }
 
-    /// The 128 bits.
+    /// Returns the 128 bits.
     pub const fn as_u128(self) -> u128 {
         self.0.as_u128()
     }
 
-    /// The id of the `ordinal`-th thing called `name` that step `seq` made.
+    /// Derives the id of the item `name` with number `ordinal` in step `seq`.
     pub fn derive(self, seq: u64, ordinal: u32, name: &str) -> Id {
         let mut bytes = Vec::with_capacity(12 + name.len());
         bytes.extend_from_slice(&seq.to_be_bytes());
@@ -76,31 +76,31 @@ impl Incarnation {
 }
 
 impl fmt::Debug for Incarnation {
-    /// The bits are the secret behind every idempotency key, so they are not shown.
+    /// Hides the bits, because they are the secret behind every idempotency key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Incarnation(..)")
     }
 }
 
-/// Names one message, so that a repetition of it is recognised (rule R26). At most 256 printable bytes.
+/// The id of a message, for the recognition of repetitions (rule R26). At most 256 printable bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(Arc<str>);
 
 impl MessageId {
-    /// A caller's own id, such as a broker's message id.
+    /// Creates an id from the text of the caller, such as the message id of a broker.
     ///
     /// # Errors
-    /// As for a [`Key`]: empty, too long, or with a control character.
+    /// The same as for a [`Key`]: the text is empty, too long, or contains a control character.
     pub fn new(text: impl AsRef<str>) -> Result<Self, KeyError> {
         Key::new(text).map(|key| Self(key.as_str().into()))
     }
 
-    /// A new id, ordered by time within this process (UUIDv7).
+    /// Creates a new id (UUIDv7). The ids of one process are ordered by time.
     pub fn unique() -> Self {
         Self(Uuid::now_v7().to_string().into())
     }
 
-    /// The id as text.
+    /// Returns the id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

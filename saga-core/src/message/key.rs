@@ -1,4 +1,4 @@
-//! The business identity of an instance.
+//! Keys and aliases: the business identity of an instance.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -6,24 +6,24 @@ use std::sync::Arc;
 
 use twox_hash::XxHash3_64;
 
-/// The longest key, in bytes of UTF-8.
+/// The maximum length of a key, in bytes of UTF-8.
 pub const MAX_KEY_BYTES: usize = 256;
 
-/// What the stored form of an alias begins with. No key does, so that the two never meet.
+/// The first character of a stored alias. No key contains this character. A key and an alias are therefore never equal.
 const ALIAS: char = '\u{1}';
 
-/// The business identity of an instance within its saga, such as `order-1017`, or an alias it has claimed.
+/// The business identity of an instance within its saga, such as `order-1017`, or a claimed alias.
 ///
-/// One to [`MAX_KEY_BYTES`] bytes of UTF-8 without control characters. Keys compare as bytes: `A` and `a` differ,
-/// and nothing is trimmed or normalised. A key and an alias of the same text are different.
+/// A key has one to [`MAX_KEY_BYTES`] bytes of UTF-8 without control characters. Keys compare as bytes: `A` and `a`
+/// differ. Nothing is trimmed or normalised. A key and an alias with the same text are different.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
 impl Key {
-    /// Checks `text` and makes it a key.
+    /// Checks `text` and creates a key.
     ///
     /// # Errors
-    /// When `text` is empty, longer than [`MAX_KEY_BYTES`], or holds a control character.
+    /// If `text` is empty, longer than [`MAX_KEY_BYTES`], or contains a control character.
     pub fn new(text: impl AsRef<str>) -> Result<Self, KeyError> {
         let text = text.as_ref();
         if text.is_empty() {
@@ -38,19 +38,20 @@ impl Key {
         }
     }
 
-    /// The alias `text`: a further name that at most one instance of a saga has claimed (rule R35).
+    /// Creates the alias `text`: a further name of an instance. At most one instance of a saga holds an alias (rule
+    /// R35).
     ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    /// The same as for [`new`](Self::new).
     pub fn alias(text: impl AsRef<str>) -> Result<Self, KeyError> {
         let key = Self::new(text)?;
         Ok(Self(format!("{ALIAS}{}", key.0).into()))
     }
 
-    /// Reads back what [`as_str`](Self::as_str) gave, for stores.
+    /// Parses the text of [`as_str`](Self::as_str), for stores.
     ///
     /// # Errors
-    /// When it cannot have come from there.
+    /// If [`as_str`](Self::as_str) cannot have returned `text`.
     pub fn from_stored(text: &str) -> Result<Self, KeyError> {
         match text.strip_prefix(ALIAS) {
             Some(alias) => Self::alias(alias),
@@ -58,24 +59,27 @@ impl Key {
         }
     }
 
-    /// Whether it is an alias.
+    /// Returns whether this key is an alias.
     pub fn is_alias(&self) -> bool {
         self.0.starts_with(ALIAS)
     }
 
-    /// The stored form: the key as it was written; of an alias, with a control character before it.
+    /// Returns the stored form. An alias has a control character in front.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// As it was written: the key, or the alias.
+    /// Returns the text of the key or alias, without the control character.
     pub fn text(&self) -> &str {
         self.0.strip_prefix(ALIAS).unwrap_or(&self.0)
     }
 
-    /// The partition of this key in the saga `saga`, from 0 to 255: XXH3-64 (seed 0) of the saga's name, a zero byte
-    /// and the key, modulo 256. Part of the stored format; it never changes.
+    /// Returns the partition of this key in the saga `saga`, from 0 to 255.
+    ///
+    /// The partition is XXH3-64 (seed 0) of saga name, zero byte and key, modulo 256. The partition is part of the
+    /// stored format and never changes.
     pub fn partition(&self, saga: &str) -> u8 {
+        // The one-shot hash needs contiguous bytes. A buffer on the stack avoids an allocation for usual lengths.
         let mut bytes = [0_u8; 2 * MAX_KEY_BYTES + 1];
         let length = saga.len() + 1 + self.0.len();
         let hash = if let Some(buffer) = bytes.get_mut(..length) {
@@ -85,7 +89,7 @@ impl Key {
         } else {
             XxHash3_64::oneshot(&[saga.as_bytes(), &[0], self.0.as_bytes()].concat())
         };
-        // Modulo 256 is the low byte.
+        // The lowest byte is the hash modulo 256.
         hash.to_le_bytes()[0]
     }
 }
@@ -121,8 +125,10 @@ impl TryFrom<&str> for Key {
     }
 }
 
-/// The key of several fields: joined with `/`, which is written `%2F` inside a part (and `%` as `%25`), so that different
-/// parts never make one key. Empty when any part is, and so no key at all.
+/// Joins several fields into one key, separated by `/`.
+///
+/// Inside a field, `/` becomes `%2F` and `%` becomes `%25`. Different fields therefore never give the same key. An
+/// empty field gives an empty text, and an empty text is not a valid key.
 #[doc(hidden)]
 pub fn join_key(parts: &[String]) -> String {
     if parts.iter().any(String::is_empty) {
@@ -132,23 +138,23 @@ pub fn join_key(parts: &[String]) -> String {
     escaped.collect::<Vec<_>>().join("/")
 }
 
-/// Why a text cannot be a [`Key`].
+/// The reason why a text is not a valid [`Key`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The key has no bytes at all.
+    /// The text is empty.
     #[error("the key is empty; an event must name the instance it is for")]
     Empty,
-    /// The key is longer than [`MAX_KEY_BYTES`].
+    /// The text is longer than [`MAX_KEY_BYTES`].
     #[error("the key has {bytes} bytes, more than the limit of {MAX_KEY_BYTES}")]
     TooLong {
-        /// Its length in bytes.
+        /// The length in bytes.
         bytes: usize,
     },
-    /// The key holds a control character.
+    /// The text contains a control character.
     #[error("the key holds a control character at byte {at}; keys are printable text")]
     Control {
-        /// Where, counted in bytes from zero.
+        /// The position of the character, counted in bytes from zero.
         at: usize,
     },
 }
@@ -200,7 +206,7 @@ mod tests {
             partition(&long, "k"),
             XxHash3_64::oneshot([long.as_bytes(), b"\0k"].concat().as_slice()).to_le_bytes()[0]
         );
-        // Written down, so that a changed hash or separator cannot pass unnoticed.
+        // Fixed values: a changed hash or separator fails this test.
         assert_eq!(
             [partition("order", "order-1017"), partition("order", "a"), partition("", "k")],
             [54, 237, 134]

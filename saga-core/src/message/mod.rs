@@ -1,7 +1,7 @@
-//! What travels: events, commands, replies and their stored form.
+//! Messages: events, commands, replies and their stored form.
 //!
-//! Owns: the traits a user derives, keys, ids, the clock's [`Timestamp`], payload encoding and its limits.
-//! Does not own: who receives what (the `definition`), or where anything is kept (the `store`).
+//! Owns: the traits that users derive, keys, ids, [`Timestamp`], payload encoding and its limits.
+//! Does not own: the consumers of a message (`definition`), or the storage (`store`).
 
 mod command;
 mod error;
@@ -13,9 +13,9 @@ mod payload;
 mod strict;
 mod timestamp;
 
-pub use command::{Command, Done, Failed, NoReply, Outcome, Reply, ReplyTo, Report, Tick, Unknown};
+pub use command::{Command, Done, Failed, HandlerResult, NoReply, Reply, ReplyTo, Report, Tick, Unknown};
 pub(crate) use error::panic_text;
-pub use error::{ActionError, BoxError, HandlerError, HandlerErrorKind, Result};
+pub use error::{ActionError, ActionResult, BoxError, HandlerError, HandlerErrorKind};
 pub use event::{ByAlias, Correlated, Event};
 pub use ids::{Id, Incarnation, MessageId};
 #[doc(hidden)]

@@ -1,11 +1,11 @@
-//! Comparing stored names, also before the program runs.
+//! The comparison of stored names, also in constant expressions.
 
-/// Whether `stored` is the name of something that is called `name` and was called otherwise before.
+/// Returns whether `stored` is the present name `name` or one of the earlier names `was`.
 pub(crate) fn is(stored: &str, name: &str, was: &[&str]) -> bool {
     stored == name || was.contains(&stored)
 }
 
-/// Whether `name` is in one of the lists.
+/// Returns whether one of the lists contains `name`.
 pub const fn among(name: &str, lists: &[&[&str]]) -> bool {
     let mut list = 0;
     while list < lists.len() {

@@ -1,4 +1,4 @@
-//! The stored form of user values: JSON text, bounded in size and nesting.
+//! The stored form of user values: JSON text with limits for size and nesting.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,24 +12,24 @@ use super::command::Command;
 use super::event::Event;
 use super::strict::{Refused, to_json};
 
-/// A stored name: borrowed from a definition, or owned when it was read from a store.
+/// A stored name: borrowed from a definition, or owned after a read from a store.
 pub type Name = Cow<'static, str>;
 
-/// JSON text of one value. Cheap to clone.
+/// The JSON text of one value. A clone shares the text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Payload(Arc<str>);
 
-/// The bounds every payload is held to.
+/// The limits of every payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PayloadLimits {
-    /// The longest payload, in bytes of JSON. Default 1 MiB, at most 16 MiB.
+    /// The maximum length of a payload, in bytes of JSON. The default is 1 MiB, and the ceiling is 16 MiB.
     pub bytes: usize,
-    /// The deepest nesting of arrays and objects. Default 64, at most 128.
+    /// The maximum nesting of arrays and objects. The default is 64, and the ceiling is 128.
     pub depth: usize,
 }
 
 impl PayloadLimits {
-    /// The limits that hold unless a dispatcher is given others: 1 MiB and 64 levels.
+    /// The limits of a dispatcher without its own limits: 1 MiB and 64 levels.
     pub const DEFAULT: Self = Self { bytes: 1 << 20, depth: 64 };
     /// The ceilings: 16 MiB and 128 levels.
     pub const CEILING: Self = Self { bytes: 16 << 20, depth: 128 };
@@ -45,15 +45,15 @@ impl Payload {
     /// Encodes `value` as JSON.
     ///
     /// # Errors
-    /// [`PayloadError::Encode`] when serde refuses, or when JSON cannot hold a number: infinity, or no number at all. The
-    /// field is named. [`PayloadError::TooLarge`] over [`PayloadLimits::CEILING`]; a dispatcher's own limits are checked by
-    /// [`check`](Self::check), where the message enters or leaves.
+    /// [`PayloadError::Encode`] if serde fails, or if a number is infinite or NaN. The error names the field.
+    /// [`PayloadError::TooLarge`] above [`PayloadLimits::CEILING`]. The limits of a dispatcher are checked separately
+    /// by [`check`](Self::check).
     pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, PayloadError> {
         Self::encode_within(value, PayloadLimits::CEILING.bytes)
     }
 
-    /// As [`encode`](Self::encode), of so many bytes at most. A longer value is refused while it is being written, so that
-    /// no more than that is ever in memory.
+    /// Encodes like [`encode`](Self::encode), with at most `limit` bytes. A longer value is refused during writing. No
+    /// more than `limit` bytes are therefore in memory.
     pub(crate) fn encode_within<T: Serialize + ?Sized>(
         value: &T,
         limit: usize,
@@ -64,10 +64,12 @@ impl Payload {
         })
     }
 
-    /// Encodes `value`, reads it back by `decode`, and answers both: the value as everybody will see it from here on.
+    /// Encodes `value`, decodes the JSON again with `decode`, and returns both results.
+    ///
+    /// Users see the decoded value from this point on. Decisions therefore do not depend on a restart.
     ///
     /// # Errors
-    /// As for [`encode`](Self::encode), and [`PayloadError::NotReadBack`] when it would not be read back as it was written.
+    /// The errors of [`encode`](Self::encode). [`PayloadError::NotReadBack`] if the decoded value differs from `value`.
     pub(crate) fn read_back<T: Serialize>(
         value: &T,
         limit: usize,
@@ -79,7 +81,7 @@ impl Payload {
         Ok((written, read))
     }
 
-    /// Holds what was written to what is written of it once it has been read.
+    /// Compares the written payload with `again`: the payload of the decoded value.
     pub(crate) fn same_as(&self, again: Option<&Self>) -> Result<(), PayloadError> {
         let why = match again {
             Some(again) => difference(self, again),
@@ -91,12 +93,12 @@ impl Payload {
     /// Decodes the value.
     ///
     /// # Errors
-    /// [`PayloadError::Decode`] when the text is not JSON of this shape; the field is named.
+    /// [`PayloadError::Decode`] if the text is not JSON of the type `T`. The error names the field.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, PayloadError> {
         serde_json::from_str(&self.0).map_err(|error| PayloadError::Decode(self.located::<T>(&error)))
     }
 
-    /// The error with the path of the field, which only a second run knows.
+    /// Adds the path of the field to the error. Only a second run finds the path.
     fn located<T: DeserializeOwned>(&self, error: &serde_json::Error) -> String {
         let mut json = serde_json::Deserializer::from_str(&self.0);
         match serde_path_to_error::deserialize::<_, T>(&mut json) {
@@ -105,7 +107,7 @@ impl Payload {
         }
     }
 
-    /// Holds the text to `limits`, without parsing it: serde_json's own nesting limit does not cover raw values.
+    /// Checks the text against `limits` without parsing. The nesting limit of serde_json does not cover raw values.
     ///
     /// # Errors
     /// [`PayloadError::TooLarge`] or [`PayloadError::TooDeep`].
@@ -119,24 +121,24 @@ impl Payload {
         Ok(())
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its length in bytes.
+    /// Returns the length in bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no text at all, which no encoder produces.
+    /// Returns whether the text is empty. No encoder produces an empty text.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Where two writings of one value differ; `None` when they say the same. The order of maps and of sets is nobody's to
-/// keep.
+/// Returns the first difference between two JSON texts of one value. The order of maps and sets is ignored, because
+/// iteration gives no fixed order.
 fn difference(written: &Payload, again: &Payload) -> Option<String> {
     if written == again {
         return None;
@@ -151,7 +153,7 @@ fn difference(written: &Payload, again: &Payload) -> Option<String> {
     Some(format!("{place}{here} comes back as {there}"))
 }
 
-/// The JSON with its arrays in an order that does not depend on how a set was iterated.
+/// Returns the JSON with sorted arrays. The order of a set depends on its iteration.
 fn ordered(payload: &Payload) -> Result<Value, String> {
     let mut value = serde_json::from_str(payload.as_str()).map_err(|error| error.to_string())?;
     sort(&mut value);
@@ -169,7 +171,7 @@ fn sort(value: &mut Value) {
     }
 }
 
-/// The first place where two values differ, with its path.
+/// Returns the first place with different values. Adds its path to `path`.
 fn first_difference<'a>(
     one: &'a Value,
     other: &'a Value,
@@ -190,7 +192,7 @@ fn first_difference<'a>(
     }
 }
 
-/// The deepest nesting of `json`; stops counting just past `enough`.
+/// Returns the deepest nesting of `json`. The count stops just above `enough`.
 fn depth(json: &[u8], enough: usize) -> usize {
     let (mut now, mut deepest) = (0_usize, 0_usize);
     let mut bytes = json.iter();
@@ -237,7 +239,7 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// Why a value could not become a payload, or a payload a value.
+/// The reason why a conversion between value and payload failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PayloadError {
@@ -247,13 +249,13 @@ pub enum PayloadError {
     /// The text is not JSON of the expected shape.
     #[error("cannot be read: {0}")]
     Decode(String),
-    /// The value would not be read back as it was written, so it is not stored.
+    /// The decoded value would differ from the written value. The value is not stored.
     #[error("would not be read back as it was written: {0}")]
     NotReadBack(String),
-    /// A later build wrote it, in a shape that this one does not know.
+    /// A later version wrote the payload. This build does not know the shape.
     #[error("cannot be read: version {stored} wrote it, and this build has version {present}")]
     Newer {
-        /// The version that wrote it.
+        /// The version that wrote the payload.
         stored: u32,
         /// The version of this build.
         present: u32,
@@ -263,19 +265,19 @@ pub enum PayloadError {
         "has more than {limit} bytes of JSON, which is the limit; send a reference instead of the content"
     )]
     TooLarge {
-        /// The limit in force.
+        /// The limit in bytes.
         limit: usize,
     },
     /// The JSON nests deeper than the limit.
     #[error("nests deeper than the limit of {limit} levels")]
     TooDeep {
-        /// The limit in force.
+        /// The limit in levels.
         limit: usize,
     },
 }
 
 impl PayloadError {
-    /// What was just written cannot be read.
+    /// Converts the error of reading a payload just written.
     pub(crate) fn not_read_back(error: Self) -> Self {
         match error {
             Self::Decode(why) => Self::NotReadBack(why),
@@ -289,66 +291,66 @@ impl PayloadError {
 pub struct Message {
     /// The stored name of the event or command.
     pub name: Name,
-    /// The version of the payload's shape.
+    /// The version of the shape of the payload.
     pub version: u32,
     /// The value as JSON.
     pub payload: Payload,
 }
 
 impl Message {
-    /// The stored form of `event`, within `limits`.
+    /// Encodes `event` within `limits`.
     ///
     /// # Errors
-    /// When serde refuses, when it would not be read back as it was written, or when it is over the limits.
+    /// If serde fails, if the decoded value would differ, or if a limit is exceeded.
     pub fn published<E: Event>(event: &E, limits: PayloadLimits) -> Result<Self, PayloadError> {
         let (message, _) = Self::read_event(event, limits.bytes)?;
         message.payload.check(limits)?;
         Ok(message)
     }
 
-    /// The stored form of `event`.
+    /// Encodes `event`.
     ///
     /// # Errors
-    /// When serde refuses, or it would not be read back as it was written.
+    /// If serde fails, or if the decoded value would differ.
     pub(crate) fn of_event<E: Event>(event: &E) -> Result<Self, PayloadError> {
         Self::read_event(event, PayloadLimits::CEILING.bytes).map(|(message, _)| message)
     }
 
-    /// The stored form of `event`, of so many bytes at most, and the event as it will be read from there.
+    /// Encodes `event` with at most `limit` bytes. Returns the message and the decoded event.
     pub(crate) fn read_event<E: Event>(event: &E, limit: usize) -> Result<(Self, E), PayloadError> {
         let (payload, event) = Payload::read_back(event, limit, |json| E::__decode(json, E::VERSION))?;
         Ok((Self { name: Name::Borrowed(E::NAME), version: E::VERSION, payload }, event))
     }
 
-    /// The stored form of `command`.
+    /// Encodes `command`.
     ///
     /// # Errors
-    /// When serde refuses, or it would not be read back as it was written.
+    /// If serde fails, or if the decoded value would differ.
     pub(crate) fn of_command<C: Command>(command: &C) -> Result<Self, PayloadError> {
         let limit = PayloadLimits::CEILING.bytes;
         let (payload, _) = Payload::read_back(command, limit, |json| C::__decode(json, C::VERSION))?;
         Ok(Self { name: Name::Borrowed(C::NAME), version: C::VERSION, payload })
     }
 
-    /// The event, in its present shape.
+    /// Decodes the event in its present shape.
     ///
     /// # Errors
-    /// When it is no such event, or a later build wrote it.
+    /// If the payload is not a value of type `E`, or if a later version wrote the payload.
     pub(crate) fn event<E: Event>(&self) -> Result<E, PayloadError> {
         not_newer(self.version, E::VERSION)?;
         E::__decode(&self.payload, self.version)
     }
 
-    /// The command, in its present shape.
+    /// Decodes the command in its present shape.
     ///
     /// # Errors
-    /// When it is no such command, or a later build wrote it.
+    /// If the payload is not a value of type `C`, or if a later version wrote the payload.
     pub(crate) fn command<C: Command>(&self) -> Result<C, PayloadError> {
         not_newer(self.version, C::VERSION)?;
         C::__decode(&self.payload, self.version)
     }
 
-    /// Tells contents apart: XXH3-64 of the name, a zero byte and the JSON.
+    /// Returns a hash of the content: XXH3-64 of the name, a zero byte and the JSON.
     pub(crate) fn content_hash(&self) -> u64 {
         twox_hash::XxHash3_64::oneshot(
             &[self.name.as_bytes(), &[0], self.payload.as_str().as_bytes()].concat(),
@@ -356,7 +358,7 @@ impl Message {
     }
 }
 
-/// Refuses what a later build wrote: fields that this one does not know would be lost with the next step (rule R34).
+/// Refuses payloads of later versions. The next step would lose fields unknown to this build (rule R34).
 pub(crate) const fn not_newer(stored: u32, present: u32) -> Result<(), PayloadError> {
     if stored > present { Err(PayloadError::Newer { stored, present }) } else { Ok(()) }
 }

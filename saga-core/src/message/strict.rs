@@ -1,7 +1,7 @@
-//! Writing values as JSON that says what they are: what JSON cannot hold is an error here, and not a `null`.
+//! A strict JSON serializer. A value that JSON cannot represent is an error, not `null`.
 //!
-//! Owns: the serializer that refuses such values, and the limit that holds while a value is being written. Does not own:
-//! whether what was written can be read back (`payload`).
+//! Owns: the refusal of such values, and the limit during writing.
+//! Does not own: the check that the text can be read back (`payload`).
 
 use std::io;
 
@@ -10,7 +10,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// Text that grows up to a limit, so that a value that is too long is refused before all of it is in memory.
+/// A text that grows up to a limit. A longer value is refused before it is completely in memory.
 struct Bounded {
     text: Vec<u8>,
     limit: usize,
@@ -32,27 +32,27 @@ impl io::Write for Bounded {
     }
 }
 
-/// Why a value was not written.
+/// The reason why a value was not written.
 pub(super) enum Refused {
-    /// It has more bytes than the limit.
+    /// The JSON has more bytes than the limit.
     TooLong,
-    /// It cannot be written as JSON: why, with the path of the field.
+    /// JSON cannot represent the value. The text holds the reason and the path of the field.
     Because(String),
 }
 
-/// The JSON of `value`, of `limit` bytes at most.
+/// Returns the JSON of `value`, with at most `limit` bytes.
 pub(super) fn to_json<T: Serialize + ?Sized>(value: &T, limit: usize) -> Result<String, Refused> {
     let mut out = Bounded { text: Vec::with_capacity(128.min(limit)), limit, over: false };
     let written = value.serialize(Strict(&mut serde_json::Serializer::new(&mut out)));
     if out.over {
-        // Asked first: a user's `Serialize` may swallow the error of the writer.
+        // Checked first, because a `Serialize` of the user may swallow the error of the writer.
         return Err(Refused::TooLong);
     }
     written.map_err(|error| Refused::Because(located(value, &error)))?;
     String::from_utf8(out.text).map_err(|error| Refused::Because(error.to_string()))
 }
 
-/// The error with the path of the field, which only a second run knows.
+/// Adds the path of the field to the error. Only a second run finds the path.
 fn located<T: Serialize + ?Sized>(value: &T, error: &serde_json::Error) -> String {
     let mut nowhere = serde_json::Serializer::new(io::sink());
     match serde_path_to_error::serialize(value, Strict(&mut nowhere)) {
@@ -67,7 +67,7 @@ fn not_a_number<E: ser::Error>(value: f64) -> E {
     E::custom(format_args!("{value} is no number in JSON"))
 }
 
-/// Writes everything that is inside a value by [`Strict`] too.
+/// Makes [`Strict`] apply to nested values as well.
 struct Within<'a, T: ?Sized>(&'a T);
 
 impl<T: Serialize + ?Sized> Serialize for Within<'_, T> {
@@ -76,10 +76,10 @@ impl<T: Serialize + ?Sized> Serialize for Within<'_, T> {
     }
 }
 
-/// A serializer that hands everything on, except numbers that are none.
+/// A serializer that forwards all values and refuses infinite numbers and NaN.
 struct Strict<S>(S);
 
-/// Hands methods with one plain argument on.
+/// Forwards methods with one plain argument.
 macro_rules! plain {
     ($($method:ident: $type:ty),* $(,)?) => {
         $(fn $method(self, value: $type) -> Result<S::Ok, S::Error> {
@@ -217,7 +217,7 @@ impl<S: Serializer> Serializer for Strict<S> {
     }
 }
 
-/// Hands the parts of sequences and tuples on.
+/// Forwards the elements of sequences and tuples.
 macro_rules! parts {
     ($($part:ident::$method:ident),* $(,)?) => {
         $(impl<S: $part> $part for Strict<S> {
@@ -242,7 +242,7 @@ parts! {
     SerializeTupleVariant::serialize_field,
 }
 
-/// Hands the fields of structs on.
+/// Forwards the fields of structs.
 macro_rules! fields {
     ($($part:ident),* $(,)?) => {
         $(impl<S: $part> $part for Strict<S> {

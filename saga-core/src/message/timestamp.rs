@@ -1,14 +1,14 @@
-//! A moment in time, in the precision the store keeps.
+//! Points in time, with the precision of the store.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A moment in time: milliseconds since 1970-01-01 UTC.
+/// A point in time: milliseconds since 1970-01-01 UTC.
 ///
-/// Shown as RFC 3339 (`2026-03-01T09:30:00.25Z`). Arithmetic saturates at the ends of the range instead of
-/// panicking.
+/// `Display` writes RFC 3339 (`2026-03-01T09:30:00.25Z`). Arithmetic saturates at the ends of the range and never
+/// panics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
@@ -16,20 +16,21 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
-    /// The latest moment there is; stands for "never".
+    /// The latest time. This value means "never".
     pub const MAX: Self = Self(i64::MAX);
 
-    /// The moment `millis` milliseconds after 1970-01-01 UTC (before, when negative).
+    /// Creates the time `millis` milliseconds after 1970-01-01 UTC. A negative number gives an earlier time.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since 1970-01-01 UTC.
+    /// Returns the milliseconds since 1970-01-01 UTC.
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// The wall clock of this machine, now. Actions use [`Context::now`](crate::machine::Context::now) instead.
+    /// Returns the current wall clock time of this machine. Actions use [`Context::now`](crate::machine::Context::now)
+    /// instead.
     pub fn now() -> Self {
         match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(since) => Self::EPOCH.plus(since),
@@ -37,19 +38,19 @@ impl Timestamp {
         }
     }
 
-    /// This moment plus `duration`, rounded down to the millisecond.
+    /// Returns this time plus `duration`, rounded down to the millisecond.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }
 
-    /// This moment minus `duration`.
+    /// Returns this time minus `duration`.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(millis(duration)))
     }
 
-    /// How long it is from `earlier` to this moment; zero when `earlier` is later.
+    /// Returns the duration from `earlier` to this time. The duration is zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }

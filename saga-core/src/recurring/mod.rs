@@ -21,7 +21,7 @@ use crate::dispatcher::{
 };
 use crate::engine::Policy;
 use crate::machine::Position;
-use crate::message::{Correlated, Key, Outcome, Timestamp};
+use crate::message::{Correlated, HandlerResult, Key, Timestamp};
 use crate::store::{Address, Store};
 use calendar::Calendar;
 use saga::{Run, RunRetired, RunSkipped, RunStarted, StartRun};
@@ -220,7 +220,7 @@ impl Runs {
 }
 
 impl Handler<StartRun> for Runs {
-    async fn handle(&self, command: StartRun, cx: &HandlerContext) -> Outcome<StartRun> {
+    async fn handle(&self, command: StartRun, cx: &HandlerContext) -> HandlerResult<StartRun> {
         let Some(entry) = self.entries.get(cx.instance()) else {
             return Ok(RunRetired {}.into());
         };

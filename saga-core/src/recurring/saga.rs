@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::Calendar;
 use crate::machine::Context;
-use crate::message::{Result, Timestamp};
+use crate::message::{ActionResult, Timestamp};
 
 /// Where a schedule is.
 #[derive(Saga, Clone, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub(super) struct Run {
 
 impl Schedule {
     /// When it is due next.
-    fn due(&self) -> std::result::Result<Timestamp, String> {
+    fn due(&self) -> Result<Timestamp, String> {
         let next = Calendar::parse(&self.cron)?.next_after(Timestamp::from_millis(self.from));
         next.ok_or_else(|| "it names no time that will ever come".to_owned())
     }
@@ -80,7 +80,7 @@ impl Schedule {
 }
 
 impl ScheduleActions for Schedule {
-    fn begin(event: &Scheduled, cx: &mut Context) -> Result<Self> {
+    fn begin(event: &Scheduled, cx: &mut Context) -> ActionResult<Self> {
         let (cron, from) = (event.cron.clone(), cx.now().as_millis());
         Ok(Self { cron, from, runs: 0, skipped: 0, why_skipped: None, last: Vec::new() })
     }
@@ -99,7 +99,7 @@ impl ScheduleActions for Schedule {
 
     /// A clock that is behind the beginning of the wait was ahead then. By the present clock the wait began as long ago as it
     /// was to last, so what has come due since is not left out.
-    fn wait_on(&mut self, cx: &mut Context) -> Result<()> {
+    fn wait_on(&mut self, cx: &mut Context) -> ActionResult<()> {
         let from = Timestamp::from_millis(self.from);
         if from > cx.now()
             && let Ok(due) = self.due()
@@ -118,32 +118,32 @@ impl ScheduleActions for Schedule {
         self.cron != event.cron
     }
 
-    fn change(&mut self, event: &Scheduled, cx: &mut Context) -> Result<()> {
+    fn change(&mut self, event: &Scheduled, cx: &mut Context) -> ActionResult<()> {
         self.cron.clone_from(&event.cron);
         self.wait_from(cx.now());
         Ok(())
     }
 
-    fn rename(&mut self, event: &Scheduled, _: &mut Context) -> Result<()> {
+    fn rename(&mut self, event: &Scheduled, _: &mut Context) -> ActionResult<()> {
         self.cron.clone_from(&event.cron);
         Ok(())
     }
 
-    fn note_run(&mut self, event: &RunStarted, cx: &mut Context) -> Result<()> {
+    fn note_run(&mut self, event: &RunStarted, cx: &mut Context) -> ActionResult<()> {
         self.runs += 1;
         self.last.clone_from(&event.runs);
         self.wait_from(cx.now());
         Ok(())
     }
 
-    fn note_skip(&mut self, event: &RunSkipped, cx: &mut Context) -> Result<()> {
+    fn note_skip(&mut self, event: &RunSkipped, cx: &mut Context) -> ActionResult<()> {
         self.skipped += 1;
         self.why_skipped = Some(event.why.clone());
         self.wait_from(cx.now());
         Ok(())
     }
 
-    fn go_on(&mut self, cx: &mut Context) -> Result<()> {
+    fn go_on(&mut self, cx: &mut Context) -> ActionResult<()> {
         self.skipped += 1;
         self.why_skipped = Some("its event could not be published".to_owned());
         self.wait_from(cx.now());

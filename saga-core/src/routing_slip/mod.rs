@@ -20,7 +20,7 @@ use crate::dispatcher::{AnyHandler, DispatcherBuilder, Extension, Handler, Handl
 use crate::engine::{AttemptEnd, Policy};
 use crate::machine::MessageRecord;
 use crate::message::{
-    Command, Correlated, Done, Event, HandlerError, Message, Outcome, PayloadError, PayloadLimits,
+    Command, Correlated, Done, Event, HandlerError, HandlerResult, Message, PayloadError, PayloadLimits,
 };
 use saga::{RunStep, StepDone, StepFailed, UndoStep};
 pub use saga::{Slip, SlipState};
@@ -190,7 +190,7 @@ impl Steps {
 }
 
 impl Handler<RunStep> for Steps {
-    async fn handle(&self, command: RunStep, cx: &HandlerContext) -> Outcome<RunStep> {
+    async fn handle(&self, command: RunStep, cx: &HandlerContext) -> HandlerResult<RunStep> {
         let reply = self.run(command.command, cx).await?;
         let failed = reply.as_ref().filter(|reply| command.fails_on.iter().any(|name| *name == reply.name));
         if let Some(reply) = failed {
@@ -201,7 +201,7 @@ impl Handler<RunStep> for Steps {
 }
 
 impl Handler<UndoStep> for Steps {
-    async fn handle(&self, command: UndoStep, cx: &HandlerContext) -> Outcome<UndoStep> {
+    async fn handle(&self, command: UndoStep, cx: &HandlerContext) -> HandlerResult<UndoStep> {
         if let Some(undo) = command.undo {
             self.run(undo, cx).await?;
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{RoutingSlip, Step};
 use crate::machine::{Context, MessageRecord};
-use crate::message::{Failed, Result, Unknown};
+use crate::message::{ActionResult, Failed, Unknown};
 
 /// Where a slip is.
 #[derive(Saga, Clone, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl SlipActions for Slip {
         event.steps.is_empty()
     }
 
-    fn accept(event: &RoutingSlip, _: &mut Context) -> Result<Self> {
+    fn accept(event: &RoutingSlip, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { steps: event.steps.clone(), done: 0, why: None })
     }
 
@@ -76,12 +76,12 @@ impl SlipActions for Slip {
         event.nth + 1 >= self.steps.len()
     }
 
-    fn finish(&mut self, event: &StepDone, _: &mut Context) -> Result<()> {
+    fn finish(&mut self, event: &StepDone, _: &mut Context) -> ActionResult<()> {
         self.done = event.nth + 1;
         Ok(())
     }
 
-    fn advance(&mut self, event: &StepDone, _: &mut Context) -> Result<()> {
+    fn advance(&mut self, event: &StepDone, _: &mut Context) -> ActionResult<()> {
         self.done = event.nth + 1;
         Ok(())
     }
@@ -94,17 +94,17 @@ impl SlipActions for Slip {
         UndoStep { nth: command.nth, undo: command.undo.clone() }
     }
 
-    fn note_failure(&mut self, event: &StepFailed, _: &mut Context) -> Result<()> {
+    fn note_failure(&mut self, event: &StepFailed, _: &mut Context) -> ActionResult<()> {
         self.why = Some(format!("step {}: {}", event.nth + 1, event.why));
         Ok(())
     }
 
-    fn note_refusal(&mut self, event: &Failed<RunStep>, _: &mut Context) -> Result<()> {
+    fn note_refusal(&mut self, event: &Failed<RunStep>, _: &mut Context) -> ActionResult<()> {
         self.why = Some(format!("step {}: {}", event.command.nth + 1, event.reason));
         Ok(())
     }
 
-    fn note_unknown(&mut self, event: &Unknown<RunStep>, _: &mut Context) -> Result<()> {
+    fn note_unknown(&mut self, event: &Unknown<RunStep>, _: &mut Context) -> ActionResult<()> {
         self.why = Some(format!("step {} is unknown: {}", event.command.nth + 1, event.reason));
         Ok(())
     }

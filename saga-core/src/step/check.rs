@@ -1,15 +1,16 @@
-//! What every store refuses, whatever it keeps its rows in.
+//! Checks that every store applies to a step.
 
 use super::{DeadId, Step};
 
 impl Step {
-    /// Why no store takes a step that removes this dead letter again, for [`Outcome::Refused`](super::Outcome::Refused).
+    /// Returns the reason to refuse a step that removes a missing dead letter. The reason is for
+    /// [`StepOutcome::Refused`](super::StepOutcome::Refused).
     pub fn no_letter(id: DeadId) -> String {
         format!("there is no dead letter {}: it was redriven or dropped already", id.0)
     }
 
-    /// Why no store takes this step, if so: it contradicts itself. Stores answer
-    /// [`Outcome::Refused`](super::Outcome::Refused) with it.
+    /// Returns the contradiction inside this step, if there is one. Stores then answer
+    /// [`StepOutcome::Refused`](super::StepOutcome::Refused).
     pub fn contradiction(&self) -> Option<&'static str> {
         let touches_instance = !(self.tasks.is_empty()
             && self.timers.is_empty()

@@ -1,17 +1,17 @@
-//! Records by which a repeated message is recognised (rule R26).
+//! Deduplication records of messages (rule R26).
 
 use super::Address;
 use crate::message::{MessageId, Timestamp};
 
-/// A dedup_record against duplicates: this consumer has been given this message (rule R26).
+/// A deduplication record: this consumer has already received this message (rule R26).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DedupRecord {
-    /// Saga or subscriber, and key.
+    /// The consumer (saga or subscriber) and the key.
     pub to: Address,
-    /// The message.
+    /// The id of the message.
     pub id: MessageId,
-    /// A hash of its name and content.
+    /// A hash of the stored name and the JSON of the message.
     pub content: u64,
-    /// The time from which it is kept for the window.
+    /// The start of the window during which the record is kept.
     pub at: Timestamp,
 }

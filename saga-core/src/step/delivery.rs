@@ -1,32 +1,32 @@
-//! Events on their way to subscribers.
+//! Deliveries of events to subscribers.
 
 use super::{Address, DeliveryId, TaskProgress};
 use crate::message::{Message, MessageId};
 
-/// An event on its way to a subscriber: a task that belongs to no instance.
+/// A delivery of an event to a subscriber. The delivery is a task without an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
-    /// Subscriber and event key.
+    /// The subscriber and the key of the event.
     pub to: Address,
-    /// The event.
+    /// The event with its payload.
     pub event: Message,
-    /// Its message id, which is the subscriber's idempotency key.
+    /// The message id of the event. The subscriber uses the id as its idempotency key.
     pub id: MessageId,
-    /// Whether its publisher has chosen the id, and so can ask by it what became of the event.
+    /// Whether the publisher chose the id. Only then can the publisher ask for a receipt by this id.
     pub named: bool,
-    /// How many sagas it has come through.
+    /// The number of sagas the event has passed through.
     pub hops: u32,
-    /// How far it is; only [`TaskStage::Ready`](super::TaskStage::Ready) is used.
+    /// The progress of the delivery. The only stage in use is [`TaskStage::Ready`](super::TaskStage::Ready).
     pub progress: TaskProgress,
 }
 
-/// A change to deliveries.
+/// A change to a delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeliveryChange {
-    /// Queues it.
+    /// Queues the delivery.
     Add(Delivery),
-    /// Writes how far it is. One that is gone is not an error.
+    /// Replaces the progress. A missing delivery is not an error.
     Progress(DeliveryId, TaskProgress),
-    /// Removes it. One that is gone is not an error.
+    /// Removes the delivery. A missing delivery is not an error.
     Finish(DeliveryId),
 }

@@ -1,35 +1,35 @@
-//! Numbers that a store gives to rows, and the address of an instance.
+//! Row numbers of a store, and the address of an instance.
 
 use crate::message::{Key, Name};
 
-/// A store's own number for an instance: handed out by the store, handed back to save it a look-up, never shown to
-/// anybody else (rule R20).
+/// The row number of an instance, assigned by the store. The number saves the store a look-up. The number never leaves
+/// the dispatcher and the store (rule R20).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId(pub i64);
 
-/// A store's own number for an inbox row. Ascending in the order the rows became visible.
+/// The row number of an inbox row, assigned by the store. Rows become visible in ascending order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InboxId(pub i64);
 
-/// A store's own number for a delivery. Ascending in accepted order.
+/// The row number of a delivery, assigned by the store. The numbers ascend in accepted order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId(pub i64);
 
-/// A store's own number for a dead letter.
+/// The row number of a dead letter, assigned by the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeadId(pub i64);
 
-/// Which instance, by its names.
+/// The address of an instance: saga and key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
-    /// The saga's stored name.
+    /// The stored name of the saga. For a subscriber: the name of the subscriber.
     pub saga: Name,
-    /// The key within the saga.
+    /// The key within the saga, or an alias.
     pub key: Key,
 }
 
 impl Address {
-    /// The instance `key` of `saga`.
+    /// Returns the address of the instance `key` of `saga`.
     pub fn new(saga: impl Into<Name>, key: Key) -> Self {
         Self { saga: saga.into(), key }
     }

@@ -3,47 +3,48 @@
 use super::{Address, Obligation, RowId, Task, TimerRow};
 use crate::message::{Id, Incarnation, Key, Name, Payload, Timestamp};
 
-/// The instance row as a step leaves it.
+/// The instance row after a step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstanceChange {
     /// Saga and key. Fixed at creation.
     pub address: Address,
-    /// Fixed at creation.
+    /// The incarnation of the instance. Fixed at creation.
     pub incarnation: Incarnation,
-    /// When it was created. Fixed at creation.
+    /// The time of the creation. Fixed at creation.
     pub created_at: Timestamp,
-    /// The step's number: one more than the row's, 1 at creation.
+    /// The number of the step. The first step has 1. Each later step has the `seq` of the row plus 1.
     pub seq: u64,
-    /// The step's identity, so that the same step sent twice is recognised (rule R32).
+    /// The id of the step. A step sent twice is recognised by this id (rule R32).
     pub step: Id,
-    /// The saga's version that wrote it.
+    /// The version of the saga that wrote the row.
     pub version: u32,
-    /// Where it is in its life.
+    /// The status of the instance.
     pub status: Status,
-    /// The stored name of the state it is in.
+    /// The stored name of the state.
     pub state: Name,
-    /// What the state carries.
+    /// The payload of the state. `None` for a state without payload.
     pub payload: Option<Payload>,
-    /// What lives as long as the instance.
+    /// The data of the instance, kept in all states.
     pub data: Payload,
-    /// The number of the visit, 1 for the first.
+    /// The number of the visit. The first visit has 1.
     pub visit: u32,
-    /// The kept cause of the compensation under way, in the machine's own form.
+    /// The stored cause of the current compensation. Only the machine reads the content.
     pub turn: Option<Payload>,
-    /// Why it waits for a person, in the machine's own form.
+    /// The reason of the park. `None` if the instance is not parked. Only the machine and [`Parked`](super::Parked)
+    /// read the content.
     pub parked: Option<Payload>,
-    /// Which events of its state's sets have come, in the machine's own form.
+    /// The events received so far for the `when_all` sets of the state. Only the machine reads the content.
     pub joined: Option<Payload>,
-    /// Whose child it is, and how its own children have ended so far, in the machine's own form.
+    /// The parent of the instance, and the ends of its children so far. Only the machine reads the content.
     pub family: Option<Payload>,
     /// The time of this step.
     pub changed_at: Timestamp,
 }
 
-/// Where an instance is in its life. Parked is not a status: it overlays running and compensating.
+/// The status of an instance. Parked is not a status. A running or compensating instance can be parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// In a state, taking events.
+    /// In a state that accepts events.
     Running,
     /// Between turn and arrival.
     Compensating,
@@ -51,12 +52,12 @@ pub enum Status {
     Completed,
     /// Ended in a `#[terminal(failure)]` state.
     Failed,
-    /// Ended by an abort, without a state for it.
+    /// Ended by an abort, without a state for the abort.
     Aborted,
 }
 
 impl Status {
-    /// The stored form.
+    /// Returns the stored text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -67,62 +68,62 @@ impl Status {
         }
     }
 
-    /// Reads the stored form.
+    /// Parses the stored text.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Running, Self::Compensating, Self::Completed, Self::Failed, Self::Aborted]
             .into_iter()
             .find(|status| status.as_str() == text)
     }
 
-    /// Whether the instance has ended.
+    /// Returns whether the instance has ended.
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Aborted)
     }
 }
 
-/// One line of an instance's history.
+/// One line in the history of an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryEntry {
-    /// What kind of line, such as `applied` or `parked`.
+    /// The kind of the line, such as `applied` or `parked`.
     pub kind: Name,
-    /// When.
+    /// The time of the line.
     pub at: Timestamp,
-    /// The event, command, timer or verb it is about; empty when it is about none.
+    /// The name of the event, command, timer or verb. Empty for a line without a name.
     pub name: Name,
-    /// Its payload.
+    /// The payload of the event, command, timer or verb.
     pub payload: Option<Payload>,
-    /// The state before; empty at the start.
+    /// The state before. Empty at the start.
     pub from: Name,
     /// The state after.
     pub to: Name,
-    /// Why: the message id of the cause, or who did it.
+    /// The cause: the message id, or the operator.
     pub cause: Option<Name>,
-    /// Anything a person should know.
+    /// A note for people.
     pub note: Option<Name>,
 }
 
-/// A change to the aliases of the step's instance.
+/// A change to the aliases of the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AliasChange {
-    /// Claims it. One that the instance holds already is not an error.
+    /// Claims the alias. Claiming an alias again is not an error for its holder.
     Claim(Key),
-    /// Gives it up. One that the instance does not hold is not an error.
+    /// Releases the alias. An alias held by no instance or by another instance is not an error.
     Release(Key),
 }
 
-/// An instance with everything that belongs to it.
+/// An instance with all its rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// Its row.
+    /// The row number of the instance.
     pub row: RowId,
-    /// As its last step left it.
+    /// The instance row after its last step.
     pub instance: InstanceChange,
-    /// Its open tasks, by id.
+    /// The open tasks, ordered by id.
     pub tasks: Vec<Task>,
-    /// Its timers, by name.
+    /// The timers, ordered by name.
     pub timers: Vec<TimerRow>,
-    /// What it owes, oldest first.
+    /// The obligations, oldest first.
     pub obligations: Vec<Obligation>,
-    /// The aliases it has claimed, in order of their text.
+    /// The claimed aliases, ordered by text.
     pub aliases: Vec<Key>,
 }

@@ -1,35 +1,38 @@
-//! Rows of the inbox, and dead letters.
+//! Inbox rows and dead letters.
 
 use super::{Address, TaskId};
 use crate::message::{Message, MessageId, Name, Timestamp};
 
-/// A row for the inbox of an instance or a subscriber: what cannot be applied now, and whatever comes from anybody
-/// but the lease holder (rule R23).
+/// An inbox row for an instance or a subscriber.
+///
+/// The inbox holds messages that cannot be applied now. The inbox also holds all messages from writers other than the
+/// lease holder (rule R23).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mail {
-    /// Saga and key, or subscriber and event key.
+    /// Saga and key, or subscriber and key of the event.
     pub to: Address,
-    /// What it is.
+    /// The kind of the row.
     pub kind: MailKind,
-    /// The event or verb with its payload; for a report the reply, or an outcome in the machine's own form.
+    /// The event or verb with its payload. A report holds the reply, or an outcome readable only for the machine.
     pub message: Message,
-    /// Names it towards duplicates.
+    /// The message id for the recognition of duplicates.
     pub id: Option<MessageId>,
-    /// Whether its deduplication record has been set already.
+    /// Whether the deduplication record already exists.
     pub deduplicated: bool,
-    /// The task a report is about.
+    /// The task of a report.
     pub task: Option<TaskId>,
-    /// How many sagas it has come through.
+    /// The number of sagas the message has passed through.
     pub hops: u32,
-    /// The epoch of the lease holder that wrote it and will remember it; 0 when it is to be found by a scan.
+    /// The epoch of the lease holder that wrote the row and keeps the row in memory. The value is 0 for a row to be
+    /// found by a scan.
     pub epoch: u64,
-    /// Why: the id of what caused it, or who asked for it.
+    /// The cause: the id of the causing message, or the operator.
     pub cause: Option<Name>,
-    /// When it was accepted.
+    /// The time of acceptance.
     pub at: Timestamp,
 }
 
-/// What an inbox row is.
+/// The kind of an inbox row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MailKind {
     /// An event for an instance.
@@ -38,14 +41,14 @@ pub enum MailKind {
     Delivery,
     /// A report about a task of the instance.
     Report,
-    /// An operator's verb, or a parent's.
+    /// A verb from an operator or from the parent.
     Verb,
-    /// The event that starts a child, with whose child it is, in the machine's own form.
+    /// The starting event of a child, together with its parent. Only the machine reads the content.
     Start,
 }
 
 impl MailKind {
-    /// The stored form.
+    /// Returns the stored text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Event => "event",
@@ -56,7 +59,7 @@ impl MailKind {
         }
     }
 
-    /// Reads the stored form.
+    /// Parses the stored text.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Event, Self::Delivery, Self::Report, Self::Verb, Self::Start]
             .into_iter()
@@ -64,41 +67,42 @@ impl MailKind {
     }
 }
 
-/// An event that could not be applied, with its bytes and the reason.
+/// A message that could not be applied, with its bytes and the reason.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
-    /// Saga or subscriber, and key.
+    /// The consumer (saga or subscriber) and the key.
     pub to: Address,
-    /// What it was.
+    /// The kind of the message.
     pub kind: MailKind,
-    /// The event with its payload.
+    /// The message with its payload.
     pub message: Message,
-    /// Its message id.
+    /// The message id.
     pub id: Option<MessageId>,
-    /// How many sagas it has come through.
+    /// The number of sagas the message has passed through.
     pub hops: u32,
-    /// Why, in one word: `unhandled`, `missing-instance`, `start-failed`, `declined` of a verb, ...
+    /// The reason as a stored word, such as `unhandled`, `missing-instance`, `start-failed` or `declined`.
     pub reason: Name,
-    /// Why, for a person.
+    /// The reason as a text for people.
     pub detail: String,
-    /// How many such there were: 1, except of conflicts, which share a letter ([`Step::dead`](super::Step::dead)).
+    /// The number of occurrences. The value is 1, except for conflicts. Conflicts share one letter
+    /// ([`Step::dead`](super::Step::dead)).
     pub times: u32,
-    /// When; of several the last time.
+    /// The time of the last occurrence.
     pub at: Timestamp,
 }
 
 impl DeadLetter {
-    /// The reason of an event whose message id was used for other content before.
+    /// The reason for an event with a message id used earlier for other content.
     pub const ID_CONFLICT: &'static str = "id-conflict";
-    /// The reason of an event of which nobody knows which instance it is for, so it cannot be put back on its way.
+    /// The reason for an event without a usable key. Such an event has no instance and cannot be redriven.
     pub const BAD_KEY: &'static str = "bad-key";
 
-    /// Whether its message id was used for other content before.
+    /// Returns whether the message id was used earlier for other content.
     pub fn is_conflict(&self) -> bool {
         self.id.is_some() && self.reason == Self::ID_CONFLICT
     }
 
-    /// Whether `other` is counted on this one instead of being kept beside it.
+    /// Returns whether `other` is counted on this letter instead of a letter of its own.
     pub fn counts(&self, other: &Self) -> bool {
         self.is_conflict() && other.is_conflict() && (&self.to, &self.id) == (&other.to, &other.id)
     }

@@ -1,6 +1,6 @@
-//! The plain data of one commit. Stores keep it; they never look inside payloads and never see user types.
+//! The plain data of one commit. Stores keep this data. Stores never read payloads and never see user types.
 //!
-//! Owns: the shape of everything that is written. Does not own: how it is laid out in tables, or why it is written.
+//! Owns: the shape of all written data. Does not own: the layout in tables, or the reasons for a write.
 
 mod check;
 mod dedup;
@@ -20,20 +20,19 @@ pub use ids::{Address, DeadId, DeliveryId, InboxId, RowId};
 pub use instance::{AliasChange, HistoryEntry, InstanceChange, Snapshot, Status};
 pub use mail::{DeadLetter, Mail, MailKind};
 pub use obligation::{Obligation, ObligationChange, ObligationOf};
-pub use outcome::{Committed, Outcome};
+pub use outcome::{Committed, StepOutcome};
 pub use parked::{ParkReason, Parked, ParkedOver};
 pub use task::{Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage};
 pub use timer::{TimerChange, TimerRow};
 
-/// Everything one decision writes. All of it becomes visible together or not at all.
+/// Everything that one decision writes. All parts become visible together, or none of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Step {
-    /// The instance whose tasks, timers, obligations and history are touched: its row, or `None` when this step
-    /// creates it (then `instance` is set) or touches none.
+    /// The row of the changed instance. `None` if the step creates the instance (with `instance`) or changes none.
     pub row: Option<RowId>,
-    /// The instance as it is from now on; `None` leaves it as it is.
+    /// The new instance row. `None` leaves the instance unchanged.
     pub instance: Option<InstanceChange>,
-    /// Lines for the history of the instance, in order. Only with `instance`.
+    /// New history lines, in order. Only allowed together with `instance`.
     pub history: Vec<HistoryEntry>,
     /// Changes to the tasks of the instance.
     pub tasks: Vec<TaskChange>,
@@ -41,24 +40,27 @@ pub struct Step {
     pub timers: Vec<TimerChange>,
     /// Changes to the obligations of the instance.
     pub obligations: Vec<ObligationChange>,
-    /// Aliases that the instance claims or gives up (rule R35), in order. A claim of one that another instance of the saga
-    /// holds fails the whole step with [`Outcome::AliasTaken`].
+    /// Aliases to claim or release, in order (rule R35). An alias held by another instance of the saga fails the whole
+    /// step with [`StepOutcome::AliasTaken`].
     pub aliases: Vec<AliasChange>,
-    /// Inbox rows that are used up. One that has gone fails the whole step with [`Outcome::Duplicate`]: each is used up
-    /// by one step only.
+    /// Inbox rows used by this step. A missing row fails the whole step with [`StepOutcome::Duplicate`]. Only one step
+    /// can use an inbox row.
     pub consumed: Vec<InboxId>,
-    /// Inbox rows to add, for this or other instances.
+    /// New inbox rows, for this instance or other instances.
     pub mail: Vec<Mail>,
     /// Changes to deliveries.
     pub deliveries: Vec<DeliveryChange>,
-    /// Deduplication records to set. A dedup_record that is there already fails the whole step with
-    /// [`Outcome::Duplicate`] or [`Outcome::IdConflict`].
+    /// New deduplication records. An existing record fails the whole step with [`StepOutcome::Duplicate`] or
+    /// [`StepOutcome::IdConflict`].
     pub dedup: Vec<DedupRecord>,
-    /// Dead letters to add. A conflict ([`DeadLetter::is_conflict`]) with a message id, consumer and key of which there is one
-    /// already is not added but counted on that one: its `times` grow by the new one's, its `at` becomes the new one's, and
-    /// everything else stays as it was. So repeats of one message take the room of one letter, and a letter that a person
-    /// has looked at keeps its content until it is redriven.
+    /// New dead letters.
+    ///
+    /// A conflict ([`DeadLetter::is_conflict`]) is counted on an existing conflict with the same message id, consumer
+    /// and key. The existing letter then adds the `times` and takes over the `at` of the new letter. The other fields
+    /// stay unchanged. Repetitions of one message therefore need only one letter. The content of a letter stays the
+    /// same until its removal.
     pub dead: Vec<DeadLetter>,
-    /// Dead letters that are redriven or dropped, and so removed. One that has gone has the whole step refused.
+    /// Dead letters to remove, because they are redriven or dropped. A missing letter makes the store refuse the whole
+    /// step.
     pub undead: Vec<DeadId>,
 }

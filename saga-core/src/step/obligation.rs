@@ -1,52 +1,52 @@
-//! Undo commands that are owed.
+//! Obligations: undo commands that are owed.
 
 use super::TaskId;
 use crate::message::{Message, Name, Payload};
 
-/// An undo command that is owed. Named by the step that made it owed and its place among that step's obligations;
-/// the stack order is the order of these names.
+/// An undo command that is owed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Obligation {
-    /// Which one. Not the id of a task.
+    /// The id of the obligation: the `seq` of its step, and its place among the obligations of that step. The ids give
+    /// the order of the stack. The id of an obligation is not the id of a task.
     pub id: TaskId,
     /// The stored name of the undo command.
     pub undo: Name,
-    /// What it undoes.
+    /// The command or state to undo.
     pub of: ObligationOf,
-    /// What is known about the command it undoes, in the machine's own form.
+    /// The known outcome of the command to undo. Only the machine reads the content.
     pub report: Option<Payload>,
-    /// The task that is paying it.
+    /// The task that runs the undo command now.
     pub task: Option<TaskId>,
 }
 
-/// What an obligation undoes.
+/// The command or state that an obligation undoes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObligationOf {
-    /// A command that was sent as the task `task`.
+    /// A command sent as a task.
     Command {
-        /// The task it was queued as.
+        /// The id of the task.
         task: TaskId,
         /// The command as sent.
         command: Message,
     },
-    /// Having been in a state.
+    /// A visit to a state.
     State {
         /// The stored name of the state.
         state: Name,
-        /// The visit.
+        /// The number of the visit.
         visit: u32,
         /// The version of the saga that wrote the payload.
         version: u32,
-        /// What the state carried when it was left; `None` while the visit lasts, or when it carries nothing.
+        /// The payload of the state at the end of the visit. `None` during the visit, and for a state without payload.
         payload: Option<Payload>,
     },
 }
 
-/// A change to the obligations of the step's instance.
+/// A change to the obligations of the instance.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ObligationChange {
-    /// Adds it, or replaces the one with its id.
+    /// Adds the obligation, or replaces the obligation with the same id.
     Put(Obligation),
-    /// Removes it. One that is gone is not an error.
+    /// Removes the obligation. A missing obligation is not an error.
     Drop(TaskId),
 }

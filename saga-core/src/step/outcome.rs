@@ -1,42 +1,44 @@
-//! What a store answers to a step.
+//! The answer of a store to a step.
 
 use super::{DeliveryId, InboxId, RowId};
 use crate::message::Key;
 
-/// What became of one step of a batch.
+/// The outcome of one step of a batch.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Outcome {
-    /// It is durable.
+pub enum StepOutcome {
+    /// The step is durable.
     Committed(Committed),
-    /// The very same step (instance, `seq` and step id) was durable already; nothing was written again.
+    /// The same step was durable already. Instance, `seq` and step id are equal. The store wrote nothing.
     Repeated,
-    /// Nothing was written: the row is at another `seq` than the one before the step's, or has gone, or there already
-    /// is an instance with this address. The engine reloads.
+    /// The step does not fit the stored row. The store wrote nothing, and the engine reloads the instance.
+    ///
+    /// The row has another `seq` than expected, the row is missing, or an instance with this address exists already.
     Conflict,
-    /// Nothing was written: a deduplication record was there already, with the same content, or something that the step uses up
-    /// ([`Step::consumed`](super::Step::consumed)) has been used up before.
+    /// A deduplication record with the same content exists, or an inbox row was used before
+    /// ([`Step::consumed`](super::Step::consumed)). The store wrote nothing.
     Duplicate,
-    /// Nothing was written: a deduplication record was there already, with other content.
+    /// A deduplication record with other content exists. The store wrote nothing.
     IdConflict,
-    /// Nothing was written: another instance of the saga holds an alias that the step claims.
+    /// Another instance of the saga holds an alias that the step claims. The store wrote nothing.
     AliasTaken {
         /// The alias.
         alias: Key,
-        /// The key of the instance that holds it.
+        /// The key of the instance that holds the alias.
         by: Key,
     },
-    /// Nothing was written: the store refuses this step and would refuse it again (rule R31).
+    /// The store refuses this step, and would refuse a repetition (rule R31). The store wrote nothing. The text is the
+    /// reason.
     Refused(String),
 }
 
-/// The numbers a store gave to what a step added, in the order of the step's lists.
+/// The row numbers that a store assigned to the new rows of a step, in the order of the lists of the step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// The row of the instance, when the step created it.
+    /// The row of the instance, if the step created the instance.
     pub row: Option<RowId>,
-    /// One for each of [`Step::mail`](super::Step::mail).
+    /// One number for each row in [`Step::mail`](super::Step::mail).
     pub mail: Vec<InboxId>,
-    /// One for each [`DeliveryChange::Add`](super::DeliveryChange::Add).
+    /// One number for each [`DeliveryChange::Add`](super::DeliveryChange::Add).
     pub deliveries: Vec<DeliveryId>,
 }

@@ -1,7 +1,7 @@
-//! Why an instance is parked, as people read it.
+//! The reason of a park, for people.
 //!
-//! Owns: the reasons, and reading the part of the machine's record that lists and the log show. Does not own: the rest of
-//! that record, or what the verbs do about it (`machine`).
+//! Owns: the reasons, and the reading of the stored record for lists and logs. Does not own: the other fields of that
+//! record, or the effect of the verbs (`machine`).
 
 use std::fmt;
 
@@ -10,43 +10,45 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{Payload, Timestamp};
 
-/// Why an instance waits for a person. Its `Display` is a sentence that names the verbs for it.
+/// The reason of a park. `Display` writes a sentence with the possible verbs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Parked {
-    /// What kind of thing happened.
+    /// The kind of the reason.
     pub reason: ParkReason,
-    /// What happened, for the person.
+    /// The details, as a text for people.
     pub detail: String,
-    /// Since when it waits.
+    /// The time of the park.
     pub since: Timestamp,
-    /// What it waits over.
+    /// The input or task on which the instance is parked.
     pub what: ParkedOver,
 }
 
-/// What a parked instance waits over, and so what `retry`, `resolve` and `skip` are about (rule R16).
+/// The input or task on which an instance is parked. `retry`, `resolve` and `skip` apply to this input or task (rule
+/// R16).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParkedOver {
-    /// An event or the report of a child, which stays in its inbox.
+    /// An event, or the report of a child. The input stays in the inbox.
     Input,
-    /// A timer that was due, by its stored name.
+    /// A due timer, with its stored name.
     Timer(String),
     /// A command or an undo.
     Command,
-    /// Its next undo, which could not be built, or its arrival.
+    /// The next undo, which could not be built, or the arrival.
     Unwinding,
-    /// Nothing that failed: a row said `park`.
+    /// No input. A row of the table requested `park`.
     Nothing,
-    /// The record of it cannot be read by this build.
+    /// Unknown, because this build cannot read the record.
     Unreadable,
 }
 
 impl Parked {
-    /// Reads what a store keeps in [`InstanceChange::parked`](crate::store::InstanceChange::parked), of an instance whose
-    /// last step was at `changed_at`. For stores that list instances, which interpret nothing themselves.
+    /// Reads the record in [`InstanceChange::parked`](crate::store::InstanceChange::parked). `changed_at` is the time
+    /// of the last step.
     ///
-    /// A record that cannot be read is a reason as well: it is [`ParkReason::Unreadable`], and the detail says why.
+    /// Stores that list instances use this function, because stores do not interpret payloads. An unreadable record
+    /// gives [`ParkReason::Unreadable`] with the error as the detail.
     pub fn from_stored(record: &Payload, changed_at: Timestamp) -> Self {
         match record.decode::<Stored>() {
             Ok(Stored { reason, detail, at, subject }) => {
@@ -68,10 +70,11 @@ impl Parked {
         }
     }
 
-    /// The verbs that may lead out of it.
+    /// Returns the verbs that can release the instance.
     fn ways_out(&self) -> &'static str {
         match self.what {
             ParkedOver::Command => "`retry`, `resolve` or `skip`",
+            // A failed arrival cannot be skipped (rule R16).
             ParkedOver::Unwinding if self.reason != ParkReason::UndoFailed => "`retry` or `abort`",
             ParkedOver::Input | ParkedOver::Timer(_) | ParkedOver::Unwinding | ParkedOver::Nothing => {
                 "`retry` or `skip`"
@@ -88,7 +91,7 @@ impl fmt::Display for Parked {
     }
 }
 
-/// The part of the machine's record that is shown.
+/// The fields of the machine's record that people see.
 #[derive(Deserialize)]
 struct Stored {
     reason: ParkReason,
@@ -107,40 +110,41 @@ enum StoredSubject {
     Nothing,
 }
 
-/// The kind of thing that made an instance wait for a person.
+/// The kind of a reason to park.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ParkReason {
     /// An action returned an error or panicked (rule R8).
     ActionFailed,
-    /// A row said `park`.
+    /// A row of the table requested `park`.
     Row,
-    /// A command failed or became unknown and no row says what then (rule R3).
+    /// A command failed or became unknown, and no row handles that outcome (rule R3).
     OutcomeUnhandled,
-    /// An answer came to a command that has been sent again since (rule R9).
+    /// A superseded command was answered (rule R9).
     Superseded,
-    /// A failure end was about to be entered with something still owed (rule R12).
+    /// A row led to a failure end while an obligation was outstanding (rule R12).
     StillOwed,
     /// An undo command was refused (rule R14).
     UndoRefused,
-    /// The action that builds an undo panicked, or the table no longer has it.
+    /// The action that builds an undo panicked, or the table no longer has that action.
     UndoFailed,
-    /// What an undo command did is not known and trying again would not help.
+    /// The outcome of an undo command is unknown, and another attempt would not help.
     UndoUnknown,
     /// An action of the arrival failed.
     ArrivalFailed,
     /// The command was found begun after several crashes in a row (rule R19).
     CrashLoop,
-    /// A child could not be started (rule R21): its starting action failed, or its key belongs to another instance.
-    /// `skip` counts it as failed and goes on.
+    /// A child could not be started (rule R21). Its starting action failed, or its key belongs to another instance.
+    /// `skip` counts the child as failed.
     ChildNotStarted,
-    /// An end was about to be entered while children had not ended (rule R21). What they report waits meanwhile, so `retry`
-    /// leads to the same; `skip` lets them go on, and the event becomes a dead letter that can be redriven later.
+    /// A row led to an end while children were open (rule R21). The reports of the children wait during the park.
+    /// `retry` therefore fails again. `skip` lets the children continue. The event becomes a dead letter that can be
+    /// redriven.
     ChildrenRunning,
-    /// An alias its row claims is held by another instance (rule R35). `retry` tries again.
+    /// Another instance holds an alias that the row claims (rule R35). `retry` tries again.
     AliasTaken,
-    /// State, data or a command cannot be read by this build (rule R34).
+    /// This build cannot read the state, the data or a command (rule R34).
     Unreadable,
 }
 

@@ -1,45 +1,45 @@
-//! Tasks: commands, undos and children that are open, and how far each is.
+//! Tasks: open commands, undos and children, with their progress.
 
 use crate::message::{Message, Payload, Timestamp};
 
-/// A task of an instance is named by the step that queued it and its place in that step.
+/// The id of a task: the `seq` of its step and its place in that step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
-    /// The `seq` of the step.
+    /// The `seq` of the step that queued the task.
     pub seq: u64,
-    /// Its place among the step's tasks, from 0.
+    /// The place among the tasks of the step, counted from 0.
     pub ord: u32,
 }
 
-/// A command or an undo that the dispatcher must run.
+/// An open command, undo or child.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
-    /// Which one.
+    /// The id of the task.
     pub id: TaskId,
-    /// What it is for.
+    /// The kind of the task.
     pub kind: TaskKind,
-    /// The command.
+    /// The command with its payload.
     pub command: Message,
-    /// The visit it belongs to (rule R9).
+    /// The visit to which the task belongs (rule R9).
     pub visit: u32,
-    /// How far it is.
+    /// The progress of the task.
     pub progress: TaskProgress,
 }
 
-/// What a task is for.
+/// The kind of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TaskKind {
-    /// A command a row sent.
+    /// A command sent by a row.
     Command,
-    /// An undo of the obligation with the same identity as recorded in it.
+    /// The undo of an obligation. The obligation records the id of this task.
     Undo,
-    /// A child, open until it has ended. Nothing runs for it here; its message is in the machine's own form, under the
-    /// name of the child's saga.
+    /// A child, open until its end. No handler runs for this task. Its message has the name of the saga of the child.
+    /// Only the machine reads the payload.
     Child,
 }
 
 impl TaskKind {
-    /// The stored form.
+    /// Returns the stored text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Command => "command",
@@ -48,44 +48,45 @@ impl TaskKind {
         }
     }
 
-    /// Reads the stored form.
+    /// Parses the stored text.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Command, Self::Undo, Self::Child].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
-/// How far a task is: the part of it that changes.
+/// The progress of a task: the changing part of the task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskProgress {
-    /// What may be done with it.
+    /// The stage of the task.
     pub stage: TaskStage,
-    /// How many attempts have ended, as far as is written down.
+    /// The number of recorded attempts that have ended.
     pub attempts: u32,
-    /// How many numbers of attempts were left out after unclean starts, because attempts that nobody wrote down may have
-    /// had them. It never falls.
+    /// The number of skipped attempt numbers after unclean starts. Unrecorded attempts may have used these numbers. The
+    /// value never decreases.
     pub left_out: u32,
-    /// How many times in a row it was found begun after an unclean start (rule R19).
+    /// The number of unclean starts in a row that found the task begun (rule R19).
     pub recoveries: u32,
-    /// When it was first ready to run, for people and for the *overdue* flag.
+    /// The time when the task was first ready, for people and for the *overdue* flag.
     pub since: Timestamp,
-    /// The milliseconds charged to it: attempts that ended, and the waits before them (rule R17).
+    /// The charged milliseconds: ended attempts and the waits before them (rule R17).
     pub spent_ms: u64,
-    /// The epoch of the lease under which this was written: what an earlier one left may have begun (rule R19).
+    /// The epoch of the lease that wrote this progress. A task written under an earlier lease may have begun (rule
+    /// R19).
     pub epoch: u64,
-    /// When `due` was set (rule R33).
+    /// The time when `due` was set (rule R33).
     pub armed: Timestamp,
-    /// The next attempt is not before this; [`Timestamp::EPOCH`] is "at once".
+    /// The earliest time of the next attempt. [`Timestamp::EPOCH`] means at once.
     pub due: Timestamp,
     /// Whether the same command was sent again in a later visit (rule R9).
     pub superseded: bool,
-    /// What the last attempt said.
+    /// The error text of the last attempt.
     pub error: Option<String>,
-    /// What its handler has saved for the attempts to come, in the dispatcher's own form.
+    /// The progress saved by the handler for later attempts. Only the dispatcher reads the content.
     pub saved: Option<Payload>,
 }
 
 impl TaskProgress {
-    /// A task that has just been queued.
+    /// Returns the progress of a newly queued task.
     pub const fn queued(now: Timestamp, epoch: u64) -> Self {
         Self {
             stage: TaskStage::Ready,
@@ -103,27 +104,27 @@ impl TaskProgress {
         }
     }
 
-    /// The number that the next attempt has, counted from 1.
+    /// Returns the number of the next attempt, counted from 1.
     pub const fn next_attempt(&self) -> u32 {
         self.attempts.saturating_add(self.left_out).saturating_add(1)
     }
 }
 
-/// What may be done with a task.
+/// The stage of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TaskStage {
-    /// It runs when due. A child: it has not been started yet.
+    /// The task runs when due. A child has not been started yet.
     Ready,
-    /// At most once: the deduplication record that it may have begun (rule R18). A child: it has been started.
+    /// An at-most-once command has its start record: the call may have begun (rule R18). A child has been started.
     Started,
-    /// It has ended and its report waits in the inbox; it does not run again.
+    /// The task has ended, and its report is in the inbox. The task does not run again.
     Answered,
-    /// It waits for a person together with its parked instance.
+    /// The task waits for a person, together with its parked instance.
     Held,
 }
 
 impl TaskStage {
-    /// The stored form.
+    /// Returns the stored text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -133,7 +134,7 @@ impl TaskStage {
         }
     }
 
-    /// Reads the stored form.
+    /// Parses the stored text.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Ready, Self::Started, Self::Answered, Self::Held]
             .into_iter()
@@ -141,13 +142,13 @@ impl TaskStage {
     }
 }
 
-/// A change to the tasks of the step's instance.
+/// A change to the tasks of the instance.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskChange {
-    /// Queues it.
+    /// Queues the task.
     Add(Task),
-    /// Writes how far it is. A task that is gone is not an error.
+    /// Replaces the progress. A missing task is not an error.
     Progress(TaskId, TaskProgress),
-    /// Removes it. A task that is gone is not an error.
+    /// Removes the task. A missing task is not an error.
     Finish(TaskId),
 }

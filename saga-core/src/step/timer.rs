@@ -1,27 +1,27 @@
-//! Durable wake-ups of an instance.
+//! Timers: durable wake-ups of an instance.
 
 use crate::message::{Name, Timestamp};
 
 /// A durable wake-up of an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TimerRow {
-    /// Its name, unique within the instance.
+    /// The name of the timer, unique within the instance.
     pub name: Name,
-    /// The visit it is bound to.
+    /// The visit to which the timer belongs.
     pub visit: u32,
-    /// When it was set (rule R33).
+    /// The time when the timer was set (rule R33).
     pub armed: Timestamp,
-    /// When it is due.
+    /// The due time.
     pub due: Timestamp,
-    /// How often it has fired in its visit.
+    /// The number of firings in the visit.
     pub fired: u32,
 }
 
-/// A change to the timers of the step's instance.
+/// A change to the timers of the instance.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TimerChange {
-    /// Sets it, replacing one of the same name.
+    /// Sets the timer. A timer with the same name is replaced.
     Set(TimerRow),
-    /// Removes the one of this name. One that is gone is not an error.
+    /// Removes the timer with this name. A missing timer is not an error.
     Clear(Name),
 }

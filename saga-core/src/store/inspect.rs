@@ -1,4 +1,7 @@
-//! Reading for people, and upkeep. Both grow by fields of a struct, never by further positional arguments.
+//! Reads for people, and maintenance.
+//!
+//! Owns: the traits [`Inspect`] and [`Maintain`] with their data types. Does not own: the reads of the engine
+//! ([`Store`](super::Store)). Both traits grow by fields of structs, never by further positional arguments.
 
 use std::collections::BTreeMap;
 
@@ -11,43 +14,49 @@ use super::{
 use crate::message::{Message, MessageId, Name, Timestamp};
 use crate::step::Parked;
 
-/// Reads for people: pages by key, never everything at once, without disturbing the lease holder.
+/// Reads for people.
+///
+/// Every read is a page of bounded size. The reads do not disturb the lease holder.
 #[async_trait]
 pub trait Inspect: Send + Sync + 'static {
-    /// One instance with what it owes, its timers and its open tasks, by its key or by an alias it has claimed.
+    /// Returns one instance with its obligations, timers and open tasks. `address` holds a key or a claimed alias.
     async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError>;
 
-    /// Instances that match `filter`, by row.
+    /// Returns the instances that match `filter`, ordered by row.
     async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<InstanceView>, StoreError>;
 
-    /// How many instances each saga has in each status; `parked` ones are counted under `parked` instead.
+    /// Returns the number of instances for each pair of saga and status. A parked instance counts as `parked` instead
+    /// of its status.
     async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError>;
 
-    /// The names that stand in the store, with how often each does (rule R34), in their order. Counted while others write,
-    /// so the numbers are of no single moment.
+    /// Returns the names in the store with their counts, in order (rule R34). Writes may happen during the count. The
+    /// counts therefore do not describe one single moment.
     async fn names(&self) -> Result<Vec<StoredName>, StoreError>;
 
-    /// The names that are retired, each with the present one, in their order (rule R34). Includes what
-    /// [`rename`](Maintain::rename) has answered before the call.
+    /// Returns the retired names, each with its present name, in order (rule R34). The answer includes every
+    /// [`rename`](Maintain::rename) answered before the call.
     async fn retired(&self) -> Result<Vec<RetiredName>, StoreError>;
 
-    /// The history of an instance, oldest first, as far as it has not been trimmed; at most the newest `limit` lines.
+    /// Returns at most the newest `limit` history lines of an instance, oldest first. Trimmed lines are not returned.
     async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError>;
 
-    /// Dead letters in order, starting behind `after`.
+    /// Returns dead letters in order. The page starts behind `after`.
     async fn dead_letters(&self, after: DeadId, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError>;
 
-    /// Who takes which events (rule R28).
+    /// Returns all pairs of event and consumer (rule R28).
     async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError>;
 
-    /// What waits in the inbox of one instance, oldest first.
+    /// Returns the inbox rows of one instance, oldest first.
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError>;
 
-    /// What is kept of `event` under the message id `id`, for each of `consumers` in the order asked. All of it is of one
-    /// moment, and that moment sees every commit that was answered before the call.
+    /// Returns the stored traces of `event` under the message id `id`, one for each address in `consumers`.
     ///
-    /// Of an alias the deduplication record is the alias's own; what waits and what is dead is looked for at the instance that holds it too.
-    /// The events are told apart by name and payload, as by [`DedupRecord::content`](super::DedupRecord::content).
+    /// The answers have the order of `consumers` and describe one single moment. They include every commit answered
+    /// before the call.
+    ///
+    /// For an alias, the deduplication record belongs to the alias. Inbox rows and dead letters are also searched at
+    /// the instance that holds the alias. Events are compared by name and payload, as in
+    /// [`DedupRecord::content`](super::DedupRecord::content).
     async fn traces(
         &self,
         id: &MessageId,
@@ -56,62 +65,65 @@ pub trait Inspect: Send + Sync + 'static {
     ) -> Result<Vec<Trace>, StoreError>;
 }
 
-/// Upkeep by the lease holder.
+/// Maintenance by the lease holder.
 #[async_trait]
 pub trait Maintain: Send + Sync + 'static {
-    /// Adds consumers that are not there yet. Never removes one.
+    /// Adds the missing consumers. A consumer is never removed.
     async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError>;
 
-    /// Retires names, one after the other, all of them or none. Returns how many instances each one moved.
+    /// Retires names in order: all of them or none. Returns the number of moved instances for each name.
     ///
-    /// The present name of a saga gets everything that is stored under the earlier one: instances with their partitions,
-    /// aliases, what waits in the inbox, dedup_records, dead letters, consumers, and the retired names of what belongs to it. What is
-    /// stored under the earlier name of a state, an event or a command stays as it is.
+    /// The present name of a saga takes over the rows of the earlier name. These rows are instances with their
+    /// partitions, aliases, inbox rows, deduplication records, dead letters, consumers and retired names. Rows under
+    /// the earlier name of a state, an event or a command stay unchanged.
     ///
-    /// On `Ok` each earlier name is retired, also when nothing was stored under it. What was retired for it
-    /// before leads to the present name, so no retired name leads to another one. The present name is not retired any
-    /// more. To retire the same name again changes nothing.
+    /// On `Ok` each earlier name is retired, even without any row under the name. Names retired earlier now lead to the
+    /// present name. A retired name therefore never leads to another retired name. The present name is no longer
+    /// retired. Retiring the same name again changes nothing.
     ///
     /// # Errors
-    /// [`StoreError::Clash`] when two sagas that become one have an instance, or an alias, of one key; then nothing is
-    /// changed. [`StoreError::Fenced`] without a lease.
+    /// [`StoreError::Clash`] if two merged sagas both have an instance or an alias with the same key. Nothing is
+    /// changed then. [`StoreError::Fenced`] without a lease.
     async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError>;
 
-    /// Removes ended instances (with their history) and dedup_records older than `before`, the oldest first and at most `limit`
-    /// of each; call again while it removes as many. Never touches an instance that has not ended or still has tasks.
+    /// Removes ended instances with their history, and deduplication records. All of them are older than `before`.
+    ///
+    /// One call removes at most `limit` rows of each kind, the oldest first. The caller repeats the call while a call
+    /// removes `limit` rows. Instances that have not ended or still have tasks are never removed.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] without a lease.
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError>;
 }
 
-/// What one call to [`Maintain::purge`] removed.
+/// The counts of one call to [`Maintain::purge`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// Ended instances.
+    /// The number of removed instances.
     pub instances: usize,
-    /// Deduplication records.
+    /// The number of removed deduplication records.
     pub dedup: usize,
 }
 
-/// Which instances to list.
+/// The filter of a list of instances.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct InstanceFilter {
-    /// Only of this saga.
+    /// Only instances of this saga.
     pub saga: Option<String>,
-    /// Only in this status.
+    /// Only instances with this status.
     pub status: Option<Status>,
-    /// Only parked ones, or only ones that are not.
+    /// `true`: only parked instances. `false`: only instances that are not parked.
     pub parked: Option<bool>,
-    /// Only behind this one, in the order of the list: the `position` of the last line of the page before.
+    /// Only instances behind this position: the [`position`](InstanceView::position) of the last line of the page
+    /// before.
     pub after: Option<i64>,
-    /// At most so many; 0 is the default of 50, and there are never more than 200.
+    /// The most lines of a page. 0 means the default of 50. The maximum is 200.
     pub limit: usize,
 }
 
 impl InstanceFilter {
-    /// The number of lines a page has.
+    /// Returns the number of lines of a page.
     pub fn page(&self) -> usize {
         match self.limit {
             0 => 50,
@@ -123,40 +135,40 @@ impl InstanceFilter {
 /// One line of a list of instances.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstanceView {
-    /// Saga and key.
+    /// Saga and key of the instance.
     pub address: Address,
-    /// Where it is in its life.
+    /// The status of the instance.
     pub status: Status,
-    /// The stored name of its state.
+    /// The stored name of the state.
     pub state: Name,
-    /// Why it is parked, if it is. A store makes it with [`Parked::from_stored`], so that a reason which cannot be read is
-    /// said in this line and harms no other.
+    /// The reason of the park, for a parked instance. A store creates the reason with [`Parked::from_stored`]. An
+    /// unreadable reason therefore affects only its own line.
     pub parked: Option<Parked>,
-    /// The number of its last step.
+    /// The number of the last step.
     pub seq: u64,
-    /// When that was.
+    /// The time of the last step.
     pub changed_at: Timestamp,
-    /// Its place in the list, for [`InstanceFilter::after`].
+    /// The position in the list, for [`InstanceFilter::after`].
     pub position: i64,
 }
 
-/// One line of an instance's history, with its step.
+/// One history line with the number of its step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryRow {
-    /// The step that wrote it.
+    /// The `seq` of the step that wrote the line.
     pub seq: u64,
-    /// The line.
+    /// The line itself.
     pub entry: HistoryEntry,
 }
 
-/// What a store keeps of one event under a message id, at one consumer.
+/// The stored traces of one event under a message id, at one consumer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
-    /// The content of the deduplication record under the id, be it this event's or another's.
+    /// The content hash in the deduplication record under the id. The record may belong to another event.
     pub dedup_record: Option<u64>,
-    /// Whether the event lies in the inbox.
+    /// Whether an inbox row holds the event.
     pub waiting: bool,
-    /// Whether a delivery under the id is on its way, of those that are [`named`](super::Delivery::named).
+    /// Whether a [`named`](super::Delivery::named) delivery under the id is open.
     pub delivering: bool,
     /// The reason of the newest dead letter with the event.
     pub dead: Option<Name>,
@@ -165,55 +177,55 @@ pub struct Trace {
 /// A dead letter with its number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetterRow {
-    /// Its number.
+    /// The number of the dead letter.
     pub id: DeadId,
-    /// The letter.
+    /// The dead letter itself.
     pub letter: DeadLetter,
 }
 
-/// A name that stands in a store, and how often.
+/// A stored name with its count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredName {
-    /// The saga, or the subscriber.
+    /// The stored name of the saga or subscriber.
     pub consumer: String,
-    /// What is called so.
+    /// The kind of the named thing.
     pub what: Stored,
-    /// The name.
+    /// The stored name.
     pub name: String,
-    /// The version that wrote what is stored under it; 0 where none is written down.
+    /// The version that wrote the rows under this name. The value is 0 for rows without a version.
     pub version: u32,
-    /// How often.
+    /// The number of rows with this name.
     pub count: u64,
 }
 
-/// What has a stored name.
+/// The kind of a stored name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Stored {
     /// The state of an instance that has not ended.
     State,
-    /// A state towards which an instance has turned. No store counts these: they stand in the machine's own form.
+    /// The target state of a turn. No store counts these names, because they are inside payloads of the machine.
     Target,
     /// A command or an undo that has not ended.
     Command,
     /// The saga of an open child.
     Child,
-    /// An undo command that is owed.
+    /// The undo command of an obligation.
     Undo,
-    /// A command for which an undo is owed.
+    /// The command that an obligation undoes.
     UndoneCommand,
-    /// A state for which an undo is owed.
+    /// The state that an obligation undoes.
     UndoneState,
     /// A timer that is set.
     Timer,
-    /// An event that waits, in the inbox or for a subscriber.
+    /// A waiting event: an inbox row or a delivery.
     Event,
     /// An event that became a dead letter.
     DeadLetter,
 }
 
 impl Stored {
-    /// What the name of a task of this kind is; the words are those of [`TaskKind::as_str`].
+    /// Returns the kind of the name in a task. `kind` is a text of [`TaskKind::as_str`].
     pub fn of_task(kind: &str) -> Option<Self> {
         Some(match TaskKind::parse(kind)? {
             TaskKind::Command | TaskKind::Undo => Self::Command,
@@ -221,7 +233,7 @@ impl Stored {
         })
     }
 
-    /// What the name in an obligation is: that of a `command` or of a `state`.
+    /// Returns the kind of the name in an obligation. `of` is `command` or `state`.
     pub fn of_obligation(of: &str) -> Option<Self> {
         match of {
             "command" => Some(Self::UndoneCommand),
@@ -230,47 +242,47 @@ impl Stored {
         }
     }
 
-    /// What the name of mail of this kind is; `None` for what has no name of the user's. The words are those of
-    /// [`MailKind::as_str`].
+    /// Returns the kind of the name in an inbox row. `kind` is a text of [`MailKind::as_str`]. Rows without a name from
+    /// user code give `None`.
     pub fn of_mail(kind: &str) -> Option<Self> {
         matches!(MailKind::parse(kind)?, MailKind::Event | MailKind::Delivery).then_some(Self::Event)
     }
 
-    /// The same for a dead letter.
+    /// Returns the kind of the name in a dead letter. `kind` is a text of [`MailKind::as_str`].
     pub fn of_letter(kind: &str) -> Option<Self> {
         Self::of_mail(kind).map(|_| Self::DeadLetter)
     }
 }
 
-/// A name that is not used any more, because what was called so has another one.
+/// A retired name. The named thing has another name now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RetiredName {
-    /// What was called so.
+    /// The kind of the named thing.
     pub what: NameOf,
-    /// The saga whose state, event or command it is; empty for the name of a saga.
+    /// The saga that owns the state, event or command. Empty for the name of a saga.
     pub saga: String,
-    /// The name that is retired.
+    /// The retired name.
     pub was: String,
-    /// The present one.
+    /// The present name.
     pub name: String,
 }
 
-/// What has a name that can be retired.
+/// The kind of a name that can be retired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum NameOf {
-    /// A saga.
+    /// The name of a saga.
     Saga,
-    /// A state of a saga.
+    /// The name of a state of a saga.
     State,
-    /// An event that a saga takes, also as the reply to a command.
+    /// The name of an event that a saga receives. The event may also be the reply to a command.
     Event,
-    /// A command that a saga sends, also as an undo.
+    /// The name of a command that a saga sends. The command may also be an undo.
     Command,
 }
 
 impl NameOf {
-    /// The stored form.
+    /// Returns the stored text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Saga => "saga",
@@ -280,7 +292,7 @@ impl NameOf {
         }
     }
 
-    /// Reads the stored form.
+    /// Parses the stored text.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Saga, Self::State, Self::Event, Self::Command].into_iter().find(|what| what.as_str() == text)
     }
@@ -291,8 +303,8 @@ impl NameOf {
 pub struct ConsumerRow {
     /// The stored name of the event.
     pub event: String,
-    /// The stored name of the saga, or the name of the subscriber.
+    /// The stored name of the saga or subscriber.
     pub consumer: String,
-    /// Whether it is a subscriber.
+    /// Whether the consumer is a subscriber.
     pub subscriber: bool,
 }

@@ -1,8 +1,8 @@
-//! Where instances live: the trait a store implements, the data it is given, and the in-memory reference store.
+//! The storage layer: the trait [`Store`], its data types, and the in-memory reference store.
 //!
-//! Owns: the promises between engine and storage, written on each method.
-//! Does not own: any decision. A store never sees user types, never calls user code, never interprets a payload and
-//! never reads a clock.
+//! Owns: the promises between engine and storage. The methods of [`Store`] and its supertraits document them.
+//! Does not own: any decision. A store never sees user types and never calls user code. A store never interprets a
+//! payload and never reads a clock.
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
@@ -20,7 +20,7 @@ pub use memory::MemoryStore;
 
 use std::sync::Arc;
 
-// For those who write a store.
+// Authors of a store need this macro.
 pub use async_trait::async_trait;
 
 use crate::message::{BoxError, Key, Timestamp};
@@ -28,111 +28,152 @@ use crate::message::{BoxError, Key, Timestamp};
 /// The exclusive right to advance instances.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// The fencing number, checked in every commit. Higher for every lease.
+    /// The fencing number. Every commit checks this number. Each lease has a higher number than all earlier leases.
     pub epoch: u64,
-    /// The last epoch that ended without a release, 0 when there is none. What was last written under it or an earlier
-    /// one may have been running when it ended, however many leases were released properly since.
+    /// The last epoch that ended without a release. The value is 0 if there is none.
+    ///
+    /// A task written under this epoch or an earlier one may have been running at the end of that epoch. Later releases
+    /// do not change this.
     pub unclean: u64,
 }
 
 impl Lease {
-    /// Whether a task that was last written under `epoch` may have been running when a process ended.
+    /// Returns whether a task last written under `epoch` may have been running when a process ended.
     pub const fn is_suspect(&self, epoch: u64) -> bool {
         epoch <= self.unclean
     }
 }
 
-/// Steps to commit together, numbered by the lease holder from 1.
+/// Steps for one call of [`Store::commit`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Its number under the lease. A batch that is sent again has the same number and the same steps.
+    /// The number of the batch under its lease. The lease holder counts from 1. A repeated batch has the same number
+    /// and the same steps.
     pub number: u64,
-    /// The steps, in order. At most one per instance changes the instance.
+    /// The steps, in order. At most one step per instance changes the instance.
     pub steps: Vec<Step>,
 }
 
-/// Where instances, tasks, timers, obligations, inbox, dedup_records, dead letters and history live.
+/// Durable storage for instances and all their rows.
 ///
-/// Steps are atomic; batches are not promised to be. Every method may be called again after any error.
+/// The rows are tasks, timers, obligations, aliases, history, inbox rows, deliveries, deduplication records and dead
+/// letters. Steps are atomic. Batches need not be atomic. Every method may be called again after any error.
+///
+/// Each method below states up to three things. The guarantee holds after `Ok`. The window is the uncertainty that
+/// remains. The duty is the part of the caller.
 ///
 /// # Cancellation
-/// Dropping the future of `commit` does not withdraw the batch. Dropping any other future has no effect beyond not
-/// getting the answer.
+/// Dropping the future of [`commit`](Self::commit) does not withdraw the batch. Dropping any other future only loses
+/// the answer.
 #[async_trait]
 pub trait Store: Inspect + Maintain {
-    /// Takes the right to advance instances, as `owner` (for people to read).
+    /// Takes a new lease. `owner` is a text for people.
     ///
-    /// On `Ok` the epoch is durable, and nobody who holds an earlier epoch can write any more. That includes a lease
-    /// taken through this very handle: a dispatcher that died without releasing it is superseded.
+    /// - Guarantee: the new epoch is durable. Holders of earlier epochs can no longer write. A lease taken through this
+    ///   same handle is superseded as well.
+    /// - Window: after an error, a new epoch may be durable. An earlier lease may be fenced.
+    /// - Duty: end the lease with [`release`](Self::release) or [`abandon`](Self::abandon).
     ///
     /// # Errors
-    /// [`StoreError::Owned`] while another process, or another handle opened by itself, holds it.
+    /// [`StoreError::Owned`] while another process holds the lease, or another handle opened separately.
     async fn lease(&self, owner: &str) -> Result<Lease, StoreError>;
 
-    /// Gives the right back and records that nothing was running.
+    /// Ends the lease and records that no handler was running.
     ///
-    /// On `Ok` this epoch is not the next lease's [`unclean`](Lease::unclean) one. Duty: call it only when no handler can still be running.
+    /// - Guarantee: the next lease does not report this epoch as [`unclean`](Lease::unclean). This lease commits
+    ///   nothing more.
+    /// - Window: after an error, the release may be durable. The same call can be repeated.
+    /// - Duty: call `release` only when no handler can still be running.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if the lease has ended or a newer epoch exists.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
 
-    /// Whether the calling thread itself holds up the commits of this store, as inside a transaction of the application's
-    /// own: then it must not wait for one.
+    /// Returns whether the calling thread itself blocks the commits of this store.
+    ///
+    /// A thread inside a transaction of the application is an example.
+    ///
+    /// - Duty: such a thread must not wait for a commit.
     fn is_held_here(&self) -> bool {
         false
     }
 
-    /// Ends the lease as the end of this process would: nothing is written, and the next lease finds this one unclean.
-    /// Returns at once; whoever else wants the lease gets it as soon as the store has done what it is doing. A lease that
-    /// has been given back or taken over is left alone.
+    /// Ends the lease in the same way as the end of this process.
+    ///
+    /// - Guarantee: the call writes nothing. The next lease finds this epoch unclean. A lease that was already released
+    ///   or taken over is not changed.
+    /// - Window: the call returns at once. Another caller gets the lease after the store has finished its current work.
     fn abandon(&self, lease: &Lease);
 
-    /// Commits the steps of `batch`, each all or nothing, in order.
+    /// Commits the steps of `batch` in order. Each step is all or nothing.
     ///
-    /// On `Ok` there is one outcome per step, and what it calls committed survives `kill -9` and, unless the store was
-    /// opened otherwise, power loss. A refused step harms no other. On [`StoreError::Unavailable`] nobody knows: duty
-    /// of the caller is to call again with the same batch, as often as it takes; a store then first makes sure what
-    /// became of it (rule R30), and never applies it twice (rule R32). The last batch can be sent again at any time, and
-    /// is answered as it was. Of a step, the instance is looked at before the deduplication records, and those before its claims.
-    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError>;
+    /// - Guarantee: there is one outcome per step. A committed step survives `kill -9`. A committed step also survives
+    ///   power loss, unless the store was opened with weaker durability. A refused step does not affect other steps.
+    ///   The last batch can be sent again at any time and gets the same answer. No batch is applied twice (rule R32).
+    /// - Window: after [`StoreError::Unavailable`] the result of the commit is unknown.
+    /// - Duty: the caller then sends the same batch again until the store answers. The store first determines the
+    ///   result of the earlier commit (rule R30).
+    ///
+    /// Within a step the checks run in this order: instance `seq`, deduplication records, alias claims.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if `lease` has ended or a newer epoch exists. The caller must stop at once.
+    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<StepOutcome>, StoreError>;
 
-    /// Puts rows into the inbox. Anybody may call this, with or without a lease. All rows or none.
+    /// Adds rows to the inbox. Every process may call this method, with or without a lease.
     ///
-    /// On `Ok` they are durable, and the lease holder is woken by [`pulse`](Self::pulse) or
-    /// [`woken`](Self::woken) if it is alive.
+    /// - Guarantee: all rows are durable, or none of them is written. A running lease holder is woken by
+    ///   [`pulse`](Self::pulse) or [`woken`](Self::woken).
+    /// - Window: after an error, the rows may be durable. A repeated call can then add them twice.
+    /// - Duty: give each row a message id ([`Mail::id`]) if a repetition must be recognised (rule R26).
     async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError>;
 
-    /// Loads instances with their tasks, timers and obligations, in the order asked; `None` where there is none. Of an
-    /// alias it says whose it is ([`Loaded::Alias`]).
+    /// Loads instances with their tasks, timers, obligations and aliases.
     ///
-    /// Sees every commit that was answered before the call. A row that cannot be read, or whose checksum is wrong, is
-    /// [`Loaded::Unreadable`]: it never fails its neighbours.
+    /// - Guarantee: the answers have the order of `addresses`. An address without an instance gives `None`. The answers
+    ///   include every commit answered before the call. An alias gives the key of its instance ([`Loaded::Alias`]). A
+    ///   damaged row gives [`Loaded::Unreadable`] and does not affect other rows.
+    /// - Window: a commit during the call may or may not be included.
     async fn load(&self, addresses: &[Address]) -> Result<Vec<Option<Loaded>>, StoreError>;
 
-    /// Pages through all open tasks of all instances, by instance; starts with `None`, goes on with the last row of
-    /// the page before. Every task that was there throughout is seen once.
+    /// Reads one page of the open tasks of all instances, ordered by instance.
+    ///
+    /// - Guarantee: an open task that exists during all pages is returned exactly once. A page with fewer than `limit`
+    ///   rows is the last page.
+    /// - Window: a task added or finished between two pages may or may not be returned.
+    /// - Duty: start with `None`. Then pass the last row of the page before as `after`.
     async fn open_tasks(
         &self,
         after: Option<(RowId, TaskId)>,
         limit: usize,
     ) -> Result<Vec<OpenTask>, StoreError>;
 
-    /// Pages through the instances that are compensating, in order of their rows.
+    /// Reads one page of the compensating instances, ordered by row. The paging works as in
+    /// [`open_tasks`](Self::open_tasks).
     async fn compensating(
         &self,
         after: Option<RowId>,
         limit: usize,
     ) -> Result<Vec<(RowId, Address)>, StoreError>;
 
-    /// Pages through the inbox in order, starting behind `after`.
+    /// Reads one page of the inbox, in order. The page starts behind `after`.
+    ///
+    /// - Guarantee: rows become visible in ascending order of their [`InboxId`]. A page with fewer than `limit` rows is
+    ///   the last page.
+    /// - Window: a row delivered during the call may or may not be included.
     async fn inbox(&self, after: InboxId, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError>;
 
-    /// Pages through the deliveries in order, starting behind `after`.
+    /// Reads one page of the deliveries, in order. The page starts behind `after`. The paging works as in
+    /// [`inbox`](Self::inbox).
     async fn deliveries(
         &self,
         after: DeliveryId,
         limit: usize,
     ) -> Result<Vec<(DeliveryId, Delivery)>, StoreError>;
 
-    /// Pages through the timers due at `until` or before, by (due, instance, name), starting behind `after`.
+    /// Reads one page of the timers due at or before `until`. The page starts behind `after`.
+    ///
+    /// - Guarantee: the order is due time, instance, name. Timers removed between two pages leave no gaps in the pages.
     async fn timers(
         &self,
         until: Timestamp,
@@ -140,136 +181,144 @@ pub trait Store: Inspect + Maintain {
         limit: usize,
     ) -> Result<Vec<DueTimer>, StoreError>;
 
-    /// A cheap look, made once a second: has anything been delivered by somebody else since the last look, and is the
-    /// store still the one that was opened? Touches no table.
+    /// Checks for deliveries by others, and checks the identity of the store.
+    ///
+    /// The dispatcher calls this method once a second. The method reads no table.
+    ///
+    /// - Guarantee: the answer is `true` once after another process has delivered rows. A store that was opened is
+    ///   still the same store.
+    /// - Window: a delivery in this process may be reported here or by [`woken`](Self::woken).
+    /// - Duty: call again a second later after a temporary error ([`StoreError::is_temporary`]).
     ///
     /// # Errors
-    /// [`StoreError::Moved`] when the file has been deleted or replaced, which stops the dispatcher. After an error that is
-    /// temporary ([`StoreError::is_temporary`]) it looks again a second later.
+    /// [`StoreError::Moved`] if the file was deleted or replaced. The dispatcher then stops.
     async fn pulse(&self) -> Result<bool, StoreError>;
 
-    /// Ends when something is delivered in this process. A hint: correctness rests on the scan once a minute.
+    /// Completes after a delivery in this process.
+    ///
+    /// - Window: a wake-up is only a hint. Correctness depends on the scan of the inbox once a minute.
     async fn woken(&self);
 }
 
-/// One task with its instance.
+/// An open task together with its instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenTask {
     /// The row of the instance.
     pub row: RowId,
-    /// The instance.
+    /// The address of the instance.
     pub address: Address,
-    /// The task.
+    /// The open task.
     pub task: Task,
 }
 
-/// One timer with its instance.
+/// A due timer together with its instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DueTimer {
     /// The row of the instance.
     pub row: RowId,
-    /// The instance.
+    /// The address of the instance.
     pub address: Address,
-    /// The timer.
+    /// The due timer.
     pub timer: TimerRow,
 }
 
-/// The place of a timer in the order of due times.
+/// The sort key of a timer in the order of due times.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TimerKey {
-    /// When it is due.
+    /// The due time of the timer.
     pub due: Timestamp,
-    /// The row of its instance.
+    /// The row of the instance.
     pub row: RowId,
-    /// Its name.
+    /// The name of the timer.
     pub name: String,
 }
 
-/// An instance as it was loaded.
+/// The answer of [`Store::load`] for one address.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Loaded {
-    /// As it is.
+    /// The instance, as its last step left it.
     Snapshot(Box<Snapshot>),
-    /// The row is there but cannot be read, for this reason. The engine quarantines it and touches nothing.
+    /// The row exists and cannot be read, for this reason. The engine quarantines the instance and changes nothing.
     Unreadable(String),
-    /// The address was an alias ([`Key::is_alias`]), and the instance with this key holds it.
+    /// The address was an alias ([`Key::is_alias`]). The instance with this key holds the alias.
     Alias(Key),
 }
 
-/// Why a call to a store did not succeed.
+/// The reason for a failed call to a store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Another epoch holds the lease: whoever gets this must stop at once.
+    /// Another epoch holds the lease. The caller must stop at once.
     #[error("the lease of epoch {epoch} has been taken over; this dispatcher must stop")]
     Fenced {
-        /// The epoch that was presented.
+        /// The epoch of the caller.
         epoch: u64,
     },
-    /// Somebody else holds the lease.
+    /// Another process or handle holds the lease.
     #[error("{store} is in use by {owner}; stop it first, or open the store without a dispatcher")]
     Owned {
-        /// The store.
+        /// The name of the store, such as its path.
         store: String,
-        /// Who holds it, as far as is known.
+        /// The lease holder, as far as known.
         owner: String,
     },
-    /// The store cannot answer now. Nothing is known about a commit that was under way; call again.
+    /// The store cannot answer now. The result of a commit in progress is unknown. The same call can be repeated.
     #[error("{store} is not available: {source}")]
     Unavailable {
-        /// The store.
+        /// The name of the store, such as its path.
         store: String,
-        /// Why.
+        /// The cause.
         source: BoxError,
     },
-    /// There is no room left. Nothing was written; call again when there is.
+    /// The store has no space left. Nothing was written. The same call can be repeated when there is space.
     #[error("{store} is full: {source}")]
     Full {
-        /// The store.
+        /// The name of the store, such as its path.
         store: String,
-        /// Why.
+        /// The cause.
         source: BoxError,
     },
-    /// The file was deleted or replaced while it was in use. Nothing more is written to it.
+    /// The file was deleted or replaced while in use. The store writes nothing more to the file.
     #[error("{store} was deleted or replaced while in use; stop, and put the file back")]
     Moved {
-        /// The store.
+        /// The name of the store, such as its path.
         store: String,
     },
-    /// What is stored contradicts itself. Nothing more is written.
+    /// The stored data contradicts itself. The store writes nothing more.
     #[error("{store} is damaged: {detail}; restore it from a backup")]
     Corrupt {
-        /// The store.
+        /// The name of the store, such as its path.
         store: String,
-        /// What was found.
+        /// The contradiction that was found.
         detail: String,
     },
-    /// A saga cannot get the name of another one: both have an instance, or an alias, of this key. Nothing was changed.
+    /// A saga cannot take over the name of another saga. Both have an instance or an alias with this key. Nothing was
+    /// changed.
     #[error(
         "saga `{was}` of {store} cannot be called `{name}` from now on: both have `{key}`; give the new one another name"
     )]
     Clash {
-        /// The store.
+        /// The name of the store, such as its path.
         store: String,
-        /// The earlier name.
+        /// The earlier name of the saga.
         was: String,
-        /// The present one.
+        /// The present name of the saga.
         name: String,
-        /// The key.
+        /// The key that both sagas have.
         key: Key,
     },
-    /// The store cannot be opened as it is.
+    /// The store cannot be opened in its present condition.
     #[error("cannot open {store}: {detail}")]
     Open {
-        /// The store.
+        /// The name of the store, such as its path.
         store: String,
-        /// Why, and what to do.
+        /// The reason and the remedy.
         detail: String,
     },
 }
 
 impl StoreError {
-    /// Whether the same call may succeed later, so that it should be repeated.
+    /// Returns whether the same call may succeed later. The caller should then repeat the call.
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Full { .. })
     }

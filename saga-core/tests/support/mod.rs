@@ -11,7 +11,7 @@ use saga_core::definition::{
 };
 use saga_core::machine::{Cause, Context, EventOf, Outbox, Undone, Wait};
 use saga_core::message::{
-    Command, Correlated, Event, Message, NoReply, Payload, PayloadError, ReplyTo, Result,
+    ActionResult, Command, Correlated, Event, Message, NoReply, Payload, PayloadError, ReplyTo,
 };
 use serde::{Deserialize, Serialize};
 
@@ -392,7 +392,7 @@ impl Saga for OrderState {
         true
     }
 
-    fn __begin(_: usize, cause: Cause<'_>, _: &mut Context) -> Result<(Order, Self)> {
+    fn __begin(_: usize, cause: Cause<'_>, _: &mut Context) -> ActionResult<(Order, Self)> {
         let event = cause.get::<OrderPlaced>();
         if event.cents == 0 {
             return Err("an order needs a price".into());
@@ -409,7 +409,7 @@ impl Saga for OrderState {
         _: &mut Self,
         cause: Cause<'_>,
         _: &mut Context,
-    ) -> Result<Option<Self>> {
+    ) -> ActionResult<Option<Self>> {
         Ok(match row {
             1 => Some(Self::AwaitingShipment(Paid { payment: cause.get::<PaymentCompleted>().payment })),
             2 | 3 => Some(Self::PaymentFailed),
@@ -440,7 +440,7 @@ impl Saga for OrderState {
         _: Cause<'_>,
         _: &mut Context,
         out: &mut Outbox,
-    ) -> Result<()> {
+    ) -> ActionResult<()> {
         match row {
             0 => out.send(Some(0), &MakePayment { order: data.id.clone(), cents: data.cents })?,
             1 => out.send(Some(1), &CreateShippingLabel { order: data.id.clone() })?,
@@ -450,19 +450,19 @@ impl Saga for OrderState {
         Ok(())
     }
 
-    fn __enter(_: &mut Order, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
+    fn __enter(_: &mut Order, _: &mut Self, _: &mut Context, _: &mut Outbox) -> ActionResult<()> {
         Ok(())
     }
 
-    fn __leave(_: &mut Order, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
+    fn __leave(_: &mut Order, _: &mut Self, _: &mut Context, _: &mut Outbox) -> ActionResult<()> {
         Ok(())
     }
 
-    fn __due(_: usize, _: &Order, _: &Self, _: &mut Context) -> Result<Wait> {
+    fn __due(_: usize, _: &Order, _: &Self, _: &mut Context) -> ActionResult<Wait> {
         Err("no timer of this table asks a method".into())
     }
 
-    fn __undo(undo: usize, data: &Order, of: Undone<'_, Self>, cx: &mut Context) -> Result<Message> {
+    fn __undo(undo: usize, data: &Order, of: Undone<'_, Self>, cx: &mut Context) -> ActionResult<Message> {
         Ok(match (undo, of) {
             (0, Undone::Command(command)) => {
                 let command: MakePayment = private::command(command)?;

@@ -10,7 +10,7 @@ use saga_core::dispatcher::{
     Dispatcher, DispatcherBuilder, Handler, HandlerContext, ManualClock, Subscriber,
 };
 use saga_core::engine::Policy;
-use saga_core::message::{Command, Done, HandlerError, Outcome};
+use saga_core::message::{Command, Done, HandlerError, HandlerResult};
 use saga_core::store::Store;
 use tokio::sync::Notify;
 
@@ -157,7 +157,7 @@ impl World {
 }
 
 impl Handler<MakePayment> for World {
-    async fn handle(&self, _: MakePayment, cx: &HandlerContext) -> Outcome<MakePayment> {
+    async fn handle(&self, _: MakePayment, cx: &HandlerContext) -> HandlerResult<MakePayment> {
         Ok(match self.call::<MakePayment>(cx).await? {
             true => PaymentCompleted { payment: 99 }.into(),
             false => PaymentDeclined {}.into(),
@@ -166,7 +166,11 @@ impl Handler<MakePayment> for World {
 }
 
 impl Handler<CreateShippingLabel> for World {
-    async fn handle(&self, _: CreateShippingLabel, cx: &HandlerContext) -> Outcome<CreateShippingLabel> {
+    async fn handle(
+        &self,
+        _: CreateShippingLabel,
+        cx: &HandlerContext,
+    ) -> HandlerResult<CreateShippingLabel> {
         Ok(match self.call::<CreateShippingLabel>(cx).await? {
             true => LabelCreated {}.into(),
             false => LabelRefused {}.into(),
@@ -177,7 +181,7 @@ impl Handler<CreateShippingLabel> for World {
 macro_rules! undo {
     ($name:ident) => {
         impl Handler<$name> for World {
-            async fn handle(&self, _: $name, cx: &HandlerContext) -> Outcome<$name> {
+            async fn handle(&self, _: $name, cx: &HandlerContext) -> HandlerResult<$name> {
                 self.call::<$name>(cx).await?;
                 Ok(Done.into())
             }

@@ -191,10 +191,10 @@ impl Collector<'_> {
                     };
                     let keeps = row.keeps_state();
                     let ret = match (initially, &to, &target) {
-                        (true, None, None) => quote!(#private::Result<Self>),
-                        (true, _, _) => quote!(#private::Result<(Self, #made)>),
-                        _ if keeps => quote!(#private::Result<()>),
-                        _ => quote!(#private::Result<#made>),
+                        (true, None, None) => quote!(#private::ActionResult<Self>),
+                        (true, _, _) => quote!(#private::ActionResult<(Self, #made)>),
+                        _ if keeps => quote!(#private::ActionResult<()>),
+                        _ => quote!(#private::ActionResult<#made>),
                     };
                     let from = here.clone().map(|ty| Param {
                         mutable: keeps,
@@ -330,7 +330,7 @@ impl Collector<'_> {
                         receiver: Receiver::Mut,
                         params,
                         guard: false,
-                        ret: quote!(#private::Result<()>),
+                        ret: quote!(#private::ActionResult<()>),
                         docs: vec![doc.to_owned()],
                         to: None,
                     },

@@ -192,7 +192,7 @@ fn implement(model: &Model, machine: &Machine<'_>, sound: bool) -> TokenStream {
                 __saga_row: usize,
                 __saga_cause: #private::Cause<'_>,
                 __saga_cx: &mut #private::Context,
-            ) -> #private::Result<(#data, Self)> {
+            ) -> #private::ActionResult<(#data, Self)> {
                 #begin
             }
 
@@ -202,7 +202,7 @@ fn implement(model: &Model, machine: &Machine<'_>, sound: bool) -> TokenStream {
                 __saga_state: &mut Self,
                 __saga_cause: #private::Cause<'_>,
                 __saga_cx: &mut #private::Context,
-            ) -> #private::Result<::core::option::Option<Self>> {
+            ) -> #private::ActionResult<::core::option::Option<Self>> {
                 #run
             }
 
@@ -214,7 +214,7 @@ fn implement(model: &Model, machine: &Machine<'_>, sound: bool) -> TokenStream {
                 __saga_cause: #private::Cause<'_>,
                 __saga_cx: &mut #private::Context,
                 __saga_out: &mut #private::Outbox,
-            ) -> #private::Result<()> {
+            ) -> #private::ActionResult<()> {
                 #build
             }
 
@@ -223,7 +223,7 @@ fn implement(model: &Model, machine: &Machine<'_>, sound: bool) -> TokenStream {
                 __saga_state: &mut Self,
                 __saga_cx: &mut #private::Context,
                 __saga_out: &mut #private::Outbox,
-            ) -> #private::Result<()> {
+            ) -> #private::ActionResult<()> {
                 #enter
             }
 
@@ -232,7 +232,7 @@ fn implement(model: &Model, machine: &Machine<'_>, sound: bool) -> TokenStream {
                 __saga_state: &mut Self,
                 __saga_cx: &mut #private::Context,
                 __saga_out: &mut #private::Outbox,
-            ) -> #private::Result<()> {
+            ) -> #private::ActionResult<()> {
                 #leave
             }
 
@@ -241,7 +241,7 @@ fn implement(model: &Model, machine: &Machine<'_>, sound: bool) -> TokenStream {
                 __saga_data: &#data,
                 __saga_state: &Self,
                 __saga_cx: &mut #private::Context,
-            ) -> #private::Result<#private::Wait> {
+            ) -> #private::ActionResult<#private::Wait> {
                 #due
             }
 
@@ -250,7 +250,7 @@ fn implement(model: &Model, machine: &Machine<'_>, sound: bool) -> TokenStream {
                 __saga_data: &#data,
                 __saga_of: #private::Undone<'_, Self>,
                 __saga_cx: &mut #private::Context,
-            ) -> #private::Result<#private::Message> {
+            ) -> #private::ActionResult<#private::Message> {
                 #undo
             }
         }

@@ -1,4 +1,4 @@
-//! `saga_alias`: further names that instances have claimed, each once per saga.
+//! `saga_alias`: the aliases of instances, each unique within its saga.
 
 use rusqlite::{Connection, OptionalExtension, Result};
 use saga_core::message::Key;
@@ -22,7 +22,7 @@ super::statements! {
     OF_INSTANCE = "SELECT alias FROM saga_alias WHERE instance = ?1 ORDER BY alias";
 }
 
-/// Claims the alias for an instance; the key of the one that holds it when that is another.
+/// Claims the alias for an instance. Returns the key of another holder, if there is one.
 pub(crate) fn claim(db: &Connection, instance: RowId, alias: &Key) -> Result<Option<Key>> {
     if db.prepare_cached(CLAIM)?.execute((instance.0, alias.as_str()))? == 1 {
         return Ok(None);
@@ -33,19 +33,17 @@ pub(crate) fn claim(db: &Connection, instance: RowId, alias: &Key) -> Result<Opt
     Ok((holder.0 != instance).then_some(holder.1))
 }
 
-/// Gives the alias up, if the instance holds it.
+/// Releases the alias if the instance holds it.
 pub(crate) fn release(db: &Connection, instance: RowId, alias: &Key) -> Result<()> {
     db.prepare_cached(RELEASE)?.execute((instance.0, alias.as_str()))?;
     Ok(())
 }
 
-/// Gives up every alias of an instance.
 pub(crate) fn release_all(db: &Connection, instance: RowId) -> Result<()> {
     db.prepare_cached(RELEASE_ALL)?.execute((instance.0,))?;
     Ok(())
 }
 
-/// The instance that holds the alias.
 pub(crate) fn owner(db: &Connection, alias: &Address) -> Result<Option<Address>> {
     db.prepare_cached(OWNER)?
         .query_row((&alias.saga, alias.key.as_str()), |row| {
@@ -54,12 +52,12 @@ pub(crate) fn owner(db: &Connection, alias: &Address) -> Result<Option<Address>>
         .optional()
 }
 
-/// An alias that instances of both sagas hold.
+/// Returns an alias that instances of both sagas hold.
 pub(crate) fn clash(db: &Connection, was: &str, name: &str) -> Result<Option<Key>> {
     db.prepare_cached(CLASH)?.query_row((was, name), |row| key(row, 0)).optional()
 }
 
-/// The aliases of an instance, in order.
+/// Returns the aliases of an instance, ordered by text.
 pub(crate) fn of_instance(db: &Connection, instance: RowId) -> Result<Vec<Key>> {
     let mut statement = db.prepare_cached(OF_INSTANCE)?;
     let rows = statement.query_map((instance.0,), |row| key(row, 0))?;

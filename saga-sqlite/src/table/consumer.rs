@@ -1,4 +1,4 @@
-//! `saga_consumer`: who takes which events.
+//! `saga_consumer`: the consumers of each event.
 
 use rusqlite::{Connection, Result, Row};
 use saga_core::store::ConsumerRow;
@@ -12,13 +12,12 @@ super::statements! {
     ALL = "SELECT event, consumer, subscriber FROM saga_consumer ORDER BY event, consumer, subscriber";
 }
 
-/// Adds the consumer, if it is not there.
+/// Adds the consumer. An existing row is not an error.
 pub(crate) fn insert(db: &Connection, consumer: &ConsumerRow) -> Result<()> {
     db.prepare_cached(INSERT)?.execute((&consumer.event, &consumer.consumer, consumer.subscriber))?;
     Ok(())
 }
 
-/// Who takes this event.
 pub(crate) fn of_event(db: &Connection, event: &str) -> Result<Vec<ConsumerRow>> {
     let mut statement = db.prepare_cached(OF_EVENT)?;
     let rows = statement.query_map((event,), read)?;

@@ -1,4 +1,4 @@
-//! `saga_dead`: events that could not be applied.
+//! `saga_dead`: messages that could not be applied.
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use saga_core::message::{Message, MessageId, Name};
@@ -22,7 +22,7 @@ super::statements! {
             FROM saga_dead WHERE id > ?1 ORDER BY id";
 }
 
-/// Adds a letter, or counts it on the one that is there.
+/// Adds a letter, or counts a conflict on the existing letter.
 pub(crate) fn insert(db: &Connection, letter: &DeadLetter) -> Result<()> {
     if letter.is_conflict() && count(db, letter)? {
         return Ok(());
@@ -44,8 +44,9 @@ pub(crate) fn insert(db: &Connection, letter: &DeadLetter) -> Result<()> {
     Ok(())
 }
 
-/// Counts a conflict on the oldest one under its id; whether there is one. Looked for first, because an INSERT that becomes
-/// an UPDATE would use up a number each time.
+/// Counts a conflict on the oldest letter with the same id. Returns whether there is one.
+///
+/// The UPDATE comes before the INSERT. An INSERT with a conflict clause would use up a row number each time.
 fn count(db: &Connection, letter: &DeadLetter) -> Result<bool> {
     let counted = db.prepare_cached(COUNT)?.execute(params![
         letter.to.saga,
@@ -57,13 +58,13 @@ fn count(db: &Connection, letter: &DeadLetter) -> Result<bool> {
     Ok(counted > 0)
 }
 
-/// The reason of the newest letter with this event under this id.
+/// Returns the reason of the newest letter with this event and this id.
 pub(crate) fn reason(db: &Connection, to: &Address, id: &MessageId, event: &Message) -> Result<Option<Name>> {
     let params = (&to.saga, to.key.as_str(), id.as_str(), &event.name, event.payload.as_str());
     db.prepare_cached(REASON)?.query_row(params, |row| name(row, 0)).optional()
 }
 
-/// Removes a letter; whether it was there.
+/// Removes a letter. Returns whether the letter existed.
 pub(crate) fn delete(db: &Connection, id: DeadId) -> Result<bool> {
     Ok(db.prepare_cached(DELETE)?.execute((id.0,))? > 0)
 }

@@ -1,8 +1,8 @@
-//! `saga_dedup`: which messages which consumer has been given.
+//! `saga_dedup`: the messages received by each consumer.
 
 use rusqlite::{Connection, OptionalExtension, Result, params};
 use saga_core::message::{MessageId, Timestamp};
-use saga_core::store::{Address, DedupRecord, Outcome};
+use saga_core::store::{Address, DedupRecord, StepOutcome};
 
 super::statements! {
     RENAME = "UPDATE OR REPLACE saga_dedup SET consumer = ?2 WHERE consumer = ?1";
@@ -13,8 +13,8 @@ super::statements! {
                  (SELECT consumer, key, message FROM saga_dedup INDEXED BY saga_dedup_at WHERE at < ?1 ORDER BY at LIMIT ?2)";
 }
 
-/// Sets the deduplication record; answers what the step is to be called when it was there already.
-pub(crate) fn set(db: &Connection, dedup_record: &DedupRecord) -> Result<Option<Outcome>> {
+/// Adds the deduplication record. Returns the outcome of the step if the record exists already.
+pub(crate) fn set(db: &Connection, dedup_record: &DedupRecord) -> Result<Option<StepOutcome>> {
     let (consumer, key, message) =
         (&*dedup_record.to.saga, dedup_record.to.key.as_str(), dedup_record.id.as_str());
     let content = dedup_record.content.cast_signed();
@@ -29,10 +29,10 @@ pub(crate) fn set(db: &Connection, dedup_record: &DedupRecord) -> Result<Option<
         return Ok(None);
     }
     let there: i64 = db.prepare_cached(CONTENT)?.query_row((consumer, key, message), |row| row.get(0))?;
-    Ok(Some(if there == content { Outcome::Duplicate } else { Outcome::IdConflict }))
+    Ok(Some(if there == content { StepOutcome::Duplicate } else { StepOutcome::IdConflict }))
 }
 
-/// The content of the deduplication record, if there is one.
+/// Returns the content hash in the deduplication record, if there is one.
 pub(crate) fn content(db: &Connection, to: &Address, id: &MessageId) -> Result<Option<u64>> {
     let found: Option<i64> = db
         .prepare_cached(CONTENT)?
@@ -41,7 +41,7 @@ pub(crate) fn content(db: &Connection, to: &Address, id: &MessageId) -> Result<O
     Ok(found.map(i64::cast_unsigned))
 }
 
-/// Removes at most `limit` dedup_records older than `before`.
+/// Removes at most `limit` deduplication records older than `before`.
 pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<usize> {
     db.prepare_cached(PURGE)?.execute((before.as_millis(), limit))
 }

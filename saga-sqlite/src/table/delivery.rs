@@ -1,4 +1,4 @@
-//! `saga_delivery`: events on their way to subscribers.
+//! `saga_delivery`: events for subscribers.
 
 use rusqlite::{Connection, Result, Row, params};
 use saga_core::message::MessageId;
@@ -24,7 +24,6 @@ super::statements! {
     NAMED = "SELECT 1 FROM saga_delivery WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND named = 1";
 }
 
-/// Queues the delivery.
 pub(crate) fn insert(db: &Connection, id: DeliveryId, delivery: &Delivery) -> Result<()> {
     let progress = &delivery.progress;
     db.prepare_cached(INSERT)?.execute(params![
@@ -53,12 +52,12 @@ pub(crate) fn insert(db: &Connection, id: DeliveryId, delivery: &Delivery) -> Re
     Ok(())
 }
 
-/// Whether one is on its way under an id that its publisher has chosen.
+/// Returns whether a delivery under this id is open. The publisher must have chosen the id.
 pub(crate) fn is_under_way(db: &Connection, to: &Address, id: &MessageId) -> Result<bool> {
     db.prepare_cached(NAMED)?.exists((&to.saga, to.key.as_str(), id.as_str()))
 }
 
-/// Writes how far the delivery is, if it is still there.
+/// Replaces the progress. A missing delivery is not an error.
 pub(crate) fn progress(db: &Connection, id: DeliveryId, progress: &TaskProgress) -> Result<()> {
     db.prepare_cached(PROGRESS)?.execute(params![
         id.0,
@@ -78,7 +77,7 @@ pub(crate) fn progress(db: &Connection, id: DeliveryId, progress: &TaskProgress)
     Ok(())
 }
 
-/// Removes the delivery, if it is still there.
+/// Removes the delivery. A missing delivery is not an error.
 pub(crate) fn delete(db: &Connection, id: DeliveryId) -> Result<()> {
     db.prepare_cached(DELETE)?.execute((id.0,))?;
     Ok(())

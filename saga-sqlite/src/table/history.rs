@@ -1,4 +1,4 @@
-//! `saga_history`: appended to and never changed; found by walking the chain from the newest line.
+//! `saga_history`: append-only history lines. The lines of an instance form a chain from the newest line.
 
 use rusqlite::{Connection, Error, OptionalExtension, Result, Row, params};
 use saga_core::message::Timestamp;
@@ -24,17 +24,18 @@ super::statements! {
     PLACE = "SELECT seq, prev FROM saga_history WHERE id = ?1";
     DELETE = "DELETE FROM saga_history WHERE id = ?1";
     SET_KIND = "UPDATE saga_history SET kind = ?2, checksum = ?3 WHERE id = ?1";
-    // Once, at a migration, so that no index is kept for it.
+    // This statement runs only in a migration. An index for it is not worth its cost.
     LINES_OF_KIND = "SELECT id, instance FROM saga_history WHERE kind = ?1";
 }
 
-/// Words for lines of history: the former one and the present one.
+/// Former and present words for the kinds of history lines.
 const WORDS: [(&str, &str); 4] =
     [("turned", "compensating"), ("arrived", "compensated"), ("noted", "joined"), ("held", "kept")];
 
-/// Appends the lines of one step, numbered from `first`. Unless the instance begins with it, the oldest is chained to
-/// what the instance row names as its newest line, so they are written before that row changes. Answers the highest
-/// number in use.
+/// Appends the lines of one step, numbered from `first`. Returns the highest number in use.
+///
+/// The oldest new line continues the chain from the newest line in the instance row. The lines must therefore be
+/// written before that row changes. The first lines of a new instance begin a chain.
 pub(crate) fn append(
     db: &Connection,
     instance: RowId,
@@ -66,8 +67,9 @@ pub(crate) fn append(
     Ok(id - 1)
 }
 
-/// One line and the number of the one before; `None` when it has been trimmed. One that cannot be read is of the kind
-/// `unreadable` and says why, so that it does not hide the others.
+/// Returns one line and the number of the line before. Returns `None` for a trimmed line.
+///
+/// An unreadable line has the kind `unreadable` and the error as its note. The other lines stay visible.
 pub(crate) fn line(db: &Connection, instance: RowId, id: i64) -> Result<Option<(HistoryRow, Option<i64>)>> {
     match db.prepare_cached(LINE)?.query_row((id,), |row| read(instance, row)).optional() {
         Err(error) if kind(&error) == Kind::Step => db
@@ -113,7 +115,7 @@ fn read(instance: RowId, row: &Row<'_>) -> Result<(HistoryRow, Option<i64>)> {
     Ok((HistoryRow { seq, entry }, row.get(1)?))
 }
 
-/// Gives every line its present word, with the checksum that goes with the word. A line that cannot be read stays.
+/// Gives every line its present word and the matching checksum. An unreadable line stays unchanged.
 pub(crate) fn change_words(db: &Connection) -> Result<()> {
     let mut lines = db.prepare(LINES_OF_KIND)?;
     for (was, word) in WORDS {
@@ -146,7 +148,7 @@ pub(crate) fn delete_chain(db: &Connection, instance: RowId, mut last: Option<i6
             break;
         };
         db.prepare_cached(DELETE)?.execute((id,))?;
-        // Downwards only, so that a damaged chain cannot become a ring.
+        // Only smaller ids follow. A damaged chain therefore cannot form a cycle.
         last = prev.filter(|prev| *prev < id);
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `saga_inbox`: what cannot be applied now, and whatever comes from anybody but the lease holder.
+//! `saga_inbox`: messages that cannot be applied now, and messages from writers other than the lease holder.
 
 use rusqlite::{Connection, Result, Row, params};
 use saga_core::message::{Message, MessageId};
@@ -23,7 +23,6 @@ super::statements! {
     HOLDS = "SELECT 1 FROM saga_inbox WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND name = ?4 AND payload = ?5";
 }
 
-/// Adds a row.
 pub(crate) fn insert(db: &Connection, mail: &Mail) -> Result<InboxId> {
     db.prepare_cached(INSERT)?.execute(params![
         mail.to.saga,
@@ -44,12 +43,12 @@ pub(crate) fn insert(db: &Connection, mail: &Mail) -> Result<InboxId> {
     Ok(InboxId(db.last_insert_rowid()))
 }
 
-/// Removes a row; whether it was there.
+/// Removes a row. Returns whether the row existed.
 pub(crate) fn delete(db: &Connection, id: InboxId) -> Result<bool> {
     Ok(db.prepare_cached(DELETE)?.execute((id.0,))? > 0)
 }
 
-/// Whether this event lies there under this id.
+/// Returns whether the inbox holds this event under this id.
 pub(crate) fn holds(db: &Connection, to: &Address, id: &MessageId, event: &Message) -> Result<bool> {
     let params = (&to.saga, to.key.as_str(), id.as_str(), &event.name, event.payload.as_str());
     db.prepare_cached(HOLDS)?.exists(params)

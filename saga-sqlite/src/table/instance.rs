@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use saga_core::machine::Parked;
 use saga_core::message::{Id, Incarnation, Key, Timestamp};
-use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, Outcome, RowId, Status};
+use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, RowId, Status, StepOutcome};
 
 use super::value::{address, bits, key, maybe_lossy, maybe_payload, name, payload, time, word};
 use crate::checksum::Checksum;
@@ -60,7 +60,7 @@ super::statements! {
                  ORDER BY id";
 }
 
-/// Adds the instance; `false` when there already is one with its address.
+/// Adds the instance. Returns `false` if an instance with this address exists.
 pub(crate) fn insert(
     db: &Connection,
     row: RowId,
@@ -94,10 +94,10 @@ pub(crate) fn insert(
     Ok(added == 1)
 }
 
-/// Writes the step's result over a row that is at the step before; `false` when it is not.
+/// Writes the result of a step over the row of the step before. Returns `false` if the row is at another step.
 ///
-/// Most steps leave the instance in its status and not parked: they are tried without naming those columns, because
-/// SQLite writes every index anew whose columns are named, also when nothing changes in them.
+/// Most steps change neither the status nor the park. Such a step is tried first without these columns. SQLite rewrites
+/// an index for each named column, even if the value stays the same.
 pub(crate) fn update(
     db: &Connection,
     row: RowId,
@@ -153,8 +153,8 @@ pub(crate) fn update(
     Ok(changed == 1)
 }
 
-/// What a step that did not fit is to be called.
-pub(crate) fn misfit(db: &Connection, row: Option<RowId>, change: &InstanceChange) -> Result<Outcome> {
+/// Returns the outcome of a step that does not fit its row.
+pub(crate) fn misfit(db: &Connection, row: Option<RowId>, change: &InstanceChange) -> Result<StepOutcome> {
     let read = |row: &Row<'_>| Ok((row.get::<_, u64>(0)?, bits(row, 1)?, bits(row, 2)?));
     let there = match row {
         Some(row) => db.prepare_cached(STEP_OF_ROW)?.query_row((row.0,), read).optional()?,
@@ -164,29 +164,27 @@ pub(crate) fn misfit(db: &Connection, row: Option<RowId>, change: &InstanceChang
             .optional()?,
     };
     let this = (change.seq, change.step.as_u128(), change.incarnation.as_u128());
-    Ok(if there == Some(this) { Outcome::Repeated } else { Outcome::Conflict })
+    Ok(if there == Some(this) { StepOutcome::Repeated } else { StepOutcome::Conflict })
 }
 
-/// The row of an address.
 pub(crate) fn find(db: &Connection, address: &Address) -> Result<Option<RowId>> {
     db.prepare_cached(FIND)?
         .query_row((&address.saga, address.key.as_str()), |row| row.get(0).map(RowId))
         .optional()
 }
 
-/// Whether the row is there.
 pub(crate) fn exists(db: &Connection, row: RowId) -> Result<bool> {
     db.prepare_cached(STEP_OF_ROW)?.exists((row.0,))
 }
 
-/// The row of an address, and the newest line of its history.
+/// Returns the row of an address, and the newest line of its history.
 pub(crate) fn last(db: &Connection, address: &Address) -> Result<Option<(RowId, Option<i64>)>> {
     db.prepare_cached(LAST)?
         .query_row((&address.saga, address.key.as_str()), |row| Ok((RowId(row.get(0)?), row.get(1)?)))
         .optional()
 }
 
-/// The instance in a row, and whether its checksum is right.
+/// Returns the instance in a row, and whether its checksum is correct.
 pub(crate) fn load(db: &Connection, row: RowId) -> Result<(InstanceChange, bool)> {
     db.prepare_cached(LOAD)?.query_row((row.0,), |row| {
         let change = InstanceChange {
@@ -212,12 +210,12 @@ pub(crate) fn load(db: &Connection, row: RowId) -> Result<(InstanceChange, bool)
     })
 }
 
-/// Reads the address and row a page of compensating instances is made of.
+/// Reads a row of [`COMPENSATING`].
 pub(crate) fn place(row: &Row<'_>) -> Result<(RowId, Address)> {
     Ok((RowId(row.get(2)?), address(row, 0)?))
 }
 
-/// Instances that have ended before `before` and have no tasks, oldest first, each with its newest history line.
+/// Returns instances ended before `before` without tasks, oldest first. Each comes with its newest history line.
 pub(crate) fn over(db: &Connection, before: Timestamp, limit: usize) -> Result<Vec<(RowId, Option<i64>)>> {
     let mut statement = db.prepare_cached(OVER)?;
     let rows =
@@ -225,12 +223,12 @@ pub(crate) fn over(db: &Connection, before: Timestamp, limit: usize) -> Result<V
     rows.collect()
 }
 
-/// A key that both sagas have an instance of.
+/// Returns a key for which both sagas have an instance.
 pub(crate) fn clash(db: &Connection, was: &str, name: &str) -> Result<Option<Key>> {
     db.prepare_cached(CLASH)?.query_row((was, name), |row| key(row, 0)).optional()
 }
 
-/// Gives at most `limit` instances of the saga `was` to the saga `name`. One that cannot be read stays so.
+/// Renames at most `limit` instances of the saga `was` to `name`. An unreadable instance stays unreadable.
 pub(crate) fn rename(db: &Connection, was: &str, name: &str, limit: usize) -> Result<usize> {
     let mut statement = db.prepare_cached(OF_SAGA)?;
     let rows: Vec<i64> = statement.query_map((was, limit), |row| row.get(0))?.collect::<Result<_>>()?;
@@ -251,19 +249,19 @@ pub(crate) fn rename(db: &Connection, was: &str, name: &str, limit: usize) -> Re
     Ok(rows.len())
 }
 
-/// Removes the row.
 pub(crate) fn delete(db: &Connection, row: RowId) -> Result<usize> {
     db.prepare_cached(DELETE)?.execute((row.0,))
 }
 
-/// Saga, status and number, for all instances or for the parked ones.
+/// Returns the number of instances for each pair of saga and status, for all or for parked instances.
 pub(crate) fn count(db: &Connection, sql: &'static str) -> Result<Vec<(String, String, u64)>> {
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement.query_map((i64::MIN,), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     rows.collect()
 }
 
-/// The statement that lists what `filter` asks for along an index; all of them take position, saga, status, parked.
+/// Returns the list statement with the best index for `filter`. Every list statement has the parameters position, saga,
+/// status and parked.
 pub(crate) fn list(filter: &InstanceFilter) -> &'static str {
     match (filter.parked, &filter.saga, filter.status) {
         (Some(true), ..) => LIST_PARKED,
@@ -272,7 +270,7 @@ pub(crate) fn list(filter: &InstanceFilter) -> &'static str {
     }
 }
 
-/// Reads a row of one of the lists.
+/// Reads a row of a list statement.
 pub(crate) fn view(row: &Row<'_>) -> Result<InstanceView> {
     let changed_at = time(row, 7)?;
     Ok(InstanceView {
@@ -290,7 +288,7 @@ fn over_at(change: &InstanceChange) -> Option<i64> {
     change.status.is_over().then_some(change.changed_at.as_millis())
 }
 
-/// Over everything a step decides, so that no flipped bit passes for a decision.
+/// Returns the checksum over everything that a step decides. A flipped bit is therefore detected.
 fn checksum(change: &InstanceChange) -> i64 {
     Checksum::new()
         .text(&change.address.saga)

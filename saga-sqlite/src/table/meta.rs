@@ -15,34 +15,37 @@ super::statements! {
     LAST_DELIVERY = "SELECT max(id) FROM saga_delivery";
 }
 
-/// Checks that `epoch` still holds the lease and records the number of the batch, in one statement.
+/// Checks that `epoch` still holds the lease, and records the number of the batch. Both happen in one statement.
 pub(crate) fn fence(db: &Connection, epoch: u64, batch: u64) -> Result<bool> {
     Ok(db.prepare_cached(FENCE)?.execute((epoch, batch))? == 1)
 }
 
-/// Whether `epoch` holds the lease.
+/// Returns whether `epoch` holds the lease.
 pub(crate) fn holds(db: &Connection, epoch: u64) -> Result<bool> {
     db.prepare_cached(HOLDS)?.exists((epoch,))
 }
 
-/// Begins a new lease. Answers its epoch, and the last one that was not released.
+/// Begins a new lease. Returns its epoch, and the last epoch without a release.
 pub(crate) fn take(db: &Connection, holder: &str, owner: &str) -> Result<(u64, u64)> {
     db.prepare_cached(TAKE)?.query_row((holder, owner), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-/// Moves our own lease to a new epoch. Answers it and the last batch that is durable; `None` when the lease has been
-/// taken over. Asks for the holder and not for the epoch, because an earlier renewal may have landed unseen.
+/// Moves the lease of this process to a new epoch. Returns the epoch and the last durable batch. Returns `None` if the
+/// lease was taken over.
+///
+/// The check uses the holder instead of the epoch, because an earlier renewal may be durable without an answer.
 pub(crate) fn renew(db: &Connection, holder: &str) -> Result<Option<(u64, u64)>> {
     db.prepare_cached(RENEW)?.query_row((holder,), |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
-/// Gives the lease back; `false` when it has been taken over. The holder stays named, so that a release whose COMMIT
-/// failed can be repeated.
+/// Releases the lease. Returns `false` if the lease was taken over.
+///
+/// The holder stays in the row. A release with a failed COMMIT can therefore be repeated.
 pub(crate) fn release(db: &Connection, epoch: u64) -> Result<bool> {
     Ok(db.prepare_cached(RELEASE)?.execute((epoch,))? == 1)
 }
 
-/// The highest numbers in use. Only the lease holder adds rows to these tables, so it counts on from them by itself.
+/// The highest numbers in use. Only the lease holder adds rows to these tables. It therefore counts by itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Numbers {
     pub(crate) instance: i64,
@@ -51,7 +54,7 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// Reads them; never goes back behind numbers given out before.
+    /// Reads the numbers from the tables. The numbers never decrease.
     pub(crate) fn raise(&mut self, db: &Connection) -> Result<()> {
         let max = |sql| db.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0));
         self.instance = self.instance.max(max(LAST_INSTANCE)?.unwrap_or(0));

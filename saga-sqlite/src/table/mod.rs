@@ -1,6 +1,6 @@
-//! One file per table: its statements, what is bound to them, and how its rows are read back.
+//! One module per table: the statements, their parameters, and the reading of rows.
 //!
-//! Owns: SQL and the stored form of each value. Does not own: transactions, or which statements make up a step.
+//! Owns: SQL and the stored form of each value. Does not own: transactions, or the statements of a step.
 
 pub(crate) mod alias;
 pub(crate) mod consumer;
@@ -18,8 +18,8 @@ pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod value;
 
-/// Every statement that runs while the store is in use, with its name: they are prepared and their plans are checked
-/// by a test.
+/// Returns all statements of a running store with their names. A test prepares the statements and checks their query
+/// plans.
 #[cfg(test)]
 pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
     [
@@ -40,7 +40,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
     .concat()
 }
 
-/// Defines statements as constants, and lists them for the test of their plans.
+/// Defines statements as constants, and lists them for the test of their query plans.
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)+) => {
         $($(#[$doc])* pub(crate) const $name: &str = $sql;)+
@@ -57,7 +57,7 @@ mod tests {
     use crate::open::open;
     use crate::place::Place;
 
-    /// Those read a table as a whole on purpose.
+    /// These statements read a whole table on purpose.
     const SCANS: &[&str] = &[
         "consumer::ALL",
         "retired::ALL",

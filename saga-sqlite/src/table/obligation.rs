@@ -37,7 +37,7 @@ impl Of {
     }
 }
 
-/// Adds the obligation, or replaces the one with its id.
+/// Adds the obligation, or replaces the obligation with the same id.
 pub(crate) fn put(db: &Connection, instance: RowId, owed: &Obligation) -> Result<()> {
     let (of, task, name, version, visit, payload) = match &owed.of {
         ObligationOf::Command { task, command } => {
@@ -66,19 +66,18 @@ pub(crate) fn put(db: &Connection, instance: RowId, owed: &Obligation) -> Result
     Ok(())
 }
 
-/// Removes the obligation, if it is there.
+/// Removes the obligation. A missing obligation is not an error.
 pub(crate) fn remove(db: &Connection, instance: RowId, id: TaskId) -> Result<()> {
     db.prepare_cached(DROP)?.execute((instance.0, id.seq, id.ord))?;
     Ok(())
 }
 
-/// Removes every obligation of an instance.
 pub(crate) fn remove_all(db: &Connection, instance: RowId) -> Result<()> {
     db.prepare_cached(DROP_ALL)?.execute((instance.0,))?;
     Ok(())
 }
 
-/// What an instance owes, oldest first.
+/// Returns the obligations of an instance, oldest first.
 pub(crate) fn of_instance(db: &Connection, instance: RowId) -> Result<Vec<Obligation>> {
     let mut statement = db.prepare_cached(OF_INSTANCE)?;
     let rows = statement.query_map((instance.0,), read)?;

@@ -1,11 +1,11 @@
-//! The columns that tasks and deliveries share: how far they are.
+//! The progress columns, common to tasks and deliveries.
 
 use rusqlite::{Result, Row};
 use saga_core::store::{TaskProgress, TaskStage};
 
 use super::value::{maybe_payload, maybe_text, time, word};
 
-/// Reads the columns from `at` on.
+/// Reads the progress columns, starting at column `at`.
 pub(super) fn read(row: &Row<'_>, at: usize) -> Result<TaskProgress> {
     Ok(TaskProgress {
         stage: word(row, at, TaskStage::parse)?,

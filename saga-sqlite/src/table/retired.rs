@@ -1,4 +1,4 @@
-//! `saga_retired`: names that are not used any more, each with the present one.
+//! `saga_retired`: retired names, each with its present name.
 
 use rusqlite::{Connection, Result, Row};
 use saga_core::store::{NameOf, RetiredName};
@@ -16,7 +16,7 @@ super::statements! {
     ALL = "SELECT what, saga, was, name FROM saga_retired";
 }
 
-/// Retires the name, lets what was retired for it lead to the present one, and takes that back into use.
+/// Retires the name. Names retired earlier then lead to the present name. The present name is no longer retired.
 pub(crate) fn retire(db: &Connection, retired: &RetiredName) -> Result<()> {
     let (what, RetiredName { saga, was, name, .. }) = (retired.what.as_str(), retired);
     db.prepare_cached(LEAD)?.execute((what, saga, was, name))?;
@@ -25,7 +25,7 @@ pub(crate) fn retire(db: &Connection, retired: &RetiredName) -> Result<()> {
     Ok(())
 }
 
-/// The names that a saga had before.
+/// Returns the earlier names of a saga.
 pub(crate) fn earlier(db: &Connection, saga: &str) -> Result<Vec<String>> {
     let mut statement = db.prepare_cached(EARLIER)?;
     let rows = statement.query_map((saga,), |row| row.get(0))?;

@@ -1,5 +1,4 @@
-//! `saga_task`: commands and undo commands the dispatcher has to run. Finished ones are deleted, so the table holds
-//! what is open and nothing else.
+//! `saga_task`: open commands, undos and children. Finished tasks are deleted. The table holds only open tasks.
 
 use rusqlite::{Connection, Result, Row, params};
 use saga_core::store::{OpenTask, RowId, Task, TaskId, TaskKind, TaskProgress};
@@ -30,7 +29,7 @@ super::statements! {
             ORDER BY instance, task.seq, task.ord";
 }
 
-/// Queues the task; `false` when there already is one with its id.
+/// Queues the task. Returns `false` if a task with this id exists.
 pub(crate) fn insert(db: &Connection, instance: RowId, task: &Task) -> Result<bool> {
     let progress = &task.progress;
     let added = db.prepare_cached(INSERT)?.execute(params![
@@ -58,7 +57,7 @@ pub(crate) fn insert(db: &Connection, instance: RowId, task: &Task) -> Result<bo
     Ok(added == 1)
 }
 
-/// Writes how far the task is, if it is still there.
+/// Replaces the progress. A missing task is not an error.
 pub(crate) fn progress(db: &Connection, instance: RowId, id: TaskId, progress: &TaskProgress) -> Result<()> {
     db.prepare_cached(PROGRESS)?.execute(params![
         instance.0,
@@ -80,13 +79,13 @@ pub(crate) fn progress(db: &Connection, instance: RowId, id: TaskId, progress: &
     Ok(())
 }
 
-/// Removes the task, if it is still there.
+/// Removes the task. A missing task is not an error.
 pub(crate) fn delete(db: &Connection, instance: RowId, id: TaskId) -> Result<()> {
     db.prepare_cached(DELETE)?.execute((instance.0, id.seq, id.ord))?;
     Ok(())
 }
 
-/// The tasks of an instance, by id.
+/// Returns the tasks of an instance, ordered by id.
 pub(crate) fn of_instance(db: &Connection, instance: RowId) -> Result<Vec<Task>> {
     let mut statement = db.prepare_cached(OF_INSTANCE)?;
     let rows = statement.query_map((instance.0,), read)?;

@@ -1,4 +1,4 @@
-//! `saga_timer`: durable wake-ups, found by instance and name, and in order of their due times.
+//! `saga_timer`: durable wake-ups. Timers are found by instance and name, and by due time.
 
 use rusqlite::{Connection, Result, Row, params};
 use saga_core::store::{DueTimer, RowId, TimerRow};
@@ -19,7 +19,7 @@ super::statements! {
            ORDER BY due_at, instance, timer.name";
 }
 
-/// Sets the timer, replacing one of the same name.
+/// Sets the timer. A timer with the same name is replaced.
 pub(crate) fn set(db: &Connection, instance: RowId, timer: &TimerRow) -> Result<()> {
     db.prepare_cached(SET)?.execute(params![
         instance.0,
@@ -32,19 +32,18 @@ pub(crate) fn set(db: &Connection, instance: RowId, timer: &TimerRow) -> Result<
     Ok(())
 }
 
-/// Removes the timer of this name, if it is there.
+/// Removes the timer with this name. A missing timer is not an error.
 pub(crate) fn clear(db: &Connection, instance: RowId, name: &str) -> Result<()> {
     db.prepare_cached(CLEAR)?.execute((instance.0, name))?;
     Ok(())
 }
 
-/// Removes every timer of an instance.
 pub(crate) fn clear_all(db: &Connection, instance: RowId) -> Result<()> {
     db.prepare_cached(CLEAR_ALL)?.execute((instance.0,))?;
     Ok(())
 }
 
-/// The timers of an instance, by name.
+/// Returns the timers of an instance, ordered by name.
 pub(crate) fn of_instance(db: &Connection, instance: RowId) -> Result<Vec<TimerRow>> {
     let mut statement = db.prepare_cached(OF_INSTANCE)?;
     let rows = statement.query_map((instance.0,), read)?;

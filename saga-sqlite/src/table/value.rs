@@ -1,4 +1,4 @@
-//! How single values are read back from columns.
+//! Helpers for reading single values from columns.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use rusqlite::{Error, Result, Row};
 use saga_core::message::{Key, Message, MessageId, Name, Payload, Timestamp};
 use saga_core::store::{Address, TaskId};
 
-/// Text, borrowed from the row.
+/// Returns text borrowed from the row.
 pub(crate) fn text<'r>(row: &'r Row<'_>, at: usize) -> Result<&'r str> {
     row.get_ref(at)?.as_str().map_err(|error| bad(at, error))
 }
@@ -32,7 +32,7 @@ pub(super) fn maybe_payload(row: &Row<'_>, at: usize) -> Result<Option<Payload>>
     Ok(maybe_text(row, at)?.map(Payload::from))
 }
 
-/// A payload for people to read: bytes that are no text are replaced, so that they do not hide the row.
+/// Reads a payload for people. Invalid UTF-8 is replaced. The row therefore stays visible.
 pub(super) fn maybe_lossy(row: &Row<'_>, at: usize) -> Result<Option<Payload>> {
     let bytes = row.get_ref(at)?.as_bytes_or_null().map_err(|error| bad(at, error))?;
     Ok(bytes.map(|bytes| Payload::from(&*String::from_utf8_lossy(bytes))))
@@ -42,7 +42,7 @@ pub(super) fn time(row: &Row<'_>, at: usize) -> Result<Timestamp> {
     row.get(at).map(Timestamp::from_millis)
 }
 
-/// Name, version and payload, in that order.
+/// Reads name, version and payload, in this order.
 pub(super) fn message(row: &Row<'_>, at: usize) -> Result<Message> {
     Ok(Message { name: name(row, at)?, version: row.get(at + 1)?, payload: payload(row, at + 2)? })
 }
@@ -51,7 +51,7 @@ pub(super) fn message_id(row: &Row<'_>, at: usize) -> Result<Option<MessageId>> 
     maybe_text(row, at)?.map(MessageId::new).transpose().map_err(|error| bad(at, error))
 }
 
-/// Saga or subscriber, then key.
+/// Reads saga or subscriber, then key.
 pub(super) fn address(row: &Row<'_>, at: usize) -> Result<Address> {
     Ok(Address { saga: name(row, at)?, key: key(row, at + 1)? })
 }
@@ -67,13 +67,13 @@ pub(super) fn maybe_task(row: &Row<'_>, at: usize) -> Result<Option<TaskId>> {
     }
 }
 
-/// One of the words a `parse` knows.
+/// Reads a word with the function `parse`. An unknown word is an error.
 pub(super) fn word<T>(row: &Row<'_>, at: usize, parse: fn(&str) -> Option<T>) -> Result<T> {
     let text = text(row, at)?;
     parse(text).ok_or_else(|| bad(at, Unknown(text.to_owned())))
 }
 
-/// Sixteen bytes.
+/// Reads sixteen bytes as a number.
 pub(super) fn bits(row: &Row<'_>, at: usize) -> Result<u128> {
     match row.get_ref(at)? {
         ValueRef::Blob(bytes) => match <[u8; 16]>::try_from(bytes) {

@@ -1,14 +1,14 @@
-//! The one connection that writes, and the thread it lives on.
+//! The writer: the only connection that writes as the store, and its thread.
 //!
-//! Owns: the connection that writes, the transaction around every write, the lease this process holds, and the answer
-//! to "did that COMMIT land?" (rule R30). Does not own: which statements make up a step (`commit`).
+//! Owns: the connection that writes, the transaction around every write, the lease of this process, and the result of
+//! an unknown COMMIT (rule R30). Does not own: the statements of a step (`commit`).
 //!
 //! ```text
 //! async callers ──▶ bounded queue of jobs ──▶ this thread: BEGIN IMMEDIATE · fence · steps · COMMIT ──▶ their answers
-//!                                                  │ an error out of COMMIT
+//!                                                  │ COMMIT returns an error
 //!                                                  ▼
-//!                                   the connection is dropped; the next job opens another one, commits a new
-//!                                   epoch on it, and only then believes what it reads about the batch in doubt
+//!                                   the connection is dropped; the next job opens a new connection,
+//!                                   commits a new epoch on it, and then reads the number of the last batch
 //! ```
 
 #[cfg(test)]
@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use saga_core::message::Timestamp;
-use saga_core::store::{Batch, ConsumerRow, InboxId, Lease, Mail, Outcome, Purged, RetiredName, StoreError};
+use saga_core::store::{
+    Batch, ConsumerRow, InboxId, Lease, Mail, Purged, RetiredName, StepOutcome, StoreError,
+};
 
 use crate::checkpoint::{Checkpoints, PASSIVE, TRUNCATE};
 use crate::commit::{self, Isolation};
@@ -36,7 +38,7 @@ use crate::table::{consumer, inbox};
 
 pub(crate) use thread::Handle;
 
-/// A thread that must not be kept is used for commits as long as they take no longer than this.
+/// The maximum average time of a commit on the calling thread.
 const PROMPT: Duration = Duration::from_millis(1);
 
 pub(crate) struct Writer {
@@ -44,34 +46,34 @@ pub(crate) struct Writer {
     checkpoints: Arc<Checkpoints>,
     db: Option<Connection>,
     held: Option<Held>,
-    /// How long a commit takes of late.
+    /// The moving average of the time of a commit.
     pace: Duration,
     #[cfg(test)]
     pub(crate) faults: tests::Faults,
 }
 
-/// The lease this process holds.
+/// The lease of this process.
 struct Held {
-    /// The epoch the caller knows.
+    /// The epoch known to the caller.
     presented: u64,
-    /// The epoch in the file: later than the presented one after a renewal.
+    /// The epoch in the file. After a renewal this epoch is later than the presented epoch.
     epoch: u64,
-    /// Our secret name in the file, by which a renewal knows that the lease is still ours.
+    /// The secret name of this process in the file. A renewal recognises its own lease by this name.
     holder: String,
     numbers: Numbers,
-    /// The last batch that is durable.
+    /// The last durable batch.
     answered: Option<Answered>,
-    /// The batch whose COMMIT failed, until it is known whether it landed.
+    /// The batch with a failed COMMIT, until its result is known.
     doubt: Option<Answered>,
-    /// Ends with this lease, and so after the release has been written.
+    /// The lock ends with this lease, after the write of the release.
     _lock: OwnerLock,
 }
 
-/// A batch and what its steps came to, so that it can be answered again (rule R32).
+/// A batch with its outcomes. A repeated batch gets the same outcomes (rule R32).
 #[derive(Clone)]
 struct Answered {
     number: u64,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<StepOutcome>,
 }
 
 impl std::fmt::Debug for Writer {
@@ -100,6 +102,7 @@ impl Writer {
 
     pub(crate) fn lease(&mut self, owner: &str) -> Result<Lease, StoreError> {
         let lock = match self.held.take() {
+            // A new lease through the same handle supersedes the earlier lease. The lock stays.
             Some(held) => held._lock,
             None => OwnerLock::take(&self.place, owner)?,
         };
@@ -127,12 +130,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the lease as the end of the process would.
+    /// Ends the lease in the same way as the end of the process.
     pub(crate) fn abandon(&mut self, epoch: u64) {
         self.held.take_if(|held| held.presented == epoch);
     }
 
-    pub(crate) fn commit(&mut self, lease: &Lease, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
+    pub(crate) fn commit(&mut self, lease: &Lease, batch: &Batch) -> Result<Vec<StepOutcome>, StoreError> {
         self.holding(lease)?;
         self.ready()?;
         let held = self.holding(lease)?;
@@ -140,7 +143,7 @@ impl Writer {
             Some(answered) if answered.number == batch.number => return Ok(answered.outcomes.clone()),
             Some(answered) if answered.number > batch.number => {
                 let reason = format!("batch {} after batch {}", batch.number, answered.number);
-                return Ok(vec![Outcome::Refused(reason); batch.steps.len()]);
+                return Ok(vec![StepOutcome::Refused(reason); batch.steps.len()]);
             }
             _ => {}
         }
@@ -157,7 +160,7 @@ impl Writer {
         self.faults.panic_if_asked();
         let held = self.holding_mut(lease)?;
         held.numbers = numbers;
-        // Before the COMMIT: whatever happens in it, a panic included, the batch is in doubt.
+        // The batch is in doubt before the COMMIT. A panic during the COMMIT also leaves the batch in doubt.
         held.doubt = Some(Answered { number: batch.number, outcomes: outcomes.clone() });
         self.finish()?;
         let held = self.holding_mut(lease)?;
@@ -165,19 +168,21 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// As [`commit`](Self::commit), for a thread that must not be kept: `None`, with nothing written, when the disk has
-    /// been slow, the connection must be opened again, or another process is writing.
+    /// Commits like [`commit`](Self::commit), for a thread that must not wait.
+    ///
+    /// `None` means that nothing was written. The disk was slow, the connection must be opened again, or another
+    /// process is writing.
     pub(crate) fn commit_promptly(
         &mut self,
         lease: &Lease,
         batch: &Batch,
-    ) -> Option<Result<Vec<Outcome>, StoreError>> {
+    ) -> Option<Result<Vec<StepOutcome>, StoreError>> {
         if self.pace > PROMPT {
             return None;
         }
         self.db.as_ref()?.busy_timeout(Duration::ZERO).ok()?;
         let written = self.commit(lease, batch);
-        // Without the connection it is not the lock that was missed: a COMMIT has failed, and is in doubt.
+        // Without a connection the cause is a failed COMMIT, not a missed lock. The batch is then in doubt.
         let db = self.db.as_ref();
         let missed = db.is_some() && matches!(written, Err(StoreError::Unavailable { .. }));
         if db.is_some_and(|db| db.busy_timeout(self.place.options.busy_timeout).is_err()) {
@@ -186,13 +191,13 @@ impl Writer {
         if missed { None } else { Some(written) }
     }
 
-    /// Begins a transaction and writes the steps into it; `None` when they must be written in another way.
+    /// Begins a transaction and writes the steps. Returns `None` if the steps need the other isolation.
     fn steps(
         &mut self,
         lease: &Lease,
         batch: &Batch,
         isolation: Isolation,
-    ) -> Result<Option<(Vec<Outcome>, Numbers)>, StoreError> {
+    ) -> Result<Option<(Vec<StepOutcome>, Numbers)>, StoreError> {
         let held = self.holding(lease)?;
         let (epoch, mut numbers) = (held.epoch, held.numbers);
         self.begin()?;
@@ -241,7 +246,7 @@ impl Writer {
         written.ok_or_else(|| self.lost(presented))
     }
 
-    /// Whether this process holds a lease, so that it finds by itself what it delivers.
+    /// Returns whether this process holds a lease. A lease holder finds its own deliveries without the wake file.
     pub(crate) fn holds_lease(&self) -> bool {
         self.held.is_some()
     }
@@ -260,13 +265,13 @@ impl Writer {
             .ok_or(StoreError::Fenced { epoch: lease.epoch })
     }
 
-    /// Somebody else has taken the lease: nothing more is written under it.
+    /// Ends the lease after a takeover. Nothing more is written under this lease.
     fn lost(&mut self, epoch: u64) -> StoreError {
         self.held = None;
         StoreError::Fenced { epoch }
     }
 
-    /// Makes the connection usable: after trouble it is another one, under a new epoch (rule R30).
+    /// Makes the connection usable. After an error, a new connection with a new epoch is opened (rule R30).
     fn ready(&mut self) -> Result<(), StoreError> {
         if self.db.is_some() {
             return Ok(());
@@ -286,7 +291,7 @@ impl Writer {
         let renewed = match renewed {
             Ok(renewed) => renewed,
             Err(error) => {
-                // The next job must come by here again before it may believe anything it reads.
+                // The next job must renew the epoch again. Reads are not reliable before that.
                 self.db = None;
                 return Err(unavailable(self.place.name(), error));
             }
@@ -295,6 +300,7 @@ impl Writer {
         if let Some(held) = &mut self.held {
             held.epoch = epoch;
             held.numbers = numbers;
+            // The batch number in the file proves that the batch is durable.
             if let Some(doubt) = held.doubt.take()
                 && batch == doubt.number
             {
@@ -304,8 +310,8 @@ impl Writer {
         Ok(())
     }
 
-    /// One transaction, retried by nobody here: an error before COMMIT means that nothing was written, an error out of
-    /// COMMIT that nobody knows.
+    /// Runs one transaction without retries. After an error before COMMIT, nothing was written. After an error of
+    /// COMMIT, the result is unknown.
     fn write<T>(&mut self, body: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         self.ready()?;
         self.transaction(body)
@@ -316,6 +322,7 @@ impl Writer {
         body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.begin()?;
+        // Without a lease, another build may have migrated the file since its opening.
         if self.held.is_none()
             && let Err(error) = schema::check_still(&self.place, self.open()?)
         {
@@ -348,7 +355,7 @@ impl Writer {
             Ok(_) => {
                 self.pace = (self.pace * 3 + began.elapsed()) / 4;
                 self.checkpoints.after_commit(self.open()?);
-                // A file that is gone takes the commit along, although SQLite goes on writing to it.
+                // A commit to a deleted file is lost, although SQLite still writes to the file.
                 self.place.check()
             }
             Err(error) => {
@@ -359,13 +366,13 @@ impl Writer {
         }
     }
 
-    /// Rolls back and says what the error means.
+    /// Rolls the transaction back and converts the error.
     fn give_up(&mut self, error: rusqlite::Error) -> StoreError {
         let fatal = !matches!(kind(&error), Kind::Step | Kind::Full)
             && error.sqlite_error_code() != Some(rusqlite::ErrorCode::DatabaseBusy);
         self.roll_back();
         if fatal {
-            // It may have lost its view of the file, or its memory.
+            // The connection may have lost its view of the file or its memory.
             self.db = None;
         }
         of_store(self.place.name(), error)
@@ -375,25 +382,25 @@ impl Writer {
         let ended =
             self.db.as_ref().is_none_or(|db| db.is_autocommit() || db.execute_batch("ROLLBACK").is_ok());
         if !ended {
-            // Closing it ends the transaction as well.
+            // Closing the connection also ends the transaction.
             self.db = None;
         }
     }
 
-    /// The connection, which [`ready`](Self::ready) has made.
+    /// Returns the connection opened by [`ready`](Self::ready).
     fn open(&self) -> Result<&Connection, StoreError> {
         self.db.as_ref().ok_or_else(|| unavailable(self.place.name(), "the connection was lost"))
     }
 
-    /// After a panic nothing about the connection can be trusted.
+    /// Drops the connection. Its state is not reliable after a panic.
     fn panicked(&mut self) {
         self.db = None;
     }
 
-    /// What remains to be done when the last handle goes: the lease stays unclean.
+    /// Closes the writer after the drop of the last handle. The lease stays unclean.
     fn close(&mut self) {
         if let Some(db) = self.db.take() {
-            // One that never waits: whoever drops the last handle waits for this.
+            // This checkpoint never waits, because the thread that drops the last handle waits for it.
             self.checkpoints.run(&db, PASSIVE);
         }
         self.held = None;

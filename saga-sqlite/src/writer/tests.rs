@@ -1,15 +1,15 @@
-//! COMMIT errors and panics, injected into the writer (rules R30 and R32).
+//! Tests of the writer with injected COMMIT errors and panics (rules R30 and R32).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rusqlite::Connection;
 use saga_core::store::conformance::{Driver, address, create, mail, next};
-use saga_core::store::{InboxId, Lease, Maintain, NameOf, Outcome, RetiredName, Store, StoreError};
+use saga_core::store::{InboxId, Lease, Maintain, NameOf, RetiredName, StepOutcome, Store, StoreError};
 
 use crate::{Durability, SqliteStore};
 
-/// What is to go wrong with the commits to come.
+/// The faults of the next commits.
 #[derive(Default)]
 pub(crate) struct Faults {
     commits: VecDeque<CommitFault>,
@@ -17,12 +17,12 @@ pub(crate) struct Faults {
     fired: usize,
 }
 
-/// What COMMIT answers is an error, ...
+/// A COMMIT that returns an error.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum CommitFault {
-    /// ... and it was not run.
+    /// The COMMIT was not run.
     Before,
-    /// ... although it was run.
+    /// The COMMIT was run.
     After,
 }
 
@@ -88,7 +88,7 @@ impl Bench {
         self.store.shared.writer.call(|writer| Ok(writer.faults.fired)).await.unwrap()
     }
 
-    /// The epoch as it is in the file.
+    /// Returns the epoch in the file.
     fn epoch(&self) -> u64 {
         self.outside().query_row("SELECT epoch FROM saga_meta", [], |row| row.get(0)).unwrap()
     }
@@ -107,7 +107,7 @@ fn unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
 }
 
-/// A batch whose COMMIT failed, sent again until it is answered, with these faults in turn.
+/// Sends a batch with a failed COMMIT again until its answer, with these faults in order.
 async fn in_doubt(faults: &[CommitFault]) -> (Bench, Driver) {
     let bench = Bench::new();
     let mut driver = bench.driver().await;
@@ -121,14 +121,14 @@ async fn in_doubt(faults: &[CommitFault]) -> (Bench, Driver) {
         unavailable(driver.again(vec![step.clone()]).await);
     }
     let outcomes = driver.again(vec![step.clone()]).await.unwrap();
-    assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}");
+    assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{outcomes:?}");
     assert_eq!(bench.fired().await, faults.len());
     assert!(bench.epoch() > before, "a new epoch was committed before anything was believed");
     assert_eq!(everything(&bench.store).await, (1, 1));
     assert_eq!(driver.again(vec![step.clone()]).await.unwrap(), outcomes);
 
-    // The lease that was presented goes on, and the numbers that were answered hold.
-    let Outcome::Committed(committed) = &outcomes[0] else { unreachable!("asserted above") };
+    // The presented lease continues, and the answered numbers are valid.
+    let StepOutcome::Committed(committed) = &outcomes[0] else { unreachable!("asserted above") };
     driver.committed(next(committed.row.unwrap(), &step.instance.unwrap())).await;
     assert_eq!(everything(&bench.store).await, (1, 2));
     assert_eq!(bench.store.inbox(InboxId(0), 1).await.unwrap()[0].0, committed.mail[0]);
@@ -191,7 +191,7 @@ async fn a_panic_of_the_writer_loses_the_batch_and_nothing_else() {
     assert_eq!(bench.fired().await, 1);
     assert_eq!(everything(&bench.store).await, (0, 0));
     let outcomes = driver.again(vec![create(&address("a"))]).await.unwrap();
-    assert!(matches!(outcomes[..], [Outcome::Committed(_)]), "{outcomes:?}");
+    assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{outcomes:?}");
     assert_eq!(everything(&bench.store).await, (0, 1));
 }
 
@@ -215,7 +215,7 @@ async fn the_commit_of_a_lease_a_delivery_or_a_release_may_fail() {
         assert!(!last.is_suspect(lease.epoch) && last.epoch > lease.epoch);
         bench.store.release(&last).await.unwrap();
     }
-    // Once from the delivery that did not land, and twice from the one that did.
+    // Without the first COMMIT, the repeated delivery gives one row. With the first COMMIT, there are two rows.
     assert_eq!(bench.store.inbox(InboxId(0), 10).await.unwrap().len(), 3);
 }
 

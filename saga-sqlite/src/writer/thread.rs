@@ -1,4 +1,4 @@
-//! The writer's thread and its queue, and the way past both when nobody else writes.
+//! The thread of the writer and its queue, and direct calls while the writer is idle.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,24 +12,24 @@ use super::Writer;
 use crate::error::unavailable;
 use crate::place::Place;
 
-/// Callers wait beyond this; the lease holder has one batch under way at a time, so it is for everybody else.
+/// The queue length before callers wait. The lease holder sends one batch at a time, so the queue is for all other
+/// callers.
 const QUEUE: usize = 64;
 
 type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 
-/// The way to the writer.
+/// The handle to the writer.
 #[derive(Debug)]
 pub(crate) struct Handle {
     place: Arc<Place>,
     writer: Arc<Mutex<Writer>>,
-    /// The epoch of the lease that is to end after what the writer is doing; 0 for none.
+    /// The epoch of an abandoned lease. The lease ends after the current job of the writer. The value is 0 for none.
     abandoned: Arc<AtomicU64>,
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Handle {
-    /// Starts the thread.
     pub(crate) fn start(place: Arc<Place>, writer: Writer) -> std::io::Result<Self> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let writer = Arc::new(Mutex::new(writer));
@@ -37,9 +37,9 @@ impl Handle {
         let (own, ended) = (Arc::clone(&writer), Arc::clone(&abandoned));
         let thread = std::thread::Builder::new().name("saga-writer".to_owned()).spawn(move || {
             while let Some(job) = queue.blocking_recv() {
-                // A panic is caught before it can poison the lock.
+                // The panic is caught before it can poison the lock.
                 let mut writer = own.lock().unwrap_or_else(PoisonError::into_inner);
-                // The caller learns of a panic because its answer never comes.
+                // After a panic the answer is never sent. The caller detects this.
                 guarded(&mut writer, job);
                 writer.abandon(ended.load(Ordering::SeqCst));
             }
@@ -48,8 +48,9 @@ impl Handle {
         Ok(Self { place, writer, abandoned, jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Has the writer do something on the calling thread, which saves two changes of thread; `None` when somebody else
-    /// is using it, or when the job declines.
+    /// Runs a job on the calling thread. This saves two changes of thread.
+    ///
+    /// Returns `None` if the writer is in use, or if the job declines.
     pub(crate) fn call_here<T>(
         &self,
         job: impl FnOnce(&mut Writer) -> Option<Result<T, StoreError>>,
@@ -58,25 +59,25 @@ impl Handle {
         guarded(&mut writer, job).unwrap_or_else(|| Some(Err(self.gone())))
     }
 
-    /// Ends a lease soon, without waiting: here and now, or after what the writer is doing.
+    /// Ends a lease without waiting: at once, or after the current job of the writer.
     pub(crate) fn abandon(&self, epoch: u64) {
         self.abandoned.fetch_max(epoch, Ordering::SeqCst);
         if let Ok(mut writer) = self.writer.try_lock() {
             writer.abandon(epoch);
         } else if let Some(jobs) = &self.jobs {
-            // In a full queue there is a job, and after each job the thread looks.
+            // A full queue contains a job already. The thread checks for abandoned leases after each job.
             let _ = jobs.try_send(Box::new(|_| ()));
         }
     }
 
-    /// Has the writer do something. Dropping the future does not stop it once it is queued.
+    /// Runs a job on the thread of the writer. Dropping the future does not stop a queued job.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |writer| {
-            // Nobody listens any more when the caller was cancelled; what was written stays written.
+            // The receiver is gone if the caller was cancelled. The written data stays.
             let _ = answer.send(job(writer));
         });
         if let Some(jobs) = &self.jobs
@@ -102,11 +103,11 @@ fn guarded<T>(writer: &mut Writer, job: impl FnOnce(&mut Writer) -> T) -> Option
 }
 
 impl Drop for Handle {
-    /// Waits for the thread, so that the file is closed and the lock free when the last handle has gone.
+    /// Waits for the thread. After the drop of the last handle, the file is closed and the lock is free.
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            // A panic has been reported where it happened.
+            // A panic of the thread was already reported.
             let _ = thread.join();
         }
     }

@@ -15,7 +15,7 @@ pub enum Child {
 pub struct Small {}
 
 impl SmallActions for Small {
-    fn begin(_: &Born, _: &mut Context) -> Result<Self> {
+    fn begin(_: &Born, _: &mut Context) -> ActionResult<Self> {
         Ok(Self {})
     }
 }
@@ -39,7 +39,7 @@ pub struct Data {
 }
 
 impl Actions for Data {
-    fn start(event: &Started, _: &mut Context) -> Result<Self> {
+    fn start(event: &Started, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { id: event.id.clone() })
     }
     fn child(&self, _: &Started, _: &mut Context) -> Born {

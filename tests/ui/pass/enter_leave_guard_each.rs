@@ -28,7 +28,7 @@ pub struct Paid {
 }
 
 impl Actions for Data {
-    fn start(event: &Started, _: &mut Context) -> Result<Self> {
+    fn start(event: &Started, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { id: event.id.clone() })
     }
     fn ready(&self, event: &Go, cx: &Context) -> bool {
@@ -43,23 +43,23 @@ impl Actions for Data {
     fn announced(&self, _: &mut Context) -> Announced {
         Announced { id: self.id.clone() }
     }
-    fn note(&mut self, _: &mut Context) -> Result<()> {
+    fn note(&mut self, _: &mut Context) -> ActionResult<()> {
         Ok(())
     }
-    fn count(&mut self, _: &Stop, _: &mut Context) -> Result<()> {
+    fn count(&mut self, _: &Stop, _: &mut Context) -> ActionResult<()> {
         Ok(())
     }
-    fn touch(&mut self, _: &mut Context) -> Result<()> {
+    fn touch(&mut self, _: &mut Context) -> ActionResult<()> {
         Ok(())
     }
-    fn bump(&mut self, state: &mut Paid, _: &Go, _: &mut Context) -> Result<()> {
+    fn bump(&mut self, state: &mut Paid, _: &Go, _: &mut Context) -> ActionResult<()> {
         state.id += 1;
         Ok(())
     }
-    fn renew(&mut self, from: &Paid, _: &Stop, _: &mut Context) -> Result<Paid> {
+    fn renew(&mut self, from: &Paid, _: &Stop, _: &mut Context) -> ActionResult<Paid> {
         Ok(Paid { id: from.id + 1 })
     }
-    fn keep(&mut self, _: &Go, _: &mut Context) -> Result<Paid> {
+    fn keep(&mut self, _: &Go, _: &mut Context) -> ActionResult<Paid> {
         Ok(Paid { id: 1 })
     }
 }

@@ -20,7 +20,7 @@ pub struct Data {
 }
 
 impl Actions for Data {
-    fn start(event: &Started, _: &mut Context) -> Result<Self> {
+    fn start(event: &Started, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { id: event.id.clone() })
     }
 }

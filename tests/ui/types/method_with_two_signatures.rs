@@ -22,10 +22,10 @@ pub struct Paid {
 }
 
 impl Actions for Data {
-    fn start(event: &Started, _: &mut Context) -> Result<Self> {
+    fn start(event: &Started, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { id: event.id.clone() })
     }
-    fn keep(&mut self, _: &Go, _: &mut Context) -> Result<()> {
+    fn keep(&mut self, _: &Go, _: &mut Context) -> ActionResult<()> {
         Ok(())
     }
 }

@@ -24,10 +24,10 @@ pub struct Paid {
 }
 
 impl Actions for Data {
-    fn start(event: &Started, _: &mut Context) -> Result<Self> {
+    fn start(event: &Started, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { id: event.id.clone() })
     }
-    fn choose(&mut self, _: &Go, _: &mut Context) -> Result<ChooseTo> {
+    fn choose(&mut self, _: &Go, _: &mut Context) -> ActionResult<ChooseTo> {
         Ok(ChooseTo::A)
     }
 }

@@ -24,10 +24,10 @@ pub struct Paid {
 }
 
 impl Actions for Data {
-    fn start(event: &Started, _: &mut Context) -> Result<Self> {
+    fn start(event: &Started, _: &mut Context) -> ActionResult<Self> {
         Ok(Self { id: event.id.clone() })
     }
-    fn keep(&mut self, _: &Go, _: &mut Context) -> Result<u64> {
+    fn keep(&mut self, _: &Go, _: &mut Context) -> ActionResult<u64> {
         Ok(1)
     }
 }

@@ -25,7 +25,7 @@ use crate::engine::{
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
 use crate::message::{Correlated, Key, Message, MessageId, Payload, Timestamp};
-use crate::store::{Address, Batch, Fault, Inspect, Lease, Mail, MailKind, MemoryStore, Outcome, Store};
+use crate::store::{Address, Batch, Fault, Inspect, Lease, Mail, MailKind, MemoryStore, StepOutcome, Store};
 
 /// Nothing waits longer: the payment, and what a clock may be corrected by without anybody noticing.
 const LONGEST: Duration = Duration::from_secs(16 * 60);
@@ -36,7 +36,7 @@ enum Pending {
     Read(Out),
     /// A batch that the store has not seen yet.
     Commit(Arc<Batch>),
-    Committed(Vec<Outcome>),
+    Committed(Vec<StepOutcome>),
     /// An attempt that has not had its effect yet.
     Attempt(Attempt),
     /// An input that has not reached the engine yet.
@@ -281,7 +281,8 @@ impl Driver {
             Pending::Commit(batch) => self.commit(batch, seen),
             Pending::Committed(outcomes) => {
                 seen.duplicates +=
-                    outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Duplicate)).count() as u64;
+                    outcomes.iter().filter(|outcome| matches!(outcome, StepOutcome::Duplicate)).count()
+                        as u64;
                 if let Some(early) = self.shard.next_batch_early() {
                     seen.early += 1;
                     // The store may have it, and even have answered, before the engine sees the outcomes before it.

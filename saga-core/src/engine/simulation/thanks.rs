@@ -10,7 +10,7 @@ use crate::definition::{
     Clause, Definition, EventType, Missing, Move, PayloadType, Row, State, Trigger, Undo, Verdict,
 };
 use crate::machine::{Cause, Context, EventOf, Outbox, Undone, Wait};
-use crate::message::{ByAlias, Correlated, Event, Message, Payload, PayloadError, Result};
+use crate::message::{ActionResult, ByAlias, Correlated, Event, Message, Payload, PayloadError};
 
 /// How long a parcel waits for its order, in milliseconds.
 const WAIT: u64 = 60_000;
@@ -158,7 +158,7 @@ impl Saga for ThanksState {
         true
     }
 
-    fn __begin(_: usize, _: Cause<'_>, _: &mut Context) -> Result<(Thanks, Self)> {
+    fn __begin(_: usize, _: Cause<'_>, _: &mut Context) -> ActionResult<(Thanks, Self)> {
         Ok((Thanks { tracked: 0 }, Self::Open))
     }
 
@@ -168,7 +168,7 @@ impl Saga for ThanksState {
         _: &mut Self,
         _: Cause<'_>,
         _: &mut Context,
-    ) -> Result<Option<Self>> {
+    ) -> ActionResult<Option<Self>> {
         data.tracked += u32::from(row == 1);
         Ok(None)
     }
@@ -182,7 +182,7 @@ impl Saga for ThanksState {
         _: Cause<'_>,
         cx: &mut Context,
         out: &mut Outbox,
-    ) -> Result<()> {
+    ) -> ActionResult<()> {
         match row {
             0 | 1 if data.tracked.is_multiple_of(2) => out.claim(cx.key()),
             1 => out.release(cx.key()),
@@ -190,19 +190,19 @@ impl Saga for ThanksState {
         }
     }
 
-    fn __enter(_: &mut Thanks, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
+    fn __enter(_: &mut Thanks, _: &mut Self, _: &mut Context, _: &mut Outbox) -> ActionResult<()> {
         Ok(())
     }
 
-    fn __leave(_: &mut Thanks, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
+    fn __leave(_: &mut Thanks, _: &mut Self, _: &mut Context, _: &mut Outbox) -> ActionResult<()> {
         Ok(())
     }
 
-    fn __due(_: usize, _: &Thanks, _: &Self, _: &mut Context) -> Result<Wait> {
+    fn __due(_: usize, _: &Thanks, _: &Self, _: &mut Context) -> ActionResult<Wait> {
         Err("no timer of this table asks a method".into())
     }
 
-    fn __undo(_: usize, _: &Thanks, _: Undone<'_, Self>, _: &mut Context) -> Result<Message> {
+    fn __undo(_: usize, _: &Thanks, _: Undone<'_, Self>, _: &mut Context) -> ActionResult<Message> {
         Err("no such undo".into())
     }
 }

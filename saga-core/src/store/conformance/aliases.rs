@@ -1,9 +1,9 @@
-//! Aliases: further names of instances, each held by one of them (rule R35).
+//! Laws of aliases (rule R35).
 
 use super::fixtures::{Driver, address, change, create, dedup_record, next, ok, time};
 use super::{Address, Subject};
 use crate::message::Key;
-use crate::store::{AliasChange, InstanceChange, Loaded, Outcome, Status, Step};
+use crate::store::{AliasChange, InstanceChange, Loaded, Status, Step, StepOutcome};
 
 fn alias(text: &str) -> Key {
     Key::alias(text).expect("laws use good aliases")
@@ -30,7 +30,8 @@ async fn owner(driver: &Driver, saga: &'static str, text: &str) -> Option<String
     }
 }
 
-/// Also for people; a key and an alias of the same text have nothing to do with each other.
+/// `load` and the reads for people both find the instance by its alias. A key and an alias with the same text are
+/// different.
 pub async fn an_alias_leads_to_the_instance_that_has_claimed_it<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     driver.created(claiming("a", &["z", "b"])).await;
@@ -43,12 +44,12 @@ pub async fn an_alias_leads_to_the_instance_that_has_claimed_it<S: Subject>(subj
     assert!(driver.snapshot(&address("b")).await.aliases.is_empty());
 }
 
-/// A step that claims what another holds leaves nothing behind; what one holds it may claim again, and sagas do not meet.
+/// A step with a taken alias writes nothing. An instance may claim its own alias again. Sagas have separate aliases.
 pub async fn an_alias_is_claimed_by_one_instance_of_a_saga<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let first = claiming("a", &["x"]);
     let row = driver.created(first.clone()).await;
-    let taken = Outcome::AliasTaken { alias: alias("x"), by: Key::new("a").expect("a good key") };
+    let taken = StepOutcome::AliasTaken { alias: alias("x"), by: Key::new("a").expect("a good key") };
     assert_eq!(driver.one(claiming("b", &["y", "x"])).await, taken);
     assert!(ok(driver.store.load(&[address("b")]).await)[0].is_none());
     assert_eq!(owner(&driver, "order", "y").await, None);
@@ -58,13 +59,16 @@ pub async fn an_alias_is_claimed_by_one_instance_of_a_saga<S: Subject>(subject: 
     let again = Step { aliases: vec![claim("x"), claim("y")], ..next(row, &change(&first)) };
     driver.committed(again).await;
     assert_eq!(driver.snapshot(&address("a")).await.aliases, [alias("x"), alias("y")]);
-    // Within one batch too.
+    // The same holds within one batch.
     let batch = vec![claiming("c", &["w"]), claiming("d", &["w"])];
     let outcomes = driver.commit(batch).await;
-    assert!(matches!(&outcomes[..], [Outcome::Committed(_), Outcome::AliasTaken { .. }]), "{outcomes:?}");
+    assert!(
+        matches!(&outcomes[..], [StepOutcome::Committed(_), StepOutcome::AliasTaken { .. }]),
+        "{outcomes:?}"
+    );
 }
 
-/// By the one that holds it, and in the order of the step.
+/// Only the holder can release an alias. Alias changes apply in the order of the step.
 pub async fn an_alias_that_is_given_up_is_free<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (a, b) = (claiming("a", &["x"]), create(&address("b")));
@@ -81,7 +85,7 @@ pub async fn an_alias_that_is_given_up_is_free<S: Subject>(subject: &S) {
     assert_eq!(driver.snapshot(&address("a")).await.aliases, [alias("y")]);
 }
 
-/// Until then an instance that has ended keeps them.
+/// An ended instance keeps its aliases until its removal.
 pub async fn a_purged_instance_gives_its_aliases_up<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let mut ended = claiming("a", &["x"]);
@@ -89,21 +93,21 @@ pub async fn a_purged_instance_gives_its_aliases_up<S: Subject>(subject: &S) {
     driver.created(ended).await;
     assert_eq!(owner(&driver, "order", "x").await.as_deref(), Some("a"));
     let taken = driver.one(claiming("b", &["x"])).await;
-    assert!(matches!(taken, Outcome::AliasTaken { .. }), "{taken:?}");
+    assert!(matches!(taken, StepOutcome::AliasTaken { .. }), "{taken:?}");
     assert_eq!(ok(driver.store.purge(time(1_000_000), 10).await).instances, 1);
     assert_eq!(owner(&driver, "order", "x").await, None);
     driver.created(claiming("b", &["x"])).await;
 }
 
-/// A message that comes twice is told so, also when what it would claim is taken meanwhile.
+/// A repeated message is a duplicate, even if its alias is taken in the meantime.
 pub async fn a_duplicate_is_called_that_before_its_claims_are_looked_at<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let first = Step { dedup: vec![dedup_record(&address("b"), "m", 1, 1)], ..claiming("a", &["x"]) };
     driver.created(first).await;
     let again = Step { dedup: vec![dedup_record(&address("b"), "m", 1, 2)], ..claiming("b", &["x"]) };
-    assert_eq!(driver.one(again).await, Outcome::Duplicate);
+    assert_eq!(driver.one(again).await, StepOutcome::Duplicate);
     let other = Step { dedup: vec![dedup_record(&address("b"), "n", 1, 2)], ..claiming("b", &["x"]) };
-    assert!(matches!(driver.one(other).await, Outcome::AliasTaken { .. }));
+    assert!(matches!(driver.one(other).await, StepOutcome::AliasTaken { .. }));
     let fresh = Step { dedup: vec![dedup_record(&address("b"), "n", 1, 3)], ..claiming("b", &["y"]) };
     driver.created(fresh).await;
 }

@@ -1,9 +1,9 @@
-//! Laws of what belongs to an instance: tasks, timers and obligations.
+//! Laws of the rows of an instance: tasks, timers and obligations.
 
 use super::Subject;
 use super::fixtures::{Driver, address, change, create, next, obligation, ok, payload, task, time, timer};
 use crate::store::{
-    Address, ObligationChange, ObligationOf, Outcome, RowId, Status, Step, TaskChange, TaskId, TaskStage,
+    Address, ObligationChange, ObligationOf, RowId, Status, Step, StepOutcome, TaskChange, TaskId, TaskStage,
     TimerChange, TimerKey,
 };
 
@@ -18,7 +18,7 @@ fn only(row: RowId) -> Step {
     Step { row: Some(row), ..Step::default() }
 }
 
-/// From the step that queues it to the step that finishes it, which may come twice.
+/// A task exists from its queueing step to its finishing step. Finishing the same task twice is not an error.
 pub async fn a_task_is_there_until_it_is_finished<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (address, row, first) = instance(&mut driver, "a").await;
@@ -35,17 +35,17 @@ pub async fn a_task_is_there_until_it_is_finished<S: Subject>(subject: &S) {
     assert_eq!(open.iter().map(|open| (open.row, &open.task)).collect::<Vec<_>>(), [(row, &task(2, 1))]);
 }
 
-/// A task's identity is its idempotency key, so it is never given twice.
+/// The id of a task is its idempotency key. The same id must not be used twice.
 pub async fn a_task_that_is_there_already_is_refused<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (address, row, _) = instance(&mut driver, "a").await;
     let add = Step { tasks: vec![TaskChange::Add(task(1, 0))], ..only(row) };
     driver.committed(add.clone()).await;
-    assert!(matches!(driver.one(add).await, Outcome::Refused(_)));
+    assert!(matches!(driver.one(add).await, StepOutcome::Refused(_)));
     assert_eq!(driver.snapshot(&address).await.tasks.len(), 1);
 }
 
-/// Without a step of the instance; progress of a task that is gone is not an error.
+/// Progress needs no step of the instance. Progress of a missing task is not an error.
 pub async fn progress_of_a_task_is_kept<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (address, row, _) = instance(&mut driver, "a").await;
@@ -68,7 +68,7 @@ pub async fn progress_of_a_task_is_kept<S: Subject>(subject: &S) {
     assert_eq!((found.tasks, found.instance.seq), (vec![task], 1));
 }
 
-/// Every open task is seen once, also while those seen are finished.
+/// Every open task is returned once, even if returned tasks finish between pages.
 pub async fn open_tasks_page_in_order_without_gaps<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     for key in ["a", "b", "c"] {
@@ -92,7 +92,7 @@ pub async fn open_tasks_page_in_order_without_gaps<S: Subject>(subject: &S) {
     assert!(seen.is_sorted());
 }
 
-/// A name is there at most once per instance.
+/// An instance has at most one timer with each name.
 pub async fn timers_are_set_replaced_and_cleared_by_name<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (address, row, _) = instance(&mut driver, "a").await;
@@ -109,7 +109,7 @@ pub async fn timers_are_set_replaced_and_cleared_by_name<S: Subject>(subject: &S
     assert!(ok(driver.store.timers(time(4), None, 10).await).is_empty());
 }
 
-/// By due time, then instance, then name.
+/// The order is due time, instance, name.
 pub async fn due_timers_page_in_order<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     for key in ["a", "b", "c"] {
@@ -135,7 +135,7 @@ pub async fn due_timers_page_in_order<S: Subject>(subject: &S) {
     assert!(seen.is_sorted());
 }
 
-/// What fires is cleared while the next page is read.
+/// Fired timers are cleared before the next page is read.
 pub async fn due_timers_page_without_gaps_while_others_are_cleared<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (_, row, _) = instance(&mut driver, "a").await;
@@ -155,7 +155,7 @@ pub async fn due_timers_page_without_gaps_while_others_are_cleared<S: Subject>(s
     assert_eq!(seen, names);
 }
 
-/// The stack is ordered by the names of what is on it.
+/// Obligations are ordered by their ids.
 pub async fn obligations_are_put_replaced_and_dropped<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (address, row, _) = instance(&mut driver, "a").await;
@@ -176,7 +176,7 @@ pub async fn obligations_are_put_replaced_and_dropped<S: Subject>(subject: &S) {
     assert_eq!(driver.snapshot(&address).await.obligations, [owed[0].clone(), paying, owed[3].clone()]);
 }
 
-/// Those and no others.
+/// The pages contain exactly the compensating instances.
 pub async fn compensating_instances_page_in_order<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let mut rows = Vec::new();

@@ -1,39 +1,42 @@
-//! Laws of the deduplication records against duplicates (rule R26).
+//! Laws of deduplication records (rule R26).
 
 use super::Subject;
 use super::fixtures::{Driver, address, create, dedup_record, delivery, mail, ok, time};
 use crate::message::{Key, Message, MessageId};
 use crate::store::{
-    Address, AliasChange, DeadLetter, DedupRecord, Delivery, DeliveryChange, InboxId, Mail, MailKind,
-    Outcome, Purged, Step, Trace,
+    Address, AliasChange, DeadLetter, DedupRecord, Delivery, DeliveryChange, InboxId, Mail, MailKind, Purged,
+    Step, StepOutcome, Trace,
 };
 
 fn only(dedup_record: &DedupRecord) -> Step {
     Step { dedup: vec![dedup_record.clone()], ..Step::default() }
 }
 
-/// In a later batch, in the same batch, and in the same step.
+/// A duplicate is found in a later batch, in the same batch, and in the same step.
 pub async fn a_mark_makes_the_next_one_a_duplicate<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let mark_1 = dedup_record(&address("a"), "1", 7, 1);
     let mark_2 = dedup_record(&address("a"), "2", 7, 1);
     let outcomes = driver.commit(vec![only(&mark_1), only(&mark_1)]).await;
-    assert!(matches!(outcomes[..], [Outcome::Committed(_), Outcome::Duplicate]), "{outcomes:?}");
-    assert_eq!(driver.one(only(&mark_1)).await, Outcome::Duplicate);
+    assert!(matches!(outcomes[..], [StepOutcome::Committed(_), StepOutcome::Duplicate]), "{outcomes:?}");
+    assert_eq!(driver.one(only(&mark_1)).await, StepOutcome::Duplicate);
     let twice = Step { dedup: vec![mark_2.clone(), mark_2.clone()], ..Step::default() };
-    assert_eq!(driver.one(twice).await, Outcome::Duplicate);
+    assert_eq!(driver.one(twice).await, StepOutcome::Duplicate);
     driver.committed(only(&mark_2)).await;
 }
 
-/// Somebody has used an id for two things.
+/// A publisher has used one message id for two different contents.
 pub async fn the_same_id_with_other_content_is_a_conflict<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     driver.committed(only(&dedup_record(&address("a"), "1", u64::MAX, 1))).await;
-    assert_eq!(driver.one(only(&dedup_record(&address("a"), "1", 0, 1))).await, Outcome::IdConflict);
-    assert_eq!(driver.one(only(&dedup_record(&address("a"), "1", u64::MAX, 2))).await, Outcome::Duplicate);
+    assert_eq!(driver.one(only(&dedup_record(&address("a"), "1", 0, 1))).await, StepOutcome::IdConflict);
+    assert_eq!(
+        driver.one(only(&dedup_record(&address("a"), "1", u64::MAX, 2))).await,
+        StepOutcome::Duplicate
+    );
 }
 
-/// One event may go to many.
+/// One event may have several consumers.
 pub async fn marks_are_per_consumer_and_key<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let other = Address::new("invoice", Key::new("a").expect("a good key"));
@@ -43,7 +46,7 @@ pub async fn marks_are_per_consumer_and_key<S: Subject>(subject: &S) {
     }
 }
 
-/// Neither the deduplication records before it nor anything else of the step.
+/// Neither other deduplication records nor any other part of the step is written.
 pub async fn a_duplicate_leaves_nothing_behind<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let to = address("a");
@@ -51,22 +54,22 @@ pub async fn a_duplicate_leaves_nothing_behind<S: Subject>(subject: &S) {
     let mut step = create(&to);
     step.mail = vec![mail(&to, "m")];
     step.dedup = vec![dedup_record(&to, "free", 1, 1), dedup_record(&to, "taken", 1, 1)];
-    assert_eq!(driver.one(step).await, Outcome::Duplicate);
+    assert_eq!(driver.one(step).await, StepOutcome::Duplicate);
     assert_eq!(ok(driver.store.load(std::slice::from_ref(&to)).await), [None]);
     assert!(ok(driver.store.inbox(InboxId(0), 1).await).is_empty());
     driver.committed(only(&dedup_record(&to, "free", 2, 1))).await;
 }
 
-/// The instance is looked at before the deduplication records.
+/// The instance is checked before the deduplication records.
 pub async fn a_repeated_step_is_not_a_duplicate_of_itself<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let mut step = create(&address("a"));
     step.dedup = vec![dedup_record(&address("a"), "1", 7, 1)];
     driver.committed(step.clone()).await;
-    assert_eq!(driver.one(step).await, Outcome::Repeated);
+    assert_eq!(driver.one(step).await, StepOutcome::Repeated);
 }
 
-/// By the time they carry, a bite at a time.
+/// Records are removed by their `at`, at most `limit` in one call.
 pub async fn old_marks_are_purged_and_young_ones_kept<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let dedup_records: Vec<DedupRecord> =
@@ -80,23 +83,24 @@ pub async fn old_marks_are_purged_and_young_ones_kept<S: Subject>(subject: &S) {
         driver.committed(only(dedup_record)).await;
     }
     for dedup_record in &dedup_records[3..] {
-        assert_eq!(driver.one(only(dedup_record)).await, Outcome::Duplicate);
+        assert_eq!(driver.one(only(dedup_record)).await, StepOutcome::Duplicate);
     }
 }
 
-/// The event `m` under its id, as [`mail`] has them.
+/// Returns the event `m` and its id, as in [`mail`].
 fn event() -> (MessageId, Message) {
     let mail = mail(&address("a"), "m");
     (mail.id.expect("mail of the laws has an id"), mail.message)
 }
 
-/// What is kept of it at each of these.
+/// Returns the traces of the event `m` at each of `consumers`.
 async fn traces(driver: &Driver, consumers: &[Address]) -> Vec<Trace> {
     let (id, event) = event();
     ok(driver.store.traces(&id, &event, consumers).await)
 }
 
-/// In the inbox, as a deduplication record, on its way, and dead: by id, consumer and key, and told from another event under its id.
+/// A trace shows the inbox row, the deduplication record, the delivery and the dead letter. Traces are found by message
+/// id, consumer and key. Another event under the same id is not confused with this event.
 pub async fn what_is_kept_of_an_event_is_found_by_its_id<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (id, event) = event();
@@ -142,7 +146,7 @@ pub async fn what_is_kept_of_an_event_is_found_by_its_id<S: Subject>(subject: &S
     assert_eq!(traces(&driver, &to).await, [none(), none()]);
 }
 
-/// Its deduplication record is the alias's, and it waits or is dead at the instance.
+/// The deduplication record belongs to the alias. Inbox rows and dead letters belong to the instance.
 pub async fn what_is_kept_of_an_event_by_an_alias_is_found_at_the_instance_too<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (id, _) = event();

@@ -1,4 +1,4 @@
-//! What the laws are written with: plausible rows, and a lease holder who numbers batches.
+//! Fixtures of the laws: plausible rows, and a lease holder that numbers its batches.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use super::Subject;
 use crate::message::{Id, Incarnation, Key, Message, MessageId, Payload, Timestamp};
 use crate::store::{
     Address, Batch, Committed, DedupRecord, Delivery, HistoryEntry, InstanceChange, Lease, Loaded, Mail,
-    MailKind, Obligation, ObligationOf, Outcome, RowId, Snapshot, Status, Step, Store, StoreError, Task,
+    MailKind, Obligation, ObligationOf, RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError, Task,
     TaskId, TaskKind, TaskProgress, TimerRow,
 };
 
-/// A lease holder.
+/// A lease holder for tests.
 pub struct Driver {
-    /// The store it works on.
+    /// The store under test.
     pub store: Arc<dyn Store>,
-    /// Its lease.
+    /// The lease of this driver.
     pub lease: Lease,
     number: u64,
 }
@@ -42,48 +42,48 @@ impl Driver {
     }
 
     /// Commits the steps as the next batch.
-    pub async fn try_commit(&mut self, steps: Vec<Step>) -> Result<Vec<Outcome>, StoreError> {
+    pub async fn try_commit(&mut self, steps: Vec<Step>) -> Result<Vec<StepOutcome>, StoreError> {
         self.number += 1;
         self.again(steps).await
     }
 
     /// Commits the steps under the number of the last batch.
-    pub async fn again(&self, steps: Vec<Step>) -> Result<Vec<Outcome>, StoreError> {
+    pub async fn again(&self, steps: Vec<Step>) -> Result<Vec<StepOutcome>, StoreError> {
         self.numbered(self.number, steps).await
     }
 
     /// Commits the steps under any number.
-    pub async fn numbered(&self, number: u64, steps: Vec<Step>) -> Result<Vec<Outcome>, StoreError> {
+    pub async fn numbered(&self, number: u64, steps: Vec<Step>) -> Result<Vec<StepOutcome>, StoreError> {
         self.store.commit(&self.lease, Arc::new(Batch { number, steps })).await
     }
 
-    /// Commits the steps as the next batch, which the store must answer.
-    pub async fn commit(&mut self, steps: Vec<Step>) -> Vec<Outcome> {
+    /// Commits the steps as the next batch. Panics if the store does not answer.
+    pub async fn commit(&mut self, steps: Vec<Step>) -> Vec<StepOutcome> {
         let n = steps.len();
         let outcomes = ok(self.try_commit(steps).await);
         assert_eq!(outcomes.len(), n, "one outcome per step");
         outcomes
     }
 
-    /// Commits one step.
-    pub async fn one(&mut self, step: Step) -> Outcome {
+    /// Commits one step as a batch and returns its outcome.
+    pub async fn one(&mut self, step: Step) -> StepOutcome {
         self.commit(vec![step]).await.remove(0)
     }
 
-    /// Commits one step, which must be committed.
+    /// Commits one step. Panics on any outcome except committed.
     pub async fn committed(&mut self, step: Step) -> Committed {
         match self.one(step).await {
-            Outcome::Committed(committed) => committed,
+            StepOutcome::Committed(committed) => committed,
             other => panic!("should have been committed: {other:?}"),
         }
     }
 
-    /// Creates an instance and answers its row.
+    /// Creates an instance and returns its row.
     pub async fn created(&mut self, step: Step) -> RowId {
         self.committed(step).await.row.expect("a step that creates an instance is told its row")
     }
 
-    /// Loads one instance, which must be there and readable.
+    /// Loads one instance. Panics if the instance is missing or unreadable.
     pub async fn snapshot(&self, address: &Address) -> Snapshot {
         match ok(self.store.load(std::slice::from_ref(address)).await).remove(0) {
             Some(Loaded::Snapshot(snapshot)) => *snapshot,
@@ -92,7 +92,7 @@ impl Driver {
     }
 }
 
-/// The value of a call that must succeed.
+/// Returns the value of a call that must succeed.
 #[track_caller]
 pub(super) fn ok<T>(result: Result<T, StoreError>) -> T {
     match result {
@@ -101,17 +101,17 @@ pub(super) fn ok<T>(result: Result<T, StoreError>) -> T {
     }
 }
 
-/// The instance `key` of the saga `order`.
+/// Returns the address of the instance `key` of the saga `order`.
 pub fn address(key: &str) -> Address {
     Address::new("order", Key::new(key).expect("laws use good keys"))
 }
 
-/// Milliseconds since 1970.
+/// Returns the time `millis` milliseconds after 1970-01-01 UTC.
 pub fn time(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
-/// A payload.
+/// Returns a payload with `text` as a JSON string.
 pub fn payload(text: &str) -> Payload {
     Payload::encode(text).expect("text can be written as JSON")
 }
@@ -120,7 +120,7 @@ fn message(name: &str) -> Message {
     Message { name: name.to_owned().into(), version: 2, payload: payload(name) }
 }
 
-/// A step that creates an instance in the state `started`, with one line of history.
+/// Returns a step that creates an instance in the state `started`, with one history line.
 pub fn create(address: &Address) -> Step {
     Step {
         instance: Some(InstanceChange {
@@ -146,7 +146,7 @@ pub fn create(address: &Address) -> Step {
     }
 }
 
-/// The next step of an instance, from what `before` left, with one line of history.
+/// Returns the next step of an instance after `before`, with one history line.
 pub fn next(row: RowId, before: &InstanceChange) -> Step {
     let mut change = before.clone();
     change.seq += 1;
@@ -157,7 +157,7 @@ pub fn next(row: RowId, before: &InstanceChange) -> Step {
     Step { row: Some(row), instance: Some(change), history, ..Step::default() }
 }
 
-/// The change a step makes to its instance.
+/// Returns the instance change of a step.
 pub(super) fn change(step: &Step) -> InstanceChange {
     step.instance.clone().expect("this step changes its instance")
 }
@@ -175,7 +175,7 @@ fn line(kind: &str, at: Timestamp) -> HistoryEntry {
     }
 }
 
-/// A command.
+/// Returns a queued command for an even `ord`, and a queued undo for an odd `ord`.
 pub fn task(seq: u64, ord: u32) -> Task {
     Task {
         id: TaskId { seq, ord },
@@ -186,12 +186,12 @@ pub fn task(seq: u64, ord: u32) -> Task {
     }
 }
 
-/// A timer.
+/// Returns a timer due at `due` milliseconds.
 pub fn timer(name: &str, due: i64) -> TimerRow {
     TimerRow { name: name.to_owned().into(), visit: 1, armed: time(5), due: time(due), fired: 2 }
 }
 
-/// An obligation; of a command when `ord` is even, of a state when it is odd.
+/// Returns an obligation: of a command for an even `ord`, of a state for an odd `ord`.
 pub fn obligation(seq: u64, ord: u32) -> Obligation {
     let of = if ord.is_multiple_of(2) {
         ObligationOf::Command { task: TaskId { seq, ord: 0 }, command: message("payment.make") }
@@ -201,7 +201,7 @@ pub fn obligation(seq: u64, ord: u32) -> Obligation {
     Obligation { id: TaskId { seq, ord }, undo: "payment.void".into(), of, report: None, task: None }
 }
 
-/// An event for an instance.
+/// Returns an inbox row with an event for an instance.
 pub fn mail(to: &Address, name: &str) -> Mail {
     Mail {
         to: to.clone(),
@@ -217,7 +217,7 @@ pub fn mail(to: &Address, name: &str) -> Mail {
     }
 }
 
-/// An event for a subscriber.
+/// Returns a delivery of an event to a subscriber.
 pub fn delivery(key: &str) -> Delivery {
     Delivery {
         to: Address::new("mailer", Key::new(key).expect("laws use good keys")),
@@ -229,7 +229,7 @@ pub fn delivery(key: &str) -> Delivery {
     }
 }
 
-/// A dedup_record set at `at`.
+/// Returns a deduplication record with the time `at`.
 pub fn dedup_record(to: &Address, id: &str, content: u64, at: i64) -> DedupRecord {
     DedupRecord { to: to.clone(), id: MessageId::new(id).expect("laws use good ids"), content, at: time(at) }
 }

@@ -1,22 +1,22 @@
-//! Laws of the right to advance instances.
+//! Laws of the lease.
 
 use super::Subject;
 use super::fixtures::{Driver, address, change, create, next, ok, time};
 use crate::store::StoreError;
 
-/// Nothing can have been running before there was anything.
+/// An empty store has never had a running handler.
 pub async fn the_first_lease_is_clean<S: Subject>(subject: &S) {
     assert_eq!(Driver::start(subject).await.lease.unclean, 0);
 }
 
-/// `release` records that nothing was running.
+/// `release` records that no handler was running.
 pub async fn a_release_makes_the_next_lease_clean<S: Subject>(subject: &S) {
     let driver = Driver::start(subject).await;
     ok(driver.store.release(&driver.lease).await);
     assert_eq!(Driver::lease(driver.store).await.lease.unclean, 0);
 }
 
-/// Without a release anything may have been running, and taking the lease once more does not change that.
+/// Without a release, handlers may have been running. A further lease does not change this.
 pub async fn a_lease_that_was_not_released_is_unclean<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     for _ in 0..2 {
@@ -26,7 +26,7 @@ pub async fn a_lease_that_was_not_released_is_unclean<S: Subject>(subject: &S) {
     }
 }
 
-/// What was running when a process ended is suspect until it is written again, also after proper releases.
+/// A task of an unclean epoch stays suspect until its next write. Later releases do not change this.
 pub async fn a_release_does_not_clear_what_was_unclean_before<S: Subject>(subject: &S) {
     let driver = Driver::start(subject).await;
     let crashed = driver.lease.epoch;
@@ -38,7 +38,7 @@ pub async fn a_release_does_not_clear_what_was_unclean_before<S: Subject>(subjec
     }
 }
 
-/// Every lease has a higher epoch, released or not.
+/// Every lease has a higher epoch, with or without a release before it.
 pub async fn epochs_rise<S: Subject>(subject: &S) {
     let store = subject.open();
     let mut last = ok(store.lease("a").await);
@@ -52,7 +52,7 @@ pub async fn epochs_rise<S: Subject>(subject: &S) {
     }
 }
 
-/// Whoever holds an older epoch writes nothing and releases nothing.
+/// A holder of an older epoch can neither commit nor release.
 pub async fn a_newer_epoch_fences_the_older_one<S: Subject>(subject: &S) {
     let mut old = Driver::start(subject).await;
     let address = address("a");
@@ -75,13 +75,13 @@ pub async fn a_released_lease_commits_nothing<S: Subject>(subject: &S) {
     assert!(matches!(error, Err(StoreError::Fenced { .. })), "{error:?}");
 }
 
-/// Upkeep is for the lease holder.
+/// Maintenance needs the lease.
 pub async fn purging_needs_the_lease<S: Subject>(subject: &S) {
     let store = subject.open();
     assert!(matches!(store.purge(time(0), 1).await, Err(StoreError::Fenced { .. })));
 }
 
-/// What was answered is there for whoever comes next.
+/// The next lease holder sees every answered commit.
 pub async fn a_takeover_sees_every_commit<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");

@@ -7,10 +7,10 @@ use super::Subject;
 use super::fixtures::{Driver, address, create, delivery, mail, ok, payload, time};
 use crate::message::MessageId;
 use crate::store::{
-    Address, DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, MailKind, Outcome, Step, TaskId,
+    Address, DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, MailKind, Step, StepOutcome, TaskId,
 };
 
-/// Rows are read in the order they were put in, page by page, by whoever put them in.
+/// Rows are read page by page in the order of their insertion. The writer of a row makes no difference.
 pub async fn the_inbox_keeps_its_order<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let to = address("a");
@@ -34,7 +34,7 @@ pub async fn the_inbox_keeps_its_order<S: Subject>(subject: &S) {
     assert_eq!(seen.iter().map(|(id, _)| *id).collect::<Vec<_>>(), given);
 }
 
-/// They are a cursor: a row that comes later is always behind it, also when everything before has gone.
+/// Inbox numbers are a cursor. A later row always has a higher number, even after the removal of all earlier rows.
 pub async fn inbox_numbers_are_never_used_again<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let to = address("a");
@@ -48,7 +48,7 @@ pub async fn inbox_numbers_are_never_used_again<S: Subject>(subject: &S) {
     }
 }
 
-/// What a step uses up goes, what it adds comes, both with the step.
+/// Consumed rows are removed and new rows are added in the commit of the step.
 pub async fn mail_of_a_step_is_consumed_and_added_with_it<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let to = address("a");
@@ -61,18 +61,18 @@ pub async fn mail_of_a_step_is_consumed_and_added_with_it<S: Subject>(subject: &
     assert_eq!(inbox.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [old[1], new[0]]);
 }
 
-/// Whoever comes second has taken a duplicate, and nothing of that step is written.
+/// The second step with the same inbox row is a duplicate and writes nothing.
 pub async fn what_lies_in_the_inbox_is_used_up_once<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let to = address("a");
     let ids = ok(driver.store.deliver(vec![mail(&to, "once")]).await);
     driver.committed(Step { consumed: ids.clone(), ..Step::default() }).await;
     let step = Step { consumed: ids, ..create(&to) };
-    assert_eq!(driver.one(step).await, Outcome::Duplicate);
+    assert_eq!(driver.one(step).await, StepOutcome::Duplicate);
     assert_eq!(ok(driver.store.instance(&to).await), None);
 }
 
-/// By `woken` or by `pulse`; and only once.
+/// A delivery is reported once, by `woken` or by `pulse`.
 pub async fn a_delivery_of_mail_wakes_somebody<S: Subject>(subject: &S) {
     let driver = Driver::start(subject).await;
     assert!(!ok(driver.store.pulse().await));
@@ -84,7 +84,7 @@ pub async fn a_delivery_of_mail_wakes_somebody<S: Subject>(subject: &S) {
     assert!(!ok(driver.store.pulse().await));
 }
 
-/// Every field comes back.
+/// Every field is read back unchanged.
 pub async fn mail_is_kept_as_it_was_delivered<S: Subject>(subject: &S) {
     let driver = Driver::start(subject).await;
     let mut sent = Vec::new();
@@ -105,7 +105,7 @@ pub async fn mail_is_kept_as_it_was_delivered<S: Subject>(subject: &S) {
     assert_eq!(found.into_iter().map(|(_, mail)| mail).collect::<Vec<_>>(), sent);
 }
 
-/// In accepted order, with their progress, until they are finished.
+/// Deliveries are read in accepted order with their progress, until they are finished.
 pub async fn deliveries_page_in_order_until_finished<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let add = |key| DeliveryChange::Add(delivery(key));
@@ -130,7 +130,7 @@ pub async fn deliveries_page_in_order_until_finished<S: Subject>(subject: &S) {
     assert_eq!(ok(driver.store.deliveries(ids[1], 9).await), [(ids[2], delivery("c"))]);
 }
 
-/// Kept with their bytes until they are redriven or dropped.
+/// Dead letters keep their bytes until they are redriven or dropped.
 pub async fn dead_letters_come_and_go<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let letter = |detail: &str, id| DeadLetter {
@@ -154,7 +154,7 @@ pub async fn dead_letters_come_and_go<S: Subject>(subject: &S) {
     assert_eq!(ok(driver.store.dead_letters(DeadId(0), 10).await), found[1..]);
 }
 
-/// Whoever comes second is refused, and nothing of that step is written.
+/// The second removal of the same dead letter is refused and writes nothing.
 pub async fn a_dead_letter_goes_once<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let to = address("a");
@@ -175,12 +175,14 @@ pub async fn a_dead_letter_goes_once<S: Subject>(subject: &S) {
     let found = ok(driver.store.dead_letters(DeadId(0), 10).await);
     let redrive = Step { undead: vec![found[0].id], mail: vec![mail(&to, "again")], ..Step::default() };
     driver.committed(redrive.clone()).await;
-    assert!(matches!(driver.one(redrive).await, Outcome::Refused(_)));
+    assert!(matches!(driver.one(redrive).await, StepOutcome::Refused(_)));
     assert_eq!(ok(driver.store.inbox(InboxId(0), 10).await).len(), 1);
 }
 
-/// However often they come: with the content of the first and the time of the last. Another consumer, key, id or reason has a
-/// letter of its own, and so has the next conflict once the letter has gone.
+/// One letter counts all conflicts under one message id. The letter keeps the first content and the last time.
+///
+/// Another consumer, key, id or reason has its own letter. The next conflict after the removal of the letter gets a new
+/// letter.
 pub async fn conflicts_under_one_id_are_counted_on_one_dead_letter<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let conflict = |to: &Address, id: &str, content: &str, times, at| DeadLetter {
@@ -197,7 +199,7 @@ pub async fn conflicts_under_one_id_are_counted_on_one_dead_letter<S: Subject>(s
     let only = |letter: &DeadLetter| Step { dead: vec![letter.clone()], ..Step::default() };
     let (a, b) = (address("a"), address("b"));
     let first = conflict(&a, "1", "first", 1, 5);
-    // In the same step, in the same batch, in a later one.
+    // The conflicts come in the same step, in the same batch, and in a later batch.
     let twice = vec![first.clone(), conflict(&a, "1", "second", 1, 6)];
     driver.committed(Step { dead: twice, ..Step::default() }).await;
     let batch = vec![only(&conflict(&a, "1", "third", 1, 7)), only(&conflict(&a, "1", "first", 1, 9))];
@@ -217,7 +219,7 @@ pub async fn conflicts_under_one_id_are_counted_on_one_dead_letter<S: Subject>(s
     let mut expected = vec![counted];
     expected.extend(others);
     assert_eq!(kept, expected);
-    // It does not count for ever round.
+    // The count saturates.
     driver.committed(only(&conflict(&a, "1", "first", u32::MAX, 9))).await;
     assert_eq!(ok(driver.store.dead_letters(DeadId(0), 1).await)[0].letter.times, u32::MAX);
     driver.committed(Step { undead: vec![found[0].id], ..Step::default() }).await;

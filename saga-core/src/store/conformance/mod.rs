@@ -1,7 +1,7 @@
-//! The laws of a store, as tests: whoever writes a store runs them with [`conformance!`](crate::conformance).
+//! The laws of a store, as tests. Authors of a store run them with [`conformance!`](crate::conformance).
 //!
-//! Each law is one function and becomes one `#[test]` of its name, on a store of its own. A law uses nothing but the
-//! traits, so what it says holds for every store.
+//! Each law is one function. The macro turns each law into one `#[test]` of the same name, on a store of its own. A law
+//! uses only the traits. Each law therefore holds for every store.
 
 mod aliases;
 mod belongings;
@@ -31,11 +31,10 @@ use super::{Address, Store};
 
 /// One empty store under test.
 pub trait Subject {
-    /// Opens it: the first time, and again as somebody would who comes later. The store opened before may or may not
-    /// have been dropped.
+    /// Opens the store. Later calls open the same store again. The handle from an earlier call may still exist.
     fn open(&self) -> Arc<dyn Store>;
 
-    /// Makes one instance unreadable, if there is a way to; `false` when there is none.
+    /// Makes one instance unreadable. Returns `false` if the store offers no way to do this.
     fn damage(&self, address: &Address) -> bool {
         let _ = address;
         false
@@ -55,14 +54,15 @@ impl Subject for super::MemoryStore {
 /// Runs one law on one subject.
 ///
 /// # Panics
-/// When the law does not hold, or no runtime can be started.
+/// If the law does not hold, or if no runtime can be started.
 pub fn check<S: Subject>(subject: S, law: impl AsyncFnOnce(&S)) {
     let runtime =
         tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers starts");
     runtime.block_on(law(&subject));
 }
 
-/// Generates one test per law. Takes an expression that makes a fresh [`Subject`](crate::store::conformance::Subject).
+/// Generates one test per law. The argument is an expression that creates a fresh
+/// [`Subject`](crate::store::conformance::Subject).
 #[macro_export]
 macro_rules! conformance {
     ($subject:expr) => {

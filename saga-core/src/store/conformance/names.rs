@@ -1,4 +1,4 @@
-//! Names: which ones stand in a store, and which ones are retired because something has another one (rule R34).
+//! Laws of stored names and retired names (rule R34).
 
 use super::fixtures::{
     Driver, address, change, create, dedup_record, mail, next, obligation, ok, task, time, timer,
@@ -7,11 +7,11 @@ use super::{Address, Subject};
 use crate::message::Key;
 use crate::store::{
     AliasChange, ConsumerRow, DeadId, DeadLetter, InstanceChange, Loaded, Mail, MailKind, NameOf,
-    ObligationChange, Outcome, RetiredName, Status, Step, Store, StoreError, StoredName, TaskChange,
+    ObligationChange, RetiredName, Status, Step, StepOutcome, Store, StoreError, StoredName, TaskChange,
     TimerChange,
 };
 
-/// The saga `was` has another name.
+/// Returns the retired name `was` of a saga with the present name `name`.
 fn saga(was: &str, name: &str) -> RetiredName {
     of(NameOf::Saga, "", was, name)
 }
@@ -24,7 +24,7 @@ async fn retired(store: &dyn Store) -> Vec<RetiredName> {
     ok(store.retired().await)
 }
 
-/// Instances, aliases, what waits, dedup_records, dead letters and consumers; other sagas and subscribers keep theirs.
+/// The present name takes over all rows of the saga. Other sagas and subscribers keep their rows.
 pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let key = |text: &str| Key::new(text).expect("a good key");
@@ -66,20 +66,20 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
     assert_eq!(ok(driver.store.waiting(&new, 9).await).len(), 1);
     assert!(ok(driver.store.waiting(&old, 9).await).is_empty());
     let again = dedup_record(&new, "m", 1, 2);
-    assert_eq!(driver.one(Step { dedup: vec![again], ..Step::default() }).await, Outcome::Duplicate);
+    assert_eq!(driver.one(Step { dedup: vec![again], ..Step::default() }).await, StepOutcome::Duplicate);
     let letters = ok(driver.store.dead_letters(DeadId(0), 9).await);
     assert_eq!(letters.iter().map(|row| &row.letter.to).collect::<Vec<_>>(), [&new, &old]);
     let consumers = ok(driver.store.consumers().await);
     assert_eq!(consumers, [consumer("invoice", false), consumer("order", true), consumer("purchase", false)]);
     driver.snapshot(&other).await;
-    // It goes on under its new name, and again nothing is left to rename.
+    // The saga continues under its new name. A second rename moves nothing.
     let mut moved = change(&first);
     moved.address = new.clone();
     driver.committed(next(row, &moved)).await;
     assert_eq!(ok(driver.store.rename(&purchase).await), [0]);
 }
 
-/// By consumer, kind, name and version; what has ended does not count, except that dead letters do.
+/// Counts are by consumer, kind, name and version. Ended things do not count, except dead letters.
 pub async fn names_are_counted_where_they_stand<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let mut first = create(&address("a"));
@@ -121,7 +121,7 @@ pub async fn names_are_counted_where_they_stand<S: Subject>(subject: &S) {
     assert!(!found.iter().any(|line| line.contains("v8") || line.contains("report")), "{found:#?}");
 }
 
-/// All or nothing: not even those are renamed that could be, and no name is retired.
+/// A clash changes nothing: no saga is renamed, and no name is retired.
 pub async fn a_saga_is_not_renamed_to_one_that_has_the_same_key<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let of = |saga: &str, key: &str| Address::new(saga.to_owned(), Key::new(key).expect("a good key"));
@@ -134,7 +134,7 @@ pub async fn a_saga_is_not_renamed_to_one_that_has_the_same_key<S: Subject>(subj
         driver.snapshot(&address).await;
     }
     assert!(retired(&*driver.store).await.is_empty());
-    // Two that become one may clash with each other only.
+    // Two sagas merged into one may clash only with each other.
     let names = [saga("bill", "receipt"), saga("order", "receipt")];
     let clash = driver.store.rename(&names).await.expect_err("both have `a`");
     let StoreError::Clash { was, name, key, .. } = &clash else { panic!("{clash}") };
@@ -142,7 +142,7 @@ pub async fn a_saga_is_not_renamed_to_one_that_has_the_same_key<S: Subject>(subj
     assert!(retired(&*driver.store).await.is_empty());
 }
 
-/// Also when nothing was stored under it; whoever opens the store later finds it.
+/// A name is retired even without any stored row. The retired name is durable.
 pub async fn a_retired_name_is_remembered<S: Subject>(subject: &S) {
     let driver = Driver::start(subject).await;
     let names = [
@@ -160,7 +160,7 @@ pub async fn a_retired_name_is_remembered<S: Subject>(subject: &S) {
     assert_eq!(retired(&*subject.open()).await, names);
 }
 
-/// However often it was renamed since.
+/// Every retired name leads to the present name, after any number of renames.
 pub async fn a_retired_name_leads_to_the_present_one<S: Subject>(subject: &S) {
     let driver = Driver::start(subject).await;
     let rename = async |name: RetiredName| drop(ok(driver.store.rename(&[name]).await));
@@ -185,7 +185,7 @@ pub async fn a_retired_name_leads_to_the_present_one<S: Subject>(subject: &S) {
     );
 }
 
-/// Then the name in between is retired, with everything that had led to it.
+/// The name in between is retired, and all earlier names lead to the reused name.
 pub async fn a_retired_name_that_is_given_again_is_in_use<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     driver.created(create(&address("a"))).await;
@@ -196,7 +196,7 @@ pub async fn a_retired_name_that_is_given_again_is_in_use<S: Subject>(subject: &
     driver.snapshot(&address("a")).await;
 }
 
-/// Upkeep is for the lease holder.
+/// Maintenance needs the lease.
 pub async fn renaming_needs_the_lease<S: Subject>(subject: &S) {
     let store = subject.open();
     let renamed = store.rename(&[saga("order", "purchase")]).await;

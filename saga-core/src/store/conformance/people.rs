@@ -1,4 +1,4 @@
-//! Laws of reading for people, and of upkeep.
+//! Laws of reads for people, and of maintenance.
 
 use super::Subject;
 use super::fixtures::{
@@ -11,7 +11,7 @@ use crate::store::{
     TimerChange,
 };
 
-/// Exactly the lines of the steps that were committed, oldest first.
+/// The history has exactly the lines of the committed steps, oldest first.
 pub async fn history_is_kept_in_order<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (a, b) = (address("a"), address("b"));
@@ -44,7 +44,7 @@ pub async fn history_is_kept_in_order<S: Subject>(subject: &S) {
     assert!(ok(driver.store.history(&address("none"), 100).await).is_empty());
 }
 
-/// The newest lines are what one wants to see.
+/// A limit keeps the newest lines.
 pub async fn history_is_cut_at_its_old_end<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");
@@ -73,7 +73,7 @@ async fn population(driver: &mut Driver) {
     }
 }
 
-/// Every combination of filters, without gaps.
+/// Every combination of filters returns all matching instances.
 pub async fn lists_filter_and_page<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     population(&mut driver).await;
@@ -110,13 +110,13 @@ pub async fn lists_filter_and_page<S: Subject>(subject: &S) {
             assert!(saga.is_none_or(|saga| view.address.saga == saga));
             assert!(status.is_none_or(|status| view.status == status));
             assert!(parked.is_none_or(|parked| view.parked.is_some() == parked));
-            // What stands there is no record of the machine, and harms no line of the list.
+            // The payload is not a record of the machine. The list still shows the line.
             assert!(view.parked.is_none_or(|parked| parked.reason == ParkReason::Unreadable));
         }
     }
 }
 
-/// Parked ones are counted as that and not by their status.
+/// A parked instance counts as parked, not under its status.
 pub async fn counts_are_by_saga_and_status<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     assert!(ok(driver.store.counts().await).is_empty());
@@ -132,7 +132,7 @@ pub async fn counts_are_by_saga_and_status<S: Subject>(subject: &S) {
     assert_eq!(counts.values().sum::<u64>(), 20);
 }
 
-/// A consumer no binary knows any more keeps its place (rule R28).
+/// A consumer unknown to every build keeps its row (rule R28).
 pub async fn consumers_are_added_and_never_removed<S: Subject>(subject: &S) {
     let store = subject.open();
     let consumer = |event: &str, consumer: &str, subscriber| ConsumerRow {
@@ -147,7 +147,7 @@ pub async fn consumers_are_added_and_never_removed<S: Subject>(subject: &S) {
     assert_eq!(ok(store.consumers().await), [c, b, a]);
 }
 
-/// Of one instance, oldest first.
+/// The rows belong to one instance, oldest first.
 pub async fn waiting_mail_is_found_by_address<S: Subject>(subject: &S) {
     let driver = Driver::start(subject).await;
     let (a, b) = (address("a"), address("b"));
@@ -159,7 +159,7 @@ pub async fn waiting_mail_is_found_by_address<S: Subject>(subject: &S) {
     assert_eq!(names(ok(driver.store.waiting(&b, 9).await)), ["2"]);
 }
 
-/// What lives is never touched; what is purged is gone with everything that belonged to it, and may come again.
+/// Running instances are never removed. A removed instance loses all its rows, and its key can be used again.
 pub async fn only_ended_instances_without_tasks_are_purged<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let kinds = [
@@ -197,7 +197,7 @@ pub async fn only_ended_instances_without_tasks_are_purged<S: Subject>(subject: 
     assert_eq!(ok(driver.store.history(&address("failed"), 10).await).len(), 1);
 }
 
-/// At most `limit` at once; the caller goes on.
+/// One call removes at most `limit` instances. Repeated calls remove the rest.
 pub async fn a_purge_is_bounded<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     for n in 0..5 {
@@ -212,7 +212,7 @@ pub async fn a_purge_is_bounded<S: Subject>(subject: &S) {
     }
 }
 
-/// It is reported by its name. A store that offers no way to damage a row passes.
+/// The error names the damaged instance. A store without a way to damage a row passes.
 pub async fn an_unreadable_instance_harms_no_other<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (a, bad, c) = (address("a"), address("bad"), address("c"));

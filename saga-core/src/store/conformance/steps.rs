@@ -7,11 +7,11 @@ use super::fixtures::{
 };
 use crate::message::{Id, Incarnation, Key, Payload};
 use crate::store::{
-    Address, DeliveryChange, DeliveryId, InboxId, Loaded, ObligationChange, Outcome, RowId, Status, Step,
+    Address, DeliveryChange, DeliveryId, InboxId, Loaded, ObligationChange, RowId, Status, Step, StepOutcome,
     TaskChange, TimerChange,
 };
 
-/// Every field comes back.
+/// Every field is read back unchanged.
 pub async fn a_created_instance_is_loaded_as_it_was_written<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");
@@ -44,7 +44,7 @@ pub async fn a_created_instance_is_loaded_as_it_was_written<S: Subject>(subject:
     }
 }
 
-/// One answer per address, also for those that are not there and those asked for twice.
+/// Each address gets one answer, including missing and repeated addresses.
 pub async fn loading_answers_in_the_order_asked<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (a, b, none) = (address("a"), address("b"), address("none"));
@@ -62,7 +62,7 @@ pub async fn loading_answers_in_the_order_asked<S: Subject>(subject: &S) {
     assert!(ok(driver.store.load(&[]).await).is_empty());
 }
 
-/// One wins; the other one learns of it, in the same batch or later.
+/// The first instance is created. The second step is a conflict, in the same batch or later.
 pub async fn a_second_instance_with_the_same_address_conflicts<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");
@@ -73,12 +73,12 @@ pub async fn a_second_instance_with_the_same_address_conflicts<S: Subject>(subje
         change.step = Id::from_u128(6);
     }
     let outcomes = driver.commit(vec![winner.clone(), loser.clone()]).await;
-    assert!(matches!(outcomes[..], [Outcome::Committed(_), Outcome::Conflict]), "{outcomes:?}");
-    assert_eq!(driver.one(loser).await, Outcome::Conflict);
+    assert!(matches!(outcomes[..], [StepOutcome::Committed(_), StepOutcome::Conflict]), "{outcomes:?}");
+    assert_eq!(driver.one(loser).await, StepOutcome::Conflict);
     assert_eq!(driver.snapshot(&address).await.instance, change(&winner));
 }
 
-/// The guard is the number of the step before.
+/// A step must have the `seq` after the `seq` of the row.
 pub async fn a_step_behind_or_ahead_conflicts_and_changes_nothing<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");
@@ -94,14 +94,14 @@ pub async fn a_step_behind_or_ahead_conflicts_and_changes_nothing<S: Subject>(su
         if let Some(change) = &mut step.instance {
             change.seq = seq;
         }
-        assert_eq!(driver.one(step).await, Outcome::Conflict, "step {seq}");
+        assert_eq!(driver.one(step).await, StepOutcome::Conflict, "step {seq}");
     }
     assert_eq!(driver.snapshot(&address).await, before);
     assert!(ok(driver.store.inbox(InboxId(0), 10).await).is_empty());
     assert_eq!(ok(driver.store.history(&address, 10).await).len(), 2);
 }
 
-/// A row number that now means somebody else is not believed.
+/// A reused row number does not match an earlier incarnation.
 pub async fn a_step_of_another_incarnation_conflicts<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let first = create(&address("a"));
@@ -110,37 +110,37 @@ pub async fn a_step_of_another_incarnation_conflicts<S: Subject>(subject: &S) {
     if let Some(change) = &mut step.instance {
         change.incarnation = Incarnation::from_u128(1);
     }
-    assert_eq!(driver.one(step).await, Outcome::Conflict);
+    assert_eq!(driver.one(step).await, StepOutcome::Conflict);
 }
 
-/// Whether or not the step changes the instance.
+/// A missing row is a conflict for a step with or without a change of the instance.
 pub async fn a_step_of_a_row_that_is_not_there_conflicts<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let gone = RowId(4_711);
-    assert_eq!(driver.one(next(gone, &change(&create(&address("a"))))).await, Outcome::Conflict);
+    assert_eq!(driver.one(next(gone, &change(&create(&address("a"))))).await, StepOutcome::Conflict);
     let tasks = vec![TaskChange::Add(task(1, 0))];
-    assert_eq!(driver.one(Step { row: Some(gone), tasks, ..Step::default() }).await, Outcome::Conflict);
+    assert_eq!(driver.one(Step { row: Some(gone), tasks, ..Step::default() }).await, StepOutcome::Conflict);
     assert!(ok(driver.store.open_tasks(None, 10).await).is_empty());
 }
 
-/// Recognised by instance, number and identity, whatever batch it comes in (rule R32).
+/// A repeated step is recognised by instance, `seq` and step id, in any batch (rule R32).
 pub async fn the_same_step_twice_is_repeated<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");
     let mut first = create(&address);
     first.mail.push(mail(&address, "m"));
     let row = driver.created(first.clone()).await;
-    assert_eq!(driver.one(first.clone()).await, Outcome::Repeated);
+    assert_eq!(driver.one(first.clone()).await, StepOutcome::Repeated);
     let mut second = next(row, &change(&first));
     second.tasks.push(TaskChange::Add(task(2, 0)));
     driver.committed(second.clone()).await;
-    assert_eq!(driver.one(second).await, Outcome::Repeated);
-    assert_eq!(driver.one(first).await, Outcome::Conflict);
+    assert_eq!(driver.one(second).await, StepOutcome::Repeated);
+    assert_eq!(driver.one(first).await, StepOutcome::Conflict);
     assert_eq!(ok(driver.store.inbox(InboxId(0), 10).await).len(), 1);
     assert_eq!(ok(driver.store.history(&address, 10).await).len(), 2);
 }
 
-/// The caller need not know whether the first answer got lost.
+/// A lost answer needs no special treatment by the caller.
 pub async fn a_batch_sent_again_is_answered_as_it_was<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");
@@ -163,11 +163,11 @@ pub async fn a_batch_number_that_goes_back_is_refused<S: Subject>(subject: &S) {
     let driver = Driver::start(subject).await;
     ok(driver.numbered(5, vec![create(&address("a"))]).await);
     let outcomes = ok(driver.numbered(4, vec![create(&address("b"))]).await);
-    assert!(matches!(outcomes[..], [Outcome::Refused(_)]), "{outcomes:?}");
+    assert!(matches!(outcomes[..], [StepOutcome::Refused(_)]), "{outcomes:?}");
     assert_eq!(ok(driver.store.load(&[address("b")]).await), [None]);
 }
 
-/// Each step is on its own.
+/// Each step is isolated from the other steps of its batch.
 pub async fn a_bad_step_harms_no_neighbour<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (a, b) = (address("a"), address("b"));
@@ -177,7 +177,12 @@ pub async fn a_bad_step_harms_no_neighbour<S: Subject>(subject: &S) {
     assert!(
         matches!(
             outcomes[..],
-            [Outcome::Committed(_), Outcome::Refused(_), Outcome::Repeated, Outcome::Committed(_)]
+            [
+                StepOutcome::Committed(_),
+                StepOutcome::Refused(_),
+                StepOutcome::Repeated,
+                StepOutcome::Committed(_)
+            ]
         ),
         "{outcomes:?}"
     );
@@ -185,7 +190,7 @@ pub async fn a_bad_step_harms_no_neighbour<S: Subject>(subject: &S) {
     assert_eq!(driver.snapshot(&b).await.instance.seq, 1);
 }
 
-/// Nothing of a refused step is seen, in any table.
+/// No table shows any part of a step that was not committed.
 pub async fn a_step_is_all_or_nothing<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");
@@ -200,7 +205,7 @@ pub async fn a_step_is_all_or_nothing<S: Subject>(subject: &S) {
     step.mail = vec![mail(&address, "n")];
     step.deliveries = vec![DeliveryChange::Add(delivery("d"))];
     step.dedup = vec![dedup_record(&address, "free", 1, 1), taken];
-    assert_eq!(driver.one(step.clone()).await, Outcome::Duplicate);
+    assert_eq!(driver.one(step.clone()).await, StepOutcome::Duplicate);
     assert_eq!(ok(driver.store.load(std::slice::from_ref(&address)).await), [None]);
     assert!(ok(driver.store.open_tasks(None, 10).await).is_empty());
     assert!(ok(driver.store.timers(time(100), None, 10).await).is_empty());
@@ -212,7 +217,7 @@ pub async fn a_step_is_all_or_nothing<S: Subject>(subject: &S) {
     assert_eq!(inbox.iter().map(|(_, mail)| &*mail.message.name).collect::<Vec<_>>(), ["n"]);
 }
 
-/// A later step sees what an earlier one of the same batch did.
+/// A later step sees the earlier steps of the same batch.
 pub async fn steps_of_a_batch_apply_in_order<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");
@@ -226,11 +231,11 @@ pub async fn steps_of_a_batch_apply_in_order<S: Subject>(subject: &S) {
         steps.push(step);
     }
     let outcomes = driver.commit(steps).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Committed(_))), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, StepOutcome::Committed(_))), "{outcomes:?}");
     assert_eq!(driver.snapshot(&address).await.instance, last);
 }
 
-/// Such a step is a bug of the engine, and is told apart from trouble.
+/// A contradictory step is a bug of the engine. The outcome differs from an error of the store.
 pub async fn a_step_that_contradicts_itself_is_refused<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let mut late = create(&address("late"));
@@ -241,11 +246,11 @@ pub async fn a_step_that_contradicts_itself_is_refused<S: Subject>(subject: &S) 
     let task = Step { tasks: vec![TaskChange::Add(task(1, 0))], ..Step::default() };
     for step in [late, history, task] {
         let outcome = driver.one(step).await;
-        assert!(matches!(outcome, Outcome::Refused(_)), "{outcome:?}");
+        assert!(matches!(outcome, StepOutcome::Refused(_)), "{outcome:?}");
     }
 }
 
-/// What is fixed at creation stays, whatever a later step says.
+/// Later steps cannot change the address and the creation time.
 pub async fn address_and_creation_are_fixed<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");
@@ -257,7 +262,7 @@ pub async fn address_and_creation_are_fixed<S: Subject>(subject: &S) {
     assert_eq!((found.address, found.created_at), (address, time(1_000)));
 }
 
-/// Keys are bytes, times are any number, text is any text.
+/// Keys are compared as bytes. Times can be any number, and texts can be any text.
 pub async fn awkward_values_survive<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let long = "ü".repeat(128);
@@ -285,7 +290,7 @@ pub async fn awkward_values_survive<S: Subject>(subject: &S) {
     assert_eq!(ok(driver.store.timers(time(i64::MAX), None, 100).await).len(), 16);
 }
 
-/// As large as the ceiling allows.
+/// The payload has the largest size that the ceiling allows.
 pub async fn a_large_payload_survives<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let address = address("a");

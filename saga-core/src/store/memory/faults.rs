@@ -1,22 +1,24 @@
-//! Trouble on demand, for tests of whatever sits on top of a store.
+//! Fault injection for tests of the layers above a store.
+//!
+//! Owns: the faults, and the counts for assertions. Does not own: the effect of a commit (`model`).
 
 use std::sync::PoisonError;
 
 use super::MemoryStore;
 use super::model::Model;
-use crate::store::{Address, Batch, Outcome, StoreError};
+use crate::store::{Address, Batch, StepOutcome, StoreError};
 
-/// What goes wrong with a commit.
+/// A fault injected into a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// [`StoreError::Unavailable`], and nothing was written.
+    /// The answer is [`StoreError::Unavailable`], and nothing was written.
     BeforeCommit,
-    /// [`StoreError::Unavailable`], although everything was written.
+    /// The answer is [`StoreError::Unavailable`], although everything was written.
     AfterCommit,
-    /// [`StoreError::Full`], and nothing was written.
+    /// The answer is [`StoreError::Full`], and nothing was written.
     Full,
-    /// The first step of the batch is [`Outcome::Refused`]; the others go on.
+    /// The first step of the batch is [`StepOutcome::Refused`]. The other steps are committed.
     RefuseStep,
 }
 
@@ -27,7 +29,7 @@ pub(super) struct Faults {
 }
 
 impl Fault {
-    pub(super) fn strike(self, model: &mut Model, batch: &Batch) -> Result<Vec<Outcome>, StoreError> {
+    pub(super) fn strike(self, model: &mut Model, batch: &Batch) -> Result<Vec<StepOutcome>, StoreError> {
         let store = || "the memory store".to_owned();
         match self {
             Self::BeforeCommit => {
@@ -40,7 +42,7 @@ impl Fault {
             Self::Full => Err(StoreError::Full { store: store(), source: "no room left".into() }),
             Self::RefuseStep => {
                 let Some((_, rest)) = batch.steps.split_first() else { return Ok(Vec::new()) };
-                let mut outcomes = vec![Outcome::Refused("refused by the test".to_owned())];
+                let mut outcomes = vec![StepOutcome::Refused("refused by the test".to_owned())];
                 outcomes.extend(model.commit(&Batch { number: batch.number, steps: rest.to_vec() }));
                 model.last_batch = Some((batch.number, outcomes.clone()));
                 Ok(outcomes)
@@ -50,23 +52,23 @@ impl Fault {
 }
 
 impl MemoryStore {
-    /// Makes the next `n` commits fail with `fault`, instead of whatever was asked for before.
+    /// Makes the next `n` commits fail with `fault`. The call replaces an earlier request.
     pub fn fail_next_commits(&self, n: usize, fault: Fault) {
         self.with_faults(|faults| faults.next = Some((n, fault)));
     }
 
-    /// How many commits have failed on demand: a fault test asserts that its fault fired.
+    /// Returns the number of injected faults so far. A fault test uses this number to assert that its fault occurred.
     pub fn faults_fired(&self) -> usize {
         self.with_faults(|faults| faults.fired)
     }
 
-    /// How often anything was asked of it, except [`pulse`](crate::store::Store::pulse): an idle dispatcher asks for
-    /// nothing.
+    /// Returns the number of calls so far, except [`pulse`](crate::store::Store::pulse). An idle dispatcher makes no
+    /// other calls.
     pub fn uses(&self) -> u64 {
         self.shared.uses.load(std::sync::atomic::Ordering::Relaxed)
     }
 
-    /// Makes an instance unreadable, as a flipped bit would. Returns whether there is one.
+    /// Makes an instance unreadable, like a flipped bit in its row. Returns whether the instance exists.
     pub fn damage(&self, address: &Address) -> bool {
         let mut model = self.model();
         let there = model.find(address).is_some();
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
     use crate::store::conformance::{Driver, address, check, create};
 
-    async fn struck(fault: Fault) -> (Driver, Result<Vec<Outcome>, StoreError>, Vec<Outcome>) {
+    async fn struck(fault: Fault) -> (Driver, Result<Vec<StepOutcome>, StoreError>, Vec<StepOutcome>) {
         let store = MemoryStore::new();
         let mut driver = Driver::lease(Arc::new(store.clone())).await;
         store.fail_next_commits(1, fault);
@@ -115,7 +117,10 @@ mod tests {
             for fault in [Fault::BeforeCommit, Fault::AfterCommit, Fault::Full] {
                 let (driver, first, second) = struck(fault).await;
                 assert!(first.is_err_and(|error| error.is_temporary()));
-                assert!(matches!(second[..], [Outcome::Committed(_), Outcome::Committed(_)]), "{second:?}");
+                assert!(
+                    matches!(second[..], [StepOutcome::Committed(_), StepOutcome::Committed(_)]),
+                    "{second:?}"
+                );
                 assert_eq!(driver.store.history(&address("a"), 9).await.unwrap().len(), 1);
             }
         });
@@ -125,7 +130,7 @@ mod tests {
     fn a_refused_step_leaves_the_others() {
         check(MemoryStore::new(), async |_| {
             let (driver, first, second) = struck(Fault::RefuseStep).await;
-            assert!(matches!(second[..], [Outcome::Refused(_), Outcome::Committed(_)]), "{second:?}");
+            assert!(matches!(second[..], [StepOutcome::Refused(_), StepOutcome::Committed(_)]), "{second:?}");
             assert_eq!(first.unwrap(), second);
             let found = driver.store.load(&[address("a"), address("b")]).await.unwrap();
             assert!(found[0].is_none() && found[1].is_some());

@@ -1,7 +1,7 @@
-//! The store that forgets: the reference model of [`Store`], for tests and for users' examples.
+//! The in-memory store: the reference model of [`Store`], for tests and for examples.
 //!
-//! Owns: the plainest possible meaning of every promise, which other stores are compared with.
-//! Does not own: durability. What a clone of the handle sees is what "survived".
+//! Owns: the simplest possible form of every promise. Other stores are compared with this form. Does not own:
+//! durability. Data survives as long as one clone of the handle exists.
 
 #[cfg(any(test, feature = "testing"))]
 mod faults;
@@ -21,12 +21,13 @@ pub use faults::Fault;
 use self::model::Model;
 use super::{
     Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
-    OpenTask, Outcome, Purged, RetiredName, RowId, Store, StoreError, TaskId, TimerKey,
+    OpenTask, Purged, RetiredName, RowId, StepOutcome, Store, StoreError, TaskId, TimerKey,
 };
 use crate::message::Timestamp;
 
-/// A store in memory. Clones share what they hold, so a test can drop a dispatcher without ceremony (a crash) and
-/// start another one on a clone.
+/// A store in memory.
+///
+/// Clones share their contents. A test can simulate a crash: drop a dispatcher, then start another one on a clone.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
@@ -38,13 +39,13 @@ struct Shared {
     delivered: Notify,
     #[cfg(any(test, feature = "testing"))]
     faults: Mutex<faults::Faults>,
-    /// How often anything but the pulse was asked of it.
+    /// The number of calls except `pulse`.
     #[cfg(any(test, feature = "testing"))]
     uses: std::sync::atomic::AtomicU64,
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -56,7 +57,7 @@ impl MemoryStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, Model> {
-        // A step is checked before anything of it is written, so a panicking holder leaves no half of one.
+        // A poisoned lock is harmless here: all checks of a step run before its first write.
         self.shared.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,6 +76,7 @@ impl std::fmt::Debug for MemoryStore {
 impl Store for MemoryStore {
     async fn lease(&self, _owner: &str) -> Result<Lease, StoreError> {
         let mut model = self.model();
+        // The earlier lease was not released.
         if std::mem::replace(&mut model.running, true) {
             model.unclean = model.epoch;
         }
@@ -99,7 +101,7 @@ impl Store for MemoryStore {
         }
     }
 
-    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<Outcome>, StoreError> {
+    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<StepOutcome>, StoreError> {
         let mut model = self.model();
         model.fence(lease)?;
         #[cfg(any(test, feature = "testing"))]
@@ -160,6 +162,7 @@ impl Store for MemoryStore {
     }
 
     async fn pulse(&self) -> Result<bool, StoreError> {
+        // `pulse` does not count in `uses`.
         Ok(std::mem::take(&mut self.lock().delivered))
     }
 

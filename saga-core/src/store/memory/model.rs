@@ -1,14 +1,14 @@
-//! The contents of a [`MemoryStore`](super::MemoryStore) and what a batch does to them.
+//! The contents of a [`MemoryStore`](super::MemoryStore), and the effect of a batch on them.
 //!
-//! A step is first judged and then written; judging changes nothing and writing cannot fail, which is what makes it
-//! all or nothing.
+//! Owns: the checks and the writes of a step. Does not own: the lock around the contents (the parent module). The
+//! checks change nothing. The writes cannot fail. A step is therefore all or nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::{
     Address, AliasChange, Batch, Committed, ConsumerRow, DeadId, DeadLetter, DedupRecord, Delivery,
     DeliveryChange, DeliveryId, HistoryEntry, HistoryRow, InboxId, InstanceChange, Lease, Mail, NameOf,
-    Obligation, ObligationChange, Outcome, Purged, RowId, Step, StoreError, Task, TaskChange, TaskId,
+    Obligation, ObligationChange, Purged, RowId, Step, StepOutcome, StoreError, Task, TaskChange, TaskId,
     TimerChange, TimerRow,
 };
 use crate::message::{MessageId, Name, Timestamp};
@@ -20,18 +20,18 @@ pub(super) struct Model {
     pub(super) running: bool,
     pub(super) unclean: u64,
     pub(super) delivered: bool,
-    /// The last batch of this epoch with what was answered, so that it can be answered again.
-    pub(super) last_batch: Option<(u64, Vec<Outcome>)>,
+    /// The last batch of this epoch with its answer. A repeated batch gets the same answer.
+    pub(super) last_batch: Option<(u64, Vec<StepOutcome>)>,
     pub(super) instances: BTreeMap<RowId, Kept>,
     pub(super) rows: BTreeMap<Address, RowId>,
-    /// Who holds each alias.
+    /// The holder of each alias.
     pub(super) aliases: BTreeMap<Address, RowId>,
     pub(super) inbox: BTreeMap<InboxId, Mail>,
     pub(super) deliveries: BTreeMap<DeliveryId, Delivery>,
     pub(super) dedup: BTreeMap<(Address, MessageId), DedupRecord>,
     pub(super) dead: BTreeMap<DeadId, DeadLetter>,
     pub(super) consumers: BTreeSet<ConsumerRow>,
-    /// The present name of each retired one, by what it is, whose it is, and the name itself.
+    /// The present name of each retired name. The key is kind, saga and retired name.
     pub(super) retired: BTreeMap<(NameOf, String, String), String>,
     pub(super) damaged: BTreeSet<Address>,
     last_row: i64,
@@ -40,7 +40,7 @@ pub(super) struct Model {
     last_dead: i64,
 }
 
-/// An instance with everything that belongs to it.
+/// An instance with all its rows.
 pub(super) struct Kept {
     pub(super) change: InstanceChange,
     pub(super) history: Vec<HistoryRow>,
@@ -49,7 +49,7 @@ pub(super) struct Kept {
     pub(super) obligations: BTreeMap<TaskId, Obligation>,
 }
 
-/// At most `limit` entries behind `after`.
+/// Returns at most `limit` entries behind `after`.
 pub(super) fn behind<K: Ord + Copy, V: Clone>(map: &BTreeMap<K, V>, after: K, limit: usize) -> Vec<(K, V)> {
     use std::ops::Bound::{Excluded, Unbounded};
     map.range((Excluded(after), Unbounded)).take(limit).map(|(id, value)| (*id, value.clone())).collect()
@@ -69,49 +69,51 @@ impl Model {
         }
     }
 
-    pub(super) fn commit(&mut self, batch: &Batch) -> Vec<Outcome> {
+    pub(super) fn commit(&mut self, batch: &Batch) -> Vec<StepOutcome> {
         if let Some((number, outcomes)) = &self.last_batch {
             if *number == batch.number {
                 return outcomes.clone();
             }
             if *number > batch.number {
                 let reason = format!("batch {} after batch {number}", batch.number);
-                return vec![Outcome::Refused(reason); batch.steps.len()];
+                return vec![StepOutcome::Refused(reason); batch.steps.len()];
             }
         }
-        let outcomes: Vec<Outcome> = batch.steps.iter().map(|step| self.step(step)).collect();
+        let outcomes: Vec<StepOutcome> = batch.steps.iter().map(|step| self.step(step)).collect();
         self.last_batch = Some((batch.number, outcomes.clone()));
         outcomes
     }
 
-    fn step(&mut self, step: &Step) -> Outcome {
+    fn step(&mut self, step: &Step) -> StepOutcome {
         match self.judge(step) {
-            Ok(()) => Outcome::Committed(self.write(step)),
+            Ok(()) => StepOutcome::Committed(self.write(step)),
             Err(outcome) => outcome,
         }
     }
 
-    /// Whether the step can be written. The instance is looked at before the deduplication records, so that a repeated step is called
-    /// that and not a duplicate of itself.
-    fn judge(&self, step: &Step) -> Result<(), Outcome> {
+    /// Checks whether the step can be written.
+    ///
+    /// The instance is checked before the deduplication records. A repeated step is therefore `Repeated`, not a
+    /// duplicate of itself.
+    fn judge(&self, step: &Step) -> Result<(), StepOutcome> {
         if let Some(reason) = step.contradiction() {
-            return Err(Outcome::Refused(reason.to_owned()));
+            return Err(StepOutcome::Refused(reason.to_owned()));
         }
         let there = match (step.row, &step.instance) {
-            (Some(row), _) => Some(self.instances.get(&row).ok_or(Outcome::Conflict)?),
+            (Some(row), _) => Some(self.instances.get(&row).ok_or(StepOutcome::Conflict)?),
             (None, Some(change)) => self.rows.get(&change.address).and_then(|row| self.instances.get(row)),
             (None, None) => None,
         };
         if let (Some(there), Some(change)) = (there, &step.instance) {
             let same = there.change.incarnation == change.incarnation;
             if same && (there.change.seq, there.change.step) == (change.seq, change.step) {
-                return Err(Outcome::Repeated);
+                return Err(StepOutcome::Repeated);
             }
             if step.row.is_none() || !same || there.change.seq.checked_add(1) != Some(change.seq) {
-                return Err(Outcome::Conflict);
+                return Err(StepOutcome::Conflict);
             }
         }
-        // What this step does to tasks, over what is there.
+        // The effect of earlier changes of this step on the open tasks.
         let mut open: HashMap<TaskId, bool> = HashMap::new();
         for change in &step.tasks {
             match change {
@@ -119,7 +121,7 @@ impl Model {
                     let is_open = |id| there.is_some_and(|there| there.tasks.contains_key(&id));
                     let TaskId { seq, ord } = task.id;
                     if open.insert(task.id, true).unwrap_or_else(|| is_open(task.id)) {
-                        return Err(Outcome::Refused(format!("task {seq}.{ord} is there already")));
+                        return Err(StepOutcome::Refused(format!("task {seq}.{ord} is there already")));
                     }
                 }
                 TaskChange::Finish(id) => drop(open.insert(*id, false)),
@@ -135,24 +137,24 @@ impl Model {
                 .map(|dedup_record| dedup_record.content)
                 .or_else(|| set.get(&key).copied());
             match there {
-                Some(content) if content == dedup_record.content => return Err(Outcome::Duplicate),
-                Some(_) => return Err(Outcome::IdConflict),
+                Some(content) if content == dedup_record.content => return Err(StepOutcome::Duplicate),
+                Some(_) => return Err(StepOutcome::IdConflict),
                 None => drop(set.insert(key, dedup_record.content)),
             }
         }
         self.judge_claims(step)?;
         let mut used = HashSet::new();
         if step.consumed.iter().any(|id| !self.inbox.contains_key(id) || !used.insert(id)) {
-            return Err(Outcome::Duplicate);
+            return Err(StepOutcome::Duplicate);
         }
         let mut gone = HashSet::new();
         if let Some(id) = step.undead.iter().find(|id| !self.dead.contains_key(id) || !gone.insert(**id)) {
-            return Err(Outcome::Refused(Step::no_letter(*id)));
+            return Err(StepOutcome::Refused(Step::no_letter(*id)));
         }
         Ok(())
     }
 
-    fn judge_claims(&self, step: &Step) -> Result<(), Outcome> {
+    fn judge_claims(&self, step: &Step) -> Result<(), StepOutcome> {
         let saga = match (step.row, &step.instance) {
             (Some(row), _) => self.instances.get(&row).map(|kept| &kept.change.address.saga),
             (None, change) => change.as_ref().map(|change| &change.address.saga),
@@ -163,7 +165,7 @@ impl Model {
             let holder = self.aliases.get(&Address::new(saga.clone(), alias.clone()));
             if let Some(holder) = holder.filter(|holder| step.row != Some(**holder)) {
                 let by = self.instances[holder].change.address.key.clone();
-                return Err(Outcome::AliasTaken { alias: alias.clone(), by });
+                return Err(StepOutcome::AliasTaken { alias: alias.clone(), by });
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The names that are kept, counted.
+//! The count of the names in a [`MemoryStore`](super::MemoryStore) (rule R34).
 
 use std::collections::BTreeMap;
 

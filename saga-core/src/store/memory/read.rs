@@ -1,4 +1,4 @@
-//! Reading a [`MemoryStore`]: pages, snapshots, and the views for people.
+//! Reads of a [`MemoryStore`]: pages, snapshots, and the views for people.
 
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};

@@ -1,4 +1,4 @@
-//! Retiring names: everything that is kept for a saga gets its present one.
+//! The renaming of sagas in a [`MemoryStore`](super::MemoryStore): all rows of a saga get its present name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ impl Model {
         Ok(moved)
     }
 
-    /// Refuses names under which two instances, or two aliases, would have one address.
+    /// Refuses names that would give two instances or two aliases the same address.
     fn judge_names(&self, names: &[RetiredName]) -> Result<(), StoreError> {
         let mut taken: BTreeSet<Address> = self.rows.keys().chain(self.aliases.keys()).cloned().collect();
         for RetiredName { was, name, .. } in names.iter().filter(|retired| retired.what == NameOf::Saga) {
@@ -55,6 +55,7 @@ impl Model {
             kept.change.address = present(&kept.change.address);
             instances += 1;
         }
+        // Deliveries have subscribers as consumers. Subscribers keep their names.
         for mail in self.inbox.values_mut().filter(|mail| mail.kind != MailKind::Delivery) {
             mail.to = renamed(mail.to.clone());
         }

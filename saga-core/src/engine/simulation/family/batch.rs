@@ -15,7 +15,7 @@ use crate::definition::Definition;
 use crate::machine::{
     AllFinished, Cause, Child, ChildEnd, Context, Finished, Outbox, Undone, Wait, encode_command,
 };
-use crate::message::{Message, Payload, PayloadError, Result};
+use crate::message::{ActionResult, Message, Payload, PayloadError};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in super::super) struct Batch {
@@ -56,7 +56,7 @@ impl Batch {
     }
 
     /// Starts the last parcels.
-    fn start_parcels(&self, count: usize, out: &mut Outbox) -> Result<()> {
+    fn start_parcels(&self, count: usize, out: &mut Outbox) -> ActionResult<()> {
         out.starts(PARCEL);
         for (parcel, kind) in &self.parcels[self.parcels.len() - count..] {
             let event = ParcelOrdered { parcel: parcel.clone(), kind: *kind };
@@ -65,7 +65,7 @@ impl Batch {
         Ok(())
     }
 
-    fn start_all(&self, plan: &Plan, out: &mut Outbox) -> Result<()> {
+    fn start_all(&self, plan: &Plan, out: &mut Outbox) -> ActionResult<()> {
         out.send(Some(0), &BookTruck { batch: self.id.clone(), round: self.round.to_string() })?;
         self.start_parcels(plan.parcels.len(), out)?;
         out.starts(WITHIN);
@@ -127,7 +127,7 @@ impl Saga for BatchState {
         }
     }
 
-    fn __begin(_: usize, cause: Cause<'_>, _: &mut Context) -> Result<(Batch, Self)> {
+    fn __begin(_: usize, cause: Cause<'_>, _: &mut Context) -> ActionResult<(Batch, Self)> {
         let event = cause.get::<BatchPlaced>();
         let mut data = Batch {
             id: event.batch.clone(),
@@ -150,7 +150,7 @@ impl Saga for BatchState {
         _: &mut Self,
         cause: Cause<'_>,
         _: &mut Context,
-    ) -> Result<Option<Self>> {
+    ) -> ActionResult<Option<Self>> {
         match row {
             ENLARGE => data.add(&cause.get::<Enlarged>().parcels),
             HEARD => {
@@ -188,7 +188,7 @@ impl Saga for BatchState {
         cause: Cause<'_>,
         _: &mut Context,
         out: &mut Outbox,
-    ) -> Result<()> {
+    ) -> ActionResult<()> {
         match row {
             PLACE => data.start_all(&cause.get::<BatchPlaced>().plan, out),
             RECALL | RECALL_HELD => data.start_all(&cause.get::<Recalled>().plan, out),
@@ -197,19 +197,19 @@ impl Saga for BatchState {
         }
     }
 
-    fn __enter(_: &mut Batch, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
+    fn __enter(_: &mut Batch, _: &mut Self, _: &mut Context, _: &mut Outbox) -> ActionResult<()> {
         Ok(())
     }
 
-    fn __leave(_: &mut Batch, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
+    fn __leave(_: &mut Batch, _: &mut Self, _: &mut Context, _: &mut Outbox) -> ActionResult<()> {
         Ok(())
     }
 
-    fn __due(_: usize, _: &Batch, _: &Self, _: &mut Context) -> Result<Wait> {
+    fn __due(_: usize, _: &Batch, _: &Self, _: &mut Context) -> ActionResult<Wait> {
         Err("no timer of this table asks a method".into())
     }
 
-    fn __undo(_: usize, _: &Batch, of: Undone<'_, Self>, _: &mut Context) -> Result<Message> {
+    fn __undo(_: usize, _: &Batch, of: Undone<'_, Self>, _: &mut Context) -> ActionResult<Message> {
         let Undone::Command(command) = of else { return Err("no such undo".into()) };
         let BookTruck { batch, round } = command.command()?;
         Ok(encode_command(&CancelTruck { batch, round })?)

@@ -9,7 +9,7 @@ use crate::definition::{
     UndoOf, Verdict,
 };
 use crate::machine::{Cause, Child, Context, EventOf, Outbox, Undone, Wait, encode_command};
-use crate::message::{Message, Payload, PayloadError, Result};
+use crate::message::{ActionResult, Message, Payload, PayloadError};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in super::super) struct Parcel {
@@ -135,7 +135,7 @@ impl Saga for ParcelState {
         true
     }
 
-    fn __begin(_: usize, cause: Cause<'_>, _: &mut Context) -> Result<(Parcel, Self)> {
+    fn __begin(_: usize, cause: Cause<'_>, _: &mut Context) -> ActionResult<(Parcel, Self)> {
         let event = cause.get::<ParcelOrdered>();
         if event.kind == Kind::Empty {
             return Err("there is nothing in it".into());
@@ -149,7 +149,7 @@ impl Saga for ParcelState {
         _: &mut Self,
         _: Cause<'_>,
         _: &mut Context,
-    ) -> Result<Option<Self>> {
+    ) -> ActionResult<Option<Self>> {
         Ok(match row {
             1 => Some(Self::Delivered),
             2 | 3 => Some(Self::Lost),
@@ -165,26 +165,26 @@ impl Saga for ParcelState {
         _: Cause<'_>,
         _: &mut Context,
         out: &mut Outbox,
-    ) -> Result<()> {
+    ) -> ActionResult<()> {
         if row == 0 {
             out.send(Some(0), &Ship { parcel: data.id.clone() })?;
         }
         Ok(())
     }
 
-    fn __enter(_: &mut Parcel, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
+    fn __enter(_: &mut Parcel, _: &mut Self, _: &mut Context, _: &mut Outbox) -> ActionResult<()> {
         Ok(())
     }
 
-    fn __leave(_: &mut Parcel, _: &mut Self, _: &mut Context, _: &mut Outbox) -> Result<()> {
+    fn __leave(_: &mut Parcel, _: &mut Self, _: &mut Context, _: &mut Outbox) -> ActionResult<()> {
         Ok(())
     }
 
-    fn __due(_: usize, _: &Parcel, _: &Self, _: &mut Context) -> Result<Wait> {
+    fn __due(_: usize, _: &Parcel, _: &Self, _: &mut Context) -> ActionResult<Wait> {
         Err("no timer of this table asks a method".into())
     }
 
-    fn __undo(_: usize, data: &Parcel, _: Undone<'_, Self>, _: &mut Context) -> Result<Message> {
+    fn __undo(_: usize, data: &Parcel, _: Undone<'_, Self>, _: &mut Context) -> ActionResult<Message> {
         Ok(encode_command(&TakeBack { parcel: data.id.clone() })?)
     }
 }
