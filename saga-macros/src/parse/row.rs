@@ -282,6 +282,14 @@ fn timer(timer: Timer, item: &Item, row: &mut Row, errors: &mut Errors) {
             "`deadline` is the name of the timer of the whole saga; name this one differently",
         );
     }
+    let is_own = |name: &str| name == "when_all" || name.starts_with("all_finished");
+    if let Some(name) = std::iter::once(&timer.name).chain(&timer.was).find(|name| is_own(name)) {
+        // The machine sets timers of these names for sets and for the end of children.
+        errors.on(
+            &item.path,
+            format!("`{name}` is a name that `when_all` and `all_finished` use; name this timer differently"),
+        );
+    }
     row.triggers.push(plain(item.span(), TriggerKind::Timer(timer)));
 }
 
