@@ -55,7 +55,7 @@ pub mod error {
         AskError, InstanceError, PublishError, ReceiptError, ShutdownError, StartError,
     };
     pub use saga_core::message::{
-        ActionError, BoxError, HandlerError, HandlerErrorKind, KeyError, PayloadError,
+        ActionError, BoxError, Chain, HandlerError, HandlerErrorKind, KeyError, PayloadError, chain,
     };
     #[cfg(feature = "routing-slip")]
     pub use saga_core::routing_slip::SlipError;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use saga::error::StartError;
+use saga::error::{StartError, chain};
 use saga::prelude::*;
 use saga::store::{InboxId, InstanceFilter, MemoryStore, Store, StoreError};
 use saga::testing::ManualClock;
@@ -217,7 +217,7 @@ async fn r34_a_saga_does_not_get_a_name_under_which_one_of_its_keys_is_stored() 
     let refused = after::start(store.clone(), &clock).await.unwrap_err();
     assert!(matches!(&refused, StartError::Store(StoreError::Clash { .. })), "{refused}");
     assert_eq!(
-        refused.to_string(),
+        chain(&refused).to_string(),
         "cannot start: saga `team` of the memory store cannot be called `crew` from now on: both have `7`; give the \
          new one another name"
     );

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use saga::error::{InstanceError, PublishError, StartError};
+use saga::error::{InstanceError, PublishError, StartError, chain};
 use saga::prelude::*;
 use saga::sqlite::{Durability, TransactionError, rusqlite};
 use saga::store::{Address, DeadId, InboxId, Inspect, InstanceFilter, MailKind, Store, StoreError};
@@ -341,7 +341,7 @@ async fn a_reason_that_cannot_be_read_is_a_line_of_the_list_and_harms_no_other()
 async fn a_second_dispatcher_on_the_file_is_told_who_holds_it() {
     let house = House::open().await;
     let second = start(SqliteStore::open(house.path()).unwrap(), &house.clock).await.unwrap_err();
-    let said = second.to_string();
+    let said = chain(&second).to_string();
     assert!(said.contains("house.db") && said.contains(&std::process::id().to_string()), "{said}");
     house.dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
     let dir = house.dir;

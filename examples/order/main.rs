@@ -110,7 +110,7 @@ fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(run)).unwrap_or_else(|error| {
-        eprintln!("{error}");
+        eprintln!("{}", ::saga::error::chain(&*error));
         ExitCode::FAILURE
     })
 }
@@ -147,7 +147,7 @@ async fn run(options: &Options, orders: &[OrderPlaced]) -> Result<Report, Box<dy
     report.wrong.extend(wrong);
     let counts = dispatcher.clone();
     if let Err(error) = dispatcher.shutdown(Duration::from_secs(10)).await {
-        report.wrong.push(format!("the shop does not close: {error}"));
+        report.wrong.push(format!("the shop does not close: {}", ::saga::error::chain(&error)));
     }
     report.figures.steps = counts.tally().steps;
     report.figures.seconds = seconds;

@@ -13,7 +13,7 @@ use saga_core::dispatcher::{
 };
 use saga_core::engine::Policy;
 use saga_core::machine::Position;
-use saga_core::message::{HandlerError, Key, Message, MessageId, PayloadLimits, Timestamp};
+use saga_core::message::{HandlerError, Key, Message, MessageId, PayloadLimits, Timestamp, chain};
 use saga_core::store::{Address, Fault, Inspect, Mail, MailKind, MemoryStore, Store};
 use support::*;
 use world::{Call, Plan, World, builder, builder_with, without_mail};
@@ -774,13 +774,16 @@ async fn bad_keys_and_payloads_are_refused_at_the_door() {
     let dispatcher = builder(store, &world, &clock).payload_limits(limits).start().await.unwrap();
     let error = dispatcher.publish(placed("")).await.unwrap_err();
     assert_eq!(
-        error.to_string(),
-        "event `order.placed` for `order`: the key is empty; an event must name the instance it is for"
+        chain(&error).to_string(),
+        "event `order.placed` has no usable key for `order`: the key is empty; an event must name the instance it is for"
     );
     let error = dispatcher.publish(placed(&"k".repeat(10_000))).await.unwrap_err();
     assert!(matches!(error, PublishError::Key { .. }), "{error}");
     let error = dispatcher.publish(nudge("1", &"x".repeat(300))).await.unwrap_err();
-    assert!(error.to_string().contains("more than 200 bytes of JSON, which is the limit"), "{error}");
+    assert!(
+        chain(&error).to_string().contains("more than 200 bytes of JSON, which is the limit"),
+        "{error:?}"
+    );
     assert!(dispatcher.dead_letters(None).await.unwrap().is_empty());
 }
 
@@ -845,7 +848,10 @@ async fn a_payload_nested_too_deeply_is_refused() {
     let limits = PayloadLimits { bytes: 1_000, depth: 0 };
     let dispatcher = builder(store, &world, &clock).payload_limits(limits).start().await.unwrap();
     let error = dispatcher.publish(placed("1")).await.unwrap_err();
-    assert_eq!(error.to_string(), "event `order.placed` nests deeper than the limit of 0 levels");
+    assert_eq!(
+        chain(&error).to_string(),
+        "event `order.placed` cannot be stored: nests deeper than the limit of 0 levels"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,7 +50,7 @@ impl Inspect for SqliteStore {
     }
 
     async fn retired(&self) -> Result<Vec<RetiredName>, StoreError> {
-        // An unreadable retired name is an error. Without the name, a build that is too old would start (rule R34).
+        // An unreadable retired name is an error. Without the name, an outdated build would start (rule R34).
         let read = |db: &Connection| db.prepare_cached(retired::ALL)?.query_map([], retired::read)?.collect();
         let mut names: Vec<RetiredName> = self.shared.readers.inspect(read).await?;
         names.sort();

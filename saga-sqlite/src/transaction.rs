@@ -88,7 +88,7 @@ pub enum TransactionError {
         event: &'static str,
     },
     /// The event has no valid key.
-    #[error("the event `{event}` has no usable key: {source}")]
+    #[error("event `{event}` has no usable key")]
     Key {
         /// The stored name of the event.
         event: &'static str,
@@ -96,7 +96,7 @@ pub enum TransactionError {
         source: KeyError,
     },
     /// The key of the instance is not valid.
-    #[error("no instance of `{saga}` has such a key: {source}")]
+    #[error("no instance of `{saga}` has such a key")]
     InstanceKey {
         /// The stored name of the saga.
         saga: &'static str,
@@ -104,7 +104,7 @@ pub enum TransactionError {
         source: KeyError,
     },
     /// The payload of the event cannot be stored.
-    #[error("the event `{event}` {source}")]
+    #[error("event `{event}` cannot be stored")]
     Payload {
         /// The stored name of the event.
         event: &'static str,

@@ -6,7 +6,7 @@ use std::sync::mpsc::channel;
 use std::task::Poll;
 use std::time::Duration;
 
-use saga_core::message::{BoxError, Correlated, Event, MessageId};
+use saga_core::message::{BoxError, Correlated, Event, MessageId, chain};
 use saga_core::store::{ConsumerRow, InboxId, Mail, MailKind, Maintain, NameOf, RetiredName, Store};
 use saga_sqlite::{SqliteStore, TransactionError};
 use serde::{Deserialize, Serialize};
@@ -273,11 +273,11 @@ async fn what_cannot_be_published_is_named() {
         }
     }
     let shop = Shop::new().await;
-    let text = |result: Result<MessageId, TransactionError>| result.unwrap_err().to_string();
+    let text = |result: Result<MessageId, TransactionError>| chain(&result.unwrap_err()).to_string();
     let stray = text(shop.store.transaction(|tx| tx.publish(&Stray)));
     assert!(stray.starts_with("event `stray` has no consumer"), "{stray}");
     let key = text(shop.store.transaction(|tx| tx.publish(&placed(""))));
-    assert!(key.starts_with("the event `order.placed` has no usable key: the key is empty"), "{key}");
+    assert!(key.starts_with("event `order.placed` has no usable key: the key is empty"), "{key}");
     let large = text(shop.store.transaction(|tx| tx.publish(&placed(&"x".repeat(2 << 20)))));
     assert!(large.contains("more than 1048576 bytes of JSON, which is the limit"), "{large}");
     shop.assert_untouched().await;

@@ -16,6 +16,7 @@ use super::error::ShutdownError;
 use super::run::{Request, Runner};
 use super::tempo::Busy;
 use crate::engine::{In, Moment};
+use crate::message::chain;
 
 /// How long handlers that were dropped have to yield.
 const HANDLERS: Duration = Duration::from_secs(1);
@@ -185,7 +186,7 @@ impl Runner {
     }
 
     fn give_up(&mut self, error: ShutdownError) -> Finale {
-        tracing::error!(%error, "the dispatcher stops");
+        tracing::error!(error = %chain(&error), "the dispatcher stops");
         self.ended_with(Err(error))
     }
 

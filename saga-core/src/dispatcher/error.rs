@@ -1,7 +1,7 @@
 //! What can go wrong towards a caller.
 
 use super::calling::NotAnswered;
-use crate::message::{KeyError, MessageId, PayloadError};
+use crate::message::{KeyError, MessageId, PayloadError, chain};
 use crate::store::StoreError;
 
 /// The dispatcher could not start. Nothing has been run.
@@ -24,10 +24,10 @@ pub enum StartError {
     #[error("cannot start: {0}")]
     Setting(String),
     /// The store cannot be used.
-    #[error("cannot start: {0}")]
+    #[error("cannot start")]
     Store(#[from] StoreError),
     /// The store was not available for as long as a call may wait. Nothing has been run.
-    #[error("cannot start: the store was not available for {within:?}: {source}")]
+    #[error("cannot start: the store was not available for {within:?}")]
     NotAvailable {
         /// How long it was tried.
         within: std::time::Duration,
@@ -38,8 +38,8 @@ pub enum StartError {
     #[error("cannot start: call `start` inside a tokio runtime, which is where handlers run")]
     NoRuntime,
     /// The dispatcher's own thread could not be made.
-    #[error("cannot start: no thread for the dispatcher: {0}")]
-    Thread(std::io::Error),
+    #[error("cannot start: there is no thread for the dispatcher")]
+    Thread(#[source] std::io::Error),
 }
 
 /// An event was not accepted, or nobody knows whether it was.
@@ -55,7 +55,7 @@ pub enum PublishError {
         event: &'static str,
     },
     /// The event names no instance. Nothing was stored.
-    #[error("event `{event}` for `{consumer}`: {source}")]
+    #[error("event `{event}` has no usable key for `{consumer}`")]
     Key {
         /// Its stored name.
         event: &'static str,
@@ -65,7 +65,7 @@ pub enum PublishError {
         source: KeyError,
     },
     /// The event cannot be kept. Nothing was stored.
-    #[error("event `{event}` {source}")]
+    #[error("event `{event}` cannot be stored")]
     Payload {
         /// Its stored name.
         event: &'static str,
@@ -109,6 +109,49 @@ pub enum PublishError {
         /// Why nobody knows.
         why: String,
     },
+}
+
+impl PublishError {
+    /// Whether the event is in the store: `None` when that is not known. An event with a message id that was used before is kept
+    /// as a dead letter.
+    pub const fn was_stored(&self) -> Option<bool> {
+        match self {
+            Self::Unknown { .. } => None,
+            Self::IdConflict { .. } => Some(true),
+            Self::NoConsumer { .. }
+            | Self::Key { .. }
+            | Self::Payload { .. }
+            | Self::InstanceFull { .. }
+            | Self::Refused(_)
+            | Self::Stopped
+            | Self::NotStored { .. } => Some(false),
+        }
+    }
+
+    /// Whether the same call may succeed later. Repeat one that is [`Unknown`](Self::Unknown) with the same message id.
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::InstanceFull { .. } | Self::NotStored { .. } | Self::Unknown { .. })
+    }
+}
+
+impl InstanceError {
+    /// Whether the verb was done: `None` when that is not known.
+    pub const fn was_done(&self) -> Option<bool> {
+        match self {
+            Self::Unknown { .. } => None,
+            _ => Some(false),
+        }
+    }
+
+    /// Whether the same call may succeed later. Look at the instance before a verb is repeated that is
+    /// [`Unknown`](Self::Unknown).
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::NotDone { .. } | Self::Unknown { .. } => true,
+            Self::Store(error) => error.is_temporary(),
+            _ => false,
+        }
+    }
 }
 
 /// A question about an instance, or an operator's verb, could not be answered.
@@ -257,7 +300,7 @@ pub enum ShutdownError {
     #[error("it had stopped already: {0}")]
     Failed(String),
     /// The lease could not be given back.
-    #[error("the lease could not be given back: {0}")]
+    #[error("the lease could not be given back")]
     Store(#[from] StoreError),
 }
 
@@ -268,7 +311,7 @@ impl ShutdownError {
             Self::StillRunning { handlers } => Self::StillRunning { handlers: *handlers },
             Self::NotWritten { why } => Self::NotWritten { why: why.clone() },
             Self::Failed(why) => Self::Failed(why.clone()),
-            Self::Store(error) => Self::NotWritten { why: error.to_string() },
+            Self::Store(error) => Self::NotWritten { why: chain(error).to_string() },
         }
     }
 }

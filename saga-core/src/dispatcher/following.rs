@@ -9,7 +9,7 @@ use super::error::{InstanceError, ReceiptError};
 use super::publishing;
 use super::receipt::{ConsumerReceipt, Disposition, Receipt};
 use crate::engine::{Answer, In, TakeUp};
-use crate::message::{Correlated, Message, MessageId};
+use crate::message::{Correlated, Message, MessageId, chain};
 use crate::store::{Address, DeadLetter, Trace};
 
 impl Dispatcher {
@@ -90,7 +90,7 @@ impl Dispatcher {
             Ok(traces) => traces,
             Err(InstanceError::Store(error)) => return Err(ReceiptError::Store(error)),
             Err(InstanceError::NotDone { why }) => return Err(ReceiptError::NotAnswered { why }),
-            Err(error) => return Err(ReceiptError::NotAnswered { why: error.to_string() }),
+            Err(error) => return Err(ReceiptError::NotAnswered { why: chain(&error).to_string() }),
         };
         let content = event.content_hash();
         let became: Vec<Option<Disposition>> =

@@ -16,7 +16,7 @@ use super::run::Runner;
 use super::tempo::Busy;
 use super::{Health, Shared};
 use crate::engine::{In, Out};
-use crate::message::Timestamp;
+use crate::message::{Timestamp, chain};
 use crate::store::{Batch, StepOutcome, StoreError};
 
 /// The first and the longest wait before the store is asked again.
@@ -190,7 +190,9 @@ impl Runner {
         reads.spawn(async move {
             match super::names::unknown(&registry, &*store).await {
                 Ok(unknown) => unknown.iter().for_each(|unknown| tracing::warn!("{unknown}")),
-                Err(error) => tracing::warn!(%error, "the names in the store could not be compared"),
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "the names in the store could not be compared")
+                }
             }
             (Ok(In::Tick), busy)
         });
@@ -209,7 +211,7 @@ impl Runner {
                     Ok(purged) if purged.instances >= AT_ONCE || purged.dedup >= AT_ONCE => {}
                     Ok(_) => return (Ok(done), busy),
                     Err(error) => {
-                        tracing::warn!(%error, "could not remove what is past its window; trying again in an hour");
+                        tracing::warn!(error = %chain(&error), "could not remove what is past its window; trying again in an hour");
                         return (Ok(done), busy);
                     }
                 }
@@ -254,7 +256,7 @@ impl Shared {
             self.commit_fails.store(true, Ordering::Relaxed);
         }
         self.health.send_if_modified(|health| {
-            let why = error.to_string();
+            let why = chain(error).to_string();
             if matches!(health, Health::Stopped { .. }) {
                 return false;
             }

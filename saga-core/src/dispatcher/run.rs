@@ -19,6 +19,7 @@ use super::error::ShutdownError;
 use super::performing::{Commit, Read};
 use super::tempo::{Busy, Tempo};
 use crate::engine::{Answer, AttemptEnd, In, Moment, Registry, Shard, Ticket};
+use crate::message::chain;
 use crate::store::{Lease, Store};
 
 /// No wait is longer, so that a corrected wall clock is noticed (rule R33).
@@ -139,7 +140,7 @@ impl Runner {
                             commit = self.shard.next_batch_early().map(|batch| Commit::begin(self.commit(batch)));
                             Some(In::Committed(outcomes))
                         }
-                        Err(error) => return self.fail(&error.to_string()).await,
+                        Err(error) => return self.fail(&chain(&error).to_string()).await,
                     }
                 }
                 Some(read) = reads.join_next(), if !reads.is_empty() => match read {
@@ -150,7 +151,7 @@ impl Runner {
                         }
                         Some(input)
                     }
-                    Ok((Err(error), _)) => return self.fail(&error.to_string()).await,
+                    Ok((Err(error), _)) => return self.fail(&chain(&error).to_string()).await,
                     Err(error) => return self.fail(&format!("reading the store failed: {error}")).await,
                 },
                 // Before the ends of attempts that it has dropped.

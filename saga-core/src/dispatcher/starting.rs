@@ -17,6 +17,7 @@ use super::performing::RETRY;
 use super::retired;
 use super::tempo::limit;
 use crate::engine::Registry;
+use crate::message::chain;
 use crate::store::{ConsumerRow, Lease, RetiredName, Store, StoreError};
 
 /// How long a store may take to take back the lease of a start that has failed.
@@ -64,7 +65,7 @@ impl Patient<'_> {
             if self.clock.now().mono.saturating_add(wait) > self.until {
                 return Err(StartError::NotAvailable { within: self.within, source: error });
             }
-            tracing::warn!(%error, "the store is not available; waiting for it before the start");
+            tracing::warn!(error = %chain(&error), "the store is not available; waiting for it before the start");
             self.clock.sleep(wait).await;
             wait = (wait * 2).min(RETRY.1);
         }

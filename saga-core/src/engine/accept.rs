@@ -1,4 +1,4 @@
-//! The door: published events, operators' verbs, callers who wait, dead letters on their way back.
+//! The entry of the engine: published events, operators' verbs, waiting callers and redriven dead letters.
 
 use super::Shard;
 use super::claim::Claim;
@@ -13,7 +13,8 @@ use crate::store::{
 };
 
 impl Shard {
-    /// Takes an event: by the short path when one instance takes it (rule R25), by the inbox when several do.
+    /// Accepts an event. An event for one instance takes the short path (rule R25). An event for several consumers is
+    /// recorded first.
     pub(super) fn publish(&mut self, event: Accepted, ticket: Ticket) {
         if self.stopping {
             self.out.push(Out::Answer(ticket, Answer::Stopped));
@@ -28,7 +29,7 @@ impl Shard {
 
     pub(super) fn publish_now(&mut self, event: Accepted, ticket: Ticket) {
         match &event.consumers[..] {
-            // A saga that only the store knows gets its share in the inbox, for a build that has it (rule R28).
+            // A saga that only the store knows gets an inbox row, for a build that has the saga (rule R28).
             [(Consumer::Saga(saga), key)]
                 if !self.inbox.is_behind() && self.registry.sagas.contains_key(&**saga) =>
             {
@@ -45,7 +46,7 @@ impl Shard {
         }
     }
 
-    /// The address of an instance; with the borrowed, present name when the saga is known here.
+    /// The address of an instance. A known saga gets its present, borrowed name.
     pub(super) fn address(&self, saga: &str, key: Key) -> Address {
         let known = self.registry.sagas.get_key_value(saga).map(|(name, _)| *name);
         match known.or_else(|| self.registry.formerly.get(saga).copied()) {
@@ -54,7 +55,7 @@ impl Shard {
         }
     }
 
-    /// Puts an item into an instance's queue, unless too many from outside wait there (rule R29).
+    /// Queues an item at an instance, unless too many events wait there (rule R29).
     pub(super) fn accept(&mut self, address: &Address, item: Item) {
         let most = self.limits.waiting;
         let slot = self.slot(address);
@@ -128,7 +129,7 @@ impl Shard {
         self.pump(&address);
     }
 
-    /// Answers at once when it is there, otherwise when it comes.
+    /// Answers when the condition of the waiter holds, possibly at once.
     pub(super) fn wait(&mut self, address: Address, waiter: Waiter, ticket: Ticket) {
         let address = self.address(&address.saga, address.key);
         self.slot(&address).waiters.push((waiter, ticket));
@@ -136,14 +137,14 @@ impl Shard {
         self.answer_waiters(&address);
     }
 
-    /// Forgets a caller who has gone.
+    /// Removes a caller that no longer waits.
     pub(super) fn unwait(&mut self, address: &Address, id: u64) {
         let mut gone = Vec::new();
         let mut forget = |slot: &mut Slot| {
             gone.extend(slot.waiters.extract_if(.., |(waiter, _)| waiter.id == id).map(|(_, ticket)| ticket));
         };
         if address.key.is_alias() {
-            // Whoever waited by an alias has gone on to wait for the instance, and the alias may be forgotten since.
+            // A caller that waited by the alias may now wait at the instance. The alias may no longer be in memory.
             self.slots.values_mut().for_each(|slot| forget(slot));
         } else if let Some(slot) = self.slots.get_mut(address) {
             forget(slot);
@@ -152,7 +153,7 @@ impl Shard {
         self.weigh(address);
     }
 
-    /// Answers those whose waiting is over.
+    /// Answers each caller with a fulfilled condition.
     pub(super) fn answer_waiters(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         if slot.in_flight.is_some() || slot.waiters.is_empty() {
@@ -190,7 +191,7 @@ impl Shard {
         }
     }
 
-    /// Puts a dead letter back on its way, in one commit with its removal.
+    /// Redrives a dead letter and removes it in the same commit.
     pub(super) fn redrive(&mut self, row: DeadLetterRow, ticket: Ticket, claim: &Claim) {
         if !claim.take() {
             return self.out.push(Out::Answer(ticket, Answer::Withdrawn));
@@ -214,7 +215,7 @@ impl Shard {
                 kind: MailKind::Event,
                 message: letter.message,
                 id: letter.id,
-                // The mark of the attempt it replaces is there already (rule R26).
+                // A redriven event is not checked against the record of its first delivery (rule R26).
                 deduplicated: true,
                 task: None,
                 hops: letter.hops,
@@ -226,7 +227,7 @@ impl Shard {
                 to: letter.to,
                 event: letter.message,
                 id: letter.id.unwrap_or_else(MessageId::unique),
-                // Nobody knows any more whether its publisher has.
+                // The dead letter does not say whether the publisher chose the id.
                 named: true,
                 hops: letter.hops,
                 progress: TaskProgress::queued(now, self.lease.epoch),
@@ -243,7 +244,7 @@ impl Shard {
         self.queue_step(Token::Redriven { ticket }, step);
     }
 
-    /// A dead letter of `item`, if it is something that can be one.
+    /// Builds the dead letter of `item`. `None` if the item has no inbox form.
     pub(super) fn letter(
         &self,
         address: &Address,

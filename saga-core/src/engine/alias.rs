@@ -1,8 +1,10 @@
 //! Events that name their instance by an alias (rule R35).
 //!
-//! They queue at the alias, as others do at their instance, and whose it is is found out when they are taken up. What
-//! nobody has claimed yet is an event without an instance (rule R27). Owns: that queue, and learning of claims. Does not
-//! own: who holds an alias; the store does.
+//! These events queue at the alias. The holder of the alias is found when the events are taken up. An event by an
+//! unclaimed alias has no instance (rule R27).
+//!
+//! Owns: the queue of an alias, and changes of its holder. Does not own: the holder of an alias, which the store
+//! records.
 
 use super::Shard;
 use super::io::ConsumerAnswer;
@@ -11,10 +13,10 @@ use crate::message::Key;
 use crate::store::{Address, AliasChange, Loaded, Mail, Step};
 
 impl Shard {
-    /// Hands the item at the head of an alias's queue on to the instance that holds it. Returns whether there is more to
-    /// do at once.
+    /// Moves the item at the head of the alias's queue to the holder of the alias. Returns whether more work is ready
+    /// at once.
     ///
-    /// What lies in the inbox is moved there in one step, so that it is found with whatever else waits for the instance.
+    /// An inbox row is moved in one step. Afterwards it is found together with the other rows of the instance.
     pub(super) fn hand_on(&mut self, alias: &Address, to: Key) -> bool {
         let Some(item) = self.slots.get_mut(alias).and_then(|slot| slot.queue.pop_front()) else {
             return false;
@@ -28,7 +30,8 @@ impl Shard {
             self.accept(&to, Item { alias: Some(alias.key.clone()), ..item });
             return true;
         }
-        // While the inbox is being read, also what is not in it goes there, behind what came to the alias before.
+        // While the inbox is being read, an item without a row also goes to the inbox. So the item stays behind earlier
+        // events.
         let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         self.mark(alias, &item, &mut step);
         step.mail.extend(item.mail(&to, epoch).map(|mail| Mail { deduplicated: true, ..mail }));
@@ -39,7 +42,7 @@ impl Shard {
         false
     }
 
-    /// Whose an alias is has been read; unless a step has decided it meanwhile.
+    /// The holder of an alias has been read. The holder that a step committed in the meantime takes precedence.
     pub(super) fn alias_loaded(&mut self, alias: &Address, found: Option<Loaded>) {
         let Some(slot) = self.slots.get_mut(alias) else { return };
         slot.place = match (slot.learned.take(), found) {
@@ -47,7 +50,7 @@ impl Shard {
             (None, Some(Loaded::Unreadable(why))) => Place::Quarantined(why),
             (Some(None), _) | (None, Some(Loaded::Snapshot(_)) | None) => Place::Missing,
         };
-        // What waits there is decided anew: while it was being read, its time may have passed unnoticed.
+        // The waiting events are decided again, because their wait may have ended during the load.
         if slot.spilled || slot.deferred.is_some() {
             self.fetch_waiting(alias);
         }
@@ -56,8 +59,8 @@ impl Shard {
         self.weigh(alias);
     }
 
-    /// A step that claims or gives up aliases is durable. What waits at them is taken up by
-    /// [`take_up_by`](Self::take_up_by), when everything else about the step is known.
+    /// A step that claims or releases aliases is durable. [`take_up_by`](Self::take_up_by) takes up the waiting events
+    /// later, after the other effects of the step.
     pub(super) fn aliases_changed(&mut self, holder: &Address, changes: &[AliasChange]) {
         for change in changes {
             let (AliasChange::Claim(alias) | AliasChange::Release(alias)) = change;
@@ -65,7 +68,7 @@ impl Shard {
             let Some(slot) = self.slots.get_mut(&alias) else { continue };
             let owner = matches!(change, AliasChange::Claim(_)).then(|| holder.key.clone());
             if slot.is_loading() {
-                // What is being read may be from before.
+                // The load may return the holder from before this step.
                 slot.learned = Some(owner);
                 continue;
             }
@@ -82,18 +85,18 @@ impl Shard {
         }
     }
 
-    /// Instances have been removed, and with them their aliases: whose each is must be read again.
+    /// Removed instances no longer hold aliases. So the holder of each alias must be read again.
     pub(super) fn purged(&mut self) {
         for slot in self.slots.values_mut().filter(|slot| matches!(slot.place, Place::Alias(_))) {
             slot.place = Place::Unknown;
         }
     }
 
-    /// Takes up what has waited in the inbox for an alias to be claimed.
+    /// Takes up the events that waited in the inbox for a claim of the alias.
     pub(super) fn take_up_by_alias(&mut self, alias: &Address) {
         let Some(slot) = self.slots.get(alias) else { return };
         let waits = slot.spilled || slot.deferred.is_some();
-        // What is on its way to the inbox is looked for when it is there.
+        // A row that is being written is taken up after its commit.
         if waits && matches!(slot.place, Place::Alias(_)) && slot.in_flight.is_none() {
             self.fetch_waiting(alias);
         }

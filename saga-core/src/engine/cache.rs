@@ -1,4 +1,4 @@
-//! Which instances stay in memory: the last touched ones, up to a number of bytes.
+//! The cache of instances: the most recently used instances stay in memory, up to a number of bytes.
 
 use std::collections::VecDeque;
 
@@ -6,29 +6,29 @@ use super::Shard;
 use super::slot::Slot;
 use crate::store::{Address, RowId};
 
-/// The order of touches. An entry counts only while it is the newest of its instance.
+/// The order of accesses. Only the newest entry of an instance counts.
 #[derive(Debug, Default)]
 pub(super) struct Lru {
     touches: VecDeque<(Address, u64)>,
     clock: u64,
-    /// The clock when room was last made.
+    /// The clock at the last eviction.
     looked: u64,
     bytes: usize,
 }
 
-/// So many instances are looked at when room is made, beside two for each touch since. Those that must stay are passed over
-/// again and again, and there may be many.
+/// An eviction examines this many entries, plus two per access since the last eviction. Entries that cannot be evicted
+/// are examined repeatedly, and there may be many of them.
 const LOOKS: usize = 64;
 
-/// What a slot takes beside what is in it: itself, its place in tables, which have room for up to twice as many, and its
-/// touches.
+/// Bytes of a slot without its contents: the slot, its table entries and its accesses. Tables allocate up to twice as
+/// many entries.
 const SLOT: usize = size_of::<Slot>()
     + 2 * size_of::<(Address, Box<Slot>)>()
     + 2 * size_of::<(RowId, Address)>()
     + 2 * size_of::<(Address, u64)>();
 
 impl Shard {
-    /// The slot of `address`, made when there is none, and now the last touched one.
+    /// The slot of `address`, created if it is missing. The slot becomes the most recently used one.
     pub(super) fn slot(&mut self, address: &Address) -> &mut Slot {
         self.lru.clock += 1;
         let clock = self.lru.clock;
@@ -36,13 +36,13 @@ impl Shard {
         if !self.slots.contains_key(address) {
             self.slots.insert(address.clone(), Box::new(Slot::new()));
         }
-        // Inserted on the line before when it was not there.
+        // A missing slot was inserted above.
         let slot = self.slots.get_mut(address).expect("the slot was just made");
         slot.touched = clock;
         slot
     }
 
-    /// Notes the bytes an instance takes after a change.
+    /// Updates the size of an instance after a change.
     pub(super) fn weigh(&mut self, address: &Address) {
         if let Some(slot) = self.slots.get_mut(address) {
             slot.free_empty();
@@ -52,8 +52,8 @@ impl Shard {
         }
     }
 
-    /// Forgets the instances touched longest ago while there are too many bytes. One that has anything in memory only
-    /// stays.
+    /// Drops the least recently used instances while the cache is too large. An instance with data that only memory
+    /// holds stays.
     pub(super) fn evict(&mut self) {
         let touched = usize::try_from(self.lru.clock - self.lru.looked).unwrap_or(usize::MAX);
         self.lru.looked = self.lru.clock;
@@ -74,7 +74,7 @@ impl Shard {
         }
     }
 
-    /// Drops a slot. What the store holds of the instance is all there is of it from now on.
+    /// Drops a slot. Afterwards only the store holds the instance.
     pub(super) fn forget(&mut self, address: &Address) {
         if let Some(slot) = self.slots.remove(address) {
             self.lru.bytes -= slot.weight;

@@ -1,7 +1,8 @@
-//! Who has a request: the caller, who may still withdraw it, or the engine, which has begun to do it.
+//! Claims on requests: either the caller withdraws a request, or the engine begins to handle it.
 //!
-//! Owns: that exactly one of the two gets it, so that a caller who gives up knows whether anything was done. It also holds
-//! the request's place among those the dispatcher keeps, and gives it back with the request.
+//! Owns: the guarantee that exactly one side gets the request. So a caller that gives up knows whether the engine has
+//! done anything. The claim also holds the request's place in the limit of the dispatcher. The place is free again when
+//! the claim is dropped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,12 +21,12 @@ pub(crate) struct Claim {
     _place: Option<OwnedSemaphorePermit>,
 }
 
-/// The caller's side.
+/// The caller's side of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Withdrawal(Arc<AtomicU8>);
 
 impl Claim {
-    /// A request that takes this place until it is done.
+    /// Creates the claim of a request that occupies `place` until the claim is dropped.
     pub(crate) fn new(place: Option<OwnedSemaphorePermit>) -> Self {
         Self { state: Arc::default(), _place: place }
     }
@@ -34,7 +35,7 @@ impl Claim {
         Withdrawal(Arc::clone(&self.state))
     }
 
-    /// Begins to do it; `false` when the caller has withdrawn it.
+    /// Begins to handle the request. `false` if the caller has withdrawn the request.
     pub(super) fn take(&self) -> bool {
         let taken = self.state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire);
         taken.is_ok() || taken == Err(TAKEN)
@@ -42,7 +43,7 @@ impl Claim {
 }
 
 impl Withdrawal {
-    /// Whether nothing has been done about the request, and nothing will be from here on.
+    /// Withdraws the request. True if the engine has done nothing for the request, and will do nothing.
     pub(crate) fn withdraw(&self) -> bool {
         let withdrawn = self.0.compare_exchange(WAITING, WITHDRAWN, Ordering::AcqRel, Ordering::Acquire);
         withdrawn.is_ok() || withdrawn == Err(WITHDRAWN)

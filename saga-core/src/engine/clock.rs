@@ -1,11 +1,12 @@
-//! The wall clock is corrected while the engine runs (rule R33).
+//! Corrections of the wall clock while the engine runs (rule R33).
 //!
-//! Owns: noticing that the wall clock went back, and re-basing everything in memory that waits for a time of it. Does not
-//! own: what waits for the other clock, such as rates, breakers and deadlines of attempts, which no correction touches.
+//! Owns: detection of a wall clock that went back, and new due times for everything in memory that waits for wall-clock
+//! time. Does not own: waits on the monotonic clock. Rates, breakers and attempt timeouts use that clock, and no
+//! correction affects them.
 //!
-//! A wall clock that goes forward makes things due, as time spent switched off does. One that goes back shows that it was
-//! ahead: what was armed under the time that is now in the future keeps the rest of its wait. What names a time of the
-//! wall clock by itself, a `timeout(at(..))`, waits for that time.
+//! A wall clock that goes forward makes items due, as downtime does. A wall clock that goes back was ahead before. An
+//! item that was armed in the present future keeps the rest of its wait. A `timeout(at(..))` names a wall-clock time
+//! and is never moved.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,31 +18,32 @@ use crate::machine::Input;
 use crate::message::Timestamp;
 use crate::store::{Address, Step, Task, TaskChange, TaskProgress, TimerChange, TimerRow};
 
-/// What was armed later than this from now was armed by a clock that was ahead.
+/// An item armed further than this in the future was armed by a clock that was ahead.
 pub(super) const AHEAD: Duration = Duration::from_secs(60);
 
-/// Whether it was armed by a clock that was ahead of `now`.
+/// True if a clock that was ahead of `now` armed the item.
 pub(super) fn ahead(armed: Timestamp, now: Timestamp) -> bool {
     armed > now.plus(AHEAD)
 }
 
-/// When something read from the store is due, also when the clock that armed it was ahead of the present one.
+/// The due time of an item from the store. If the clock that armed the item was ahead, the item waits its whole wait
+/// again.
 pub(super) fn rebased(armed: Timestamp, due: Timestamp, now: Timestamp) -> Timestamp {
     if ahead(armed, now) { now.plus(due.since(armed)) } else { due }
 }
 
-/// When a task or delivery read from the store is due.
+/// The due time of a task or delivery from the store.
 pub(super) fn progress_due(progress: &TaskProgress, now: Timestamp) -> Timestamp {
     if progress.due == Timestamp::EPOCH { progress.due } else { rebased(progress.armed, progress.due, now) }
 }
 
-/// When a timer read from the store is due.
+/// The due time of a timer from the store.
 pub(super) fn timer_due(wall: bool, timer: &TimerRow, now: Timestamp) -> Timestamp {
     if wall { timer.due } else { rebased(timer.armed, timer.due, now) }
 }
 
-/// Whether the timer `name` of the state called `state` waits for a time of the wall clock, and not for a duration to
-/// pass. Without the state it does when all timers of that name do; a timer that is woken too early is found not to be
+/// True if the timer `name` of `state` waits for a wall-clock time, not for a duration. Without `state`, every timer of
+/// that name must wait for a wall-clock time. A wake-up that is too early has no effect, because the timer is then not
 /// due.
 pub(super) fn is_wall_time(definition: &Definition, state: Option<&str>, name: &str) -> bool {
     let by_state = state.and_then(|state| definition.timer(definition.state(state)?, name));
@@ -59,13 +61,12 @@ fn named(timer: &Timer, name: &str) -> bool {
     crate::message::is(name, timer.name, timer.was)
 }
 
-/// How far the wall clock is before the other one.
+/// The largest difference between the wall clock and the monotonic clock so far, in milliseconds.
 #[derive(Debug, Default)]
 pub(super) struct Offset(Option<i64>);
 
 impl Offset {
-    /// Takes a reading; answers how far the wall clock has gone back since it was furthest ahead, when that is more than
-    /// what rule R33 tolerates.
+    /// Takes a reading. If the wall clock went back further than rule R33 tolerates, returns how far it went back.
     fn read(&mut self, moment: super::Moment) -> Option<Duration> {
         let mono = i64::try_from(moment.mono.as_millis()).unwrap_or(i64::MAX);
         let offset = moment.wall.as_millis().saturating_sub(mono);
@@ -79,7 +80,7 @@ impl Offset {
 }
 
 impl Shard {
-    /// Notices a corrected wall clock. Called with every input, before it is handled.
+    /// Detects a corrected wall clock. The engine calls this before it handles an input.
     pub(super) fn follow_clock(&mut self) {
         if let Some(back) = self.offset.read(self.moment) {
             tracing::warn!(
@@ -90,7 +91,8 @@ impl Shard {
         }
     }
 
-    /// Corrects what an instance that has just been read waits for, and writes that down: read again, it would wait anew.
+    /// Corrects the due times of an instance that was just loaded, and writes them. Otherwise every load would restart
+    /// the wait.
     pub(super) fn rebase_loaded(&mut self, address: &Address) {
         let now = self.moment.wall;
         let Some(slot) = self.slots.get_mut(address) else { return };
@@ -98,7 +100,7 @@ impl Shard {
         let Place::Present(instance) = &mut slot.place else { return };
         let (definition, state) = (instance.definition(), instance.record.state.clone());
         let mut step = Step { row: instance.row, ..Step::default() };
-        // One that is in the queue was found to be due.
+        // A timer in the queue has already been found due.
         let fired = |timer: &TimerRow| {
             queue.iter().any(|item| match &item.what {
                 Input::Timer { name, visit, due } => {
@@ -130,7 +132,7 @@ impl Shard {
         }
     }
 
-    /// Moves what is in memory, and writes that down of instances: read again, they would have the old times.
+    /// Shifts the due times in memory, and writes those of instances. Otherwise a load would return the old times.
     fn set_back(&mut self, back: Duration) {
         let now = self.moment.wall;
         let shift = |armed: &mut Timestamp, due: &mut Timestamp| {
@@ -162,7 +164,8 @@ impl Shard {
                     step.tasks.push(TaskChange::Progress(task.id, task.progress.clone()));
                 }
             }
-            // What a step on its way sets is not there should that not be written.
+            // A step in flight may have set these times. If that step is not written, these changes must not be written
+            // either.
             if slot.in_flight.is_none() && !(step.timers.is_empty() && step.tasks.is_empty()) {
                 slot.noting += 1;
                 moved.push((address.clone(), step));

@@ -1,4 +1,5 @@
-//! After a commit, and only then: callers are answered, effects start, timers are armed, waiters wake.
+//! Effects of a commit: callers are answered, attempts start, timers are armed, waiters wake. None of this happens
+//! before the commit.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use crate::store::{
 const TAKEN_BEFORE: &str = "another event with this message id and other content was taken before";
 
 impl Shard {
-    /// Takes the outcomes of the batch under way, in order.
+    /// Handles the outcomes of the batch in progress, in order.
     pub(super) fn committed(&mut self, outcomes: Vec<StepOutcome>) {
         let Some((tokens, steps)) = self.under_way.pop_front() else { return };
         self.tally.batches += 1;
@@ -33,7 +34,7 @@ impl Shard {
                         StepOutcome::Duplicate => ConsumerAnswer::Duplicate,
                         StepOutcome::IdConflict => ConsumerAnswer::IdConflict,
                         StepOutcome::Refused(why) => ConsumerAnswer::Refused(why.clone()),
-                        // A step that touches no instance claims nothing.
+                        // A step that touches no instance claims no alias.
                         StepOutcome::Committed(_)
                         | StepOutcome::Repeated
                         | StepOutcome::Conflict
@@ -110,9 +111,9 @@ impl Shard {
         self.steps_are_durable();
     }
 
-    /// Takes an event that is a duplicate out of the inbox, if it lies there: what the step was to consume is still there,
-    /// and would be taken for new once its mark is gone. One that only has the id of another is kept as a dead letter for
-    /// each of its consumers, where the store counts it on the one that is there.
+    /// Removes the inbox row of a duplicate event, if there is one. Otherwise the row would count as new after its
+    /// deduplication record expires. An event with a conflicting id becomes a dead letter for each consumer. The store
+    /// counts repeated conflicts on the same dead letter.
     fn use_up(&mut self, step: &Step, conflict: bool) {
         let consumed = step.consumed.clone();
         let dead = if conflict { self.conflicting(step) } else { Vec::new() };
@@ -146,12 +147,12 @@ impl Shard {
         mail.chain(deliveries).collect()
     }
 
-    /// How far a task is, is durable.
+    /// The store has answered a step that writes task progress.
     fn noted(&mut self, address: &Address, outcome: &StepOutcome) {
         if let StepOutcome::Refused(why) = outcome {
             tracing::error!(instance = %address, why, "the store refused to write how far a task is");
             self.forgetful = true;
-            // Still counted, so that the instance stays in memory: only there its attempts are known.
+            // `noting` still counts the step, so the instance stays in memory. Only memory knows its attempts.
             return;
         }
         if let Some(slot) = self.slots.get_mut(address) {
@@ -159,12 +160,12 @@ impl Shard {
         }
     }
 
-    /// Hands on the mail and deliveries that a durable step added; the first `own` of the mail stay where they are.
+    /// Takes up the mail and deliveries that a durable step added. The first `own` rows of the mail stay in the inbox.
     fn forward(&mut self, step: &Step, outcome: &StepOutcome, own: usize) {
         let StepOutcome::Committed(Committed { mail, deliveries, .. }) = outcome else { return };
         for (row, &id) in step.mail.iter().zip(mail).skip(own) {
             if row.epoch == 0 {
-                // Left to the scan; the page that was being read may not have seen it.
+                // The scan reads this row. The page that is being read may not contain the row.
                 self.woken();
             } else {
                 self.take_mail(id, row.clone());
@@ -192,18 +193,19 @@ impl Shard {
             StepOutcome::Committed(committed) => {
                 let own = in_flight.spilled.len();
                 if in_flight.item.as_ref().is_some_and(Item::skips) {
-                    // What was skipped may have come by the scan meanwhile, or be on its way.
+                    // The scan may have queued the skipped input in the meantime, or may still bring it.
                     slot.queue.retain(|item| item.inbox.is_none_or(|row| !step.consumed.contains(&row)));
                     self.inbox.use_up(&step.consumed);
                 }
-                // Before what the step has published by an alias is handed on.
+                // The step may publish an event by an alias that it claims. So the holder is set before the event is
+                // taken up.
                 self.aliases_changed(address, &step.aliases);
                 self.step_is_durable(address, step, in_flight, committed);
                 self.forward(step, &outcome, own);
             }
             StepOutcome::Repeated => {
                 self.aliases_changed(address, &step.aliases);
-                // Its numbers are not known, so everything about the instance is read again.
+                // The row numbers of a repeated step are not known, so the instance is read again.
                 if let Some(slot) = self.slots.get_mut(address) {
                     slot.spilled |= in_flight.kept || !in_flight.spilled.is_empty();
                 }
@@ -221,7 +223,8 @@ impl Shard {
                 self.reload(address);
             }
             StepOutcome::AliasTaken { alias, by } => {
-                // Decided once more, knowing that: the instance is parked over it, or does not start.
+                // The step is decided again with this knowledge. Then the instance is parked, or does not start (rule
+                // R35).
                 let taken = Taken { alias: alias.clone(), by: by.to_string() };
                 self.put_back(address, in_flight);
                 self.reload(address);
@@ -236,7 +239,7 @@ impl Shard {
         if matches!(outcome, StepOutcome::Committed(_) | StepOutcome::Repeated) {
             self.take_up_by(address, &step.aliases);
         }
-        // Before the next step is begun: who waits for every step must not starve at a busy instance.
+        // Waiters are answered before the next step begins. Otherwise they could starve at a busy instance.
         self.answer_waiters(address);
         if address.key.is_alias() {
             self.take_up_by_alias(address);
@@ -312,7 +315,7 @@ impl Shard {
         }
     }
 
-    /// An instance is free again: what waits in the inbox is read, then timers that were due fire.
+    /// The instance takes events again. The waiting inbox rows are read first, then due timers fire (rule R16).
     fn released(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         if slot.spilled {
@@ -335,7 +338,7 @@ impl Shard {
         self.out.push(Out::Answer(ticket, answer));
     }
 
-    /// Puts what a step that was not written had used up back to the head of the queue.
+    /// Puts the items of a step that was not written back to the head of the queue.
     fn put_back(&mut self, address: &Address, in_flight: InFlight) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         for item in in_flight.spilled.into_iter().rev() {
@@ -346,12 +349,12 @@ impl Shard {
         }
     }
 
-    /// The event had been taken before.
+    /// Handles a step that the store found to be a duplicate or a conflict.
     fn was_duplicate(&mut self, address: &Address, in_flight: InFlight, answer: ConsumerAnswer) {
         let verb = in_flight.item.as_ref().is_some_and(|item| matches!(item.what, Input::Verb(_)));
         if verb || in_flight.spilled.len() > 1 {
-            // A verb, or what it was to skip, is used up already: it is decided anew, with what the inbox holds now. One of
-            // several that were to be written down together: each is tried by itself.
+            // A verb, or the input that it skips, was used up before. So the verb is decided again with the present
+            // inbox. Of several spilled items, each one may be the duplicate. So each item is written in its own step.
             if let Some(slot) = self.slots.get_mut(address) {
                 slot.one_at_a_time |= !verb;
             }
@@ -378,7 +381,7 @@ impl Shard {
         self.reload(address);
     }
 
-    /// The store will never take this step: the instance waits for a person, everything else goes on (rule R31).
+    /// The store will never take this step. The instance is quarantined, and everything else continues (rule R31).
     fn was_refused(&mut self, address: &Address, in_flight: InFlight, why: &str) {
         tracing::error!(instance = %address, why, "the store refused a step; the instance is quarantined");
         self.forgetful |= in_flight.spilled.iter().chain(&in_flight.item).any(Item::is_unwritten_report);
@@ -388,31 +391,31 @@ impl Shard {
             self.answer(address, Some(item), &refused);
         }
         if let Some(slot) = self.slots.get_mut(address) {
-            // What began and is not running is known to nobody once the instance is gone.
+            // Only memory knows these attempts, and the instance leaves memory here.
             self.forgetful |= !(in_flight.begun.is_empty() && slot.begun().is_empty());
-            // What was to be taken may lie in the inbox, and nothing may pass it.
+            // The refused items may be in the inbox, and no later item may pass them.
             slot.spilled = true;
             slot.place = Place::Quarantined(format!("the store refused its step: {why}"));
         }
     }
 
-    /// Reads an instance again: what is in memory is ahead of, or beside, what is stored.
+    /// Reads an instance again, because memory and store differ.
     ///
-    /// Attempts that are not written down are kept, so that none is forgotten: a refusal after an indeterminate attempt is not
-    /// a failure (rule R17). That goes also for tasks which the step that was not written has ended.
+    /// Unwritten attempts are kept, because a refusal after an indeterminate attempt is not a failure (rule R17).
+    /// Attempts of tasks that the unwritten step ended are kept as well.
     fn reload(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let known = slot.instance().into_iter().flat_map(|instance| instance.tasks.iter());
         let known = known.filter(|task| slot.run(task.id).is_some() || task.progress.attempts > 0);
         let known: Vec<_> = known.map(|task| (task.id, task.progress.clone())).collect();
-        // What is known of them now counts: it comes later and so prevails.
+        // The present progress is newer. It comes last, so it overrides earlier entries.
         slot.progress.extend(known);
         slot.place = Place::Loading;
         slot.head = None;
         self.read_instance(address);
     }
 
-    /// Takes up a row that is durable in the inbox.
+    /// Takes up a durable row of the inbox.
     pub(super) fn take_mail(&mut self, id: InboxId, mail: crate::store::Mail) {
         if mail.kind == MailKind::Delivery {
             self.admit_delivery(id, mail);
@@ -420,7 +423,7 @@ impl Shard {
         }
         let address = self.address(&mail.to.saga, mail.to.key.clone());
         if !self.registry.sagas.contains_key(&*address.saga) {
-            // Stays for a build that has the saga (rule R28).
+            // The row stays for a build that has the saga (rule R28).
             return;
         }
         match Item::from_mail(id, mail) {
@@ -435,7 +438,7 @@ impl Shard {
         }
     }
 
-    /// Turns a delivery from outside into a task (rule R23: only the lease holder writes those).
+    /// Turns an inbox row for a subscriber into a delivery. Only the lease holder writes deliveries (rule R23).
     fn admit_delivery(&mut self, id: InboxId, mail: crate::store::Mail) {
         let message_id = mail.id.clone().unwrap_or_else(crate::message::MessageId::unique);
         let delivery = crate::store::Delivery {
@@ -456,7 +459,7 @@ impl Shard {
         self.queue_step(Token::Mailed { ticket: None, consumers: Vec::new(), _claim: None }, step);
     }
 
-    /// Takes up the tasks of an instance that has just been read.
+    /// Takes up the tasks of an instance after a load.
     pub(super) fn adopt(&mut self, address: &Address) {
         self.adopt_tasks(address);
         let Some(slot) = self.slots.get_mut(address) else { return };
@@ -469,7 +472,7 @@ impl Shard {
         }
     }
 
-    /// Puts into an instance that has just been read how far its tasks are known to be: that is ahead of the store.
+    /// Restores the task progress from before the load. This progress is newer than the stored progress.
     pub(super) fn remember_progress(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let progress = std::mem::take(&mut slot.progress);
@@ -477,8 +480,8 @@ impl Shard {
         let Some(instance) = slot.instance_mut() else { return };
         for (task, known) in progress {
             if let Some(found) = instance.task_mut(task) {
-                // How far it had come and whether it counts is decided by steps, and they are in the store: the step that
-                // was not written may have decided otherwise. Only a mark may be on its way there.
+                // Steps decide the stage and the superseded flag, and the store holds all durable steps. The unwritten
+                // step may have decided otherwise. Only a start record may still be on its way to the store.
                 let stage = match (found.progress.stage, known.stage) {
                     (TaskStage::Ready, TaskStage::Started) => TaskStage::Started,
                     (stage, _) => stage,
@@ -504,7 +507,8 @@ impl Shard {
                 && !begun
                 && !self.lease.is_suspect(progress.epoch)
             {
-                // The process that marked it ended in order, or is this one: had it begun, it would run or have an outcome.
+                // The process that wrote the start record ended cleanly, or is this process. If the task had begun, it
+                // would be running or have an outcome.
                 progress.stage = TaskStage::Ready;
             }
         }
@@ -521,12 +525,13 @@ impl Shard {
             }
             match task.progress.stage {
                 TaskStage::Held | TaskStage::Answered => {}
-                // Rule R18: it may have been called, and nobody knows what came of it.
+                // The command may have been called, and its effect is unknown (rule R18).
                 TaskStage::Started => reports.push((
                     task.id,
                     task.progress.attempts,
                     "the process ended while it may have been running",
                 )),
+                // A forward command of a compensating instance never runs after a start (rule R13).
                 TaskStage::Ready if compensating && task.kind == TaskKind::Command => {
                     reports.push((
                         task.id,
@@ -544,12 +549,14 @@ impl Shard {
             let report = crate::machine::ReportRecord::Unknown { attempts, reason: reason.to_owned() };
             slot.queue.push_back(Item::own(Input::Report(task, report), now));
         }
+        // No open task will report, so the unwinding continues from here.
         if unwinding_stopped {
             slot.queue.push_front(Item::own(Input::Continue, now));
         }
         for task in enlisted {
             self.enlist(address, task);
         }
+        // `stop` wrote only the attempts of instances that were in memory.
         if self.stopping {
             self.write_attempts_of(address);
         }

@@ -1,8 +1,7 @@
-//! Events that must wait: for another visit of their instance (rule R6), or for an instance that does not exist yet
-//! (rule R27).
+//! Events that wait for another visit of their instance (rule R6), or for their instance to start (rule R27).
 //!
-//! What waits is durable: it lies in the inbox, in its place, and is taken up again in order when the instance has
-//! entered another visit, has started, or when nobody has started it in time. Its instance stays in memory meanwhile.
+//! A waiting event is durable and keeps its place in the inbox. It is taken up again, in order, at a new visit, at the
+//! start of the instance, or when its wait ends. The instance stays in memory meanwhile.
 
 use super::Shard;
 use super::clock::rebased;
@@ -13,26 +12,26 @@ use crate::machine::{Input, NotStarted};
 use crate::message::Timestamp;
 use crate::store::{Address, Mail, Status, Step};
 
-/// How long until an instance is looked at again that a step is on its way for.
+/// How long an ended wait is postponed while the instance has a step or a read in progress.
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
 
-/// The visit that is none: before there is an instance.
+/// The visit number before an instance exists.
 const NONE: u32 = 0;
 
-/// An event that waits for an instance that does not exist yet.
+/// An event that waits for its instance to start.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Awaited {
-    /// When it gives up.
+    /// When the wait ends.
     pub(super) due: Timestamp,
     pub(super) address: Address,
     /// When the event was accepted.
     pub(super) at: Timestamp,
-    /// When `due` was set: by which clock.
+    /// When `due` was set.
     pub(super) armed: Timestamp,
 }
 
 impl Shard {
-    /// Leaves an item that its state defers to the inbox. Returns whether there is more to do at once.
+    /// Leaves a deferred item in the inbox. Returns whether more work is ready at once.
     pub(super) fn defer(&mut self, address: &Address, item: Item) -> bool {
         let most = self.limits.waiting;
         let Some(slot) = self.slots.get_mut(address) else { return false };
@@ -63,8 +62,8 @@ impl Shard {
         false
     }
 
-    /// Takes up what was deferred once a durable step has led to another visit, or to the end. What a parked or
-    /// compensating instance holds back follows when it is released.
+    /// Takes up deferred events after a durable step to a new visit or to the end. A parked or compensating instance
+    /// takes up its events at its release.
     pub(super) fn undefer(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let (Some(visit), Some(instance)) = (slot.deferred, slot.instance()) else { return };
@@ -75,10 +74,11 @@ impl Shard {
         }
     }
 
-    /// There is no instance for the event at the head of the queue, and it does not start one. Returns whether there is
-    /// more to do at once.
+    /// Handles an event that has no instance and does not start one (rule R27). Returns whether more work is ready at
+    /// once.
     pub(super) fn event_without_instance(&mut self, address: &Address, item: Item) -> bool {
         let Input::Event(event) = &item.what else { return true };
+        // The parent must learn that its child did not start (rule R21).
         if event.parent.is_some() {
             let detail = format!("`{}` does not start {address}", event.message.name);
             self.dead_on_arrival(address, item, NotStarted { reason: "missing-instance", detail });
@@ -138,12 +138,12 @@ impl Shard {
         }
     }
 
-    /// When the first event gives up waiting for its instance.
+    /// The earliest end of a wait.
     pub(super) fn next_awaited(&self) -> Option<Timestamp> {
         self.awaited.first().map(|awaited| awaited.due)
     }
 
-    /// Looks again at events that have waited long enough for their instance.
+    /// Takes up the events with an ended wait.
     pub(super) fn give_up_awaiting(&mut self) {
         let mut busy = Vec::new();
         let now = self.moment.wall;
@@ -153,11 +153,11 @@ impl Shard {
         {
             let slot = self.slots.get_mut(&address);
             let Some(slot) = slot.filter(|slot| matches!(slot.place, Place::Missing)) else { continue };
-            // Its time is over, also when its stamp lies in the future because the clock went back.
+            // The wait is over, even if a corrected clock puts the timestamp of the event in the future.
             let at = slot.given_up.filter(|up| up.last.is_none()).map_or(at, |up| up.at.max(at));
             slot.given_up = Some(GivenUp { at, last: None });
             if slot.in_flight.is_some() || slot.fetching {
-                // What is on its way to the disk would be missed by a read now, or read although it is used up.
+                // A read now could miss a row that is being written, or return a row that is being used up.
                 busy.push(Awaited { due: now.plus(AGAIN), address, at, armed: now });
             } else {
                 self.fetch_waiting(&address);

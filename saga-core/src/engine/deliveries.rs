@@ -1,4 +1,4 @@
-//! Events on their way to subscribers (rule R22): in accepted order per event key, parallel between keys.
+//! Deliveries of events to subscribers (rule R22): in accepted order per event key, parallel between keys.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,30 +10,30 @@ use super::slot::Token;
 use crate::message::{Name, Timestamp};
 use crate::store::{Address, DeadLetter, Delivery, DeliveryChange, DeliveryId, MailKind, Step};
 
-/// The deliveries in memory.
+/// The open deliveries in memory, and how far the store has been read.
 #[derive(Debug, Default)]
 pub(super) struct Deliveries {
     pub(super) open: HashMap<DeliveryId, Delivery>,
-    /// Older ones are still being read; newer ones are found behind them.
+    /// Older deliveries are still being read. The same read finds newer deliveries.
     behind: bool,
     reading: bool,
-    /// One was added while older ones were being read.
+    /// A delivery was added while older deliveries were being read.
     missed: bool,
-    /// The newest one that is or was in memory.
+    /// The newest delivery that is or was in memory.
     last: DeliveryId,
-    /// Per subscriber and key, in order. Only the first is in its lane.
+    /// Deliveries per subscriber and key, in order. Only the first one is in its lane.
     order: HashMap<Address, VecDeque<DeliveryId>>,
 }
 
 impl Shard {
-    /// Takes up a delivery that is durable.
+    /// Takes up a durable delivery.
     pub(super) fn add_delivery(&mut self, id: DeliveryId, delivery: Delivery) {
         if self.deliveries.behind {
             self.deliveries.missed = true;
             return;
         }
         if self.deliveries.open.len() >= self.limits.taken_up {
-            // It is read when there is room again.
+            // The delivery is read when there is room again.
             self.deliveries.behind = true;
             return;
         }
@@ -43,7 +43,7 @@ impl Shard {
 
     fn take_delivery(&mut self, id: DeliveryId, delivery: Delivery) {
         let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else {
-            // Kept in the store for a build that has the subscriber (rule R28).
+            // The delivery stays in the store for a build that has the subscriber (rule R28).
             return;
         };
         if self.deliveries.open.contains_key(&id) {
@@ -62,14 +62,14 @@ impl Shard {
         }
     }
 
-    /// Puts a delivery into its lane, or lets it wait until it is due.
+    /// Puts a delivery into its lane. A delivery that is not due yet waits first.
     pub(super) fn enlist_delivery(&mut self, id: DeliveryId) {
         let now = self.moment.wall;
         let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
         let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
         let due = progress_due(&delivery.progress, now);
         if due != delivery.progress.due {
-            // Once: what follows counts from here.
+            // The new due time is set once. Later corrections start from it.
             (delivery.progress.armed, delivery.progress.due) = (now, due);
         }
         if due > now {
@@ -80,7 +80,7 @@ impl Shard {
         self.run_lane(lane);
     }
 
-    /// Starts a delivery; one found after an unclean start is counted first, and given up after too many.
+    /// Starts a delivery. A suspect is counted first, and becomes a dead letter after too many times (rule R19).
     pub(super) fn permit_delivery(&mut self, lane: usize, id: DeliveryId) {
         let (epoch, now) = (self.lease.epoch, self.moment.wall);
         let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
@@ -116,7 +116,8 @@ impl Shard {
         self.queue_step(Token::MarkDelivery(id), Step { deliveries: vec![change], ..Step::default() });
     }
 
-    /// The mark of a delivery is durable, or was not written: then the next start finds it again.
+    /// The start record of a delivery is durable, or was not written. In the second case the next start finds the
+    /// delivery again.
     pub(super) fn delivery_marked(&mut self, id: DeliveryId, durable: bool) {
         let Some(delivery) = self.deliveries.open.get(&id) else { return };
         let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
@@ -125,7 +126,8 @@ impl Shard {
             self.free_place(lane);
         } else {
             self.begin_delivery(lane, id);
-            // Only now is it known when the rate lets the next one start.
+            // The start time of this attempt determines when the rate permits the next start. So the lane is checked
+            // here.
             self.run_lane(lane);
         }
     }
@@ -145,7 +147,8 @@ impl Shard {
         let policy = self.lanes.policy(lane).clone();
         let progress = &mut delivery.progress;
         if matches!(how, AttemptEnd::NotBegun) {
-            // An attempt that never reached its subscriber is none; those before it must be in the store.
+            // An attempt that never reached its subscriber does not count. At a stop, the attempts before it must be in
+            // the store.
             if self.stopping {
                 self.write_delivery(id);
             } else {
@@ -153,6 +156,7 @@ impl Shard {
             }
             return;
         }
+        // The end of an attempt resets the count (rule R19).
         progress.recoveries = 0;
         let error = match how {
             AttemptEnd::Replied(_) => {
@@ -167,6 +171,7 @@ impl Shard {
                 return;
             }
             AttemptEnd::Indeterminate(reason) | AttemptEnd::BadReply(reason) => reason,
+            // The dispatcher stopped. The dropped attempt counts as indeterminate.
             AttemptEnd::Dropped | AttemptEnd::NotBegun => {
                 progress.attempts += 1;
                 progress.epoch = epoch;
@@ -192,13 +197,13 @@ impl Shard {
             progress.due = now.plus(delay);
             progress.armed = now;
             let change = DeliveryChange::Progress(id, progress.clone());
-            // It waits until that is durable as well.
+            // The next attempt also waits until this progress is durable.
             let step = Step { deliveries: vec![change], ..Step::default() };
             self.queue_step(Token::DelayedDelivery(id), step);
         }
     }
 
-    /// Writes what is known of deliveries that wait to be tried again, so that a clean start goes on from there.
+    /// Writes the progress of waiting deliveries, so that a clean start continues from there.
     pub(super) fn write_deliveries(&mut self) {
         let ids: Vec<DeliveryId> = self.deliveries.open.keys().copied().collect();
         for id in ids {
@@ -206,7 +211,8 @@ impl Shard {
         }
     }
 
-    /// One that was not tried by this process has nothing to write: what is suspect stays so.
+    /// Writes the progress of one delivery. A delivery that this process did not try has no new progress. A suspect
+    /// stays a suspect.
     fn write_delivery(&mut self, id: DeliveryId) {
         let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
         let progress = &mut delivery.progress;
@@ -218,7 +224,7 @@ impl Shard {
         self.queue_step(Token::Note, Step { deliveries: vec![change], ..Step::default() });
     }
 
-    /// Makes a delivery a dead letter, so that it no longer holds back its key.
+    /// Turns a delivery into a dead letter, so that the delivery no longer holds back its key.
     fn give_up_delivery(&mut self, id: DeliveryId, reason: &'static str, detail: String) {
         let Some(delivery) = self.deliveries.open.get(&id) else { return };
         let letter = DeadLetter {
@@ -237,11 +243,11 @@ impl Shard {
         self.queue_step(Token::Delivered(id), Step { deliveries, dead: vec![letter], ..Step::default() });
     }
 
-    /// A delivery is finished for good: the next of its key may run.
+    /// Removes a finished delivery. The next delivery of its key may run.
     pub(super) fn delivered(&mut self, id: DeliveryId) {
         let Some(delivery) = self.deliveries.open.remove(&id) else { return };
         let Some(order) = self.deliveries.order.get_mut(&delivery.to) else { return };
-        // Only the first is in its lane, so it is the one that has ended.
+        // Only the first delivery of a key is in its lane, so the first one has ended.
         if order.front() == Some(&id) {
             order.pop_front();
         }
@@ -266,7 +272,7 @@ impl Shard {
         if more {
             self.read_deliveries_on();
         } else if self.deliveries.missed {
-            // Some were added while the last page was being read.
+            // Deliveries were added while the last page was being read.
             self.deliveries.missed = false;
             self.fetch_deliveries(self.deliveries.last);
         } else {
@@ -274,7 +280,7 @@ impl Shard {
         }
     }
 
-    /// Reads on once there is room.
+    /// Continues to read when there is room.
     pub(super) fn read_deliveries_on(&mut self) {
         let room = self.deliveries.open.len() < self.limits.taken_up;
         if self.deliveries.behind && !self.deliveries.reading && room {

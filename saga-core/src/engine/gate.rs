@@ -1,8 +1,8 @@
-//! A lane's rate limit and circuit breaker: when the next attempt may start.
+//! The gate of a lane: its rate limit and its circuit breaker decide when the next attempt may start.
 //!
-//! The rate is kept by a sliding log of the newest starts: algorithms that remember one moment only, such as the generic
-//! cell rate algorithm, admit up to 2n - 1 starts within one period. What waits at the gate is not an attempt, so it
-//! costs none (rule R17).
+//! The rate limit uses a sliding log of the newest starts. An algorithm with one stored time, such as the generic cell
+//! rate algorithm, admits up to 2n - 1 starts per period. A wait at the gate is not an attempt and costs none (rule
+//! R17).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,20 +10,21 @@ use std::time::Duration;
 use super::io::AttemptEnd;
 use super::policy::Policy;
 
-/// What a lane remembers of its attempts.
+/// The recent attempts of a lane, for its rate limit and its breaker.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    /// When the newest attempts started, as many as one period admits.
+    /// The times of the newest starts, at most as many as one period admits.
     starts: VecDeque<Duration>,
-    /// Indeterminate attempts in a row.
+    /// The number of consecutive indeterminate attempts.
     indeterminate: u32,
-    /// The breaker is open, until then.
+    /// The breaker is open until this time.
     open: Option<Duration>,
 }
 
 impl Gate {
-    /// Whether an attempt may start now, with so many running and so many that have passed and start later, when their marks
-    /// are durable; `Err` with when to ask again, or `None` when that is when one of those has started or ended.
+    /// Checks whether an attempt may start now. `running` attempts run. `marking` attempts have passed and start when
+    /// their start records are durable. `Err` holds the time of the next check. `Err(None)` means a check at the next
+    /// start or end of an attempt.
     pub(super) fn pass(
         &self,
         policy: &Policy,
@@ -33,7 +34,7 @@ impl Gate {
     ) -> Result<(), Option<Duration>> {
         match self.open {
             Some(until) if now < until => return Err(Some(until)),
-            // One at a time, until one gets an answer.
+            // An open breaker admits one attempt at a time, until an attempt gets an answer.
             Some(_) if running + marking > 0 => return Err(None),
             _ => {}
         }
@@ -43,12 +44,12 @@ impl Gate {
         if recent + marking < attempts {
             return Ok(());
         }
-        // So many of the recent ones must be out of the period first, if there are as many.
+        // The recent starts up to this index must leave the period first. `None` if that attempt has not started yet.
         let too_many = recent + marking - attempts;
         Err(self.starts.get(old + too_many).map(|start| start.saturating_add(per)))
     }
 
-    /// An attempt starts.
+    /// Records the start of an attempt.
     pub(super) fn passed(&mut self, policy: &Policy, now: Duration) {
         if let Some((attempts, per)) = policy.rate {
             let counts = |start: &Duration| start.saturating_add(per) > now;
@@ -59,12 +60,12 @@ impl Gate {
         }
     }
 
-    /// Whether the breaker is open, also while one attempt probes.
+    /// True while the breaker is open, also while an attempt probes.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
-    /// An attempt has ended; returns whether the breaker opens by it, or stays open for another pause.
+    /// Records the end of an attempt. Returns whether this end opens the breaker, or keeps it open for another pause.
     pub(super) fn judge(&mut self, policy: &Policy, how: &AttemptEnd, now: Duration) -> bool {
         let Some((failures, pause)) = policy.breaker else { return false };
         match how {
@@ -83,7 +84,7 @@ impl Gate {
                 }
                 opens
             }
-            // Neither says anything about the outside world.
+            // These ends say nothing about the remote system.
             AttemptEnd::Dropped | AttemptEnd::NotBegun | AttemptEnd::Unreadable(_) => false,
         }
     }
@@ -95,7 +96,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// The seconds at which attempts start that all wait from the start.
+    /// The start times, in seconds, of attempts that all wait from the beginning.
     fn starts(policy: &Policy, attempts: usize) -> Vec<u64> {
         let (mut gate, mut now, mut starts) = (Gate::default(), Duration::ZERO, Vec::new());
         while starts.len() < attempts {
@@ -118,7 +119,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Attempts come at any time; each starts as soon as the gate lets it.
+        /// Attempts come at any time. Each one starts as soon as the gate permits.
         #[test]
         fn within_any_window_of_a_period_no_more_start_than_the_rate_says(
             attempts in 1_u32..6,
@@ -145,7 +146,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Attempts that have passed start later, in any order with others, as marks become durable.
+        /// Attempts that have passed start later, in any order, when their start records become durable.
         #[test]
         fn the_rate_holds_for_starts_that_wait_for_their_marks(
             attempts in 1_u32..6,

@@ -1,4 +1,4 @@
-//! What goes into the engine and what it asks for. Plain values: the shell performs, the engine decides.
+//! Inputs and outputs of the engine, as plain values. The engine decides, and the dispatcher performs.
 
 use std::time::Duration;
 
@@ -13,65 +13,65 @@ use crate::store::{
     StepOutcome, TaskId, TimerKey,
 };
 
-/// The two clocks of one moment.
+/// One moment on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
-    /// The wall clock.
+    /// The time of the wall clock.
     pub wall: Timestamp,
-    /// A clock that only goes forward.
+    /// The time of the monotonic clock.
     pub mono: Duration,
 }
 
-/// Names a caller who waits for an [`Answer`].
+/// Identifies a caller that waits for an [`Answer`].
 pub(crate) type Ticket = u64;
 
-/// Something that happened.
+/// An input of the engine.
 pub(crate) enum In {
-    /// Somebody publishes an event; keys and limits have been checked.
+    /// A caller publishes an event. Keys and limits have been checked.
     Publish { event: Accepted, ticket: Ticket },
-    /// An operator's verb.
+    /// An operator requests a verb.
     Verb { address: Address, verb: VerbRecord, ticket: Ticket, claim: Claim },
-    /// Somebody waits until the instance has ended or is parked.
+    /// A caller waits for the condition in `waiter`.
     Wait { address: Address, waiter: Waiter, ticket: Ticket },
-    /// A caller waits no longer.
+    /// A caller no longer waits.
     Unwait { address: Address, id: u64 },
-    /// Somebody waits until what lies in the inbox now has been taken up.
+    /// A caller waits until the present contents of the inbox have been taken up.
     TakeUp(TakeUp),
-    /// A dead letter is to be delivered again.
+    /// An operator redrives a dead letter.
     Redrive { letter: DeadLetterRow, ticket: Ticket, claim: Claim },
-    /// The batch under way is durable.
+    /// The outcomes of the batch in progress.
     Committed(Vec<StepOutcome>),
-    /// An attempt has ended.
+    /// An attempt has ended or was dropped.
     Ended { attempt: u64, how: AttemptEnd },
-    /// A running attempt saves something for the attempts to come.
+    /// A running attempt saves data for later attempts.
     Save { attempt: u64, saved: Payload, ticket: Ticket },
-    /// A running attempt is alive: its time starts anew.
+    /// A running attempt reports that it is alive. Its timeout starts again.
     Heartbeat { attempt: u64 },
-    /// What [`Out::Load`] asked for.
+    /// The answer to [`Out::Load`].
     Loaded { address: Address, found: Option<Loaded> },
-    /// What [`Out::FetchWaiting`] asked for.
+    /// The answer to [`Out::FetchWaiting`].
     Waiting { address: Address, rows: Vec<(InboxId, Mail)> },
-    /// What [`Out::FetchInbox`] asked for, and whether there may be more.
+    /// The answer to [`Out::FetchInbox`]. `more`: the inbox may hold further rows.
     Inbox { rows: Vec<(InboxId, Mail)>, more: bool },
-    /// What [`Out::FetchTasks`] asked for.
+    /// The answer to [`Out::FetchTasks`].
     Tasks { rows: Vec<OpenTask>, more: bool },
-    /// What [`Out::FetchCompensating`] asked for.
+    /// The answer to [`Out::FetchCompensating`].
     Compensating { rows: Vec<(RowId, Address)>, more: bool },
-    /// What [`Out::FetchDeliveries`] asked for.
+    /// The answer to [`Out::FetchDeliveries`].
     Deliveries { rows: Vec<(DeliveryId, Delivery)>, more: bool },
-    /// What [`Out::FetchTimers`] asked for.
+    /// The answer to [`Out::FetchTimers`].
     Timers { rows: Vec<DueTimer>, more: bool },
-    /// Somebody else has put something into the inbox.
+    /// A writer other than this engine has added rows to the inbox.
     Woken,
-    /// Instances that had ended have been removed from the store.
+    /// Ended instances have been removed from the store.
     Purged,
-    /// Time has passed.
+    /// Time has passed. Due work is handled.
     Tick,
-    /// Take nothing more, and start nothing more.
+    /// The engine must accept and start nothing more.
     Stop,
 }
 
-/// An event that has been checked at the door.
+/// A published event after the check of its keys and limits.
 pub(crate) struct Accepted {
     pub(crate) message: Message,
     pub(crate) value: Option<Value>,
@@ -80,29 +80,29 @@ pub(crate) struct Accepted {
     pub(crate) claim: Claim,
 }
 
-/// How an attempt of a handler ended.
+/// The end of one attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum AttemptEnd {
-    /// With a reply, or with `Done`.
+    /// The handler replied with an event, or with `Done`.
     Replied(Option<Message>),
-    /// This attempt surely had no effect.
+    /// The handler refused. This attempt had no effect.
     Refused(String),
-    /// No attempt ever had an effect.
+    /// The handler refused for good. No attempt of the command had an effect.
     RefusedForGood(String),
-    /// It may or may not have had its effect.
+    /// The attempt may or may not have had its effect.
     Indeterminate(String),
-    /// This build cannot read what was sent, so nothing was called.
+    /// This build cannot read the command or event. The handler was not called.
     Unreadable(String),
-    /// It was called and answered, but the answer cannot be stored.
+    /// The handler answered, but the answer cannot be stored.
     BadReply(String),
-    /// The future was dropped because the engine asked for it.
+    /// The future was dropped at the request of the engine.
     Dropped,
-    /// It was dropped before the handler was called.
+    /// The attempt was dropped before its handler was called.
     NotBegun,
 }
 
 impl AttemptEnd {
-    /// What a failed attempt said; `None` when it was answered or cut off.
+    /// The error of a failed attempt. `None` for a reply or a dropped attempt.
     pub(crate) fn error(&self) -> Option<&str> {
         match self {
             Self::Refused(why)
@@ -115,7 +115,7 @@ impl AttemptEnd {
     }
 }
 
-/// Something to do.
+/// A request of the engine to the dispatcher.
 #[derive(Debug)]
 pub(crate) enum Out {
     Answer(Ticket, Answer),
@@ -126,53 +126,53 @@ pub(crate) enum Out {
     FetchCompensating(Option<RowId>),
     FetchDeliveries(DeliveryId),
     FetchTimers(Option<TimerKey>),
-    /// Start an attempt now.
+    /// Start this attempt now.
     Run(Box<Attempt>),
-    /// Tell an attempt that it is no longer wanted.
+    /// Ask the handler of this attempt to stop.
     Cancel(u64),
-    /// Drop an attempt.
+    /// Drop the future of this attempt.
     Drop(u64),
 }
 
-/// One attempt of a handler.
+/// One attempt of a handler or a subscriber.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) id: u64,
-    /// The lane, which is also the index of the handler.
+    /// The index of the lane. The handler has the same index.
     pub(crate) lane: usize,
     pub(crate) message: Message,
     /// The idempotency key.
     pub(crate) key: String,
-    /// Counted from 1.
+    /// The attempt number, counted from 1.
     pub(crate) number: u32,
-    /// Whose command it is, or the subscriber and event key.
+    /// The instance that sent the command, or the subscriber and event key.
     pub(crate) of: Address,
-    /// What earlier attempts have saved.
+    /// Data that earlier attempts have saved.
     pub(crate) saved: Option<Payload>,
 }
 
-/// What a caller gets.
+/// The answer to a caller.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// What became of a published event, consumer by consumer.
+    /// The result of a published event at each consumer.
     Published(Vec<(Address, ConsumerAnswer)>),
-    /// A verb was done, or not, for this reason.
+    /// The verb was applied. `Err` holds the reason why the verb was declined.
     Verb(Result<(), String>),
-    /// What a caller has waited for, as it is now; `None` when there is no such instance.
+    /// The instance that the caller waited for. `None` if the instance does not exist.
     Found(Option<Loaded>),
-    /// Everything that lay in the inbox has been taken up.
+    /// The contents of the inbox have been taken up.
     TakenUp,
-    /// A dead letter is on its way again, or why not.
+    /// The dead letter is delivered again. `Err` holds the reason why this is not possible.
     Redriven(Result<(), String>),
-    /// Something is saved; `false` when the attempt is no longer running.
+    /// Whether the saved data is durable. `false` if the attempt no longer runs or the store refused the data.
     Saved(bool),
-    /// The caller had given up before anything was done about it.
+    /// The caller withdrew the request before the engine began to handle it.
     Withdrawn,
-    /// The dispatcher stops.
+    /// The request is no longer handled, because the engine stops or the caller no longer waits.
     Stopped,
 }
 
-/// Somebody who waits for an instance.
+/// A caller that waits for an instance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Waiter {
     /// Chosen by the caller.
@@ -180,19 +180,19 @@ pub(crate) struct Waiter {
     pub(crate) until: Until,
 }
 
-/// What a caller waits for.
+/// The condition that ends a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Until {
-    /// The end, or that it is parked; also that there is no such instance.
+    /// The instance has ended, is parked or does not exist.
     Rest,
-    /// A step after this one, of an instance that may not exist yet.
+    /// The instance has made a step after this `seq`. The instance may not exist yet.
     Step(u64),
 }
 
-/// Why an event is ignored that starts nothing, where the table says `#[missing_instance(ignore)]`.
+/// The reason for ignoring an event without an instance, under `#[missing_instance(ignore)]`.
 pub(crate) const NO_INSTANCE: &str = "there is no instance";
 
-/// What became of an event at one consumer.
+/// The result of an event at one consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConsumerAnswer {
     Applied,

@@ -1,7 +1,9 @@
-//! Attempts: who may start one now, what its end means, when the next one is due (rules R13, R17–R19).
+//! Attempts: which attempt may start, how its end counts, and when the next attempt is due (rules R13, R17–R19).
 //!
-//! A lane belongs to one handler or subscriber and lets so many attempts run at a time. Only this code gives the
-//! permit to start, so that it always knows whether a task has begun.
+//! A lane belongs to one handler or subscriber. A lane limits how many attempts run at a time. Only this module permits
+//! an attempt to start. So the engine always knows whether a task has begun.
+//!
+//! A suspect is a task or delivery that may have been running when an earlier process ended.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -20,29 +22,29 @@ use crate::store::{
     TaskStage,
 };
 
-/// A task found begun so often runs alone from then on: the crashes before may have been its neighbours'.
+/// A suspect runs alone after it was found begun this many times (rule R19). Before that, another task may have caused
+/// the crashes.
 const ALONE: u32 = 3;
-/// How long after the start the first of those waits, and twice as long with each further time: a process that is
-/// killed again and again from outside must not convict whatever happens to run when it falls.
+/// The first wait of such a suspect, counted from the start. The wait doubles with each further time. Repeated kills
+/// from outside must not count against a task that happens to run.
 const PROOF: Duration = Duration::from_millis(100);
 
-/// Something a lane runs.
+/// The unit of work of a lane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Job {
     Task(Address, TaskId),
     Delivery(DeliveryId),
 }
 
-/// An attempt that is running.
 #[derive(Debug)]
 struct Running {
     job: Job,
     lane: usize,
     started: Duration,
     deadline: Duration,
-    /// Dropped because it took too long.
+    /// The attempt was dropped at its timeout.
     timed_out: bool,
-    /// The log says already that it has failed.
+    /// The failure has been logged already.
     told: bool,
 }
 
@@ -51,15 +53,14 @@ struct Lane {
     name: &'static str,
     policy: Policy,
     at_most_once: bool,
-    /// Attempts running, and marks being committed for attempts that start right after.
+    /// Attempts that run, and attempts with a start record that is being committed.
     taken: usize,
-    /// Attempts running.
     running: usize,
     queue: VecDeque<Job>,
     gate: Gate,
 }
 
-/// All lanes, and everything that waits for a time.
+/// All lanes, with everything that waits for a time.
 #[derive(Debug)]
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
@@ -68,14 +69,14 @@ pub(super) struct Lanes {
     deadlines: BTreeMap<(Duration, u64), ()>,
     delayed: BTreeMap<(Timestamp, u64), (Timestamp, Job)>,
     delays: u64,
-    /// Lanes that wait for their rate or their breaker.
+    /// Lanes that wait for their rate or their breaker, by the time of the next check.
     paused: BTreeSet<(Duration, usize)>,
-    /// Jobs that were found after an unclean start and are running or being marked, and whether one runs alone because
-    /// it has been found begun several times: should the process end now, it was this.
+    /// Suspects that run or have a start record that is being committed. `true`: the suspect runs alone, because it was
+    /// found begun several times. If the process crashes now, this suspect is the cause.
     recovering: HashMap<Job, bool>,
-    /// Jobs that wait for one of those to end.
+    /// Suspects that wait until a recovering job ends.
     suspects: VecDeque<(usize, Job)>,
-    /// When the engine started.
+    /// Monotonic time of the start of the engine.
     pub(super) started: Duration,
 }
 
@@ -108,18 +109,18 @@ impl Lanes {
         &self.lanes[lane].policy
     }
 
-    /// What is said of an attempt that took too long.
+    /// The error text of an attempt that exceeded its timeout.
     fn late(&self, lane: usize) -> String {
         let limit = self.lanes[lane].policy.timeout;
         format!("no answer within {limit:?}")
     }
 
-    /// What a running attempt is about.
+    /// The job of a running attempt.
     pub(super) fn job(&self, attempt: u64) -> Option<&Job> {
         self.attempts.get(&attempt).map(|running| &running.job)
     }
 
-    /// Gives a running attempt its time anew.
+    /// Restarts the timeout of a running attempt.
     pub(super) fn prolong(&mut self, attempt: u64, now: Duration) {
         let Some(running) = self.attempts.get_mut(&attempt).filter(|running| !running.timed_out) else {
             return;
@@ -133,7 +134,7 @@ impl Lanes {
         self.attempts.len()
     }
 
-    /// Whether one more suspect, found begun so often already, may run now. Counts it when it may.
+    /// Admits a suspect with this recovery count, if the limits allow. Returns whether the suspect is admitted.
     pub(super) fn recover(&mut self, job: &Job, recoveries: u32, most: usize) -> bool {
         let alone = recoveries >= ALONE;
         let crowd = self.recovering.len();
@@ -144,22 +145,22 @@ impl Lanes {
         true
     }
 
-    /// Until when a suspect must wait that was found begun so often: the process has to prove by then that it does not
-    /// fall by itself.
+    /// The earliest start of a suspect with this recovery count. `None` for no wait. By then the process has shown that
+    /// it does not crash without this suspect.
     pub(super) fn not_before(&self, recoveries: u32, now: Moment) -> Option<Timestamp> {
         let times = recoveries.checked_sub(ALONE)?;
         let until = self.started.saturating_add(PROOF.saturating_mul(1 << times.min(16)));
         let rest = until.checked_sub(now.mono).filter(|rest| !rest.is_zero())?;
-        // Rounded up: by the time it is due, `until` must be over.
+        // Rounded up, so that `until` has passed at the due time.
         Some(now.wall.plus(rest).plus(Duration::from_millis(1)))
     }
 
-    /// Lets a job wait until a suspect has ended.
+    /// Queues a suspect until a recovering job has ended.
     pub(super) fn suspect(&mut self, lane: usize, job: Job) {
         self.suspects.push_back((lane, job));
     }
 
-    /// Jobs that wait for a place.
+    /// Number of jobs that wait for a place in a lane.
     pub(super) fn queued(&self) -> usize {
         self.suspects.len() + self.lanes.iter().map(|lane| lane.queue.len()).sum::<usize>()
     }
@@ -173,13 +174,13 @@ impl Lanes {
         [deadline, self.paused.first().map(|(until, _)| *until)].into_iter().flatten().min()
     }
 
-    /// Lets a job wait until `due`, as it was decided at `armed`.
+    /// Makes a job wait until `due`. `armed` is the time at which `due` was set.
     pub(super) fn delay(&mut self, armed: Timestamp, due: Timestamp, job: Job) {
         self.delays += 1;
         self.delayed.insert((due, self.delays), (armed, job));
     }
 
-    /// Moves the times that jobs wait for, when the wall clock has been corrected.
+    /// Shifts the due times of waiting jobs after a correction of the wall clock.
     pub(super) fn shift_delays(&mut self, shift: impl Fn(&mut Timestamp, &mut Timestamp) -> bool) {
         for ((mut due, n), (mut armed, job)) in std::mem::take(&mut self.delayed) {
             shift(&mut armed, &mut due);
@@ -191,17 +192,17 @@ impl Lanes {
         self.lanes[lane].queue.push_back(job);
     }
 
-    /// How far a task has come that does this, for the machine at a turn.
+    /// How far a task with this run has come. The machine asks at a turn.
     pub(super) fn begun(&self, registry: &Registry, lease: &Lease, run: Option<Run>, task: &Task) -> Begun {
         let once = || {
             let lane = registry.handlers.get(&*task.command.name);
             lane.is_some_and(|&lane| self.lanes[lane].at_most_once)
         };
         match (run, task.progress.stage) {
-            // It has ended, and its instance was parked over the outcome.
+            // The task has ended, and its instance is parked over the outcome.
             (_, TaskStage::Held) => Begun::Between,
             (Some(Run::Running { .. } | Run::Reported), _) | (_, TaskStage::Answered) => Begun::Running,
-            // Its mark is not durable yet or was not followed by the permit: it never began.
+            // No permit followed the start record, so the task has never begun.
             (Some(Run::Marking), TaskStage::Started) => Begun::No,
             (_, TaskStage::Ready) if once() => Begun::No,
             (_, TaskStage::Ready)
@@ -214,7 +215,7 @@ impl Lanes {
     }
 }
 
-/// How an attempt's end is understood over all attempts (rule R17).
+/// How the end of an attempt counts over all attempts (rule R17).
 enum Verdict {
     Report(ReportRecord),
     Again,
@@ -223,7 +224,7 @@ enum Verdict {
 impl Shard {
     // Starting.
 
-    /// A task may run: puts it into its lane, or lets it wait until it is due.
+    /// Puts a task that may run into its lane. A task that is not due yet waits first.
     pub(super) fn enlist(&mut self, address: &Address, task: TaskId) {
         let now = self.moment.wall;
         let Some(slot) = self.slots.get_mut(address) else { return };
@@ -244,12 +245,12 @@ impl Shard {
                 self.lanes.push(lane, job);
                 self.run_lane(lane);
             }
-            // Kept in the store: a build that has the handler will find it.
+            // The task stays in the store for a build that has the handler.
             None => tracing::error!(%command, instance = %address, "no handler for this command"),
         }
     }
 
-    /// Starts what may start.
+    /// Starts queued jobs while the lane has a free place and its gate permits.
     pub(super) fn run_lane(&mut self, lane: usize) {
         while !self.stopping && self.lanes.lanes[lane].taken < self.lanes.lanes[lane].policy.concurrency {
             let found = &mut self.lanes.lanes[lane];
@@ -269,7 +270,7 @@ impl Shard {
         }
     }
 
-    /// Gives a task the permit to start, unless it has been withdrawn meanwhile.
+    /// Permits a task to start, unless the task was withdrawn.
     fn permit(&mut self, lane: usize, address: Address, task: TaskId) {
         let (epoch, now) = (self.lease.epoch, self.moment.wall);
         let most = self.limits.recoveries;
@@ -278,14 +279,15 @@ impl Shard {
             return;
         }
         let Some((row, found)) = startable(slot, task) else {
-            // Should the instance be read again, as when the step that took the task away was not written, the task is
-            // found and enlisted anew.
+            // If the step that removed the task is not written, the instance is read again. The load then enlists the
+            // task again.
             slot.runs.remove(task);
             return;
         };
         let suspect = self.lease.is_suspect(found.progress.epoch);
         let at_most_once = self.lanes.lanes[lane].at_most_once && found.kind == TaskKind::Command;
         let job = Job::Task(address.clone(), task);
+        // An at-most-once command without a start record has never begun, so it is not counted (rules R13, R18).
         if suspect && !at_most_once {
             if let Some(due) = self.lanes.not_before(found.progress.recoveries, self.moment) {
                 slot.set_run(task, Run::Delayed);
@@ -296,7 +298,7 @@ impl Shard {
                 self.lanes.suspect(lane, job);
                 return;
             }
-            // Counted before it runs: the attempt that may have been running ended indeterminate.
+            // The count comes before the run. The attempt that may have been running counts as indeterminate.
             count_lost(&mut found.progress, self.lanes.lanes[lane].policy.quick);
             found.progress.recoveries += 1;
             found.progress.error = Some("it may have been running when the process ended".to_owned());
@@ -334,7 +336,7 @@ impl Shard {
         );
     }
 
-    /// The mark of a task is durable, or was not written.
+    /// The start record of a task is durable, or was not written.
     pub(super) fn marked(&mut self, address: &Address, task: TaskId, lane: usize, durable: bool) {
         if let Some(slot) = self.slots.get_mut(address).filter(|slot| slot.is_loading()) {
             slot.late.push(Late::Marked(task, lane, durable));
@@ -342,11 +344,13 @@ impl Shard {
         }
         let wanted = self.slots.get(address).is_some_and(|slot| slot.run(task) == Some(Run::Marking));
         if wanted && durable && !self.stopping && self.begin(lane, address, task) {
-            // Only now is it known when the rate lets the next one start.
+            // The start time of this attempt determines when the rate permits the next start. So the lane is checked
+            // here.
             return self.run_lane(lane);
         }
-        // Withdrawn while its mark was being committed; or the engine stops, and it stays as marked; or the store does
-        // not take the mark, and without it the task must not run (rule R18): the next start finds it again.
+        // The attempt does not start. Either the task was withdrawn during the commit, or the engine stops. Or the
+        // store refused the record, and without the record the task must not run (rule R18). In the last two cases the
+        // next start finds the task again.
         if let Some(slot) = self.slots.get_mut(address)
             && slot.run(task) == Some(Run::Marking)
         {
@@ -356,7 +360,7 @@ impl Shard {
         self.free_place(lane);
     }
 
-    /// Starts an attempt, if the task is still there. Its place in the lane is taken already.
+    /// Starts an attempt if the task still exists. The caller has already taken a place in the lane.
     fn begin(&mut self, lane: usize, address: &Address, task: TaskId) -> bool {
         let attempt = self.lanes.last_attempt + 1;
         let Some(slot) = self.slots.get_mut(address) else { return false };
@@ -375,7 +379,7 @@ impl Shard {
         true
     }
 
-    /// Starts an attempt, under the next number.
+    /// Starts an attempt under the next attempt id.
     pub(super) fn launch(&mut self, job: Job, attempt: Attempt) {
         self.lanes.last_attempt += 1;
         let (id, lane) = (self.lanes.last_attempt, attempt.lane);
@@ -400,7 +404,8 @@ impl Shard {
         self.run_lane(lane);
     }
 
-    /// Tells a running task that its instance has turned. It is dropped at its timeout at the latest.
+    /// Asks the handler of a running task to stop, because the instance has turned. The attempt is dropped at its
+    /// timeout at the latest.
     pub(super) fn cancel(&mut self, address: &Address, task: TaskId) {
         if let Some(Run::Running { attempt }) = self.slots.get(address).and_then(|slot| slot.run(task)) {
             self.out.push(Out::Cancel(attempt));
@@ -409,10 +414,10 @@ impl Shard {
 
     // Ending.
 
-    /// An attempt has ended, also one that was dropped.
+    /// Handles the end of an attempt, including a dropped attempt.
     pub(super) fn ended(&mut self, attempt: u64, how: AttemptEnd) {
         if let Some(Running { job: Job::Task(address, _), .. }) = self.lanes.attempts.get(&attempt) {
-            // Its instance is being read again: the end is taken up when that is done.
+            // The instance is loading. The end is handled after the load.
             if let Some(slot) = self.slots.get_mut(address).filter(|slot| slot.is_loading()) {
                 slot.late.push(Late::Ended(attempt, how));
                 return;
@@ -462,9 +467,10 @@ impl Shard {
         let policy = self.lanes.lanes[running.lane].policy.clone();
         let at_most_once = self.lanes.lanes[running.lane].at_most_once;
         let Some(slot) = self.slots.get_mut(address) else { return };
+        // A quarantined instance takes no report, so the store does not learn about this attempt.
         self.forgetful |= matches!(slot.place, Place::Quarantined(_));
         let compensating = slot.instance().is_some_and(|instance| instance.status() == Status::Compensating);
-        // Nobody waits for it any more, or nobody is to be bothered.
+        // An unreadable command waits if its instance has ended or the command is best-effort (rule R34).
         let patient = slot.instance().is_some_and(|instance| {
             instance.status().is_over()
                 || instance.task(task).is_some_and(|task| instance.is_best_effort(task))
@@ -472,21 +478,22 @@ impl Shard {
         let Some(found) = slot.instance_mut().and_then(|instance| instance.task_mut(task)) else { return };
         let undo = found.kind == TaskKind::Undo;
         let at_most_once = at_most_once && !undo;
-        // Also while the turn that will tell it to stop is still being committed.
+        // The instance counts as compensating even while the step of the turn is being committed.
         let turned = compensating && !undo;
         if matches!(how, AttemptEnd::NotBegun) {
             return self.not_begun(address, task, running.lane, turned);
         }
+        // The end of an attempt resets the count (rule R19).
         found.progress.recoveries = 0;
         if matches!(how, AttemptEnd::Dropped) && !at_most_once {
-            // The dispatcher stopped: the attempt counts as indeterminate, but is not charged beyond that.
+            // The dispatcher stopped. The attempt counts as indeterminate, and its time is not charged.
             found.progress.attempts += 1;
             found.progress.error = Some("dropped when the dispatcher stopped".to_owned());
             self.delay_task(address, task, now, epoch);
             return;
         }
         let how = match how {
-            // A person makes a build that can read it; what was promised to the instance is not given up for that.
+            // The command waits for a build that can read it.
             AttemptEnd::Unreadable(why) if !turned && patient => {
                 found.progress.error = Some(why);
                 let delay = policy.delay(UNREADABLE, undo, 1.0);
@@ -497,8 +504,8 @@ impl Shard {
                 slot.queue.push_back(Item::own(Input::Stuck(task, ParkReason::Unreadable, why), now));
                 return self.pump(address);
             }
-            // The same answer would come again, and a person can supply one that can be stored. It was called, so it
-            // counts.
+            // A repeated call would return the same answer. A person can supply an answer that can be stored. The
+            // handler was called, so the attempt counts.
             AttemptEnd::BadReply(why) if !turned && !patient => {
                 found.progress.attempts += 1;
                 found.progress.error = Some(why.clone());
@@ -510,6 +517,8 @@ impl Shard {
         };
         found.progress.attempts += 1;
         found.progress.spent_ms += u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        // An at-most-once command has one attempt (rule R18). A command of a compensating instance gets no further
+        // attempt (rule R13).
         let last = at_most_once || turned;
         let news = how.error().is_some_and(|error| is_news(&found.progress, error, epoch));
         match verdict(&mut found.progress, how, undo, last, &policy) {
@@ -520,7 +529,7 @@ impl Shard {
             }
             Verdict::Again => {
                 let delay = policy.delay(found.progress.attempts, undo, jitter);
-                // What is not tried again by this process must be in the store when it ends.
+                // A task that this process does not try again must be in the store when the process ends.
                 if delay.is_zero() && !self.stopping {
                     found.progress.due = Timestamp::EPOCH;
                     slot.set_run(task, Run::Waiting);
@@ -536,7 +545,8 @@ impl Shard {
         }
     }
 
-    /// An attempt that never reached its handler is none. Its task waits for a place again.
+    /// Handles an attempt that never reached its handler. The attempt does not count, and the task waits for a place
+    /// again.
     fn not_begun(&mut self, address: &Address, task: TaskId, lane: usize, turned: bool) {
         let (now, epoch, stopping) = (self.moment.wall, self.lease.epoch, self.stopping);
         let Some(slot) = self.slots.get_mut(address) else { return };
@@ -556,14 +566,15 @@ impl Shard {
             return self.pump(address);
         }
         if stopping || marked {
-            // Of one that is called at most once the store must know that it was not called.
+            // At a stop the progress must be in the store. The start record of an at-most-once command must be
+            // withdrawn (rule R18).
             return self.delay_task(address, task, now, epoch);
         }
         slot.set_run(task, Run::Waiting);
         self.lanes.push(lane, Job::Task(address.clone(), task));
     }
 
-    /// Writes how a task fares that is tried again at once: people look into the store, and the attempts that follow may
+    /// Writes the failure of a task that is tried again at once. Operators read the store, and the next attempts may
     /// take long or wait for a breaker.
     fn note_failure(&mut self, address: &Address, task: TaskId, epoch: u64) {
         let Some(slot) = self.slots.get_mut(address) else { return };
@@ -579,7 +590,8 @@ impl Shard {
         );
     }
 
-    /// Writes how far a task is and lets it wait until `due`. It waits for that to be durable as well.
+    /// Writes the progress of a task and delays the task until `due`. The next attempt also waits until this progress
+    /// is durable.
     fn delay_task(&mut self, address: &Address, task: TaskId, due: Timestamp, epoch: u64) {
         let now = self.moment.wall;
         let Some(slot) = self.slots.get_mut(address) else { return };
@@ -596,18 +608,18 @@ impl Shard {
         self.queue_step(Token::Delayed(address.clone(), task), step);
     }
 
-    /// How far a delayed task is, is durable. What the store does not take keeps the task waiting for the next start, which
-    /// could not tell its next number from one that was given already.
+    /// The progress of a delayed task is durable. Without this commit the task waits for the next start. Otherwise one
+    /// attempt number could be given twice.
     pub(super) fn delayed(&mut self, address: &Address, task: TaskId) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         if slot.run(task) == Some(Run::Noting) {
             slot.set_run(task, Run::Delayed);
-            // One whose instance is being read is found when that is done.
+            // If the instance is loading, the load enlists the task.
             self.enlist(address, task);
         }
     }
 
-    /// A suspect has ended, was withdrawn or given up: those who wait for that may try again.
+    /// A suspect has ended, was withdrawn or was given up. The waiting suspects are tried again.
     pub(super) fn recovered(&mut self, job: &Job) {
         if self.lanes.recovering.remove(job).is_none() {
             return;
@@ -623,7 +635,7 @@ impl Shard {
         }
     }
 
-    /// Wakes what is due: timers, delayed attempts, attempts that take too long.
+    /// Handles everything that is due: timers, delayed jobs, paused lanes and attempts past their timeout.
     pub(super) fn wake(&mut self) {
         self.fire_timers();
         self.give_up_awaiting();
@@ -652,7 +664,7 @@ impl Shard {
             let Some(running) = self.lanes.attempts.get_mut(&attempt) else { continue };
             running.timed_out = true;
             let (job, lane) = (running.job.clone(), running.lane);
-            // Said now: one that blocks its thread may never end.
+            // Logged now, because an attempt that blocks its thread may never end.
             let told = self.tell_failure(&job, &AttemptEnd::Indeterminate(self.lanes.late(lane)));
             if let Some(running) = self.lanes.attempts.get_mut(&attempt) {
                 running.told = told;
@@ -661,7 +673,7 @@ impl Shard {
         }
     }
 
-    /// A delayed task is due. Its instance may have been forgotten meanwhile: loading it finds the task again.
+    /// A delayed task is due. If its instance is no longer in memory, a load finds the task again.
     fn resume(&mut self, address: &Address, task: TaskId) {
         let slot = self.slot(address);
         if slot.instance().is_some() {
@@ -677,7 +689,7 @@ impl Shard {
         }
     }
 
-    /// Writes what is known of attempts that are waiting, so that a clean start goes on from there.
+    /// Writes the progress of waiting attempts, so that a clean start continues from there.
     pub(super) fn write_attempts(&mut self) {
         let addresses: Vec<Address> = self.slots.keys().cloned().collect();
         for address in addresses {
@@ -694,7 +706,7 @@ impl Shard {
         let row = instance.row;
         let mut tasks = Vec::new();
         for task in waiting {
-            // One that was not tried by this process has nothing to write: what is suspect stays so.
+            // A task that this process did not try has no new progress. A suspect stays a suspect.
             let tried =
                 |task: &&mut Task| task.progress.attempts > 0 && !self.lease.is_suspect(task.progress.epoch);
             if let Some(found) = instance.task_mut(task).filter(tried) {
@@ -709,34 +721,34 @@ impl Shard {
     }
 }
 
-/// Counts the attempt that may have been running when a process ended. Of the quick attempts before it nothing was written
-/// down, so the numbers they may have had are left out: whichever of them there were, none is given twice.
+/// Counts the attempt that may have been running when the process ended. The quick attempts before it were not written.
+/// Their numbers are left out, so that no number is given twice (rule R19).
 pub(super) fn count_lost(progress: &mut TaskProgress, quick: u32) {
     progress.attempts = progress.attempts.saturating_add(1);
     progress.left_out = progress.left_out.saturating_add(quick.saturating_sub(progress.attempts));
 }
 
-/// Attempts after which the longest delay has come: what cannot be read is looked at again that often.
+/// An attempt count at which the delay has reached its cap. An unreadable command is tried again after that delay.
 const UNREADABLE: u32 = 64;
 
-/// A task that may be given the permit: it is there, ready, and of a kind that runs in the instance's present status.
+/// Returns the task if it may start: it exists, is ready, and its kind runs in the present status of the instance.
 fn startable(slot: &mut Slot, task: TaskId) -> Option<(Option<RowId>, &mut Task)> {
     let instance = slot.instance_mut()?;
     let row = instance.row;
-    // An undo runs while its instance compensates; nothing else does (rule R13).
+    // While an instance is compensating, forward commands do not run (rule R13).
     let compensating = instance.status() == Status::Compensating;
     let found = instance.task_mut(task)?;
     let fits = found.progress.stage == TaskStage::Ready && !(compensating && found.kind == TaskKind::Command);
     fits.then_some((row, found))
 }
 
-/// Whether nobody knows this error of a task or delivery yet: the attempt before said something else, or ended under an
-/// earlier lease.
+/// True for an error that is new: the previous attempt had another error, or ended under an earlier lease.
 pub(super) fn is_news(progress: &TaskProgress, error: &str, epoch: u64) -> bool {
     progress.epoch != epoch || progress.error.as_deref() != Some(error)
 }
 
-/// What the end of an attempt means over all attempts. `progress` counts it already; `last` forbids another.
+/// Decides how the end of an attempt counts over all attempts. `progress` already counts this attempt. `last` forbids
+/// another attempt.
 fn verdict(progress: &mut TaskProgress, how: AttemptEnd, undo: bool, last: bool, policy: &Policy) -> Verdict {
     let attempts = progress.attempts;
     let unknown = |reason: String| Verdict::Report(ReportRecord::Unknown { attempts, reason });

@@ -1,8 +1,7 @@
-//! What the engine writes to the log: the span of a step, that an instance starts, ends or is parked, and each failure
-//! of a handler once.
+//! Log output of the engine: the span of a step, the start, end and parking of an instance, and failures of handlers.
 //!
-//! Owns: what is worth a line, and which fields it has. Does not own: the span of an attempt; the `dispatcher` enters
-//! that wherever it polls a handler. Nothing is formatted or allocated unless somebody listens.
+//! Owns: which events are logged, and with which fields. Does not own: the span of an attempt. The `dispatcher` enters
+//! that span when it polls a handler. Without a log subscriber, nothing is formatted or allocated.
 
 use std::fmt;
 
@@ -15,7 +14,7 @@ use crate::machine::{Input, Instance, Parked};
 use crate::message::MessageId;
 use crate::store::{Address, HistoryEntry, Step, TaskProgress};
 
-/// The span in which `instance` takes `input`, or in which it is started: what actions log carries it.
+/// The span of a step of `instance`, or of its start. Log lines of actions carry this span.
 pub(super) fn step_span(address: &Address, instance: Option<&Instance>, input: &Input) -> Span {
     tracing::info_span!(
         "step",
@@ -28,7 +27,7 @@ pub(super) fn step_span(address: &Address, instance: Option<&Instance>, input: &
     )
 }
 
-/// The command that `input` is about.
+/// The name of the command that `input` reports on.
 fn command<'a>(instance: Option<&'a Instance>, input: &Input) -> Option<&'a str> {
     let (Input::Report(task, _) | Input::Stuck(task, ..)) = input else { return None };
     instance?.task(*task).map(|task| &*task.command.name)
@@ -41,7 +40,7 @@ fn message_id(input: &Input) -> Option<&str> {
     }
 }
 
-/// What a step follows from, in a word.
+/// The trigger of a step, in one word.
 struct Trigger<'a>(&'a Input);
 
 impl fmt::Display for Trigger<'_> {
@@ -57,7 +56,7 @@ impl fmt::Display for Trigger<'_> {
     }
 }
 
-/// Says that an instance has started or ended with this step.
+/// Logs that an instance has started or ended with this step.
 pub(super) fn tell_life(step: &Step) {
     let listens = tracing::enabled!(tracing::Level::DEBUG);
     let Some(instance) = step.instance.as_ref().filter(|_| listens) else { return };
@@ -65,7 +64,7 @@ pub(super) fn tell_life(step: &Step) {
     if instance.seq == 1 {
         tracing::debug!(saga = %address.saga, key = %address.key, "started");
     }
-    // Later steps of an instance that has ended lead nowhere. An abort may end it in the state in which it is.
+    // A later step of an ended instance changes no state. An abort may end an instance in its present state.
     let leads = |line: &HistoryEntry| line.from != line.to || line.kind == "compensated";
     if instance.status.is_over() && step.history.iter().any(leads) {
         let status = instance.status.as_str();
@@ -73,7 +72,7 @@ pub(super) fn tell_life(step: &Step) {
     }
 }
 
-/// Says that an instance waits for a person from this step on, and why.
+/// Logs that this step has parked the instance, and why.
 pub(super) fn tell_parked(step: &Step) {
     let Some(instance) = &step.instance else { return };
     let Some(record) = &instance.parked else { return };
@@ -87,8 +86,8 @@ pub(super) fn tell_parked(step: &Step) {
 }
 
 impl Shard {
-    /// Says that an attempt has failed: as a warning when nobody knows this error yet, otherwise to those who look
-    /// closely. Returns whether it could be said, or there was nothing to say.
+    /// Logs the failure of an attempt, as a warning if the error is new, otherwise at debug level. Returns `false` if
+    /// the job is not in memory.
     pub(super) fn tell_failure(&self, job: &Job, how: &AttemptEnd) -> bool {
         let Some(error) = how.error() else { return true };
         let Some((of, name, progress)) = self.subject(job) else { return false };
@@ -110,8 +109,8 @@ impl Shard {
         true
     }
 
-    /// Whose attempt it is, the stored name of what it runs, and how far that is; `None` while its instance is not in
-    /// memory.
+    /// The owner of a job, the stored name of its command or event, and its progress. `None` while its instance is not
+    /// in memory.
     fn subject<'a>(&'a self, job: &'a Job) -> Option<(&'a Address, &'a str, &'a TaskProgress)> {
         match job {
             Job::Task(address, task) => {

@@ -1,4 +1,4 @@
-//! The engine: accepts, orders, commits, starts, retries, wakes. Sans I/O.
+//! The engine: accepts, orders, commits, starts, retries and wakes. It performs no I/O itself (sans I/O).
 //!
 //! ```text
 //!   In ──▶ Shard::handle(input, moment) ──▶ Out          plain values in, plain values out
@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Owns: queues per instance, the cache, start permits, attempts and their policies, deliveries, the window of timers,
-//! recovery, back-pressure. Does not own: deciding (the `machine`), threads, sockets, clocks, SQL; those belong to the
+//! recovery, back-pressure. Does not own: decisions (the `machine`), threads, sockets, clocks, SQL. Those belong to the
 //! `dispatcher` and the stores. A simulator drives the same code.
 
 mod accept;
@@ -58,30 +58,30 @@ use slot::{Queued, Slot, Token};
 use takeup::TakeUps;
 use timers::Timers;
 
-/// The bounds of an engine.
+/// The limits of an engine.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) payload: PayloadLimits,
-    /// Events from outside that may wait at one instance.
+    /// Events that may wait at one instance (rule R29).
     pub(crate) waiting: usize,
-    /// Sagas an event may come through.
+    /// Sagas that an event may come through (rule R29).
     pub(crate) hops: u32,
-    /// Bytes of instances kept in memory.
+    /// Bytes of all instances in memory.
     pub(crate) cache_bytes: usize,
-    /// Steps and bytes of one batch.
+    /// The maximum size of one batch, in steps and in bytes.
     pub(crate) batch_steps: usize,
     pub(crate) batch_bytes: usize,
-    /// A batch of so many steps is handed over before the outcomes of the one before are handled.
+    /// The number of waiting steps from which a batch is built before the previous outcomes are handled.
     pub(crate) early_steps: usize,
-    /// Rows of one page.
+    /// Rows of one page that is read from the store.
     pub(crate) page: usize,
-    /// Things taken up from the store that may wait in memory.
+    /// Items from the store that may wait in memory.
     pub(crate) taken_up: usize,
-    /// Timers kept in memory.
+    /// Timers in the timer window.
     pub(crate) timers: usize,
-    /// Tasks found after an unclean start that may run at the same time.
+    /// Tasks found after an unclean start that may run at the same time (rule R19).
     pub(crate) recovering: usize,
-    /// How often in a row a task may be found begun before it is parked.
+    /// How often in a row a task may be found begun before its instance is parked (rule R19).
     pub(crate) recoveries: u32,
 }
 
@@ -104,7 +104,7 @@ impl Default for Limits {
     }
 }
 
-/// Owns instances and advances them. One holder of a lease has one.
+/// Owns instances and advances them. Each lease holder has one shard.
 pub(crate) struct Shard {
     registry: Arc<Registry>,
     limits: Limits,
@@ -112,52 +112,53 @@ pub(crate) struct Shard {
     moment: Moment,
     offset: clock::Offset,
     random: Box<dyn FnMut() -> u128 + Send>,
-    /// Boxed, because a table has room for up to twice as many as are in it.
+    /// Boxed, because the table allocates up to twice as many entries.
     slots: HashMap<Address, Box<Slot>>,
-    /// The instance of each row, for timers and tasks that are known by row.
+    /// The instance of each row, for timers and tasks that name only the row.
     rows: HashMap<RowId, Address>,
     lanes: Lanes,
     deliveries: Deliveries,
     timers: Timers,
-    /// Steps waiting for the batch under way to end.
+    /// Steps that wait for the next batch.
     ready: VecDeque<Queued>,
-    /// What the steps of the batch under way belong to, and of the one behind it.
+    /// The batch in progress and the batch behind it, with the purpose of each step.
     under_way: VecDeque<(Vec<Token>, Arc<Batch>)>,
     batches: u64,
     steps: u64,
     inbox: recovery::Inbox,
-    /// Events that wait for instances that do not exist yet.
+    /// Events that wait for their instance to start.
     awaited: BTreeSet<defer::Awaited>,
     lru: cache::Lru,
     take_ups: TakeUps,
     stopping: bool,
-    /// An attempt ended and its instance could not take it up, so that the store does not know that it began.
+    /// True if an attempt began and the store does not know this attempt. Then the lease must not be given back.
     forgetful: bool,
     out: Vec<Out>,
     tally: Tally,
 }
 
-/// Counts for people, since the start.
+/// Counters for operators, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Steps that are durable.
+    /// Steps of instances that are durable.
     pub steps: u64,
-    /// Batches they were committed in.
+    /// Batches that were committed.
     pub batches: u64,
     /// Attempts of handlers and subscribers that were started.
     pub attempts: u64,
-    /// Timers that fired when their visit had ended already.
+    /// Timers that fired after the end of their visit.
     pub stale_timers: u64,
-    /// Events, deliveries and outcomes that became dead letters, also where several share one letter.
+    /// Events, deliveries and outcomes that became dead letters. Conflicts that share one dead letter are counted each
+    /// time.
     pub dead_letters: u64,
     /// Failures of best-effort commands.
     pub best_effort_failures: u64,
-    /// Instances that were parked.
+    /// How often an instance was parked.
     pub parked: u64,
 }
 
 impl Shard {
-    /// An engine under `lease`. Call [`start`](Self::start) first.
+    /// Creates an engine under `lease`. [`start`](Self::start) must be called first.
     pub(crate) fn new(
         registry: Arc<Registry>,
         limits: Limits,
@@ -192,7 +193,7 @@ impl Shard {
         }
     }
 
-    /// Takes one input; what is to be done about it is in [`take_out`](Self::take_out).
+    /// Handles one input. [`take_out`](Self::take_out) returns the resulting requests.
     pub(crate) fn handle(&mut self, input: In, moment: Moment) {
         self.moment = moment;
         self.follow_clock();
@@ -228,20 +229,21 @@ impl Shard {
         self.evict();
     }
 
-    /// What is to be done, in order.
+    /// Takes the pending requests, in order.
     pub(crate) fn take_out(&mut self) -> Vec<Out> {
         std::mem::take(&mut self.out)
     }
 
-    /// The steps to commit next, unless a batch is under way or there are none.
+    /// The next batch to commit. `None` if a batch is in progress or no step waits.
     pub(crate) fn next_batch(&mut self) -> Option<Arc<Batch>> {
         if self.under_way.is_empty() && !self.ready.is_empty() { Some(self.batch()) } else { None }
     }
 
-    /// The batch to commit while the outcomes of the one before are handled: they are here, but [`In::Committed`] has
-    /// not been called yet. `None` when there are so few steps that it is better to answer first.
+    /// The batch to commit while the outcomes of the previous batch are handled. These outcomes have arrived, but
+    /// [`In::Committed`] has not been called yet. `None` if only a few steps wait, because the callers are then
+    /// answered first.
     ///
-    /// Nothing in it can depend on those outcomes, because an instance has one step under way at most.
+    /// No step of this batch depends on those outcomes, because an instance has at most one step in progress.
     pub(crate) fn next_batch_early(&mut self) -> Option<Arc<Batch>> {
         let worth_it = self.under_way.len() == 1 && self.ready.len() >= self.limits.early_steps;
         worth_it.then(|| self.batch())
@@ -263,16 +265,16 @@ impl Shard {
         batch
     }
 
-    /// When [`In::Tick`] is due at the latest: by the wall clock, and by the other.
+    /// The latest time for the next [`In::Tick`], by the wall clock and by the monotonic clock.
     pub(crate) fn next_wake(&self) -> (Option<crate::message::Timestamp>, Option<std::time::Duration>) {
-        // An attempt that is due while the engine stops does not start, so it is nothing to wake up for.
+        // A stopping engine starts no attempt, so a due attempt needs no wake-up.
         let attempt = self.lanes.next_due().filter(|_| !self.stopping);
         let wall = [self.timers.next(), attempt, self.next_awaited()].into_iter().flatten().min();
         (wall, self.lanes.next_deadline())
     }
 
-    /// Whether everything that was begun has ended and is written down: no batch, no step, no attempt, no outcome that
-    /// or attempt that waits for its instance to be read.
+    /// True when nothing is in flight: no batch, no step, no attempt, and no outcome that waits for an instance to
+    /// load.
     pub(crate) fn is_quiet(&self) -> bool {
         let outcome = |item: &slot::Item| matches!(item.what, Input::Report(..)) && item.inbox.is_none();
         self.is_committed()
@@ -280,17 +282,16 @@ impl Shard {
             && !self.slots.values().any(|slot| !slot.progress.is_empty() || slot.queue.iter().any(outcome))
     }
 
-    /// Whether the store knows of every attempt that began, so that the lease may be given back.
+    /// True if the store knows every attempt that began. Only then may the lease be given back.
     pub(crate) fn may_release(&self) -> bool {
         self.is_quiet() && !self.forgetful
     }
 
-    /// Whether nothing waits to be committed.
+    /// True if no step waits for a commit.
     pub(crate) fn is_committed(&self) -> bool {
         self.under_way.is_empty() && self.ready.is_empty()
     }
 
-    /// How many attempts run.
     pub(crate) fn running(&self) -> usize {
         self.lanes.running()
     }
@@ -299,7 +300,7 @@ impl Shard {
         self.tally
     }
 
-    /// The identity of the next step: no other epoch and no other step of this one has it.
+    /// The identity of the next step. No other step has this identity, in this epoch or in another one.
     fn next_at(&mut self) -> At {
         self.steps += 1;
         let step = Id::from_u128(u128::from(self.lease.epoch) << 64 | u128::from(self.steps));
@@ -310,10 +311,10 @@ impl Shard {
         Incarnation::from_u128((self.random)())
     }
 
-    /// Even between 0 and 1.
+    /// A random number, evenly distributed between 0 and 1.
     fn jitter(&mut self) -> f64 {
         let bits = (self.random)() >> 75;
-        // 53 bits fit an f64 exactly.
+        // An `f64` represents 53 bits exactly.
         #[allow(clippy::cast_precision_loss)]
         let even = bits as f64;
         even / (1_u64 << 53) as f64
@@ -334,7 +335,7 @@ impl std::fmt::Debug for Shard {
     }
 }
 
-/// The bytes of payload a step writes.
+/// Estimates the bytes of a step, for the size limit of a batch.
 fn weight(step: &crate::store::Step) -> usize {
     let instance =
         step.instance.as_ref().map_or(0, |i| i.data.len() + i.payload.as_ref().map_or(0, |p| p.len()));
@@ -343,7 +344,7 @@ fn weight(step: &crate::store::Step) -> usize {
     512 + instance + history + mail
 }
 
-/// The earliest of the entries of an ordered map.
+/// The smallest key of an ordered map.
 fn first_key<K: Clone + Ord, V>(map: &BTreeMap<K, V>) -> Option<K> {
     map.first_key_value().map(|(key, _)| key.clone())
 }

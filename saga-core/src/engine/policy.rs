@@ -1,14 +1,16 @@
-//! How often a handler is tried, and how long it may take.
+//! Policies: how often a handler is tried, and how long an attempt may take.
 
 use std::time::Duration;
 
-/// The policy of one handler or subscriber, set where it is registered.
+/// The policy of one handler or subscriber, set at its registration.
 ///
-/// An attempt that is indeterminate is repeated: [`quick_attempts`](Self::quick_attempts) times at once, then with delays
-/// that double from `first` to `cap`, each drawn evenly between zero and that length (full jitter), until
-/// [`total`](Self::total) is used up. Only attempts and the waits between them are charged: time the process was down,
-/// and waiting for a free slot, cost nothing (rule R17). Undo commands ignore `total` and are tried for ever, at most
-/// every five minutes.
+/// An indeterminate attempt is repeated. The first [`quick_attempts`](Self::quick_attempts) attempts follow each other
+/// at once. Then each wait is random between zero and a limit (full jitter). The limit doubles from `first` to `cap`.
+/// The attempts end when [`total`](Self::total) is used up.
+///
+/// Only attempts and the waits between them are charged. Downtime and waits for a free slot cost nothing (rule R17).
+/// Undo commands ignore `total`, and their attempts are unlimited. Between two attempts they wait at most five minutes
+/// (rule R14).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     pub(crate) quick: u32,
@@ -18,17 +20,18 @@ pub struct Policy {
     pub(crate) timeout: Duration,
     pub(crate) concurrency: usize,
     pub(crate) unordered: bool,
-    /// So many attempts may start within any window of this length.
+    /// The maximum number of attempts that may start within any window of this length.
     pub(crate) rate: Option<(u32, Duration)>,
-    /// After so many indeterminate attempts in a row none starts for so long.
+    /// The number of consecutive indeterminate attempts that opens the breaker, and the pause that follows.
     pub(crate) breaker: Option<(u32, Duration)>,
 }
 
-/// No wait between two attempts of an undo is longer.
+/// The longest wait between two attempts of an undo (rule R14).
 const UNDO_CAP: Duration = Duration::from_secs(5 * 60);
 
 impl Default for Policy {
-    /// 3 quick attempts, then 1 s doubling to 5 min within 24 h; a timeout of 60 s; 64 at a time.
+    /// 3 quick attempts, then waits from 1 s up to 5 min within 24 h. The timeout is 60 s. At most 64 attempts run at a
+    /// time.
     fn default() -> Self {
         Self {
             quick: 3,
@@ -45,14 +48,14 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// How many attempts follow each other without a wait; at least 1. Default 3.
+    /// Sets how many attempts follow each other without a wait. The minimum is 1, the default is 3.
     #[must_use]
     pub fn quick_attempts(mut self, quick: u32) -> Self {
         self.quick = quick.max(1);
         self
     }
 
-    /// The longest first wait, and the longest wait at all. Default 1 s and 5 min.
+    /// Sets the limit of the first wait, and the limit of every wait. The defaults are 1 s and 5 min.
     #[must_use]
     pub fn backoff(mut self, first: Duration, cap: Duration) -> Self {
         self.first = first;
@@ -60,60 +63,61 @@ impl Policy {
         self
     }
 
-    /// How much time may be charged before the command is `unknown`. Default 24 h.
+    /// Sets the charged time after which the command is `unknown`. The default is 24 h.
     #[must_use]
     pub fn total(mut self, total: Duration) -> Self {
         self.total = total;
         self
     }
 
-    /// How long one attempt may run before it is dropped. Default 60 s.
+    /// Sets how long one attempt may run before it is dropped. The default is 60 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How many attempts may run at the same time; at least 1. Default 64.
+    /// Sets how many attempts may run at the same time. The minimum is 1, the default is 64.
     #[must_use]
     pub fn concurrency(mut self, concurrency: usize) -> Self {
         self.concurrency = concurrency.max(1);
         self
     }
 
-    /// How many attempts may start within any window of length `per`, all of them at once if they are there; at least 1.
-    /// Waiting for it costs no attempt and no time. Counted by each process since its start. Default: as many as there
-    /// are.
+    /// Sets how many attempts may start within any window of length `per`. The minimum is 1. All of them may start at
+    /// once. A wait for the rate costs no attempt and no time. Each process counts from its own start. The default is
+    /// no limit.
     #[must_use]
     pub fn rate(mut self, attempts: u32, per: Duration) -> Self {
         self.rate = Some((attempts.max(1), per));
         self
     }
 
-    /// A circuit breaker: after `failures` indeterminate attempts in a row, of whichever commands, none starts for `pause`.
-    /// Then one at a time is tried, until one gets an answer. Waiting for it costs no attempt and no time. Default:
-    /// none.
+    /// Sets a circuit breaker. After `failures` consecutive indeterminate attempts of any commands, no attempt starts
+    /// for `pause`. Then one attempt at a time is tried, until an attempt gets an answer. A wait for the breaker costs
+    /// no attempt and no time. The default is no breaker.
     #[must_use]
     pub fn breaker(mut self, failures: u32, pause: Duration) -> Self {
         self.breaker = Some((failures.max(1), pause));
         self
     }
 
-    /// For subscribers: deliveries need not keep the order of their key, and a failing one holds back no other.
+    /// Removes the order of deliveries, for subscribers. A failing delivery then holds back no other delivery (rule
+    /// R22).
     #[must_use]
     pub fn unordered(mut self) -> Self {
         self.unordered = true;
         self
     }
 
-    /// The wait after `attempts` attempts have ended; `random` is even between 0 and 1.
+    /// The wait after `attempts` attempts. `random` is evenly distributed between 0 and 1.
     pub(crate) fn delay(&self, attempts: u32, undo: bool, random: f64) -> Duration {
         if attempts < self.quick {
             return Duration::ZERO;
         }
         let cap = if undo { self.cap.min(UNDO_CAP) } else { self.cap };
         let doubled = self.first.saturating_mul(1_u32.checked_shl(attempts - self.quick).unwrap_or(u32::MAX));
-        // At least a millisecond: a delayed attempt must not look like one that is ready at once.
+        // At least one millisecond, because zero means an attempt without a wait.
         doubled.min(cap).mul_f64(random.clamp(0.0, 1.0)).max(Duration::from_millis(1))
     }
 }

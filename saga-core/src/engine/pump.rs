@@ -1,4 +1,4 @@
-//! Taking the next item of an instance's queue and deciding it: one step at a time (promise 5).
+//! The next item in the queue of an instance: taking it and deciding it, one step at a time (promise 5).
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,30 +15,30 @@ use crate::store::{
     TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
 };
 
-/// What an instance may do next.
+/// The next action for an instance.
 enum Next {
-    /// Nothing.
+    /// There is nothing to do.
     Rest,
-    /// Read it first.
+    /// Read the instance first.
     Load,
-    /// Find what it is parked over, which a verb is about to skip.
+    /// Find the input over which the instance is parked. A verb is about to skip this input.
     Look,
-    /// Decide this item of the queue.
+    /// Decide the item at this place in the queue.
     Take(usize),
-    /// Write what cannot be applied now into the inbox.
+    /// Write the items that cannot be applied now to the inbox.
     Spill,
-    /// Start with the item at the head, without knowing whether there is an instance already.
+    /// Start an instance with the item at the head. The instance may already exist.
     Start,
-    /// There is no instance for the item at the head.
+    /// Handle the item at the head without an instance.
     NoInstance,
     /// Hand the item at the head on to the instance with this key.
     HandOn(Key),
-    /// Nothing can be done with it.
+    /// Refuse all items, because the instance is quarantined.
     TurnAway(String),
 }
 
 impl Shard {
-    /// Lets the instance do what it can do next.
+    /// Performs the next actions of an instance until it must wait.
     pub(super) fn pump(&mut self, address: &Address) {
         loop {
             match self.next(address) {
@@ -99,10 +99,11 @@ impl Shard {
             return if slot.queue.iter().all(keeps) { Next::Rest } else { Next::Spill };
         }
         if instance.status() == Status::Compensating {
+            // Events wait until the arrival (rule R11).
             return match slot.queue.first_other() {
                 Some(at) => Next::Take(at),
-                // Also what is durable: kept in memory, it would take the room in which the inbox is read, and the
-                // outcome that ends the waiting may lie there.
+                // This includes durable items. In memory they would occupy the room for reading the inbox. The outcome
+                // that ends the wait may be an unread row.
                 None => Next::Spill,
             };
         }
@@ -119,7 +120,7 @@ impl Shard {
         definition.event(&event.message.name).is_some_and(|event| definition.starts(event))
     }
 
-    /// Decides one item. Returns whether there is more to do at once, because nothing had to be committed.
+    /// Decides one item. Returns whether more work is ready at once, because nothing had to be committed.
     fn take(&mut self, address: &Address, at: usize) -> bool {
         let moment = self.next_at();
         let Self { slots, registry, lanes, lease, out, .. } = self;
@@ -159,12 +160,12 @@ impl Shard {
         false
     }
 
-    /// An item whose caller has given up before anything was done about it. There is more to do at once.
+    /// Answers the caller that has withdrawn the item. More work is then ready at once.
     pub(super) fn withdrawn(&mut self, item: &Item) -> bool {
         withdrawn(&mut self.out, item)
     }
 
-    /// An item that changes nothing: answered, and taken out of the inbox if it is there.
+    /// Handles an item that changes nothing. Its caller is answered, and its inbox row is removed.
     fn nothing_to_commit(&mut self, address: &Address, item: Item, disposition: Disposition) -> bool {
         if matches!(item.what, Input::Timer { .. }) {
             self.tally.stale_timers += 1;
@@ -172,7 +173,7 @@ impl Shard {
         if let Disposition::Declined(why) = disposition {
             match item.ticket {
                 Some(ticket) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
-                // A parent's, which has come too late.
+                // The abort of the parent came too late.
                 None => tracing::debug!(instance = %address, why, "the abort of a child was declined"),
             }
         }
@@ -187,7 +188,7 @@ impl Shard {
         true
     }
 
-    /// Completes a decision's step with what belongs to the item, and queues it for the next batch.
+    /// Completes the step of a decision with the parts that belong to the item, and queues the step for the next batch.
     fn commit_decision(
         &mut self,
         address: &Address,
@@ -212,6 +213,7 @@ impl Shard {
         let kept = disposition == Disposition::Kept;
         let mut spilled = Vec::new();
         if kept {
+            // The item must outlive a crash, so this step also writes it to the inbox (rule R8).
             if let Some(mail) = item.mail(address, self.lease.epoch).filter(|_| item.inbox.is_none()) {
                 self.mark_answered(address, &item, &mut step);
                 self.mark(address, &item, &mut step);
@@ -257,7 +259,7 @@ impl Shard {
         self.queue_step(Token::Instance(address.clone()), step);
     }
 
-    /// Sets the mark of an event that has an id from outside (rule R26).
+    /// Adds the deduplication record of an event with a message id from outside (rule R26).
     pub(super) fn mark(&self, address: &Address, item: &Item, step: &mut Step) {
         if item.deduplicated {
             return;
@@ -274,7 +276,7 @@ impl Shard {
         }
     }
 
-    /// A report that must wait is durable from here on: its task does not run again.
+    /// Marks the task of a waiting report as answered. The task then does not run again.
     pub(super) fn mark_answered(&mut self, address: &Address, item: &Item, step: &mut Step) {
         let Input::Report(task, _) = &item.what else { return };
         let Some(instance) = self.slots.get_mut(address).and_then(|slot| slot.instance_mut()) else { return };
@@ -284,7 +286,7 @@ impl Shard {
         }
     }
 
-    /// A message between parent and child.
+    /// Builds the inbox row of a message between parent and child.
     fn relative(&self, out: Outgoing, from: &Address, hops: u32) -> Mail {
         Mail {
             to: self.address(&out.to.saga, out.to.key),
@@ -300,7 +302,7 @@ impl Shard {
         }
     }
 
-    /// Addresses what a step published to its consumers: inbox rows for sagas, deliveries for subscribers.
+    /// Routes the published events of a step: inbox rows for sagas, deliveries for subscribers.
     fn route(&mut self, from: &Address, cause: &Item, published: Vec<Published>, step: &mut Step) {
         let Some((incarnation, seq)) = step.instance.as_ref().map(|record| (record.incarnation, record.seq))
         else {
@@ -328,7 +330,7 @@ impl Shard {
                         "too-many-hops",
                         format!("it has come through {hops} sagas; the limit is {}", self.limits.hops),
                     ),
-                    // Kept under the key of its publisher, where a person finds it.
+                    // An event with a bad key is kept under the key of its publisher, where an operator can find it.
                     Err(error) => {
                         let detail = format!("`{}` of {from}: {error}", event.message.name);
                         (from.key.clone(), DeadLetter::BAD_KEY, detail)
@@ -389,8 +391,8 @@ impl Shard {
         }
     }
 
-    /// Starts an instance with the item at the head. When one exists already the commit says so, and the item is
-    /// applied to that one: a starting action is pure, so trying it costs nothing but time.
+    /// Starts an instance with the item at the head. If an instance exists already, the commit reports the conflict,
+    /// and the item is applied to that instance (rule R25). A starting action is pure, so the attempt costs only time.
     fn start_instance(&mut self, address: &Address) -> bool {
         let Some(program) = self.registry.sagas.get(&*address.saga).map(Arc::clone) else { return false };
         let at = self.next_at();
@@ -411,6 +413,7 @@ impl Shard {
                 self.commit_decision(address, item, decision, None, (false, false), true);
                 false
             }
+            // The instance may exist, so it is loaded before the failure counts.
             Err(_) if !known_missing => {
                 slot.queue.push_front(item);
                 self.load(address);
@@ -423,7 +426,7 @@ impl Shard {
         }
     }
 
-    /// There is nobody to take the item at the head. Returns whether there is more to do at once.
+    /// Handles the item at the head without an instance. Returns whether more work is ready at once.
     fn no_instance(&mut self, address: &Address) -> bool {
         let Some(slot) = self.slots.get_mut(address) else { return false };
         let Some(item) = slot.queue.pop_front() else { return false };
@@ -439,18 +442,18 @@ impl Shard {
                     (Some(ticket), _) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
                     (None, Some(verb)) => {
                         tracing::warn!(instance = %address, why, "an operator's verb was declined");
-                        // There is no history that could say so.
+                        // Without an instance there is no history that could hold the answer.
                         let detail = format!("{why}; {} has asked for it: {}", verb.by, verb.why);
                         step.dead.extend(self.letter(address, &item, "declined", detail));
                         self.tally.dead_letters += 1;
                     }
-                    // A parent's, for a child that never began.
+                    // The parent aborts a child that never started.
                     (None, None) => {
                         tracing::debug!(instance = %address, why, "the abort of a child was declined");
                     }
                 }
             }
-            // A timer or a report of an instance that has been purged meanwhile.
+            // The instance of this timer or report has been removed in the meantime.
             _ => {}
         }
         if step != Step::default() {
@@ -460,7 +463,8 @@ impl Shard {
         true
     }
 
-    /// Keeps what will not be applied as a dead letter, or tells the parent whose child it was to start.
+    /// Keeps an item that will not be applied as a dead letter. If the event was to start a child, the parent gets a
+    /// report instead (rule R8).
     fn bury(
         &mut self,
         address: &Address,
@@ -478,7 +482,7 @@ impl Shard {
         }
     }
 
-    /// An event has started nothing.
+    /// Handles an event that has started nothing.
     pub(super) fn dead_on_arrival(&mut self, address: &Address, item: Item, not: NotStarted) {
         let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         self.mark(address, &item, &mut step);
@@ -490,8 +494,7 @@ impl Shard {
         self.queue_step(Token::Instance(address.clone()), step);
     }
 
-    /// Writes everything in the queue that is not durable into the inbox and leaves it there until the instance is
-    /// free again.
+    /// Writes all items without an inbox row to the inbox. They stay there until the instance is free again.
     fn spill(&mut self, address: &Address) {
         let epoch = self.lease.epoch;
         let Some(slot) = self.slots.get_mut(address) else { return };
@@ -506,6 +509,7 @@ impl Shard {
                 continue;
             }
             let Some(slot) = self.slots.get_mut(address) else { return };
+            // A `Stuck` input has no inbox form, so it stays in memory.
             if matches!(item.what, Input::Stuck(..)) {
                 stay.push_back(item);
             } else if item.inbox.is_some() {
@@ -520,7 +524,7 @@ impl Shard {
                     break;
                 }
             }
-            // What is left stays a row, as timers do, or is found out again.
+            // The other inputs need no inbox row. A timer has its own row, and `Continue` is found again.
         }
         if let Some(slot) = self.slots.get_mut(address) {
             slot.one_at_a_time &= !queue.is_empty();
@@ -540,7 +544,8 @@ impl Shard {
         self.queue_step(Token::Instance(address.clone()), step);
     }
 
-    /// Nothing can be done with a quarantined instance: callers are told, what is durable stays in the inbox.
+    /// Refuses all items of a quarantined instance (rule R31). Callers get the reason, and durable items stay in the
+    /// inbox.
     fn turn_away(&mut self, address: &Address, why: &str) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let why = format!("{address} is quarantined: {why}");
@@ -558,7 +563,7 @@ impl Shard {
 }
 
 impl InFlight {
-    /// A step that touches no instance.
+    /// A step for this item that changes no instance.
     pub(super) fn of(item: Item, answer: ConsumerAnswer) -> Self {
         Self { item: Some(item), answer, ..Self::nothing() }
     }

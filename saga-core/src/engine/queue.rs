@@ -1,4 +1,4 @@
-//! What waits at one instance, in order, with counts of what is asked about at every turn.
+//! The queue of one instance, in order, with counts for frequent checks.
 
 use std::collections::VecDeque;
 use std::collections::vec_deque::{Iter, IterMut};
@@ -6,7 +6,6 @@ use std::collections::vec_deque::{Iter, IterMut};
 use super::slot::Item;
 use crate::machine::Input;
 
-/// Items in order.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     items: VecDeque<Item>,
@@ -15,7 +14,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// How many bytes its buffer takes.
+    /// The size of the buffer in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.items.capacity() * size_of::<Item>()
     }
@@ -24,18 +23,17 @@ impl Queue {
         self.items.is_empty()
     }
 
-    /// How many events.
     pub(super) fn events(&self) -> usize {
         self.events
     }
 
-    /// Where the first verb of an operator is.
+    /// The position of the first verb of an operator.
     pub(super) fn first_verb(&self) -> Option<usize> {
         let is_verb = |item: &Item| matches!(item.what, Input::Verb(_));
         if self.verbs == 0 { None } else { self.items.iter().position(is_verb) }
     }
 
-    /// Where the first item is that is no event.
+    /// The position of the first item that is not an event.
     pub(super) fn first_other(&self) -> Option<usize> {
         if self.events == self.items.len() {
             None
@@ -56,7 +54,7 @@ impl Queue {
         self.items.iter()
     }
 
-    /// To note something on items; never to change what they are.
+    /// For notes on items only. The counts require that an item never changes its kind.
     pub(super) fn iter_mut(&mut self) -> IterMut<'_, Item> {
         self.items.iter_mut()
     }
@@ -87,7 +85,7 @@ impl Queue {
         items.into_iter().for_each(|item| self.push_back(item));
     }
 
-    /// Everything, in order; nothing is left.
+    /// Takes all items, in order.
     pub(super) fn take(&mut self) -> VecDeque<Item> {
         std::mem::take(self).items
     }
@@ -103,7 +101,7 @@ impl Queue {
             self.verbs -= usize::from(matches!(item.what, Input::Verb(_)));
         }
         if self.items.is_empty() {
-            // Most instances wait most of the time, and an empty buffer is larger than many of them.
+            // Most queues are empty most of the time, and an empty buffer is larger than many instances.
             self.items = VecDeque::new();
         }
         item

@@ -1,7 +1,7 @@
-//! Finding again what the store holds: at the start, on a cache miss, and when somebody else has written.
+//! Reading from the store: at the start, on a cache miss, and after writes by others.
 //!
-//! The inbox is read in order, once, behind a cursor. Rows written under the present epoch are remembered by whoever
-//! wrote them and are passed over.
+//! The inbox is read once, in order, behind a cursor. Rows of the present epoch are skipped, because their writer
+//! remembers them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -12,33 +12,33 @@ use super::slot::{Item, Place};
 use crate::machine::Instance;
 use crate::store::{Address, DeliveryId, InboxId, Loaded, Mail, OpenTask, RowId, TaskId, TaskKind};
 
-/// How far the inbox has been read.
+/// How far the inbox and the other stored work have been read.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     cursor: InboxId,
-    /// Rows behind the cursor that a verb has used up before the scan came to them: a page that was read before may still
-    /// bring them.
+    /// Rows after the cursor that a verb has used up before the scan. A page that was read earlier may still bring
+    /// these rows.
     used: BTreeSet<InboxId>,
-    /// The newest row of this epoch that its writer has been told of.
+    /// The newest row of this epoch that a handled outcome has reported.
     told: InboxId,
-    /// How often a page was asked for.
+    /// The number of page requests so far.
     scans: u64,
     scanning: bool,
-    /// There are rows nobody has read yet, so nothing may overtake them.
+    /// Unread rows exist, and nothing may overtake them.
     behind: bool,
-    /// Woken while a page was being read: read once more.
+    /// A wake-up came while a page was being read. One more read follows.
     again: bool,
-    /// Enough has been taken up; reading goes on when that is done.
+    /// Too many items are in memory. Reading continues when they are done.
     paused: bool,
-    /// Where reading the tasks an earlier lease left goes on, once there is room.
+    /// Where reading of the tasks of an earlier lease continues, when there is room.
     tasks_after: Option<(RowId, TaskId)>,
-    /// Where reading the instances that are compensating goes on.
+    /// Where reading of the compensating instances continues.
     compensating_after: Option<RowId>,
-    /// Instances being read.
+    /// Number of instances that are being read.
     loads: usize,
-    /// Shared by everything taken up from the inbox that is in memory.
+    /// Shared by all items from the inbox that are in memory.
     room: Arc<()>,
-    /// Events that came while a page was being read.
+    /// Events that were published while a page was being read.
     held: VecDeque<(Accepted, Ticket)>,
 }
 
@@ -47,7 +47,7 @@ impl Inbox {
         self.scanning
     }
 
-    /// The number of the next page that will be asked for.
+    /// The number of the next page request.
     pub(super) fn next_scan(&self) -> u64 {
         self.scans + 1
     }
@@ -60,30 +60,30 @@ impl Inbox {
         self.held.push_back((event, ticket));
     }
 
-    /// A step of this epoch has become durable, and with it these rows.
+    /// Records inbox rows that became durable with a step of this epoch.
     pub(super) fn tell(&mut self, mail: &[InboxId]) {
         self.told = mail.iter().copied().fold(self.told, InboxId::max);
     }
 
-    /// These rows have been used up by a step that did not wait for the scan.
+    /// Records inbox rows that a step has used up before the scan.
     pub(super) fn use_up(&mut self, rows: &[InboxId]) {
         self.used.extend(rows.iter().filter(|row| **row > self.cursor));
     }
 
-    /// A share of the room for what is taken up, given back when it is dropped.
+    /// A share of the room for items from the inbox. Dropping the share frees the room.
     pub(super) fn room(&self) -> Arc<()> {
         Arc::clone(&self.room)
     }
 
-    /// The epoch to write into a row: 0 leaves it to the scan, so that it does not overtake unread ones.
+    /// The epoch to write into a row. 0 leaves the row to the scan, so that the row does not overtake unread rows.
     pub(super) fn epoch(&self, epoch: u64) -> u64 {
-        // While the rows of a page are taken up, those that are to be read again are not read yet.
+        // With `again`, the rows of the next read are still unread while the rows of this page are taken up.
         if self.behind || self.scanning || self.again { 0 } else { epoch }
     }
 }
 
 impl Shard {
-    /// Takes up everything an earlier lease left.
+    /// Takes up everything that an earlier lease left.
     pub(crate) fn start(&mut self, moment: super::Moment) {
         self.moment = moment;
         self.follow_clock();
@@ -96,7 +96,7 @@ impl Shard {
         self.scan();
     }
 
-    /// Takes and starts nothing more; what is running may end.
+    /// Accepts and starts nothing more. Running attempts may end.
     pub(super) fn stop(&mut self) {
         self.stopping = true;
         for (_, ticket) in std::mem::take(&mut self.inbox.held) {
@@ -128,7 +128,7 @@ impl Shard {
         let program = self.registry.sagas.get(&*address.saga).cloned();
         let Some(slot) = self.slots.get_mut(&address) else { return };
         slot.place = match (found, program) {
-            // Of an alias only, and that is not what was asked.
+            // `Loaded::Alias` is the answer for an alias only, and this address is a key.
             (None | Some(Loaded::Alias(_)), _) => Place::Missing,
             (Some(Loaded::Unreadable(why)), _) => Place::Quarantined(why),
             (Some(Loaded::Snapshot(_)), None) => {
@@ -148,7 +148,7 @@ impl Shard {
         let waits = slot.instance().is_some_and(Instance::holds_events_back);
         slot.armed.clear();
         if waits != slot.spilled {
-            // What waits for it in the inbox is counted, and taken up if it can be.
+            // The waiting inbox rows are counted. If the instance can take them, they are queued.
             self.fetch_waiting(&address);
         }
         self.remember_progress(&address);
@@ -169,10 +169,10 @@ impl Shard {
         }
     }
 
-    /// What the inbox holds for one instance goes to the head of its queue, unless it is parked.
+    /// Puts the inbox rows of one instance at the head of its queue. For a parked instance the rows are only counted.
     pub(super) fn fetched_waiting(&mut self, address: Address, rows: Vec<(InboxId, Mail)>) {
-        // What the scan has not come to yet it will bring itself, in order, and what a batch has added whose outcomes are
-        // not here yet will be taken up with those.
+        // The scan brings later rows itself, in order. Rows of a batch with unhandled outcomes are taken up with these
+        // outcomes.
         let (cursor, told, epoch) = (self.inbox.cursor, self.inbox.told, self.lease.epoch);
         let known = |id: InboxId, mail: &Mail| id <= if mail.epoch == epoch { told } else { cursor };
         self.find_head(&address, &rows);
@@ -203,7 +203,7 @@ impl Shard {
             for item in items.into_iter().rev() {
                 slot.queue.push_front(item);
             }
-            // Rows the scan has found meanwhile and rows read just now are older than what is in memory only.
+            // Items with an inbox row are older than items that are only in memory.
             let (mut durable, fresh): (Vec<Item>, Vec<Item>) =
                 slot.queue.take().into_iter().partition(|item| item.inbox.is_some());
             durable.sort_by_key(|item| item.inbox);
@@ -214,14 +214,14 @@ impl Shard {
         self.answer_waiters(&address);
     }
 
-    /// Finds what a parked instance waits over, for the verb that is to skip it. Rows count that the scan has not come to;
-    /// not those of a batch whose outcomes are not here yet, which nobody can have been parked over.
+    /// Finds the input over which the instance is parked, for a verb that skips it. Rows that the scan has not reached
+    /// count. Rows of a batch with unhandled outcomes do not count, because the instance cannot be parked over them.
     fn find_head(&mut self, address: &Address, rows: &[(InboxId, Mail)]) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         if !slot.queue.iter().any(Item::skips) {
             return;
         }
-        // A verb whose row is gone has been done.
+        // A verb without its inbox row has already been applied.
         slot.queue.retain(|item| {
             !item.skips() || item.inbox.is_none_or(|row| rows.iter().any(|(found, _)| *found == row))
         });
@@ -234,7 +234,7 @@ impl Shard {
 
     // The inbox.
 
-    /// Somebody else has put something into the inbox.
+    /// Another writer has added rows to the inbox.
     pub(super) fn woken(&mut self) {
         if self.inbox.scanning {
             self.inbox.again = true;
@@ -283,7 +283,7 @@ impl Shard {
 
     pub(super) fn fetched_tasks(&mut self, rows: Vec<OpenTask>, more: bool) {
         let last = rows.last().map(|row| (row.row, row.task.id));
-        // A parent waits for the reports of its children, and those find it.
+        // The report of a child loads its parent, so the task of a child needs no load.
         for row in rows.into_iter().filter(|row| row.task.kind != TaskKind::Child) {
             let address = self.address(&row.address.saga, row.address.key);
             self.take_up(&address);
@@ -291,12 +291,12 @@ impl Shard {
         self.inbox.tasks_after = last.filter(|_| more);
     }
 
-    /// Whether as much has been taken up from the store as one may hold in memory.
+    /// True if memory holds the maximum number of items from the store.
     fn crowded(&self) -> bool {
         Arc::strong_count(&self.inbox.room) > self.limits.taken_up
     }
 
-    /// Reads on where it was paused, once there is room.
+    /// Continues paused reads when there is room.
     pub(super) fn read_on(&mut self) {
         if self.inbox.paused && !self.inbox.scanning && !self.crowded() {
             self.inbox.paused = false;
@@ -323,7 +323,7 @@ impl Shard {
         self.inbox.compensating_after = last.filter(|_| more);
     }
 
-    /// Reads an instance that has something to do, if this build knows its saga and it is not in memory.
+    /// Loads an instance that has work to do. An unknown saga or an instance in memory is skipped.
     fn take_up(&mut self, address: &Address) {
         let known = self.registry.sagas.contains_key(&*address.saga);
         let here = self.slots.get(address).is_some_and(|slot| !matches!(slot.place, Place::Unknown));

@@ -1,4 +1,4 @@
-//! What this dispatcher knows: its sagas, the handlers of their commands, the consumers of events.
+//! The registry of the dispatcher: its sagas, the handlers of their commands, and the consumers of events.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::definition::{Clause, Definition, EventType};
 use crate::machine::Program;
 use crate::store::ConsumerRow;
 
-/// Who takes an event.
+/// A saga or subscriber that receives an event (rule R28).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Consumer {
     Saga(Arc<str>),
@@ -23,10 +23,10 @@ impl Consumer {
     }
 }
 
-/// A handler or a subscriber: something that runs attempts, some at a time.
+/// A handler or subscriber. Its lane runs a limited number of attempts at a time.
 #[derive(Debug)]
 pub(crate) struct LaneSpec {
-    /// The command's stored name, or the subscriber's name.
+    /// The stored name of the command, or the name of the subscriber.
     pub(crate) name: &'static str,
     pub(crate) policy: Policy,
     pub(crate) at_most_once: bool,
@@ -36,18 +36,18 @@ pub(crate) struct LaneSpec {
 #[derive(Default)]
 pub(crate) struct Registry {
     pub(crate) sagas: HashMap<&'static str, Arc<dyn Program>>,
-    /// Earlier names of sagas, with the present one.
+    /// Earlier names of sagas, with the present name.
     pub(crate) formerly: BTreeMap<&'static str, &'static str>,
     pub(crate) lanes: Vec<LaneSpec>,
     /// The lane of each command.
     pub(crate) handlers: HashMap<&'static str, usize>,
     /// The lane of each subscriber, and the event it takes.
     pub(crate) subscribers: BTreeMap<Arc<str>, (usize, EventType)>,
-    /// The consumers of each event, sagas first, each once.
+    /// The consumers of each event, without repetition. Sagas come first.
     pub(crate) consumers: HashMap<String, Vec<Consumer>>,
     duplicate_sagas: Vec<&'static str>,
     duplicate_formers: Vec<(&'static str, &'static str, &'static str)>,
-    /// Earlier names of commands, with the present one and its lane.
+    /// Earlier names of commands, with the present name and its lane.
     pub(crate) renamed: Vec<(&'static str, &'static str, usize)>,
     duplicate_handlers: Vec<&'static str>,
     duplicate_subscribers: Vec<String>,
@@ -66,7 +66,7 @@ impl Registry {
         }
     }
 
-    /// Also runs what was sent under earlier names of the command.
+    /// Registers a handler. The handler also runs commands that were sent under an earlier name.
     pub(crate) fn handler(
         &mut self,
         command: &'static str,
@@ -92,7 +92,8 @@ impl Registry {
         lane
     }
 
-    /// Completes the table of consumers with those that a store remembers, and says everything that is wrong.
+    /// Completes the consumers with those in the store. Returns the consumers of this build, or all errors of the
+    /// registration.
     pub(crate) fn finish(&mut self, stored: &[ConsumerRow]) -> Result<Vec<ConsumerRow>, Vec<String>> {
         let mut rows: BTreeSet<ConsumerRow> = BTreeSet::new();
         for program in self.sagas.values() {
@@ -110,7 +111,7 @@ impl Registry {
             });
         }
         let known: Vec<ConsumerRow> = rows.iter().cloned().collect();
-        // A consumer that only the store knows keeps getting its share (rule R28).
+        // A consumer that only the store knows keeps receiving its rows (rule R28).
         rows.extend(stored.iter().cloned());
         for row in rows {
             let consumers = self.consumers.entry(row.event).or_default();
@@ -200,7 +201,7 @@ impl Registry {
     }
 }
 
-/// The stored and type names of the events a saga publishes, each once.
+/// The stored names and type names of the events that a saga publishes, without repetition.
 fn published(definition: &Definition) -> BTreeSet<(&'static str, &'static str)> {
     let rows = definition.rows.iter().flat_map(|row| row.clauses);
     let states = definition.states.iter().flat_map(|state| state.on_enter.iter().chain(state.on_leave));

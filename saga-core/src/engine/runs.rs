@@ -1,20 +1,19 @@
-//! What the tasks of one instance are doing.
+//! The runs of one instance: what each of its tasks is doing.
 
 use std::collections::HashMap;
 
 use super::slot::Run;
 use crate::store::TaskId;
 
-/// The runs of an instance, by task.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     all: HashMap<TaskId, Run>,
-    /// How many do anything but wait for a time.
+    /// The number of runs other than `Run::Delayed`.
     awake: usize,
 }
 
 impl Runs {
-    /// How many bytes its table takes.
+    /// The size of the table in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.all.capacity() * size_of::<(TaskId, Run)>() * 8 / 7
     }
@@ -35,14 +34,13 @@ impl Runs {
         self.free_empty();
     }
 
-    /// Removes it unless it is running.
     pub(super) fn remove_unless_running(&mut self, task: TaskId) {
         if !matches!(self.get(task), Some(Run::Running { .. })) {
             self.remove(task);
         }
     }
 
-    /// Whether nothing goes on that only memory knows of.
+    /// True if every run waits for its time. Then nothing goes on that only memory knows.
     pub(super) fn are_asleep(&self) -> bool {
         self.awake == 0
     }
@@ -57,7 +55,7 @@ impl Runs {
         self.free_empty();
     }
 
-    /// Most instances have no task most of the time.
+    /// Frees an empty table. Most instances have no task most of the time.
     fn free_empty(&mut self) {
         if self.all.is_empty() {
             self.all = HashMap::new();

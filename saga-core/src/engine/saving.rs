@@ -1,4 +1,4 @@
-//! What running attempts tell the engine: something to keep for the attempts to come, and that they are alive.
+//! Messages from running attempts: data for later attempts, and heartbeats.
 
 use super::Shard;
 use super::io::{Answer, Out, Ticket};
@@ -8,7 +8,7 @@ use crate::message::Payload;
 use crate::store::{DeliveryChange, Step, TaskChange};
 
 impl Shard {
-    /// Keeps what a running attempt saves; its caller is answered when that is durable.
+    /// Keeps the data that a running attempt saves. The caller is answered when the data is durable.
     pub(super) fn save(&mut self, attempt: u64, saved: Payload, ticket: Ticket) {
         let epoch = self.lease.epoch;
         if let Some(Job::Task(address, _)) = self.lanes.job(attempt)
@@ -24,7 +24,7 @@ impl Shard {
                 let row = instance.row;
                 let found = instance.task_mut(task)?;
                 found.progress.saved = Some(saved);
-                // It gets on, so it is not what makes the process fall.
+                // An attempt that saves progress resets the count (rule R19).
                 found.progress.recoveries = 0;
                 found.progress.epoch = epoch;
                 let change = TaskChange::Progress(task, found.progress.clone());
@@ -45,7 +45,7 @@ impl Shard {
         }
     }
 
-    /// An attempt that says it is alive gets its time anew.
+    /// Restarts the timeout of an attempt that reports that it is alive.
     pub(super) fn heartbeat(&mut self, attempt: u64) {
         self.lanes.prolong(attempt, self.moment.mono);
     }

@@ -1,4 +1,4 @@
-//! One instance as the engine keeps it: the machine's part, its queue, its tasks' runs, and the step being committed.
+//! One instance as the engine keeps it: the machine's part, the queue, the runs of its tasks, and the step in flight.
 
 use std::sync::Arc;
 
@@ -14,128 +14,128 @@ use crate::store::{
     InboxId, Mail, MailKind, Step, Task, TaskId, TaskKind, TaskProgress, TaskStage, TimerRow,
 };
 
-/// What is known about the instance.
+/// What the engine knows about one instance.
 pub(crate) enum Place {
-    /// Nothing yet.
+    /// The instance has not been read from the store.
     Unknown,
-    /// Being read.
+    /// The instance is being read from the store.
     Loading,
-    /// There is none.
+    /// The store holds no such instance.
     Missing,
-    /// Here it is.
     Present(Box<Instance>),
-    /// It is an alias, of the instance with this key.
+    /// The address is an alias of the instance with this key.
     Alias(Key),
-    /// It cannot be read; nothing is done with it.
+    /// The instance cannot be read or written. The text is the reason.
     Quarantined(String),
 }
 
-/// An instance, its queue and its runs.
+/// An instance with its queue, its runs and its callers.
 pub(crate) struct Slot {
     pub(crate) place: Place,
-    /// What has been accepted, or waits to be, in order.
+    /// Accepted items and items that wait for acceptance, in order.
     pub(super) queue: Queue,
-    /// The step being committed: at most one.
+    /// The step in flight. An instance has at most one.
     pub(crate) in_flight: Option<InFlight>,
-    /// Steps on their way that only change how far its tasks are: until they are durable, the store knows less.
+    /// Number of steps in progress that write only task progress. Until they are durable, memory is ahead of the store.
     pub(crate) noting: usize,
-    /// The inbox may hold rows that are not in `queue`; they are read when the instance is free again.
+    /// The inbox may hold rows that are not in `queue`. The engine reads these rows when the instance is free again.
     pub(crate) spilled: bool,
-    /// How many events are among those rows.
+    /// Number of events among these rows.
     pub(crate) held: usize,
-    /// What cannot be applied now is written down in a step each, because one of several is a duplicate.
+    /// Each waiting item is written in its own step, because an item of a common step was a duplicate.
     pub(crate) one_at_a_time: bool,
-    /// The visit in which something was deferred that lies in the inbox.
+    /// The visit that deferred an event. The deferred events are in the inbox.
     pub(crate) deferred: Option<u32>,
-    /// Events accepted up to then have waited long enough for their instance.
+    /// Set when events have waited their full time for this instance to start.
     pub(crate) given_up: Option<GivenUp>,
-    /// Those rows are being read.
+    /// The inbox rows of this instance are being read.
     pub(crate) fetching: bool,
-    /// What the instance is parked over, as it was found among those rows for a verb that skips it; `Some(None)` when it
-    /// is not there.
+    /// The input over which the instance is parked, for a verb that skips this input. `Some(None)`: the inbox does not
+    /// hold the input.
     pub(crate) head: Option<Option<Box<Item>>>,
     pub(super) runs: Runs,
-    /// Its timers as they stand in the window, with the due time they stand under.
+    /// The timers of the instance in the timer window, with their due times in the window.
     pub(crate) armed: Vec<TimerRow>,
     pub(crate) waiters: Vec<(Waiter, Ticket)>,
     /// Tasks that became due while the instance was not in memory.
     pub(crate) resumed: Vec<TaskId>,
-    /// What happened to its tasks while it was being read.
+    /// Notifications about tasks that arrived while the instance was loading.
     pub(crate) late: Vec<Late>,
-    /// Of an alias whose owner is being read: who it is since a step that became durable meanwhile.
+    /// While the owner of an alias is loading: the owner that a step committed in the meantime has set.
     pub(crate) learned: Option<Option<Key>>,
-    /// What the store has said about aliases that the step at the head of the queue claims.
+    /// Claimed aliases that another instance holds, as the store reported for the step at the head of the queue.
     pub(crate) taken: Vec<Taken>,
-    /// How far its tasks had come when it had to be read again: the store only knows what was worth a commit.
+    /// Task progress from before a reload. The store may hold older progress, because not every change is written.
     pub(crate) progress: Vec<(TaskId, TaskProgress)>,
-    /// When it was last touched, in the order of touches.
+    /// Position of the last access in the order of all accesses.
     pub(crate) touched: u64,
     pub(crate) weight: usize,
 }
 
-/// Events that have waited long enough for their instance.
+/// Marks the events that have waited their full time for the instance to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GivenUp {
-    /// The newest of them was accepted then.
+    /// Acceptance time of the newest of these events.
     pub(crate) at: Timestamp,
-    /// The last row that was in the inbox when they were read; `None` until then. A later event has its own time, also when
-    /// its stamp is older because the clock went back.
+    /// The last inbox row at the time of the read, or `None` before the read. A later row has its own wait. This holds
+    /// even if its timestamp is older after a clock correction.
     pub(crate) last: Option<InboxId>,
 }
 
-/// What a task is doing.
+/// The activity of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Run {
-    /// In its lane, for a free place.
+    /// The task waits in its lane for a free place.
     Waiting,
-    /// Its mark is being committed; it starts when that is durable.
+    /// The start record is being committed. The task starts when the record is durable.
     Marking,
     Running {
         attempt: u64,
     },
-    /// How far it is, is being committed: its next attempt waits for that, so that none has a number that a crash could
-    /// give to another.
+    /// The progress is being committed, and the next attempt waits for this commit. Otherwise a crash could give one
+    /// attempt number twice.
     Noting,
-    /// Until its next attempt is due.
+    /// The task waits until its next attempt is due.
     Delayed,
-    /// It has ended and its report is in the queue.
+    /// The task has ended. Its report is in the queue.
     Reported,
 }
 
-/// Something that happened to a task while its instance was being read.
+/// A notification about a task that arrived while the instance was loading.
 #[derive(Debug)]
 pub(crate) enum Late {
-    /// This attempt ended.
+    /// The attempt has ended.
     Ended(u64, AttemptEnd),
-    /// Its mark became durable, in this lane, or was not written.
+    /// The store has answered for the start record of the task. The fields are task, lane, and whether the record is
+    /// durable.
     Marked(TaskId, usize, bool),
-    /// This attempt saved something, and its caller waits.
+    /// The attempt saved data. The caller waits for the answer.
     Saved(u64, Payload, Ticket),
 }
 
-/// One thing in an instance's queue.
+/// One item in the queue of an instance.
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) what: Input,
-    /// Its row, when it is durable already.
+    /// The inbox row of the item, if the item is already durable.
     pub(crate) inbox: Option<InboxId>,
-    /// Whether a duplicate of it need not be looked for: it is internal, or its mark has been set.
+    /// No deduplication check is needed. The item is internal, or its deduplication record exists.
     pub(crate) deduplicated: bool,
     pub(crate) ticket: Option<Ticket>,
-    /// Whether its caller may still withdraw it.
+    /// Lets the caller withdraw the item until the engine begins to handle it.
     pub(crate) claim: Option<Claim>,
-    /// The alias by which it named its instance: its mark is set there.
+    /// The alias by which the event named its instance. The deduplication record belongs to the alias (rule R26).
     pub(crate) alias: Option<Key>,
     pub(crate) hops: u32,
     pub(crate) at: Timestamp,
-    /// Its share of the room for what is taken up from the store, when it was.
+    /// The share of the item in the limit on items from the store, if the item came from the store.
     pub(crate) _room: Option<Arc<()>>,
-    /// Who waits for it to be dealt with.
+    /// The callers that wait until the item is handled.
     pub(super) watches: Vec<Arc<Watch>>,
 }
 
 impl Item {
-    /// Something the engine itself found out.
+    /// Creates an item without a caller and without an inbox row. Deduplication does not apply to the item.
     pub(crate) fn own(what: Input, at: Timestamp) -> Self {
         Self {
             what,
@@ -160,7 +160,7 @@ impl Item {
         Self::own(Input::Event(EventIn { message, value, id, parent: None }), at)
     }
 
-    /// What is kept of it in the inbox; `None` for what need not be kept, because it is found again.
+    /// The inbox form of the item. `None` for an input that the engine finds again without the inbox.
     pub(crate) fn mail(&self, to: &crate::store::Address, epoch: u64) -> Option<Mail> {
         let (kind, message, id, task, cause) = match &self.what {
             Input::Event(EventIn { message, parent: Some(parent), .. }) => {
@@ -202,7 +202,7 @@ impl Item {
         })
     }
 
-    /// The item an inbox row stands for; `Err` with the reason when the row cannot be read.
+    /// The item of an inbox row. `Err` holds the reason why the row cannot be read.
     pub(crate) fn from_mail(inbox: InboxId, mail: Mail) -> Result<Self, String> {
         let internal = mail.deduplicated || mail.id.is_none();
         let what = match mail.kind {
@@ -236,23 +236,23 @@ impl Item {
         })
     }
 
-    /// Begins to do it; `false` when its caller has withdrawn it.
+    /// Begins to handle the item. `false` if the caller has withdrawn the item.
     pub(crate) fn take(&self) -> bool {
         self.claim.as_ref().is_none_or(Claim::take)
     }
 
-    /// Whether it is the end of attempts that the store does not know to have ended.
+    /// True for the end of a task that the store does not know yet.
     pub(crate) fn is_unwritten_report(&self) -> bool {
         self.inbox.is_none() && matches!(self.what, Input::Report(..) | Input::Stuck(..))
     }
 
-    /// Whether it is a verb that drops what the instance is parked over.
+    /// True for a verb that drops the input over which the instance is parked.
     pub(crate) fn skips(&self) -> bool {
         matches!(self.what, Input::Verb(VerbRecord { verb: Verb::Skip, .. }))
     }
 
-    /// The verb it is, when a person has asked for it in another process and nobody waits here for the answer. One that
-    /// a parent's step sends has come through that saga.
+    /// The verb, if a person in another process requested it and no local caller waits. A verb from a parent's step
+    /// does not count, because its `hops` is not 0.
     pub(crate) fn verb_from_elsewhere(&self) -> Option<&VerbRecord> {
         match &self.what {
             Input::Verb(verb) if self.ticket.is_none() && self.hops == 0 => Some(verb),
@@ -260,22 +260,22 @@ impl Item {
         }
     }
 
-    /// Whether it is an event under this message id.
+    /// True for an event with this message id.
     fn is_named(&self, id: &MessageId) -> bool {
         matches!(&self.what, Input::Event(EventIn { id: Some(own), .. }) if own == id)
     }
 
-    /// Whether it waits behind a compensation or a person.
+    /// True for an event. An event waits while the instance is compensating or parked.
     pub(crate) fn is_event(&self) -> bool {
         matches!(self.what, Input::Event(_))
     }
 }
 
-/// What must happen when the step is durable.
+/// The step in flight of an instance, and the work that follows when the step is durable.
 pub(crate) struct InFlight {
     pub(crate) item: Option<Item>,
     pub(crate) answer: ConsumerAnswer,
-    /// Whether the item stays, because the instance is parked over it.
+    /// The item stays in the queue, because the instance is parked over the item.
     pub(crate) kept: bool,
     pub(crate) was_parked: bool,
     pub(crate) was_compensating: bool,
@@ -285,16 +285,16 @@ pub(crate) struct InFlight {
     pub(crate) stop: Vec<TaskId>,
     pub(crate) rerun: Vec<TaskId>,
     pub(crate) again: bool,
-    /// Queue items that this step made durable, by position in its mail: the rest of the mail is routed.
+    /// Queue items that this step makes durable. They are the first rows of the step's mail. The other rows are routed.
     pub(crate) spilled: Vec<Item>,
-    /// How many of those are events.
+    /// Number of events in `spilled`.
     pub(crate) spilled_events: usize,
-    /// How far tasks had come before this step, which may have ended them: they go on from there if it is not written.
+    /// Task progress from before this step. If the step is not written, the tasks continue from this progress.
     pub(crate) begun: Vec<(TaskId, TaskProgress)>,
 }
 
 impl Slot {
-    /// Frees the buffers of lists that are empty: between two steps most are.
+    /// Frees the buffers of empty lists. Between two steps most lists are empty.
     pub(super) fn free_empty(&mut self) {
         if self.armed.is_empty() {
             self.armed = Vec::new();
@@ -316,7 +316,8 @@ impl Slot {
         }
     }
 
-    /// About how many bytes what is in it takes. Of what waits in the queue only its place: that is bounded elsewhere.
+    /// Estimates the size of the contents in bytes. A queued item counts only with its place in the queue, because
+    /// other limits bound the item.
     pub(super) fn weigh(&self) -> usize {
         let Self { queue, runs, armed, waiters, .. } = self;
         queue.bytes()
@@ -366,7 +367,7 @@ impl Slot {
         }
     }
 
-    /// Lets everything that is here under this message id hold the watch.
+    /// Attaches the watch to every item with this message id.
     pub(super) fn watch(&mut self, id: &MessageId, watch: &Arc<Watch>) {
         let in_flight = self.in_flight.iter_mut();
         let flying = in_flight.flat_map(|step| step.item.iter_mut().chain(step.spilled.iter_mut()));
@@ -383,7 +384,7 @@ impl Slot {
         self.runs.get(task)
     }
 
-    /// How far the tasks have come that began, which the store need not know.
+    /// Progress of the tasks that have begun. The store may not know this progress.
     pub(crate) fn begun(&self) -> Vec<(TaskId, TaskProgress)> {
         let tasks = self.instance().into_iter().flat_map(|instance| instance.tasks.iter());
         began(tasks)
@@ -393,8 +394,8 @@ impl Slot {
         self.runs.set(task, run);
     }
 
-    /// How many events from outside wait here, and behind them whatever comes. Deferred ones hold up nobody: what ends
-    /// their waiting must get past them.
+    /// Number of waiting events that count towards the limit (rule R29). Deferred events do not count, because an event
+    /// that ends their wait must be accepted.
     pub(crate) fn waiting(&self) -> usize {
         let free = self.deferred.is_some() && !self.instance().is_some_and(Instance::holds_events_back);
         let held = if free { 0 } else { self.held };
@@ -402,7 +403,8 @@ impl Slot {
         held + writing + self.queue.events()
     }
 
-    /// Whether it may be forgotten: everything about it is in the store, and nobody waits for it.
+    /// True if the instance may be dropped from memory. Then the store holds everything about the instance, and no
+    /// caller waits.
     pub(crate) fn is_idle(&self) -> bool {
         self.in_flight.is_none()
             && self.noting == 0
@@ -416,7 +418,7 @@ impl Slot {
     }
 }
 
-/// How far those of the tasks have come that began.
+/// Progress of the commands and undos that have begun.
 pub(super) fn began<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<(TaskId, TaskProgress)> {
     let began = |task: &&Task| {
         let TaskProgress { attempts, stage, .. } = task.progress;
@@ -425,34 +427,34 @@ pub(super) fn began<'a>(tasks: impl Iterator<Item = &'a Task>) -> Vec<(TaskId, T
     tasks.filter(began).map(|task| (task.id, task.progress.clone())).collect()
 }
 
-/// What a step of a batch belongs to.
+/// The purpose of a step in a batch.
 #[derive(Debug)]
 pub(crate) enum Token {
-    /// The step in flight of this instance.
+    /// The step in flight of the instance.
     Instance(crate::store::Address),
-    /// An event recorded for several consumers, or behind a backlog.
+    /// An event that is recorded for its consumers instead of being applied at once.
     Mailed { ticket: Option<Ticket>, consumers: Vec<crate::store::Address>, _claim: Option<Claim> },
-    /// The mark of a task that starts when it is durable, in this lane.
+    /// The start record of a task, with its lane. The task starts when the record is durable.
     Mark(crate::store::Address, TaskId, usize),
-    /// The mark of a delivery.
+    /// The start record of a delivery.
     MarkDelivery(crate::store::DeliveryId),
-    /// Progress that nobody waits for, of this instance.
+    /// Task progress of the instance. No attempt waits for the commit.
     Progress(crate::store::Address),
-    /// Progress of a task whose next attempt waits for it.
+    /// Progress of a task. The next attempt waits for the commit.
     Delayed(crate::store::Address, TaskId),
-    /// Progress of a delivery whose next attempt waits for it.
+    /// Progress of a delivery. The next attempt waits for the commit.
     DelayedDelivery(crate::store::DeliveryId),
-    /// What a running attempt has saved, of this instance if it is not a delivery's.
+    /// Data that a running attempt saved. `address` is `None` for a delivery.
     Saved { ticket: Ticket, address: Option<crate::store::Address> },
-    /// Other changes that nobody waits for.
+    /// Changes that need no follow-up after the commit.
     Note,
-    /// A delivery is finished.
+    /// The end of a delivery.
     Delivered(crate::store::DeliveryId),
-    /// Dead letters under way again.
+    /// A dead letter that is delivered again.
     Redriven { ticket: Ticket },
 }
 
-/// One step waiting to be committed, or being committed.
+/// One step that waits for the next batch.
 pub(crate) struct Queued {
     pub(crate) token: Token,
     pub(crate) step: Step,

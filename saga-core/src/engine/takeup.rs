@@ -1,13 +1,13 @@
-//! Callers who wait until what lay in the inbox when they came has been taken up, so that they read their own writes.
+//! Callers that wait until the present contents of the inbox have been taken up, so that they read their own writes.
 //!
 //! ```text
-//!  the inbox is read to its end ──▶ nothing in memory has the id ──▶ what was queued is durable, twice ──▶ answer
+//!  the inbox is read to its end ──▶ nothing in memory has the id ──▶ queued steps are durable, twice ──▶ answer
 //!                                       ▲            │
 //!                                       └── Watch ◀──┘ dropped with the last item that had it
 //! ```
 //!
-//! Twice, because what a step turns out to be a duplicate of is noted in a step of its own. Owns: that way. Does not own:
-//! what became of the event, which the caller reads off the store afterwards.
+//! The wait for durable steps happens twice, because a duplicate is noted in a step of its own. Owns: the progress of
+//! each wait. Does not own: the result of the event. The caller reads the result from the store afterwards.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,35 +19,35 @@ use super::slot::Place;
 use crate::message::MessageId;
 use crate::store::Address;
 
-/// Somebody who waits for an event to be taken up.
+/// A caller that waits until an event has been taken up.
 #[derive(Debug)]
 pub(crate) struct TakeUp {
-    /// Who takes the event.
     pub(crate) consumers: Vec<Address>,
     pub(crate) id: MessageId,
     pub(crate) ticket: Ticket,
-    /// Its place among the requests that the dispatcher keeps. Nothing is done for it that could not be withdrawn.
+    /// The caller's place in the request limit of the dispatcher. The wait changes nothing, so it may be withdrawn at
+    /// any time.
     pub(crate) _claim: Claim,
 }
 
-/// Those who wait, each in one of three places.
+/// The waiting callers. Each caller is in one of three places.
 #[derive(Debug, Default)]
 pub(super) struct TakeUps {
-    /// For this reading of the inbox to come to the end, or a later one.
+    /// Callers that wait for the end of a scan of the inbox, with the number of the first scan that counts.
     unread: Vec<(u64, TakeUp)>,
-    /// How many are held by watches, or have come back from them.
+    /// The number of callers that are held by watches, or have come back from their watches.
     watching: usize,
-    /// Come back from their watches.
+    /// Callers that have come back from their watches.
     seen: Arc<Mutex<Vec<TakeUp>>>,
-    /// For so many steps to be durable, and whether once more for what has been queued by then.
+    /// Callers that wait for durable steps. The number is the count of steps, and the flag asks for a second wait.
     unwritten: VecDeque<(u64, bool, TakeUp)>,
-    /// Steps queued since the start.
+    /// Steps queued since the start of the engine.
     pub(super) queued: u64,
-    /// Steps whose outcomes have been handled.
+    /// Steps with handled outcomes.
     pub(super) done: u64,
 }
 
-/// Shared by the items that somebody waits for. The last one gives back who waits.
+/// Shared by the items that a caller waits for. The last item gives the caller back.
 #[derive(Debug)]
 pub(super) struct Watch {
     of: Option<TakeUp>,
@@ -63,7 +63,7 @@ impl Drop for Watch {
 }
 
 impl Shard {
-    /// Somebody comes who waits. A page of the inbox that is being read may have been read before.
+    /// Adds a caller. A page that is being read may have been read before, so only the next scan counts.
     pub(super) fn take_up_for(&mut self, of: TakeUp) {
         if self.stopping {
             return self.out.push(Out::Answer(of.ticket, Answer::Stopped));
@@ -72,7 +72,7 @@ impl Shard {
         self.woken();
     }
 
-    /// This reading of the inbox has come to the end.
+    /// A scan of the inbox has reached the end.
     pub(super) fn inbox_was_read(&mut self, scan: u64) {
         let read: Vec<_> = self.take_ups.unread.extract_if(.., |(until, _)| *until <= scan).collect();
         for (_, of) in read {
@@ -80,7 +80,8 @@ impl Shard {
         }
     }
 
-    /// Lets somebody wait for what has the id and is in memory; for the steps that are queued when nothing has it.
+    /// Makes a caller wait for all items in memory with its message id. If there are none, the caller waits for the
+    /// queued steps.
     fn look_for(&mut self, of: TakeUp) {
         let (consumers, id) = (of.consumers.clone(), of.id.clone());
         let watch = Arc::new(Watch { of: Some(of), seen: Arc::clone(&self.take_ups.seen) });
@@ -106,7 +107,7 @@ impl Shard {
         }
     }
 
-    /// Looks again for those whose watches have ended: what they wait for may have been handed on, or put back.
+    /// Looks again for each caller that has come back. The items may have been handed on or put back.
     pub(super) fn look_again(&mut self) {
         if self.take_ups.watching == 0 {
             return;
@@ -126,7 +127,7 @@ impl Shard {
         }
     }
 
-    /// Goes on with those whose steps are durable.
+    /// Continues each caller when its steps are durable.
     pub(super) fn steps_are_durable(&mut self) {
         while let Some((until, ..)) = self.take_ups.unwritten.front()
             && *until <= self.take_ups.done
@@ -140,7 +141,7 @@ impl Shard {
         }
     }
 
-    /// The engine stops: the inbox is not read any more for those who wait for that.
+    /// Answers the callers that wait for a scan, because a stopping engine no longer reads the inbox.
     pub(super) fn stop_taking_up(&mut self) {
         for (_, of) in std::mem::take(&mut self.take_ups.unread) {
             self.out.push(Out::Answer(of.ticket, Answer::Stopped));
@@ -149,6 +150,6 @@ impl Shard {
 }
 
 fn lock(seen: &Mutex<Vec<TakeUp>>) -> MutexGuard<'_, Vec<TakeUp>> {
-    // Nothing panics while it is held.
+    // No code panics while it holds the lock.
     seen.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
-//! The window of timers: those due first are in memory, the others in the store (rule R7).
+//! The window of timers: the earliest timers are in memory, the others are in the store (rule R7).
 //!
-//! A timer that is due takes its place in its instance's queue, behind what has been accepted, and is checked again
-//! for its visit when its turn comes.
+//! A due timer joins the queue of its instance, behind the accepted items. When the timer is taken from the queue, its
+//! visit is checked again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,18 +12,18 @@ use crate::machine::Input;
 use crate::message::Timestamp;
 use crate::store::{Address, DueTimer, RowId, TimerKey, TimerRow};
 
-/// The timers in memory, by due time.
+/// The timers in memory, by due time, and the read position in the store.
 #[derive(Debug)]
 pub(super) struct Timers {
     pub(super) window: BTreeMap<(Timestamp, RowId, String), Armed>,
-    /// Every timer due up to here is in the window; `None` when none has been read yet.
+    /// All timers due until this time are in the window. `None` before the first read.
     horizon: Option<Timestamp>,
-    /// The place in the store behind which the next page starts, when there is more.
+    /// The place in the store after which the next page starts. `None` if there is no further page.
     after: Option<TimerKey>,
     fetching: bool,
-    /// Instances with timers that were set while a page was being read: it may be older than those.
+    /// Instances that set timers while a page was being read. The page may be older than these timers.
     set: BTreeSet<Address>,
-    /// The window was cut short meanwhile, so the page does not follow on it.
+    /// The window was shortened while a page was being read, so the page does not continue the window.
     cut: bool,
     most: usize,
 }
@@ -34,9 +34,9 @@ pub(super) struct Armed {
     pub(super) address: Address,
     pub(super) visit: u32,
     pub(super) armed: Timestamp,
-    /// When it is due as the store has it, which no correction of the clock moves.
+    /// The due time in the store. No correction of the clock moves it.
     stored: Timestamp,
-    /// Whether it waits for a time of the wall clock, which no correction of the clock moves.
+    /// True if the timer waits for a wall-clock time. No correction of the clock moves such a timer.
     pub(super) wall: bool,
 }
 
@@ -59,7 +59,7 @@ impl Timers {
 }
 
 impl Shard {
-    /// Brings the window in line with an instance's timers after a step or a load.
+    /// Updates the window with the timers of an instance after a step or a load.
     pub(super) fn sync_timers(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         let Some(instance) = slot.instance() else { return };
@@ -101,7 +101,7 @@ impl Shard {
         self.timers.window.insert((due, row, timer.name.to_string()), armed);
     }
 
-    /// Leaves the timers due last to the store when there are too many.
+    /// Leaves the latest timers to the store if the window is too large.
     fn shrink_window(&mut self) {
         if self.timers.window.len() <= self.timers.most {
             return;
@@ -134,11 +134,11 @@ impl Shard {
             row: row.row,
             name: row.timer.name.to_string(),
         });
-        // All timers up to the last one read are known now; without a further page, all there are.
+        // All timers up to the last one of this page are known. After the last page, all timers are known.
         self.timers.horizon = if more { last.as_ref().map(|key| key.due) } else { Some(Timestamp::MAX) };
         self.timers.after = if more { last } else { None };
         for DueTimer { row, address, timer } in rows {
-            // An instance in memory knows its timers better than a page that was read a moment ago.
+            // The timers of an instance in memory are newer than the page.
             if self
                 .slots
                 .get(&address)
@@ -154,7 +154,7 @@ impl Shard {
         for address in set {
             match self.slots.get(&address).map(|slot| &slot.place) {
                 Some(Place::Present(_)) => self.rearm(&address),
-                // When it has been read.
+                // The end of the load arms the timers.
                 Some(Place::Loading) => {}
                 _ => self.load(&address),
             }
@@ -162,7 +162,7 @@ impl Shard {
         self.refill_timers();
     }
 
-    /// Reads on when the window runs low.
+    /// Reads the next page if the window runs low.
     fn refill_timers(&mut self) {
         let low = self.timers.window.len() < self.timers.most / 4;
         if self.timers.after.is_some() && low && !self.timers.fetching {
@@ -170,7 +170,7 @@ impl Shard {
         }
     }
 
-    /// Puts due timers into their instances' queues.
+    /// Puts due timers into the queues of their instances.
     pub(super) fn fire_timers(&mut self) {
         let now = self.moment.wall;
         while let Some(entry) = self.timers.window.first_entry() {
@@ -179,7 +179,7 @@ impl Shard {
             }
             let ((due, _, name), Armed { address, visit, stored, .. }) = entry.remove_entry();
             let slot = self.slot(&address);
-            // By this an instance that is read anew finds the timer, whatever has been corrected meanwhile.
+            // An instance that is loaded later has the due time of the store, without corrections in memory.
             let due = if slot.instance().is_some() { due } else { stored };
             slot.armed.retain(|timer| timer.name != name);
             slot.queue.push_back(Item::own(Input::Timer { name, visit, due }, now));
@@ -188,7 +188,7 @@ impl Shard {
         self.refill_timers();
     }
 
-    /// Sets an instance's timers anew, those that are due at once: when a parked instance is released.
+    /// Arms all timers of an instance again, for example at its release. Due timers fire at once.
     pub(super) fn rearm(&mut self, address: &Address) {
         if let Some(slot) = self.slots.get_mut(address) {
             slot.armed.clear();

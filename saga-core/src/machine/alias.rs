@@ -1,7 +1,7 @@
 //! Aliases (rule R35): further names that an instance claims, such as the reference of a payment.
 //!
-//! Owns: what a step does to the aliases of its instance, and parking over one that is taken. Does not own: knowing who
-//! holds one; the store does, and says so when the step is committed.
+//! Owns: the alias changes of a step, and parking over an alias that is taken. Does not own: the holder of an alias.
+//! The store knows the holder and reports it at the commit.
 
 use super::instance::Instance;
 use super::outbox::Outbox;
@@ -9,15 +9,14 @@ use super::work::Work;
 use crate::message::Key;
 use crate::step::AliasChange;
 
-/// An alias that another instance was found to hold when a step was to claim it. The step is decided once more, knowing
-/// that.
+/// An alias that another instance held when a step claimed it. The step is decided again with this knowledge.
 #[derive(Clone, Debug)]
 pub(crate) struct Taken {
     pub(crate) alias: Key,
     pub(crate) by: String,
 }
 
-/// The first claim among `out` that is known to be taken, in words.
+/// Describes the first claim in `out` that is known to be taken.
 pub(super) fn taken(taken: &[Taken], out: &[Outbox]) -> Option<String> {
     let changes = out.iter().flat_map(|out| &out.aliases);
     let mut claims = changes.filter_map(|change| match change {
@@ -28,14 +27,14 @@ pub(super) fn taken(taken: &[Taken], out: &[Outbox]) -> Option<String> {
 }
 
 impl Instance {
-    /// Why what was built must not be committed, if so.
+    /// Why the contents of `out` must not be committed, if a claimed alias is taken.
     pub(super) fn alias_taken(&self, out: &[Outbox]) -> Option<String> {
         taken(&self.taken, out)
     }
 }
 
 impl Work<'_> {
-    /// Claims and releases, as far as they change anything.
+    /// Applies claims and releases. A change without effect is not written.
     pub(super) fn change_aliases(&mut self, changes: Vec<AliasChange>) {
         for change in changes {
             let changes = match &change {

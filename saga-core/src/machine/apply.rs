@@ -1,4 +1,4 @@
-//! Applying one input to an instance. Each ends in a [`Decision`]: one step to commit.
+//! Applies one input to an instance. The result is a [`Decision`] with one step to commit.
 
 use super::family::all_finished;
 use super::fired::Fired;
@@ -13,14 +13,15 @@ use crate::message::{Message, Name, Tick, Timestamp, is};
 use crate::step::Status;
 
 impl Instance {
-    /// Decides what `input` does. `begun` tells how far each forward task has come; it is asked only at a turn.
+    /// Decides the effect of `input`. `begun` returns how far a forward task has come, and is called only at a turn.
     pub(crate) fn apply(&mut self, input: &Input, at: At, begun: HowFar<'_>) -> Decision {
         if self.record.parked.is_none()
             && !self.status().is_over()
             && let Err(error) = &self.live
         {
             let detail = error.clone();
-            // Undos are built from what can be read, and so is where an abort arrives.
+            // A compensating instance needs no readable state. Undos and the arrival of an abort use the data that can
+            // be read (rule R15).
             let undoing = self.status() == Status::Compensating;
             let subject = match input {
                 Input::Verb(_) => None,
@@ -44,7 +45,7 @@ impl Instance {
         }
     }
 
-    /// A step that only parks: the input that caused it stays where it is.
+    /// Builds a step that only parks the instance. The input stays in its place.
     pub(super) fn parked_over(
         &mut self,
         reason: ParkReason,
@@ -71,6 +72,7 @@ impl Instance {
         if self.status().is_over() {
             let ended = format!("{} has ended in `{}`", self.record.address, self.record.state);
             return match definition.ended_instance {
+                // A starting event for an ended instance is always ignored (rule R27).
                 Verdict::Reject if !definition.starts(index) => {
                     self.dead(&event.message, id.as_deref(), "ended-instance", ended, at)
                 }
@@ -117,7 +119,7 @@ impl Instance {
         self.fire(fired, at, begun)
     }
 
-    /// Performs a row that has been decided on.
+    /// Performs the row that was decided on.
     pub(super) fn go(&mut self, row: usize, fired: Fired<'_>, at: At, begun: HowFar<'_>) -> Decision {
         let mut cx = self.context(at, fired.command.clone());
         if self.definition().rows[row].compensate {
@@ -129,7 +131,7 @@ impl Instance {
         }
     }
 
-    /// An event of a set that is not complete.
+    /// Notes an event of a set that is not complete (rule R5).
     fn noted(&mut self, fired: &Fired<'_>, at: At) -> Decision {
         let mut work = Work::new(self, at);
         work.consume(fired);
@@ -144,7 +146,7 @@ impl Instance {
         work.finish(Disposition::Applied)
     }
 
-    /// Which firing of a repeating timer this is.
+    /// The number and due time of this firing. `None` for a timer that does not repeat.
     fn tick(&self, timer: usize) -> Option<Tick> {
         let timer = &self.definition().timers[timer];
         let Due::Every { times, .. } = timer.due else { return None };
@@ -152,7 +154,7 @@ impl Instance {
         Some(Tick { nth: row.fired + 1, of: times, due: row.due })
     }
 
-    /// Finds and performs the row for what happened.
+    /// Finds and performs the row for a trigger.
     pub(super) fn fire(&mut self, fired: Fired<'_>, at: At, begun: HowFar<'_>) -> Decision {
         let cx = self.context(at, fired.command.clone());
         let resolving = self.verb.is_some();
@@ -164,7 +166,7 @@ impl Instance {
             Decided::Nobody if matches!(fired.trigger, Trigger::Timer(_)) => {
                 self.consumed(&fired, "no guard let it through", at)
             }
-            // A person has supplied this outcome: parking over it again would lead nowhere.
+            // A person has supplied this outcome, so parking over it again would not help.
             Decided::Nobody if resolving => self.consumed(&fired, "as resolved; no row takes it", at),
             Decided::Row(row) if resolving && self.definition().rows[row].to == Move::Park => {
                 self.consumed(&fired, "as resolved; its row says park", at)
@@ -204,7 +206,7 @@ impl Instance {
         }
     }
 
-    /// Writes what a row without `compensate` did.
+    /// Writes the result of a row without `compensate`.
     fn move_on(&mut self, index: usize, fired: &Fired<'_>, performed: Performed, at: At) -> Decision {
         let row = &self.definition().rows[index];
         if let Some(owed) = self.still_owed(row, fired, &performed) {
@@ -232,7 +234,7 @@ impl Instance {
             return self.parked_over(ParkReason::ChildrenRunning, detail, subject, at);
         }
         let mut work = Work::new(self, at);
-        // A command that its row parks over may run again, so it is not consumed and what is owed for it stays.
+        // A command that its row parks over may run again. So it is not consumed, and its obligation stays.
         let held = (row.to == Move::Park).then_some(fired.task).flatten().zip(fired.report);
         if held.is_none() {
             work.consume(fired);
@@ -259,7 +261,7 @@ impl Instance {
         work.finish(Disposition::Applied)
     }
 
-    /// What would still be owed on entering a failure end, if that is where the row goes (rule R12).
+    /// The first obligation that would be outstanding, if the row leads to a failure end (rule R12).
     fn still_owed(
         &self,
         row: &crate::definition::Row,
@@ -284,7 +286,7 @@ impl Instance {
             })
     }
 
-    /// An `Err` or a panic: nothing changes but that the instance is parked (rule R8).
+    /// Parks after an error or a panic in an action or a guard. Nothing else changes (rule R8).
     pub(super) fn action_failed(&mut self, fired: &Fired<'_>, error: &str, at: At) -> Decision {
         let detail = format!("{}: {error}", self.definition().describe(fired.trigger));
         let subject = self.subject(fired);
@@ -306,13 +308,13 @@ impl Instance {
         at: At,
     ) -> Decision {
         let mut work = Work::new(self, at);
-        // The bytes are kept with the dead letter.
+        // The dead letter holds the payload, so the history line needs none.
         let line = Line::new("rejected", event.name.clone()).cause(id.map(|id| Name::Owned(id.to_owned())));
         work.line(line.note(detail.clone()));
         work.finish(Disposition::Dead { reason, detail })
     }
 
-    /// Takes an input off without a row.
+    /// Uses up an input without a row.
     fn consumed(&mut self, fired: &Fired<'_>, why: &'static str, at: At) -> Decision {
         let mut work = Work::new(self, at);
         work.consume(fired);
@@ -334,7 +336,7 @@ impl Instance {
 }
 
 impl Work<'_> {
-    /// Uses up what fired: the timer, or the task with what became of it.
+    /// Uses up the trigger: the timer, the set, or the task with its report.
     pub(super) fn consume(&mut self, fired: &Fired<'_>) {
         match fired.trigger {
             Trigger::Timer(timer) => self.timer_fired(timer),
@@ -353,7 +355,7 @@ impl Work<'_> {
         }
     }
 
-    /// Writes what user code did and where it moved to; returns what the history should say about it.
+    /// Writes the result of user code and the move. Returns a note for the history.
     pub(super) fn moved(&mut self, performed: Performed) -> Option<Name> {
         let Performed { out: [left_out, row_out, entered_out], entered, left, payload, data, dues } =
             performed;

@@ -1,29 +1,28 @@
-//! The open tasks and the obligations of an instance, kept so that finding what a step touches costs no more for what
-//! else is open.
+//! The open tasks and obligations of an instance, with indexes. A lookup costs the same however many others are open.
 //!
-//! Owns: the order and the indexes. Does not own: what any of it means, or how it is stored.
+//! Owns: the order and the indexes. Does not own: the meaning of tasks and obligations, and their storage.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::message::Name;
 use crate::step::{Obligation, ObligationOf, Task, TaskId, TaskKind, TaskStage};
 
-/// The open tasks, in the order they were queued.
+/// The open tasks, in the order in which they were queued.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tasks {
     all: BTreeMap<TaskId, Task>,
-    /// Commands whose answers are to the present visit's, by stored name (rule R9).
+    /// Commands that are not superseded, by stored name (rule R9).
     current: HashMap<Name, BTreeSet<TaskId>>,
-    /// Children by the saga's name.
+    /// Open children, by the name of their saga.
     children: BTreeMap<Name, Children>,
-    /// Bytes of their payloads.
+    /// The total size of the payloads.
     bytes: usize,
 }
 
-/// Open children of one saga.
+/// The open children of one saga.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Children {
-    /// For a place.
+    /// Children that wait for a free place (rule R21).
     pub(super) waiting: BTreeSet<TaskId>,
     pub(super) started: BTreeSet<TaskId>,
 }
@@ -43,7 +42,7 @@ impl Tasks {
         self.all.is_empty()
     }
 
-    /// Bytes of their payloads.
+    /// The total size of the payloads.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -52,7 +51,7 @@ impl Tasks {
         self.all.values()
     }
 
-    /// To change how far they are; never what they are for, nor whether a child has been started.
+    /// For changes of the progress only. The indexes require that command, kind and the start of a child do not change.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Task> {
         self.all.values_mut()
     }
@@ -61,7 +60,7 @@ impl Tasks {
         self.all.get(&id)
     }
 
-    /// As [`iter_mut`](Self::iter_mut).
+    /// Has the same restrictions as [`iter_mut`](Self::iter_mut).
     pub(crate) fn get_mut(&mut self, id: TaskId) -> Option<&mut Task> {
         self.all.get_mut(&id)
     }
@@ -107,11 +106,11 @@ impl Tasks {
         Some(task)
     }
 
-    /// Takes those out that were queued as `name` before the visit `visit` and are current: they are not any more.
+    /// Removes the commands `name` of visits before `visit` from the current commands, and returns them.
     pub(super) fn take_earlier(&mut self, name: &str, visit: u32) -> Vec<TaskId> {
         let Some(current) = self.current.get_mut(name) else { return Vec::new() };
         let all = &self.all;
-        // In the order of ids, and so of visits: those of the present visit are at the end.
+        // The order of ids is the order of visits, so the commands of the present visit come last.
         let earlier = current.iter().take_while(|id| all.get(*id).is_some_and(|task| task.visit < visit));
         let earlier: Vec<TaskId> = earlier.copied().collect();
         for id in &earlier {
@@ -124,19 +123,19 @@ impl Tasks {
         self.children.get(name).map_or(0, Children::len)
     }
 
-    /// The children of each saga.
+    /// The open children of each saga.
     pub(super) fn children(&self) -> impl Iterator<Item = (&Name, &Children)> {
         self.children.iter()
     }
 
-    /// An open child other than this one.
+    /// An open child other than `but`.
     pub(super) fn child_but(&self, but: Option<TaskId>) -> Option<&Task> {
         let ids =
             self.children.values().flat_map(|children| children.started.iter().chain(&children.waiting));
         ids.filter(|id| Some(**id) != but).find_map(|id| self.all.get(id))
     }
 
-    /// A child that has waited for a place is started.
+    /// Marks a waiting child as started.
     pub(super) fn start_child(&mut self, id: TaskId) -> Option<&mut Task> {
         let task = self.all.get_mut(&id)?;
         task.progress.stage = TaskStage::Started;
@@ -157,15 +156,15 @@ impl FromIterator<Task> for Tasks {
     }
 }
 
-/// What is owed, in the order it came to be.
+/// The obligations of an instance, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Obligations {
     all: BTreeMap<TaskId, Obligation>,
-    /// By the command to undo, and by the undo that runs.
+    /// By the command to undo, and by the running undo.
     by_task: HashMap<TaskId, TaskId>,
     /// By the stored name of the undo command.
     by_name: HashMap<Name, BTreeSet<TaskId>>,
-    /// By the visit whose state owes it.
+    /// Obligations of states, by visit.
     by_visit: BTreeMap<u32, BTreeSet<TaskId>>,
 }
 
@@ -187,17 +186,17 @@ impl Obligations {
         self.all.last_key_value().map(|(_, newest)| newest)
     }
 
-    /// The obligation to undo the command queued as `task`, or that the undo `task` is for.
+    /// The obligation of the command `task`, or the obligation that the undo `task` settles.
     pub(super) fn of_task(&self, task: TaskId) -> Option<&Obligation> {
         self.all.get(self.by_task.get(&task)?)
     }
 
-    /// Those named by one of these undo commands, newest first.
+    /// The obligations with one of these undo names, newest first.
     pub(super) fn named<'a>(&'a self, names: &[&str]) -> impl Iterator<Item = &'a Obligation> + use<'a> {
         let mut ids: Vec<TaskId> = Vec::new();
         let mut sets: Vec<_> = names.iter().filter_map(|name| self.by_name.get(*name)).collect();
         if let [one] = sets[..] {
-            // By far the most: no earlier name is stored.
+            // The most frequent case: no obligation is stored under an earlier name.
             return Named::One(self, one.iter().rev());
         }
         sets.drain(..).for_each(|set| ids.extend(set));
@@ -205,7 +204,7 @@ impl Obligations {
         Named::Several(self, ids)
     }
 
-    /// Those of the state of this visit.
+    /// The obligations of the state of this visit.
     pub(super) fn of_visit(&self, visit: u32) -> Vec<TaskId> {
         self.by_visit.get(&visit).into_iter().flatten().copied().collect()
     }
@@ -249,7 +248,7 @@ impl Obligations {
         Some(owed)
     }
 
-    /// Changes one, and answers it as it is now.
+    /// Changes an obligation and updates the indexes. Returns the changed obligation.
     pub(super) fn change(&mut self, id: TaskId, change: impl FnOnce(&mut Obligation)) -> Option<&Obligation> {
         let mut owed = self.remove(id)?;
         change(&mut owed);
@@ -266,7 +265,7 @@ impl FromIterator<Obligation> for Obligations {
     }
 }
 
-/// Obligations of one name, under the names it has been stored by.
+/// Iterates over the obligations of one undo command, under its present and earlier names.
 enum Named<'a> {
     One(&'a Obligations, std::iter::Rev<std::collections::btree_set::Iter<'a, TaskId>>),
     Several(&'a Obligations, Vec<TaskId>),

@@ -1,8 +1,8 @@
-//! Children (rule R21): starting them, hearing what becomes of them, aborting them with their parent.
+//! Children (rule R21): starting them, handling their reports, and aborting them with their parent.
 //!
-//! An open child is a task of its parent for which nothing runs: it ends with the report that the child's last step
-//! sends. So it is stored, awaited at a turn and shown like any other task. The child itself only remembers whose it
-//! is.
+//! An open child is a task of its parent, but no handler runs for this task. The report of the child's last step ends
+//! the task. So a child is stored, awaited at a turn and shown like any other task. The child itself stores only its
+//! parent.
 
 use super::family::{
     ChildEnd, ChildRecord, EndRecord, FamilyRecord, News, NewsRecord, Outgoing, ParentRecord, StartRecord,
@@ -40,7 +40,7 @@ impl Instance {
         definition.child(&name).map_or(name, |child| Name::Borrowed(definition.children[child].name))
     }
 
-    /// Calls the open children by the present names of their sagas.
+    /// Replaces earlier saga names of open children by the present names.
     pub(super) fn name_children(&mut self) {
         let renamed = |(name, _): &(&Name, _)| self.child_name((*name).clone()) != **name;
         if !self.tasks.children().any(|child| renamed(&child)) {
@@ -56,7 +56,7 @@ impl Instance {
         self.tasks = present.collect();
     }
 
-    /// Tells this instance from an earlier or later one with its key, and nothing else.
+    /// An id that distinguishes this instance from earlier and later instances with the same key.
     fn mark(&self) -> Id {
         self.record.incarnation.derive(0, 0, "parent")
     }
@@ -65,14 +65,14 @@ impl Instance {
         self.tasks.open_children(name)
     }
 
-    /// Whether a row of the present state takes `trigger`.
+    /// True if a row of the present state takes `trigger`.
     fn has_row(&self, trigger: Trigger) -> bool {
         let definition = self.definition();
         let Ok((_, state)) = self.state() else { return false };
         state.rows.iter().any(|&row| definition.rows[row].triggers.contains(&trigger))
     }
 
-    /// The children that keep the instance from ending, when that is where a row goes.
+    /// Describes the children that prevent an end, if the row leads to an end.
     pub(super) fn still_running(&self, performed: &Performed, ending: Option<TaskId>) -> Option<String> {
         self.definition().states[performed.entered?].end?;
         let open = self.tasks.child_but(ending);
@@ -83,7 +83,7 @@ impl Instance {
         Some(format!("children of `{name}` have not ended"))
     }
 
-    /// A child has sent a report.
+    /// Handles the report of a child.
     pub(super) fn apply_news(
         &mut self,
         task: TaskId,
@@ -129,7 +129,7 @@ impl Instance {
         if self.open_children(&name) > 1 {
             return self.news_recorded(task, &name, news, at);
         }
-        // The last of them: what the state waits for follows in the same step.
+        // The last open child has ended, so `all_finished` follows in the same step.
         let mut counts = self.family().children.remove(&*name).unwrap_or_default();
         if let News::Ended(end) = &news.news {
             counts.count(end.end);
@@ -140,7 +140,7 @@ impl Instance {
         self.fire(fired, at, begun)
     }
 
-    /// Nobody awaits this report, or only all of them together.
+    /// Records a report that no row takes, or that only `all_finished` awaits.
     pub(super) fn news_recorded(&mut self, task: TaskId, name: &str, news: &NewsRecord, at: At) -> Decision {
         let unwinding = self.status() == Status::Compensating;
         let mut work = Work::new(self, at);
@@ -157,7 +157,7 @@ impl Instance {
         work.finish(Disposition::Applied)
     }
 
-    /// The timer of `all_finished` has come.
+    /// Handles the timer of `all_finished`.
     pub(super) fn apply_all_finished(&mut self, timer: &str, at: At, begun: HowFar<'_>) -> Decision {
         let name = all_finished(timer).unwrap_or_default();
         let counts = self.family().children.get(name).copied();
@@ -171,7 +171,8 @@ impl Instance {
         self.fire(Fired { value: Some(&value), ..Fired::new(Trigger::AllFinished(child)) }, at, begun)
     }
 
-    /// A parent wants to start a child under the key of an instance that is there already.
+    /// Handles the start of a child under the key of an existing instance. The parent gets a report that the child did
+    /// not start.
     pub(super) fn started_by_another(&mut self, parent: &ParentRecord, event: &Message, at: At) -> Decision {
         let why = format!("there is {} already, and it is not this parent's child", self.record.address);
         let refusal = parent.not_started(&self.record.address.key, why);
@@ -210,7 +211,7 @@ impl Work<'_> {
             let record = ChildRecord { key: key.to_string(), event: MessageRecord::from(&message), limit };
             let message = Message { name: Name::Borrowed(name), version: 1, payload: record::write(&record) };
             self.add_task(TaskKind::Child, message);
-            // One more to wait for.
+            // `all_finished` must also wait for this child.
             self.disarm_all_finished(name);
         }
     }
@@ -223,7 +224,7 @@ impl Work<'_> {
         self.outgoing.push(Outgoing { to, kind: MailKind::Event, message, task: None, id: Some(id.into()) });
     }
 
-    /// Starts those children that have a place, in the order in which they were queued.
+    /// Starts the waiting children that have a place, in the order in which they were queued.
     pub(super) fn launch_children(&mut self) {
         let waits = self.instance.tasks.children().any(|(_, children)| !children.waiting.is_empty());
         if !waits || self.instance.record.status != Status::Running {
@@ -236,7 +237,7 @@ impl Work<'_> {
                 let Some(task) = self.instance.task(*id) else { continue };
                 let Ok(child) = record::read::<ChildRecord>("child", &task.command.payload) else { continue };
                 if child.limit.is_some_and(|limit| running >= limit as usize) {
-                    // Those behind have no place either, and need not even be read.
+                    // The children behind have no place either.
                     break;
                 }
                 running += 1;
@@ -244,7 +245,7 @@ impl Work<'_> {
                 launched.push((*id, Address::new(name.clone(), key), child.event));
             }
         }
-        // In the order in which they were queued, over all sagas.
+        // Children of all sagas start in the order in which they were queued.
         launched.sort_by_key(|(id, ..)| *id);
         let (of, depth) = (self.instance.mark(), self.instance.family().depth + 1);
         for (id, to, event) in launched {
@@ -272,7 +273,7 @@ impl Work<'_> {
         }
     }
 
-    /// At a turn: those that have not been started never will be, the others are aborted.
+    /// Ends the children at a turn. Children that were not started are withdrawn, the others are aborted.
     pub(super) fn abort_children(&mut self) {
         let children: Vec<(TaskId, Message, TaskStage)> = self
             .instance
@@ -298,7 +299,7 @@ impl Work<'_> {
         }
     }
 
-    /// Uses up what a child has reported, unless it is only a notice. Returns whether the child is not open any more.
+    /// Uses up the report of a child, unless the report is only a notice. Returns whether the child is no longer open.
     pub(super) fn child_ended(&mut self, task: TaskId, news: &NewsRecord) -> bool {
         let end = match &news.news {
             News::Ended(end) => end.end,
@@ -312,7 +313,7 @@ impl Work<'_> {
         true
     }
 
-    /// `all_finished` has been fired for this child, or skipped by a person.
+    /// Clears the counts after `all_finished` was fired, or was skipped by a person.
     pub(super) fn all_finished_fired(&mut self, name: &str) {
         self.change_family(|family| {
             family.children.remove(name);
@@ -327,7 +328,7 @@ impl Work<'_> {
         }
     }
 
-    /// Lets `all_finished` follow where the present state waits for it and no child is open.
+    /// Arms `all_finished` if the present state has a row for it and no child is open.
     pub(super) fn arm_all_finished(&mut self) {
         if self.instance.record.status != Status::Running || self.instance.record.family.is_none() {
             return;
@@ -347,7 +348,7 @@ impl Work<'_> {
         }
     }
 
-    /// Tells the parent of an instance that it has ended, once.
+    /// Reports the end of an instance to its parent, once.
     pub(super) fn tell_parent(&mut self) {
         if self.instance.record.family.is_none() {
             return;
@@ -361,7 +362,7 @@ impl Work<'_> {
         self.change_family(|family| family.parent = None);
     }
 
-    /// Tells the parent of an instance that it waits for a person.
+    /// Reports to the parent of an instance that the instance is parked.
     pub(super) fn tell_parent_parked(&mut self, reason: ParkReason, detail: &str) {
         if self.instance.record.family.is_none() {
             return;
@@ -375,7 +376,7 @@ impl Work<'_> {
 
 #[cfg(any(test, feature = "testing"))]
 impl Instance {
-    /// The open children: saga, key and whether it has been started.
+    /// The open children: task, saga, key, and whether the child was started.
     pub(crate) fn children(&self) -> Vec<(TaskId, String, String, bool)> {
         let children = self.tasks.iter().filter(|task| task.kind == TaskKind::Child);
         let child = |task: &crate::step::Task| {
@@ -386,7 +387,7 @@ impl Instance {
         children.filter_map(child).collect()
     }
 
-    /// The report of a child.
+    /// Builds the report of a child.
     pub(crate) fn report_of_child(&self, key: &str, news: ChildNews) -> ReportRecord {
         let news = match news {
             ChildNews::Ended { end, state, payload, data, version } => News::Ended(EndRecord {

@@ -1,6 +1,6 @@
-//! What parents and children know of each other: the events a table sees, and the machine's own stored forms.
+//! The data that parents and children share: the events of a table, and the stored records of the machine.
 //!
-//! Part of the stored format: fields are only ever added, with a default.
+//! The records are part of the stored format. Fields are only added, with a default.
 
 use std::collections::BTreeMap;
 
@@ -15,84 +15,85 @@ use crate::definition::{ChildType, Value};
 use crate::message::{ActionError, Correlated, Id, Key, Message, MessageId, Name, Payload, not_newer};
 use crate::step::{Address, InstanceChange, MailKind, Status, TaskId};
 
-/// How deep children of children may nest.
+/// The deepest nesting of children (rule R21).
 const DEPTH: u32 = 16;
-/// The name under which reports stand in the inbox.
+/// The message name of reports in the inbox.
 pub(crate) const REPORT: &str = "report";
-/// The beginning of the name of the timer that fires `all_finished(..)`.
+/// The name prefix of the timer that fires `all_finished(..)`.
 const ALL_FINISHED: &str = "all_finished ";
 
-/// A saga that another one can start: it has one starting event. Written by `#[derive(Saga)]`.
+/// A saga that another saga can start. It has exactly one starting event. `#[derive(Saga)]` implements this trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be started as a child",
     label = "it has several starting events, or is not a saga",
     note = "a child has exactly one event in its `#[initially(..)]`"
 )]
 pub trait Child: Saga {
-    /// The event that starts it.
+    /// The event that starts the child.
     type Start: Correlated;
 }
 
-/// A child has ended: the event of `finished(Child)`.
+/// The event of `finished(Child)`: a child has ended.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Finished<S: Saga> {
-    /// The child's key.
+    /// The key of the child.
     pub key: Key,
-    /// How it ended.
+    /// How the child ended.
     pub end: ChildEnd,
-    /// The state it ended in; for one that was aborted without `on_abort(..)` the state it had come to.
+    /// The state in which the child ended. After an abort without `on_abort(..)` it is the last state of the child.
     pub state: S,
-    /// Its data.
+    /// The data of the child.
     pub data: S::Data,
 }
 
-/// All children of a saga that were started have ended: the event of `all_finished(Child)`. Counts those that have ended
-/// since the last one.
+/// The event of `all_finished(Child)`: all started children of a saga have ended. The counts start after the previous
+/// `all_finished`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AllFinished {
-    /// Those that ended in a `#[terminal]` state.
+    /// Children that ended in a `#[terminal]` state.
     pub completed: u32,
-    /// Those that ended in a `#[terminal(failure)]` state, and those that did not start and were skipped by a person.
+    /// Children that ended in a `#[terminal(failure)]` state. A child that did not start and was skipped by a person
+    /// counts as well.
     pub failed: u32,
-    /// Those that were aborted.
+    /// Children that were aborted.
     pub aborted: u32,
 }
 
-/// A child waits for a person: the event of `parked(Child)`. It is not its end.
+/// The event of `parked(Child)`: a child waits for a person. The child has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChildParked {
-    /// The child's key.
+    /// The key of the child.
     pub key: Key,
-    /// What kind of thing happened.
+    /// Why the child is parked.
     pub reason: ParkReason,
-    /// What happened, for the person.
+    /// A description for the person.
     pub detail: String,
 }
 
-/// Whose child an instance is.
+/// The parent of an instance.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ParentRecord {
     pub(super) saga: String,
     pub(super) key: String,
-    /// Which instance of that key, as [`Instance::mark`] says.
+    /// Identifies the parent among instances with the same key, as [`Instance::mark`] returns it.
     pub(super) of: Id,
     pub(super) task: TaskRecord,
     pub(super) depth: u32,
 }
 
-/// What an instance remembers of its family.
+/// The parent, the depth and the child counts of an instance.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct FamilyRecord {
-    /// Until the instance has ended.
+    /// The parent, until the instance has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) parent: Option<ParentRecord>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) depth: u32,
-    /// How its children have ended, by saga, since `all_finished` was last fired. There is an entry from the moment
-    /// when some were to be started, also when there were none.
+    /// How the children have ended since the last `all_finished`, by saga. An entry exists after the first `start`
+    /// clause, even if the clause started no child.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) children: BTreeMap<String, AllFinished>,
 }
@@ -102,7 +103,7 @@ fn is_zero(depth: &u32) -> bool {
     *depth == 0
 }
 
-/// An open child, as the message of its task.
+/// An open child, as stored in the message of its task.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ChildRecord {
     pub(super) key: String,
@@ -118,7 +119,7 @@ pub(crate) struct StartRecord {
     pub(crate) event: MessageRecord,
 }
 
-/// What a child reports to its parent.
+/// The report of a child to its parent.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct NewsRecord {
     pub(super) of: Id,
@@ -134,7 +135,7 @@ pub(super) enum News {
     NotStarted { reason: String },
 }
 
-/// Something a step puts into another instance's inbox.
+/// An inbox row that a step adds for another instance.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) to: Address,
@@ -145,7 +146,7 @@ pub(crate) struct Outgoing {
 }
 
 impl AllFinished {
-    /// How many there were.
+    /// The number of all ended children.
     pub fn total(&self) -> u32 {
         self.completed + self.failed + self.aborted
     }
@@ -184,7 +185,7 @@ impl EndRecord {
         })
     }
 
-    /// As a typed value.
+    /// Decodes the end of the child into its typed value.
     pub(crate) fn finished<S: Saga>(&self) -> Result<Finished<S>, String> {
         let definition = S::definition();
         let index = definition.state(&self.state).ok_or_else(|| {
@@ -209,7 +210,7 @@ impl ParentRecord {
         let record = NewsRecord { of: self.of, key: key.to_string(), news };
         let payload = record::write(&ReportRecord::Child(Box::new(record)));
         Some(Outgoing {
-            // It was the address of an instance, so its key is good.
+            // The key is the key of an existing instance, so it is valid.
             to: Address::new(self.saga.clone(), Key::new(&self.key).ok()?),
             kind: MailKind::Report,
             message: Message { name: Name::Borrowed(REPORT), version: 1, payload },
@@ -218,21 +219,21 @@ impl ParentRecord {
         })
     }
 
-    /// Tells the parent that the child `key` did not start.
+    /// Builds the report that the child `key` did not start.
     pub(crate) fn not_started(&self, key: &Key, reason: String) -> Option<Outgoing> {
         self.report(key, News::NotStarted { reason })
     }
 }
 
 impl FamilyRecord {
-    /// The family of an instance that `parent` starts.
+    /// The family record of an instance that `parent` starts.
     pub(crate) fn child_of(parent: &ParentRecord) -> Payload {
         record::write(&Self { parent: Some(parent.clone()), depth: parent.depth, children: BTreeMap::new() })
     }
 }
 
 impl NewsRecord {
-    /// The value of `finished(..)` or `parked(..)`, for a row that turned by it.
+    /// The value of `finished(..)` or `parked(..)`. `None` if the child did not start.
     pub(super) fn value(
         &self,
         ended: fn(&EndRecord) -> Result<Value, String>,
@@ -258,12 +259,12 @@ pub(super) fn all_finished_timer(name: &str) -> String {
     format!("{ALL_FINISHED}{name}")
 }
 
-/// The child whose `all_finished` the timer `name` fires.
+/// The child of the `all_finished` timer `name`. `None` for any other timer.
 pub(crate) fn all_finished(name: &str) -> Option<&str> {
     name.strip_prefix(ALL_FINISHED)
 }
 
-/// Refuses children of an instance of this family that would be too deep.
+/// Returns an error if new children of this family would be nested too deep (rule R21).
 pub(super) fn too_deep(family: Option<&Payload>, out: &[Outbox]) -> Result<(), ActionError> {
     if out.iter().all(|out| out.started.is_empty()) {
         return Ok(());
@@ -275,7 +276,7 @@ pub(super) fn too_deep(family: Option<&Payload>, out: &[Outbox]) -> Result<(), A
     Err(format!("children of children nest {DEPTH} deep at most").into())
 }
 
-/// What a test says of a child.
+/// The report of a child in a test.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) enum ChildNews {
     Ended { end: ChildEnd, state: Name, payload: Option<Payload>, data: Payload, version: u32 },

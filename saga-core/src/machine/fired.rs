@@ -1,4 +1,4 @@
-//! What triggered a row, with all that the row, its history and the record of a turn need of it.
+//! The trigger of a row, with the data for the row, its history and the record of a turn.
 
 use super::family::{AllFinished, NewsRecord, all_finished_timer};
 use super::instance::Instance;
@@ -9,19 +9,19 @@ use crate::definition::{Definition, Move, Trigger, Value};
 use crate::message::{Message, Name, Tick};
 use crate::step::TaskId;
 
-/// What triggered a row, with all a turn must keep of it.
+/// A trigger, with all data that a turn must keep.
 pub(super) struct Fired<'a> {
     pub(super) trigger: Trigger,
     pub(super) value: Option<&'a Value>,
     pub(super) event: Option<&'a Message>,
     pub(super) id: Option<&'a str>,
-    /// The task that is being reported on.
+    /// The task of the report.
     pub(super) task: Option<TaskId>,
     pub(super) command: Option<Message>,
     pub(super) report: Option<&'a ReportRecord>,
-    /// The undo that was dropped because the command was refused.
+    /// The undo command of the obligation that is dropped, because its command was refused.
     pub(super) refused: Option<Name>,
-    /// The child that has reported.
+    /// The child that sent the report.
     pub(super) child: Option<(TaskId, &'a NewsRecord)>,
 }
 
@@ -54,7 +54,7 @@ impl Fired<'_> {
     }
 }
 
-/// Names `row` for the record of a turn.
+/// Identifies `row` for the record of a turn.
 pub(super) fn row_record(instance: &Instance, row: usize, fired: &Fired<'_>) -> RowRecord {
     let definition = instance.definition();
     let (attempts, reason) = match fired.report {
@@ -82,7 +82,7 @@ pub(super) fn row_record(instance: &Instance, row: usize, fired: &Fired<'_>) -> 
     }
 }
 
-/// The trigger by stored names.
+/// The stored form of a trigger.
 fn trigger_record(definition: &Definition, trigger: Trigger) -> TriggerRecord {
     match trigger {
         Trigger::Superseded(answer) => {
@@ -99,7 +99,7 @@ fn trigger_record(definition: &Definition, trigger: Trigger) -> TriggerRecord {
     }
 }
 
-/// The states a row leads to.
+/// The target states of a row.
 pub(super) fn targets_of(definition: &Definition, row: usize) -> Vec<usize> {
     match definition.rows[row].to {
         Move::To(targets) => targets.to_vec(),
@@ -122,7 +122,7 @@ impl Instance {
         state.rows.iter().copied().filter(matches).collect()
     }
 
-    /// What `retry` is about when the row of `fired` could not be applied.
+    /// The subject of `retry` if the row of `fired` cannot be applied.
     pub(super) fn subject(&self, fired: &Fired<'_>) -> Subject {
         match fired.trigger {
             Trigger::Timer(timer) => Subject::Timer(self.definition().timers[timer].name.to_owned()),

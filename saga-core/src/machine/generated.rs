@@ -1,4 +1,4 @@
-//! Small functions that generated code calls, so that it stays short. Nobody else does.
+//! Small functions that keep generated code short. Only generated code calls them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -10,15 +10,15 @@ use crate::message::{ActionError, Command, Message, Payload, PayloadError};
 /// Decodes the payload of a state that carries one.
 ///
 /// # Errors
-/// When there is none, or it is not one.
+/// The payload is missing or cannot be decoded.
 pub fn payload<T: DeserializeOwned>(payload: Option<&Payload>) -> Result<T, PayloadError> {
     payload.ok_or_else(|| PayloadError::Decode("the state's payload is missing".to_owned()))?.decode()
 }
 
-/// Reads what an earlier version wrote, and makes the present shape of it. A payload that was not there is `()`.
+/// Decodes a payload of an earlier version and converts it to the present shape. A missing payload is decoded as `()`.
 ///
 /// # Errors
-/// When it cannot be read, or `upcast` panics.
+/// The payload cannot be decoded, or `upcast` panics.
 pub fn upcast<Old: DeserializeOwned, New>(
     payload: Option<&Payload>,
     upcast: impl FnOnce(Old) -> New,
@@ -29,15 +29,15 @@ pub fn upcast<Old: DeserializeOwned, New>(
     })
 }
 
-/// A command in its present shape.
+/// Decodes a command in its present shape.
 ///
 /// # Errors
-/// When it cannot be read.
+/// The command cannot be decoded.
 pub fn command<C: Command>(message: &Message) -> Result<C, PayloadError> {
     message.command()
 }
 
-/// The answer to an index that the definition does not have.
+/// The error for an index that the definition does not have.
 ///
 /// # Errors
 /// Always.
@@ -45,7 +45,7 @@ pub fn no_such_state<T>(index: usize) -> Result<T, PayloadError> {
     Err(PayloadError::Decode(format!("there is no state number {index}")))
 }
 
-/// The answer to a row that the definition does not have.
+/// The error for a row that the definition does not have.
 ///
 /// # Errors
 /// Always.
@@ -53,31 +53,31 @@ pub fn no_such_row<T>(row: usize) -> Result<T, ActionError> {
     Err(format!("there is no row number {row} for this").into())
 }
 
-/// A row was applied in a state it does not stand for.
+/// Panics, because a row was applied in a state that does not have the row.
 ///
 /// # Panics
-/// Always: the machine finds rows by state, so this is a mistake in it.
+/// Always. The machine finds rows by state, so the call is a bug in the machine.
 pub fn wrong_state() -> ! {
     panic!("a row was applied in a state it does not stand for")
 }
 
-/// What every row but a starting one has.
+/// Returns the data and the state, which every row except a starting row has.
 ///
 /// # Panics
-/// When it is missing, which is a mistake in the machine.
+/// The value is missing, which is a bug in the machine.
 pub fn there<'a, D, S>(on: Option<(&'a D, &'a S)>) -> (&'a D, &'a S) {
     some(on)
 }
 
-/// What the kind of row guarantees to be there.
+/// Returns a value that the kind of row guarantees.
 ///
 /// # Panics
-/// When it is missing, which is a mistake in the machine.
+/// The value is missing, which is a bug in the machine.
 pub fn some<T>(value: Option<T>) -> T {
     value.unwrap_or_else(|| panic!("a row was applied without the state it needs"))
 }
 
-/// Whether every name is in the list.
+/// Returns whether every name is in the list.
 pub const fn all_among(names: &[&str], list: &[&str]) -> bool {
     let mut name = 0;
     while name < names.len() {

@@ -1,4 +1,4 @@
-//! What goes into the machine and what comes out of it.
+//! Inputs of the machine, and the decisions that it returns.
 
 use super::family::{Outgoing, ParentRecord};
 use super::outbox::Published;
@@ -7,7 +7,7 @@ use crate::definition::Value;
 use crate::message::{Id, Message, MessageId, PayloadLimits, Timestamp};
 use crate::step::{Step, Task, TaskId};
 
-/// When and under which identity a step is decided.
+/// The time and the identity of a step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct At {
     pub(crate) now: Timestamp,
@@ -20,10 +20,10 @@ pub(crate) struct At {
 /// An event for an instance.
 pub(crate) struct EventIn {
     pub(crate) message: Message,
-    /// The value, when it has not been through a store.
+    /// The decoded event, if the event did not come from a store.
     pub(crate) value: Option<Value>,
     pub(crate) id: Option<MessageId>,
-    /// Whose child it starts, if it starts one.
+    /// The parent, if the event starts a child.
     pub(crate) parent: Option<ParentRecord>,
 }
 
@@ -36,39 +36,38 @@ impl std::fmt::Debug for EventIn {
     }
 }
 
-/// One thing that happens to an instance that exists.
+/// An input for an existing instance.
 #[derive(Debug)]
 pub(crate) enum Input {
     Event(EventIn),
-    /// A command or undo has ended.
+    /// The report of a command, an undo or a child.
     Report(TaskId, ReportRecord),
-    /// The timer of this name of this visit is due.
+    /// The timer of this name and visit is due.
     Timer {
         name: String,
         visit: u32,
-        /// What it was due for: one that repeats has been set again when it has fired.
+        /// The due time of this firing. A repeating timer has another due time after it has fired.
         due: Timestamp,
     },
-    /// A task waits for a person without having ended, for this reason and as these words say.
+    /// A task that has not ended waits for a person. The text is the description.
     Stuck(TaskId, ParkReason, String),
-    /// Go on unwinding: the next undo, or the arrival.
+    /// Continue unwinding, with the next undo or the arrival.
     Continue,
-    /// An operator's verb.
     Verb(VerbRecord),
 }
 
-/// An operator's verb, as it is kept in the inbox: who, why, and which step the operator was looking at.
+/// An operator's verb, as stored in the inbox, with its author, its reason and the step that the operator saw.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub(crate) struct VerbRecord {
     pub(crate) verb: Verb,
     pub(crate) by: String,
     pub(crate) why: String,
-    /// Refused when the instance has moved on.
+    /// The step that the operator saw. The verb is declined if the instance has made another step since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seq: Option<u64>,
 }
 
-/// What an operator may do to an instance.
+/// An operator's action on an instance (rules R15, R16).
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verb {
@@ -78,7 +77,7 @@ pub(crate) enum Verb {
     Resolve(Resolution),
 }
 
-/// The outcome an operator supplies for a command.
+/// The outcome that an operator supplies for a command.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Resolution {
@@ -88,7 +87,7 @@ pub(crate) enum Resolution {
 }
 
 impl Verb {
-    /// The word for the history.
+    /// The name of the verb in the history.
     pub(crate) const fn word(&self) -> &'static str {
         match self {
             Self::Abort => "abort",
@@ -99,71 +98,71 @@ impl Verb {
     }
 }
 
-/// How far a task of the instance has come, as only the engine knows.
+/// How far a task of the instance has come. Only the engine knows this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Begun {
     /// No attempt has begun, and none will.
     No,
-    /// Some attempt has begun, none is running.
+    /// An attempt has begun, but no attempt is running.
     Between,
     /// An attempt is running.
     Running,
 }
 
-/// Tells how far a task has come. It is asked at a turn only.
+/// Returns how far a task has come. The machine calls it only at a turn.
 pub(crate) type HowFar<'a> = &'a dyn Fn(&Task) -> Begun;
 
-/// Why an event that starts instances is ignored while its instance runs.
+/// The reason for ignoring a starting event at a running instance.
 pub(super) const ALREADY_STARTED: &str = "already started";
-/// Why any event is ignored when its instance has ended, also one that starts instances.
+/// The reason for ignoring an event at an ended instance, including a starting event.
 pub(super) const HAS_ENDED: &str = "the instance has ended";
 
-/// What a decision means for whoever sent the input.
+/// The result of a decision for the sender of the input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Disposition {
-    /// A row took it.
+    /// A row took the input.
     Applied,
-    /// It had no effect, for this reason.
+    /// The input had no effect. The text is the reason.
     Ignored(&'static str),
-    /// It becomes a dead letter: a word and the details.
+    /// The input becomes a dead letter.
     Dead { reason: &'static str, detail: String },
-    /// The instance is parked over it and it stays at the head of the queue.
+    /// The instance is parked over the input. The input stays at the head of the queue.
     Kept,
-    /// It waits for another visit; nothing is changed (rule R6).
+    /// The input waits for another visit. Nothing is changed (rule R6).
     Deferred,
-    /// It is about something that is gone; nothing is written.
+    /// The input concerns something that no longer exists.
     Stale,
-    /// A verb that cannot be done, and why; nothing is written.
+    /// The verb is not possible. The text is the reason, and nothing is written.
     Declined(String),
 }
 
-/// What one input does. The instance has already changed in memory; the step must be committed, or the instance
-/// reloaded.
+/// The effect of one input. The instance in memory has already changed. So the step must be committed, or the instance
+/// must be reloaded.
 #[derive(Debug)]
 pub(crate) struct Decision {
-    /// Nothing to commit when `instance` is `None`.
+    /// The step to commit. Without `instance` there is nothing to commit.
     pub(crate) step: Step,
     pub(crate) disposition: Disposition,
     pub(crate) published: Vec<Published>,
-    /// For the inboxes of its parent and its children.
+    /// Messages for the inboxes of the parent and the children.
     pub(crate) outgoing: Vec<Outgoing>,
-    /// Tasks that ended without a report of their own: withdrawn, or given up between attempts.
+    /// Tasks that ended without a report: withdrawn, or given up between two attempts.
     pub(crate) ended: Vec<TaskId>,
-    /// Running tasks to tell to stop.
+    /// Running tasks that are asked to stop.
     pub(crate) stop: Vec<TaskId>,
     /// Held tasks that may run again.
     pub(crate) rerun: Vec<TaskId>,
-    /// Whether the verb has used up what the instance was parked over ([`Instance::head`](super::Instance)): its row goes
-    /// in this step, and an event becomes a dead letter in it.
+    /// True if the verb has used up the input over which the instance was parked ([`Instance::head`](super::Instance)).
+    /// This step removes the inbox row of the input. A skipped event also becomes a dead letter in this step.
     pub(crate) skipped: bool,
-    /// Whether [`Input::Continue`] must follow.
+    /// True if [`Input::Continue`] must follow.
     pub(crate) again: bool,
-    /// How far the tasks it has changed or ended had come before.
+    /// The changed and ended tasks, as they were before the step.
     pub(crate) before: Vec<Task>,
 }
 
 impl Decision {
-    /// A decision that writes nothing.
+    /// Creates a decision that writes nothing.
     pub(crate) fn nothing(disposition: Disposition) -> Self {
         Self {
             step: Step::default(),

@@ -1,4 +1,4 @@
-//! One instance in memory: what is stored of it, and its typed state and data.
+//! One instance in memory: its stored record, and its typed state and data.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,21 +17,22 @@ use crate::step::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, Tas
 /// One instance, as its last decision left it.
 pub(crate) struct Instance {
     pub(super) program: Arc<dyn Program>,
-    /// Its row, once it has one.
+    /// The row in the store, once the instance has a row.
     pub(crate) row: Option<RowId>,
-    /// What is, or is about to be, stored.
+    /// The record that is stored or about to be stored.
     pub(crate) record: InstanceChange,
-    /// State and data, or why they cannot be read.
+    /// The typed state and data, or the reason why they cannot be read.
     pub(super) live: Result<Box<dyn Live>, String>,
     pub(crate) tasks: Tasks,
     pub(crate) timers: Vec<TimerRow>,
     pub(crate) obligations: Obligations,
     pub(crate) aliases: BTreeSet<Key>,
-    /// What the store has said about aliases that the next step claims.
+    /// Claimed aliases that another instance holds, as the store reported for the next step.
     pub(crate) taken: Vec<Taken>,
-    /// What it is parked over, as it waits in the inbox: given to the verb that skips it, and there again afterwards.
+    /// The input over which the instance is parked. The engine sets it for a verb that skips the input, and takes it
+    /// back afterwards.
     pub(crate) head: Option<Input>,
-    /// The operator's verb under which the next step is decided; it becomes the step's first line of history.
+    /// The operator's verb of the next step. It becomes the first history line of that step.
     pub(super) verb: Option<VerbRecord>,
 }
 
@@ -42,7 +43,7 @@ impl std::fmt::Debug for Instance {
 }
 
 impl Instance {
-    /// The instance a store returned.
+    /// Creates an instance from its stored form.
     pub(crate) fn load(program: Arc<dyn Program>, snapshot: Snapshot) -> Self {
         let Snapshot { row, instance: mut record, tasks, timers, obligations, aliases } = snapshot;
         let live = read(&*program, &mut record);
@@ -63,7 +64,7 @@ impl Instance {
         instance
     }
 
-    /// As it is stored, once it is.
+    /// The stored form of the instance, once it has a row.
     pub(crate) fn snapshot(&self) -> Option<Snapshot> {
         let (instance, tasks) = (self.record.clone(), self.tasks.iter().cloned().collect());
         let (timers, obligations) = (self.timers.clone(), self.obligations.iter().cloned().collect());
@@ -75,7 +76,7 @@ impl Instance {
         self.program.definition()
     }
 
-    /// The state it is in, when this build knows it.
+    /// The present state. `Err` if this build does not know the state.
     pub(super) fn state(&self) -> Result<(usize, &'static State), String> {
         let definition = self.definition();
         let index = definition.state(&self.record.state).ok_or_else(|| {
@@ -92,17 +93,17 @@ impl Instance {
         self.record.parked.is_some()
     }
 
-    /// Whether events must wait until a person or the unwinding is done.
+    /// True if events must wait, because the instance is parked or compensating.
     pub(crate) fn holds_events_back(&self) -> bool {
         self.is_parked() || self.status() == Status::Compensating
     }
 
-    /// Why it is parked. An unreadable record is reported as such.
+    /// Why the instance is parked. `Err` if the record cannot be read.
     pub(crate) fn parked(&self) -> Option<Result<ParkedRecord, String>> {
         self.record.parked.as_ref().map(|parked| record::read("record of why it is parked", parked))
     }
 
-    /// What it is parked over, when that waits in its queue.
+    /// The input over which the instance is parked, if that input waits in the queue.
     pub(crate) fn parked_head(&self) -> Option<HeadRecord> {
         match self.parked()?.ok()?.subject {
             Subject::Head(head) => Some(head),
@@ -117,20 +118,20 @@ impl Instance {
         }
     }
 
-    /// Its typed part, when it can be read.
+    /// The typed state and data, if they can be read.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn live(&self) -> Option<&dyn Live> {
         self.live.as_deref().ok()
     }
 
-    /// Whether the failures of this task are only recorded.
+    /// True if failures of this task are only recorded (rule R3).
     pub(crate) fn is_best_effort(&self, task: &Task) -> bool {
         let definition = self.definition();
         let command = definition.command(&task.command.name);
         task.kind == TaskKind::Command && command.is_some_and(|at| definition.commands[at].best_effort)
     }
 
-    /// Whether this is the outcome of a best-effort command that has failed or is unknown.
+    /// True for the outcome of a best-effort command that has failed or is unknown.
     pub(crate) fn is_best_effort_failure(&self, input: &Input) -> bool {
         match input {
             Input::Report(id, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. }) => {
@@ -148,12 +149,12 @@ impl Instance {
         self.tasks.get_mut(id)
     }
 
-    /// Roughly how many bytes it takes in memory: the payloads twice, for the typed form beside them.
+    /// Estimates the size in memory in bytes. Payloads count twice, because their typed form is in memory as well.
     pub(crate) fn weight(&self) -> usize {
         let payload = self.record.payload.as_ref().map_or(0, Payload::len);
-        // The smallest block of an allocator, with what it keeps beside it.
+        // The smallest block of an allocator, with its overhead.
         const BLOCK: usize = 32;
-        // An index keeps what it holds beside its keys, in blocks that are not full.
+        // An index stores values beside its keys, in blocks that are partly empty.
         const INDEXED: usize = 2 * BLOCK;
         size_of::<Self>()
             + 8 * BLOCK
@@ -165,33 +166,33 @@ impl Instance {
             + (2 * size_of::<Key>() + BLOCK) * self.aliases.len()
     }
 
-    /// What an action may know, for the step about to be decided.
+    /// The context of the actions of the next step.
     pub(super) fn context(&self, at: At, command: Option<Message>) -> Context {
         let InstanceChange { address, incarnation, seq, .. } = &self.record;
         Context::new(at.now, address.key.clone(), *incarnation, seq + 1).with_command(command)
     }
 
-    /// Undoes whatever user code did to state and data since the last decision.
+    /// Discards all changes that user code made to state and data since the last decision.
     pub(super) fn restore(&mut self) {
         self.live = read(&*self.program, &mut self.record);
     }
 
-    /// Reads state and data back from what is stored of them.
+    /// Reads state and data back from their stored form.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn reread(&mut self) {
         self.restore();
     }
 
-    /// Whether its timer `name` of this visit stands, and is due: now, or for this very moment, should the clock have
-    /// gone back since.
+    /// True if the timer `name` of this visit exists and is due. A timer with exactly this `due` counts as well,
+    /// because the clock may have gone back.
     pub(crate) fn is_due(&self, name: &str, visit: u32, due: Timestamp, now: Timestamp) -> bool {
         let found = self.timers.iter().find(|timer| timer.name == name && timer.visit == visit);
         found.is_some_and(|timer| timer.due == due || timer.due <= now)
     }
 }
 
-/// State and data. What an earlier version wrote is from here on in memory as the present one writes it, and stored so by
-/// the next step (rule R34).
+/// Decodes state and data. A record of an earlier version is converted to the present version. The next step stores the
+/// result (rule R34).
 fn read(program: &dyn Program, record: &mut InstanceChange) -> Result<Box<dyn Live>, String> {
     let Definition { name, version, .. } = *program.definition();
     let state = program
@@ -214,7 +215,7 @@ fn read(program: &dyn Program, record: &mut InstanceChange) -> Result<Box<dyn Li
     Ok(live)
 }
 
-/// Runs user code. An error or a panic comes back as text.
+/// Runs user code. An error or a panic is returned as text.
 pub(super) fn guarded<T>(user: impl FnOnce() -> Result<T, ActionError>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(user)) {
         Ok(Ok(value)) => Ok(value),
@@ -223,7 +224,7 @@ pub(super) fn guarded<T>(user: impl FnOnce() -> Result<T, ActionError>) -> Resul
     }
 }
 
-/// A stored name of a state as a history writes it.
+/// The stored name of a state.
 pub(super) fn state_name(state: &State) -> Name {
     Name::Borrowed(state.name)
 }

@@ -1,9 +1,9 @@
-//! `when_all(..)`: the memory of which events of a set have come (rule R5).
+//! `when_all(..)`: the memory of the events of a set (rule R5).
 //!
-//! The memory belongs to the set, by the names of its events: it is kept while the instance moves between states that
-//! declare the same set, and cleared on entering one that does not. A set whose last event has no row of its own is
-//! complete in that event's step. When a row of its own has taken it, a timer that is due at once takes over, in the
-//! same commit, so that no crash in between can leave a complete set behind.
+//! The memory belongs to the set, by the names of its events. It is kept while the instance moves between states that
+//! declare the same set. Entering a state without the set clears it. A last event without a row of its own completes
+//! the set in its own step. If the last event has a row of its own, the step of that row sets a timer that is due at
+//! once. One commit holds both, so no crash in between can lose a complete set.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,10 +20,10 @@ use crate::definition::{Definition, Trigger};
 use crate::message::Name;
 use crate::step::{Status, TimerRow};
 
-/// The timer that fires a set which a row of its own event has completed.
+/// The timer that fires a set after the last event was taken by a row of its own.
 pub(crate) const JOIN: &str = "when_all";
 
-/// Between the names of a set's events in its name.
+/// The separator between the event names in the name of a set.
 const BETWEEN: &str = " + ";
 
 /// The sets of the present state, by name.
@@ -46,12 +46,11 @@ pub(super) fn set_of(definition: &Definition, row: usize) -> BTreeSet<String> {
     events.collect()
 }
 
-/// The name of a set.
 pub(super) fn set_name(definition: &Definition, row: usize) -> String {
     set_of(definition, row).into_iter().collect::<Vec<_>>().join(BETWEEN)
 }
 
-/// Whether `name` is, or was, the name of the row's set.
+/// True if `name` is the present name or an earlier name of the row's set.
 pub(super) fn is_set(definition: &Definition, row: usize, name: &str) -> bool {
     let events: Option<BTreeSet<usize>> = name.split(BETWEEN).map(|name| definition.event(name)).collect();
     let of_row: Option<BTreeSet<usize>> =
@@ -64,7 +63,7 @@ impl Instance {
         let noted = self.record.joined.as_ref();
         let noted: NotedRecord =
             noted.and_then(|noted| record::read("noted events", noted).ok()).unwrap_or_default();
-        // By the names the events have now.
+        // Earlier names of events are replaced by their present names.
         let definition = self.definition();
         let now = |name: &str| {
             definition
@@ -79,21 +78,21 @@ impl Instance {
         NotedRecord(renamed.collect())
     }
 
-    /// The rows `when_all` of the present state.
+    /// The `when_all` rows of the present state.
     fn joins(&self) -> Vec<usize> {
         let definition = self.definition();
         let Ok((_, state)) = self.state() else { return Vec::new() };
         state.rows.iter().copied().filter(|&row| definition.rows[row].all).collect()
     }
 
-    /// Whether `event` belongs to a set of the present state.
+    /// True if `event` belongs to a set of the present state.
     pub(super) fn is_member(&self, event: usize) -> bool {
         let definition = self.definition();
         self.joins().iter().any(|&row| definition.rows[row].triggers.contains(&Trigger::Event(event)))
     }
 
-    /// The first row whose set is complete, with `event` if there is one, has not fired, and whose guard lets it
-    /// through; `Err` when that panicked.
+    /// The first row with a complete set that has not fired and with a guard that returns true. `event` counts as an
+    /// event of the set. `Err` if the guard panics.
     pub(super) fn joined(&self, event: Option<usize>, cx: &Context) -> Result<Option<usize>, String> {
         let definition = self.definition();
         let noted = self.noted_record();
@@ -119,8 +118,8 @@ impl Instance {
 }
 
 impl Work<'_> {
-    /// Notes that an event has come, in every set of the present state it belongs to. When a set is complete by it, the
-    /// set's own row follows at once.
+    /// Notes an event in every set of the present state that contains it. If a set is then complete, the row of the set
+    /// follows at once.
     pub(super) fn note_event(&mut self, event: usize) {
         if self.instance.record.status != Status::Running || !self.instance.is_member(event) {
             return;
@@ -143,7 +142,7 @@ impl Work<'_> {
         }
     }
 
-    /// Remembers that a set has fired: it does so once.
+    /// Records that a set has fired. A set fires once.
     pub(super) fn set_fired(&mut self, row: usize) {
         let definition = self.instance.definition();
         let mut noted = self.instance.noted_record();
@@ -154,7 +153,7 @@ impl Work<'_> {
         }
     }
 
-    /// A person has skipped a complete set: it counts as fired.
+    /// Marks the complete sets as fired, because a person has skipped them.
     pub(super) fn skip_joined(&mut self) {
         let definition = self.instance.definition();
         let noted = self.instance.noted_record();
@@ -166,7 +165,7 @@ impl Work<'_> {
         }
     }
 
-    /// Forgets the sets that the state just entered does not declare.
+    /// Clears the memory of sets that the entered state does not declare.
     pub(super) fn keep_sets(&mut self) {
         if self.instance.record.joined.is_none() {
             return;
@@ -181,7 +180,7 @@ impl Work<'_> {
 }
 
 impl Instance {
-    /// A set was completed by an event that a row of its own has taken.
+    /// Fires a set after the last event was taken by a row of its own.
     pub(super) fn apply_join(&mut self, at: At, begun: HowFar<'_>) -> Decision {
         let cx = self.context(at, None);
         match self.joined(None, &cx) {

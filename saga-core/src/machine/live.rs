@@ -1,4 +1,4 @@
-//! One instance's typed state and data behind an object, so that the machine is compiled once for all sagas.
+//! The typed state and data of an instance as a trait object, so that the machine is compiled once for all sagas.
 
 #[cfg(any(test, feature = "testing"))]
 use std::any::Any;
@@ -11,7 +11,7 @@ use super::saga::{Cause, Saga, Undone, Wait};
 use crate::definition::Definition;
 use crate::message::{ActionResult, Message, Payload, PayloadError, PayloadLimits, not_newer};
 
-/// A saga whose type is known at run time only.
+/// A saga with a type that is known only at run time.
 pub(crate) trait Program: Send + Sync {
     fn definition(&self) -> &'static Definition;
     fn decode(
@@ -21,7 +21,7 @@ pub(crate) trait Program: Send + Sync {
         data: &Payload,
         version: u32,
     ) -> Result<Box<dyn Live>, PayloadError>;
-    /// Builds an undo from the data alone, of an instance whose state cannot be read.
+    /// Builds an undo from the data alone, for an instance with an unreadable state.
     fn undo_unread(
         &self,
         data: (&Payload, u32),
@@ -39,41 +39,40 @@ pub(crate) trait Program: Send + Sync {
     ) -> ActionResult<Box<dyn Live>>;
 }
 
-/// What an undo is built from, beside the data.
+/// The source of an undo, besides the data.
 #[derive(Clone, Copy)]
 pub(crate) enum UndoFrom<'a> {
-    /// A visit that left the state of this index with this payload, which this version wrote.
+    /// The state that a visit left: its index, its payload and the version that wrote the payload.
     State(usize, Option<&'a Payload>, u32),
-    /// A command.
     Command(&'a Message),
 }
 
-/// The typed part of an instance.
+/// The typed state and data of an instance.
 pub(crate) trait Live: Send + Sync {
-    /// The state it is in, as an index.
+    /// The index of the present state.
     fn state(&self) -> usize;
-    /// What is stored of the state. The state is from here on what is read from there, as after a restart.
+    /// Returns the stored form of the state. From here on the state is the value read from that form, as after a
+    /// restart.
     ///
     /// # Errors
-    /// When it would not be read back as it was written, which names the field.
+    /// The state would not be read back as it was written. The error names the field.
     fn keep_state(&mut self) -> ActionResult<Option<Payload>>;
-    /// The same of the data.
+    /// Does the same for the data.
     fn keep_data(&mut self) -> ActionResult<Payload>;
     fn guard(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool;
-    /// Runs the row's `run` and remembers the state it made.
+    /// Runs `run` of the row and remembers the state that it returned.
     fn run(&mut self, row: usize, cause: Cause<'_>, cx: &mut Context) -> ActionResult<()>;
     fn build(&self, row: usize, cause: Cause<'_>, cx: &mut Context, out: &mut Outbox) -> ActionResult<()>;
-    /// Moves to the state that `run` made, if it made one.
+    /// Moves to the state that `run` returned, if there is one.
     fn advance(&mut self);
     /// Moves to a state without payload.
     fn go(&mut self, state: usize) -> Result<(), PayloadError>;
     fn enter(&mut self, cx: &mut Context, out: &mut Outbox) -> ActionResult<()>;
     fn leave(&mut self, cx: &mut Context, out: &mut Outbox) -> ActionResult<()>;
-    /// When a timer of the present state is due whose table names a method.
+    /// The wait of a timer of the present state, if the table names a method for the timer.
     fn due(&self, timer: usize, cx: &mut Context) -> ActionResult<Wait>;
-    /// Builds an undo.
     fn undo(&self, undo: usize, of: UndoFrom<'_>, cx: &mut Context) -> ActionResult<Message>;
-    /// For tests, which know its type.
+    /// For tests that know the type.
     #[cfg(any(test, feature = "testing"))]
     fn as_any(&self) -> &dyn Any;
 }
@@ -227,7 +226,7 @@ fn build_undo<S: Saga>(
     }
 }
 
-/// What is stored of a state, and the state that is read from there.
+/// The stored form of a state, and the state that is read from this form.
 fn kept_state<S: Saga>(state: &S) -> Result<Option<(Payload, S)>, PayloadError> {
     let Some(written) = state.__encode()? else { return Ok(None) };
     let read =

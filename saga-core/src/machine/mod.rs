@@ -1,8 +1,8 @@
-//! The pure machine: decides what one input does to one instance.
+//! The pure machine: decides the effect of one input on one instance.
 //!
-//! Owns: the rules of deciding, owing and undoing, and operators' verbs.
-//! Does not own: queues, attempts of handlers, stores, clocks. No tokio, no SQL, no I/O; called by the `engine`, and by
-//! the test kit with a virtual clock.
+//! Owns: the rules for decisions, obligations, undos and operators' verbs.
+//! Does not own: queues, attempts of handlers, stores, clocks. It uses no tokio, no SQL and no I/O. The `engine` calls
+//! it, and the test kit calls it with a virtual clock.
 
 mod alias;
 mod apply;
@@ -41,7 +41,7 @@ pub(crate) use alias::Taken;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use family::{ChildNews, all_finished};
 pub(crate) use family::{Outgoing, REPORT, StartRecord};
-/// Whether it is a timer of the machine's own, which no table mentions.
+/// True for a timer of the machine itself, which no table mentions.
 pub(crate) fn is_own_timer(name: &str) -> bool {
     name == join::JOIN || family::all_finished(name).is_some()
 }

@@ -1,29 +1,29 @@
-//! Operators' verbs as inbox rows: how anybody but the lease holder asks for one (rule R23).
+//! Operators' verbs as inbox rows, for everyone except the lease holder (rule R23).
 
 use super::input::{Verb, VerbRecord};
 use super::record::write;
 use crate::message::{Message, Name, Timestamp};
 use crate::step::{Address, Mail, MailKind};
 
-/// What anybody who does not hold the lease may ask of an instance through its inbox.
+/// A verb that can be requested through the inbox of an instance, without the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OperatorVerb {
-    /// Undo what it owes, and end (rule R15).
+    /// Undo all obligations and end the instance (rule R15).
     Abort,
-    /// Repeat exactly what it is parked over (rule R16).
+    /// Repeat exactly the work that parked the instance (rule R16).
     Retry,
-    /// Go on without what it is parked over.
+    /// Continue without the work that parked the instance (rule R16).
     Skip,
 }
 
 impl Mail {
-    /// The row by which `by` asks for `verb`. Whoever holds the lease does it as a step, or declines it when the instance
-    /// is not in a position for it.
+    /// The inbox row by which `by` requests `verb`. The lease holder applies the verb as a step. If the verb is not
+    /// possible, the lease holder declines it.
     ///
-    /// Either answer stands in the history of the instance, in the step that uses up the row: a line of the kind `verb` or
-    /// `declined`, with the verb's name, with `by` as its cause, and with the reason as its note. Without an instance
-    /// there is no history, and the verb becomes a dead letter for the reason `declined`.
+    /// The step that uses up the row adds the answer to the history of the instance. The line has the kind `verb` or
+    /// `declined`. It holds the name of the verb, `by` as its cause, and the reason as its note. Without an instance
+    /// there is no history, and the verb becomes a dead letter with the reason `declined`.
     pub fn operator(to: Address, verb: OperatorVerb, by: &str, why: &str, at: Timestamp) -> Self {
         let verb = match verb {
             OperatorVerb::Abort => Verb::Abort,

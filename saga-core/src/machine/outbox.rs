@@ -1,4 +1,4 @@
-//! What one step sends and publishes, collected while its actions run.
+//! The outbox of one step: everything that its actions send, publish, start and claim.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use super::instance::guarded;
 use crate::message::{ActionResult, Command, Correlated, Event, Key, Message, PayloadError};
 use crate::step::AliasChange;
 
-/// Collects the commands and events of one step.
+/// Collects the commands, events, children and aliases of one step.
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Outbox {
     pub(crate) sent: Vec<Sent>,
     pub(crate) published: Vec<Published>,
-    /// The children of which any number was to be started, by index into
-    /// [`Definition::children`](crate::definition::Definition::children).
+    /// The children with a `start` clause in this step, by index into
+    /// [`Definition::children`](crate::definition::Definition::children). The number of started children may be zero.
     pub(crate) starting: Vec<usize>,
     pub(crate) started: Vec<Started>,
     pub(crate) aliases: Vec<AliasChange>,
 }
 
-/// A child to be started.
+/// A child to start.
 #[derive(Debug)]
 pub(crate) struct Started {
     pub(crate) child: usize,
@@ -30,22 +30,22 @@ pub(crate) struct Started {
     pub(crate) detached: bool,
 }
 
-/// A command to be queued.
+/// A command to queue.
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) undo: Option<usize>,
     pub(crate) message: Message,
 }
 
-/// An event for its consumers. Keeps the value, because each consumer may read another key from it.
+/// An event for its consumers. The value is kept, because each consumer may read another key from it.
 pub(crate) struct Published {
     pub(crate) message: Message,
     pub(crate) event: Box<dyn AnyEvent>,
 }
 
-/// A correlated event whose type is known at run time only.
+/// A correlated event with a type that is known only at run time.
 pub(crate) trait AnyEvent: Send + Sync {
-    /// The key for a saga, or why there is none: it is no key, or the event panics over it.
+    /// The key for a saga. `Err` if the key is invalid, or if the event panics.
     fn correlation(&self, saga: &str) -> Result<Key, String>;
 }
 
@@ -62,7 +62,7 @@ impl fmt::Debug for Published {
 }
 
 impl Outbox {
-    /// Queues `command`, and with it the debt of
+    /// Queues `command`, together with the obligation of
     /// [`Definition::undos`](crate::definition::Definition::undos)`[undo]`.
     pub fn send<C: Command>(&mut self, undo: Option<usize>, command: &C) -> ActionResult<()> {
         let message = encode_command(command).map_err(|error| format!("command `{}` {error}", C::NAME))?;
@@ -70,7 +70,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Any number of `start`s of this child follows, also none.
+    /// Announces any number of `start` calls for this child, including zero.
     pub fn starts(&mut self, child: usize) {
         self.starting.push(child);
     }
@@ -97,7 +97,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Gives the alias `alias` up, if this instance has claimed it.
+    /// Releases the alias `alias`, if this instance holds it.
     pub fn release(&mut self, alias: &str) -> ActionResult<()> {
         self.aliases.push(AliasChange::Release(alias_of("release", alias)?));
         Ok(())
@@ -115,7 +115,7 @@ fn alias_of(what: &str, alias: &str) -> ActionResult<Key> {
     Ok(Key::alias(alias).map_err(|error| format!("cannot {what} the alias `{alias}`: {error}"))?)
 }
 
-/// The stored form of a command.
+/// Encodes a command into its stored form.
 #[doc(hidden)]
 pub fn encode_command<C: Command>(command: &C) -> Result<Message, PayloadError> {
     Message::of_command(command)

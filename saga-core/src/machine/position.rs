@@ -1,4 +1,4 @@
-//! Where an instance is, for people and programs that ask.
+//! The position of an instance, for people and programs.
 
 use super::instance::Instance;
 use super::record::ParkReason;
@@ -7,39 +7,39 @@ use crate::message::{Name, PayloadError, not_newer};
 use crate::step::Parked;
 use crate::step::{InstanceChange, Obligation, Status, Task, TaskKind};
 
-/// Where an instance of the saga `S` is.
+/// The position of an instance of the saga `S`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Position<S> {
-    /// In a state: taking events, or ended there.
+    /// The instance is in this state. It takes events, or has ended there.
     In(S),
-    /// Between turn and arrival: undoing what is owed, newest first.
+    /// The instance is between turn and arrival. It undoes its obligations, newest first.
     #[non_exhaustive]
     Compensating {
-        /// The state being left.
+        /// The state that the instance is leaving.
         leaving: S,
-        /// The stored name of the undo under way.
+        /// The stored name of the running undo.
         undoing: Option<String>,
-        /// The stored name of the command or of the child's saga whose end is awaited before the first undo (rules R13,
+        /// The stored name of the command, or of the child's saga, that must end before the first undo (rules R13,
         /// R21).
         waiting_for: Option<String>,
     },
-    /// Waiting for a person. Nothing is lost meanwhile.
+    /// The instance waits for a person. Nothing is lost meanwhile.
     #[non_exhaustive]
     Parked {
-        /// The state it is in, or is leaving.
+        /// The present state, or the state that the instance is leaving.
         at: S,
-        /// What kind of thing happened.
+        /// Why the instance is parked.
         reason: ParkReason,
-        /// What happened, for the person.
+        /// A description for the person.
         detail: String,
     },
-    /// Ended by an abort of a saga without `on_abort(..)`.
+    /// The instance was aborted, and its saga has no `on_abort(..)`.
     Aborted,
 }
 
 impl<S: Saga> Position<S> {
-    /// Reads the position from what is stored.
+    /// Decodes the position from the stored record.
     pub(crate) fn read(
         record: &InstanceChange,
         tasks: &[Task],
@@ -68,7 +68,7 @@ impl<S: Saga> Position<S> {
         })
     }
 
-    /// The state, when the instance is simply in one.
+    /// The state, if the position is [`In`](Self::In).
     pub fn state(&self) -> Option<&S> {
         match self {
             Self::In(state) => Some(state),
@@ -76,32 +76,33 @@ impl<S: Saga> Position<S> {
         }
     }
 
-    /// Whether it waits for a person.
+    /// Returns whether the instance waits for a person.
     pub fn is_parked(&self) -> bool {
         matches!(self, Self::Parked { .. })
     }
 }
 
 impl Instance {
-    /// Why it is parked, in the form people read.
+    /// Why the instance is parked, with a description for the person.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn park_reason(&self) -> Option<(ParkReason, String)> {
         read_parked(&self.record)
     }
 }
 
-/// Why an instance is parked, in the form people read.
+/// Why an instance is parked, with a description for the person.
 pub(crate) fn read_parked(record: &InstanceChange) -> Option<(ParkReason, String)> {
     let Parked { reason, detail, .. } = Parked::from_stored(record.parked.as_ref()?, record.changed_at);
     Some((reason, detail))
 }
 
-/// The stored names of the undo commands owed, oldest first.
+/// The stored names of the outstanding undo commands, oldest first.
 pub(crate) fn owed_names(obligations: &[Obligation]) -> Vec<Name> {
     obligations.iter().map(|obligation| obligation.undo.clone()).collect()
 }
 
-/// The stored names of the states in which a turn can arrive; none when there is no turn, or it cannot be read.
+/// The stored names of the states in which the turn can arrive. Empty if there is no turn, or if its record cannot be
+/// read.
 pub(crate) fn turn_targets(record: &InstanceChange) -> Vec<String> {
     let turn = record.turn.as_ref();
     let turn = turn.and_then(|turn| super::record::read::<super::record::TurnRecord>("turn", turn).ok());

@@ -1,6 +1,6 @@
-//! The machine's own stored forms: the kept cause of a turn, why an instance is parked, what became of a command.
+//! The stored records of the machine: the cause of a turn, the reason for parking, and the outcome of a command.
 //!
-//! Part of the stored format: fields are only ever added, with a default.
+//! The records are part of the stored format. Fields are only added, with a default.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,23 +12,23 @@ use crate::message::{Message, Name, Payload, Report, Tick, Timestamp};
 pub(crate) use crate::step::ParkReason;
 use crate::step::TaskId;
 
-/// Writes a record. The types below always can be: they hold no maps with odd keys and no failing serialisers. They may be
-/// larger than any payload, because they hold several.
+/// Encodes a record. Encoding cannot fail for the types below: they hold no maps with unusual keys and no serializers
+/// that fail. A record may be larger than any payload, because it holds several payloads.
 pub(crate) fn write<T: Serialize>(record: &T) -> Payload {
     Payload::encode_within(record, usize::MAX).unwrap_or_else(|_| Payload::from("null"))
 }
 
-/// Reads a record, or says why not.
+/// Decodes a record. `Err` holds the reason for a failure.
 pub(crate) fn read<T: DeserializeOwned>(what: &str, payload: &Payload) -> Result<T, String> {
     payload.decode().map_err(|error| format!("the {what} {error}"))
 }
 
-/// A payload embedded as JSON, which it is.
+/// Embeds a payload as JSON. A payload is always JSON.
 pub(super) fn raw(payload: &Payload) -> Box<RawValue> {
     RawValue::from_string(payload.as_str().to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// A message inside a record, its payload embedded as JSON.
+/// A message inside a record. Its payload is embedded as JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct MessageRecord {
     name: String,
@@ -52,7 +52,7 @@ impl From<MessageRecord> for Message {
     }
 }
 
-/// Names a task inside a record.
+/// The id of a task inside a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TaskRecord {
     pub(crate) seq: u64,
@@ -71,24 +71,24 @@ impl From<TaskRecord> for TaskId {
     }
 }
 
-/// What ended a command, over all its attempts (rule R17).
+/// The outcome of a command over all its attempts (rule R17), or the report of a child.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReportRecord {
-    /// Answered, by an event or by `Done`.
+    /// The command was answered, by an event or by `Done`.
     Replied(Option<MessageRecord>),
-    /// Surely without effect.
+    /// The command surely had no effect.
     Refused { attempts: u32, reason: String },
-    /// Nobody knows.
+    /// It is unknown whether the command had its effect.
     Unknown { attempts: u32, reason: String },
-    /// Never begun.
+    /// No attempt has begun.
     Withdrawn,
-    /// From a child.
+    /// The report of a child.
     Child(Box<NewsRecord>),
 }
 
 impl ReportRecord {
-    /// One word for the history.
+    /// The kind of the report in one word, for the history.
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Replied(_) => "replied",
@@ -99,7 +99,7 @@ impl ReportRecord {
         }
     }
 
-    /// What the handler or the engine said.
+    /// The text from the handler or the engine.
     pub(crate) fn reason(&self) -> Option<&str> {
         match self {
             Self::Refused { reason, .. } | Self::Unknown { reason, .. } => Some(reason),
@@ -112,27 +112,27 @@ impl ReportRecord {
             Self::Replied(message) => Report::Replied(message.map(Message::from)),
             Self::Refused { reason, .. } => Report::Refused { reason },
             Self::Unknown { reason, .. } => Report::Unknown { reason },
-            // What a child reports is not about a command.
+            // The report of a child does not concern a command.
             Self::Withdrawn | Self::Child(_) => Report::Withdrawn,
         }
     }
 }
 
-/// What a turn remembers until the arrival.
+/// The data that a turn keeps until the arrival.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TurnRecord {
     pub(crate) cause: TurnCause,
-    /// What became of the commands that were open, by stored name.
+    /// The outcomes of the commands that were open at the turn, by stored name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) reports: Vec<(String, ReportRecord)>,
-    /// What `on_leave` sent: nothing but undos runs before the arrival.
+    /// The commands that `on_leave` sent. They wait, because only undos run before the arrival.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) held: Vec<HeldRecord>,
 }
 
 impl TurnRecord {
-    /// Notes what became of a command. Of several with one name the newest counts, so that the record does not grow with
-    /// what was open.
+    /// Notes the outcome of a command. The newest outcome of a name replaces earlier ones, so that the record stays
+    /// small.
     pub(super) fn note(&mut self, name: String, report: ReportRecord) {
         self.reports.retain(|(known, _)| *known != name);
         self.reports.push((name, report));
@@ -147,28 +147,28 @@ pub(crate) struct HeldRecord {
     pub(crate) undo: Option<String>,
 }
 
-/// Why an instance turned, which is also where it arrives.
+/// The cause of a turn. It also determines the arrival.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TurnCause {
-    /// A row that says `compensate`.
+    /// A row with `compensate`.
     Row(Box<RowRecord>),
-    /// `abort`.
+    /// An abort by an operator or a parent.
     Abort { by: String, why: String },
 }
 
-/// Names a row so that it is found again by another build of the same table, with what triggered it.
+/// Identifies a row and its trigger, so that another build of the same table finds the row again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RowRecord {
     pub(crate) trigger: TriggerRecord,
-    /// Its place among the state's rows with `compensate` for this trigger.
+    /// The position of the row among the state's rows with `compensate` for this trigger.
     pub(crate) nth: usize,
-    /// The stored names of its targets, so that an edited table is noticed.
+    /// The stored names of the target states, so that a changed table is detected.
     pub(crate) to: Vec<String>,
-    /// The event, when the trigger is one.
+    /// The event, if the trigger is an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) event: Option<MessageRecord>,
-    /// The command that was answered, or that failed or became unknown.
+    /// The command that was answered, failed or became unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) command: Option<MessageRecord>,
     #[serde(default)]
@@ -181,21 +181,21 @@ pub(crate) struct RowRecord {
     /// The firing of a repeating timer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tick: Option<TickRecord>,
-    /// What a child has reported.
+    /// The report of a child.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) child: Option<Box<NewsRecord>>,
-    /// How all children have ended.
+    /// The counts of `all_finished(..)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) counts: Option<AllFinished>,
 }
 
-/// [`Tick`] as it is stored.
+/// The stored form of [`Tick`].
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct TickRecord {
     nth: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     of: Option<u32>,
-    /// In milliseconds since 1970.
+    /// Milliseconds since 1970.
     due: i64,
 }
 
@@ -211,7 +211,7 @@ impl From<TickRecord> for Tick {
     }
 }
 
-/// A trigger by its stored names.
+/// The stored form of a trigger, by stored names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TriggerRecord {
@@ -220,36 +220,36 @@ pub(crate) enum TriggerRecord {
     Unknown(String),
     Timer(String),
     Superseded(Box<TriggerRecord>),
-    /// The set of a `when_all`, by name.
+    /// The name of a `when_all` set.
     All(String),
     Finished(String),
     AllFinished(String),
     Parked(String),
 }
 
-/// Why an instance waits for a person.
+/// Why an instance is parked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ParkedRecord {
     pub(crate) reason: ParkReason,
-    /// For a person.
+    /// A description for the person.
     pub(crate) detail: String,
-    /// When, in milliseconds since 1970.
+    /// The time of parking, in milliseconds since 1970.
     pub(crate) at: i64,
     pub(crate) subject: Subject,
-    /// How the command ended that it waits over.
+    /// The outcome of the command over which the instance is parked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) report: Option<ReportRecord>,
 }
 
-/// Which input a parked instance waits over, so that it is found again among those that wait with it.
+/// Identifies the input over which an instance is parked, among the other waiting inputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum HeadRecord {
-    /// An event, by the hash of its content: of two that are alike, either will do.
+    /// An event, by the hash of its content. Of two events with the same content, either one will do.
     Event(u64),
     /// The report on a task.
     Report(TaskRecord),
-    /// Whichever is the oldest.
+    /// The oldest waiting input.
     Oldest,
 }
 
@@ -273,19 +273,19 @@ impl HeadRecord {
     }
 }
 
-/// What a parked instance waits over, and so what `retry`, `resolve` and `skip` are about.
+/// The subject of `retry`, `resolve` and `skip` at a parked instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Subject {
-    /// An input that stays in its queue, and is applied again on `retry`.
+    /// An input that stays in its queue. `retry` applies it again.
     Head(HeadRecord),
-    /// A due timer, by name, which fires again on `retry`.
+    /// A due timer, by name. `retry` fires it again.
     Timer(String),
-    /// A command or undo, which runs again on `retry`.
+    /// A command or undo. `retry` runs it again.
     Task(TaskRecord),
-    /// The next undo could not be built, or the arrival failed; done again on `retry`.
+    /// The next undo could not be built, or the arrival failed. `retry` repeats this work.
     Unwinding,
-    /// Nothing failed: a row said `park`.
+    /// Nothing failed. The row declares `park`.
     Nothing,
 }
 

@@ -1,4 +1,4 @@
-//! What becomes of a command or an undo: its row, a line of the history, or a person who decides.
+//! Outcomes of commands and undos: a row takes the outcome, the history records it, or a person decides.
 
 use super::fired::Fired;
 use super::input::{At, Decision, Disposition, HowFar};
@@ -10,7 +10,7 @@ use crate::message::{Message, Name};
 use crate::step::{Status, TaskId, TaskKind};
 
 impl Instance {
-    /// A command or undo has ended.
+    /// Handles the outcome of a command or undo.
     pub(super) fn apply_report(
         &mut self,
         task: TaskId,
@@ -39,6 +39,7 @@ impl Instance {
         {
             return self.recorded(task, &command, report, at);
         }
+        // An outcome from `resolve` is matched as if the command were not superseded (rule R9).
         let superseded = found.progress.superseded && self.verb.is_none();
         let event: Option<Message>;
         let value: Value;
@@ -111,7 +112,7 @@ impl Instance {
         self.fire(fired, at, begun)
     }
 
-    /// Parks over the outcome of a command, which stays until a person decides.
+    /// Parks over the outcome of a command. The outcome is kept until a person decides.
     pub(super) fn held_over(
         &mut self,
         task: TaskId,
@@ -125,8 +126,8 @@ impl Instance {
         work.finish(Disposition::Applied)
     }
 
-    /// A command that was found begun after several crashes in a row (rule R19), or that this build cannot read (rule
-    /// R34), waits for a person.
+    /// Parks over a command that cannot continue. It was found begun after several crashes (rule R19), or this build
+    /// cannot read it (rule R34).
     pub(super) fn stuck(&mut self, task: TaskId, reason: ParkReason, detail: &str, at: At) -> Decision {
         let Some(attempts) = self.task(task).map(|task| task.progress.attempts) else {
             return Decision::nothing(Disposition::Stale);
@@ -136,7 +137,7 @@ impl Instance {
         self.held_over(task, &report, reason, name, at)
     }
 
-    /// An outcome that is written down and has no other effect.
+    /// Records an outcome that has no other effect.
     pub(super) fn recorded(
         &mut self,
         task: TaskId,
@@ -159,6 +160,7 @@ impl Instance {
         };
         line.note = report.reason().map(|reason| Name::Owned(reason.to_owned()));
         work.line(line);
+        // A failure after the end also becomes a dead letter (rule R3).
         if over && failed {
             let detail = format!(
                 "`{}` ended as {} after the instance: {}",
@@ -173,7 +175,7 @@ impl Instance {
 }
 
 impl Work<'_> {
-    /// Parks over the outcome of a command, which stays until a person decides.
+    /// Parks over the outcome of a command. The outcome is kept until a person decides.
     pub(super) fn hold_over(
         &mut self,
         task: TaskId,

@@ -1,4 +1,4 @@
-//! Finding the row that takes a trigger (rule R2) and performing its user code (rule R4).
+//! Rows: finding the row for a trigger (rule R2) and running its user code (rule R4).
 
 use std::time::Duration;
 
@@ -12,38 +12,37 @@ use super::saga::{Cause, Wait};
 use crate::definition::{Answer, Clause, Definition, Due, Move, Trigger, Verdict};
 use crate::message::{ActionError, Payload, PayloadLimits, Timestamp};
 
-/// What decides a trigger.
+/// The result of the search for a trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decided {
-    /// This row.
     Row(usize),
-    /// `ignore`, `reject`, or the state's `unhandled`.
+    /// `ignore`, `defer` or `reject`, from a row or from `unhandled`. The text is the reason.
     Verdict(Verdict, &'static str),
-    /// It belongs to a set that is not complete.
+    /// The event belongs to a set that is not complete.
     Noted,
-    /// The row of a set that is complete by it.
+    /// The event completes the set of this row.
     Joined(usize),
-    /// Nothing; for outcomes only, events are total (rule R1).
+    /// Nothing decides. This does not occur for events (rule R1).
     Nobody,
 }
 
-/// What the user code of a row did. Nothing of it is in the instance's record yet.
+/// The result of the user code of a row. The record of the instance has not changed yet.
 pub(super) struct Performed {
-    /// From `on_leave`, the row and `on_enter`, in this order.
+    /// The outboxes of `on_leave`, the row and `on_enter`, in this order.
     pub(super) out: [Outbox; 3],
-    /// The state entered, when one is entered.
+    /// The new state, if the row enters a state.
     pub(super) entered: Option<usize>,
-    /// The payload the state was left with, when it was left.
+    /// The payload of the old state, if the row leaves the state.
     pub(super) left: Option<Payload>,
-    /// State payload and data from now on.
+    /// The new payload of the state, and the new data.
     pub(super) payload: Option<Payload>,
     pub(super) data: Payload,
-    /// When the timers of the state entered are due, in the order of the definition.
+    /// The due times of the timers of the new state, in the order of the definition.
     pub(super) dues: Vec<Timestamp>,
 }
 
 impl Instance {
-    /// Finds what decides `trigger` in the present state; `Err` when a guard panicked.
+    /// Finds the decision for `trigger` in the present state. `Err` if a guard panics.
     pub(super) fn decide(&self, trigger: Trigger, cause: Cause<'_>, cx: &Context) -> Result<Decided, String> {
         let definition = self.definition();
         let (_, state) = self.state()?;
@@ -82,8 +81,8 @@ impl Instance {
         })
     }
 
-    /// Runs the user code of row `index`: `on_leave` (unless it ran at the turn), `run`, `send` and `publish`, the
-    /// move, `on_enter`. On an error state and data are as before.
+    /// Runs the user code of row `index`: `on_leave`, `run`, the other clauses, the move and `on_enter`. `leave` is
+    /// false if `on_leave` ran at the turn. After an error, state and data are as before.
     pub(super) fn perform(
         &mut self,
         index: usize,
@@ -105,7 +104,7 @@ impl Instance {
                 changed |= runs(definition.states[from].on_leave);
                 live.leave(cx, &mut out[0])?;
             }
-            // `run` sees the state it leaves; what is owed for that state is built from how it was left.
+            // The undo of the old state is built from its payload as `on_leave` left it (rule R10).
             let left = match (moves && leave, runs(definition.states[from].on_leave)) {
                 (true, true) => live.keep_state()?,
                 (true, false) => record.payload.clone(),
@@ -135,7 +134,7 @@ impl Instance {
     }
 }
 
-/// Holds everything user code made to the limits.
+/// Checks everything that user code produced against the limits.
 pub(super) fn check(
     out: &[Outbox],
     payload: Option<&Payload>,
@@ -163,7 +162,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// When the timers of the state just entered are due.
+/// The due times of the timers of the entered state.
 pub(super) fn dues(
     live: &dyn Live,
     definition: &Definition,
@@ -189,7 +188,7 @@ fn runs(clauses: &[Clause]) -> bool {
     clauses.iter().any(|clause| matches!(clause, Clause::Run { .. }))
 }
 
-/// The trigger as it is found in `definition`, by stored names.
+/// Finds a stored trigger in `definition`, by its stored names.
 pub(super) fn find_trigger(
     definition: &Definition,
     state: usize,

@@ -1,4 +1,4 @@
-//! The trait a derived state enum implements. Users call nothing here but `definition`.
+//! The trait of a derived state enum. Users call only `definition`.
 
 use std::any::Any;
 use std::time::Duration;
@@ -8,48 +8,48 @@ use super::outbox::Outbox;
 use crate::definition::Definition;
 use crate::message::{ActionResult, Event, Message, Payload, PayloadError, Timestamp};
 
-/// A process definition. Implemented by `#[derive(Saga)]` on the enum of the process's states, never by hand.
+/// A process definition. `#[derive(Saga)]` implements it on the enum of the states. It is never implemented by hand.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a saga",
     label = "not a saga",
     note = "a saga is the enum of its states: `#[derive(Saga)] #[saga(name = \"..\", version = 1, data(..), actions(..))]`"
 )]
 pub trait Saga: Send + Sync + Sized + 'static {
-    /// The struct that lives as long as the instance; `data(..)` of the table.
+    /// The data of an instance, as named in `data(..)` of the table. It lives as long as the instance.
     type Data: serde::Serialize + serde::de::DeserializeOwned + Send + Sync + 'static;
-    /// The stored name.
+    /// The stored name of the saga.
     const NAME: &'static str;
-    /// Names under which it was stored before; what is stored under one is renamed at the start of a dispatcher (rule R34).
+    /// Earlier stored names of the saga. The start of a dispatcher renames data under these names (rule R34).
     const WAS: &'static [&'static str] = &[];
-    /// The version of the definition, and of the shape of its data and of what its states carry.
+    /// The version of the definition, of the shape of the data, and of the payloads of the states.
     const VERSION: u32;
 
-    /// The whole table as data; it prints itself as Mermaid and DOT.
+    /// The whole table as data. It can be printed as Mermaid and as DOT.
     fn definition() -> &'static Definition;
 
-    /// The state as index into [`Definition::states`].
+    /// The index of the state in [`Definition::states`].
     #[doc(hidden)]
     fn __index(&self) -> usize;
-    /// The variant's payload as JSON; `None` for variants without one.
+    /// The payload of the variant as JSON. `None` for a variant without payload.
     #[doc(hidden)]
     fn __encode(&self) -> Result<Option<Payload>, PayloadError>;
-    /// The state `index` with this payload, which version `version` wrote.
+    /// Decodes the state `index` with a payload of version `version`.
     #[doc(hidden)]
     fn __decode(index: usize, payload: Option<&Payload>, version: u32) -> Result<Self, PayloadError>;
-    /// The data, which version `version` wrote.
+    /// Decodes the data of version `version`.
     #[doc(hidden)]
     fn __decode_data(data: &Payload, version: u32) -> Result<Self::Data, PayloadError> {
         let _ = version;
         data.decode()
     }
-    /// The guard of row `row`; rows of `initially` have neither data nor state.
+    /// Evaluates the guard of row `row`. Rows of `initially` have neither data nor state.
     #[doc(hidden)]
     fn __guard(row: usize, on: Option<(&Self::Data, &Self)>, cause: Cause<'_>, cx: &Context) -> bool;
-    /// `run` of a row of `initially`: the data and the first state.
+    /// Runs `run` of a row of `initially`. Returns the data and the first state.
     #[doc(hidden)]
     fn __begin(row: usize, cause: Cause<'_>, cx: &mut Context) -> ActionResult<(Self::Data, Self)>;
-    /// `run` of another row. `Some` is the state to enter (for `transition_to`, also without a `run`; for `reenter`
-    /// only with one), `None` keeps the state.
+    /// Runs `run` of another row. `Some` is the state to enter, and `None` keeps the state. `transition_to` returns a
+    /// state even without `run`. `reenter` returns a state only with `run`.
     #[doc(hidden)]
     fn __run(
         row: usize,
@@ -58,8 +58,8 @@ pub trait Saga: Send + Sync + Sized + 'static {
         cause: Cause<'_>,
         cx: &mut Context,
     ) -> ActionResult<Option<Self>>;
-    /// The `send` and `publish` clauses of a row, in order. `from` is `None` in `initially`; `to` is the state about
-    /// to be entered, `None` when the row keeps its state.
+    /// Builds the `send` and `publish` clauses of a row, in order. `from` is `None` in `initially`. `to` is the state
+    /// to enter, or `None` if the row keeps its state.
     #[doc(hidden)]
     fn __build(
         row: usize,
@@ -70,7 +70,7 @@ pub trait Saga: Send + Sync + Sized + 'static {
         cx: &mut Context,
         out: &mut Outbox,
     ) -> ActionResult<()>;
-    /// The `on_enter` clauses of the state `state` is in.
+    /// Performs the `on_enter` clauses of the state `state`.
     #[doc(hidden)]
     fn __enter(
         data: &mut Self::Data,
@@ -78,7 +78,7 @@ pub trait Saga: Send + Sync + Sized + 'static {
         cx: &mut Context,
         out: &mut Outbox,
     ) -> ActionResult<()>;
-    /// The `on_leave` clauses of the state `state` is in.
+    /// Performs the `on_leave` clauses of the state `state`.
     #[doc(hidden)]
     fn __leave(
         data: &mut Self::Data,
@@ -86,7 +86,7 @@ pub trait Saga: Send + Sync + Sized + 'static {
         cx: &mut Context,
         out: &mut Outbox,
     ) -> ActionResult<()>;
-    /// When the timer `timer` is due, for those whose table names a method.
+    /// The wait of the timer `timer`, if the table names a method for the timer.
     #[doc(hidden)]
     fn __due(timer: usize, data: &Self::Data, state: &Self, cx: &mut Context) -> ActionResult<Wait>;
     /// Builds the undo command of [`Definition::undos`]`[undo]`.
@@ -99,19 +99,19 @@ pub trait Saga: Send + Sync + Sized + 'static {
     ) -> ActionResult<Message>;
 }
 
-/// `E` is in the table of the saga `S`; written by `#[derive(Saga)]`.
+/// An event in the table of the saga `S`. `#[derive(Saga)]` implements this trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event of the saga `{S}`",
     label = "the table of `{S}` does not mention it",
     note = "add `when({Self}, ..)` to a `#[during(..)]` of `{S}`"
 )]
 pub trait EventOf<S: Saga>: Event {
-    /// Its index in [`Definition::events`].
+    /// The index of the event in [`Definition::events`].
     #[doc(hidden)]
     const INDEX: usize;
 }
 
-/// What a timer's method returned.
+/// The result of a timer's method.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub enum Wait {
@@ -119,17 +119,17 @@ pub enum Wait {
     Until(Timestamp),
 }
 
-/// What an undo is built from.
+/// The source of an undo.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Undone<'a, S> {
-    /// The state as it was left, or as it is now.
+    /// The state as the instance left it, or the present state.
     State(&'a S),
     /// The command as it was sent.
     Command(&'a Message),
 }
 
-/// What a row was triggered by, as a typed value.
+/// The trigger of a row, as a typed value.
 #[doc(hidden)]
 #[derive(Clone, Copy)]
 pub struct Cause<'a>(pub(crate) Option<&'a (dyn Any + Send + Sync)>);
@@ -138,7 +138,7 @@ impl<'a> Cause<'a> {
     /// The event, `Failed<C>` or `Unknown<C>` of the row.
     ///
     /// # Panics
-    /// When the row was not triggered by a `T`: the derive asks only for the type its row names.
+    /// The trigger of the row is not a `T`. The derive asks only for the type that its row names.
     pub fn get<T: 'static>(self) -> &'a T {
         self.0.and_then(|value| value.downcast_ref()).unwrap_or_else(|| {
             panic!("a row was triggered by something else than `{}`", std::any::type_name::<T>())

@@ -1,4 +1,4 @@
-//! Starting an instance: there is nothing to park yet, so what fails starts nothing.
+//! The start of an instance. There is no instance to park yet, so a failure starts nothing (rule R8).
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(crate) struct NotStarted {
 }
 
 impl Instance {
-    /// Starts an instance with `event`, or says why not.
+    /// Starts an instance with `event`. `Err` holds the reason for a failure.
     pub(crate) fn start(
         program: &Arc<dyn Program>,
         address: Address,

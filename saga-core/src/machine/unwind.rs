@@ -1,4 +1,4 @@
-//! Compensation: the turn, the undos one by one, the arrival (rules R10, R11, R13, R14).
+//! Compensation: the turn, the undos one by one, and the arrival (rules R10, R11, R13, R14).
 
 use super::context::Context;
 use super::fired::{Fired, row_record, targets_of};
@@ -17,10 +17,10 @@ use crate::definition::{Definition, End, Move, Trigger, UndoOf, Value};
 use crate::message::{ActionError, Message, Name, Payload, Tick};
 use crate::step::{Obligation, ObligationOf, Status, TaskId, TaskKind};
 
-/// Ids an undo action asks for are counted from here, those of `on_leave` in the same step from zero.
+/// The ids of an undo action are counted from here. The ids of `on_leave` in the same step are counted from zero.
 const UNDO_IDS: u32 = 1 << 16;
 
-/// What `on_leave` did at a turn.
+/// The result of `on_leave` at a turn.
 struct Left {
     out: Outbox,
     payload: Option<Payload>,
@@ -28,7 +28,7 @@ struct Left {
 }
 
 impl Instance {
-    /// The turn of a row with `compensate`.
+    /// Performs the turn of a row with `compensate`.
     pub(super) fn turn_by(
         &mut self,
         row: usize,
@@ -59,7 +59,7 @@ impl Instance {
         work.finish(Disposition::Applied)
     }
 
-    /// The turn of an abort. `on_leave` cannot stop it: when it fails, that is noted and the abort goes on.
+    /// Performs the turn of an abort. If `on_leave` fails, the failure is recorded and the abort goes on (rule R15).
     pub(super) fn turn_by_abort(&mut self, by: String, why: String, at: At, begun: HowFar<'_>) -> Decision {
         let mut cx = self.context(at, None);
         let (left, note) = match self.leave_at_turn(true, &mut cx, at) {
@@ -75,7 +75,7 @@ impl Instance {
             }
         };
         let known = match self.parked() {
-            // What could not be read from the first attempt on never began.
+            // The command could not be read from the first attempt on, so it has never begun.
             Some(Ok(ParkedRecord {
                 reason: ParkReason::Unreadable,
                 subject: Subject::Task(task),
@@ -120,7 +120,7 @@ impl Instance {
         result
     }
 
-    /// An undo has ended.
+    /// Handles the end of an undo.
     pub(super) fn undo_ended(
         &mut self,
         task: TaskId,
@@ -158,7 +158,8 @@ impl Instance {
         work.finish(Disposition::Applied)
     }
 
-    /// A command that was running at the turn has ended: its answer is a report to the undo actions, nothing else.
+    /// Handles the end of a command that was running at the turn. Its outcome is only a report for the undo actions
+    /// (rule R13).
     pub(super) fn ended_while_compensating(
         &mut self,
         task: TaskId,
@@ -184,7 +185,7 @@ impl Instance {
         work.finish(Disposition::Applied)
     }
 
-    /// Goes on unwinding after a restart or a `retry`, or arrives.
+    /// Continues the unwinding with the next undo, or arrives.
     pub(super) fn go_on(&mut self, at: At) -> Decision {
         if self.status() != Status::Compensating || self.is_parked() || !self.tasks.is_empty() {
             return Decision::nothing(Disposition::Stale);
@@ -209,7 +210,7 @@ impl Instance {
         }
     }
 
-    /// What `on_leave` sent at the turn. None is sent without the undo it was sent with.
+    /// The commands that `on_leave` sent at the turn. `Err` if this build lacks one of their undos (rule R13).
     fn held(&self, turn: &TurnRecord) -> Result<Outbox, String> {
         let definition = self.definition();
         let mut out = Outbox::default();
@@ -284,7 +285,8 @@ impl Instance {
         Ok(work.finish(Disposition::Applied))
     }
 
-    /// The arrival itself may send a command with an undo, which a failure end would leave owed (rule R12).
+    /// Refuses a failure end if the arrival sends a command with an undo (rule R12). Refuses any end if children are
+    /// open (rule R21).
     fn refuse_failure_end_with_debts(&mut self, performed: &Performed) -> Result<(), String> {
         let ends =
             performed.entered.is_some_and(|state| self.definition().states[state].end == Some(End::Failed));
@@ -318,7 +320,7 @@ impl Instance {
         if let Some(target) = definition.on_abort {
             let mut cx = self.context(at, None);
             if self.live.is_err() {
-                // The state that could not be read is left; the target carries nothing.
+                // The unreadable state is left, and the target state has no payload.
                 let record = &self.record;
                 self.live =
                     guarded(|| Ok(self.program.decode(target, None, &record.data, record.version)?));
@@ -356,7 +358,7 @@ impl Instance {
         Ok(work.finish(Disposition::Applied))
     }
 
-    /// Builds the undo command of `owed`.
+    /// Builds the undo command of the obligation `owed`.
     fn build_undo(&self, owed: &Obligation, at: At) -> Result<Message, String> {
         let definition = self.definition();
         let undo = self.undo_for(owed).ok_or_else(|| {
@@ -395,9 +397,9 @@ impl Instance {
 }
 
 impl Work<'_> {
-    /// Turns: from here on nothing happens but undos, until the arrival.
+    /// Turns the instance. From here on only undos run, until the arrival.
     ///
-    /// `known` is the outcome over which the instance was parked, if it was.
+    /// `known` is the outcome over which the instance was parked, if there is one.
     fn turn(
         &mut self,
         cause: TurnCause,
@@ -431,6 +433,7 @@ impl Work<'_> {
             .filter(|task| task.kind == TaskKind::Command)
             .map(|task| (task.id, task.command.name.clone(), task.progress.attempts, begun(task)))
             .collect();
+        // Rule R13 decides how each open command ends.
         for (id, name, attempts, begun) in forward {
             let report = match begun {
                 Begun::Running => {
@@ -456,12 +459,13 @@ impl Work<'_> {
         self.unwind();
     }
 
-    /// Queues the next undo, or asks for the arrival when nothing is owed. Waits for commands that still run.
+    /// Queues the next undo, or asks for the arrival if no obligation is left. Waits while commands or children are
+    /// open.
     pub(super) fn unwind(&mut self) {
         if !self.instance.tasks.is_empty() {
             return;
         }
-        // After an abort one that cannot be built does not keep the older ones from running.
+        // After an abort, an undo that cannot be built does not hold back the older undos (rule R14).
         let aborted = matches!(self.instance.turn(), Ok(TurnRecord { cause: TurnCause::Abort { .. }, .. }));
         let most = if aborted { usize::MAX } else { 1 };
         if self.instance.obligations.is_empty() {
@@ -485,7 +489,7 @@ impl Work<'_> {
     }
 }
 
-/// The typed value of a kept cause.
+/// Decodes the typed value of a stored cause.
 fn trigger_value(
     definition: &Definition,
     trigger: Trigger,

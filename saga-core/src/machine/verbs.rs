@@ -1,4 +1,4 @@
-//! What an operator may do to an instance (rules R15, R16): abort it, or release it when it is parked.
+//! Operators' verbs (rules R15, R16): abort an instance, or release a parked instance.
 
 use super::family::{Outgoing, REPORT, all_finished};
 use super::input::{At, Decision, Disposition, HowFar, Input, Resolution, Verb, VerbRecord};
@@ -37,7 +37,7 @@ impl Instance {
         if self.live.is_err() {
             self.restore();
         }
-        // Undos are built from what can be read.
+        // A compensating instance needs no readable state, because undos are built from readable data (rule R15).
         let undoing = self.status() == Status::Compensating;
         if let (Err(error), false) = (&self.live, undoing) {
             return decline(format!("{address} still cannot be read: {error}"));
@@ -53,8 +53,8 @@ impl Instance {
         decision
     }
 
-    /// The step that tells whoever asked for a verb in another process that it was declined, and why: a line of the
-    /// history, and nothing else.
+    /// Builds the step that answers a declined verb of another process. The step only adds a history line with the
+    /// reason.
     pub(crate) fn declined(&mut self, verb: &VerbRecord, why: &str, at: At) -> Decision {
         let mut work = Work::new(self, at);
         let line = Line::new("declined", verb.verb.word()).cause(Some(Name::Owned(verb.by.clone())));
@@ -68,8 +68,9 @@ impl Instance {
         if self.status() != Status::Compensating {
             return self.turn_by_abort(by, why, at, begun);
         }
-        // Unwinding goes on as before; only where it arrives changes. What waits over the arrival, or over an undo that cannot
-        // be built, goes on: the arrival is another, and older undos need not wait.
+        // Only the target of the arrival changes. An instance is released if it is parked over its arrival, or over an
+        // undo that cannot be built. The arrival is now another one, and the older undos need not wait (rules R14,
+        // R15).
         let stuck = matches!(
             self.parked(),
             Some(Ok(ParkedRecord {
@@ -90,7 +91,7 @@ impl Instance {
         work.finish(Disposition::Applied)
     }
 
-    /// Repeats exactly what failed.
+    /// Repeats exactly the work that failed.
     fn retry(&mut self, parked: ParkedRecord, at: At) -> Decision {
         let task = match parked.subject {
             Subject::Task(task) => Some(TaskId::from(task)),
@@ -100,7 +101,8 @@ impl Instance {
             let name = found.command.name.clone();
             let definition = self.definition();
             let once = definition.command(&name).is_some_and(|index| definition.commands[index].at_most_once);
-            // A command that could not be read was not called; one whose reply could not be stored was.
+            // A command that could not be read was not called. A command with a reply that could not be stored was
+            // called.
             if once && (parked.reason != ParkReason::Unreadable || found.progress.attempts > 0) {
                 let why = format!(
                     "`{name}` is called at most once, so it is not tried again; `resolve` it instead"
@@ -120,7 +122,7 @@ impl Instance {
         work.finish(Disposition::Applied)
     }
 
-    /// Goes on without what failed.
+    /// Continues without the work that failed.
     fn skip(&mut self, parked: ParkedRecord, at: At) -> Decision {
         match parked.subject {
             Subject::Task(task) => self.skip_task(task.into(), parked.report, at),
@@ -163,8 +165,8 @@ impl Instance {
         }
     }
 
-    /// Drops the input the instance is parked over, in the very step that releases it: whatever happens afterwards, it
-    /// is not applied.
+    /// Drops the input over which the instance is parked, in the step that releases the instance. So the input is never
+    /// applied.
     fn skip_head(&mut self, record: &HeadRecord, at: At) -> Decision {
         let Some(head) = self.head.take_if(|head| record.is(head)) else {
             let why = format!(
@@ -193,7 +195,7 @@ impl Instance {
                 self.news_recorded(*task, &command.name, news, at)
             }
             (Input::Report(task, report), Some(command)) => self.recorded(*task, &command, report, at),
-            // A report whose task is gone, which changes nothing but that it no longer waits.
+            // The task of the report no longer exists, so the step only releases the instance.
             _ => Work::new(self, at).finish(Disposition::Applied),
         };
         decision.skipped = true;
@@ -217,12 +219,12 @@ impl Instance {
                 work.unwind();
                 work.finish(Disposition::Applied)
             }
-            // A parent is never parked over the task of a child, only over what that has reported.
+            // A parent is never parked over the task of a child, only over the report of a child.
             Some((TaskKind::Child, _)) | None => Work::new(self, at).finish(Disposition::Applied),
         }
     }
 
-    /// Takes the outcome a person supplies.
+    /// Applies the outcome that a person supplies.
     fn resolve(
         &mut self,
         parked: ParkedRecord,
@@ -266,8 +268,8 @@ impl Instance {
         self.record.parked = None;
         let supplied = record::write(&report);
         let mut decision = self.apply(&Input::Report(task, report), at, begun);
-        // Either its row could not be applied, and the instance is parked over that, or its state defers the reply. What the
-        // person has said stays in its queue like any report, and is applied again on `retry` or in another visit.
+        // Either the row of the outcome failed and parked the instance, or the state defers the reply. The outcome
+        // stays in the queue like any report. It is applied again on `retry` or in another visit.
         let stays = match decision.disposition {
             Disposition::Kept => true,
             Disposition::Deferred => {
@@ -291,7 +293,7 @@ impl Instance {
 }
 
 impl Work<'_> {
-    /// A person gives up the newest obligation.
+    /// Gives up the newest obligation, as a person decided.
     fn give_up_newest(&mut self) {
         if let Some(owed) = self.instance.obligations.newest() {
             let (id, undo) = (owed.id, owed.undo.clone());

@@ -1,4 +1,4 @@
-//! The bookkeeping of one step: turns what user code did into changes of the instance and of what is stored.
+//! The bookkeeping of one step: turns the results of user code into changes of the instance and of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,10 +15,10 @@ use crate::step::{
     TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
 };
 
-/// The visit of the deadline, which belongs to the whole instance: visits are counted from 1.
+/// The visit number of the deadline, which belongs to the whole instance. Visits are counted from 1.
 pub(super) const WHOLE: u32 = 0;
 
-/// One step being put together. Changes go to the instance and to the step at once, so that both always agree.
+/// One step under construction. Each change goes to the instance and to the step at once, so that both always agree.
 pub(super) struct Work<'a> {
     pub(super) instance: &'a mut Instance,
     pub(super) at: At,
@@ -30,7 +30,7 @@ pub(super) struct Work<'a> {
     rerun: Vec<TaskId>,
     again: bool,
     before: Vec<Task>,
-    /// Where the tasks that this step queues stand among its changes, by their places in the step.
+    /// For each task that this step queues, its position among the task changes of the step.
     added: Vec<usize>,
     tasks: u32,
     owed: u32,
@@ -38,7 +38,7 @@ pub(super) struct Work<'a> {
     from: Name,
 }
 
-/// One line of history about to be written.
+/// A history line to write.
 pub(super) struct Line {
     pub(super) kind: &'static str,
     pub(super) name: Name,
@@ -96,7 +96,7 @@ impl<'a> Work<'a> {
         work
     }
 
-    /// The first step of an instance comes from no state.
+    /// Marks the first step of an instance, which has no previous state.
     pub(super) fn first(mut self) -> Self {
         self.from = Name::Borrowed("");
         self
@@ -134,7 +134,7 @@ impl<'a> Work<'a> {
 
     // Tasks.
 
-    /// Queues what an outbox holds, for the visit now in force, and stacks the undos that come with it.
+    /// Queues the contents of an outbox for the present visit, and adds the obligations of its commands.
     pub(super) fn queue(&mut self, out: Outbox) {
         let definition = self.instance.definition();
         for sent in out.sent {
@@ -164,7 +164,7 @@ impl<'a> Work<'a> {
         id
     }
 
-    /// A task as this step queues it, if it does.
+    /// The task `id`, if this step queues it.
     pub(super) fn added(&mut self, id: TaskId) -> Option<&mut Task> {
         let at = *self.added.get(usize::try_from(id.ord).ok()?)?;
         match self.step.tasks.get_mut(at) {
@@ -173,7 +173,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Marks what the same command sent in an earlier visit will still be answered with (rule R9).
+    /// Marks the same command of an earlier visit as superseded (rule R9).
     fn supersede(&mut self, command: &str, visit: u32) {
         for name in self.instance.names_of_command(command) {
             for id in self.instance.tasks.take_earlier(name, visit) {
@@ -185,19 +185,19 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Removes a task that has been reported on.
+    /// Removes a task after its report.
     pub(super) fn finish_task(&mut self, id: TaskId) {
         self.before.extend(self.instance.tasks.remove(id));
         self.step.tasks.push(TaskChange::Finish(id));
     }
 
-    /// Removes a task that nobody will report on any more.
+    /// Removes a task that will get no report.
     pub(super) fn end_task(&mut self, id: TaskId) {
         self.finish_task(id);
         self.ended.push(id);
     }
 
-    /// Keeps a task for a person to decide about.
+    /// Holds a task until a person decides.
     pub(super) fn hold_task(&mut self, id: TaskId, error: Option<String>) {
         if let Some(task) = self.instance.task_mut(id) {
             self.before.push(task.clone());
@@ -215,7 +215,7 @@ impl<'a> Work<'a> {
             self.before.push(task.clone());
             let TaskProgress { attempts, left_out, superseded, .. } = task.progress;
             let saved = task.progress.saved.take();
-            // Earlier attempts stay counted: whether they had an effect is as indeterminate as before (rule R17).
+            // Earlier attempts still count, because their effect is still indeterminate (rule R17).
             task.progress =
                 TaskProgress { attempts, left_out, superseded, saved, ..TaskProgress::queued(now, epoch) };
             let progress = task.progress.clone();
@@ -234,7 +234,7 @@ impl<'a> Work<'a> {
         self.step.obligations.push(ObligationChange::Put(obligation));
     }
 
-    /// Stacks what entering the present state makes owed.
+    /// Adds the obligations of the entered state.
     fn owe_for_state(&mut self, state: usize) {
         let definition = self.instance.definition();
         let visit = self.instance.record.visit;
@@ -249,7 +249,7 @@ impl<'a> Work<'a> {
     pub(super) fn drop_obligation(&mut self, id: TaskId) {
         self.instance.obligations.remove(id);
         if id.seq == self.instance.record.seq {
-            // One that was put by this very step need not be written at all.
+            // An obligation that this step added need not be written at all.
             let put =
                 |change: &ObligationChange| matches!(change, ObligationChange::Put(put) if put.id == id);
             self.step.obligations.retain(|change| !put(change));
@@ -264,12 +264,12 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Drops what the row says is not owed or waived. `answered` is the command that is being reported on: its own
-    /// undo is meant before any other of that name, also when it has just been dropped because it was refused.
+    /// Drops the obligations in `not_owed` and `waive` of the row. `answered` is the command of the report. Its own
+    /// obligation comes first, even if the refusal has already dropped it (rule R10).
     pub(super) fn release_by(&mut self, row: &Row, answered: Option<TaskId>, refused: Option<&str>) {
         let waived = self.instance.waived_by(row);
         for id in self.instance.released_by(row, answered, refused) {
-            // On purpose, and so in the history (rule R10).
+            // A waiver is deliberate, so the history names it (rule R10).
             if let Some(undo) = waived.get(&id) {
                 self.line(Line::new("waived", undo.clone()));
             }
@@ -277,7 +277,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Drops everything that is left, and returns the undo commands that will not be run.
+    /// Drops all remaining obligations. Returns their undo commands, which will not run.
     pub(super) fn release_all(&mut self) -> Vec<String> {
         let mut released = Vec::new();
         while let Some(obligation) = self.instance.obligations.newest() {
@@ -288,8 +288,8 @@ impl<'a> Work<'a> {
         released
     }
 
-    /// Writes what became of a command into the obligation to undo it; drops that when there was surely no effect.
-    /// Returns the undo command that was dropped.
+    /// Writes the outcome of a command into its obligation. If the command had no effect, the obligation is dropped.
+    /// Returns the undo command of a dropped obligation.
     pub(super) fn note_report(&mut self, task: TaskId, report: &ReportRecord) -> Option<Name> {
         let obligation = self.instance.obligation_of(task)?;
         let (id, undo) = (obligation.id, obligation.undo.clone());
@@ -308,7 +308,7 @@ impl<'a> Work<'a> {
 
     // Visits.
 
-    /// Ends the present visit: freezes what its state owes, and cancels its timers.
+    /// Ends the present visit: stores the payload in the obligations of its state, and cancels its timers.
     pub(super) fn leave(&mut self, left: Option<Payload>) {
         if let Some(left) = left {
             let (visit, written) = (self.instance.record.visit, self.instance.record.version);
@@ -324,7 +324,7 @@ impl<'a> Work<'a> {
         self.clear_timers(|timer| timer.visit != WHOLE);
     }
 
-    /// Cancels these timers.
+    /// Cancels the timers that `which` selects.
     pub(super) fn clear_timers(&mut self, which: impl Fn(&TimerRow) -> bool) {
         for timer in std::mem::take(&mut self.instance.timers) {
             if which(&timer) {
@@ -335,13 +335,13 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Cancels the deadline with everything else: at a turn, and at the end.
+    /// Cancels all timers including the deadline, at a turn and at the end.
     pub(super) fn clear_all_timers(&mut self) {
         self.clear_timers(|_| true);
     }
 
     fn clear_in_store(&mut self, name: Name) {
-        // One that this very step has set is not there yet, or is there as the earlier one.
+        // A timer that this step sets is not in the store yet. The store may hold an earlier timer of the same name.
         self.step.timers.retain(|change| !matches!(change, TimerChange::Set(set) if set.name == name));
         self.step.timers.push(TimerChange::Clear(name));
     }
@@ -351,7 +351,7 @@ impl<'a> Work<'a> {
         self.clear_in_store(Name::Owned(name.to_owned()));
     }
 
-    /// Uses up a timer that has fired: one that repeats is set again, for its next period that is not over.
+    /// Uses up a timer that has fired. A repeating timer is set again for its next period that is not over.
     pub(super) fn timer_fired(&mut self, timer: usize) {
         let timer = &self.instance.definition().timers[timer];
         let found = self.instance.timers.iter().find(|row| is(&row.name, timer.name, timer.was)).cloned();
@@ -369,7 +369,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Begins a visit of `state`; [`settle_in`](Self::settle_in) follows once the row's own sends are queued.
+    /// Begins a visit of `state`. [`settle_in`](Self::settle_in) follows after the row's own commands are queued.
     pub(super) fn enter(&mut self, state: usize, payload: Option<Payload>, data: Payload) {
         let found = &self.instance.definition().states[state];
         let record = &mut self.instance.record;
@@ -389,7 +389,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Stacks what the state just entered makes owed, and sets its timers.
+    /// Adds the obligations of the entered state, and sets its timers.
     pub(super) fn settle_in(&mut self, state: usize, dues: &[Timestamp]) {
         let definition = self.instance.definition();
         self.owe_for_state(state);
@@ -400,7 +400,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Sets the timer of the whole instance.
+    /// Sets the deadline of the instance.
     pub(super) fn set_deadline(&mut self) {
         let definition = self.instance.definition();
         if let Some(timer) = definition.deadline.map(|timer| &definition.timers[timer])
@@ -413,14 +413,14 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn set_timer(&mut self, timer: TimerRow) {
-        // A timer of this name was cleared when its visit ended, perhaps by this very step: setting replaces it.
+        // The end of a visit may have cleared a timer of this name in this step. The new timer replaces it.
         let name = timer.name.clone();
         self.step.timers.retain(|change| !matches!(change, TimerChange::Clear(cleared) if *cleared == name));
         self.instance.timers.push(timer.clone());
         self.step.timers.push(TimerChange::Set(timer));
     }
 
-    /// Stays in the visit, with payload and data as `run` left them.
+    /// Stays in the visit, with the payload and data that `run` left.
     pub(super) fn stay(&mut self, payload: Option<Payload>, data: Payload) {
         self.instance.record.payload = payload;
         self.instance.record.data = data;
@@ -432,7 +432,7 @@ impl<'a> Work<'a> {
         self.park_with(reason, detail, subject, None);
     }
 
-    /// Parks, and remembers how the command ended that it is parked over.
+    /// Parks, and stores the outcome of the command over which the instance is parked.
     pub(super) fn park_with(
         &mut self,
         reason: ParkReason,
@@ -453,13 +453,13 @@ impl<'a> Work<'a> {
 }
 
 impl Instance {
-    /// The obligation to undo the command queued as `task`.
+    /// The obligation to undo the command `task`.
     pub(super) fn obligation_of(&self, task: TaskId) -> Option<&Obligation> {
         let owed = self.obligations.of_task(task)?;
         matches!(&owed.of, ObligationOf::Command { task: of, .. } if *of == task).then_some(owed)
     }
 
-    /// What `row` drops by `not_owed` and `waive`.
+    /// The obligations that `row` drops by `not_owed` and `waive`.
     pub(super) fn released_by(
         &self,
         row: &Row,
@@ -482,7 +482,7 @@ impl Instance {
         released
     }
 
-    /// What `row` drops by `waive`, with the undo commands.
+    /// The obligations that `row` drops by `waive`, with their undo commands.
     fn waived_by(&self, row: &Row) -> BTreeMap<TaskId, Name> {
         let of = |owed: &Obligation| (owed.id, owed.undo.clone());
         match row.waive {
@@ -492,18 +492,18 @@ impl Instance {
         }
     }
 
-    /// What is owed by the undo command of this index, newest first.
+    /// The obligations of the undo command with this index, newest first.
     fn owed_as(&self, undo: usize) -> impl Iterator<Item = &Obligation> {
         self.obligations.named(&names(&self.definition().commands[undo]))
     }
 
-    /// The names under which a command has been stored: its present one, and earlier ones.
+    /// The stored names of a command: its present name and its earlier names.
     fn names_of_command(&self, name: &str) -> Vec<&'static str> {
         let definition = self.definition();
         definition.command(name).map_or_else(Vec::new, |index| names(&definition.commands[index]))
     }
 
-    /// The undo of the definition that builds this obligation's undo command.
+    /// The undo of the definition that builds the undo command of this obligation.
     pub(super) fn undo_for(&self, obligation: &Obligation) -> Option<usize> {
         let definition = self.definition();
         definition.undos.iter().position(|undo| {

@@ -32,8 +32,8 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     const VERSION: u32 = 1;
     /// The stored names of the events that a handler may answer with. Empty if the handler answers [`Done`].
     const REPLIES: &'static [&'static str];
-    /// Whether the command is called at most once. A call with a lost outcome is `unknown` and is never repeated (rule
-    /// R18).
+    /// Whether the command is called at most once. A call with a lost outcome is `unknown` and is never repeated
+    /// (rule R18).
     const AT_MOST_ONCE: bool = false;
     /// Whether failures are only recorded and counted. They reach no row and never park the instance (rule R3).
     const BEST_EFFORT: bool = false;

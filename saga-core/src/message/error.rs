@@ -119,6 +119,21 @@ fn write_chain(error: &(dyn std::error::Error + 'static), f: &mut fmt::Formatter
     Ok(())
 }
 
+/// An error with its causes in one line, each cause once. The texts of the errors of this library do not repeat their causes.
+#[derive(Clone, Copy, Debug)]
+pub struct Chain<'a>(&'a (dyn std::error::Error + 'static));
+
+/// The error with all its causes, for a log or a screen: `cannot start: orders.db is not available: database is locked`.
+pub fn chain<'a>(error: &'a (dyn std::error::Error + 'static)) -> Chain<'a> {
+    Chain(error)
+}
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_chain(self.0, f)
+    }
+}
+
 /// Returns the message of a panic.
 pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     if let Some(text) = panic.downcast_ref::<&str>() {

@@ -38,8 +38,8 @@ impl Key {
         }
     }
 
-    /// Creates the alias `text`: a further name of an instance. At most one instance of a saga holds an alias (rule
-    /// R35).
+    /// Creates the alias `text`: a further name of an instance. At most one instance of a saga holds an alias
+    /// (rule R35).
     ///
     /// # Errors
     /// The same as for [`new`](Self::new).

@@ -15,7 +15,7 @@ mod timestamp;
 
 pub use command::{Command, Done, Failed, HandlerResult, NoReply, Reply, ReplyTo, Report, Tick, Unknown};
 pub(crate) use error::panic_text;
-pub use error::{ActionError, ActionResult, BoxError, HandlerError, HandlerErrorKind};
+pub use error::{ActionError, ActionResult, BoxError, Chain, HandlerError, HandlerErrorKind, chain};
 pub use event::{ByAlias, Correlated, Event};
 pub use ids::{Id, Incarnation, MessageId};
 #[doc(hidden)]

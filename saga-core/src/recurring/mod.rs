@@ -21,7 +21,7 @@ use crate::dispatcher::{
 };
 use crate::engine::Policy;
 use crate::machine::Position;
-use crate::message::{Correlated, HandlerResult, Key, Timestamp};
+use crate::message::{Correlated, HandlerResult, Key, Timestamp, chain};
 use crate::store::{Address, Store};
 use calendar::Calendar;
 use saga::{Run, RunRetired, RunSkipped, RunStarted, StartRun};
@@ -184,12 +184,12 @@ impl Extension for Schedules {
 async fn tell(dispatcher: &Dispatcher, name: &str, cron: &str) -> Result<(), StartError> {
     let failed = |why: String| StartError::Setting(format!("the schedule `{name}`: {why}"));
     let event = saga::Scheduled { name: name.to_owned(), cron: cron.to_owned() };
-    let receipt = dispatcher.publish(event).await.map_err(|error| failed(error.to_string()))?;
+    let receipt = dispatcher.publish(event).await.map_err(|error| failed(chain(&error).to_string()))?;
     if !receipt.is_accepted() {
         return Err(failed("its expression names no time that will ever come".to_owned()));
     }
     let found = dispatcher.instance::<ScheduleState>(name).await;
-    let found = found.map_err(|error| failed(error.to_string()))?;
+    let found = found.map_err(|error| failed(chain(&error).to_string()))?;
     if let Some(Position::Parked { detail, .. }) = found.as_ref().map(|found| &found.position) {
         tracing::error!(schedule = name, detail, "parked: it waits for a person");
     }

@@ -55,7 +55,7 @@ pub enum SlipError {
     )]
     AtMostOnce(&'static str),
     /// The command cannot be kept.
-    #[error("command `{command}` {source}")]
+    #[error("command `{command}` cannot be kept")]
     Payload {
         /// Its stored name.
         command: &'static str,

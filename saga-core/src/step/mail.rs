@@ -13,7 +13,7 @@ pub struct Mail {
     pub to: Address,
     /// The kind of the row.
     pub kind: MailKind,
-    /// The event or verb with its payload. A report holds the reply, or an outcome readable only for the machine.
+    /// The event or verb with its payload. A report holds the reply or an outcome. Only the machine reads an outcome.
     pub message: Message,
     /// The message id for the recognition of duplicates.
     pub id: Option<MessageId>,

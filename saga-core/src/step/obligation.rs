@@ -3,7 +3,7 @@
 use super::TaskId;
 use crate::message::{Message, Name, Payload};
 
-/// An undo command that is owed.
+/// An undo command owed for a command or a state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Obligation {
     /// The id of the obligation: the `seq` of its step, and its place among the obligations of that step. The ids give

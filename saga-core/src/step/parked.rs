@@ -24,8 +24,8 @@ pub struct Parked {
     pub what: ParkedOver,
 }
 
-/// The input or task on which an instance is parked. `retry`, `resolve` and `skip` apply to this input or task (rule
-/// R16).
+/// The input or task on which an instance is parked. `retry`, `resolve` and `skip` apply to this input or task
+/// (rule R16).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParkedOver {

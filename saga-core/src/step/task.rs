@@ -70,8 +70,8 @@ pub struct TaskProgress {
     pub since: Timestamp,
     /// The charged milliseconds: ended attempts and the waits before them (rule R17).
     pub spent_ms: u64,
-    /// The epoch of the lease that wrote this progress. A task written under an earlier lease may have begun (rule
-    /// R19).
+    /// The epoch of the lease that wrote this progress. A task written under an earlier lease may have begun
+    /// (rule R19).
     pub epoch: u64,
     /// The time when `due` was set (rule R33).
     pub armed: Timestamp,

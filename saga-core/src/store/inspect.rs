@@ -188,7 +188,7 @@ pub struct DeadLetterRow {
 pub struct StoredName {
     /// The stored name of the saga or subscriber.
     pub consumer: String,
-    /// The kind of the named thing.
+    /// The use of the name.
     pub what: Stored,
     /// The stored name.
     pub name: String,
@@ -216,7 +216,7 @@ pub enum Stored {
     UndoneCommand,
     /// The state that an obligation undoes.
     UndoneState,
-    /// A timer that is set.
+    /// A set timer.
     Timer,
     /// A waiting event: an inbox row or a delivery.
     Event,
@@ -254,10 +254,10 @@ impl Stored {
     }
 }
 
-/// A retired name. The named thing has another name now.
+/// A retired name, with the present name that replaced the retired name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RetiredName {
-    /// The kind of the named thing.
+    /// The kind of the name.
     pub what: NameOf,
     /// The saga that owns the state, event or command. Empty for the name of a saga.
     pub saga: String,

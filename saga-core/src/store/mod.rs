@@ -59,8 +59,8 @@ pub struct Batch {
 /// The rows are tasks, timers, obligations, aliases, history, inbox rows, deliveries, deduplication records and dead
 /// letters. Steps are atomic. Batches need not be atomic. Every method may be called again after any error.
 ///
-/// Each method below states up to three things. The guarantee holds after `Ok`. The window is the uncertainty that
-/// remains. The duty is the part of the caller.
+/// Each method below states its guarantee, window and duty, as far as they exist. The guarantee holds after a
+/// successful call. The window is the uncertainty that remains. The duty is the part of the caller.
 ///
 /// # Cancellation
 /// Dropping the future of [`commit`](Self::commit) does not withdraw the batch. Dropping any other future only loses
@@ -173,7 +173,8 @@ pub trait Store: Inspect + Maintain {
 
     /// Reads one page of the timers due at or before `until`. The page starts behind `after`.
     ///
-    /// - Guarantee: the order is due time, instance, name. Timers removed between two pages leave no gaps in the pages.
+    /// - Guarantee: the order is due time, instance, name. The removal of timers between two pages skips no other
+    ///   timer.
     async fn timers(
         &self,
         until: Timestamp,
@@ -185,8 +186,8 @@ pub trait Store: Inspect + Maintain {
     ///
     /// The dispatcher calls this method once a second. The method reads no table.
     ///
-    /// - Guarantee: the answer is `true` once after another process has delivered rows. A store that was opened is
-    ///   still the same store.
+    /// - Guarantee: the answer is `true` once after another process has delivered rows. The file is still the file that
+    ///   was opened.
     /// - Window: a delivery in this process may be reported here or by [`woken`](Self::woken).
     /// - Duty: call again a second later after a temporary error ([`StoreError::is_temporary`]).
     ///
@@ -263,7 +264,7 @@ pub enum StoreError {
         owner: String,
     },
     /// The store cannot answer now. The result of a commit in progress is unknown. The same call can be repeated.
-    #[error("{store} is not available: {source}")]
+    #[error("{store} is not available")]
     Unavailable {
         /// The name of the store, such as its path.
         store: String,
@@ -271,7 +272,7 @@ pub enum StoreError {
         source: BoxError,
     },
     /// The store has no space left. Nothing was written. The same call can be repeated when there is space.
-    #[error("{store} is full: {source}")]
+    #[error("{store} is full")]
     Full {
         /// The name of the store, such as its path.
         store: String,

@@ -234,7 +234,7 @@ impl Writer {
         })
     }
 
-    /// Writes as the lease holder.
+    /// Runs a write that needs the lease.
     fn write_held<T>(
         &mut self,
         body: impl FnOnce(&Connection) -> rusqlite::Result<T>,

@@ -79,7 +79,8 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
     assert_eq!(ok(driver.store.rename(&purchase).await), [0]);
 }
 
-/// Counts are by consumer, kind, name and version. Ended things do not count, except dead letters.
+/// Counts are by consumer, kind, name and version. Names of ended instances and tasks do not count. Names in dead
+/// letters count.
 pub async fn names_are_counted_where_they_stand<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let mut first = create(&address("a"));
