@@ -77,7 +77,14 @@ pub mod handler {
 ///
 /// The traits and the data of a commit are outside of semantic versioning until version 1.0.
 pub mod store {
-    pub use saga_core::store::*;
+    pub use saga_core::store::{
+        Address, AliasChange, Batch, Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DedupRecord,
+        Delivery, DeliveryChange, DeliveryId, DueTimer, HistoryEntry, HistoryRow, InboxId, Inspect,
+        InstanceChange, InstanceFilter, InstanceView, Lease, Loaded, Mail, MailKind, Maintain, MemoryStore,
+        NameOf, Obligation, ObligationChange, ObligationOf, OpenTask, Purged, RetiredName, RowId, Snapshot,
+        Status, Step, StepOutcome, Store, StoreError, Stored, StoredName, Task, TaskChange, TaskId, TaskKind,
+        TaskProgress, TaskStage, TimerChange, TimerKey, TimerRow, Trace, async_trait,
+    };
 }
 
 /// The test kit, see the chapter [testing](crate::manual::testing) of the manual.
@@ -100,6 +107,9 @@ pub mod guarantees {}
 
 #[doc = include_str!("../docs/rules.md")]
 pub mod rules {}
+
+#[doc = include_str!("docs/glossary.md")]
+pub mod glossary {}
 
 /// What the file of a saga and the file of a handler need. No name in it is one that other crates are likely to have, but for
 /// the derives of serde.

@@ -212,3 +212,28 @@ fn the_format_lists_every_table_and_column() {
     }
     assert_eq!(documented_columns(&read("docs/format.md")), found);
 }
+
+/// Words that the glossary has retired do not come back. Earlier files and migrations keep theirs.
+#[test]
+fn retired_words_are_not_used() {
+    let glossary = read("src/docs/glossary.md");
+    let retired = glossary.lines().find_map(|line| line.strip_prefix("These words are not used any more: "));
+    let retired: Vec<String> =
+        quoted(retired.expect("the glossary retires words")).map(str::to_owned).collect();
+    assert!(!retired.is_empty());
+    let mut texts = vec!["README.md".into(), "ARCHITECTURE.md".into()];
+    for folder in ["src", "docs", "saga-core/src", "saga-macros/src", "saga-sqlite/src"] {
+        texts.extend(files(folder, "rs").into_iter().chain(files(folder, "md")));
+    }
+    for path in texts {
+        // The format names columns of earlier schemas.
+        if path.ends_with("glossary.md") || path.ends_with("format.md") {
+            continue;
+        }
+        let text = read(&path).to_lowercase();
+        let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphabetic()).collect();
+        for word in &retired {
+            assert!(!words.contains(word.as_str()), "{} has the retired word `{word}`", path.display());
+        }
+    }
+}

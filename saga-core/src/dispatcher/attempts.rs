@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span};
 
+use super::attempt_channel::AttemptChannel;
 use super::clock::Clock;
-use super::desk::Desk;
 use super::handler::{AnyHandler, Attempting, HandlerContext};
 use super::run::{Ended, Request};
 use super::tempo::{Busy, Work};
@@ -88,7 +88,7 @@ impl Attempts {
             saga: (&*of.saga).into(),
             instance: of.key.as_str().into(),
             cancelled: cancelled.clone(),
-            desk: Desk::new(
+            channel: AttemptChannel::new(
                 id,
                 self.requests.clone(),
                 saved,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use super::desk::Desk;
+use super::attempt_channel::AttemptChannel;
 use super::error::PublishError;
 use super::receipt::Receipt;
 use crate::engine::AttemptEnd;
@@ -71,7 +71,7 @@ pub struct HandlerContext {
     pub(crate) saga: Arc<str>,
     pub(crate) instance: Arc<str>,
     pub(crate) cancelled: CancellationToken,
-    pub(crate) desk: Desk,
+    pub(crate) channel: AttemptChannel,
 }
 
 impl HandlerContext {
@@ -93,7 +93,7 @@ impl HandlerContext {
     /// # Errors
     /// When what was saved is no `T`.
     pub fn progress<T: DeserializeOwned>(&self) -> Result<Option<T>, HandlerError> {
-        self.desk.progress()
+        self.channel.progress()
     }
 
     /// Saves how far the work is, in place of what was saved before; durable when it returns. An attempt that is tried
@@ -105,7 +105,7 @@ impl HandlerContext {
     /// # Errors
     /// When the attempt is over, the dispatcher has stopped, or it is over the limits. Answer with `?`.
     pub async fn save_progress<T: Serialize>(&self, progress: &T) -> Result<(), HandlerError> {
-        self.desk.save_progress(progress).await
+        self.channel.save_progress(progress).await
     }
 
     /// Does something once for all attempts and remembers its result: an attempt that is tried again gets the result
@@ -118,11 +118,11 @@ impl HandlerContext {
         T: Serialize + DeserializeOwned + Send,
         F: Future<Output = Result<T, HandlerError>> + Send,
     {
-        if let Some(known) = self.desk.result(name).await? {
+        if let Some(known) = self.channel.result(name).await? {
             return Ok(known);
         }
         let result = work().await?;
-        self.desk.keep_result(name, &result).await?;
+        self.channel.keep_result(name, &result).await?;
         Ok(result)
     }
 
@@ -134,7 +134,7 @@ impl HandlerContext {
     /// # Errors
     /// [`PublishError`]; [`PublishError::Stopped`] also while the dispatcher shuts down. Answer with `?`.
     pub async fn publish<E: Correlated>(&self, event: E) -> Result<Receipt, PublishError> {
-        self.desk.publish(&self.key, event).await
+        self.channel.publish(&self.key, event).await
     }
 
     /// As [`publish`](Self::publish), for one of several items that this command is about: one event of its kind for each
@@ -147,12 +147,12 @@ impl HandlerContext {
         item: impl std::fmt::Display,
         event: E,
     ) -> Result<Receipt, PublishError> {
-        self.desk.publish_for(&self.idempotency_key_for(item), event).await
+        self.channel.publish_for(&self.idempotency_key_for(item), event).await
     }
 
     /// Says that the attempt is alive: its timeout counts from now. For long work that is bounded by how it gets on.
     pub fn heartbeat(&self) {
-        self.desk.heartbeat();
+        self.channel.heartbeat();
     }
 
     /// The number of this attempt, counted from 1. It rises with every attempt of the command, or of the delivery to a

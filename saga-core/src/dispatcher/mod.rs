@@ -4,11 +4,11 @@
 //! Does not own: decisions (the `engine` and the `machine`) or SQL (the stores).
 
 mod asking;
+mod attempt_channel;
 mod attempts;
 mod builder;
 mod calling;
 mod clock;
-mod desk;
 mod ending;
 mod error;
 mod extension;
@@ -55,7 +55,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use crate::engine::{Accepted, Answer, In, Registry, Tally};
 use crate::machine::{MessageRecord, Resolution, Saga, Verb, VerbRecord};
 use crate::message::{Correlated, Event, Key, Message, MessageId, PayloadLimits};
-use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Store};
+use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Inspect, Store};
 use calling::Patience;
 use run::Request;
 
@@ -402,9 +402,9 @@ impl Dispatcher {
         *self.shared.tally.borrow()
     }
 
-    /// The store it runs on, for reading.
-    pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+    /// The store of the dispatcher, for reading only.
+    pub fn store(&self) -> &dyn Inspect {
+        &*self.store
     }
 
     /// Stops: nothing more is accepted or started, running handlers get `grace` to end and are then dropped, what is

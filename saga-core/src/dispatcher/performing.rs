@@ -191,7 +191,7 @@ impl Runner {
             match super::names::unknown(&registry, &*store).await {
                 Ok(unknown) => unknown.iter().for_each(|unknown| tracing::warn!("{unknown}")),
                 Err(error) => {
-                    tracing::warn!(error = %chain(&error), "the names in the store could not be compared")
+                    tracing::warn!(error = %chain(&error), "the names in the store could not be compared");
                 }
             }
             (Ok(In::Tick), busy)

@@ -30,7 +30,7 @@ struct Saved {
 
 /// One attempt's line to the engine.
 #[derive(Clone, Debug)]
-pub(crate) struct Desk {
+pub(crate) struct AttemptChannel {
     attempt: u64,
     requests: WeakUnboundedSender<Request>,
     limits: PayloadLimits,
@@ -50,7 +50,7 @@ struct Kept {
     durable: u64,
 }
 
-impl Desk {
+impl AttemptChannel {
     pub(super) fn new(
         attempt: u64,
         requests: WeakUnboundedSender<Request>,
