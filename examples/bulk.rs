@@ -298,7 +298,7 @@ async fn open(store: saga::SqliteStore, world: &World) -> Result<saga::Dispatche
         .handler::<Charge>(world.clone())
         .handler::<Refund>(world.clone())
         .handler::<Ship>(world.clone())
-        .subscribe::<BatchProcessed>("report", world.clone())
+        .subscriber::<BatchProcessed>("report", world.clone())
         .start()
         .await
 }

@@ -208,7 +208,7 @@ impl Handler<MailInvoice> for Mail {
 
 async fn open(store: &SqliteStore, invoices: &Invoices) -> Result<Dispatcher, saga::error::StartError> {
     // A mail is not worth more than three quick attempts.
-    let few = Policy::default().total(Duration::ZERO);
+    let few = Policy::default().max_total_time(Duration::ZERO);
     Dispatcher::builder(store.clone())
         .saga::<InvoiceState>()
         .handler::<ReserveStock>(Stock)

@@ -148,7 +148,7 @@ pub struct SendMail {
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use saga::{Dispatcher, Id, Resolved, SqliteStore};
+use saga::{Dispatcher, Id, Operator, Resolved, SqliteStore};
 use tokio::sync::Notify;
 
 /// Prints and remembers who was called with what.
@@ -271,7 +271,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("  waits {:?}", shop.settled::<OrderState>("carrier-crash").await?);
     println!("  the clerk calls the carrier: the parcel was fetched, its number is T-17");
     let shipped = Resolved::reply(&ProductsShipped { tracking: "T-17".into() })?;
-    shop.resolve::<OrderState>("carrier-crash", shipped, "the clerk", "called the carrier").await?;
+    shop.resolve::<OrderState>(
+        "carrier-crash",
+        shipped,
+        Operator::new("the clerk").because("called the carrier"),
+    )
+    .await?;
     println!("  ends {:?}", shop.settled::<OrderState>("carrier-crash").await?);
 
     shop.shutdown(Duration::from_secs(10)).await?;

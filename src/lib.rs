@@ -47,7 +47,7 @@ pub use saga_core::dispatcher::{
 pub use saga_core::engine::{Moment, Policy, Tally};
 
 // Operating.
-pub use saga_core::machine::{OperatorVerb, ParkReason, Parked, ParkedOver};
+pub use saga_core::machine::{Operator, OperatorVerb, ParkReason, Parked, ParkedOver};
 
 /// All errors.
 pub mod error {

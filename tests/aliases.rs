@@ -11,7 +11,7 @@ use saga::prelude::*;
 use saga::store::{MemoryStore, Store};
 use saga::testing::Given;
 use saga::testing::ManualClock;
-use saga::{Dispatcher, Disposition, MessageId, Position, Receipt, Resolved, SqliteStore};
+use saga::{Dispatcher, Disposition, MessageId, Operator, Position, Receipt, Resolved, SqliteStore};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "invoice", version = 1, data(Invoice), actions(InvoiceActions))]
@@ -170,7 +170,7 @@ async fn position(dispatcher: &Dispatcher, invoice: &str) -> Position<InvoiceSta
 
 /// Until a step has led there; the clock stands still meanwhile.
 async fn reaches(dispatcher: &Dispatcher, invoice: &str, state: InvoiceState) -> Invoice {
-    let answer = dispatcher.answer::<InvoiceState, _>(invoice, MINUTE, |found| {
+    let answer = dispatcher.wait_for::<InvoiceState, _>(invoice, MINUTE, |found| {
         (found.position == Position::In(state.clone())).then(|| found.data.clone())
     });
     answer.await.unwrap()
@@ -234,10 +234,10 @@ async fn r35_a_claim_that_is_taken_parks_with_alias_taken() {
         "nothing of it is done: {second:?}"
     );
     // Nothing has changed, so it is parked again; `skip` lets it go on without the event.
-    dispatcher.retry::<InvoiceState>("second", "me", "again").await.unwrap();
+    dispatcher.retry::<InvoiceState>("second", Operator::new("me").because("again")).await.unwrap();
     dispatcher.settled::<InvoiceState>("second").await.unwrap();
     assert!(matches!(position(&dispatcher, "second").await, Position::Parked { .. }));
-    dispatcher.skip::<InvoiceState>("second", "me", "wrong reference").await.unwrap();
+    dispatcher.skip::<InvoiceState>("second", Operator::new("me").because("wrong reference")).await.unwrap();
     assert_eq!(one(&dispatcher.publish(referenced("second", &["own"])).await.unwrap()).1, "applied");
     assert_eq!(one(&dispatcher.publish(paid("ref")).await.unwrap()), ("first", "applied"));
 }
@@ -312,7 +312,10 @@ async fn r35_what_a_parked_instance_holds_back_stays_with_it() {
     dispatcher.publish(referenced("second", &["ref"])).await.unwrap();
     let held = dispatcher.publish(paid("slot")).await.unwrap();
     assert_eq!(one(&held), ("second", "queued"));
-    dispatcher.skip::<InvoiceState>("second", "me", "not its reference").await.unwrap();
+    dispatcher
+        .skip::<InvoiceState>("second", Operator::new("me").because("not its reference"))
+        .await
+        .unwrap();
     assert_eq!(reaches(&dispatcher, "second", InvoiceState::Settled).await.paid, 700);
 }
 
@@ -342,8 +345,8 @@ async fn r15_an_arrival_that_claims_what_is_taken_parks_and_is_repeated() {
         matches!(&parked, Position::Parked { reason, .. } if reason.to_string() == "alias taken"),
         "{parked:?}"
     );
-    dispatcher.abort::<InvoiceState>("first", "me", "why").await.unwrap();
-    dispatcher.retry::<InvoiceState>("second", "me", "again").await.unwrap();
+    dispatcher.abort::<InvoiceState>("first", Operator::new("me").because("why")).await.unwrap();
+    dispatcher.retry::<InvoiceState>("second", Operator::new("me").because("again")).await.unwrap();
     let parked = dispatcher.settled::<InvoiceState>("second").await.unwrap();
     assert!(matches!(parked, Position::Parked { .. }), "an instance that has ended keeps what it claimed");
 }
@@ -356,7 +359,7 @@ async fn r15_an_abort_releases_an_arrival_that_waits_for_an_alias() {
     let cancelled = Cancelled { invoice: "second".to_owned(), number: "c-1".to_owned() };
     dispatcher.publish(cancelled).await.unwrap();
     assert!(dispatcher.settled::<InvoiceState>("second").await.unwrap().is_parked());
-    dispatcher.abort::<InvoiceState>("second", "me", "give it up").await.unwrap();
+    dispatcher.abort::<InvoiceState>("second", Operator::new("me").because("give it up")).await.unwrap();
     assert_eq!(dispatcher.settled::<InvoiceState>("second").await.unwrap(), Position::Aborted);
 }
 
@@ -365,9 +368,9 @@ async fn r35_an_alias_of_a_purged_instance_leads_nowhere() {
     let (store, clock) = (MemoryStore::new(), ManualClock::default());
     let hour = 60 * MINUTE;
     let builder = Dispatcher::builder(store.clone()).saga::<InvoiceState>().clock(clock.clone());
-    let dispatcher = builder.window(hour).start().await.unwrap();
+    let dispatcher = builder.dedup_window(hour).start().await.unwrap();
     dispatcher.publish(prepaid("inv-1", "ref")).await.unwrap();
-    dispatcher.abort::<InvoiceState>("inv-1", "me", "test").await.unwrap();
+    dispatcher.abort::<InvoiceState>("inv-1", Operator::new("me").because("test")).await.unwrap();
     dispatcher.settled::<InvoiceState>("inv-1").await.unwrap();
     assert_eq!(one(&dispatcher.publish(paid("ref")).await.unwrap()).0, "inv-1", "a tombstone until then");
     while dispatcher.instance::<InvoiceState>("inv-1").await.unwrap().is_some() {
@@ -473,13 +476,16 @@ async fn seat(dispatcher: &Dispatcher, ticket: &str, seat: &str) -> Position<Tic
     dispatcher.publish(Asked { ticket: ticket.to_owned() }).await.unwrap();
     assert!(dispatcher.settled::<TicketState>(ticket).await.unwrap().is_parked());
     let reply = Resolved::reply(&Reserved { seat: seat.to_owned() }).unwrap();
-    dispatcher.resolve::<TicketState>(ticket, reply, "counter", "by hand").await.unwrap();
+    dispatcher
+        .resolve::<TicketState>(ticket, reply, Operator::new("counter").because("by hand"))
+        .await
+        .unwrap();
     dispatcher.instance::<TicketState>(ticket).await.unwrap().unwrap().position
 }
 
 async fn called(dispatcher: &Dispatcher, ticket: &str) {
     let called = |ticket: &saga::Instance<TicketState>| (ticket.data.called == 1).then_some(());
-    dispatcher.answer::<TicketState, _>(ticket, MINUTE, called).await.unwrap();
+    dispatcher.wait_for::<TicketState, _>(ticket, MINUTE, called).await.unwrap();
 }
 
 #[tokio::test]
@@ -500,10 +506,10 @@ async fn r16_an_outcome_that_a_person_supplied_is_kept_until_its_row_can_be_appl
     let Position::Parked { reason, detail, .. } = position else { panic!("{position:?}") };
     assert_eq!(reason.to_string(), "alias taken");
     assert!(detail.contains("the alias `12A` is held by `1`"), "{detail}");
-    dispatcher.retry::<TicketState>("2", "counter", "perhaps now").await.unwrap();
+    dispatcher.retry::<TicketState>("2", Operator::new("counter").because("perhaps now")).await.unwrap();
     assert!(dispatcher.settled::<TicketState>("2").await.unwrap().is_parked(), "not yet");
     dispatcher.publish(Left { seat: "12A".to_owned() }).await.unwrap();
-    dispatcher.retry::<TicketState>("2", "counter", "it is free").await.unwrap();
+    dispatcher.retry::<TicketState>("2", Operator::new("counter").because("it is free")).await.unwrap();
     called(&dispatcher, "2").await;
     let ticket = dispatcher.instance::<TicketState>("2").await.unwrap().unwrap();
     assert_eq!(ticket.position, Position::In(TicketState::Seated));
@@ -536,7 +542,7 @@ impl Subscriber<Paid> for Books {
 async fn r35_an_event_of_several_consumers_is_moved_from_the_alias_to_its_instance() {
     let (store, clock, books) = (MemoryStore::new(), ManualClock::default(), Books::default());
     let builder = Dispatcher::builder(store.clone()).saga::<InvoiceState>().clock(clock.clone());
-    let dispatcher = builder.subscribe::<Paid>("books", books.clone()).start().await.unwrap();
+    let dispatcher = builder.subscriber::<Paid>("books", books.clone()).start().await.unwrap();
     dispatcher.publish(prepaid("inv-1", "ref")).await.unwrap();
     let id = MessageId::new("m-1").unwrap();
     dispatcher.publish_as(id.clone(), paid("ref")).await.unwrap();

@@ -9,7 +9,7 @@ use saga::error::{AskError, InstanceError, PublishError};
 use saga::prelude::*;
 use saga::store::MemoryStore;
 use saga::testing::ManualClock;
-use saga::{Dispatcher, Disposition, Policy, Position};
+use saga::{Dispatcher, Disposition, Operator, Policy, Position};
 use tokio::sync::Notify;
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -135,7 +135,7 @@ impl Desk {
                     .timeout(24 * HOUR)
                     .backoff(Duration::from_millis(1), Duration::from_millis(1)),
             )
-            .subscribe::<LookedUp>("seen", actuary.clone())
+            .subscriber::<LookedUp>("seen", actuary.clone())
             .clock(clock.clone())
             .start()
             .await
@@ -169,7 +169,7 @@ async fn the_answer_is_read_off_the_instance_as_soon_as_it_is_there() {
     desk.actuary.open.notify_one();
     let cents = desk.dispatcher.ask::<QuoteState, _, _>(asked(3), HOUR, price).await.unwrap();
     assert_eq!(cents, 300);
-    let offered = desk.dispatcher.answer::<QuoteState, _>("7", HOUR, |quote| {
+    let offered = desk.dispatcher.wait_for::<QuoteState, _>("7", HOUR, |quote| {
         (quote.position == Position::In(QuoteState::Offered)).then_some(())
     });
     offered.await.unwrap();
@@ -194,11 +194,11 @@ async fn a_late_answer_loses_nothing() {
     let late = asking.await.unwrap().unwrap_err();
     assert_eq!(
         late.to_string(),
-        "no answer from quote `7` within 3600s; it goes on, wait for it again with `answer`"
+        "no answer from quote `7` within 3600s; it goes on, wait for it again with `wait_for`"
     );
     assert!(matches!(late, AskError::Late { .. }));
     desk.actuary.open.notify_one();
-    assert_eq!(desk.dispatcher.answer::<QuoteState, _>("7", HOUR, price).await.unwrap(), 300);
+    assert_eq!(desk.dispatcher.wait_for::<QuoteState, _>("7", HOUR, price).await.unwrap(), 300);
     // An event that starts an instance may be asked again.
     assert_eq!(desk.dispatcher.ask::<QuoteState, _, _>(asked(3), HOUR, price).await.unwrap(), 300);
 }
@@ -209,7 +209,7 @@ async fn one_may_wait_for_an_instance_that_does_not_exist_yet() {
     desk.actuary.open.notify_one();
     let answer = tokio::spawn({
         let dispatcher = desk.dispatcher.clone();
-        async move { dispatcher.answer::<QuoteState, _>("7", HOUR, price).await }
+        async move { dispatcher.wait_for::<QuoteState, _>("7", HOUR, price).await }
     });
     tokio::task::yield_now().await;
     desk.dispatcher.publish(asked(5)).await.unwrap();
@@ -228,7 +228,7 @@ async fn what_cannot_be_answered_says_why() {
     let bad = desk.dispatcher.ask::<QuoteState, _, _>(nameless, HOUR, price).await.unwrap_err();
     assert!(matches!(bad, AskError::Publish(PublishError::Key { .. })), "{bad}");
     desk.dispatcher.clone().shutdown(Duration::from_secs(1)).await.unwrap();
-    let stopped = desk.dispatcher.answer::<QuoteState, _>("7", HOUR, price).await.unwrap_err();
+    let stopped = desk.dispatcher.wait_for::<QuoteState, _>("7", HOUR, price).await.unwrap_err();
     assert!(matches!(stopped, AskError::Instance(InstanceError::Stopped)), "{stopped}");
 }
 
@@ -311,7 +311,7 @@ async fn household() -> (Dispatcher, ManualClock) {
     let dispatcher = Dispatcher::builder(MemoryStore::new())
         .saga::<LampState>()
         .saga::<HeaterState>()
-        .subscribe::<HeaterBought>("till", Till)
+        .subscriber::<HeaterBought>("till", Till)
         .clock(clock.clone())
         .start()
         .await
@@ -402,7 +402,7 @@ async fn queued_waits_for_its_turn() {
     tokio::task::yield_now().await;
     clock.idle().await;
     assert!(!asking.is_finished());
-    house.skip::<LampState>("hall", "ann", "picked up").await.unwrap();
+    house.skip::<LampState>("hall", Operator::new("ann").because("picked up")).await.unwrap();
     assert_eq!(asking.await.unwrap().unwrap(), LampState::Lit);
 }
 
@@ -413,7 +413,7 @@ async fn a_duplicate_is_answered_by_whoever_took_it_before() {
     house.publish_as(id(), LampBought { room: hall() }).await.unwrap();
     let again = house.publish_as(id(), LampBought { room: hall() }).await.unwrap();
     assert_eq!(again.consumers[0].disposition, Disposition::Duplicate);
-    let answer = house.answer::<LampState, _>(again.consumers[0].key.as_str(), HOUR, lamp).await.unwrap();
+    let answer = house.wait_for::<LampState, _>(again.consumers[0].key.as_str(), HOUR, lamp).await.unwrap();
     assert_eq!(answer, LampState::Dark);
 }
 
@@ -426,7 +426,7 @@ async fn a_saga_that_does_not_run_here_gives_no_answer() {
         }
     }
     let dispatcher = Dispatcher::builder(MemoryStore::new())
-        .subscribe::<SwitchedOn>("ear", Ear)
+        .subscriber::<SwitchedOn>("ear", Ear)
         .clock(ManualClock::default())
         .start()
         .await

@@ -11,7 +11,8 @@ use saga::prelude::*;
 use saga::testing::Given;
 use saga::testing::ManualClock;
 use saga::{
-    AllFinished, ChildEnd, ChildParked, Dispatcher, Disposition, Finished, ParkReason, Position, SqliteStore,
+    AllFinished, ChildEnd, ChildParked, Dispatcher, Disposition, Finished, Operator, ParkReason, Position,
+    SqliteStore,
 };
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -442,7 +443,7 @@ impl Depot {
             .handler::<TakeBack>(self.carrier.clone())
             .handler::<BookTruck>(self.carrier.clone())
             .handler::<CancelTruck>(self.carrier.clone())
-            .subscribe::<BatchPacked>("log", self.carrier.clone())
+            .subscriber::<BatchPacked>("log", self.carrier.clone())
             .cache_bytes(0)
             .clock(self.clock.clone())
             .start()
@@ -561,7 +562,10 @@ async fn r21_a_child_that_cannot_start_is_reported_to_its_parent() {
         let notes: Vec<Option<&str>> = ignored.map(|line| line.entry.note.as_deref()).collect();
         assert!(notes.iter().all(|note| *note == Some("the instance has ended")), "{notes:?}");
         assert_eq!(notes.len(), usize::from(parcels[0] == "taken"));
-        dispatcher.skip::<BatchState>("test", "op", "it does not matter").await.unwrap();
+        dispatcher
+            .skip::<BatchState>("test", Operator::new("op").because("it does not matter"))
+            .await
+            .unwrap();
         let position = dispatcher.settled::<BatchState>("test").await.unwrap();
         assert_eq!(position, Position::In(BatchState::Packed));
         dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
@@ -575,7 +579,7 @@ async fn r21_start_refuses_a_parent_without_the_saga_of_its_children() {
         .saga::<BatchState>()
         .handler::<BookTruck>(depot.carrier.clone())
         .handler::<CancelTruck>(depot.carrier.clone())
-        .subscribe::<BatchPacked>("log", depot.carrier.clone())
+        .subscriber::<BatchPacked>("log", depot.carrier.clone())
         .start()
         .await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };

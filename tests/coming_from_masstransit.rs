@@ -435,9 +435,9 @@ async fn failed_and_unknown_carry_the_command_the_attempts_and_the_reason() {
     let failed = dialled().failed::<Ring>("no such number");
     assert_eq!(failed.data().trace, ["7 failed after 1: no such number"]);
 
-    let dispatcher = calling(Policy::default().quick_attempts(2).total(Duration::ZERO)).await;
+    let dispatcher = calling(Policy::default().quick_attempts(2).max_total_time(Duration::ZERO)).await;
     dispatcher.publish(Dialled { number: 7 }).await.unwrap();
-    let unknown = dispatcher.answer::<CallState, _>("1", minutes(1), |call| {
+    let unknown = dispatcher.wait_for::<CallState, _>("1", minutes(1), |call| {
         (call.position == Position::In(CallState::Elsewhere)).then(|| call.data.trace.clone())
     });
     assert_eq!(unknown.await.unwrap(), ["7 unknown after 2: 2 attempts, the last: no line"]);
@@ -686,7 +686,7 @@ async fn a_running_handler_sees_that_it_is_not_wanted_and_the_undos_wait_for_its
     dispatcher.publish(Cancelled {}).await.unwrap();
     let leaving =
         |stay: &saga::Instance<StayState>| (stay.position == Position::In(StayState::Leaving)).then_some(());
-    dispatcher.answer::<StayState, _>("1", minutes(1), leaving).await.unwrap();
+    dispatcher.wait_for::<StayState, _>("1", minutes(1), leaving).await.unwrap();
     let log = clerk.log.lock().unwrap().clone();
     assert_eq!(log[..3], ["stopped", "refund", "room.free"]);
 }
@@ -917,7 +917,7 @@ async fn post(
 ) -> Dispatcher {
     let builder = Dispatcher::builder(store.clone()).saga::<ListState>().saga::<CounterState>();
     let builder = names.iter().fold(builder.clock(clock.clone()), |builder, &name| {
-        builder.subscribe::<Mailed>(name, postman.clone())
+        builder.subscriber::<Mailed>(name, postman.clone())
     });
     builder.start().await.unwrap()
 }
@@ -925,7 +925,7 @@ async fn post(
 /// How often the list has been posted to, once that is so often.
 async fn count<S: Saga<Data = List>>(dispatcher: &Dispatcher, list: &str, least: u32) -> u32 {
     let posted = |found: &saga::Instance<S>| (found.data.posted >= least).then_some(found.data.posted);
-    dispatcher.answer::<S, _>(list, minutes(1), posted).await.unwrap()
+    dispatcher.wait_for::<S, _>(list, minutes(1), posted).await.unwrap()
 }
 
 #[test]

@@ -78,7 +78,8 @@ impl Subscriber<Ordered> for Letters {
 async fn ordered(customer: &str, hops: u32) -> (Dispatcher, ManualClock, Letters) {
     let (clock, letters) = (ManualClock::default(), Letters::default());
     let builder = Dispatcher::builder(MemoryStore::new()).saga::<BasketState>().saga::<AccountState>();
-    let builder = builder.subscribe::<Ordered>("letters", letters.clone()).hops(hops).clock(clock.clone());
+    let builder =
+        builder.subscriber::<Ordered>("letters", letters.clone()).max_hops(hops).clock(clock.clone());
     let dispatcher = builder.start().await.unwrap();
     dispatcher.publish(Filled { basket: "basket-1".into(), customer: customer.into() }).await.unwrap();
     clock.idle().await;

@@ -13,7 +13,7 @@ use saga::error::{InstanceError, PublishError};
 use saga::prelude::*;
 use saga::store::{MemoryStore, Store};
 use saga::testing::ManualClock;
-use saga::{Dispatcher, Health, Position, SqliteStore, WeakDispatcher};
+use saga::{Dispatcher, Health, Operator, Position, SqliteStore, WeakDispatcher};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
@@ -203,7 +203,8 @@ fn a_dispatcher_whose_runtime_has_ended_says_so_and_takes_nothing_more() {
             assert!(why.contains("runtime") && why.contains("start it on"), "{why}");
             let published = dispatcher.publish(Asked::of("1")).await.unwrap_err();
             assert!(matches!(published, PublishError::Stopped), "{published}");
-            let aborted = dispatcher.abort::<JobState>("1", "ann", "late").await.unwrap_err();
+            let aborted =
+                dispatcher.abort::<JobState>("1", Operator::new("ann").because("late")).await.unwrap_err();
             assert!(matches!(aborted, InstanceError::Stopped), "{aborted}");
         });
     }
@@ -222,7 +223,7 @@ fn an_attempt_that_never_reached_its_handler_is_not_counted() {
         here.block_on(async {
             stopped(&dispatcher).await;
             gone(&dispatcher).await;
-            assert_eq!(dispatcher.tally().attempts, 2, "both commands were handed to the runtime");
+            assert_eq!(dispatcher.counters().attempts, 2, "both commands were handed to the runtime");
             assert!(world.calls().is_empty());
             let dispatcher = start(store, &world, &clock).await;
             assert_eq!(settled(&dispatcher, "1").await, Position::In(JobState::Finished));

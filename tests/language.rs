@@ -240,7 +240,7 @@ impl House {
             .handler::<Greet>(host.clone())
             .handler::<Tidy>(host.clone())
             .handler::<Farewell>(host.clone())
-            .subscribe::<Moved>("register", host.clone())
+            .subscriber::<Moved>("register", host.clone())
             .clock(ManualClock::default())
             .start()
             .await
@@ -257,7 +257,7 @@ impl House {
         let noted = |visit: &saga::Instance<VisitState>| {
             visit.data.trace.iter().any(|line| line == what).then_some(())
         };
-        self.dispatcher.answer::<VisitState, _>("ada", Duration::from_secs(60), noted).await.unwrap();
+        self.dispatcher.wait_for::<VisitState, _>("ada", Duration::from_secs(60), noted).await.unwrap();
     }
 
     async fn asked(&self, count: usize) -> Vec<String> {

@@ -18,8 +18,8 @@ use saga::sqlite::TransactionError;
 use saga::store::{DeadLetterRow, Inspect, MemoryStore, Store, StoreError};
 use saga::testing::ManualClock;
 use saga::{
-    Clock, Dispatcher, DispatcherBuilder, Disposition, Health, MessageId, Position, PublishOptions, Resolved,
-    SqliteStore,
+    Clock, Dispatcher, DispatcherBuilder, Disposition, Health, MessageId, Operator, Position, PublishOptions,
+    Resolved, SqliteStore,
 };
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -284,12 +284,20 @@ impl Call {
             Self::PublishFailFast => {
                 of_publish(dispatcher.publish_with(new, PublishOptions::new().fail_fast()).await)
             }
-            Self::Abort => of_instance(dispatcher.abort::<TicketState>("running", by, why).await),
-            Self::Retry => of_instance(dispatcher.retry::<TicketState>("parked", by, why).await),
-            Self::Skip => of_instance(dispatcher.skip::<TicketState>("parked", by, why).await),
+            Self::Abort => {
+                of_instance(dispatcher.abort::<TicketState>("running", Operator::new(by).because(why)).await)
+            }
+            Self::Retry => {
+                of_instance(dispatcher.retry::<TicketState>("parked", Operator::new(by).because(why)).await)
+            }
+            Self::Skip => {
+                of_instance(dispatcher.skip::<TicketState>("parked", Operator::new(by).because(why)).await)
+            }
             Self::Resolve => {
                 let reply = Resolved::reply(&Printed {}).unwrap();
-                of_instance(dispatcher.resolve::<TicketState>("parked", reply, by, why).await)
+                of_instance(
+                    dispatcher.resolve::<TicketState>("parked", reply, Operator::new(by).because(why)).await,
+                )
             }
             Self::Redrive => of_instance(dispatcher.redrive(letter).await),
             Self::Instance => of_instance(dispatcher.instance::<TicketState>("running").await),
@@ -299,7 +307,7 @@ impl Call {
             Self::History => of_instance(dispatcher.history::<TicketState>("running").await),
             Self::DeadLetters => of_instance(dispatcher.dead_letters(None).await),
             Self::Ask => of_ask(dispatcher.ask::<TicketState, _, ()>(new, OWN, |_| None).await),
-            Self::Answer => of_ask(dispatcher.answer::<TicketState, ()>("running", OWN, |_| None).await),
+            Self::Answer => of_ask(dispatcher.wait_for::<TicketState, ()>("running", OWN, |_| None).await),
         }
     }
 }
@@ -496,7 +504,7 @@ async fn fail_fast_is_not_stored_at_once_while_the_store_is_not_available() {
 
 #[tokio::test]
 async fn fail_fast_waits_for_no_place_while_the_store_is_not_available() {
-    let stall = Stall::with(|builder| builder.publishing(1)).await;
+    let stall = Stall::with(|builder| builder.max_in_flight_publishes(1)).await;
     stall.faulty.set(Condition::Full);
     let mut first = pin!(stall.dispatcher.publish(Bought::of("first")));
     assert!(polled(first.as_mut()).await.is_none());
@@ -510,7 +518,7 @@ async fn fail_fast_waits_for_no_place_while_the_store_is_not_available() {
 
 #[tokio::test]
 async fn what_waits_for_a_place_is_not_stored_when_its_limit_has_passed() {
-    let stall = Stall::with(|builder| builder.publishing(1)).await;
+    let stall = Stall::with(|builder| builder.max_in_flight_publishes(1)).await;
     stall.faulty.set(Condition::Hung);
     let mut first =
         pin!(stall.dispatcher.publish_with(Bought::of("first"), PublishOptions::new().deadline(2 * CALL)));
@@ -537,7 +545,7 @@ async fn a_deadline_that_passes_behind_another_event_is_not_stored_and_never_wil
     assert!(polled(first.as_mut()).await.is_none());
     stall.clock.looked().await;
     let id = MessageId::new("second").unwrap();
-    let options = PublishOptions::new().deadline(OWN).id(id.clone());
+    let options = PublishOptions::new().deadline(OWN).message_id(id.clone());
     let mut second = pin!(stall.dispatcher.publish_with(Punched::of("a"), options));
     assert!(polled(second.as_mut()).await.is_none());
     stall.clock.looked().await;
@@ -560,7 +568,7 @@ async fn a_deadline_that_passes_while_the_event_is_being_stored_leaves_nobody_kn
     let stall = Stall::open().await;
     stall.faulty.set(Condition::Hung);
     let id = MessageId::new("m-1").unwrap();
-    let options = PublishOptions::new().deadline(OWN).id(id.clone());
+    let options = PublishOptions::new().deadline(OWN).message_id(id.clone());
     let mut publishing = pin!(stall.dispatcher.publish_with(Bought::of("a"), options));
     assert!(polled(publishing.as_mut()).await.is_none());
     stall.clock.looked().await;
@@ -584,7 +592,7 @@ async fn a_verb_that_waits_behind_an_event_is_not_done_when_its_limit_has_passed
     let mut punching = pin!(stall.dispatcher.publish(Punched::of("a")));
     assert!(polled(punching.as_mut()).await.is_none());
     stall.clock.looked().await;
-    let mut aborting = pin!(stall.dispatcher.abort::<TicketState>("a", "ann", "lost"));
+    let mut aborting = pin!(stall.dispatcher.abort::<TicketState>("a", Operator::new("ann").because("lost")));
     assert!(polled(aborting.as_mut()).await.is_none());
     stall.clock.looked().await;
     stall.clock.advance(CALL);
@@ -604,7 +612,8 @@ async fn a_verb_that_is_still_finding_what_it_skips_is_not_done_when_its_limit_h
     stall.dispatcher.publish(Punched::of("hard")).await.unwrap();
     stall.clock.idle().await;
     stall.faulty.set(Condition::Hung);
-    let mut skipping = pin!(stall.dispatcher.skip::<TicketState>("hard", "ann", "no use"));
+    let mut skipping =
+        pin!(stall.dispatcher.skip::<TicketState>("hard", Operator::new("ann").because("no use")));
     assert!(polled(skipping.as_mut()).await.is_none());
     // The inbox is being read for what it skips.
     stall.faulty.until_struck(1).await;
@@ -627,7 +636,8 @@ async fn a_call_that_is_dropped_before_anything_was_done_is_withdrawn() {
     stall.clock.looked().await;
     {
         let mut punching = pin!(stall.dispatcher.publish(Punched::of("a")));
-        let mut aborting = pin!(stall.dispatcher.abort::<TicketState>("a", "ann", "lost"));
+        let mut aborting =
+            pin!(stall.dispatcher.abort::<TicketState>("a", Operator::new("ann").because("lost")));
         assert!(polled(punching.as_mut()).await.is_none());
         assert!(polled(aborting.as_mut()).await.is_none());
         stall.clock.looked().await;
@@ -642,7 +652,7 @@ async fn a_call_that_is_dropped_before_anything_was_done_is_withdrawn() {
 
 #[tokio::test]
 async fn of_five_thousand_calls_that_are_cancelled_those_with_a_place_are_stored_and_no_other() {
-    let stall = Stall::with(|builder| builder.publishing(10)).await;
+    let stall = Stall::with(|builder| builder.max_in_flight_publishes(10)).await;
     stall.faulty.set(Condition::Locked);
     let publish = |n: u32| Box::pin(stall.dispatcher.publish(Bought::of(&n.to_string())));
     let mut calls: Vec<_> = (0..5_000).map(publish).collect();
@@ -661,7 +671,7 @@ async fn of_five_thousand_calls_that_are_cancelled_those_with_a_place_are_stored
 
 #[tokio::test]
 async fn five_thousand_calls_that_are_cancelled_one_by_one_hold_no_more_than_the_places() {
-    let stall = Stall::with(|builder| builder.publishing(10)).await;
+    let stall = Stall::with(|builder| builder.max_in_flight_publishes(10)).await;
     stall.faulty.set(Condition::Locked);
     let mut first = pin!(stall.dispatcher.publish(Bought::of("first")));
     assert!(polled(first.as_mut()).await.is_none());
@@ -706,7 +716,8 @@ async fn a_call_inside_a_transaction_on_the_same_store_is_refused_at_once() {
                     matches!(asked, Some(Err(AskError::Publish(PublishError::NotStored { .. })))),
                     "{asked:?}"
                 );
-                let aborted = at_once(dispatcher.abort::<TicketState>("a", "ann", "lost"));
+                let aborted =
+                    at_once(dispatcher.abort::<TicketState>("a", Operator::new("ann").because("lost")));
                 assert!(matches!(aborted, Some(Err(InstanceError::NotDone { .. }))), "{aborted:?}");
                 tx.publish(&Punched::of("a"))
             })

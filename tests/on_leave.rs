@@ -10,7 +10,7 @@ use std::time::Duration;
 use saga::prelude::*;
 use saga::store::MemoryStore;
 use saga::testing::ManualClock;
-use saga::{Dispatcher, ParkReason, Position};
+use saga::{Dispatcher, Operator, ParkReason, Position};
 
 /// Gives the room back only when it is told to.
 #[derive(Clone, Debug, Default)]
@@ -148,7 +148,10 @@ async fn r13_without_its_undo_nothing_is_sent_and_a_person_is_told() {
 
     // The build that has the undo goes on.
     let dispatcher = before::start(&store, &clock, &hotel).await;
-    dispatcher.retry::<before::StayState>("ada", "ann", "the undo is back").await.unwrap();
+    dispatcher
+        .retry::<before::StayState>("ada", Operator::new("ann").because("the undo is back"))
+        .await
+        .unwrap();
     clock.idle().await;
     let stay = dispatcher.instance::<before::StayState>("ada").await.unwrap().unwrap();
     assert_eq!(stay.position, Position::In(before::StayState::Outside));

@@ -91,7 +91,7 @@ impl Subscriber<Blown> for Listener {
 
 async fn start(store: &MemoryStore, clock: &ManualClock) -> Dispatcher {
     let builder = Dispatcher::builder(store.clone()).saga::<BombState>();
-    builder.subscribe::<Blown>("listener", Listener).clock(clock.clone()).start().await.unwrap()
+    builder.subscriber::<Blown>("listener", Listener).clock(clock.clone()).start().await.unwrap()
 }
 
 /// The reasons and details of all dead letters.
@@ -137,7 +137,7 @@ async fn an_event_that_panics_when_it_is_read_makes_a_dead_letter() {
 async fn when_the_dispatcher_panics_everybody_is_told_and_the_store_is_free() {
     let (store, clock) = (MemoryStore::new(), ManualClock::default());
     let builder = Dispatcher::builder(store.clone()).saga::<BombState>();
-    let builder = builder.subscribe::<Blown>("listener", Listener);
+    let builder = builder.subscriber::<Blown>("listener", Listener);
     // What is asked for the identity of a new instance runs on the dispatcher's thread.
     let armed = Arc::new(AtomicBool::new(false));
     let dice = Arc::clone(&armed);

@@ -17,7 +17,7 @@ use faulty::{Condition, Faulty};
 use saga::prelude::*;
 use saga::store::{Address, Inspect, Mail, MailKind, MemoryStore, Store};
 use saga::testing::ManualClock;
-use saga::{Clock, Dispatcher, DispatcherBuilder, Key, Message, PayloadLimits, Policy, Position};
+use saga::{Clock, Dispatcher, DispatcherBuilder, Key, Message, Operator, PayloadLimits, Policy, Position};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -118,7 +118,7 @@ impl World {
             .saga::<JobState>()
             .handler_with::<Call>(self.clone(), policy)
             .handler::<Try>(self.clone())
-            .subscribe::<News>("reader", self.clone())
+            .subscriber::<News>("reader", self.clone())
             .clock(self.clock.clone())
     }
 }
@@ -153,7 +153,7 @@ impl Subscriber<News> for World {
 #[tokio::test]
 async fn the_rate_holds_for_calls_that_had_to_wait_for_the_store() {
     let (world, faulty) = (World::new(), Faulty::new(MemoryStore::new()));
-    let policy = Policy::default().rate(2, SECOND);
+    let policy = Policy::default().rate_limit(2, SECOND);
     let dispatcher = world.builder(faulty.clone(), policy).start().await.unwrap();
     for n in 0..8 {
         dispatcher.publish(Posted::of(n)).await.unwrap();
@@ -217,7 +217,7 @@ async fn everybody_who_stops_it_waits_for_the_end() {
 #[tokio::test]
 async fn as_many_publishers_as_anybody_can_count() {
     let world = World::new();
-    let builder = world.builder(MemoryStore::new(), Policy::default()).publishing(usize::MAX);
+    let builder = world.builder(MemoryStore::new(), Policy::default()).max_in_flight_publishes(usize::MAX);
     let dispatcher = builder.start().await.unwrap();
     dispatcher.publish(Posted::of(1)).await.unwrap();
 }
@@ -271,7 +271,7 @@ async fn everything_that_waits_for_a_parked_instance_is_taken_up_when_it_is_rele
     let dispatcher = world.builder(store.clone(), Policy::default()).start().await.unwrap();
     world.clock.idle().await;
     MENDED.store(true, Ordering::SeqCst);
-    dispatcher.retry::<JobState>("1", "ann", "it is mended").await.unwrap();
+    dispatcher.retry::<JobState>("1", Operator::new("ann").because("it is mended")).await.unwrap();
     world.clock.idle().await;
     let job = dispatcher.instance::<JobState>("1").await.unwrap().unwrap();
     assert_eq!((job.position, job.data.counted), (Position::In(JobState::Open), WAITING));

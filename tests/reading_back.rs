@@ -12,7 +12,7 @@ use saga::prelude::*;
 use saga::store::{Inspect, MemoryStore};
 use saga::testing::Given;
 use saga::testing::ManualClock;
-use saga::{Dispatcher, Key, MessageId, ParkReason, Position, Resolved};
+use saga::{Dispatcher, Key, MessageId, Operator, ParkReason, Position, Resolved};
 
 /// A value in all the places where one can be lossy. Which of them are set says the test.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -280,7 +280,7 @@ async fn house(store: &MemoryStore) -> Dispatcher {
         .saga::<ProbeState>()
         .handler::<Ask>(Lossily)
         .handler::<Call>(Lossily)
-        .subscribe::<Said>("ear", Lossily)
+        .subscriber::<Said>("ear", Lossily)
         .clock(ManualClock::default())
         .start()
         .await
@@ -321,7 +321,7 @@ async fn a_reply_that_would_not_read_back_parks_at_once_and_a_person_supplies_on
         let called: Vec<(&str, u32)> = open.iter().map(|open| (&*open.command, open.attempts)).collect();
         assert_eq!(called, [("ask", 1)], "it was called once, and that counts");
         let reply = Resolved::reply(&Answered { values: Values::default() }).unwrap();
-        dispatcher.resolve::<ProbeState>("test", reply, "ann", "asked").await.unwrap();
+        dispatcher.resolve::<ProbeState>("test", reply, Operator::new("ann").because("asked")).await.unwrap();
         assert_eq!(dispatcher.settled::<ProbeState>("test").await.unwrap(), Position::In(ProbeState::Done));
     }
 }
@@ -337,11 +337,12 @@ async fn what_is_parked_over_a_lossy_step_is_read_after_a_restart() {
         dispatcher.kill().await;
         let dispatcher = house(&store).await;
         assert!(dispatcher.settled::<ProbeState>("test").await.unwrap().is_parked());
-        dispatcher.skip::<ProbeState>("test", "ann", "no such number").await.unwrap();
+        dispatcher.skip::<ProbeState>("test", Operator::new("ann").because("no such number")).await.unwrap();
         dispatcher.publish(Looked::nth(0)).await.unwrap();
         let found = dispatcher.instance::<ProbeState>("test").await.unwrap().unwrap();
         assert_eq!(found.data, Data { seen: vec![0], ..Data::default() });
-        let again = dispatcher.skip::<ProbeState>("test", "ann", "twice").await.unwrap_err();
+        let again =
+            dispatcher.skip::<ProbeState>("test", Operator::new("ann").because("twice")).await.unwrap_err();
         assert!(matches!(again, InstanceError::Declined(_)), "{again}");
     }
 }
@@ -371,7 +372,7 @@ async fn an_event_over_the_limit_of_the_dispatcher_is_refused() {
         .saga::<ProbeState>()
         .handler::<Ask>(Lossily)
         .handler::<Call>(Lossily)
-        .subscribe::<Said>("ear", Lossily)
+        .subscriber::<Said>("ear", Lossily)
         .payload_limits(saga::PayloadLimits { bytes: 1_000, depth: 8 })
         .start()
         .await

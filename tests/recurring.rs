@@ -179,7 +179,7 @@ async fn a_schedule_that_nobody_registers_any_more_stops() {
     let retired = |schedule: &saga::Instance<ScheduleState>| {
         (schedule.position == Position::In(ScheduleState::Retired)).then_some(schedule.data.runs)
     };
-    assert_eq!(dispatcher.answer::<ScheduleState, _>("nightly", DAY, retired).await.unwrap(), 0);
+    assert_eq!(dispatcher.wait_for::<ScheduleState, _>("nightly", DAY, retired).await.unwrap(), 0);
     dispatcher.shutdown(HOUR).await.unwrap();
 
     let dispatcher = house.open("0 3 * * *", Recurring::new()).await;

@@ -9,7 +9,7 @@ use saga::error::StartError;
 use saga::prelude::*;
 use saga::store::MemoryStore;
 use saga::testing::ManualClock;
-use saga::{Dispatcher, Disposition, Position};
+use saga::{Dispatcher, Disposition, Operator, Position};
 
 /// What is told of a call: the command as its handler knows it, and the key.
 type Calls = Arc<Mutex<Vec<(&'static str, String)>>>;
@@ -220,7 +220,7 @@ async fn r34_a_renamed_timer_fires_and_a_renamed_undo_is_run() {
     let turned = |account: &saga::Instance<after::AccountState>| {
         matches!(account.position, Position::Compensating { .. }).then_some(())
     };
-    silent.answer::<after::AccountState, _>("7", Duration::from_secs(60), turned).await.unwrap();
+    silent.wait_for::<after::AccountState, _>("7", Duration::from_secs(60), turned).await.unwrap();
     silent.kill().await;
 
     let dispatcher = after::start(&town.store, &town.clock, &answering).await;
@@ -237,7 +237,7 @@ async fn r34_an_instance_in_a_renamed_state_goes_on() {
     let checking = |account: &saga::Instance<before::AccountState>| {
         (account.position == Position::In(before::AccountState::Checking)).then_some(())
     };
-    dispatcher.answer::<before::AccountState, _>("7", Duration::from_secs(60), checking).await.unwrap();
+    dispatcher.wait_for::<before::AccountState, _>("7", Duration::from_secs(60), checking).await.unwrap();
     dispatcher.publish(before::Papers { of: "7".to_owned() }).await.unwrap();
     dispatcher.kill().await;
 
@@ -262,7 +262,10 @@ async fn r34_a_state_that_a_build_does_not_know_parks_its_instance_until_one_doe
 
     let answering = Bank { answers: true, ..town.bank.clone() };
     let dispatcher = after::start(&town.store, &town.clock, &answering).await;
-    dispatcher.retry::<after::AccountState>("7", "op", "the build is back").await.unwrap();
+    dispatcher
+        .retry::<after::AccountState>("7", Operator::new("op").because("the build is back"))
+        .await
+        .unwrap();
     town.comes_to(&dispatcher, after::AccountState::Active).await;
 }
 
@@ -402,7 +405,7 @@ async fn r34_a_turn_towards_a_state_that_is_gone_is_told() {
     let turned = |account: &saga::Instance<before::AccountState>| {
         matches!(account.position, Position::Compensating { .. }).then_some(())
     };
-    silent.answer::<before::AccountState, _>("7", Duration::from_secs(60), turned).await.unwrap();
+    silent.wait_for::<before::AccountState, _>("7", Duration::from_secs(60), turned).await.unwrap();
     silent.kill().await;
     let builder = Dispatcher::builder(town.store.clone()).saga::<unrelated::AccountState>();
     let dispatcher = builder.clock(town.clock.clone()).start().await.unwrap();

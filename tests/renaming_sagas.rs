@@ -9,7 +9,7 @@ use saga::error::{StartError, chain};
 use saga::prelude::*;
 use saga::store::{InboxId, InstanceFilter, MemoryStore, Store, StoreError};
 use saga::testing::ManualClock;
-use saga::{AllFinished, Dispatcher, Disposition, Key, Position, SqliteStore};
+use saga::{AllFinished, Dispatcher, Disposition, Key, Operator, Position, SqliteStore};
 
 macro_rules! build {
     ($module:ident, $crew:literal [$($crew_was:tt)*], $hand:literal [$($hand_was:tt)*]) => {
@@ -129,7 +129,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Until the child has been started by its parent.
 async fn thinks(dispatcher: &Dispatcher, hand: &str) {
-    dispatcher.answer::<after::HandState, _>(hand, SECOND, |_| Some(())).await.unwrap();
+    dispatcher.wait_for::<after::HandState, _>(hand, SECOND, |_| Some(())).await.unwrap();
 }
 
 /// A crew whose first hand has agreed, and whose second and third have not.
@@ -137,10 +137,10 @@ async fn hiring(store: &(impl Store + Clone), clock: &ManualClock) {
     let dispatcher = before::start(store.clone(), clock).await.unwrap();
     dispatcher.publish(formed()).await.unwrap();
     for hand in ["ann", "bob"] {
-        dispatcher.answer::<before::HandState, _>(hand, SECOND, |_| Some(())).await.unwrap();
+        dispatcher.wait_for::<before::HandState, _>(hand, SECOND, |_| Some(())).await.unwrap();
     }
     dispatcher.publish(agreed("ann")).await.unwrap();
-    dispatcher.answer::<before::HandState, _>("cid", SECOND, |_| Some(())).await.unwrap();
+    dispatcher.wait_for::<before::HandState, _>("cid", SECOND, |_| Some(())).await.unwrap();
     dispatcher.kill().await;
 }
 
@@ -160,7 +160,7 @@ async fn r34_a_renamed_saga_goes_on_with_its_children_and_aliases() {
     let ready = |crew: &saga::Instance<after::CrewState>| {
         (crew.position == Position::In(after::CrewState::Ready)).then_some(crew.data.hired)
     };
-    let hired = dispatcher.answer::<after::CrewState, _>("7", SECOND, ready).await.unwrap();
+    let hired = dispatcher.wait_for::<after::CrewState, _>("7", SECOND, ready).await.unwrap();
     assert_eq!(hired, 3, "the one that had agreed before is counted");
     dispatcher.publish(Sailed { ship: "argo".to_owned() }).await.unwrap();
     let end = dispatcher.settled::<after::CrewState>("7").await.unwrap();
@@ -179,7 +179,7 @@ async fn r34_a_renamed_saga_that_is_aborted_aborts_its_renamed_children() {
     hiring(&store, &clock).await;
     let dispatcher = after::start(store.clone(), &clock).await.unwrap();
     thinks(&dispatcher, "cid").await;
-    dispatcher.abort::<after::CrewState>("7", "me", "no wind").await.unwrap();
+    dispatcher.abort::<after::CrewState>("7", Operator::new("me").because("no wind")).await.unwrap();
     let end = dispatcher.settled::<after::CrewState>("7").await.unwrap();
     assert_eq!(end, Position::In(after::CrewState::Dismissed));
     for hand in ["bob", "cid"] {
@@ -200,7 +200,7 @@ async fn r34_what_waits_for_a_saga_is_taken_up_under_its_present_name() {
     let at_sea = |crew: &saga::Instance<after::CrewState>| {
         (crew.position == Position::In(after::CrewState::AtSea)).then_some(())
     };
-    dispatcher.answer::<after::CrewState, _>("7", SECOND, at_sea).await.unwrap();
+    dispatcher.wait_for::<after::CrewState, _>("7", SECOND, at_sea).await.unwrap();
 }
 
 #[tokio::test]
@@ -267,7 +267,7 @@ async fn r34_two_consumers_cannot_share_an_earlier_name() {
     }
     let builder =
         Dispatcher::builder(MemoryStore::new()).saga::<after::CrewState>().saga::<after::HandState>();
-    let started = builder.saga::<again::CrewState>().subscribe::<Sailed>("member", Deaf).start().await;
+    let started = builder.saga::<again::CrewState>().subscriber::<Sailed>("member", Deaf).start().await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
     assert_eq!(
         problems,
@@ -343,7 +343,7 @@ async fn an_older_build_is_refused(store: impl Store + Clone) {
     let ready = |crew: &saga::Instance<after::CrewState>| {
         (crew.position == Position::In(after::CrewState::Ready)).then_some(crew.data.hired)
     };
-    assert_eq!(dispatcher.answer::<after::CrewState, _>("7", SECOND, ready).await.unwrap(), 3);
+    assert_eq!(dispatcher.wait_for::<after::CrewState, _>("7", SECOND, ready).await.unwrap(), 3);
     assert_eq!(store.instances(&InstanceFilter::default()).await.unwrap().len(), 4, "a crew and its hands");
     dispatcher.shutdown(SECOND).await.unwrap();
 }

@@ -9,7 +9,7 @@ use saga::prelude::*;
 use saga::routing_slip::{RoutingSlip, Slip, SlipError, SlipState};
 use saga::store::MemoryStore;
 use saga::testing::ManualClock;
-use saga::{Dispatcher, ParkReason, Policy, Position};
+use saga::{Dispatcher, Operator, ParkReason, Policy, Position};
 
 #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[command(name = "do", replies(Did, Declined))]
@@ -94,7 +94,7 @@ impl Works {
     }
 
     async fn open(&self) -> Dispatcher {
-        let quick = Policy::default().quick_attempts(2).total(Duration::ZERO);
+        let quick = Policy::default().quick_attempts(2).max_total_time(Duration::ZERO);
         // Slips are asked for before the handlers are there.
         Dispatcher::builder(self.store.clone())
             .routing_slips_with(quick)
@@ -196,7 +196,7 @@ async fn a_failed_undo_parks_and_goes_on_where_it_stopped() {
     let Position::Parked { reason, .. } = position else { panic!("{position:?}") };
     assert_eq!(reason, ParkReason::UndoRefused);
     works.worker.fails.lock().unwrap().clear();
-    dispatcher.retry::<SlipState>("7", "op", "mended").await.unwrap();
+    dispatcher.retry::<SlipState>("7", Operator::new("op").because("mended")).await.unwrap();
     let position = dispatcher.settled::<SlipState>("7").await.unwrap();
     assert_eq!(position, Position::In(SlipState::Faulted));
     assert_eq!(works.log(), ["do a", "do b", "do c", "undo b", "undo b", "undo a"]);

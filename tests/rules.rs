@@ -126,7 +126,7 @@ async fn r03_a_best_effort_command_that_fails_is_counted() {
     // The counts for people are renewed once a second.
     clock.advance(Duration::from_secs(1));
     clock.idle().await;
-    assert_eq!(dispatcher.tally().best_effort_failures, 2, "one of the row, one of the end");
+    assert_eq!(dispatcher.counters().best_effort_failures, 2, "one of the row, one of the end");
 }
 
 #[test]

@@ -66,7 +66,7 @@ struct Post {
 impl Handler<Mail> for Post {
     async fn handle(&self, command: Mail, cx: &HandlerContext) -> HandlerResult<Mail> {
         let readers = cx
-            .once("count the readers", || async {
+            .run_once("count the readers", || async {
                 *self.counted.lock().unwrap() += 1;
                 Ok(command.readers)
             })
@@ -219,6 +219,8 @@ async fn a_heartbeat_gives_the_attempt_its_time_anew() {
     dispatcher.publish(written(5)).await.unwrap();
     for _ in 0..5 {
         slow.beaten.notified().await;
+        // The heartbeat has reached the dispatcher before time passes.
+        press.clock.looked().await;
         press.clock.advance(Duration::from_secs(50));
         slow.go.notify_one();
     }
@@ -236,7 +238,7 @@ async fn what_is_saved_at_the_same_time_or_by_a_call_that_is_dropped_is_all_kept
     impl Handler<Mail> for Parts {
         async fn handle(&self, _: Mail, cx: &HandlerContext) -> HandlerResult<Mail> {
             let part = |name: &'static str| {
-                cx.once(name, move || async move {
+                cx.run_once(name, move || async move {
                     self.done.lock().unwrap().push(name);
                     Ok(name.to_owned())
                 })

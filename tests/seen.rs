@@ -168,7 +168,7 @@ async fn start(store: &MemoryStore, clock: &ManualClock, wire: &Wire, policy: Po
     Dispatcher::builder(store.clone())
         .saga::<CallState>()
         .handler_with::<Dial>(wire.clone(), policy)
-        .subscribe::<CallMade>("till", wire.clone())
+        .subscriber::<CallMade>("till", wire.clone())
         .clock(clock.clone())
         .start()
         .await
@@ -301,7 +301,7 @@ async fn a_refusal_is_a_warning_that_says_so() {
 
 #[tokio::test]
 async fn a_breaker_that_opens_is_a_warning_and_one_that_stays_open_is_not() {
-    let policy = Policy::default().breaker(2, Duration::from_secs(60));
+    let policy = Policy::default().circuit_breaker(2, Duration::from_secs(60));
     let exchange = Exchange::with(&[Plan::Indeterminate("engaged"); 3], policy).await;
     assert_eq!(exchange.call("breaks").await, Position::In(CallState::Made));
     let breaker = log::lines().into_iter().filter(|line| line.message.contains("breaker"));

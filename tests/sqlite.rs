@@ -11,7 +11,8 @@ use saga::sqlite::{Durability, TransactionError, rusqlite};
 use saga::store::{Address, DeadId, InboxId, Inspect, InstanceFilter, MailKind, Store, StoreError};
 use saga::testing::ManualClock;
 use saga::{
-    Dispatcher, Disposition, Health, Key, MessageId, OperatorVerb, ParkReason, Position, SqliteStore,
+    Dispatcher, Disposition, Health, Key, MessageId, Operator, OperatorVerb, ParkReason, Position,
+    SqliteStore,
 };
 
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -189,7 +190,7 @@ async fn r26_a_repeated_transaction_delivers_once_and_leaves_nothing_in_the_inbo
         (tempfile::tempdir().unwrap(), ManualClock::default(), std::sync::Arc::default());
     let store = SqliteStore::open(dir.path().join("house.db")).unwrap();
     let dispatcher = Dispatcher::builder(store.clone())
-        .subscribe::<Rung>("bell", Bell(std::sync::Arc::clone(&rung)))
+        .subscriber::<Rung>("bell", Bell(std::sync::Arc::clone(&rung)))
         .clock(clock.clone())
         .start()
         .await
@@ -238,7 +239,7 @@ async fn r26_ten_thousand_conflicts_from_transactions_leave_one_dead_letter() {
     let store =
         options.transaction_limit(Duration::from_secs(600)).open(dir.path().join("house.db")).unwrap();
     let dispatcher = Dispatcher::builder(store.clone())
-        .subscribe::<Knocked>("porter", Porter)
+        .subscriber::<Knocked>("porter", Porter)
         .clock(clock.clone())
         .start()
         .await
@@ -262,7 +263,11 @@ async fn r23_an_operator_elsewhere_aborts_through_the_inbox() {
     let elsewhere = SqliteStore::open(house.path()).unwrap();
     let abort = |guest: &str| {
         elsewhere.transaction(|tx| {
-            tx.operate::<VisitState>(guest, OperatorVerb::Abort, "the porter", "the house is closed")
+            tx.operate::<VisitState>(
+                guest,
+                OperatorVerb::Abort,
+                Operator::new("the porter").because("the house is closed"),
+            )
         })
     };
     abort("nobody").unwrap();
@@ -285,7 +290,11 @@ async fn r23_a_verb_from_elsewhere_that_is_declined_is_answered_where_it_can_be_
     for guest in ["ada", "nobody"] {
         elsewhere
             .transaction(|tx| {
-                tx.operate::<VisitState>(guest, OperatorVerb::Skip, "the porter", "it is stuck")
+                tx.operate::<VisitState>(
+                    guest,
+                    OperatorVerb::Skip,
+                    Operator::new("the porter").because("it is stuck"),
+                )
             })
             .unwrap();
     }
@@ -308,7 +317,11 @@ async fn r23_a_verb_from_elsewhere_that_is_declined_is_answered_where_it_can_be_
     assert_eq!(again.to_string(), "a verb that was declined is not delivered again; ask for it anew");
 
     // Whoever asks the dispatcher itself is answered by it, and nothing is written.
-    house.dispatcher.skip::<VisitState>("ada", "the porter", "it is stuck").await.unwrap_err();
+    house
+        .dispatcher
+        .skip::<VisitState>("ada", Operator::new("the porter").because("it is stuck"))
+        .await
+        .unwrap_err();
     assert_eq!(elsewhere.history(&ada, 10).await.unwrap().len(), 2);
     let ada = house.dispatcher.instance::<VisitState>("ada").await.unwrap().unwrap();
     assert_eq!(ada.position, Position::In(VisitState::Inside), "it goes on");

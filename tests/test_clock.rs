@@ -204,7 +204,7 @@ impl House {
             .saga::<BellState>()
             .saga::<AlarmState>()
             .handler::<Ring>(ringer.clone())
-            .subscribe::<Heard>("ear", ringer.clone())
+            .subscriber::<Heard>("ear", ringer.clone())
             .clock(clock.clone())
             .start()
             .await
@@ -338,7 +338,7 @@ async fn advance_to_next_stops_at_the_time_limit_of_an_attempt() {
 async fn advance_to_next_stops_at_the_deadline_of_a_caller() {
     let house = House::open(Plan::Wait).await;
     house.dispatcher.publish(Wound { alarm: "1".to_owned() }).await.unwrap();
-    let mut asking = pin!(house.dispatcher.answer::<AlarmState, ()>("1", MINUTE, |_| None));
+    let mut asking = pin!(house.dispatcher.wait_for::<AlarmState, ()>("1", MINUTE, |_| None));
     let waits = poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx).is_pending())).await;
     assert!(waits);
     house.clock.advance_to_next().await;

@@ -247,7 +247,7 @@ async fn r07_a_timer_whose_visit_is_over_when_its_turn_comes_is_counted_and_no_e
     // The counts for people are renewed once a second.
     clock.advance(Duration::from_secs(1));
     clock.idle().await;
-    assert_eq!(dispatcher.tally().stale_timers, 1);
+    assert_eq!(dispatcher.counters().stale_timers, 1);
     assert_eq!(dispatcher.history::<RaceState>("1").await.unwrap().len(), 2, "it leaves no line");
 }
 

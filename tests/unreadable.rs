@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use saga::prelude::*;
 use saga::store::MemoryStore;
 use saga::testing::ManualClock;
-use saga::{Dispatcher, ParkReason, Position};
+use saga::{Dispatcher, Operator, ParkReason, Position};
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "trip.placed", key(trip))]
@@ -129,7 +129,7 @@ async fn staying() -> (MemoryStore, World) {
         (found.open.is_empty() && matches!(found.position, Position::In(first::TripState::Staying(_))))
             .then_some(())
     };
-    dispatcher.answer("1", std::time::Duration::from_secs(60), staying).await.unwrap();
+    dispatcher.wait_for("1", std::time::Duration::from_secs(60), staying).await.unwrap();
     dispatcher.shutdown(std::time::Duration::from_secs(5)).await.unwrap();
     world.0.lock().unwrap().clear();
     (store, world)
@@ -139,7 +139,10 @@ async fn staying() -> (MemoryStore, World) {
 async fn an_abort_runs_every_undo_that_can_be_built_and_parks_over_the_others() {
     let (store, world) = staying().await;
     let dispatcher = start::<later::TripState>(&store, &world).await;
-    dispatcher.abort::<later::TripState>("1", "ann", "it cannot be read").await.unwrap();
+    dispatcher
+        .abort::<later::TripState>("1", Operator::new("ann").because("it cannot be read"))
+        .await
+        .unwrap();
     let parked = dispatcher.settled::<later::TripState>("1").await.unwrap_err().to_string();
     let why = format!("parked: {}: `hotel.cancel`: cannot be read: `ticket`", ParkReason::UndoFailed);
     assert!(parked.contains(&why), "{parked}");
@@ -147,7 +150,7 @@ async fn an_abort_runs_every_undo_that_can_be_built_and_parks_over_the_others() 
     // A build that has the upcast runs what is left.
     dispatcher.kill().await;
     let dispatcher = start::<first::TripState>(&store, &world).await;
-    dispatcher.retry::<first::TripState>("1", "ann", "mended").await.unwrap();
+    dispatcher.retry::<first::TripState>("1", Operator::new("ann").because("mended")).await.unwrap();
     assert_eq!(dispatcher.settled("1").await.unwrap(), Position::In(first::TripState::CalledOff));
     assert_eq!(*world.0.lock().unwrap(), ["car.cancel", "flight.cancel", "hotel.cancel"]);
 }
@@ -156,9 +159,15 @@ async fn an_abort_runs_every_undo_that_can_be_built_and_parks_over_the_others() 
 async fn what_cannot_be_built_may_be_given_up_and_the_abort_arrives() {
     let (store, world) = staying().await;
     let dispatcher = start::<later::TripState>(&store, &world).await;
-    dispatcher.abort::<later::TripState>("1", "ann", "it cannot be read").await.unwrap();
+    dispatcher
+        .abort::<later::TripState>("1", Operator::new("ann").because("it cannot be read"))
+        .await
+        .unwrap();
     assert!(dispatcher.settled::<later::TripState>("1").await.is_err(), "parked in a state it cannot read");
-    dispatcher.skip::<later::TripState>("1", "ann", "cancelled by phone").await.unwrap();
+    dispatcher
+        .skip::<later::TripState>("1", Operator::new("ann").because("cancelled by phone"))
+        .await
+        .unwrap();
     assert_eq!(dispatcher.settled("1").await.unwrap(), Position::In(later::TripState::CalledOff));
     assert_eq!(*world.0.lock().unwrap(), ["car.cancel", "flight.cancel"]);
 }
@@ -167,7 +176,10 @@ async fn what_cannot_be_built_may_be_given_up_and_the_abort_arrives() {
 async fn without_the_data_no_undo_can_be_built_and_nothing_that_is_owed_is_lost() {
     let (store, world) = staying().await;
     let dispatcher = start::<lost::TripState>(&store, &world).await;
-    dispatcher.abort::<lost::TripState>("1", "ann", "it cannot be read").await.unwrap();
+    dispatcher
+        .abort::<lost::TripState>("1", Operator::new("ann").because("it cannot be read"))
+        .await
+        .unwrap();
     assert!(
         dispatcher.settled::<lost::TripState>("1").await.is_err(),
         "its position holds a state it cannot read"
@@ -178,7 +190,7 @@ async fn without_the_data_no_undo_can_be_built_and_nothing_that_is_owed_is_lost(
     let found = dispatcher.instance::<first::TripState>("1").await.unwrap().unwrap();
     assert_eq!(found.obligations, ["flight.cancel", "car.cancel", "hotel.cancel"]);
     assert!(found.position.is_parked());
-    dispatcher.retry::<first::TripState>("1", "ann", "mended").await.unwrap();
+    dispatcher.retry::<first::TripState>("1", Operator::new("ann").because("mended")).await.unwrap();
     assert_eq!(dispatcher.settled("1").await.unwrap(), Position::In(first::TripState::CalledOff));
     assert_eq!(*world.0.lock().unwrap(), ["hotel.cancel", "car.cancel", "flight.cancel"]);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use saga::prelude::*;
 use saga::store::{MemoryStore, Store};
 use saga::testing::ManualClock;
-use saga::{Dispatcher, Position, Resolved};
+use saga::{Dispatcher, Operator, Position, Resolved};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -303,7 +303,7 @@ async fn r34_what_is_owed_for_a_state_that_was_left_earlier_is_built_from_its_pr
     clock.idle().await;
     dispatcher.shutdown(SECOND).await.unwrap();
     let dispatcher = v3::start(&store, &clock, &world.answering()).await;
-    dispatcher.abort::<v3::SaleState>("1", "me", "test").await.unwrap();
+    dispatcher.abort::<v3::SaleState>("1", Operator::new("me").because("test")).await.unwrap();
     assert_eq!(dispatcher.settled::<v3::SaleState>("1").await.unwrap(), Position::Aborted);
     assert_eq!(world.last().unwrap(), r#"refund Receipt { text: "no. 701" }"#);
 }
@@ -328,7 +328,7 @@ async fn r34_an_event_that_waits_goes_through_all_upcasts_from_its_version_on() 
     store.deliver(vec![mail]).await.unwrap();
     let dispatcher = v3::start(&store, &clock, &world).await;
     let answer = |sale: &saga::Instance<v3::SaleState>| Some(sale.data.price.clone());
-    let price = dispatcher.answer::<v3::SaleState, _>("1", SECOND, answer).await.unwrap();
+    let price = dispatcher.wait_for::<v3::SaleState, _>("1", SECOND, answer).await.unwrap();
     assert_eq!(price, "EUR 700");
 }
 
@@ -367,7 +367,10 @@ async fn r34_what_a_later_version_wrote_parks_its_instance_and_stays_as_it_is() 
         matches!(&position, Position::Parked { reason, .. } if reason.to_string() == "cannot be read by this build"),
         "{position:?}"
     );
-    dispatcher.retry::<v3::SaleState>("1", "me", "the right build runs again").await.unwrap();
+    dispatcher
+        .retry::<v3::SaleState>("1", Operator::new("me").because("the right build runs again"))
+        .await
+        .unwrap();
     let end = dispatcher.settled::<v3::SaleState>("1").await.unwrap();
     assert_eq!(end, Position::In(v3::SaleState::Done));
     assert_eq!(world.last().unwrap(), r#"Pack { price: "USD 9", note: "" }"#);
@@ -393,7 +396,10 @@ async fn r34_a_command_that_cannot_be_read_parks_and_is_never_taken_for_failed()
     assert_eq!(world.calls.lock().unwrap().len(), calls, "nothing was called");
     // A person knows what became of it.
     let reply = Resolved::reply(&v3::Packed {}).unwrap();
-    dispatcher.resolve::<v3::SaleState>("1", reply, "me", "packed by hand").await.unwrap();
+    dispatcher
+        .resolve::<v3::SaleState>("1", reply, Operator::new("me").because("packed by hand"))
+        .await
+        .unwrap();
     assert_eq!(dispatcher.settled::<v3::SaleState>("1").await.unwrap(), Position::In(v3::SaleState::Done));
 }
 
@@ -519,7 +525,10 @@ async fn r34_an_unreadable_command_of_an_ended_instance_waits_for_a_build_that_r
     let parked = dispatcher.settled::<mail1::MailingState>("1").await.unwrap();
     assert!(parked.is_parked(), "at most once, and no answer: {parked:?}");
     let reply = Resolved::reply(&mail1::Called {}).unwrap();
-    dispatcher.resolve::<mail1::MailingState>("1", reply, "me", "called by hand").await.unwrap();
+    dispatcher
+        .resolve::<mail1::MailingState>("1", reply, Operator::new("me").because("called by hand"))
+        .await
+        .unwrap();
     until_called(&clock, &world, "greeting").await;
     dispatcher.shutdown(SECOND).await.unwrap();
 
@@ -570,7 +579,10 @@ async fn r34_a_call_that_could_not_be_read_was_not_made_and_may_be_made_once() {
     dispatcher.shutdown(SECOND).await.unwrap();
 
     let dispatcher = mail1::start(&store, &clock, &world.answering()).await;
-    dispatcher.retry::<mail1::MailingState>("1", "me", "the build is back").await.unwrap();
+    dispatcher
+        .retry::<mail1::MailingState>("1", Operator::new("me").because("the build is back"))
+        .await
+        .unwrap();
     let end = dispatcher.settled::<mail1::MailingState>("1").await.unwrap();
     assert_eq!(end, Position::In(mail1::MailingState::Over));
     assert_eq!(world.calls.lock().unwrap().iter().filter(|call| *call == "call").count(), 1);

@@ -16,7 +16,7 @@ use saga::prelude::*;
 use saga::sqlite::Durability;
 use saga::store::{Address, Inspect};
 use saga::testing::ManualClock;
-use saga::{Dispatcher, Finished, Key, OperatorVerb, Position, Resolved, SqliteStore};
+use saga::{Dispatcher, Finished, Key, Operator, OperatorVerb, Position, Resolved, SqliteStore};
 
 /// The deals whose actions and handlers succeed from now on, as in a mended build. Every run has a deal of its own.
 static MENDED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -367,15 +367,21 @@ impl Bench {
     async fn give(&self, dispatcher: &Dispatcher, word: Word) -> Result<(), InstanceError> {
         let (deal, by, why) = (&self.deal, "ann", "she knows");
         match word {
-            Word::Skip => dispatcher.skip::<DealState>(deal, by, why).await,
-            Word::Retry => dispatcher.retry::<DealState>(deal, by, why).await,
-            Word::Abort => dispatcher.abort::<DealState>(deal, by, why).await,
+            Word::Skip => dispatcher.skip::<DealState>(deal, Operator::new(by).because(why)).await,
+            Word::Retry => dispatcher.retry::<DealState>(deal, Operator::new(by).because(why)).await,
+            Word::Abort => dispatcher.abort::<DealState>(deal, Operator::new(by).because(why)).await,
             Word::Reply => {
                 let reply = Resolved::reply(&Answered {}).unwrap();
-                dispatcher.resolve::<DealState>(deal, reply, by, why).await
+                dispatcher.resolve::<DealState>(deal, reply, Operator::new(by).because(why)).await
             }
-            Word::Done => dispatcher.resolve::<DealState>(deal, Resolved::done(), by, why).await,
-            Word::Refused => dispatcher.resolve::<DealState>(deal, Resolved::refused(), by, why).await,
+            Word::Done => {
+                dispatcher.resolve::<DealState>(deal, Resolved::done(), Operator::new(by).because(why)).await
+            }
+            Word::Refused => {
+                dispatcher
+                    .resolve::<DealState>(deal, Resolved::refused(), Operator::new(by).because(why))
+                    .await
+            }
             Word::Redrive => {
                 let letter = dispatcher.dead_letters(None).await?.remove(0);
                 dispatcher.redrive(letter).await
@@ -386,7 +392,11 @@ impl Bench {
     /// Asks for the verb as another process would.
     fn give_elsewhere(&self, verb: OperatorVerb) {
         let elsewhere = SqliteStore::open(self.dir.path().join("deals.db")).unwrap();
-        elsewhere.transaction(|tx| tx.operate::<DealState>(&self.deal, verb, "ann", "she knows")).unwrap();
+        elsewhere
+            .transaction(|tx| {
+                tx.operate::<DealState>(&self.deal, verb, Operator::new("ann").because("she knows"))
+            })
+            .unwrap();
         // It is looked for once a second.
         self.clock.advance(SECOND);
     }

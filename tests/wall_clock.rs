@@ -377,7 +377,7 @@ async fn a_retry_of_a_handler_is_a_wait() {
 #[tokio::test]
 async fn a_retry_of_a_delivery_is_a_wait() {
     for jump in jumps() {
-        let subscribed: Build = |builder, world| builder.subscribe_with::<Rang>("bell", world, patient());
+        let subscribed: Build = |builder, world| builder.subscriber_with::<Rang>("bell", world, patient());
         let house = House::open(1, subscribed).await;
         house.publish(Rang { of: "1".to_owned() }).await;
         house.pass(PASSED).await;
@@ -407,7 +407,7 @@ async fn a_schedule_runs_once_at_each_time_that_the_present_clock_comes_to() {
         // The clock stands at midnight, so the first run is due after the wait.
         let scheduled: Build = |builder, world| {
             builder
-                .subscribe::<ScheduleDue>("log", world)
+                .subscriber::<ScheduleDue>("log", world)
                 .recurring("nightly", "10 0 * * *", |due| ScheduleDue { of: due.to_string() })
         };
         let house = House::open(0, scheduled).await;
@@ -437,7 +437,7 @@ async fn a_schedule_runs_once_at_each_time_that_the_present_clock_comes_to() {
 async fn a_schedule_that_wakes_early_again_and_again_runs_once() {
     let scheduled: Build = |builder, world| {
         builder
-            .subscribe::<ScheduleDue>("log", world)
+            .subscriber::<ScheduleDue>("log", world)
             .recurring("nightly", "10 0 * * *", |due| ScheduleDue { of: due.to_string() })
     };
     let house = House::open(0, scheduled).await;
@@ -478,7 +478,8 @@ fn by_the_other_clock(jump: Jump) -> Duration {
 #[tokio::test]
 async fn a_rate_goes_by_the_other_clock() {
     for jump in jumps() {
-        let limited: Build = |builder, world| toys_with(builder, world, Policy::default().rate(1, WAIT));
+        let limited: Build =
+            |builder, world| toys_with(builder, world, Policy::default().rate_limit(1, WAIT));
         let house = House::open(0, limited).await;
         for toy in ["1", "2"] {
             house.publish(Made { of: toy.to_owned() }).await;
@@ -494,8 +495,9 @@ async fn a_rate_goes_by_the_other_clock() {
 #[tokio::test]
 async fn a_breaker_goes_by_the_other_clock() {
     for jump in jumps() {
-        let guarded: Build =
-            |builder, world| toys_with(builder, world, Policy::default().breaker(1, WAIT).quick_attempts(5));
+        let guarded: Build = |builder, world| {
+            toys_with(builder, world, Policy::default().circuit_breaker(1, WAIT).quick_attempts(5))
+        };
         let house = House::open(1, guarded).await;
         house.publish(Made { of: "1".to_owned() }).await;
         house.publish(CallWanted { of: "1".to_owned() }).await;
@@ -511,8 +513,9 @@ async fn a_breaker_goes_by_the_other_clock() {
 #[tokio::test]
 async fn the_window_of_duplicates_goes_by_the_slower_clock() {
     for jump in jumps() {
-        let short: Build =
-            |builder, world| toys_with(builder, world, Policy::default().total(HOUR)).window(DAY);
+        let short: Build = |builder, world| {
+            toys_with(builder, world, Policy::default().max_total_time(HOUR)).dedup_window(DAY)
+        };
         let house = House::open(0, short).await;
         house.publish(Made { of: "1".to_owned() }).await;
         for id in ["early", "late"] {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use saga::prelude::*;
 use saga::store::MemoryStore;
-use saga::{Dispatcher, Policy};
+use saga::{Dispatcher, Operator, Policy};
 use tokio::sync::watch;
 
 const SIZES: [u32; 4] = [10, 100, 1_000, 10_000];
@@ -155,7 +155,7 @@ async fn open() -> (Dispatcher, watch::Receiver<u32>) {
         .handler_with::<Ask>(world.clone(), Policy::default().concurrency(256))
         .handler_with::<Book>(world.clone(), Policy::default().concurrency(256))
         .handler::<Cancel>(world)
-        .waiting_events(usize::MAX)
+        .max_waiting_events(usize::MAX)
         .start()
         .await
         .expect("it starts");
@@ -206,7 +206,7 @@ async fn undone(n: u32) -> Duration {
     dispatcher.publish(OweAll { many: many(), n }).await.expect("sent");
     all_answered(&dispatcher, answered, n).await;
     let began = Instant::now();
-    dispatcher.abort::<ManyState>("m", "bench", "all of it").await.expect("aborted");
+    dispatcher.abort::<ManyState>("m", Operator::new("bench").because("all of it")).await.expect("aborted");
     dispatcher.settled::<ManyState>("m").await.expect("settled");
     began.elapsed()
 }
@@ -226,7 +226,7 @@ async fn waiting(n: u32) -> Duration {
         dispatcher.publish(Noted { many: many() }).await.expect("waits");
     }
     let began = Instant::now();
-    dispatcher.skip::<ManyState>("m", "bench", "go on").await.expect("released");
+    dispatcher.skip::<ManyState>("m", Operator::new("bench").because("go on")).await.expect("released");
     dispatcher.publish(Noted { many: many() }).await.expect("behind them");
     began.elapsed()
 }

@@ -149,7 +149,7 @@ async fn run(options: &Options, orders: &[OrderPlaced]) -> Result<Report, Box<dy
     if let Err(error) = dispatcher.shutdown(Duration::from_secs(10)).await {
         report.wrong.push(format!("the shop does not close: {}", ::saga::error::chain(&error)));
     }
-    report.figures.steps = counts.tally().steps;
+    report.figures.steps = counts.counters().steps;
     report.figures.seconds = seconds;
     Ok(report)
 }
@@ -174,8 +174,8 @@ async fn open(options: &Options) -> Result<Dispatcher, Box<dyn std::error::Error
         .handler_with::<RefundPayment>(shop.clone(), policy())
         .handler_with::<CreateShippingLabel>(shop.clone(), policy())
         .handler_with::<VoidLabel>(shop, policy())
-        .subscribe::<OrderCompleted>("completed-mail", MailRoom)
-        .subscribe::<OrderCancelled>("cancelled-mail", MailRoom)
+        .subscriber::<OrderCompleted>("completed-mail", MailRoom)
+        .subscriber::<OrderCancelled>("cancelled-mail", MailRoom)
         .start()
         .await?)
 }

@@ -159,7 +159,7 @@ impl Ears {
 
     async fn start(&self, store: &MemoryStore, clock: &ManualClock) -> Dispatcher {
         Dispatcher::builder(store.clone())
-            .subscribe_with::<Stray>("ears", self.clone(), Policy::default().concurrency(1))
+            .subscriber_with::<Stray>("ears", self.clone(), Policy::default().concurrency(1))
             .clock(clock.clone())
             .start()
             .await

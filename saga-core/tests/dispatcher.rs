@@ -12,6 +12,7 @@ use saga_core::dispatcher::{
     PublishOptions, Resolved, StartError, Subscriber,
 };
 use saga_core::engine::Policy;
+use saga_core::machine::Operator;
 use saga_core::machine::Position;
 use saga_core::message::{HandlerError, Key, Message, MessageId, PayloadLimits, Timestamp, chain};
 use saga_core::store::{Address, Fault, Inspect, Mail, MailKind, MemoryStore, Store};
@@ -174,13 +175,14 @@ async fn r15_abort_undoes_and_ends() {
     shop.world.plan::<CreateShippingLabel>(&[Plan::Hang]);
     shop.place("1").await;
     shop.world.called::<CreateShippingLabel>(1).await;
-    shop.dispatcher.abort::<OrderState>("1", "ann", "fraud").await.unwrap();
+    shop.dispatcher.abort::<OrderState>("1", Operator::new("ann").because("fraud")).await.unwrap();
     shop.clock.advance(MINUTE);
     assert_eq!(shop.settled("1").await, Position::Aborted);
-    let error = shop.dispatcher.abort::<OrderState>("1", "ann", "fraud").await.unwrap_err();
+    let error =
+        shop.dispatcher.abort::<OrderState>("1", Operator::new("ann").because("fraud")).await.unwrap_err();
     assert_eq!(error.to_string(), "order `1` has ended as aborted");
     assert!(matches!(
-        shop.dispatcher.abort::<OrderState>("2", "ann", "x").await,
+        shop.dispatcher.abort::<OrderState>("2", Operator::new("ann").because("x")).await,
         Err(InstanceError::Declined(_))
     ));
 }
@@ -200,7 +202,7 @@ async fn r16_a_parked_instance_loses_nothing() {
     shop.world.let_go();
     let shop = shop.crash().await;
     assert!(shop.settled("1").await.is_parked());
-    shop.dispatcher.skip::<OrderState>("1", "ann", "wrong nudge").await.unwrap();
+    shop.dispatcher.skip::<OrderState>("1", Operator::new("ann").because("wrong nudge")).await.unwrap();
     assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
     let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
     assert_eq!(order.data.nudges, 1);
@@ -210,7 +212,7 @@ async fn r16_a_parked_instance_loses_nothing() {
 #[tokio::test]
 async fn r16_resolve_and_retry_of_a_parked_command() {
     let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
-    let policy = Policy::default().total(2 * MINUTE);
+    let policy = Policy::default().max_total_time(2 * MINUTE);
     let dispatcher = builder_with(store.clone(), &world, &clock, policy).start().await.unwrap();
     let shop = Shop { store, world, clock, dispatcher };
     shop.world.plan::<CreateShippingLabel>(&vec![Plan::Lose; 4_000]);
@@ -218,11 +220,17 @@ async fn r16_resolve_and_retry_of_a_parked_command() {
     shop.world.called::<CreateShippingLabel>(1).await;
     assert!(in_time(&shop.clock, shop.settled("1")).await.is_parked());
     let before = shop.world.calls_of::<CreateShippingLabel>();
-    let wrong =
-        shop.dispatcher.resolve::<OrderState>("1", Resolved::done(), "ann", "asked").await.unwrap_err();
+    let wrong = shop
+        .dispatcher
+        .resolve::<OrderState>("1", Resolved::done(), Operator::new("ann").because("asked"))
+        .await
+        .unwrap_err();
     assert_eq!(wrong.to_string(), "`label.create` is answered by one of: label.created, label.refused");
     let reply = Resolved::reply(&LabelCreated {}).unwrap();
-    shop.dispatcher.resolve::<OrderState>("1", reply, "ann", "asked the carrier").await.unwrap();
+    shop.dispatcher
+        .resolve::<OrderState>("1", reply, Operator::new("ann").because("asked the carrier"))
+        .await
+        .unwrap();
     assert_eq!(shop.settled("1").await, Position::In(OrderState::Completed));
     assert_eq!(shop.world.calls_of::<CreateShippingLabel>(), before, "nobody called again");
 }
@@ -326,7 +334,7 @@ async fn r17_a_command_is_unknown_after_24_hours_of_attempts_and_waits_unless_se
 #[tokio::test]
 async fn r17_a_rate_limit_costs_no_attempt() {
     let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
-    let policy = Policy::default().rate(2, MINUTE).timeout(60 * MINUTE);
+    let policy = Policy::default().rate_limit(2, MINUTE).timeout(60 * MINUTE);
     let dispatcher = builder_with(store, &world, &clock, policy).start().await.unwrap();
     for order in ["1", "2", "3", "4"] {
         dispatcher.publish(placed(order)).await.unwrap();
@@ -345,7 +353,7 @@ async fn r17_a_rate_limit_costs_no_attempt() {
 async fn r17_an_open_breaker_costs_no_attempt() {
     let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
     world.plan::<MakePayment>(&vec![Plan::Lose; 4]);
-    let policy = Policy::default().breaker(3, 2 * MINUTE).concurrency(1).timeout(60 * MINUTE);
+    let policy = Policy::default().circuit_breaker(3, 2 * MINUTE).concurrency(1).timeout(60 * MINUTE);
     let dispatcher = builder_with(store, &world, &clock, policy).start().await.unwrap();
     let began = saga_core::dispatcher::Clock::now(&clock).mono;
     dispatcher.publish(placed("1")).await.unwrap();
@@ -573,7 +581,7 @@ async fn r26_a_conflicting_event_with_several_consumers_is_a_dead_letter_for_eac
         }
     }
     let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
-    let dispatcher = builder(store, &world, &clock).subscribe::<Nudged>("ears", Ears).start().await.unwrap();
+    let dispatcher = builder(store, &world, &clock).subscriber::<Nudged>("ears", Ears).start().await.unwrap();
     dispatcher.publish(placed("1")).await.unwrap();
     let id = || MessageId::new("one-id").unwrap();
     dispatcher.publish_as(id(), nudge("1", "")).await.unwrap();
@@ -645,7 +653,7 @@ async fn r28_a_consumer_that_this_build_does_not_have_keeps_its_deliveries() {
 #[tokio::test]
 async fn r29_a_full_instance_refuses_events_from_outside_and_nothing_else() {
     let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
-    let dispatcher = builder(store, &world, &clock).waiting_events(2).start().await.unwrap();
+    let dispatcher = builder(store, &world, &clock).max_waiting_events(2).start().await.unwrap();
     world.plan::<MakePayment>(&[Plan::Hang]);
     dispatcher.publish(placed("1")).await.unwrap();
     dispatcher.publish(nudge("1", "err")).await.unwrap();
@@ -653,7 +661,7 @@ async fn r29_a_full_instance_refuses_events_from_outside_and_nothing_else() {
     let full = dispatcher.publish(nudge("1", "gently")).await.unwrap_err();
     assert!(matches!(full, PublishError::InstanceFull { waiting: 2, .. }), "{full}");
     world.let_go();
-    dispatcher.skip::<OrderState>("1", "ann", "wrong").await.unwrap();
+    dispatcher.skip::<OrderState>("1", Operator::new("ann").because("wrong")).await.unwrap();
     assert_eq!(dispatcher.settled::<OrderState>("1").await.unwrap(), Position::In(OrderState::Completed));
 }
 
@@ -675,7 +683,7 @@ async fn r30_an_unknown_commit_is_decided_by_the_store_and_never_applied_twice()
 async fn r30_publish_ends_by_its_deadline_while_nobody_knows() {
     let shop = Shop::open().await;
     shop.store.fail_next_commits(1_000, Fault::BeforeCommit);
-    let options = PublishOptions::new().deadline(MINUTE).id(MessageId::new("m").unwrap());
+    let options = PublishOptions::new().deadline(MINUTE).message_id(MessageId::new("m").unwrap());
     let publishing = shop.dispatcher.publish_with(placed("1"), options);
     tokio::pin!(publishing);
     tokio::select! {
@@ -762,7 +770,7 @@ async fn start_names_everything_that_is_missing() {
             "command `label.create` of saga `order` has no handler: add `.handler::<CreateShippingLabel>(..)`",
             "command `label.void` of saga `order` has no handler: add `.handler::<VoidLabel>(..)`",
             "command `payment.refund` of saga `order` has no handler: add `.handler::<RefundPayment>(..)`",
-            "event `order.completed` of saga `order` has no consumer: add `.subscribe::<OrderCompleted>(\"..\", ..)`",
+            "event `order.completed` of saga `order` has no consumer: add `.subscriber::<OrderCompleted>(\"..\", ..)`",
         ]
     );
 }
@@ -871,7 +879,7 @@ async fn handlers_that_block_every_worker_stop_nobody_else() {
     let paid = |order: &saga_core::dispatcher::Instance<OrderState>| {
         matches!(order.position, Position::In(OrderState::AwaitingShipment(_))).then_some(())
     };
-    shop.dispatcher.answer("3", MINUTE, paid).await.unwrap();
+    shop.dispatcher.wait_for("3", MINUTE, paid).await.unwrap();
     shop.clock.looked().await;
     shop.clock.advance(Duration::from_secs(1));
     assert_eq!(shop.settled("3").await, Position::In(OrderState::Completed));
@@ -911,7 +919,7 @@ async fn r23_a_fenced_dispatcher_stops_and_says_so() {
         .handler::<VoidPayment>(shop.world.clone())
         .handler::<VoidLabel>(shop.world.clone())
         .handler::<RefundPayment>(shop.world.clone())
-        .subscribe::<OrderCompleted>("mail", shop.world.clone())
+        .subscriber::<OrderCompleted>("mail", shop.world.clone())
         .start()
         .await
         .unwrap();

@@ -12,6 +12,7 @@ use saga_core::dispatcher::{
     Dispatcher, DispatcherBuilder, Disposition, HandlerContext, ManualClock, PublishError, ReceiptError,
     Subscriber,
 };
+use saga_core::machine::Operator;
 use saga_core::machine::Position;
 use saga_core::message::{Correlated, HandlerError, Message, MessageId, PayloadLimits, Timestamp};
 use saga_core::store::{Address, Fault, InboxId, Mail, MailKind, MemoryStore, Store};
@@ -87,7 +88,7 @@ impl Shop {
 }
 
 fn dispatcher(store: &MemoryStore, world: &World, clock: &ManualClock, ears: &Ears) -> DispatcherBuilder {
-    builder(store.clone(), world, clock).subscribe::<Stray>("ears", ears.clone()).window(30 * HOUR)
+    builder(store.clone(), world, clock).subscriber::<Stray>("ears", ears.clone()).dedup_window(30 * HOUR)
 }
 
 async fn write<E: Correlated>(store: &MemoryStore, consumer: &'static str, events: Vec<(&str, &E)>) {
@@ -250,7 +251,7 @@ async fn r22_an_event_is_queued_until_its_subscriber_has_taken_it() {
 async fn r24_each_consumer_has_its_own_line() {
     let (store, world, clock, ears) =
         (MemoryStore::new(), World::default(), ManualClock::default(), Ears::default());
-    let dispatcher = builder(store, &world, &clock).subscribe::<Nudged>("ears", ears.clone());
+    let dispatcher = builder(store, &world, &clock).subscriber::<Nudged>("ears", ears.clone());
     let dispatcher = dispatcher.start().await.unwrap();
     world.plan::<MakePayment>(&[Plan::Hang]);
     dispatcher.publish(placed("1")).await.unwrap();
@@ -271,7 +272,7 @@ async fn r16_an_event_that_waits_at_a_parked_instance_is_taken_up_and_queued() {
     let gently = nudge("1", "gently");
     shop.write("order", "n", &gently).await;
     assert_eq!(shop.taken_up("n", &gently).await, Some(Disposition::Queued));
-    shop.dispatcher.skip::<OrderState>("1", "ann", "the wrong way").await.unwrap();
+    shop.dispatcher.skip::<OrderState>("1", Operator::new("ann").because("the wrong way")).await.unwrap();
     shop.clock.idle().await;
     assert_eq!(shop.receipt("n", &gently).await, Some(Disposition::Taken));
     shop.world.let_go();

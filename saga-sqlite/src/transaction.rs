@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use parking_lot::ReentrantMutexGuard;
 use rusqlite::{Connection, ErrorCode};
-use saga_core::machine::OperatorVerb;
-use saga_core::machine::Saga;
+use saga_core::machine::{Operator, OperatorVerb, Saga};
 use saga_core::message::{
     BoxError, Correlated, Key, KeyError, Message, MessageId, PayloadError, PayloadLimits, Timestamp,
 };
@@ -183,7 +182,7 @@ impl Transaction<'_> {
 
     /// Requests a verb of an operator. The running or next dispatcher on this file applies the verb as a step.
     ///
-    /// `by` and `why` are written to the history. An instance may decline the verb. A history line `declined` then
+    /// The history names the operator and the reason. An instance may decline the verb. A history line `declined` then
     /// gives the reason. Without an instance the verb becomes a dead letter with the reason `declined`.
     ///
     /// # Errors
@@ -192,11 +191,10 @@ impl Transaction<'_> {
         &self,
         key: impl AsRef<str>,
         verb: OperatorVerb,
-        by: &str,
-        why: &str,
+        operator: Operator,
     ) -> Result<(), TransactionError> {
         let key = Key::new(key).map_err(|source| TransactionError::InstanceKey { saga: S::NAME, source })?;
-        let mail = Mail::operator(Address::new(S::NAME, key), verb, by, why, Timestamp::now());
+        let mail = Mail::operator(Address::new(S::NAME, key), verb, operator, Timestamp::now());
         inbox::insert(&*self.connection()?, &mail)?;
         self.published.set(true);
         Ok(())

@@ -72,19 +72,19 @@ impl Dispatcher {
     /// Dropping the future only stops waiting.
     pub async fn settled<S: Saga>(&self, key: impl AsRef<str>) -> Result<Position<S>, InstanceError> {
         let address = Address::new(S::NAME, Key::new(key)?);
-        let snapshot = self.wait_for::<S>(&address, Until::Rest).await?;
+        let snapshot = self.found::<S>(&address, Until::Rest).await?;
         super::view::position(&snapshot)
     }
 
-    /// Publishes `event` and waits for the answer that `answer` reads off the instance of `S` it is for: a typed result,
-    /// or simply that a state has been reached. `answer` is asked once per durable step, and first as soon as there is
+    /// Publishes `event` and waits for the answer that `wait_for` reads off the instance of `S` it is for: a typed result,
+    /// or simply that a state has been reached. `wait_for` is asked once per durable step, and first as soon as there is
     /// an instance.
     ///
     /// The chapter on embedding of the manual has an example.
     ///
     /// # Errors
     /// [`AskError::Late`] when there is no answer within `within`: nothing is lost, the event is durable, and
-    /// [`answer`](Self::answer) waits on. When the event could not be stored within `within`,
+    /// [`wait_for`](Self::wait_for) waits on. When the event could not be stored within `within`,
     /// [`PublishError::NotStored`](super::PublishError::NotStored), or
     /// [`PublishError::Unknown`](super::PublishError::Unknown) when nobody knows. [`AskError::Dead`] when the event became a dead letter, and [`AskError::NoInstance`] when
     /// it was ignored because there is no instance: both as soon as the receipt is there. Otherwise those of
@@ -124,7 +124,7 @@ impl Dispatcher {
     ///
     /// # Cancellation
     /// Dropping the future only stops waiting.
-    pub async fn answer<S: Saga, T>(
+    pub async fn wait_for<S: Saga, T>(
         &self,
         key: impl AsRef<str>,
         within: Duration,
@@ -147,7 +147,7 @@ impl Dispatcher {
         let mut address = Address::new(S::NAME, key);
         let mut seen = 0;
         loop {
-            let snapshot = self.wait_for::<S>(&address, Until::Step(seen)).await?;
+            let snapshot = self.found::<S>(&address, Until::Step(seen)).await?;
             seen = snapshot.instance.seq;
             // The instance that was found, whatever becomes of the alias it was found by.
             address.key = snapshot.instance.address.key.clone();
@@ -157,11 +157,7 @@ impl Dispatcher {
         }
     }
 
-    async fn wait_for<S: Saga>(
-        &self,
-        address: &Address,
-        until: Until,
-    ) -> Result<Box<Snapshot>, InstanceError> {
+    async fn found<S: Saga>(&self, address: &Address, until: Until) -> Result<Box<Snapshot>, InstanceError> {
         let id = WAITERS.fetch_add(1, Ordering::Relaxed);
         let (to, waiter) = (address.clone(), Waiter { id, until });
         let mut waiting = Waiting { dispatcher: self, address: address.clone(), id, answered: false };

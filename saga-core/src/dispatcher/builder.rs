@@ -77,12 +77,12 @@ impl DispatcherBuilder {
 
     /// Delivers every `E` to `subscriber`, by the default [`Policy`]. The name is stored: it is what the subscriber's
     /// deliveries are found under after a restart.
-    pub fn subscribe<E: Event>(self, name: &'static str, subscriber: impl Subscriber<E>) -> Self {
-        self.subscribe_with(name, subscriber, Policy::default())
+    pub fn subscriber<E: Event>(self, name: &'static str, subscriber: impl Subscriber<E>) -> Self {
+        self.subscriber_with(name, subscriber, Policy::default())
     }
 
     /// Delivers every `E` to `subscriber`, by `policy`.
-    pub fn subscribe_with<E: Event>(
+    pub fn subscriber_with<E: Event>(
         mut self,
         name: &'static str,
         subscriber: impl Subscriber<E>,
@@ -100,13 +100,13 @@ impl DispatcherBuilder {
     }
 
     /// How many events from outside may wait at one instance before `publish` answers `InstanceFull`. Default 1,000.
-    pub fn waiting_events(mut self, most: usize) -> Self {
+    pub fn max_waiting_events(mut self, most: usize) -> Self {
         self.limits.waiting = most;
         self
     }
 
     /// How many sagas an event may come through before it is a dead letter. Default 100, at most 1,000.
-    pub fn hops(mut self, most: u32) -> Self {
+    pub fn max_hops(mut self, most: u32) -> Self {
         self.limits.hops = most;
         self
     }
@@ -114,7 +114,7 @@ impl DispatcherBuilder {
     /// How many bytes of instances stay in memory. Default 64 MiB. An instance counts with its place in tables: one that
     /// waits for a timer, with little data, takes about 2 KiB. Instances with something that is in memory only are never
     /// forgotten, such as a step or an attempt that runs. Beside them the dispatcher takes about 220 bytes for each of
-    /// the 100,000 timers that are due next, and what is being published ([`publishing`](Self::publishing)). SQLite has its own cache.
+    /// the 100,000 timers that are due next, and what is being published ([`max_in_flight_publishes`](Self::max_in_flight_publishes)). SQLite has its own cache.
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.limits.cache_bytes = bytes;
         self
@@ -122,7 +122,7 @@ impl DispatcherBuilder {
 
     /// How many published events the dispatcher holds that have not been answered; the next calls wait. Default 10,000.
     /// An event whose caller gives up counts until the dispatcher has dropped it.
-    pub fn publishing(mut self, most: usize) -> Self {
+    pub fn max_in_flight_publishes(mut self, most: usize) -> Self {
         self.admission = most.max(1);
         self
     }
@@ -137,7 +137,7 @@ impl DispatcherBuilder {
 
     /// How long duplicates of a message are recognised, and how long an ended instance is remembered, so that a
     /// repeated starting event does not start it again. Default 7 days; must be longer than any handler's total time.
-    pub fn window(mut self, window: Duration) -> Self {
+    pub fn dedup_window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }

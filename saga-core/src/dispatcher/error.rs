@@ -265,8 +265,8 @@ pub enum AskError {
     /// The instance cannot be read.
     #[error(transparent)]
     Instance(#[from] InstanceError),
-    /// No answer in time. Nothing is lost: what was accepted goes on, and `answer` waits for it again.
-    #[error("no answer from {saga} `{key}` within {within:?}; it goes on, wait for it again with `answer`")]
+    /// No answer in time. Nothing is lost: what was accepted goes on, and `wait_for` waits for it again.
+    #[error("no answer from {saga} `{key}` within {within:?}; it goes on, wait for it again with `wait_for`")]
     Late {
         /// The saga.
         saga: &'static str,

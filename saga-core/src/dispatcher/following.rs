@@ -15,7 +15,7 @@ use crate::store::{Address, DeadLetter, Trace};
 impl Dispatcher {
     /// What is known now about `event` as it was published under the message id `id`: by
     /// [`publish_as`](Self::publish_as), by a handler, or in a transaction of the store. `None` when nothing is known: it was
-    /// never published, or its deduplication records are past the [window](super::DispatcherBuilder::window).
+    /// never published, or its deduplication records are past the [window](super::DispatcherBuilder::dedup_window).
     ///
     /// The event tells who takes it and under which keys, so that no index of message ids is kept. It is told from another
     /// one that was published under the id: that is [`Disposition::Conflict`]. After [`PublishError::Unknown`] the receipt
@@ -43,7 +43,7 @@ impl Dispatcher {
     ///
     /// [`Disposition::Queued`] then means that a saga cannot take the event now, because its instance is parked, compensates,
     /// defers it or does not exist yet; that a subscriber is still at it; or that this build does not have the consumer. It counts
-    /// among the [events on their way](super::DispatcherBuilder::publishing) while it waits.
+    /// among the [events on their way](super::DispatcherBuilder::max_in_flight_publishes) while it waits.
     ///
     /// # Errors
     /// [`ReceiptError`]. It comes within the [limit of a call](super::DispatcherBuilder::call_limit).

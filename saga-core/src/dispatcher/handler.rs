@@ -113,7 +113,7 @@ impl HandlerContext {
     ///
     /// # Errors
     /// Those of `work`, and those of [`save_progress`](Self::save_progress).
-    pub async fn once<T, F>(&self, name: &str, work: impl FnOnce() -> F + Send) -> Result<T, HandlerError>
+    pub async fn run_once<T, F>(&self, name: &str, work: impl FnOnce() -> F + Send) -> Result<T, HandlerError>
     where
         T: Serialize + DeserializeOwned + Send,
         F: Future<Output = Result<T, HandlerError>> + Send,

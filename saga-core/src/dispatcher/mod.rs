@@ -53,7 +53,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::engine::{Accepted, Answer, In, Registry, Tally};
-use crate::machine::{MessageRecord, Resolution, Saga, Verb, VerbRecord};
+use crate::machine::{MessageRecord, Operator, Resolution, Saga, Verb, VerbRecord};
 use crate::message::{Correlated, Event, Key, Message, MessageId, PayloadLimits};
 use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Inspect, Store};
 use calling::Patience;
@@ -161,7 +161,7 @@ impl PublishOptions {
     }
 
     /// Names the message, so that publishing it again within the window changes nothing.
-    pub fn id(mut self, id: MessageId) -> Self {
+    pub fn message_id(mut self, id: MessageId) -> Self {
         self.id = Some(id);
         self
     }
@@ -212,7 +212,7 @@ impl Dispatcher {
     /// As for `publish`, and [`PublishError::IdConflict`] when the id was used for an event with other content. After
     /// [`PublishError::Unknown`] the [`receipt`](Self::receipt) says later whether it was accepted.
     pub async fn publish_as<E: Correlated>(&self, id: MessageId, event: E) -> Result<Receipt, PublishError> {
-        self.publish_with(event, PublishOptions::new().id(id)).await
+        self.publish_with(event, PublishOptions::new().message_id(id)).await
     }
 
     /// As [`publish`](Self::publish), with options.
@@ -277,17 +277,16 @@ impl Dispatcher {
     // Operators.
 
     /// Turns an instance that is not over: what it owes is undone, and it ends in the state of `on_abort(..)` or as
-    /// aborted (rule R15). `by` and `why` go to the history.
+    /// aborted (rule R15). The history names the operator and the reason.
     ///
     /// # Errors
     /// [`InstanceError::Declined`] when it has ended or there is none.
     pub async fn abort<S: Saga>(
         &self,
         key: impl AsRef<str>,
-        by: &str,
-        why: &str,
+        operator: Operator,
     ) -> Result<(), InstanceError> {
-        self.operate::<S>(key, Verb::Abort, by, why).await
+        self.operate::<S>(key, Verb::Abort, operator).await
     }
 
     /// Lets a parked instance repeat exactly what failed: the event, or the command with the same key (rule R16).
@@ -297,10 +296,9 @@ impl Dispatcher {
     pub async fn retry<S: Saga>(
         &self,
         key: impl AsRef<str>,
-        by: &str,
-        why: &str,
+        operator: Operator,
     ) -> Result<(), InstanceError> {
-        self.operate::<S>(key, Verb::Retry, by, why).await
+        self.operate::<S>(key, Verb::Retry, operator).await
     }
 
     /// Lets a parked instance go on without what failed: the event becomes a dead letter, the command's outcome has no
@@ -308,13 +306,8 @@ impl Dispatcher {
     ///
     /// # Errors
     /// [`InstanceError::Declined`] when it is not parked, or waits for its arrival.
-    pub async fn skip<S: Saga>(
-        &self,
-        key: impl AsRef<str>,
-        by: &str,
-        why: &str,
-    ) -> Result<(), InstanceError> {
-        self.operate::<S>(key, Verb::Skip, by, why).await
+    pub async fn skip<S: Saga>(&self, key: impl AsRef<str>, operator: Operator) -> Result<(), InstanceError> {
+        self.operate::<S>(key, Verb::Skip, operator).await
     }
 
     /// Supplies the outcome of the command a parked instance waits over.
@@ -325,21 +318,20 @@ impl Dispatcher {
         &self,
         key: impl AsRef<str>,
         outcome: Resolved,
-        by: &str,
-        why: &str,
+        operator: Operator,
     ) -> Result<(), InstanceError> {
-        self.operate::<S>(key, Verb::Resolve(outcome.0), by, why).await
+        self.operate::<S>(key, Verb::Resolve(outcome.0), operator).await
     }
 
     async fn operate<S: Saga>(
         &self,
         key: impl AsRef<str>,
         verb: Verb,
-        by: &str,
-        why: &str,
+        operator: Operator,
     ) -> Result<(), InstanceError> {
         let address = Address::new(S::NAME, Key::new(key)?);
-        let verb = VerbRecord { verb, by: by.to_owned(), why: why.to_owned(), seq: None };
+        let Operator { who, why } = operator;
+        let verb = VerbRecord { verb, by: who, why, seq: None };
         let asked = self.call(Patience::default(), false, move |ticket, claim| In::Verb {
             address,
             verb,
@@ -398,7 +390,7 @@ impl Dispatcher {
     }
 
     /// Counts since the start; brought up to date once a second.
-    pub fn tally(&self) -> Tally {
+    pub fn counters(&self) -> Tally {
         *self.shared.tally.borrow()
     }
 

@@ -113,8 +113,8 @@ mod tests {
 
     #[test]
     fn as_many_at_once_as_the_rate_says_and_the_next_a_period_later() {
-        assert_eq!(starts(&Policy::default().rate(3, 30 * SECOND), 7), [0, 0, 0, 30, 30, 30, 60]);
-        assert_eq!(starts(&Policy::default().rate(1, 10 * SECOND), 3), [0, 10, 20]);
+        assert_eq!(starts(&Policy::default().rate_limit(3, 30 * SECOND), 7), [0, 0, 0, 30, 30, 30, 60]);
+        assert_eq!(starts(&Policy::default().rate_limit(1, 10 * SECOND), 3), [0, 10, 20]);
         assert_eq!(starts(&Policy::default(), 3), [0, 0, 0]);
     }
 
@@ -126,7 +126,7 @@ mod tests {
             per in 1_u32..40,
             waits in proptest::collection::vec(0_u32..30, 1..60),
         ) {
-            let policy = Policy::default().rate(attempts, SECOND * per);
+            let policy = Policy::default().rate_limit(attempts, SECOND * per);
             let (mut gate, mut now, mut starts) = (Gate::default(), Duration::ZERO, Vec::new());
             for wait in waits {
                 now += SECOND * wait;
@@ -153,7 +153,7 @@ mod tests {
             per in 1_u32..40,
             events in proptest::collection::vec((0_u32..10, proptest::bool::ANY), 1..120),
         ) {
-            let policy = Policy::default().rate(attempts, SECOND * per);
+            let policy = Policy::default().rate_limit(attempts, SECOND * per);
             let (mut gate, mut now, mut marking, mut starts) = (Gate::default(), Duration::ZERO, 0, Vec::new());
             for (wait, launch) in events {
                 now += SECOND * wait;
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_breaker_opens_pauses_probes_one_and_closes() {
-        let policy = Policy::default().breaker(2, 60 * SECOND);
+        let policy = Policy::default().circuit_breaker(2, 60 * SECOND);
         let indeterminate = AttemptEnd::Indeterminate("no answer".to_owned());
         let mut gate = Gate::default();
         assert!(!gate.judge(&policy, &indeterminate, SECOND));

@@ -6,7 +6,7 @@ use std::time::Duration;
 ///
 /// An indeterminate attempt is repeated. The first [`quick_attempts`](Self::quick_attempts) attempts follow each other
 /// at once. Then each wait is random between zero and a limit (full jitter). The limit doubles from `first` to `cap`.
-/// The attempts end when [`total`](Self::total) is used up.
+/// The attempts end when [`max_total_time`](Self::max_total_time) is used up.
 ///
 /// Only attempts and the waits between them are charged. Downtime and waits for a free slot cost nothing (rule R17).
 /// Undo commands ignore `total`, and their attempts are unlimited. Between two attempts they wait at most five minutes
@@ -65,7 +65,7 @@ impl Policy {
 
     /// Sets the charged time after which the command is `unknown`. The default is 24 h.
     #[must_use]
-    pub fn total(mut self, total: Duration) -> Self {
+    pub fn max_total_time(mut self, total: Duration) -> Self {
         self.total = total;
         self
     }
@@ -88,7 +88,7 @@ impl Policy {
     /// once. A wait for the rate costs no attempt and no time. Each process counts from its own start. The default is
     /// no limit.
     #[must_use]
-    pub fn rate(mut self, attempts: u32, per: Duration) -> Self {
+    pub fn rate_limit(mut self, attempts: u32, per: Duration) -> Self {
         self.rate = Some((attempts.max(1), per));
         self
     }
@@ -97,7 +97,7 @@ impl Policy {
     /// for `pause`. Then one attempt at a time is tried, until an attempt gets an answer. A wait for the breaker costs
     /// no attempt and no time. The default is no breaker.
     #[must_use]
-    pub fn breaker(mut self, failures: u32, pause: Duration) -> Self {
+    pub fn circuit_breaker(mut self, failures: u32, pause: Duration) -> Self {
         self.breaker = Some((failures.max(1), pause));
         self
     }

@@ -191,7 +191,7 @@ impl Registry {
             for event in published(definition) {
                 if !self.consumers.contains_key(event.0) {
                     problems.push(format!(
-                        "event `{}` of saga `{}` has no consumer: add `.subscribe::<{}>(\"..\", ..)`",
+                        "event `{}` of saga `{}` has no consumer: add `.subscriber::<{}>(\"..\", ..)`",
                         event.0, definition.name, event.1
                     ));
                 }

@@ -32,7 +32,7 @@ mod work;
 pub use crate::step::{ParkReason, Parked, ParkedOver};
 pub use context::Context;
 pub use family::{AllFinished, Child, ChildEnd, ChildParked, Finished};
-pub use operator::OperatorVerb;
+pub use operator::{Operator, OperatorVerb};
 pub use outbox::{Outbox, encode_command};
 pub use position::Position;
 pub use saga::{Cause, EventOf, Saga, Undone, Wait};

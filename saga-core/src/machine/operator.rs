@@ -17,21 +17,43 @@ pub enum OperatorVerb {
     Skip,
 }
 
+/// The person who decides, and why. Both go to the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    pub(crate) who: String,
+    pub(crate) why: String,
+}
+
+impl Operator {
+    /// The operator `who`, who gives no reason yet.
+    pub fn new(who: impl Into<String>) -> Self {
+        Self { who: who.into(), why: String::new() }
+    }
+
+    /// The reason of the decision.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.why = why.into();
+        self
+    }
+}
+
 impl Mail {
-    /// The inbox row by which `by` requests `verb`. The lease holder applies the verb as a step. If the verb is not
+    /// The inbox row by which `operator` requests `verb`. The lease holder applies the verb as a step. If the verb is not
     /// possible, the lease holder declines it.
     ///
     /// The step that uses up the row adds the answer to the history of the instance. The line has the kind `verb` or
-    /// `declined`. It holds the name of the verb, `by` as its cause, and the reason as its note. Without an instance
+    /// `declined`. It holds the name of the verb, the operator as its cause, and the reason as its note. Without an instance
     /// there is no history, and the verb becomes a dead letter with the reason `declined`.
-    pub fn operator(to: Address, verb: OperatorVerb, by: &str, why: &str, at: Timestamp) -> Self {
+    pub fn operator(to: Address, verb: OperatorVerb, operator: Operator, at: Timestamp) -> Self {
         let verb = match verb {
             OperatorVerb::Abort => Verb::Abort,
             OperatorVerb::Retry => Verb::Retry,
             OperatorVerb::Skip => Verb::Skip,
         };
         let name = Name::Borrowed(verb.word());
-        let record = VerbRecord { verb, by: by.to_owned(), why: why.to_owned(), seq: None };
+        let Operator { who, why } = operator;
+        let record = VerbRecord { verb, by: who.clone(), why, seq: None };
         Self {
             to,
             kind: MailKind::Verb,
@@ -41,7 +63,7 @@ impl Mail {
             task: None,
             hops: 0,
             epoch: 0,
-            cause: Some(Name::Owned(by.to_owned())),
+            cause: Some(Name::Owned(who)),
             at,
         }
     }

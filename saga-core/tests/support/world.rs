@@ -227,7 +227,7 @@ pub fn builder_with(
     clock: &ManualClock,
     policy: Policy,
 ) -> DispatcherBuilder {
-    without_mail(store, world, clock, policy).subscribe::<OrderCompleted>("mail", world.clone())
+    without_mail(store, world, clock, policy).subscriber::<OrderCompleted>("mail", world.clone())
 }
 
 /// As `builder_with`, of a build that does not have the subscriber.

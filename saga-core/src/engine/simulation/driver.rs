@@ -111,7 +111,7 @@ pub(super) fn registry(random: &mut Random, label_once: bool) -> Registry {
         Policy::default()
             .quick_attempts(2)
             .backoff(Duration::from_secs(1), Duration::from_secs(4))
-            .total(Duration::from_secs(20))
+            .max_total_time(Duration::from_secs(20))
             .timeout(Duration::from_secs(10))
     };
     let mut registry = Registry::default();

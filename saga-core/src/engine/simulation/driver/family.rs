@@ -8,7 +8,7 @@ use super::super::family::{
 };
 use super::super::world::message;
 use super::{Driver, Seen, now};
-use crate::machine::OperatorVerb;
+use crate::machine::{Operator, OperatorVerb};
 use crate::machine::{ParkReason, Resolution, Verb, read_parked};
 use crate::message::Correlated;
 use crate::store::{
@@ -128,7 +128,12 @@ impl Driver {
             return self.verb(address, Verb::Abort);
         }
         let at = self.now.wall;
-        let mail = crate::store::Mail::operator(address, OperatorVerb::Abort, "op", "elsewhere", at);
+        let mail = crate::store::Mail::operator(
+            address,
+            OperatorVerb::Abort,
+            Operator::new("op").because("elsewhere"),
+            at,
+        );
         self.deliver(vec![mail]);
     }
 
