@@ -299,7 +299,7 @@ mod tests {
         let clock = ManualClock::default();
         let loans = open(&store, &clock).await.unwrap();
         loans.publish(LoanApplied { loan: "silent".into(), euros: 9_000 }).await.unwrap();
-        let due = |loan: saga::Instance<ByAllState>| loan.timers[0].1;
+        let due = |loan: saga::Instance<ByAllState>| loan.timers[0].due;
         offers(&loans, "silent", 2).await.unwrap();
         let before = loans.instance::<ByAllState>("silent").await.unwrap().map(due);
         clock.advance(minutes(10));

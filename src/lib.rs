@@ -41,7 +41,7 @@ pub use saga_core::message::{
 // The dispatcher.
 pub use saga_core::dispatcher::{
     Clock, ConsumerReceipt, Dispatcher, DispatcherBuilder, Disposition, Handler, HandlerContext, Health,
-    Instance, OpenCommand, PublishOptions, Receipt, Resolved, Subscriber, SystemClock, UnknownName,
+    Instance, OpenCommand, PublishOptions, Receipt, Resolved, SetTimer, Subscriber, SystemClock, UnknownName,
     WeakDispatcher,
 };
 pub use saga_core::engine::{Moment, Policy, Tally};
@@ -91,7 +91,7 @@ pub mod store {
 #[cfg(feature = "testing")]
 pub mod testing {
     pub use saga_core::conformance;
-    pub use saga_core::dispatcher::ManualClock;
+    pub use saga_core::dispatcher::{ManualClock, TestContext, TestContextBuilder};
     pub use saga_core::store::{Fault, conformance};
     pub use saga_core::testing::*;
 }

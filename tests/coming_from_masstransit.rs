@@ -699,7 +699,8 @@ async fn a_running_instance_tells_its_state_data_debts_timers_and_open_commands(
     assert_eq!(stay.position, Position::In(StayState::Inside));
     assert_eq!(stay.data.trace, ["entered"]);
     assert_eq!(stay.obligations, ["room.free", "refund"]);
-    assert_eq!(stay.timers, [("15m".to_owned(), stay.created_at.plus(minutes(15)))]);
+    let timers: Vec<_> = stay.timers.iter().map(|timer| (timer.name.as_str(), timer.due)).collect();
+    assert_eq!(timers, [("15m", stay.created_at.plus(minutes(15)))]);
     let open: Vec<(&str, u32)> = stay.open.iter().map(|open| (&*open.command, open.attempts)).collect();
     assert_eq!(open, [("room.take", 0)]);
 }

@@ -82,7 +82,7 @@ impl House {
 /// When the schedule is due next.
 async fn next(dispatcher: &Dispatcher) -> String {
     let timers = dispatcher.instance::<ScheduleState>("nightly").await.unwrap().unwrap().timers;
-    timers[0].1.to_string()
+    timers[0].due.to_string()
 }
 
 async fn is_writing(dispatcher: &Dispatcher, of: &str) -> bool {

@@ -186,7 +186,10 @@ async fn r07_every_fires_once_for_any_number_of_missed_periods() {
     dispatcher.publish(Booked { lesson: "1".to_owned(), patience_minutes: 0 }).await.unwrap();
     let ticks = async |dispatcher: &Dispatcher| {
         let lesson = dispatcher.instance::<LessonState>("1").await.unwrap().unwrap();
-        (lesson.data.ticks, lesson.timers.into_iter().find(|(name, _)| name == "tick").map(|(_, due)| due))
+        (
+            lesson.data.ticks,
+            lesson.timers.into_iter().find(|timer| timer.name == "tick").map(|timer| timer.due),
+        )
     };
     clock.idle().await;
     let entered = ticks(&dispatcher).await.1.unwrap().minus(10 * MINUTE);

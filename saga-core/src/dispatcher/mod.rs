@@ -24,6 +24,8 @@ mod retired;
 mod run;
 mod starting;
 mod tempo;
+#[cfg(any(test, feature = "testing"))]
+mod test_context;
 mod view;
 mod weak;
 
@@ -41,7 +43,9 @@ pub use handler::{Handler, HandlerContext, Subscriber};
 pub use manual_clock::ManualClock;
 pub use names::UnknownName;
 pub use receipt::{ConsumerReceipt, Disposition, Receipt};
-pub use view::{Instance, OpenCommand};
+#[cfg(any(test, feature = "testing"))]
+pub use test_context::{TestContext, TestContextBuilder};
+pub use view::{Instance, OpenCommand, SetTimer};
 pub use weak::WeakDispatcher;
 
 use std::fmt;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::InstanceError;
 use crate::machine::{Position, Saga, owed_names, read_parked};
 use crate::message::{Key, Timestamp};
-use crate::store::{Snapshot, Task, TaskKind, TaskStage};
+use crate::store::{Snapshot, Task, TaskKind, TaskStage, TimerRow};
 
 /// An undo that has not succeeded for so long is *overdue*; its attempts go on (rule R14).
 pub(crate) const OVERDUE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -22,8 +22,8 @@ pub struct Instance<S: Saga> {
     pub data: S::Data,
     /// The stored names of the undo commands it owes, oldest first.
     pub obligations: Vec<String>,
-    /// Its timers: name and due time, by due time.
-    pub timers: Vec<(String, Timestamp)>,
+    /// Its timers, by due time.
+    pub timers: Vec<SetTimer>,
     /// The aliases it has claimed (rule R35), in order of their text.
     pub aliases: Vec<String>,
     /// Its commands, undos and children that have not ended, in the order in which they were queued.
@@ -36,6 +36,16 @@ pub struct Instance<S: Saga> {
     pub created_at: Timestamp,
     /// When its last step was.
     pub changed_at: Timestamp,
+}
+
+/// A timer of an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SetTimer {
+    /// The stored name.
+    pub name: String,
+    /// When the timer is due.
+    pub due: Timestamp,
 }
 
 /// A command, an undo or a child of an instance that has not ended, as of the last time that how far it is was written.
@@ -98,9 +108,9 @@ impl<S: Saga> Instance<S> {
         let position = position(snapshot)?;
         let data = S::__decode_data(&record.data, record.version)
             .map_err(|error| unreadable(format!("its data {error}")))?;
-        let mut timers: Vec<(String, Timestamp)> =
-            snapshot.timers.iter().map(|timer| (timer.name.to_string(), timer.due)).collect();
-        timers.sort_by_key(|(_, due)| *due);
+        let set = |timer: &TimerRow| SetTimer { name: timer.name.to_string(), due: timer.due };
+        let mut timers: Vec<SetTimer> = snapshot.timers.iter().map(set).collect();
+        timers.sort_by_key(|timer| timer.due);
         let overdue = snapshot
             .tasks
             .iter()

@@ -1,7 +1,8 @@
 //! Points in time, with the precision of the store.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::ops::{Add, Sub};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -32,10 +33,7 @@ impl Timestamp {
     /// Returns the current wall clock time of this machine. Actions use [`Context::now`](crate::machine::Context::now)
     /// instead.
     pub fn now() -> Self {
-        match SystemTime::now().duration_since(UNIX_EPOCH) {
-            Ok(since) => Self::EPOCH.plus(since),
-            Err(before) => Self(-millis(before.duration())),
-        }
+        SystemTime::now().into()
     }
 
     /// Returns this time plus `duration`, rounded down to the millisecond.
@@ -60,6 +58,43 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// As [`plus`](Self::plus).
+    fn add(self, duration: Duration) -> Self {
+        self.plus(duration)
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    /// As [`minus`](Self::minus).
+    fn sub(self, duration: Duration) -> Self {
+        self.minus(duration)
+    }
+}
+
+impl Sub for Timestamp {
+    type Output = Duration;
+
+    /// As [`since`](Self::since): zero when the other time is later.
+    fn sub(self, earlier: Self) -> Duration {
+        self.since(earlier)
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    /// In whole milliseconds; what lies outside of the range is its nearest end.
+    fn from(time: SystemTime) -> Self {
+        match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => Self::EPOCH.plus(since),
+            Err(before) => Self::EPOCH.minus(before.duration()),
+        }
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match jiff::Timestamp::from_millisecond(self.0) {
@@ -79,5 +114,17 @@ mod tests {
         assert_eq!(Timestamp::MAX.plus(Duration::from_secs(1)), Timestamp::MAX);
         assert_eq!(Timestamp::MAX.to_string(), format!("{} ms", i64::MAX));
         assert_eq!(Timestamp::EPOCH.since(Timestamp::from_millis(5)), Duration::ZERO);
+    }
+
+    #[test]
+    fn times_are_added_subtracted_and_taken_from_the_system() {
+        let (at, second) = (Timestamp::from_millis(5_000), Duration::from_secs(1));
+        assert_eq!(
+            (at + second, at - second),
+            (Timestamp::from_millis(6_000), Timestamp::from_millis(4_000))
+        );
+        assert_eq!((at + second - at, at - (at + second)), (second, Duration::ZERO));
+        assert_eq!(Timestamp::from(SystemTime::UNIX_EPOCH + 5 * second), at);
+        assert_eq!(Timestamp::from(SystemTime::UNIX_EPOCH - second), Timestamp::from_millis(-1_000));
     }
 }
