@@ -1,4 +1,4 @@
-//! Waiting for an instance: for its rest, or for an answer that can be read off it.
+//! Waiting for an instance: until it settles, or until a caller can read an answer from it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,16 +12,16 @@ use crate::machine::{EventOf, Position, Saga};
 use crate::message::{Correlated, Key};
 use crate::store::{Address, Loaded, Snapshot};
 
-/// Why an event that was ignored is not answered.
+/// The reason why an ignored event has no answer.
 const IGNORED: &str = "there is no instance, and the saga ignores such events; publish the event that starts it \
                        first, or let this one wait with `#[missing_instance(defer(..))]`";
-/// Why nobody answers whose saga is none of the consumers.
+/// The reason why a saga outside the consumers gives no answer.
 const NOT_HERE: &str = "this dispatcher does not run the saga; add it with `.saga::<..>()`";
 
-/// Numbers the callers who wait.
+/// The last number given to a waiting caller.
 static WAITERS: AtomicU64 = AtomicU64::new(0);
 
-/// Tells the engine when a caller waits no longer.
+/// Cancels the wait in the engine when the caller stops waiting.
 struct Waiting<'a> {
     dispatcher: &'a Dispatcher,
     address: Address,
@@ -35,26 +35,26 @@ impl Drop for Waiting<'_> {
             return;
         }
         let input = In::Unwait { address: self.address.clone(), id: self.id };
-        // A dispatcher that has stopped has forgotten it.
+        // A stopped dispatcher holds no waiters.
         let _ = self.dispatcher.requests.send(Request::Tell(input));
     }
 }
 
-/// The key of the instance that may answer `event`, by what became of it at the saga that was asked.
+/// Returns the key of the instance that may answer `event`, by the result at the asked saga.
 fn who_answers(event: &'static str, saga: &'static str, consumer: ConsumerReceipt) -> Result<Key, AskError> {
     match consumer.disposition {
         Disposition::Dead { reason } => Err(AskError::Dead { event, saga, reason }),
         Disposition::Ignored { why } if why == NO_INSTANCE => {
             Err(AskError::NoInstance { event, saga, key: consumer.key.to_string(), why: IGNORED })
         }
-        // There is an instance; or there will be one, if what starts it waits as well. What was taken before is answered
-        // by whoever took it. Of an alias that has been resolved the receipt says whose it was.
+        // The instance exists, or its starting event also waits. An event received earlier is answered by the instance
+        // that received it. For a resolved alias, the receipt holds the key of the instance.
         Disposition::Ignored { .. }
         | Disposition::Applied
         | Disposition::Queued
         | Disposition::Deferred
         | Disposition::Duplicate
-        // Said of receipts that are asked for later only.
+        // Only later receipts hold these results.
         | Disposition::Taken
         | Disposition::Conflict
         | Disposition::NotKnown => Ok(consumer.key),
@@ -62,36 +62,41 @@ fn who_answers(event: &'static str, saga: &'static str, consumer: ConsumerReceip
 }
 
 impl Dispatcher {
-    /// Waits until the instance has ended or is parked, and says where it is then.
+    /// Waits until the instance has ended or is parked, and returns its position.
     ///
     /// # Errors
-    /// [`InstanceError::Missing`] when there is no such instance and nothing waits to start it;
-    /// [`InstanceError::Unreadable`] when this build cannot read it.
+    /// [`InstanceError::Missing`] when the instance does not exist and no waiting event starts it.
+    /// [`InstanceError::Unreadable`] when this build cannot read the instance.
     ///
     /// # Cancellation
-    /// Dropping the future only stops waiting.
+    /// Dropping the future only ends the wait.
     pub async fn settled<S: Saga>(&self, key: impl AsRef<str>) -> Result<Position<S>, InstanceError> {
         let address = Address::new(S::NAME, Key::new(key)?);
         let snapshot = self.found::<S>(&address, Until::Rest).await?;
         super::view::position(&snapshot)
     }
 
-    /// Publishes `event` and waits for the answer that `wait_for` reads off the instance of `S` it is for: a typed result,
-    /// or simply that a state has been reached. `wait_for` is asked once per durable step, and first as soon as there is
-    /// an instance.
+    /// Publishes `event` and waits for an answer from its instance of `S`. The closure `wait_for` reads the answer from
+    /// the instance. The answer can be a typed result, or only the fact that a state is reached. The dispatcher calls
+    /// `wait_for` once per durable step. The first call happens as soon as the instance exists.
     ///
     /// The chapter on embedding of the manual has an example.
     ///
     /// # Errors
-    /// [`AskError::Late`] when there is no answer within `within`: nothing is lost, the event is durable, and
-    /// [`wait_for`](Self::wait_for) waits on. When the event could not be stored within `within`,
-    /// [`PublishError::NotStored`](super::PublishError::NotStored), or
-    /// [`PublishError::Unknown`](super::PublishError::Unknown) when nobody knows. [`AskError::Dead`] when the event became a dead letter, and [`AskError::NoInstance`] when
-    /// it was ignored because there is no instance: both as soon as the receipt is there. Otherwise those of
-    /// [`publish`](Self::publish) and [`instance`](Self::instance).
+    /// [`AskError::Late`] when no answer arrives within `within`. Nothing is lost: the event is durable, and
+    /// [`wait_for`](Self::wait_for) can wait again.
+    ///
+    /// [`PublishError::NotStored`](super::PublishError::NotStored) when the event could not be stored within `within`.
+    /// [`PublishError::Unknown`](super::PublishError::Unknown) when the outcome is not known.
+    ///
+    /// [`AskError::Dead`] when the event became a dead letter. [`AskError::NoInstance`] when the event was ignored
+    /// because no instance exists. Both are returned as soon as the receipt is available.
+    ///
+    /// All other errors are those of [`publish`](Self::publish) and [`instance`](Self::instance).
     ///
     /// # Cancellation
-    /// Dropping the future withdraws the event, unless it is being stored. Then it may or may not be accepted.
+    /// Dropping the future withdraws the event. If the event is being stored at that moment, it may or may not be
+    /// accepted.
     pub async fn ask<S: Saga, E: EventOf<S> + Correlated, T>(
         &self,
         event: E,
@@ -117,13 +122,14 @@ impl Dispatcher {
         }
     }
 
-    /// Waits for an answer as [`ask`](Self::ask) does, of an instance that is there already or will be.
+    /// Waits for an answer like [`ask`](Self::ask), from an instance that exists or will exist.
     ///
     /// # Errors
-    /// [`AskError::Late`] when there is none within `within`; otherwise those of [`instance`](Self::instance).
+    /// [`AskError::Late`] when no answer arrives within `within`. All other errors are those of
+    /// [`instance`](Self::instance).
     ///
     /// # Cancellation
-    /// Dropping the future only stops waiting.
+    /// Dropping the future only ends the wait.
     pub async fn wait_for<S: Saga, T>(
         &self,
         key: impl AsRef<str>,
@@ -149,7 +155,7 @@ impl Dispatcher {
         loop {
             let snapshot = self.found::<S>(&address, Until::Step(seen)).await?;
             seen = snapshot.instance.seq;
-            // The instance that was found, whatever becomes of the alias it was found by.
+            // Keep to the instance that was found, also when its alias changes later.
             address.key = snapshot.instance.address.key.clone();
             if let Some(found) = answer(&Instance::read(&snapshot, self.clock.now().wall)?) {
                 return Ok(found);

@@ -1,4 +1,4 @@
-//! What an attempt keeps for the attempts to come: the handler's side of [`In::Save`].
+//! The data that an attempt saves for later attempts: the handler's side of [`In::Save`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,7 +19,7 @@ use super::tempo::Busy;
 use crate::engine::{Accepted, Answer, In, Registry, Ticket};
 use crate::message::{Correlated, HandlerError, Id, MessageId, Payload, PayloadLimits};
 
-/// What is stored with the command.
+/// The data that is stored with the command.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Saved {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ struct Saved {
     once: BTreeMap<String, Box<RawValue>>,
 }
 
-/// One attempt's line to the engine.
+/// The channel from one attempt to the engine.
 #[derive(Clone, Debug)]
 pub(crate) struct AttemptChannel {
     attempt: u64,
@@ -36,13 +36,13 @@ pub(crate) struct AttemptChannel {
     limits: PayloadLimits,
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
-    /// How many events of each content this attempt has published.
+    /// The number of published events of this attempt, by their content.
     published: Arc<Mutex<HashMap<u64, u32>>>,
-    /// `Err` when what is stored cannot be read.
+    /// `Err` when the stored data cannot be read.
     kept: Arc<Mutex<Result<Kept, String>>>,
 }
 
-/// What was sent to the engine, and how much of it is durable: each save holds everything the ones before it held.
+/// The data sent to the engine, and its durable part. Each save contains all earlier saves.
 #[derive(Clone, Debug, Default)]
 struct Kept {
     saved: Saved,
@@ -87,12 +87,12 @@ impl AttemptChannel {
         self.save(|saved| saved.progress = Some(progress)).await
     }
 
-    /// What was kept under `name`, once it is durable.
+    /// Returns the value saved under `name`, once it is durable.
     pub(super) async fn result<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, HandlerError> {
         let kept = self.kept()?;
         let Some(result) = kept.saved.once.get(name) else { return Ok(None) };
         if kept.durable < kept.sent {
-            // Kept by a call that is still waiting, or that was dropped while it was.
+            // Saved by a call that still waits, or by a call that was dropped during its wait.
             self.save(|_| {}).await?;
         }
         read(&format!("the result of `{name}`"), result).map(Some)
@@ -103,13 +103,13 @@ impl AttemptChannel {
         self.save(|saved| drop(saved.once.insert(name.to_owned(), result))).await
     }
 
-    /// Publishes under an id that the same event of another attempt has too: made of the idempotency key, of the event,
-    /// and of how many like it this attempt has published before.
+    /// Publishes under an id that the same event of another attempt shares. The id is derived from the idempotency key,
+    /// the event, and the number of equal events this attempt has published before.
     pub(super) async fn publish<E: Correlated>(&self, key: &str, event: E) -> Result<Receipt, PublishError> {
         let event = publishing::checked(&self.registry, self.limits, event, None)?;
         let content = event.message.content_hash();
         let nth = {
-            // Counted as a whole, so a poisoned one is whole as well.
+            // The counter is updated as a whole, so a poisoned lock still holds valid state.
             let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
             let alike = published.entry(content).or_insert(0_u32);
             *alike += 1;
@@ -118,7 +118,7 @@ impl AttemptChannel {
         self.publish_as(&format!("{key}\0publish\0{content}\0{nth}"), event).await
     }
 
-    /// Publishes under an id made of the idempotency key of an item.
+    /// Publishes under an id derived from the idempotency key of an item.
     pub(super) async fn publish_for<E: Correlated>(
         &self,
         key: &str,
@@ -145,8 +145,8 @@ impl AttemptChannel {
         }
     }
 
-    /// Changes what is saved, and comes back when that is durable. Calls at the same time lose nothing of each other, nor
-    /// does one that is dropped lose what it has sent.
+    /// Changes the saved data, and returns when the change is durable. Concurrent calls lose no change of each other. A
+    /// dropped call does not lose the data that it has sent.
     async fn save(&self, change: impl FnOnce(&mut Saved)) -> Result<(), HandlerError> {
         let (answered, number) = self.send(change)?;
         match answered.await {
@@ -161,7 +161,7 @@ impl AttemptChannel {
         }
     }
 
-    /// Under the lock until it is sent, so that the engine hears of saves in the order of their numbers.
+    /// Holds the lock until the send, so that the engine receives saves in the order of their numbers.
     fn send(
         &self,
         change: impl FnOnce(&mut Saved),
@@ -181,7 +181,7 @@ impl AttemptChannel {
         Ok((answered, kept.sent))
     }
 
-    /// Sends a question to the engine; `None` when there is no engine any more.
+    /// Sends a request to the engine. Returns `None` when the engine has gone.
     fn ask(&self, ask: impl FnOnce(Ticket) -> In + Send + 'static) -> Option<oneshot::Receiver<Answer>> {
         let (answer, answered) = oneshot::channel();
         let request = Request::Ask(Box::new(ask), answer, Busy::by(&*self.clock));
@@ -194,7 +194,7 @@ impl AttemptChannel {
     }
 
     fn lock(&self) -> MutexGuard<'_, Result<Kept, String>> {
-        // Replaced as a whole, so a poisoned one is whole as well.
+        // The value is replaced as a whole, so a poisoned lock still holds valid state.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! Running attempts on the app's runtime, so that none can stop the dispatcher: a panic is caught, a hanging one is
-//! dropped, and one that finds no free worker is moved to a thread of its own.
+//! Runs attempts on the runtime of the application, so that no attempt can stop the dispatcher. A panic is caught. A
+//! hanging attempt is dropped. An attempt without a free worker moves to its own thread.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -25,16 +25,16 @@ use crate::engine::{Attempt, AttemptEnd, Registry};
 use crate::message::PayloadLimits;
 use crate::message::panic_text;
 
-/// An attempt that no worker has looked at for so long is moved to a thread of its own.
+/// An attempt that no worker has polled for this time moves to its own thread.
 const STARVED: Duration = Duration::from_millis(500);
 
-/// The attempts that run.
+/// The running attempts.
 pub(super) struct Attempts {
     handlers: Vec<Arc<dyn AnyHandler>>,
     runtime: Handle,
     ended: UnboundedSender<Ended>,
     clock: Arc<dyn Clock>,
-    /// Weak, because an attempt that runs must not keep the dispatcher of an app that has dropped it.
+    /// Weak, because a running attempt must not keep the dispatcher alive after the application has dropped it.
     requests: WeakUnboundedSender<Request>,
     limits: PayloadLimits,
     registry: Arc<Registry>,
@@ -44,23 +44,23 @@ pub(super) struct Attempts {
 struct Running {
     abort: AbortHandle,
     cancelled: CancellationToken,
-    /// Ends it on a thread of its own, where `abort` does not reach.
+    /// Ends an attempt on its own thread, where `abort` has no effect.
     dropped: CancellationToken,
-    /// Holds the future until somebody begins to run it.
+    /// Holds the future until a worker or a thread begins to run it.
     unbegun: Arc<Mutex<Option<Reporting>>>,
     since: Duration,
-    /// It is being dropped, and its end is on its way.
+    /// The attempt is being dropped, and its end is not reported yet.
     dropping: Option<Busy>,
 }
 
 impl Running {
     fn drop_now(&mut self, clock: &dyn Clock) {
-        // A worker drops it at some time, and until then it is neither at work nor over.
+        // A worker drops the attempt later. Until then, the attempt is neither active nor over.
         self.dropping = Some(Busy::by(clock));
         self.cancelled.cancel();
         self.abort.abort();
         self.dropped.cancel();
-        // Not begun: nobody holds the future but this, so dropping it here is what reports its end.
+        // The attempt has not begun. Only this value holds the future, so its drop here reports the end.
         drop(take(&self.unbegun));
     }
 }
@@ -140,7 +140,7 @@ impl Attempts {
         }
     }
 
-    /// Moves attempts that no worker has begun to threads of their own: the workers are all blocked.
+    /// Moves attempts that no worker has begun to their own threads, because all workers are blocked.
     pub(super) fn rescue(&mut self, now: Duration) {
         for (id, running) in &self.running {
             if now.saturating_sub(running.since) < STARVED {
@@ -166,7 +166,7 @@ impl Attempts {
     }
 }
 
-/// The span of an attempt, entered wherever its future is polled or dropped: what the handler logs carries it.
+/// The span of an attempt, entered on every poll and drop of its future. Log records of the handler carry the span.
 fn span(registry: &Registry, attempt: &Attempt) -> Span {
     let Attempt { message, key, number, of, .. } = attempt;
     if registry.subscribers.contains_key(&*of.saga) {
@@ -190,11 +190,11 @@ fn span(registry: &Registry, attempt: &Attempt) -> Span {
 }
 
 fn take(unbegun: &Mutex<Option<Reporting>>) -> Option<Reporting> {
-    // Nothing panics while the lock is held, so a poisoned one holds what it should.
+    // No code panics while it holds the lock, so a poisoned lock still holds valid state.
     unbegun.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Takes the attempt when a worker first looks at it, unless somebody else has taken it.
+/// Takes the attempt at the first poll of a worker, unless a thread has already taken it.
 struct Begin {
     unbegun: Arc<Mutex<Option<Reporting>>>,
     begun: Option<Reporting>,
@@ -214,7 +214,7 @@ impl Future for Begin {
     }
 }
 
-/// Runs an attempt, catches its panic, and reports how it ended, also when it is dropped.
+/// Runs an attempt, catches its panic, and reports its end, also after a drop.
 struct Reporting {
     future: Instrumented<Attempting>,
     report: Report,
@@ -225,7 +225,7 @@ impl Future for Reporting {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        // From here on it may have had its effect.
+        // From this point, the attempt may have had its effect.
         this.report.how = AttemptEnd::Dropped;
         let future = &mut this.future;
         let polled = this.report.work.poll(cx, |cx| {
@@ -237,7 +237,7 @@ impl Future for Reporting {
     }
 }
 
-/// Sends how the attempt ended when it goes.
+/// Sends the end of the attempt on drop.
 struct Report {
     attempt: u64,
     ended: UnboundedSender<Ended>,
@@ -248,7 +248,7 @@ struct Report {
 impl Drop for Report {
     fn drop(&mut self) {
         let how = std::mem::replace(&mut self.how, AttemptEnd::Dropped);
-        // Nobody listens any more when the dispatcher has gone; the task is found again at the next start.
+        // The send fails when the dispatcher has gone. The next start then finds the task again.
         let _ = self.ended.send(Ended { attempt: self.attempt, how, busy: self.work.end() });
     }
 }

@@ -1,4 +1,4 @@
-//! Putting a dispatcher together. `start` says everything that is wrong at once.
+//! The builder of a dispatcher. `start` reports all registration problems at once.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +24,7 @@ use crate::machine::{Saga, Typed};
 use crate::message::{Command, Event, Incarnation, PayloadLimits, panic_text};
 use crate::store::Store;
 
-/// Takes sagas, handlers and subscribers, and starts a [`Dispatcher`]. Made by [`Dispatcher::builder`].
+/// Takes sagas, handlers and subscribers, and starts a [`Dispatcher`]. [`Dispatcher::builder`] creates it.
 #[must_use = "nothing runs before `start`"]
 pub struct DispatcherBuilder {
     store: Arc<dyn Store>,
@@ -57,31 +57,31 @@ impl DispatcherBuilder {
         }
     }
 
-    /// Runs the saga `S`.
+    /// Registers the saga `S`.
     pub fn saga<S: Saga>(mut self) -> Self {
         self.registry.saga(Arc::new(Typed::<S>::new()));
         self
     }
 
-    /// Runs the command `C` with `handler`, by the default [`Policy`].
+    /// Registers `handler` for the command `C`, with the default [`Policy`].
     pub fn handler<C: Command>(self, handler: impl Handler<C>) -> Self {
         self.handler_with(handler, Policy::default())
     }
 
-    /// Runs the command `C` with `handler`, by `policy`.
+    /// Registers `handler` for the command `C`, with `policy`.
     pub fn handler_with<C: Command>(mut self, handler: impl Handler<C>, policy: Policy) -> Self {
         self.registry.handler(C::NAME, C::WAS, C::AT_MOST_ONCE, policy);
         self.handlers.push(Arc::new(ForCommand::new(handler)));
         self
     }
 
-    /// Delivers every `E` to `subscriber`, by the default [`Policy`]. The name is stored: it is what the subscriber's
-    /// deliveries are found under after a restart.
+    /// Registers `subscriber` for every event `E`, with the default [`Policy`]. The store keeps the name. After a
+    /// restart, the dispatcher finds the deliveries of the subscriber under this name.
     pub fn subscriber<E: Event>(self, name: &'static str, subscriber: impl Subscriber<E>) -> Self {
         self.subscriber_with(name, subscriber, Policy::default())
     }
 
-    /// Delivers every `E` to `subscriber`, by `policy`.
+    /// Registers `subscriber` for every event `E`, with `policy`.
     pub fn subscriber_with<E: Event>(
         mut self,
         name: &'static str,
@@ -93,81 +93,87 @@ impl DispatcherBuilder {
         self
     }
 
-    /// The bounds of every payload. Default 1 MiB and 64 levels; at most 16 MiB and 128 levels.
+    /// Sets the limits of every payload. Default: 1 MiB and 64 levels. Maximum: 16 MiB and 128 levels.
     pub fn payload_limits(mut self, limits: PayloadLimits) -> Self {
         self.limits.payload = limits;
         self
     }
 
-    /// How many events from outside may wait at one instance before `publish` answers `InstanceFull`. Default 1,000.
+    /// Sets the maximum number of external events that may wait at one instance. Above it, `publish` returns
+    /// `InstanceFull`. Default: 1,000.
     pub fn max_waiting_events(mut self, most: usize) -> Self {
         self.limits.waiting = most;
         self
     }
 
-    /// How many sagas an event may come through before it is a dead letter. Default 100, at most 1,000.
+    /// Sets the maximum number of sagas in the causal chain of an event. Above it, the event becomes a dead letter.
+    /// Default: 100. Maximum: 1,000.
     pub fn max_hops(mut self, most: u32) -> Self {
         self.limits.hops = most;
         self
     }
 
-    /// How many bytes of instances stay in memory. Default 64 MiB. An instance counts with its place in tables: one that
-    /// waits for a timer, with little data, takes about 2 KiB. Instances with something that is in memory only are never
-    /// forgotten, such as a step or an attempt that runs. Beside them the dispatcher takes about 220 bytes for each of
-    /// the 100,000 timers that are due next, and what is being published ([`max_in_flight_publishes`](Self::max_in_flight_publishes)). SQLite has its own cache.
+    /// Sets the cache size for instances, in bytes. Default: 64 MiB. The size of an instance includes its table
+    /// entries. An instance with little data that waits for a timer takes about 2 KiB. The cache never evicts an
+    /// instance with state in memory only, such as a step or a running attempt.
+    ///
+    /// The dispatcher needs further memory outside this cache. It takes about 220 bytes for each of the 100,000 timers
+    /// that are due next. It also holds the events in flight
+    /// ([`max_in_flight_publishes`](Self::max_in_flight_publishes)). SQLite has its own cache.
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.limits.cache_bytes = bytes;
         self
     }
 
-    /// How many published events the dispatcher holds that have not been answered; the next calls wait. Default 10,000.
-    /// An event whose caller gives up counts until the dispatcher has dropped it.
+    /// Sets the maximum number of published events without an answer. Further calls wait. Default: 10,000. An event of
+    /// a cancelled call counts until the dispatcher has dropped it.
     pub fn max_in_flight_publishes(mut self, most: usize) -> Self {
         self.admission = most.max(1);
         self
     }
 
-    /// How long a call waits that has no limit of its own: `publish`, the verbs, and reading instances. It ends with an
-    /// error that says what is known. [`start`](Self::start) waits as long for a store that is not available. Default
-    /// 30 seconds.
+    /// Sets the default limit of a call. It applies to `publish`, to the operator verbs, and to reads of instances.
+    /// After the limit, the call returns an error that states the known outcome. [`start`](Self::start) waits equally
+    /// long for a store that is not available. Default: 30 seconds.
     pub fn call_limit(mut self, limit: Duration) -> Self {
         self.call_limit = limit;
         self
     }
 
-    /// How long duplicates of a message are recognised, and how long an ended instance is remembered, so that a
-    /// repeated starting event does not start it again. Default 7 days; must be longer than any handler's total time.
+    /// Sets the deduplication window. Within it, the dispatcher recognises duplicates of a message and remembers an
+    /// ended instance. A repeated starting event therefore does not start an ended instance again. Default: 7 days. The
+    /// window must be longer than the total time of every handler.
     pub fn dedup_window(mut self, window: Duration) -> Self {
         self.window = window;
         self
     }
 
-    /// Names this dispatcher in messages about who holds the store. Default `process <id>`.
+    /// Sets the name of this dispatcher in messages about the holder of the lease. Default: `process <id>`.
     pub fn owner(mut self, owner: impl Into<String>) -> Self {
         self.owner = owner.into();
         self
     }
 
-    /// The clocks. Default [`SystemClock`].
+    /// Sets the clocks. Default: [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The source of random bits, so that a test sees the same ids every time.
+    /// Sets the source of random bits. A test can use it to get the same ids in every run.
     #[cfg(any(test, feature = "testing"))]
     pub fn random(mut self, random: impl FnMut() -> u128 + Send + 'static) -> Self {
         self.random = Box::new(random);
         self
     }
 
-    /// The extension of this type, with its settings.
+    /// Returns the extension of this type, with its settings.
     #[cfg_attr(not(any(feature = "recurring", feature = "routing-slip")), allow(dead_code))] // Nobody has one.
     pub(crate) fn extension<E: Extension + Default>(&mut self) -> &mut E {
         self.extensions.get()
     }
 
-    /// The handlers registered so far, by the stored name of their command and by its earlier ones.
+    /// Returns the registered handlers, by the present and the earlier stored names of their commands.
     #[cfg(feature = "routing-slip")]
     pub(crate) fn handlers_by_name(&self) -> std::collections::HashMap<&'static str, Arc<dyn AnyHandler>> {
         let handlers = self.registry.handlers.iter().map(|(&name, &lane)| (name, lane));
@@ -180,12 +186,12 @@ impl DispatcherBuilder {
         Arc::clone(&self.store)
     }
 
-    /// Takes the lease, reads what an earlier one left, and runs.
+    /// Takes the lease, reads the state that an earlier dispatcher left, and starts to run.
     ///
     /// # Errors
-    /// [`StartError`] names everything that is missing or does not fit: a command without a handler, two sagas with
-    /// one name, an event that a saga publishes and that has no consumer; what a later build has renamed; or that the store is in
-    /// use or cannot be read. Nothing has been run then.
+    /// [`StartError`] lists everything that is missing or does not fit. Examples are a command without a handler, two
+    /// sagas with one name, and an event that a saga publishes without any consumer. The same type reports a name that
+    /// a later build has retired, a store in use, and a store that cannot be read. Nothing has been run after an error.
     pub async fn start(mut self) -> Result<Dispatcher, StartError> {
         let mut extensions = std::mem::take(&mut self.extensions);
         let dispatcher = extensions.register(self)?.start_engine().await?;

@@ -1,7 +1,7 @@
-//! How a caller's request reaches the engine, and what the caller knows when there is no answer.
+//! Requests of callers to the engine, and the known outcome of a request without an answer.
 //!
-//! Owns: the limit on every call, the place a request takes among those the dispatcher keeps, and telling *surely not
-//! done* from *nobody knows*. Does not own: what is asked.
+//! Owns: the limit on every call, the admission of a request, and the distinction between *certainly not done* and *not
+//! known*. Does not own: the content of requests.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,41 +16,41 @@ use super::{Dispatcher, Health};
 use crate::engine::{Answer, Claim, In, Ticket, Withdrawal};
 use crate::store::StoreError;
 
-/// Why a call was not answered.
+/// The reason why a call was not answered.
 #[derive(Debug)]
 pub(super) enum NotAnswered {
     /// The dispatcher has stopped and nothing was done.
     Stopped,
     /// Nothing was done, for this reason.
     NotDone(String),
-    /// Nobody knows.
+    /// The outcome is not known, for this reason.
     Unknown(String),
 }
 
-/// How long a call waits, and for what.
+/// The limits on the wait of a call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Patience {
-    /// The caller's own limit; otherwise the dispatcher's.
+    /// The limit of the caller. `None` means the limit of the dispatcher.
     pub(super) limit: Option<Duration>,
-    /// Whether it gives up as soon as the store is not available.
+    /// Whether the call returns as soon as the store is not available.
     pub(super) fail_fast: bool,
 }
 
-/// Withdraws a request when its caller goes away.
+/// Withdraws a request when the call is dropped.
 struct Caller(Withdrawal);
 
 impl Drop for Caller {
     fn drop(&mut self) {
-        // What the engine has taken goes on.
+        // A request that the engine has begun continues.
         self.0.withdraw();
     }
 }
 
 impl Dispatcher {
-    /// Asks the engine for something that may be withdrawn as long as the engine has not begun it.
+    /// Sends a request that changes state. The request can be withdrawn until the engine begins it.
     ///
     /// # Cancellation
-    /// Withdraws the request if nothing has been done about it.
+    /// Dropping the future withdraws the request if the engine has not begun it.
     pub(super) async fn call(
         &self,
         patience: Patience,
@@ -100,7 +100,7 @@ impl Dispatcher {
                     if caller.0.withdraw() {
                         return Err(NotAnswered::NotDone(why));
                     }
-                    // It is being done, and what came of it is known when the store answers.
+                    // The request is in progress, and its outcome is known when the store answers.
                     fail_fast = false;
                 }
                 () = &mut late => {
@@ -112,7 +112,7 @@ impl Dispatcher {
         }
     }
 
-    /// Asks the engine for something that changes nothing.
+    /// Sends a request that changes nothing.
     pub(super) async fn request(
         &self,
         ask: impl FnOnce(Ticket) -> In + Send + 'static,
@@ -121,7 +121,7 @@ impl Dispatcher {
         answered.await.map_err(|_| NotAnswered::Stopped)
     }
 
-    /// Holds a read of the store to the limit of a call.
+    /// Applies the limit of a call to a read of the store.
     pub(super) async fn within<T>(
         &self,
         read: impl Future<Output = Result<T, StoreError>>,
@@ -146,7 +146,7 @@ impl Dispatcher {
         Ok(answered)
     }
 
-    /// Ends when a call has taken too long. The limit of the dispatcher is no moment that a test waits for.
+    /// Waits until the call reaches its limit. A manual clock does not count this limit as a due time.
     pub(super) async fn limit(&self, own: Option<Duration>) {
         match own {
             Some(limit) => self.clock.sleep(limit).await,
@@ -154,14 +154,14 @@ impl Dispatcher {
         }
     }
 
-    /// Ends when the store is not available, and says why.
+    /// Waits until the store is not available, and returns the reason.
     async fn degraded(&self) -> String {
         let mut health = self.shared.health.subscribe();
         loop {
             if let Health::Degraded { why } = &*health.borrow_and_update() {
                 return why.clone();
             }
-            // The sender lives in `shared`.
+            // `shared` owns the sender.
             let _ = health.changed().await;
         }
     }
@@ -177,7 +177,7 @@ impl Dispatcher {
         })
     }
 
-    /// A reason, with what is known about the store.
+    /// Returns a reason, with the known state of the store.
     pub(super) fn because(&self, why: String) -> String {
         match self.health() {
             Health::Degraded { why: trouble } => format!("{why}; {trouble}"),

@@ -1,4 +1,4 @@
-//! The two clocks of a dispatcher, behind a trait so that tests own time.
+//! The two clocks of a dispatcher, behind a trait so that tests control time.
 
 use std::fmt;
 use std::future::Future;
@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 use crate::engine::Moment;
 use crate::message::Timestamp;
 
-/// Time as a dispatcher sees it.
+/// The source of time for a dispatcher.
 ///
-/// Due times are compared with the wall clock, waiting is done by one that only goes forward, and no wait is longer
-/// than 30 s, so that a corrected wall clock is noticed (rule R33).
+/// The dispatcher compares due times with the wall clock and waits by the monotonic clock. No wait is longer than 30 s,
+/// so that the dispatcher notices a corrected wall clock (rule R33).
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// Both clocks, read together.
+    /// Reads both clocks together.
     fn now(&self) -> Moment;
 
-    /// Ends once the forward-only clock has reached `mono`.
+    /// Waits until the monotonic clock has reached `mono`.
     fn sleep_until(&self, mono: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
-    /// Ends once `duration` has passed by the forward-only clock.
+    /// Waits until `duration` has passed on the monotonic clock.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         self.sleep_until(self.now().mono.saturating_add(duration))
     }
 
-    /// The clock of a test, which must know who is at work.
+    /// Returns the manual clock of a test, which must track active work.
     #[cfg(any(test, feature = "testing"))]
     #[doc(hidden)]
     fn manual(&self) -> Option<&super::ManualClock> {

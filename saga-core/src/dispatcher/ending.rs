@@ -1,10 +1,10 @@
-//! How a dispatcher ends, and when: within a time that is known beforehand, whatever the store and the handlers do.
+//! The end of a dispatcher, within a fixed time limit for any behaviour of the store and the handlers.
 //!
 //! ```text
 //!  asked to stop ──grace──▶ handlers are dropped ──HANDLERS──▶ they block ──STORE──▶ the store does not answer
 //! ```
 //!
-//! Whoever asked is answered when everything the thread held is gone, so that the file can be opened again at once.
+//! The callers are answered after the thread has dropped everything it held. The file can then be opened again at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,44 +18,44 @@ use super::tempo::Busy;
 use crate::engine::{In, Moment};
 use crate::message::chain;
 
-/// How long handlers that were dropped have to yield.
+/// The time limit for dropped handlers to yield.
 const HANDLERS: Duration = Duration::from_secs(1);
-/// How long the store has from then on to write what is known.
+/// The time limit for the store to write the known outcomes after that.
 const STORE: Duration = Duration::from_secs(5);
 
-/// How the thread is to end.
+/// The state of an ending.
 pub(super) struct Ending {
-    /// When something is done about it next.
+    /// The time of the next phase.
     pub(super) by: Duration,
-    /// When it must be over, whatever has been done by then.
+    /// The latest time for the end of the thread.
     last: Duration,
     phase: Phase,
-    /// What [`Health::Stopped`] says.
+    /// The reason for [`Health::Stopped`].
     why: &'static str,
-    /// Who asked.
+    /// The callers that wait for the end.
     answers: Vec<Asked>,
 }
 
-/// Waits for the end.
+/// A caller that waits for the end.
 type Asked = oneshot::Sender<Result<(), ShutdownError>>;
 
-/// When an ending is over at the latest whose grace period ends then.
+/// Returns the latest end of an ending with this end of the grace period.
 fn last(grace: Duration) -> Duration {
     grace.saturating_add(HANDLERS).saturating_add(STORE)
 }
 
-/// What an ending waits for.
+/// The phases of an ending.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// For handlers to end.
+    /// Handlers may still end.
     Grace,
-    /// For handlers that were dropped to yield.
+    /// Dropped handlers must yield.
     Dropped,
-    /// For the store.
+    /// The store must write the known outcomes.
     Writing,
 }
 
-/// What is left to do when everything the thread held has gone.
+/// The last work, done after the thread has dropped everything it held.
 #[derive(Default)]
 pub(super) struct Finale(Option<Box<dyn FnOnce() + Send>>);
 
@@ -65,7 +65,7 @@ impl Finale {
             let mut answers = answers.into_iter();
             let first = answers.next();
             for answer in answers {
-                // Whoever asked may have gone.
+                // The caller may have been dropped.
                 let _ = answer.send(how.as_ref().copied().map_err(ShutdownError::for_another));
             }
             if let Some(first) = first {
@@ -81,7 +81,7 @@ impl Finale {
         })))
     }
 
-    /// Answers whoever waits for the end.
+    /// Answers the callers that wait for the end.
     pub(super) fn play(self) {
         if let Some(last) = self.0 {
             last();
@@ -104,13 +104,13 @@ impl Runner {
         Some(In::Stop)
     }
 
-    /// Every handle has gone: an orderly stop without a grace period.
+    /// All handles have been dropped: an orderly stop without a grace period.
     pub(super) fn end_without_handles(&mut self, now: Moment) -> Option<In> {
         self.end_now(now, "its last handle was dropped")
     }
 
-    /// No handler can run any more. What the runtime was running when it ended has been dropped, and what it had not
-    /// begun is not counted.
+    /// No handler can run any more. The end of the runtime dropped all its running attempts. Attempts that had not
+    /// begun do not count.
     pub(super) fn end_without_runtime(&mut self, now: Moment) -> Option<In> {
         let why = "the tokio runtime it was started on has ended, so no handler can run; start it on a runtime that \
                    lives as long as it is used";
@@ -133,7 +133,7 @@ impl Runner {
         Some(In::Stop)
     }
 
-    /// Ends the thread when it is to end and may, or when it must.
+    /// Ends the thread when the current phase allows the end, or at the latest time.
     pub(super) async fn end_if_due(&mut self, now: Moment, committing: bool) -> Option<Finale> {
         let ending = self.ending.as_mut()?;
         if self.shard.is_quiet() && !committing {
@@ -149,7 +149,8 @@ impl Runner {
                 None
             }
             Phase::Dropped if !committing && self.shard.is_committed() => {
-                // What still runs blocks its thread. The lease is kept, so that the next start knows.
+                // Every attempt that still runs blocks its thread. The lease is kept, so that the next start detects
+                // this.
                 let handlers = self.shard.running();
                 Some(self.give_up(ShutdownError::StillRunning { handlers }))
             }
@@ -165,7 +166,7 @@ impl Runner {
         }
     }
 
-    /// Everything has ended: gives the lease back, so that the next start need not suspect anything.
+    /// Everything has ended. Gives the lease back, so that the next start sees a clean stop.
     async fn finish(&mut self) -> Finale {
         let released = if self.shard.may_release() {
             let _busy = Busy::by(&*self.clock);
@@ -198,8 +199,8 @@ impl Runner {
         Finale::answer(ending.map(|ending| ending.answers).unwrap_or_default(), how)
     }
 
-    /// What is done when the thread panics, which is a fault of this library: nothing more is written, and everybody who
-    /// waits learns that nobody knows.
+    /// Handles a panic of the thread, which is a bug in this library. Nothing more is written. Every waiting caller
+    /// learns that its outcome is not known.
     pub(super) fn fallen(&self) -> impl FnOnce(&str) + use<> {
         let (shared, store, lease) = (Arc::clone(&self.shared), Arc::clone(&self.store), self.lease.clone());
         move |panic| {
@@ -210,19 +211,20 @@ impl Runner {
         }
     }
 
-    /// The thread cannot run. What calls of others wait for goes with it.
+    /// The thread could not be started. The waiting calls of other callers end with it.
     pub(super) fn never_began(self, why: &str) {
         tracing::error!(why, "the dispatcher stops");
         self.shared.stop_with(Health::Stopped { why: why.to_owned() });
         self.store.abandon(&self.lease);
     }
 
-    /// Nothing more may be written: stops everything, tells everybody that nobody knows (promise 7).
+    /// Nothing more may be written. Stops everything and answers every caller that its outcome is not known (promise
+    /// 7).
     pub(super) async fn fail(&mut self, why: &str) -> Finale {
         tracing::error!(why, "the dispatcher stops");
         self.attempts.drop_all();
         self.shared.stop_with(Health::Stopped { why: why.to_owned() });
-        // Dropping the senders tells the callers; they read the reason from the health.
+        // The drop of the senders wakes the callers. They read the reason from the health.
         self.tickets.clear();
         self.store.abandon(&self.lease);
         let mut answers = self.ending.take().map(|ending| ending.answers).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What can go wrong towards a caller.
+//! The errors that the public API returns.
 
 use super::calling::NotAnswered;
 use crate::message::{KeyError, MessageId, PayloadError, chain};
@@ -8,16 +8,17 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// What is registered does not fit together.
+    /// The registered parts are not consistent.
     #[error("cannot start: {}", .problems.join("; "))]
     Registration {
-        /// Each problem, with what to do about it.
+        /// Each problem, with its solution.
         problems: Vec<String>,
     },
-    /// A later build has renamed what this one has, and this one does not know the new names. Nothing has been changed.
+    /// A later build has retired names that this build uses, and this build does not know the new names. Nothing has
+    /// been changed.
     #[error("cannot start: {}", .problems.join("; "))]
     Retired {
-        /// Each retired name with the present one, and the ways out.
+        /// Each retired name with its present name, and the possible solutions.
         problems: Vec<String>,
     },
     /// A setting is out of its range.
@@ -26,94 +27,96 @@ pub enum StartError {
     /// The store cannot be used.
     #[error("cannot start")]
     Store(#[from] StoreError),
-    /// The store was not available for as long as a call may wait. Nothing has been run.
+    /// The store was not available within the limit of a call. Nothing has been run.
     #[error("cannot start: the store was not available for {within:?}")]
     NotAvailable {
-        /// How long it was tried.
+        /// The duration of the tries.
         within: std::time::Duration,
-        /// What the store said last.
+        /// The last error of the store.
         source: StoreError,
     },
     /// There is no tokio runtime to run handlers on.
     #[error("cannot start: call `start` inside a tokio runtime, which is where handlers run")]
     NoRuntime,
-    /// The dispatcher's own thread could not be made.
+    /// The thread of the dispatcher could not be created.
     #[error("cannot start: there is no thread for the dispatcher")]
     Thread(#[source] std::io::Error),
 }
 
-/// An event was not accepted, or nobody knows whether it was.
+/// An event was not accepted, or its acceptance is not known.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// Nobody takes this event. Nothing was stored.
+    /// The event has no consumer. Nothing was stored.
     #[error(
         "event `{event}` has no consumer: no saga of this dispatcher has it in its table, and no subscriber is registered for it"
     )]
     NoConsumer {
-        /// Its stored name.
+        /// The stored name of the event.
         event: &'static str,
     },
-    /// The event names no instance. Nothing was stored.
+    /// The event has no valid key of an instance. Nothing was stored.
     #[error("event `{event}` has no usable key for `{consumer}`")]
     Key {
-        /// Its stored name.
+        /// The stored name of the event.
         event: &'static str,
-        /// Who would have taken it.
+        /// The consumer of the event.
         consumer: String,
-        /// What is wrong with the key.
+        /// The problem with the key.
         source: KeyError,
     },
-    /// The event cannot be kept. Nothing was stored.
+    /// The event cannot be stored. Nothing was stored.
     #[error("event `{event}` cannot be stored")]
     Payload {
-        /// Its stored name.
+        /// The stored name of the event.
         event: &'static str,
-        /// What is wrong with it.
+        /// The problem with the payload.
         source: PayloadError,
     },
-    /// Too many events wait at the instance already. Nothing was stored; publish it again later.
+    /// The instance already has the maximum number of waiting events. Nothing was stored. Publish the event again
+    /// later.
     #[error(
         "{instance} has {waiting} events waiting, which is its limit; find out why it does not take them"
     )]
     InstanceFull {
-        /// Saga and key.
+        /// The saga and the key.
         instance: String,
-        /// How many wait.
+        /// The number of waiting events.
         waiting: usize,
     },
-    /// The message id was used for another event before. This one was kept as a dead letter, or was counted on the one that
-    /// an earlier conflict under this id has left.
+    /// The message id was used before for an event with other content. This event was stored as a dead letter. If an
+    /// earlier conflict under this id has left a dead letter, this event was counted on it.
     #[error("message id `{id}` was used before for an event with other content")]
     IdConflict {
         /// The message id.
         id: MessageId,
     },
-    /// The store will not take this event. Nothing was stored.
+    /// The store refuses this event. Nothing was stored.
     #[error("refused: {0}")]
     Refused(String),
     /// The dispatcher has stopped. Nothing was stored.
     #[error("the dispatcher has stopped")]
     Stopped,
-    /// The event is surely not stored, and will not be. Publish it again later.
+    /// The event is certainly not stored, and will not be stored. Publish it again later.
     #[error("the event is not stored: {why}; publish it again later")]
     NotStored {
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// Nobody knows whether it was accepted. Publishing it again with the same message id is always safe.
+    /// The outcome is not known: the event may or may not be accepted. Publishing it again with the same message id is
+    /// always safe.
     #[error("nobody knows whether the event was accepted ({why}); publish it again with the same message id")]
     Unknown {
         /// The message id, when the caller gave one.
         id: Option<MessageId>,
-        /// Why nobody knows.
+        /// The reason why the outcome is not known.
         why: String,
     },
 }
 
 impl PublishError {
-    /// Whether the event is in the store: `None` when that is not known. An event with a message id that was used before is kept
-    /// as a dead letter.
+    /// Returns whether the event is in the store, or `None` when this is not known. An event under a message id that
+    /// was used before is stored as a dead letter.
     pub const fn was_stored(&self) -> Option<bool> {
         match self {
             Self::Unknown { .. } => None,
@@ -128,14 +131,15 @@ impl PublishError {
         }
     }
 
-    /// Whether the same call may succeed later. Repeat one that is [`Unknown`](Self::Unknown) with the same message id.
+    /// Returns whether the same call may succeed later. Repeat a call that returned [`Unknown`](Self::Unknown) only
+    /// with the same message id.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::InstanceFull { .. } | Self::NotStored { .. } | Self::Unknown { .. })
     }
 }
 
 impl InstanceError {
-    /// Whether the verb was done: `None` when that is not known.
+    /// Returns whether the verb was done, or `None` when this is not known.
     pub const fn was_done(&self) -> Option<bool> {
         match self {
             Self::Unknown { .. } => None,
@@ -143,8 +147,8 @@ impl InstanceError {
         }
     }
 
-    /// Whether the same call may succeed later. Look at the instance before a verb is repeated that is
-    /// [`Unknown`](Self::Unknown).
+    /// Returns whether the same call may succeed later. After [`Unknown`](Self::Unknown), read the instance before you
+    /// repeat a verb.
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::NotDone { .. } | Self::Unknown { .. } => true,
@@ -154,11 +158,11 @@ impl InstanceError {
     }
 }
 
-/// A question about an instance, or an operator's verb, could not be answered.
+/// A read of an instance, or an operator verb, failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InstanceError {
-    /// There is no instance of this saga with this key.
+    /// No instance of this saga has this key.
     #[error("there is no {saga} `{key}`")]
     Missing {
         /// The saga.
@@ -166,32 +170,32 @@ pub enum InstanceError {
         /// The key.
         key: String,
     },
-    /// The key cannot be one.
+    /// The key is not valid.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// What is stored cannot be read by this build.
+    /// This build cannot read the stored instance.
     #[error("{saga} `{key}` cannot be read: {why}")]
     Unreadable {
         /// The saga.
         saga: &'static str,
         /// The key.
         key: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
     /// The verb cannot be done now. Nothing has changed.
     #[error("{0}")]
     Declined(String),
-    /// There was no answer in time. Nothing was done, and nothing will be.
+    /// The call reached its limit without an answer. Nothing was done, and nothing will be done.
     #[error("nothing was done: {why}; try again later")]
     NotDone {
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// There was no answer in time, and nobody knows whether it was done.
+    /// The call reached its limit without an answer. The verb may or may not have been done.
     #[error("nobody knows whether it was done: {why}; look at the instance before doing it again")]
     Unknown {
-        /// Why nobody knows.
+        /// The reason why the outcome is not known.
         why: String,
     },
     /// The store cannot be read.
@@ -212,17 +216,17 @@ impl From<NotAnswered> for InstanceError {
     }
 }
 
-/// What became of an event cannot be told.
+/// The receipt of an event could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
-    /// No such event can have been published: it has no consumer, its key is none, or it cannot be kept.
+    /// The event cannot have been published: it has no consumer, its key is not valid, or it cannot be stored.
     #[error(transparent)]
     Event(#[from] PublishError),
-    /// There was no answer in time. Nothing is lost by asking.
+    /// The call reached its limit without an answer. The call can be repeated safely.
     #[error("what became of the event is not known: {why}; ask again later")]
     NotAnswered {
-        /// Why not.
+        /// The reason.
         why: String,
     },
     /// The store cannot be read.
@@ -233,70 +237,72 @@ pub enum ReceiptError {
     Stopped,
 }
 
-/// There is no answer, or not yet.
+/// An ask has no answer, or has no answer yet.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AskError {
-    /// The event was not accepted, or nobody knows whether it was.
+    /// The event was not accepted, or its acceptance is not known.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The event became a dead letter at the saga that was asked.
+    /// The event became a dead letter at the saga of the ask.
     #[error("`{saga}` did not take event `{event}`: {reason}; it is a dead letter")]
     Dead {
-        /// The event's stored name.
+        /// The stored name of the event.
         event: &'static str,
         /// The saga.
         saga: &'static str,
-        /// Why, in one word.
+        /// The reason, in one word.
         reason: String,
     },
-    /// The event reached no instance and waits for none, so no answer will come of it.
+    /// The event reached no instance and does not wait for one. No answer will follow.
     #[error("no answer will come from {saga} `{key}` to event `{event}`: {why}")]
     NoInstance {
-        /// The event's stored name.
+        /// The stored name of the event.
         event: &'static str,
         /// The saga.
         saga: &'static str,
         /// The key.
         key: String,
-        /// Why not, and what to do.
+        /// The reason, and the solution.
         why: &'static str,
     },
     /// The instance cannot be read.
     #[error(transparent)]
     Instance(#[from] InstanceError),
-    /// No answer in time. Nothing is lost: what was accepted goes on, and `wait_for` waits for it again.
+    /// The time limit passed without an answer. Nothing is lost: accepted work continues, and `wait_for` can wait
+    /// again.
     #[error("no answer from {saga} `{key}` within {within:?}; it goes on, wait for it again with `wait_for`")]
     Late {
         /// The saga.
         saga: &'static str,
         /// The key.
         key: String,
-        /// How long was waited.
+        /// The time waited.
         within: std::time::Duration,
     },
 }
 
-/// The dispatcher did not stop cleanly. Everything accepted is in the store; the next start treats what was running as
+/// The dispatcher did not stop cleanly. Every accepted event is in the store. The next start treats running work as
 /// begun.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ShutdownError {
-    /// Handlers went on when the grace period was over and could not be dropped: they block their threads.
+    /// Handlers still ran after the grace period. They block their threads, so the dispatcher could not drop them.
     #[error("{handlers} handlers are still running and cannot be dropped")]
     StillRunning {
-        /// How many.
+        /// The number of such handlers.
         handlers: usize,
     },
-    /// The store did not answer in time. What was answered is stored; of what was being written nobody knows.
+    /// The store did not answer in time. Every answered call is stored. The outcome of a write in progress is not
+    /// known.
     #[error(
         "the store did not take what was still to be written: {why}; callers who wait for it learn that nobody knows"
     )]
     NotWritten {
-        /// What is known about the store.
+        /// The known state of the store.
         why: String,
     },
-    /// It had stopped by itself before, for this reason.
+    /// The dispatcher had already stopped, for this reason.
     #[error("it had stopped already: {0}")]
     Failed(String),
     /// The lease could not be given back.
@@ -305,7 +311,7 @@ pub enum ShutdownError {
 }
 
 impl ShutdownError {
-    /// The same for somebody else who asked.
+    /// Returns a copy of the error for another caller.
     pub(super) fn for_another(&self) -> Self {
         match self {
             Self::StillRunning { handlers } => Self::StillRunning { handlers: *handlers },

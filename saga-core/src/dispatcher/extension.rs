@@ -1,6 +1,6 @@
-//! Parts of the library that register sagas and handlers of their own when a dispatcher starts.
+//! Parts of the library that register their own sagas and handlers when a dispatcher starts.
 //!
-//! Owns: when they are asked. Does not own: any of them; the dispatcher knows none by name.
+//! Owns: the time of their calls. Does not own: any extension. The dispatcher knows no extension by name.
 
 use std::any::Any;
 use std::future::Future;
@@ -10,30 +10,30 @@ use super::Dispatcher;
 use super::builder::DispatcherBuilder;
 use super::error::StartError;
 
-/// What an extension does after the start.
+/// The work of an extension after the start.
 pub(crate) type Started<'a> = Pin<Box<dyn Future<Output = Result<(), StartError>> + Send + 'a>>;
 
-/// Something that a dispatcher runs with, configured by methods that it adds to the builder.
+/// A part that a dispatcher runs. Methods that the part adds to the builder configure it.
 pub(crate) trait Extension: Any + Send + Sync {
-    /// Registers what it needs. Everything that the application has registered is there.
+    /// Registers the sagas and handlers of the extension, after all registrations of the application.
     ///
     /// # Errors
-    /// What is wrong with its settings.
+    /// An error when the settings of the extension are not valid.
     fn register(&mut self, builder: DispatcherBuilder) -> Result<DispatcherBuilder, StartError>;
 
-    /// The dispatcher runs.
+    /// Runs after the start of the dispatcher.
     fn started<'a>(&'a self, dispatcher: &'a Dispatcher) -> Started<'a> {
         let _ = dispatcher;
         Box::pin(async { Ok(()) })
     }
 }
 
-/// The extensions of a dispatcher, one of each type, in the order in which they were added.
+/// The extensions of a dispatcher, at most one of each type, in the order of their addition.
 #[derive(Default)]
 pub(super) struct Extensions(Vec<Box<dyn Extension>>);
 
 impl Extensions {
-    /// The extension of this type, which is added if it is not there.
+    /// Returns the extension of this type, and adds it if it is missing.
     #[cfg_attr(not(any(feature = "recurring", feature = "routing-slip")), allow(dead_code))] // Nobody has one.
     pub(super) fn get<E: Extension + Default>(&mut self) -> &mut E {
         let found = self.0.iter().position(|extension| (&**extension as &dyn Any).is::<E>());
@@ -42,7 +42,7 @@ impl Extensions {
             self.0.len() - 1
         });
         let found = (&mut *self.0[at] as &mut dyn Any).downcast_mut();
-        // It was found by its type, or made of it.
+        // The value was found by its type or created with this type.
         found.expect("an extension has its own type")
     }
 

@@ -1,7 +1,6 @@
-//! What became of an event that was published: as the store has it now, or once the dispatcher has taken it up.
+//! Receipts of published events: as the store has them now, or after the dispatcher has processed the inbox.
 //!
-//! Owns: reading a receipt off what the store keeps. Does not own: waiting until the inbox has been taken up, which is the
-//! engine's.
+//! Owns: reading a receipt from the store. Does not own: waiting for the inbox, which belongs to the engine.
 
 use super::Dispatcher;
 use super::calling::{NotAnswered, Patience};
@@ -13,19 +12,21 @@ use crate::message::{Correlated, Message, MessageId, chain};
 use crate::store::{Address, DeadLetter, Trace};
 
 impl Dispatcher {
-    /// What is known now about `event` as it was published under the message id `id`: by
-    /// [`publish_as`](Self::publish_as), by a handler, or in a transaction of the store. `None` when nothing is known: it was
-    /// never published, or its deduplication records are past the [window](super::DispatcherBuilder::dedup_window).
+    /// Returns the receipt known now for `event`, published under the message id `id`. The publisher can be
+    /// [`publish_as`](Self::publish_as), a handler, or a transaction of the store. Returns `None` when no record
+    /// exists. The event was then never published, or its deduplication records are past the
+    /// [window](super::DispatcherBuilder::dedup_window).
     ///
-    /// The event tells who takes it and under which keys, so that no index of message ids is kept. It is told from another
-    /// one that was published under the id: that is [`Disposition::Conflict`]. After [`PublishError::Unknown`] the receipt
-    /// says whether the event was accepted, as soon as the store answers. Of what a saga publishes by its table no
-    /// deduplication records are kept.
+    /// The event determines its consumers and their keys, so the store needs no index of message ids. An event with
+    /// other content under this id gives [`Disposition::Conflict`].
+    ///
+    /// After [`PublishError::Unknown`], the receipt shows whether the event was accepted, as soon as the store answers.
+    /// The store keeps no deduplication records for events that a saga publishes by its table.
     ///
     /// [`PublishError::Unknown`]: super::PublishError::Unknown
     ///
     /// # Errors
-    /// [`ReceiptError`]. It comes within the [limit of a call](super::DispatcherBuilder::call_limit).
+    /// [`ReceiptError`]. The error is returned within the [limit of a call](super::DispatcherBuilder::call_limit).
     ///
     /// # Cancellation
     /// Dropping the future has no effect.
@@ -38,18 +39,22 @@ impl Dispatcher {
         self.read_receipt(id, &message, consumers).await
     }
 
-    /// As [`receipt`](Self::receipt), once the dispatcher has taken up everything that was published before the call, also by
-    /// a transaction of the store: whoever waits for it reads their own writes.
+    /// Returns a receipt like [`receipt`](Self::receipt), after the dispatcher has processed all earlier published
+    /// events. Events from a transaction of the store are included. A caller that waits for this receipt reads its own
+    /// writes.
     ///
-    /// [`Disposition::Queued`] then means that a saga cannot take the event now, because its instance is parked, compensates,
-    /// defers it or does not exist yet; that a subscriber is still at it; or that this build does not have the consumer. It counts
-    /// among the [events on their way](super::DispatcherBuilder::max_in_flight_publishes) while it waits.
+    /// [`Disposition::Queued`] then has one of three meanings. A saga cannot apply the event now, because its instance
+    /// is parked, compensates, defers the event, or does not exist yet. A subscriber still works on the event. This
+    /// build does not have the consumer.
+    ///
+    /// While the call waits, it counts as one of the [events in
+    /// flight](super::DispatcherBuilder::max_in_flight_publishes).
     ///
     /// # Errors
-    /// [`ReceiptError`]. It comes within the [limit of a call](super::DispatcherBuilder::call_limit).
+    /// [`ReceiptError`]. The error is returned within the [limit of a call](super::DispatcherBuilder::call_limit).
     ///
     /// # Cancellation
-    /// Dropping the future only stops waiting.
+    /// Dropping the future only ends the wait.
     pub async fn taken_up<E: Correlated>(
         &self,
         id: &MessageId,
@@ -69,7 +74,7 @@ impl Dispatcher {
                 }
             }
         };
-        // Asking and reading have a limit each, and share one here.
+        // The request and the read each have a limit, and share one limit here.
         tokio::select! {
             biased;
             answer = read => answer,
@@ -107,12 +112,12 @@ impl Dispatcher {
     }
 }
 
-/// What became of an event with this content at one consumer; `None` when nothing is known.
+/// Returns the disposition of an event with this content at one consumer, or `None` when no record exists.
 fn became(trace: Trace, content: u64) -> Option<Disposition> {
     let Trace { dedup_record, waiting, delivering, dead } = trace;
     let ours = dedup_record.is_none_or(|dedup_record| dedup_record == content);
     match dead {
-        // What lies in the inbox is this very event, also one that would turn out to be a duplicate.
+        // An entry in the inbox is this event itself, also when it later proves to be a duplicate.
         _ if waiting || delivering && ours => Some(Disposition::Queued),
         Some(reason) if reason != DeadLetter::ID_CONFLICT => {
             Some(Disposition::Dead { reason: reason.into_owned() })

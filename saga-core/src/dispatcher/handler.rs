@@ -1,4 +1,5 @@
-//! What runs commands and receives events: async code of the user, called through an object.
+//! Traits for the async code of the user that runs commands and receives events. The dispatcher calls it through an
+//! object.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -17,37 +18,40 @@ use crate::message::{
     Command, Correlated, Event, HandlerError, HandlerErrorKind, HandlerResult, Message, PayloadLimits,
 };
 
-/// Runs the command `C`: the only code that talks to the outside world.
+/// Runs the command `C`. Only handlers call external systems.
 ///
-/// It is called **at least once** per command with the same arguments and the same idempotency key every time, or, when
-/// the command is `at_most_once`, at most once. Any `?` is an indeterminate outcome: the engine tries again by the handler's
+/// The dispatcher calls a handler **at least once** per command. Every call has the same arguments and the same
+/// idempotency key. When the command is `at_most_once`, the dispatcher calls the handler at most once. Any error
+/// returned with `?` is an indeterminate outcome. The engine then tries again according to the handler's
 /// [`Policy`](crate::engine::Policy).
 ///
-/// What it logs with `tracing` carries the saga, the key, the command, the attempt and the idempotency key.
+/// Log records that the handler writes with `tracing` carry the saga, the key, the command, the attempt and the
+/// idempotency key.
 ///
 /// # Cancellation
-/// The future is dropped when it takes longer than the policy's timeout, and when the dispatcher stops. A call already
-/// on the wire may still land; the idempotency key is the protection.
+/// The dispatcher drops the future at the timeout of the policy and when the dispatcher stops. A request that was
+/// already sent may still take effect. The idempotency key protects against a second effect.
 ///
 /// # Panics
-/// A panic counts as an indeterminate outcome. With `panic = "abort"` it ends the process, and the command is tried again a
-/// few times before its instance is parked.
+/// A panic counts as an indeterminate outcome. With `panic = "abort"`, a panic ends the process. The command is then
+/// tried again a few times before its instance is parked.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not handle the command `{C}`",
     note = "implement it: `impl Handler<{C}> for {Self}`, with `async fn handle(..)`"
 )]
 pub trait Handler<C: Command>: Send + Sync + 'static {
-    /// Does what `command` asks for and answers with one of its replies, or `Done`. Write it as an `async fn`.
+    /// Runs `command` and returns one of its replies, or `Done`. Implement this method as an `async fn`.
     fn handle(&self, command: C, cx: &HandlerContext) -> impl Future<Output = HandlerResult<C>> + Send;
 }
 
-/// Receives the event `E` outside of any saga: at least once, in accepted order per key (rule R22).
+/// Receives the event `E` outside any saga. Delivery is at least once, in accepted order per key (rule R22).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not subscribe to the event `{E}`",
     note = "implement it: `impl Subscriber<{E}> for {Self}`, with `async fn handle(..)`"
 )]
 pub trait Subscriber<E: Event>: Send + Sync + 'static {
-    /// Takes `event`. A later event of the same key waits until this one was taken or given up. Write it as an `async fn`.
+    /// Processes `event`. A later event of the same key waits until this event has been processed or given up.
+    /// Implement this method as an `async fn`.
     fn handle(&self, event: E, cx: &HandlerContext) -> impl Future<Output = Result<(), HandlerError>> + Send;
 }
 
@@ -63,7 +67,7 @@ impl<E: Event, H: Subscriber<E>> Subscriber<E> for Arc<H> {
     }
 }
 
-/// What a handler knows about its attempt.
+/// The context of one attempt of a handler.
 #[derive(Clone, Debug)]
 pub struct HandlerContext {
     pub(crate) key: Arc<str>,
@@ -75,44 +79,47 @@ pub struct HandlerContext {
 }
 
 impl HandlerContext {
-    /// The same for every attempt of this command, different for every other; for a subscriber the message id. Pass it
-    /// to the outside world, so that a repeated call is recognised there.
+    /// Returns the idempotency key. It is the same for every attempt of this command and different for every other
+    /// command. For a subscriber, it is the message id. Pass the key to the external system, so that this system
+    /// recognises a repeated call.
     pub fn idempotency_key(&self) -> &str {
         &self.key
     }
 
-    /// A key for one of several calls that this command makes, such as one mail of many: the same for every attempt,
-    /// different for every `item`.
+    /// Returns a key for one of several calls that this command makes, such as one of many mails. The key is the same
+    /// for every attempt and different for every `item`.
     pub fn idempotency_key_for(&self, item: impl std::fmt::Display) -> String {
         let name = format!("{}\0{item}", self.key);
         uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
     }
 
-    /// What [`save_progress`](Self::save_progress) has saved last, in this attempt or an earlier one.
+    /// Returns the last progress that [`save_progress`](Self::save_progress) has saved, in this attempt or an earlier
+    /// one.
     ///
     /// # Errors
-    /// When what was saved is no `T`.
+    /// An error when the saved value cannot be read as a `T`.
     pub fn progress<T: DeserializeOwned>(&self) -> Result<Option<T>, HandlerError> {
         self.channel.progress()
     }
 
-    /// Saves how far the work is, in place of what was saved before; durable when it returns. An attempt that is tried
-    /// again, also after a crash, goes on from there.
+    /// Saves the progress of the work and replaces the progress saved before. The progress is durable when this method
+    /// returns. A repeated attempt can continue from the saved progress, also after a crash.
     ///
-    /// What was done since the last save is done again: save the item to do *next*, and give the call its
+    /// The work since the last save is done again. Therefore save the *next* item to process. Give the call its
     /// [`idempotency_key_for`](Self::idempotency_key_for) the item.
     ///
     /// # Errors
-    /// When the attempt is over, the dispatcher has stopped, or it is over the limits. Answer with `?`.
+    /// An error when the attempt is over, when the dispatcher has stopped, or when the progress exceeds the payload
+    /// limits. Return the error with `?`.
     pub async fn save_progress<T: Serialize>(&self, progress: &T) -> Result<(), HandlerError> {
         self.channel.save_progress(progress).await
     }
 
-    /// Does something once for all attempts and remembers its result: an attempt that is tried again gets the result
-    /// without doing it again. A crash between the doing and the remembering does it again.
+    /// Runs `work` once for all attempts and saves its result under `name`. A repeated attempt gets the saved result
+    /// and does not run `work`. After a crash between the work and the save, the next attempt runs `work` again.
     ///
     /// # Errors
-    /// Those of `work`, and those of [`save_progress`](Self::save_progress).
+    /// The errors of `work`, and those of [`save_progress`](Self::save_progress).
     pub async fn run_once<T, F>(&self, name: &str, work: impl FnOnce() -> F + Send) -> Result<T, HandlerError>
     where
         T: Serialize + DeserializeOwned + Send,
@@ -126,22 +133,25 @@ impl HandlerContext {
         Ok(result)
     }
 
-    /// Publishes an event; durable when it returns, whatever becomes of the attempt. The same event of another attempt is
-    /// recognised and changes nothing: its message id is made of the idempotency key and of what the event says. One that
-    /// another attempt would write differently, because it holds the time for example, is published with
-    /// [`publish_for`](Self::publish_for).
+    /// Publishes an event. The event is durable when this method returns, whatever the outcome of the attempt.
+    ///
+    /// The message id is derived from the idempotency key and the content of the event. The same event of another
+    /// attempt is therefore recognised and changes nothing. The content may differ between attempts, for example when
+    /// the event holds the time. Publish such an event with [`publish_for`](Self::publish_for).
     ///
     /// # Errors
-    /// [`PublishError`]; [`PublishError::Stopped`] also while the dispatcher shuts down. Answer with `?`.
+    /// [`PublishError`]. [`PublishError::Stopped`] is also returned while the dispatcher shuts down. Return the error
+    /// with `?`.
     pub async fn publish<E: Correlated>(&self, event: E) -> Result<Receipt, PublishError> {
         self.channel.publish(&self.key, event).await
     }
 
-    /// As [`publish`](Self::publish), for one of several items that this command is about: one event of its kind for each
-    /// `item`, whatever it says.
+    /// Publishes like [`publish`](Self::publish), for one of several items of this command. One event of this type is
+    /// published for each `item`, whatever its content.
     ///
     /// # Errors
-    /// As for `publish`, and [`PublishError::IdConflict`] when an earlier attempt has published something else for it.
+    /// The errors of `publish`. [`PublishError::IdConflict`] when an earlier attempt has published other content for
+    /// the item.
     pub async fn publish_for<E: Correlated>(
         &self,
         item: impl std::fmt::Display,
@@ -150,42 +160,43 @@ impl HandlerContext {
         self.channel.publish_for(&self.idempotency_key_for(item), event).await
     }
 
-    /// Says that the attempt is alive: its timeout counts from now. For long work that is bounded by how it gets on.
+    /// Restarts the timeout of the attempt from now. Use it for long work with an unknown total duration.
     pub fn heartbeat(&self) {
         self.channel.heartbeat();
     }
 
-    /// The number of this attempt, counted from 1. It rises with every attempt of the command, or of the delivery to a
-    /// subscriber. No number is given twice, also not after a kill: 1 says that no earlier attempt has begun.
+    /// Returns the number of this attempt, starting with 1. The number rises with every attempt of the command, or of
+    /// the delivery to a subscriber. No number is used twice, also after a kill. The number 1 means that no earlier
+    /// attempt has begun.
     ///
-    /// It is no count. Quick attempts are not written down, so after a kill the numbers that they may have had are left
-    /// out: at most as many as [`Policy::quick_attempts`](crate::engine::Policy::quick_attempts) each time. With 3 of them,
-    /// an attempt 1 that was killed is followed by attempt 4. A clean restart leaves nothing out. How many attempts are
-    /// known to have ended is in [`Unknown::attempts`](crate::message::Unknown::attempts).
+    /// The number is not a count of attempts. Quick attempts are not stored, so a restart after a kill skips their
+    /// possible numbers. Each kill skips at most [`Policy::quick_attempts`](crate::engine::Policy::quick_attempts)
+    /// numbers. With 3 quick attempts, attempt 4 follows a killed attempt 1. A clean restart skips no number. The
+    /// number of attempts known to have ended is in [`Unknown::attempts`](crate::message::Unknown::attempts).
     ///
-    /// An operator's `retry` goes on with the next number. A dead letter that is redriven to its subscriber is a new delivery
-    /// and begins with 1. A build that has fewer quick attempts than the one that was killed may give numbers again.
+    /// An operator's `retry` continues with the next number. A redriven dead letter of a subscriber is a new delivery
+    /// and starts with 1. A build with fewer quick attempts than the killed build may use numbers again.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// The stored name of the saga that sent the command; for a subscriber its own name.
+    /// Returns the stored name of the saga that sent the command. For a subscriber, returns its own name.
     pub fn saga(&self) -> &str {
         &self.saga
     }
 
-    /// The key of the instance that sent the command; for a subscriber the key of the event.
+    /// Returns the key of the instance that sent the command. For a subscriber, returns the key of the event.
     pub fn instance(&self) -> &str {
         &self.instance
     }
 
-    /// Ends when the outcome is no longer wanted, because the instance turned or the dispatcher stops. A handler that
-    /// can stop early should then return an error, which counts as indeterminate.
+    /// Waits until the outcome is no longer wanted, because the instance turned or the dispatcher stops. A handler that
+    /// can stop early should then return an error. The error counts as indeterminate.
     pub async fn cancelled(&self) {
         self.cancelled.cancelled().await;
     }
 
-    /// Whether the outcome is no longer wanted.
+    /// Returns whether the outcome is no longer wanted.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.is_cancelled()
     }
@@ -194,15 +205,15 @@ impl HandlerContext {
 /// A future that runs one attempt.
 pub(crate) type Attempting = Pin<Box<dyn Future<Output = AttemptEnd> + Send + 'static>>;
 
-/// A handler or subscriber whose type is known at run time only.
+/// A handler or subscriber with its type erased.
 pub(crate) trait AnyHandler: Send + Sync {
     fn attempt(self: Arc<Self>, message: Message, cx: HandlerContext, limits: PayloadLimits) -> Attempting;
 }
 
-/// A handler of `C`.
+/// The type-erased form of a handler of `C`.
 pub(crate) struct ForCommand<C, H>(H, PhantomData<fn(C)>);
 
-/// A subscriber to `E`.
+/// The type-erased form of a subscriber to `E`.
 pub(crate) struct ForEvent<E, H>(H, PhantomData<fn(E)>);
 
 impl<C, H> ForCommand<C, H> {

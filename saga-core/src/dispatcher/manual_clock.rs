@@ -1,8 +1,9 @@
-//! The clock of a test: it moves only when the test moves it, and only while nothing is at work.
+//! The manual clock of a test: it moves only on a call of the test, and only while no work is active.
 //!
-//! Owns: virtual time, who waits for it, and who is at work. A dispatcher is at rest when it has looked at everything
-//! that reached it before the test asked, and waits. An attempt is at work until it waits for something, and again from
-//! the moment it is woken.
+//! Owns: virtual time, the list of waiters, and the count of active work. Does not own: the work itself.
+//!
+//! A dispatcher is at rest when it has processed all input that arrived before the test's request, and waits. An
+//! attempt is active until it waits. It is active again from the moment of its wake-up.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -17,13 +18,15 @@ use super::clock::Clock;
 use crate::engine::Moment;
 use crate::message::Timestamp;
 
-/// A clock that stands still until a test moves it. Clones are one clock.
+/// A clock that stands still until a test moves it. All clones are one clock.
 ///
-/// It starts at 2026-01-01T00:00:00Z by the wall clock, and at zero by the other.
+/// The wall clock starts at 2026-01-01T00:00:00Z, and the monotonic clock starts at zero.
 ///
-/// Time does not pass while a dispatcher or one of its handlers is at work: while a step is being committed, the store is
-/// being read, or an attempt has something to do. A handler that waits for something outside, such as a socket, a channel
-/// of the test or another clock, does not hold time back; nor do tasks and threads that a handler has started.
+/// Time does not pass while a dispatcher or one of its handlers is active. A dispatcher is active while it commits a
+/// step or reads the store. A handler is active while its attempt can make progress.
+///
+/// A handler that waits for an external source does not hold time back. Examples are a socket, a channel of the test,
+/// or another clock. Tasks and threads that a handler has started do not hold time back either.
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock {
     shared: Arc<Shared>,
@@ -32,45 +35,45 @@ pub struct ManualClock {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// Changes when the clock moves, or a test asks. A channel of its own, because it wakes attempts, and what wakes an
-    /// attempt must not follow from what an attempt does.
+    /// Changes when the clock moves or a test requests rest. It is separate from `rested`, because it wakes attempts.
+    /// The wake-up of an attempt must not depend on the actions of an attempt.
     moved: watch::Sender<()>,
-    /// Changes when somebody rests.
+    /// Changes when a waiter begins to rest.
     rested: watch::Sender<()>,
 }
 
 #[derive(Debug)]
 struct State {
     now: Moment,
-    /// How much is at work.
+    /// The number of active units of work.
     busy: usize,
-    /// Those who wait, by a number of their own.
+    /// The waiters, by number.
     waiting: BTreeMap<u64, Waiting>,
     last: u64,
-    /// Dispatchers that run by this clock.
+    /// The number of dispatchers that run by this clock.
     attached: usize,
-    /// How often a test has asked whether all are at rest.
+    /// The number of rest requests by tests.
     asked: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    /// What it waits for, if that is for a moment.
+    /// The due time of the wait, if it has one.
     due: Option<Duration>,
-    /// Whether its being due holds time back until it is awake.
+    /// Whether the due wait holds time back until it is awake.
     holds: bool,
-    /// A dispatcher: when it looks again in any case, and up to which question it is at rest.
+    /// For a dispatcher: the time of its next regular check, and the last rest request it has answered.
     dispatcher: Option<(Duration, u64)>,
 }
 
 impl State {
-    /// Whether nothing is left to do before time passes.
+    /// Whether no work is left before time must pass.
     fn is_idle(&self) -> bool {
         let awakes = |waiting: &Waiting| waiting.holds && waiting.due.is_some_and(|due| due <= self.now.mono);
         self.busy == 0 && !self.waiting.values().any(awakes) && self.has_looked()
     }
 
-    /// Whether every dispatcher has looked at what had reached it, and rests.
+    /// Whether every dispatcher has processed its input and rests.
     fn has_looked(&self) -> bool {
         let now = self.now.mono;
         let at_rest = |waiting: &&Waiting| {
@@ -106,32 +109,34 @@ impl Default for Shared {
 }
 
 impl ManualClock {
-    /// Moves both clocks forward and wakes whoever waits, whether or not anything is at work.
+    /// Moves both clocks forward by `duration` and wakes all waiters, also while work is active.
     pub fn advance(&self, duration: Duration) {
         self.state().advance(duration);
         self.shared.moved.send_replace(());
     }
 
-    /// Waits until nothing is left to do before time passes: what was published is applied, its deliveries have been
-    /// tried, dead letters are kept, what is past its window is removed.
+    /// Waits until no work is left before time must pass. Published events are then applied, and their deliveries have
+    /// been tried. Dead letters are stored, and expired records are removed.
     pub async fn idle(&self) {
         self.ask();
         self.wait_until(State::is_idle).await;
     }
 
-    /// Waits until every dispatcher has dealt with what had reached it. Attempts may be at work, so more can reach it at
+    /// Waits until every dispatcher has processed its input. Attempts may still be active, so new input can arrive at
     /// any time.
     pub async fn looked(&self) {
         self.ask();
         self.wait_until(State::has_looked).await;
     }
 
-    /// Waits until nothing is left to do, moves both clocks to the next moment that anything is due, and waits until
-    /// nothing is left to do again. Due are timers, attempts to be repeated, time limits of attempts and of callers, and
-    /// whoever else sleeps by this clock; not the regular looks of a dispatcher. Waits as long as nothing is due.
+    /// Waits until no work is left, and moves both clocks to the next due time. Then waits again until no work is left.
+    ///
+    /// The next due time is that of a timer, a repeated attempt, a time limit, or another sleep by this clock. The time
+    /// limits are those of attempts and of callers. The regular checks of a dispatcher do not count. This method waits
+    /// as long as nothing is due.
     ///
     /// # Cancellation
-    /// The clock has moved or it has not.
+    /// The clock has either moved or not moved.
     pub async fn advance_to_next(&self) {
         self.ask();
         loop {
@@ -142,7 +147,7 @@ impl ManualClock {
         }
     }
 
-    /// Moves to what is due next, if nothing is left to do: looked at once more in the same breath as the clock moves.
+    /// Moves to the next due time if no work is left. The check and the move happen under one lock.
     fn move_to_next(&self) -> bool {
         let mut state = self.state();
         let Some(next) = state.next_due().filter(|_| state.is_idle()) else { return false };
@@ -153,13 +158,13 @@ impl ManualClock {
         true
     }
 
-    /// Sets the wall clock, forward or back, as an administrator would. Nobody is woken: a dispatcher notices it when it
-    /// looks again, which is after a second at most, or when [`idle`](Self::idle) is called.
+    /// Sets the wall clock, forward or back, like an administrator. This method wakes no waiter. A dispatcher notices
+    /// the new time at its next check, after at most one second, or on a call of [`idle`](Self::idle).
     pub fn set_wall(&self, wall: Timestamp) {
         self.state().now.wall = wall;
     }
 
-    /// Has every dispatcher look once more at what has reached it.
+    /// Makes every dispatcher check its input once more.
     fn ask(&self) {
         self.state().asked += 1;
         self.shared.moved.send_replace(());
@@ -168,7 +173,7 @@ impl ManualClock {
     async fn wait_until(&self, condition: impl Fn(&State) -> bool) {
         let mut rested = self.shared.rested.subscribe();
         while !condition(&self.state()) {
-            // The sender lives in `self`.
+            // `self` owns the sender.
             let _ = rested.changed().await;
         }
     }
@@ -177,19 +182,19 @@ impl ManualClock {
         lock(&self.shared.state)
     }
 
-    /// A dispatcher runs by this clock from here on.
+    /// Attaches a dispatcher to this clock.
     pub(super) fn attach(&self) -> Attached {
         self.state().attached += 1;
         Attached { clock: self.clone(), acked: 0 }
     }
 
-    /// Something is at work until this goes.
+    /// Marks work as active until the returned guard is dropped.
     pub(super) fn working(&self) -> Working {
         self.state().busy += 1;
         Working(self.clone())
     }
 
-    /// Ends when so much time has passed, for whatever reason the clock has moved.
+    /// Waits until `duration` has passed, for any reason of the clock's moves.
     pub(super) async fn pass(&self, duration: Duration) {
         let until = self.now().mono.saturating_add(duration);
         self.until(move |state| state.now.mono >= until).await;
@@ -205,7 +210,8 @@ impl ManualClock {
         Entry { clock: self.clone(), id }
     }
 
-    /// Ends when the clock has moved so that this is so. Holds the moves from here on, so that none is missed.
+    /// Waits until the condition holds after a move of the clock. The receiver is created at once, so that no move is
+    /// missed.
     fn until(
         &self,
         condition: impl Fn(&State) -> bool + Send + 'static,
@@ -238,12 +244,12 @@ impl Clock for ManualClock {
     }
 }
 
-/// Something at work: time stands still until it goes.
+/// Guard of active work: time stands still until its drop.
 #[derive(Debug)]
 pub(super) struct Working(ManualClock);
 
 impl Working {
-    /// Rests for so long and is at work again afterwards, with no moment between in which time could pass.
+    /// Rests for the given time and is then active again. Time cannot pass between the two.
     pub(super) async fn pause(self, duration: Duration) -> Self {
         let clock = self.0.clone();
         let due = clock.now().mono.saturating_add(duration);
@@ -264,11 +270,11 @@ impl Drop for Working {
     }
 }
 
-/// An attempt, which is at work whenever somebody has woken it.
+/// An attempt. It is active from each wake-up until it waits.
 #[derive(Debug)]
 pub(super) struct Tracked {
     clock: ManualClock,
-    /// There while it is at work and not being polled.
+    /// Present while the attempt is active and is not being polled.
     working: Mutex<Option<Working>>,
     waker: Mutex<Option<Waker>>,
 }
@@ -293,7 +299,7 @@ impl Tracked {
         polled
     }
 
-    /// What holds back the clock for the attempt.
+    /// The guard that holds the clock back for the attempt.
     pub(super) fn end(&self) -> Working {
         let working = lock(&self.working).take();
         working.unwrap_or_else(|| self.clock.working())
@@ -315,7 +321,7 @@ impl Wake for Tracked {
     }
 }
 
-/// Takes whoever waits off the list when it is woken or goes away.
+/// Removes the waiter from the list on its wake-up or drop.
 struct Entry {
     clock: ManualClock,
     id: u64,
@@ -332,13 +338,14 @@ impl Drop for Entry {
 #[derive(Debug)]
 pub(super) struct Attached {
     clock: ManualClock,
-    /// Up to which question it has looked at everything that had reached it.
+    /// The last rest request for which the dispatcher has processed all its input.
     acked: u64,
 }
 
 impl Attached {
-    /// Rests until something is due, at `latest`, or when a test asks. To be polled behind everything that can reach the
-    /// dispatcher: it takes being polled as the sign that nothing has. Answers up to which question that is so.
+    /// Rests until the next due time, until `latest`, or until a test requests rest. Poll this future after every
+    /// source of input: a poll means that no input has arrived. Returns the number of the last rest request for which
+    /// this holds.
     pub(super) fn rest(
         &self,
         due: Option<Duration>,
@@ -368,6 +375,6 @@ impl Drop for Attached {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while one is held.
+    // No code panics while it holds the lock, so a poisoned lock still holds valid state.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

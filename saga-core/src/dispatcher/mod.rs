@@ -1,7 +1,7 @@
-//! The dispatcher: the engine embedded in an app, on a tokio runtime.
+//! The dispatcher: the engine embedded in an application, on a tokio runtime.
 //!
-//! Owns: the API, the thread that drives the engine, running handlers, clocks.
-//! Does not own: decisions (the `engine` and the `machine`) or SQL (the stores).
+//! Owns: the public API, the thread that drives the engine, the running of handlers, and the clocks. Does not own:
+//! decisions (the `engine` and the `machine`) or SQL (the stores).
 
 mod asking;
 mod attempt_channel;
@@ -63,12 +63,14 @@ use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Inspect, Store};
 use calling::Patience;
 use run::Request;
 
-/// Runs sagas. Cheap to clone; all clones are one dispatcher.
+/// Runs sagas. A clone is cheap, and all clones refer to one dispatcher.
 ///
-/// When the last clone is dropped without [`shutdown`](Self::shutdown), running handlers are dropped, what they did counts
-/// as indeterminate, what is known is committed, and the store is given back. That happens in the background, and takes as long
-/// as a commit: the next dispatcher of this process on the same store waits for it. A handler that holds a clone keeps its
-/// own dispatcher alive for ever; give it a [`WeakDispatcher`].
+/// The last clone can be dropped without [`shutdown`](Self::shutdown). The dispatcher then drops its running handlers,
+/// and their outcomes count as indeterminate. It commits every known outcome and gives the lease back. This happens in
+/// the background and takes about as long as one commit. The next dispatcher of this process on the same store waits
+/// for the end of this work.
+///
+/// A handler that holds a clone keeps its own dispatcher alive for ever. Give such a handler a [`WeakDispatcher`].
 #[derive(Clone)]
 pub struct Dispatcher {
     requests: UnboundedSender<Request>,
@@ -80,39 +82,39 @@ pub struct Dispatcher {
     limits: CallLimits,
 }
 
-/// What callers are held to.
+/// The limits on calls.
 #[derive(Clone, Copy, Debug)]
 struct CallLimits {
-    /// How long a call waits that has no limit of its own.
+    /// The default limit of a call.
     call: Duration,
-    /// How many events may be on their way.
+    /// The maximum number of events in flight.
     publishing: usize,
 }
 
-/// How a dispatcher fares.
+/// The health of a dispatcher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Health {
-    /// It accepts and advances.
+    /// The dispatcher accepts events and advances instances.
     Running,
-    /// The store is not available: calls wait, no saga fails, and nothing is guessed (promise 7).
+    /// The store is not available. Calls wait, no saga fails, and the dispatcher guesses no outcome (promise 7).
     #[non_exhaustive]
     Degraded {
-        /// What the store says.
+        /// The reason that the store reports.
         why: String,
     },
-    /// It has stopped. Everything accepted is in the store.
+    /// The dispatcher has stopped. Every accepted event is in the store.
     #[non_exhaustive]
     Stopped {
-        /// Why.
+        /// The reason for the stop.
         why: String,
     },
 }
 
-/// What the thread and the handles share.
+/// The state shared by the thread and the handles.
 pub(crate) struct Shared {
     health: watch::Sender<Health>,
-    /// Whether the last commit did not get through: then a read that does says nothing about the store's health.
+    /// Whether the last commit failed. A successful read then does not restore the health.
     commit_fails: AtomicBool,
     tally: watch::Sender<Tally>,
     admission: Arc<Semaphore>,
@@ -133,7 +135,7 @@ impl Shared {
         self.admission.close();
     }
 
-    /// What is known about why the store does not answer.
+    /// The known reason why the store does not answer.
     fn trouble(&self) -> String {
         match &*self.health.borrow() {
             Health::Degraded { why } => why.clone(),
@@ -150,7 +152,7 @@ impl Shared {
     }
 }
 
-/// How an event is published, where the default does not do.
+/// Options for publishing an event.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct PublishOptions {
@@ -159,28 +161,28 @@ pub struct PublishOptions {
 }
 
 impl PublishOptions {
-    /// No message id and no deadline.
+    /// Options with the defaults: no message id and no deadline.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Names the message, so that publishing it again within the window changes nothing.
+    /// Sets the message id. A repetition with the same message id within the deduplication window changes nothing.
     pub fn message_id(mut self, id: MessageId) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// How long to wait for the answer. Then the event is withdrawn if nothing has been done about it
-    /// ([`PublishError::NotStored`]); otherwise nobody knows ([`PublishError::Unknown`]). Default: the dispatcher's
-    /// [limit of a call](DispatcherBuilder::call_limit).
+    /// Sets the maximum time to wait for the answer. After the deadline, an event that the dispatcher has not begun to
+    /// process is withdrawn ([`PublishError::NotStored`]). Otherwise the outcome is not known
+    /// ([`PublishError::Unknown`]). Default: the dispatcher's [limit of a call](DispatcherBuilder::call_limit).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.patience.limit = Some(deadline);
         self
     }
 
-    /// Does not wait for a store that is not available: the event is surely not stored then
-    /// ([`PublishError::NotStored`]). One that the store was about to write when the trouble began waits for its outcome,
-    /// as without this.
+    /// Does not wait for a store that is not available. The event is then certainly not stored
+    /// ([`PublishError::NotStored`]). Exception: the write of the event may have begun before the store became
+    /// unavailable. The call then waits for the outcome, as it does without this option.
     pub fn fail_fast(mut self) -> Self {
         self.patience.fail_fast = true;
         self
@@ -188,41 +190,44 @@ impl PublishOptions {
 }
 
 impl Dispatcher {
-    /// A dispatcher on `store`, to be given its sagas, handlers and subscribers.
+    /// Returns a builder for a dispatcher on `store`. The builder takes the sagas, handlers and subscribers.
     pub fn builder(store: impl Store) -> DispatcherBuilder {
         DispatcherBuilder::new(Arc::new(store))
     }
 
-    /// Publishes `event` to everybody who takes it.
+    /// Publishes `event` to all its consumers.
     ///
-    /// `Ok` means durable: it survives `kill -9` and power loss. What one task publishes to one instance, awaiting each
-    /// `Ok`, is applied in that order. An event that starts an instance is safe to publish again; for others give a
-    /// message id with [`publish_as`](Self::publish_as).
+    /// `Ok` means that the event is durable: it survives `kill -9` and power loss. One task can publish several events
+    /// to one instance and await each `Ok`. The instance then applies these events in that order.
+    ///
+    /// An event that starts an instance is safe to publish again. For any other event, give a message id with
+    /// [`publish_as`](Self::publish_as).
     ///
     /// # Errors
-    /// [`PublishError`]. Except for [`PublishError::Unknown`] and [`PublishError::IdConflict`] nothing was stored. It comes
-    /// within the [limit of a call](DispatcherBuilder::call_limit).
+    /// [`PublishError`]. Nothing was stored, except after [`PublishError::Unknown`] and [`PublishError::IdConflict`].
+    /// The error is returned within the [limit of a call](DispatcherBuilder::call_limit).
     ///
     /// # Cancellation
-    /// Dropping the future withdraws the event, unless it is being stored: it may or may not be accepted.
+    /// Dropping the future withdraws the event. If the event is being stored at that moment, it may or may not be
+    /// accepted.
     pub async fn publish<E: Correlated>(&self, event: E) -> Result<Receipt, PublishError> {
         self.publish_with(event, PublishOptions::new()).await
     }
 
-    /// As [`publish`](Self::publish), under the caller's message id: a repetition within the window changes nothing and
-    /// is answered with [`Disposition::Duplicate`].
+    /// Publishes like [`publish`](Self::publish), under the message id of the caller. A repetition within the
+    /// deduplication window changes nothing and returns [`Disposition::Duplicate`].
     ///
     /// # Errors
-    /// As for `publish`, and [`PublishError::IdConflict`] when the id was used for an event with other content. After
-    /// [`PublishError::Unknown`] the [`receipt`](Self::receipt) says later whether it was accepted.
+    /// The errors of `publish`, and [`PublishError::IdConflict`] when the id was used for an event with other content.
+    /// After [`PublishError::Unknown`], the [`receipt`](Self::receipt) shows later whether the event was accepted.
     pub async fn publish_as<E: Correlated>(&self, id: MessageId, event: E) -> Result<Receipt, PublishError> {
         self.publish_with(event, PublishOptions::new().message_id(id)).await
     }
 
-    /// As [`publish`](Self::publish), with options.
+    /// Publishes like [`publish`](Self::publish), with options.
     ///
     /// # Errors
-    /// As for `publish`.
+    /// The errors of `publish`.
     pub async fn publish_with<E: Correlated>(
         &self,
         event: E,
@@ -237,11 +242,12 @@ impl Dispatcher {
         publishing::answered(id, asked.await)
     }
 
-    /// The instance of `S` with this key, as its last committed step left it; `None` when there is none.
+    /// Returns the instance of `S` with this key, in the state after its last committed step. Returns `None` when there
+    /// is no such instance.
     ///
     /// # Errors
-    /// [`InstanceError::Key`] when there can be no such key, [`InstanceError::Unreadable`] when this build cannot read it,
-    /// [`InstanceError::Store`] when the store cannot be read.
+    /// [`InstanceError::Key`] when the key is not valid. [`InstanceError::Unreadable`] when this build cannot read the
+    /// instance. [`InstanceError::Store`] when the store cannot be read.
     pub async fn instance<S: Saga>(
         &self,
         key: impl AsRef<str>,
@@ -249,11 +255,11 @@ impl Dispatcher {
         self.read_instance(Key::new(key)?).await
     }
 
-    /// The instance of `S` that has claimed this alias (rule R35), as its last committed step left it; `None` when none
-    /// has.
+    /// Returns the instance of `S` that has claimed this alias (rule R35), in the state after its last committed step.
+    /// Returns `None` when no instance has claimed the alias.
     ///
     /// # Errors
-    /// As for [`instance`](Self::instance).
+    /// The errors of [`instance`](Self::instance).
     pub async fn instance_by_alias<S: Saga>(
         &self,
         alias: impl AsRef<str>,
@@ -269,7 +275,7 @@ impl Dispatcher {
         }
     }
 
-    /// The history of an instance, oldest line first; at most the newest 10,000 lines.
+    /// Returns the history of an instance, oldest line first. The result holds at most the newest 10,000 lines.
     ///
     /// # Errors
     /// [`InstanceError::Store`] when the store cannot be read.
@@ -278,13 +284,13 @@ impl Dispatcher {
         self.within(self.store.history(&address, 10_000)).await
     }
 
-    // Operators.
+    // Operator verbs.
 
-    /// Turns an instance that is not over: what it owes is undone, and it ends in the state of `on_abort(..)` or as
-    /// aborted (rule R15). The history names the operator and the reason.
+    /// Turns an instance that has not ended. The instance undoes its obligations. It then ends in the state of
+    /// `on_abort(..)` or as aborted (rule R15). The history records the operator and the reason.
     ///
     /// # Errors
-    /// [`InstanceError::Declined`] when it has ended or there is none.
+    /// [`InstanceError::Declined`] when the instance has ended or does not exist.
     pub async fn abort<S: Saga>(
         &self,
         key: impl AsRef<str>,
@@ -293,10 +299,10 @@ impl Dispatcher {
         self.operate::<S>(key, Verb::Abort, operator).await
     }
 
-    /// Lets a parked instance repeat exactly what failed: the event, or the command with the same key (rule R16).
+    /// Makes a parked instance repeat the failed work: the event, or the command with the same key (rule R16).
     ///
     /// # Errors
-    /// [`InstanceError::Declined`] when it is not parked, or waits over a command that is called at most once.
+    /// [`InstanceError::Declined`] when the instance is not parked, or is parked over an at-most-once command.
     pub async fn retry<S: Saga>(
         &self,
         key: impl AsRef<str>,
@@ -305,19 +311,20 @@ impl Dispatcher {
         self.operate::<S>(key, Verb::Retry, operator).await
     }
 
-    /// Lets a parked instance go on without what failed: the event becomes a dead letter, the command's outcome has no
-    /// effect, the undo is given up.
+    /// Makes a parked instance continue without the failed work. A failed event becomes a dead letter. The outcome of a
+    /// failed command has no effect. A failed undo is given up.
     ///
     /// # Errors
-    /// [`InstanceError::Declined`] when it is not parked, or waits for its arrival.
+    /// [`InstanceError::Declined`] when the instance is not parked, or waits for its arrival.
     pub async fn skip<S: Saga>(&self, key: impl AsRef<str>, operator: Operator) -> Result<(), InstanceError> {
         self.operate::<S>(key, Verb::Skip, operator).await
     }
 
-    /// Supplies the outcome of the command a parked instance waits over.
+    /// Supplies the outcome of the command over which an instance is parked.
     ///
     /// # Errors
-    /// [`InstanceError::Declined`] when it does not wait over a command, or this is not an outcome of that one.
+    /// [`InstanceError::Declined`] when the instance is not parked over a command. The same error is returned when the
+    /// outcome does not belong to that command.
     pub async fn resolve<S: Saga>(
         &self,
         key: impl AsRef<str>,
@@ -350,7 +357,8 @@ impl Dispatcher {
         }
     }
 
-    /// Dead letters in order, from the first one or from behind `after`; at most 200.
+    /// Returns dead letters in order, starting with the first one or with the first one after `after`. Returns at most
+    /// 200.
     ///
     /// # Errors
     /// [`InstanceError::Store`] when the store cannot be read.
@@ -358,11 +366,11 @@ impl Dispatcher {
         self.within(self.store.dead_letters(after.unwrap_or_default(), 200)).await
     }
 
-    /// Puts a dead letter back on its way, in one commit with its removal.
+    /// Delivers a dead letter again. One commit removes the dead letter and queues its delivery.
     ///
     /// # Errors
-    /// [`InstanceError::Declined`] when it is an outcome or a declined verb, which cannot be delivered again, or an event
-    /// without a key.
+    /// [`InstanceError::Declined`] when the dead letter is an outcome, a declined verb, or an event without a key.
+    /// These cannot be delivered again.
     pub async fn redrive(&self, letter: DeadLetterRow) -> Result<(), InstanceError> {
         let asked =
             self.call(Patience::default(), false, move |ticket, claim| In::Redrive { letter, ticket, claim });
@@ -374,46 +382,51 @@ impl Dispatcher {
         }
     }
 
-    // Itself.
+    // The dispatcher itself.
 
-    /// How it fares now.
+    /// Returns the current health.
     pub fn health(&self) -> Health {
         self.shared.health.borrow().clone()
     }
 
-    /// Ends when its health has changed from what it is at the call, and says to what. Cancel-safe.
+    /// Waits until the health differs from the health at the time of the call, and returns the new health. The future
+    /// is cancel-safe.
     pub fn health_changed(&self) -> impl Future<Output = Health> + Send + use<> {
         let mut changes = self.shared.health.subscribe();
         let shared = Arc::clone(&self.shared);
         async move {
-            // The sender lives in `shared`, so it cannot have gone.
+            // `shared` owns the sender, so the sender still exists.
             let _ = changes.changed().await;
             drop(shared);
             changes.borrow().clone()
         }
     }
 
-    /// Counts since the start; brought up to date once a second.
+    /// Returns the counters since the start. The dispatcher updates them once a second.
     pub fn counters(&self) -> Tally {
         *self.shared.tally.borrow()
     }
 
-    /// The store of the dispatcher, for reading only.
+    /// Returns the store of the dispatcher, for reading only.
     pub fn store(&self) -> &dyn Inspect {
         &*self.store
     }
 
-    /// Stops: nothing more is accepted or started, running handlers get `grace` to end and are then dropped, what is
-    /// known is committed, and the lease is given back. Work not started is not counted as an attempt. When it returns the
-    /// store is free: another dispatcher can start on it at once, unless it answers `StillRunning`.
+    /// Stops the dispatcher. It accepts no more events and starts no more work. Running handlers get the time `grace`
+    /// to end, and the dispatcher then drops them. It commits every known outcome and gives the lease back. Work that
+    /// has not started does not count as an attempt.
     ///
-    /// It returns within `grace` and six seconds, whatever handlers and store do: one second for handlers that were
-    /// dropped, five for the store. A store may take its own time on top until its file is closed.
+    /// The store is free when this method returns, except after `StillRunning`. Another dispatcher can then start on
+    /// the store at once.
+    ///
+    /// This method returns within `grace` plus six seconds, whatever the handlers and the store do. One second is for
+    /// handlers that were dropped, and five seconds are for the store. A store may need additional time to close its
+    /// file.
     ///
     /// # Errors
-    /// [`ShutdownError::StillRunning`] when handlers block their threads and cannot be dropped, and
-    /// [`ShutdownError::NotWritten`] when the store does not answer; the next start then treats what was running as begun.
-    /// Nothing that was answered is lost.
+    /// [`ShutdownError::StillRunning`] when handlers block their threads and cannot be dropped.
+    /// [`ShutdownError::NotWritten`] when the store does not answer. The next start then treats running work as begun.
+    /// No answered call is lost.
     pub async fn shutdown(self, grace: Duration) -> Result<(), ShutdownError> {
         let (answer, answered) = oneshot::channel();
         let stopped = || match self.health() {
@@ -424,8 +437,8 @@ impl Dispatcher {
         answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 
-    /// Stops at once, as if the process had been killed: nothing more is written, and the next start treats what was
-    /// running as begun. When it returns the store is free.
+    /// Stops at once, like a killed process. Nothing more is written, and the next start treats running work as begun.
+    /// The store is free when this method returns.
     #[cfg(any(test, feature = "testing"))]
     pub async fn kill(self) {
         let (done, killed) = oneshot::channel();
@@ -435,25 +448,25 @@ impl Dispatcher {
     }
 }
 
-/// The outcome of a command as a person knows it, for [`Dispatcher::resolve`].
+/// The outcome of a command as an operator knows it, for [`Dispatcher::resolve`].
 #[derive(Clone, Debug)]
 pub struct Resolved(Resolution);
 
 impl Resolved {
-    /// It was answered by this reply.
+    /// The command was answered by this reply.
     ///
     /// # Errors
-    /// When the reply cannot be written as JSON.
+    /// [`PayloadError`](crate::message::PayloadError) when the reply cannot be written as JSON.
     pub fn reply<E: Event>(reply: &E) -> Result<Self, crate::message::PayloadError> {
         Ok(Self(Resolution::Replied(MessageRecord::from(&Message::of_event(reply)?))))
     }
 
-    /// It is done. For commands without replies, and for undos.
+    /// The command is done. Use this for commands without replies and for undos.
     pub fn done() -> Self {
         Self(Resolution::Done)
     }
 
-    /// It surely had no effect.
+    /// The command certainly had no effect.
     pub fn refused() -> Self {
         Self(Resolution::Refused)
     }

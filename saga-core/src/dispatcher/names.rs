@@ -1,7 +1,7 @@
-//! What the store holds under names, or in shapes, that this build does not know (rule R34).
+//! Stored names and formats that this build does not know (rule R34).
 //!
-//! Owns: the comparison, made once after the start and when it is asked for. Does not own: what happens to such
-//! instances; each is parked by itself when it is next touched, and the others go on.
+//! Owns: the comparison, made once after the start and on request. Does not own: the handling of such instances. Each
+//! one is parked separately at its next use, and the other instances continue.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,16 +14,16 @@ use crate::machine::{is_own_timer, turn_targets};
 use crate::message::is;
 use crate::store::{Address, Loaded, Store, StoreError, Stored, StoredName};
 
-/// Instances loaded at a time.
+/// The number of instances loaded at a time.
 const PAGE: usize = 100;
 
-/// Something the store holds that this build cannot read or has no use for. Its `Display` is a sentence.
+/// A stored name or format that this build cannot read or does not use. Its `Display` output is a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnknownName {
-    /// What it is, under which name, and how often it is there.
+    /// The kind, the name and the number of occurrences.
     pub stored: StoredName,
-    /// What is wrong with it.
+    /// The problem.
     pub why: String,
 }
 
@@ -53,20 +53,22 @@ impl fmt::Display for UnknownName {
 }
 
 impl Dispatcher {
-    /// Compares every name in the store with what this build knows: states, targets of turns, commands, undos, children,
-    /// timers, waiting events and dead letters, each with how often it is there. Empty when every name is known and no
-    /// version is later than this build's; payloads are not read. After each start this is done once by itself, and
-    /// written to the log.
+    /// Compares every name in the store with the names of this build. Each result has its number of occurrences. The
+    /// result is empty when this build knows every name and no stored version is newer than this build.
+    ///
+    /// The comparison covers states, targets of turns, commands, undos, children, timers, waiting events and dead
+    /// letters. It does not read payloads. The dispatcher also makes this comparison once after each start and writes
+    /// the result to the log.
     ///
     /// # Errors
-    /// [`InstanceError::Store`] when the store cannot be read, [`InstanceError::NotDone`] when it has not answered
-    /// within the limit of a call.
+    /// [`InstanceError::Store`] when the store cannot be read. [`InstanceError::NotDone`] when the store has not
+    /// answered within the limit of a call.
     pub async fn unknown_names(&self) -> Result<Vec<UnknownName>, InstanceError> {
         self.within(unknown(&self.registry, &*self.store)).await
     }
 }
 
-/// Those names in `store` that `registry` does not know.
+/// Returns the names in `store` that `registry` does not know.
 pub(super) async fn unknown(registry: &Registry, store: &dyn Store) -> Result<Vec<UnknownName>, StoreError> {
     let mut names = store.names().await?;
     names.extend(targets(store).await?);
@@ -74,7 +76,7 @@ pub(super) async fn unknown(registry: &Registry, store: &dyn Store) -> Result<Ve
     Ok(names.into_iter().filter_map(judge).collect())
 }
 
-/// Where the instances that are compensating will arrive.
+/// The arrival states of the compensating instances.
 async fn targets(store: &dyn Store) -> Result<Vec<StoredName>, StoreError> {
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
     let mut after = None;

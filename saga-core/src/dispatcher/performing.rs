@@ -1,6 +1,6 @@
-//! What the engine asks for is done here: callers are answered, attempts started, the store is read and written.
+//! Performs the requests of the engine: answers callers, starts attempts, and reads and writes the store.
 //!
-//! Owns: trying again while the store is not available (promise 7). Does not own: when anything is asked for.
+//! Owns: retries while the store is not available (promise 7). Does not own: the time of each request.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,38 +19,38 @@ use crate::engine::{In, Out};
 use crate::message::{Timestamp, chain};
 use crate::store::{Batch, StepOutcome, StoreError};
 
-/// The first and the longest wait before the store is asked again.
+/// The shortest and the longest wait before the next call to the store.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 
-/// What came of a batch. Time stands still until that has been dealt with.
+/// The outcomes of a batch. Virtual time stands still until the outcomes have been processed.
 pub(super) type Outcomes = (Result<Vec<StepOutcome>, StoreError>, Busy);
 pub(super) type Written = Pin<Box<dyn Future<Output = Outcomes> + Send>>;
 pub(super) type Read = (Result<In, StoreError>, Busy);
 
-/// How the store was asked.
+/// The kind of access to the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
     Commit,
 }
 
-/// A batch on its way to the disk.
+/// A batch that is being written.
 pub(super) enum Commit {
     Under(Written),
     Over(Outcomes),
 }
 
 impl Commit {
-    /// Polls it once, so that the store has the batch although nobody waits for it yet.
+    /// Polls the future once, so that the store receives the batch before any task waits for it.
     pub(super) fn begin(mut written: Written) -> Self {
-        // Whoever waits polls it again, which registers the waiter that counts.
+        // The later wait polls the future again and registers its own waker.
         match written.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
             Poll::Ready(outcomes) => Self::Over(outcomes),
             Poll::Pending => Self::Under(written),
         }
     }
 
-    /// Cancel-safe: what has come is kept until it is taken.
+    /// Cancel-safe: the outcomes are kept until the caller takes them.
     pub(super) async fn outcomes(&mut self) -> Outcomes {
         match self {
             Self::Under(written) => written.await,
@@ -66,7 +66,7 @@ impl Runner {
         match out {
             Out::Answer(ticket, answer) => {
                 if let Some(caller) = self.tickets.remove(&ticket) {
-                    // A caller that has gone away needs no answer.
+                    // A caller that was dropped needs no answer.
                     let _ = caller.send(answer);
                 }
             }
@@ -83,8 +83,8 @@ impl Runner {
             Out::FetchWaiting(address) => self.read(reads, move || {
                 let (store, address) = (Arc::clone(&store), address.clone());
                 async move {
-                    // All of them, because none may be passed. Events are held to a limit, but reports of children and
-                    // what other processes deliver are not.
+                    // Reads all of them, because none may be skipped. Events have a limit. Reports of children and
+                    // deliveries of other processes have no limit.
                     let mut limit = 100 * page;
                     loop {
                         let rows = store.waiting(&address, limit).await?;
@@ -138,7 +138,7 @@ impl Runner {
         }
     }
 
-    /// Reads the store, again and again while it is not available.
+    /// Reads the store, and retries while the store is not available.
     fn read<F, R>(&self, reads: &mut JoinSet<Read>, ask: F)
     where
         F: Fn() -> R + Send + 'static,
@@ -148,7 +148,7 @@ impl Runner {
         reads.spawn(async move { shared.ask(Access::Read, &*clock, busy, ask).await });
     }
 
-    /// Commits a batch, again and again until its outcome is known (rule R30).
+    /// Commits a batch, and retries until its outcome is known (rule R30).
     pub(super) fn commit(&self, batch: Arc<Batch>) -> Written {
         let (store, lease) = (Arc::clone(&self.store), self.lease.clone());
         let (clock, shared, busy) = self.asking();
@@ -162,7 +162,7 @@ impl Runner {
         (Arc::clone(&self.clock), Arc::clone(&self.shared), Busy::by(&*self.clock))
     }
 
-    /// Looks whether somebody else has written, and whether the store is still the one that was opened.
+    /// Checks whether another process has written, and whether the store is still the one that was opened.
     pub(super) fn look(&self, scan: bool, reads: &mut JoinSet<Read>) {
         let (store, busy) = (Arc::clone(&self.store), Busy::by(&*self.clock));
         let shared = Arc::clone(&self.shared);
@@ -172,7 +172,7 @@ impl Runner {
                     shared.recovered(Access::Read);
                     Ok(if woken || scan { In::Woken } else { In::Tick })
                 }
-                // The next look is a second away.
+                // The next check follows after one second.
                 Err(error) if error.is_temporary() => {
                     shared.degraded(Access::Read, &error);
                     Ok(In::Tick)
@@ -183,7 +183,7 @@ impl Runner {
         });
     }
 
-    /// Says what the store holds that this build does not know.
+    /// Logs the stored names that this build does not know.
     pub(super) fn compare_names(&self, reads: &mut JoinSet<Read>) {
         let (store, registry) = (Arc::clone(&self.store), Arc::clone(&self.registry));
         let busy = Busy::by(&*self.clock);
@@ -221,7 +221,7 @@ impl Runner {
 }
 
 impl Shared {
-    /// Asks the store again and again while it is not available, and notes how it fares.
+    /// Retries an access to the store while the store is not available, and records the health.
     async fn ask<T, R>(
         &self,
         by: Access,
@@ -250,7 +250,7 @@ impl Shared {
         }
     }
 
-    /// Notes that the store is not available, unless that is known already.
+    /// Records that the store is not available, unless the health already shows it.
     fn degraded(&self, by: Access, error: &StoreError) {
         if by == Access::Commit {
             self.commit_fails.store(true, Ordering::Relaxed);
@@ -269,7 +269,8 @@ impl Shared {
         });
     }
 
-    /// Notes that the store has answered. A store that is full can be read, so a read ends no trouble of commits.
+    /// Records that the store has answered. A full store can still be read, so a read does not end a failure of
+    /// commits.
     fn recovered(&self, by: Access) {
         match by {
             Access::Commit => self.commit_fails.store(false, Ordering::Relaxed),

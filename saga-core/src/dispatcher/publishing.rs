@@ -1,4 +1,4 @@
-//! What is checked before an event is handed over, and what its publisher is told.
+//! The checks before an event is sent to the engine, and the answers to its publisher.
 
 use super::calling::NotAnswered;
 use super::error::PublishError;
@@ -16,20 +16,20 @@ pub(super) fn checked<E: Correlated>(
 ) -> Result<Accepted, PublishError> {
     let consumers = consumers(registry, &event)?;
     let not = |source| PublishError::Payload { event: E::NAME, source };
-    // The consumers see what they would see after a restart.
+    // The consumers see the event in the same form as after a restart.
     let (message, event) = Message::read_event(&event, limits.bytes).map_err(not)?;
     message.payload.check(limits).map_err(not)?;
     Ok(Accepted { message, value: Some(Box::new(event)), consumers, id, claim: Claim::default() })
 }
 
-/// Who takes `event`, and the form in which they get it, for asking about one that was published.
+/// Returns the consumers of a published `event`, each with its form of the event.
 pub(super) fn asked_about<E: Correlated>(
     registry: &Registry,
     event: &E,
 ) -> Result<(Vec<Address>, Message), PublishError> {
     let address = |(consumer, key): (Consumer, Key)| Address::new(consumer.name().to_string(), key);
     let consumers = consumers(registry, event)?.into_iter().map(address).collect();
-    // Whatever the limits were under which it was published.
+    // The limits at the time of publishing do not matter here.
     let message = Message::published(event, PayloadLimits::CEILING)
         .map_err(|source| PublishError::Payload { event: E::NAME, source })?;
     Ok((consumers, message))
@@ -51,7 +51,7 @@ fn consumers<E: Correlated>(registry: &Registry, event: &E) -> Result<Vec<(Consu
     consumers.iter().map(|consumer| Ok((consumer.clone(), key(consumer)?))).collect()
 }
 
-/// What the publisher is told.
+/// Converts the answer of the engine for the publisher.
 pub(super) fn answered(
     id: Option<MessageId>,
     answer: Result<Answer, NotAnswered>,

@@ -1,66 +1,68 @@
-//! What a publisher gets back.
+//! The receipt that a publisher gets.
 
 use crate::message::{Key, MessageId};
 
-/// What became of an event that is durable: it survives `kill -9` and power loss (rule R24).
+/// The result of publishing a durable event. The event survives `kill -9` and power loss (rule R24).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
     /// The message id, when the caller gave one.
     pub id: Option<MessageId>,
-    /// What became of it at each consumer, so far.
+    /// The result at each consumer, as known so far.
     pub consumers: Vec<ConsumerReceipt>,
 }
 
-/// What became of an event at one consumer.
+/// The result of an event at one consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConsumerReceipt {
-    /// The saga's stored name, or the subscriber's.
+    /// The stored name of the saga or the subscriber.
     pub consumer: String,
-    /// The key under which it took the event.
+    /// The key of the event at this consumer.
     pub key: Key,
-    /// What became of it.
+    /// The result.
     pub disposition: Disposition,
 }
 
-/// What became of an event at one consumer.
+/// The possible results of an event at one consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Disposition {
-    /// A row took it: the step is committed.
+    /// A row of the saga's table applied the event, and the step is committed.
     Applied,
-    /// It has no effect, and the history says why.
+    /// The event has no effect, and the history states the reason.
     #[non_exhaustive]
     Ignored {
-        /// Why.
+        /// The reason.
         why: &'static str,
     },
-    /// It waits for its turn, durably. Always a legal answer.
+    /// The event waits durably in the queue of the consumer. This result is always possible.
     Queued,
-    /// It waits, durably, until its instance is in another visit, or exists.
+    /// The event waits durably until its instance is in another visit, or until its instance exists.
     Deferred,
-    /// It is a dead letter.
+    /// The event is a dead letter.
     #[non_exhaustive]
     Dead {
-        /// Why, in one word.
+        /// The reason, in one word.
         reason: String,
     },
-    /// The same message was taken before; nothing happened now.
+    /// The consumer had already received the same message. This call changed nothing.
     Duplicate,
-    /// It was taken, and nothing of it waits any more: a row has taken it or it had no effect, which the history of its
-    /// instance says; or the subscriber has received it. Said by [`receipt`](super::Dispatcher::receipt) and
-    /// [`taken_up`](super::Dispatcher::taken_up), as are those that follow.
+    /// The consumer received the event, and no work on the event remains. At a saga, a row applied the event or the
+    /// event had no effect. The history of the instance shows the case. At a subscriber, the subscriber has received
+    /// the event. Only [`receipt`](super::Dispatcher::receipt) and [`taken_up`](super::Dispatcher::taken_up) return
+    /// this result and the ones below.
     Taken,
-    /// An event with other content was taken under its message id. It is counted on a dead letter `id-conflict`, if it came.
+    /// The consumer received an event with other content under this message id. If this event arrived, it is counted on
+    /// a dead letter `id-conflict`.
     Conflict,
-    /// Nothing is known of it here, although something is at another consumer: it takes the event since later.
+    /// This consumer has no record of the event, but another consumer has one. The consumer was added later.
     NotKnown,
 }
 
 impl Receipt {
-    /// Whether every consumer has applied it, ignored it, or has it waiting; not when it became a dead letter, or was never
-    /// taken.
+    /// Returns whether every consumer has applied the event, ignored it, or holds it as waiting. A dead letter or a
+    /// missing record gives `false`.
     pub fn is_accepted(&self) -> bool {
         self.consumers.iter().all(|consumer| match consumer.disposition {
             Disposition::Applied

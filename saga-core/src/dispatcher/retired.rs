@@ -1,6 +1,7 @@
-//! Names that are retired (rule R34): which ones this build retires, and which ones keep it from starting.
+//! Retired names (rule R34): the names that this build retires, and the names that prevent its start.
 //!
-//! Owns: comparing a build with what the store remembers. Does not own: retiring, which a store does in one transaction.
+//! Owns: comparing a build with the names in the store. Does not own: retiring names, which a store does in one
+//! transaction.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use crate::engine::Registry;
 use crate::message::is;
 use crate::store::{NameOf, RetiredName};
 
-/// Something that this build has a name for.
+/// An item with a stored name in this build.
 struct Known {
     what: NameOf,
     definition: &'static Definition,
@@ -18,7 +19,7 @@ struct Known {
 }
 
 impl Known {
-    /// Whether `name`, which the store remembers of what `row` is about, is or was the name of this.
+    /// Whether `name` is or was a name of this item. The store holds `name` for the item of `row`.
     fn is_called(&self, row: &RetiredName, name: &str) -> bool {
         let Definition { name: saga, was, .. } = self.definition;
         let here = row.what == NameOf::Saga || is(&row.saga, saga, was);
@@ -39,7 +40,8 @@ impl Known {
     }
 }
 
-/// Everything whose name can be retired, sagas first. A timer's name is unique within its state only, so it is none.
+/// All items with a name that can be retired, sagas first. A timer's name is unique only within its state, so timers
+/// are excluded.
 fn known(registry: &Registry) -> Vec<Known> {
     let mut known = Vec::new();
     for program in registry.sagas.values() {
@@ -55,7 +57,7 @@ fn known(registry: &Registry) -> Vec<Known> {
     known
 }
 
-/// The names that this build retires, sagas first: what belongs to one is found under its present name.
+/// The names that this build retires, sagas first. Each record is found under the present name of its saga.
 pub(super) fn names(registry: &Registry) -> Vec<RetiredName> {
     let mut names = BTreeSet::new();
     for Known { what, definition, name, was } in known(registry) {
@@ -70,7 +72,8 @@ pub(super) fn names(registry: &Registry) -> Vec<RetiredName> {
     names.into_iter().collect()
 }
 
-/// What this build has names for that are `retired`, without knowing the present ones: it is older than what is stored.
+/// Returns the `retired` names that this build uses without the present ones. Such a build is older than the stored
+/// data.
 pub(super) fn problems(registry: &Registry, retired: &[RetiredName]) -> Vec<String> {
     let known = known(registry);
     let aware = |row: &RetiredName| {

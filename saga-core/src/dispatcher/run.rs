@@ -1,7 +1,9 @@
-//! The dispatcher's own thread: feeds the engine, performs what it asks for. Decides nothing.
+//! The thread of the dispatcher: it sends input to the engine and performs the engine's requests. It makes no
+//! decisions.
 //!
-//! A thread of its own, because a handler that blocks a worker of the app's runtime must never stop timers, commits or
-//! other handlers. Does not own: how it ends (`ending`), or reading and writing the store (`performing`).
+//! The dispatcher needs its own thread. A handler that blocks a worker of the application's runtime must not stop
+//! timers, commits or other handlers. Does not own: the end of the thread (`ending`), or reading and writing the store
+//! (`performing`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,38 +24,38 @@ use crate::engine::{Answer, AttemptEnd, In, Moment, Registry, Shard, Ticket};
 use crate::message::chain;
 use crate::store::{Lease, Store};
 
-/// No wait is longer, so that a corrected wall clock is noticed (rule R33).
+/// The longest wait, so that the dispatcher notices a corrected wall clock (rule R33).
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// How often the store is asked whether somebody else has written, and whether it is still the same file.
+/// The interval of the check for writes of other processes and for a replaced store file.
 const PULSE: Duration = Duration::from_secs(1);
-/// How often the inbox is read in any case.
+/// The longest interval between two reads of the inbox.
 const SCAN: Duration = Duration::from_secs(60);
-/// How often what is past its window is removed. The first time is soon after the first commit.
+/// The interval of the removal of expired records. The first removal follows soon after the first commit.
 const PURGE: Duration = Duration::from_secs(60 * 60);
-/// So many inputs are taken before the engine is asked for a batch again.
+/// The maximum number of inputs before the engine is asked for a batch again.
 const BURST: usize = 256;
 
-/// What callers send.
+/// A request of a caller.
 pub(super) enum Request {
     /// An input with an answer.
     Ask(Box<dyn FnOnce(Ticket) -> In + Send>, oneshot::Sender<Answer>, Busy),
     /// An input without an answer.
     Tell(In),
-    /// Stop within this time, and say how it went.
+    /// Stop within this time, and report the result.
     Shutdown(Duration, oneshot::Sender<Result<(), ShutdownError>>),
-    /// Stop at once, as if the process had been killed.
+    /// Stop at once, like a killed process.
     #[cfg(any(test, feature = "testing"))]
     Kill(oneshot::Sender<()>),
 }
 
-/// How an attempt ended.
+/// The end of an attempt.
 pub(super) struct Ended {
     pub(super) attempt: u64,
     pub(super) how: AttemptEnd,
     pub(super) busy: Busy,
 }
 
-/// Everything the thread owns.
+/// The state of the thread.
 pub(super) struct Runner {
     pub(super) shard: Shard,
     pub(super) store: Arc<dyn Store>,
@@ -63,20 +65,20 @@ pub(super) struct Runner {
     pub(super) requests: UnboundedReceiver<Request>,
     pub(super) attempts: Attempts,
     pub(super) ended: UnboundedReceiver<Ended>,
-    /// Ends when the runtime of the handlers has ended.
+    /// Completes when the runtime of the handlers has ended.
     pub(super) runtime_gone: oneshot::Receiver<()>,
     pub(super) shared: Arc<Shared>,
     pub(super) window: Duration,
     pub(super) page: usize,
-    /// The callers who wait.
+    /// The waiting callers.
     pub(super) tickets: HashMap<Ticket, oneshot::Sender<Answer>>,
     pub(super) last_ticket: Ticket,
     pub(super) ending: Option<Ending>,
-    /// Holds back the clock of a test until what has come is dealt with.
+    /// Holds the manual clock back until the received input has been processed.
     pub(super) held: Vec<Busy>,
 }
 
-/// When regular things are done again, by the forward-only clock.
+/// The due times of the regular work, by the monotonic clock.
 struct Rounds {
     began: Moment,
     pulse: Duration,
@@ -87,7 +89,7 @@ struct Rounds {
 }
 
 impl Runner {
-    /// Runs until it is shut down, or until the store says that nothing more may be written.
+    /// Runs until the shutdown, or until the store reports that nothing more may be written.
     pub(super) async fn run(mut self, mut tempo: Tempo, began: Moment) -> Finale {
         let mut reads: JoinSet<Read> = JoinSet::new();
         let mut commit: Option<Commit> = None;
@@ -123,11 +125,12 @@ impl Runner {
             }
             let (due, latest) = self.due(now, rounds.pulse);
             tempo.wait_for(due, latest);
-            // Whatever followed from what had come holds the clock by itself, and what is due is known to it.
+            // Work caused by the input now holds the clock itself, and the clock knows the due times.
             self.held.clear();
             let input = tokio::select! {
                 biased;
-                // First, so that an event published after a transaction is not handled before it.
+                // Read first, so that an event published after a transaction is not handled before the transaction's
+                // events.
                 () = &mut waker => {
                     waker = woken(&self.store);
                     Some(In::Woken)
@@ -136,7 +139,7 @@ impl Runner {
                     self.held.push(busy);
                     match outcomes {
                         Ok(outcomes) => {
-                            // The store need not wait until these outcomes have been dealt with.
+                            // The store need not wait for the processing of these outcomes.
                             commit = self.shard.next_batch_early().map(|batch| Commit::begin(self.commit(batch)));
                             Some(In::Committed(outcomes))
                         }
@@ -154,7 +157,7 @@ impl Runner {
                     Ok((Err(error), _)) => return self.fail(&chain(&error).to_string()).await,
                     Err(error) => return self.fail(&format!("reading the store failed: {error}")).await,
                 },
-                // Before the ends of attempts that it has dropped.
+                // Handle this before the ends of the attempts that it has dropped.
                 _ = &mut self.runtime_gone, if !runtime_gone => {
                     runtime_gone = true;
                     self.end_without_runtime(now)
@@ -201,7 +204,7 @@ impl Runner {
         }
     }
 
-    /// What is done once a second.
+    /// The work done once a second.
     fn pulse(&mut self, rounds: &mut Rounds, now: Moment, reads: &mut JoinSet<Read>) {
         self.attempts.rescue(now.mono);
         self.shared.publish_tally(self.shard.tally());
@@ -216,13 +219,13 @@ impl Runner {
         if now.mono >= rounds.purge || (!rounds.purged && self.shard.tally().batches > 0) {
             rounds.purge = now.mono.saturating_add(PURGE);
             rounds.purged = true;
-            // A clock that is set forward makes nothing older than it is.
+            // A clock that is set forward makes no record older than its true age.
             let steady = rounds.began.wall.plus(now.mono.saturating_sub(rounds.began.mono));
             self.purge(now.wall.min(steady).minus(self.window), reads);
         }
     }
 
-    /// When something is due next, and when the loop must look again in any case, by the forward-only clock.
+    /// Returns the next due time and the latest time of the next loop iteration, by the monotonic clock.
     fn due(&self, now: Moment, pulse: Duration) -> (Option<Duration>, Duration) {
         let (by_wall, by_mono) = self.shard.next_wake();
         let by_wall = by_wall.map(|due| now.mono.saturating_add(due.since(now.wall)));
@@ -231,7 +234,7 @@ impl Runner {
         (due, pulse.min(now.mono.saturating_add(LONGEST_WAIT)))
     }
 
-    /// Takes a request; `Err` ends the thread.
+    /// Processes a request. `Err` ends the thread.
     fn take(&mut self, request: Request) -> Result<Option<In>, Finale> {
         match request {
             Request::Ask(ask, answer, busy) => {

@@ -1,6 +1,6 @@
-//! What happens between `start` and the first step: waiting for the store, taking the lease, preparing what is stored.
+//! The work between `start` and the first step: waiting for the store, taking the lease, and preparing the stored data.
 //!
-//! Owns: that a start which fails, or whose caller goes away, leaves no lease behind. Does not own: what is to be started.
+//! Owns: the rule that a failed or cancelled start leaves no lease behind. Does not own: the parts to start.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,21 +20,22 @@ use crate::engine::Registry;
 use crate::message::chain;
 use crate::store::{ConsumerRow, Lease, RetiredName, Store, StoreError};
 
-/// How long a store may take to take back the lease of a start that has failed.
+/// The time limit for a store to take back the lease of a failed start.
 const GIVE_BACK: Duration = Duration::from_secs(5);
 
-/// A runtime, and what ends when it has ended: a task that does nothing lives as long as the runtime does.
+/// Returns a runtime handle, and a receiver that completes at the end of this runtime. An idle task lives as long as
+/// the runtime.
 pub(super) fn watched(runtime: Handle) -> (Handle, oneshot::Receiver<()>) {
     let (alive, gone) = oneshot::channel::<()>();
     drop(runtime.spawn(async move {
         let mut alive = alive;
-        // Also when the dispatcher has gone, which drops the other end.
+        // Also completes when the dispatcher has gone and drops the other end.
         alive.closed().await;
     }));
     (runtime, gone)
 }
 
-/// Asks a store again and again while it is not available, as a running dispatcher does.
+/// Retries an access while the store is not available, like a running dispatcher.
 pub(super) struct Patient<'a> {
     pub(super) clock: &'a dyn Clock,
     pub(super) within: Duration,
@@ -74,7 +75,7 @@ impl Patient<'_> {
 
 type Asked = Pin<Box<dyn Future<Output = Result<Lease, StoreError>> + Send>>;
 
-/// Takes the lease. One that comes when nobody waits for it any more is given back.
+/// Takes the lease. A lease that arrives after the end of the wait is given back.
 pub(super) struct Leasing {
     store: Arc<dyn Store>,
     asked: Option<Asked>,
@@ -106,7 +107,7 @@ impl Future for Leasing {
 impl Drop for Leasing {
     fn drop(&mut self) {
         let (store, asked) = (Arc::clone(&self.store), self.asked.take());
-        // Without a runtime nothing goes on here, and the store has no caller to answer.
+        // Without a runtime, no work continues here, and the store has no caller to answer.
         if let (Some(asked), Ok(runtime)) = (asked, Handle::try_current()) {
             drop(runtime.spawn(async move {
                 if let Ok(lease) = asked.await {
@@ -118,7 +119,7 @@ impl Drop for Leasing {
     }
 }
 
-/// A lease under which nothing runs yet. Given up when it goes.
+/// A lease under which nothing runs yet. Its drop gives the lease back.
 pub(super) struct Leased {
     store: Arc<dyn Store>,
     lease: Option<Lease>,
@@ -129,13 +130,13 @@ impl Leased {
         Self { store, lease: Some(lease) }
     }
 
-    /// The dispatcher's thread has it from here on.
+    /// Passes the lease to the thread of the dispatcher.
     pub(super) fn hand_over(mut self) {
         self.lease = None;
     }
 
-    /// Nothing has run, so the next start need not suspect anything. Not even after a lease that the store did not take
-    /// back in time: nothing was written under it.
+    /// Nothing has run, so the next start sees a clean stop. This holds even if the store did not take the lease back
+    /// in time. Nothing was written under the lease.
     pub(super) async fn give_back(self, clock: &dyn Clock) {
         let Some(lease) = &self.lease else { return };
         tokio::select! {
@@ -154,8 +155,9 @@ impl Drop for Leased {
     }
 }
 
-/// What the store must hold before anything runs: the present names, and who takes which event. Answers why this build
-/// must not run on it, having changed nothing then. Duty: hold the lease, so that no other build renames anything meanwhile.
+/// Prepares the stored data for this build: the present names, and the consumers of each event. Returns the reason when
+/// this build must not run on the store, without any change. Duty: hold the lease, so that no other build renames
+/// anything meanwhile.
 pub(super) async fn prepare(
     store: &dyn Store,
     registry: &Registry,

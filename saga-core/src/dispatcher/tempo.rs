@@ -1,6 +1,7 @@
-//! Waiting and working by whichever clock a dispatcher has.
+//! Waiting and working by either kind of dispatcher clock.
 //!
-//! Owns: telling the clock of a test who is at work. With a real clock all of it costs nothing.
+//! Owns: reporting active work to a manual clock. Does not own: the clocks. With a real clock, these reports cost
+//! nothing.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +13,7 @@ use super::clock::Clock;
 #[cfg(any(test, feature = "testing"))]
 use super::manual_clock::{Attached, Working};
 
-/// Holds back the clock of a test until it goes.
+/// Guard that holds the manual clock back until its drop.
 #[derive(Debug, Default)]
 pub(crate) struct Busy {
     #[cfg(any(test, feature = "testing"))]
@@ -20,7 +21,7 @@ pub(crate) struct Busy {
 }
 
 impl Busy {
-    /// Something is at work from here on.
+    /// Marks work as active from now.
     pub(super) fn by(clock: &dyn Clock) -> Self {
         #[cfg(any(test, feature = "testing"))]
         return Self { _working: clock.manual().map(super::ManualClock::working) };
@@ -33,7 +34,7 @@ impl Busy {
 }
 
 impl Busy {
-    /// Does nothing for so long, during which time may pass.
+    /// Rests for the given time. Time may pass during the rest.
     pub(super) async fn pause(self, clock: &dyn Clock, duration: Duration) -> Self {
         #[cfg(any(test, feature = "testing"))]
         if let Some(working) = self._working {
@@ -44,7 +45,7 @@ impl Busy {
     }
 }
 
-/// Ends after so long, which is no moment that a test waits for.
+/// Waits for the given time. A manual clock does not count this time as a due time.
 pub(super) async fn limit(clock: &dyn Clock, duration: Duration) {
     #[cfg(any(test, feature = "testing"))]
     if let Some(manual) = clock.manual() {
@@ -53,7 +54,7 @@ pub(super) async fn limit(clock: &dyn Clock, duration: Duration) {
     clock.sleep(duration).await;
 }
 
-/// The work of one attempt, which holds back the clock of a test from its start to its end, except while it waits.
+/// The work of one attempt. It holds the manual clock back from its start to its end, except during waits.
 pub(super) struct Work {
     #[cfg(any(test, feature = "testing"))]
     tracked: Option<Arc<super::manual_clock::Tracked>>,
@@ -70,7 +71,7 @@ impl Work {
         }
     }
 
-    /// Polls the attempt. It waits from here on if it is pending and has not been woken meanwhile.
+    /// Polls the attempt. The attempt waits from now if it is pending and has not been woken during the poll.
     pub(super) fn poll<T>(
         &self,
         cx: &mut Context<'_>,
@@ -83,7 +84,7 @@ impl Work {
         poll(cx)
     }
 
-    /// What holds back the clock until the end of the attempt has been dealt with.
+    /// Returns the guard that holds the clock back until the end of the attempt has been processed.
     pub(super) fn end(&self) -> Busy {
         #[cfg(any(test, feature = "testing"))]
         return Busy { _working: self.tracked.as_ref().map(|tracked| tracked.end()) };
@@ -92,15 +93,15 @@ impl Work {
     }
 }
 
-/// A wait of the dispatcher's own thread.
+/// A wait of the dispatcher's thread.
 type Resting = Pin<Box<dyn Future<Output = u64> + Send>>;
 
-/// How the dispatcher's own thread waits.
+/// The waits of the dispatcher's thread.
 pub(super) struct Tempo {
     clock: Arc<dyn Clock>,
     #[cfg(any(test, feature = "testing"))]
     attached: Option<Attached>,
-    /// The wait under way, and what it is for.
+    /// The wait in progress, and its target times.
     rest: Option<((Option<Duration>, Duration), Resting)>,
 }
 
@@ -114,7 +115,7 @@ impl Tempo {
         }
     }
 
-    /// From here on the thread waits for what is due next, `latest` at the latest.
+    /// Starts a wait of the thread for the next due time, until `latest` at most.
     pub(super) fn wait_for(&mut self, due: Option<Duration>, latest: Duration) {
         let wanted = (due, latest);
         if self.rest.as_ref().is_none_or(|(known, _)| *known != wanted) {
@@ -122,9 +123,9 @@ impl Tempo {
         }
     }
 
-    /// Ends when that has come. Cancel-safe: called again, it goes on.
+    /// Waits until this time. Cancel-safe: another call continues the same wait.
     ///
-    /// To be polled behind everything else that can reach the thread.
+    /// Poll this future after all other sources of input of the thread.
     pub(super) async fn rest(&mut self) {
         let Some((_, rest)) = &mut self.rest else { return };
         let question = rest.as_mut().await;

@@ -1,7 +1,7 @@
 //! A `HandlerContext` for unit tests of handlers, without a dispatcher.
 //!
-//! Owns: the answers that a dispatcher would give to saves and published events. Does not own: attempts, retries and time,
-//! which need a dispatcher with a manual clock.
+//! Owns: the answers to saves and published events, as a dispatcher would give them. Does not own: attempts, retries
+//! and time. These need a dispatcher with a manual clock.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ use crate::engine::{Answer, Consumer, ConsumerAnswer, In, Registry};
 use crate::message::{Correlated, Event, HandlerError, Message, Payload, PayloadLimits};
 use crate::store::Address;
 
-/// Makes a [`TestContext`].
+/// Builds a [`TestContext`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct TestContextBuilder {
@@ -30,13 +30,13 @@ pub struct TestContextBuilder {
     events: Vec<&'static str>,
 }
 
-/// A [`HandlerContext`] for a unit test of a handler. It remembers what the handler saves and publishes.
+/// A [`HandlerContext`] for a unit test of a handler. It records the handler's saved progress and published events.
 #[derive(Debug)]
 pub struct TestContext {
     cx: HandlerContext,
     made: TestContextBuilder,
     heard: Arc<Mutex<Heard>>,
-    /// Answers as long as this lives.
+    /// The context answers while this value lives.
     _requests: UnboundedSender<Request>,
 }
 
@@ -47,8 +47,8 @@ struct Heard {
 }
 
 impl HandlerContext {
-    /// A context for a unit test: the first attempt, with the idempotency key `test`, of the instance `test` of the saga
-    /// `test`.
+    /// Returns a builder for the context of a unit test. The defaults are attempt 1, the idempotency key `test`, the
+    /// saga `test` and the instance `test`.
     pub fn builder() -> TestContextBuilder {
         let text = || "test".to_owned();
         TestContextBuilder {
@@ -63,31 +63,31 @@ impl HandlerContext {
 }
 
 impl TestContextBuilder {
-    /// The idempotency key.
+    /// Sets the idempotency key.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.key = key.into();
         self
     }
 
-    /// The stored name of the saga, and the key of the instance that has sent the command.
+    /// Sets the stored name of the saga, and the key of the instance that has sent the command.
     pub fn instance(mut self, saga: impl Into<String>, key: impl Into<String>) -> Self {
         (self.saga, self.instance) = (saga.into(), key.into());
         self
     }
 
-    /// The number of the attempt, from 1.
+    /// Sets the number of the attempt, starting with 1.
     pub fn attempt(mut self, number: u32) -> Self {
         self.attempt = number;
         self
     }
 
-    /// The event `E` has a consumer, so that the handler can publish it.
+    /// Declares a consumer of the event `E`, so that the handler can publish this event.
     pub fn consumer_of<E: Event>(mut self) -> Self {
         self.events.push(E::NAME);
         self
     }
 
-    /// Makes the context.
+    /// Builds the context.
     ///
     /// # Panics
     /// When the system cannot start a thread.
@@ -95,7 +95,7 @@ impl TestContextBuilder {
         let (sender, requests) = unbounded_channel();
         let heard = Arc::new(Mutex::new(Heard { saved: self.saved.clone(), published: Vec::new() }));
         let own = Arc::clone(&heard);
-        // A thread, so that the test needs no runtime of a certain kind. The last sender ends it.
+        // A separate thread works with every kind of test runtime. The drop of the last sender ends the thread.
         let thread = std::thread::Builder::new().name("saga-test-context".to_owned());
         thread.spawn(move || answer(requests, &own)).expect("the system starts a thread");
         let mut registry = Registry::default();
@@ -122,37 +122,37 @@ impl TestContextBuilder {
 }
 
 impl TestContext {
-    /// The next attempt, with everything that this one has saved.
+    /// Returns the context of the next attempt, with all progress that this attempt has saved.
     pub fn next_attempt(&self) -> Self {
         let saved = self.heard().saved.clone();
         TestContextBuilder { attempt: self.made.attempt + 1, saved, ..self.made.clone() }.build()
     }
 
-    /// The progress that was saved last.
+    /// Returns the last saved progress, or `None` when no progress was saved.
     ///
     /// # Errors
-    /// When what was saved is no `T`.
+    /// An error when the saved value cannot be read as a `T`.
     pub fn saved<T: DeserializeOwned>(&self) -> Result<Option<T>, HandlerError> {
         self.next_attempt().progress()
     }
 
-    /// The events `E` that were published, in order.
+    /// Returns the published events of type `E`, in order.
     ///
     /// # Panics
-    /// When an event cannot be read back.
+    /// When an event cannot be deserialized.
     pub fn published<E: Correlated>(&self) -> Vec<E> {
         let heard = self.heard();
         let named = heard.published.iter().filter(|message| message.name == E::NAME);
         named.map(|message| message.event().expect("it was checked when it was published")).collect()
     }
 
-    /// Tells the handler that its outcome is no longer wanted.
+    /// Signals to the handler that its outcome is no longer wanted.
     pub fn cancel(&self) {
         self.cx.cancelled.cancel();
     }
 
     fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
-        // Replaced field by field as a whole, so a poisoned one is whole as well.
+        // Each field is replaced as a whole, so a poisoned lock still holds valid state.
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -165,7 +165,7 @@ impl Deref for TestContext {
     }
 }
 
-/// Answers as a dispatcher whose store is well.
+/// Answers like a dispatcher with an available store.
 fn answer(mut requests: UnboundedReceiver<Request>, heard: &Mutex<Heard>) {
     while let Some(request) = requests.blocking_recv() {
         let Request::Ask(ask, answer, _busy) = request else { continue };

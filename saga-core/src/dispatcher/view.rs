@@ -1,4 +1,4 @@
-//! One instance as a caller sees it.
+//! The view of one instance for a caller.
 
 use std::time::Duration;
 
@@ -7,34 +7,34 @@ use crate::machine::{Position, Saga, owed_names, read_parked};
 use crate::message::{Key, Timestamp};
 use crate::store::{Snapshot, Task, TaskKind, TaskStage, TimerRow};
 
-/// An undo that has not succeeded for so long is *overdue*; its attempts go on (rule R14).
+/// The age at which a pending undo becomes *overdue*. The attempts of the undo continue (rule R14).
 pub(crate) const OVERDUE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// One instance as its last committed step left it.
+/// One instance, in the state after its last committed step.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Instance<S: Saga> {
-    /// Its key.
+    /// The key of the instance.
     pub key: Key,
-    /// Where it is.
+    /// The current position.
     pub position: Position<S>,
-    /// Its data.
+    /// The saga data.
     pub data: S::Data,
-    /// The stored names of the undo commands it owes, oldest first.
+    /// The stored names of the open obligations (undo commands), oldest first.
     pub obligations: Vec<String>,
-    /// Its timers, by due time.
+    /// The timers that are set, by due time.
     pub timers: Vec<SetTimer>,
-    /// The aliases it has claimed (rule R35), in order of their text.
+    /// The aliases that the instance has claimed (rule R35), in text order.
     pub aliases: Vec<String>,
-    /// Its commands, undos and children that have not ended, in the order in which they were queued.
+    /// The commands, undos and children that have not ended, in queue order.
     pub open: Vec<OpenCommand>,
     /// Whether an undo has been tried for more than 24 hours.
     pub overdue: bool,
-    /// The number of its last step.
+    /// The number of the last step.
     pub seq: u64,
-    /// When it was created.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When its last step was.
+    /// The time of the last step.
     pub changed_at: Timestamp,
 }
 
@@ -42,27 +42,27 @@ pub struct Instance<S: Saga> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SetTimer {
-    /// The stored name.
+    /// The stored name of the timer.
     pub name: String,
-    /// When the timer is due.
+    /// The due time.
     pub due: Timestamp,
 }
 
-/// A command, an undo or a child of an instance that has not ended, as of the last time that how far it is was written.
+/// A command, an undo or a child of an instance that has not ended, at its last stored progress.
 ///
-/// The first failed attempt is written when it ends, and so is each one that says something else than the one before
-/// it. A quick attempt that fails like the one before is written with the next delayed one.
+/// The store records the first failed attempt at its end. It also records every attempt with an error other than the
+/// error before. A quick attempt with the same error is recorded together with the next delayed attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpenCommand {
-    /// The stored name of the command; of a child the stored name of its saga.
+    /// The stored name of the command. For a child, the stored name of its saga.
     pub command: String,
-    /// How many of its attempts had ended.
+    /// The number of its attempts that had ended.
     pub attempts: u32,
-    /// What the last failed attempt said; `None` when none has failed.
+    /// The error of the last failed attempt. `None` when no attempt has failed.
     pub error: Option<String>,
-    /// When the next attempt is due; `None` when that is at once, when one may be running, and when there will be none
-    /// before a person decides.
+    /// The due time of the next attempt. `None` when the next attempt is due at once or may be running. Also `None`
+    /// when an operator must decide first.
     pub next_attempt: Option<Timestamp>,
     /// Whether it is an undo.
     pub undo: bool,
@@ -82,7 +82,7 @@ impl OpenCommand {
     }
 }
 
-/// Where the instance is; when this build cannot read that, why, and over what it is parked if it is.
+/// Reads the position of the instance. The error gives the reason, and the parking reason of a parked instance.
 pub(super) fn position<S: Saga>(snapshot: &Snapshot) -> Result<Position<S>, InstanceError> {
     let record = &snapshot.instance;
     let parked = read_parked(record);

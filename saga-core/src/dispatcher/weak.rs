@@ -10,12 +10,12 @@ use crate::engine::Registry;
 use crate::message::PayloadLimits;
 use crate::store::Store;
 
-/// A handle on a [`Dispatcher`] that does not keep it alive, for handlers and for whatever else it owns itself. Made by
-/// [`Dispatcher::downgrade`].
+/// A handle on a [`Dispatcher`] that does not keep it alive. Use it in handlers and in other values that the dispatcher
+/// owns. [`Dispatcher::downgrade`] creates it.
 ///
-/// A handler exists before its dispatcher does, so it is given a place for one, such as a `OnceLock<WeakDispatcher>`, that
-/// is filled after the start. To publish, a handler has
-/// [`HandlerContext::publish`](super::HandlerContext::publish) anyway.
+/// A handler exists before its dispatcher. Give the handler an empty place for the handle, such as a
+/// `OnceLock<WeakDispatcher>`, and fill this place after the start. A handler that only publishes can use
+/// [`HandlerContext::publish`](super::HandlerContext::publish) instead.
 #[derive(Clone)]
 pub struct WeakDispatcher {
     requests: WeakUnboundedSender<Request>,
@@ -28,7 +28,7 @@ pub struct WeakDispatcher {
 }
 
 impl Dispatcher {
-    /// A handle that does not keep this dispatcher alive.
+    /// Returns a handle that does not keep this dispatcher alive.
     pub fn downgrade(&self) -> WeakDispatcher {
         WeakDispatcher {
             requests: self.requests.downgrade(),
@@ -43,8 +43,8 @@ impl Dispatcher {
 }
 
 impl WeakDispatcher {
-    /// The dispatcher, unless its last handle has been dropped. One that has stopped is answered as long as somebody holds a
-    /// handle, and its calls say that it has stopped.
+    /// Returns the dispatcher, or `None` when its last handle has been dropped. A stopped dispatcher is still returned
+    /// while another handle exists. Its calls then return an error for the stopped dispatcher.
     pub fn upgrade(&self) -> Option<Dispatcher> {
         Some(Dispatcher {
             requests: self.requests.upgrade()?,

@@ -1,8 +1,8 @@
-//! When a cron expression is due in a time zone, also when the clocks change.
+//! The due times of a cron expression in a time zone, including changes of the clock.
 //!
-//! Owns: what becomes of the times that a change of the clock skips or doubles, which
-//! `docs/decisions/001-daylight-saving.md` gives the reasons for. Does not own: which times an expression names
-//! (`fields.rs`), or when the clocks change (the crate `jiff`).
+//! Owns: the treatment of wall-clock times that a change of the clock skips or doubles. The file
+//! `docs/decisions/001-daylight-saving.md` gives the reasons. Does not own: the times that an expression names
+//! (`fields.rs`), or the dates of the clock changes (the crate `jiff`).
 
 #[cfg(test)]
 mod properties;
@@ -18,10 +18,10 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use super::fields::Fields;
 use crate::message::Timestamp;
 
-/// More than any change of a clock: the largest one left out a whole day.
+/// Longer than any change of a clock. The largest change skipped a whole day.
 const LONGER_THAN_A_CHANGE: SignedDuration = SignedDuration::from_hours(48);
 
-/// The shortest time there is.
+/// The smallest unit of time.
 const TICK: SignedDuration = SignedDuration::from_nanos(1);
 
 /// A cron expression in its time zone.
@@ -32,7 +32,7 @@ pub(super) struct Calendar {
 }
 
 impl Calendar {
-    /// Reads a cron expression; without a time zone it is in UTC.
+    /// Parses a cron expression. The default time zone is UTC.
     pub(super) fn parse(cron: &str) -> Result<Self, String> {
         let refused = |why: String| format!("`{cron}` is no cron expression: {why}");
         let mut options = ParseOptions::default();
@@ -53,7 +53,7 @@ impl Calendar {
         Ok(Self { fields, zone })
     }
 
-    /// The first run after `moment`; `None` if there will never be one.
+    /// Returns the first run after `moment`, or `None` if no run will follow.
     pub(super) fn next_after(&self, moment: Timestamp) -> Option<Timestamp> {
         let after = jiff::Timestamp::from_millisecond(moment.as_millis()).ok()?;
         let next =
@@ -61,27 +61,29 @@ impl Calendar {
         next.map(|next| Timestamp::from_millis(next.as_millisecond()))
     }
 
-    /// The next run of an expression that names some hours: every named time runs once.
+    /// Returns the next run of an expression that names some hours. Every named time runs once.
     fn next_named(&self, after: jiff::Timestamp) -> Option<jiff::Timestamp> {
         let mut named = self.zone.to_datetime(after);
         loop {
             named = self.fields.next_after(named)?;
             let at = self.once(named)?;
-            // Not so in a doubled hour the second time: what it names has run the first time.
+            // The second pass of a doubled hour is skipped, because its named times have already run.
             if at > after {
                 return Some(at);
             }
         }
     }
 
-    /// When a named time runs: right after the gap if it is skipped, the first time if it is doubled.
+    /// Returns the run of a named time. A skipped time runs right after the gap, and a doubled time runs at its first
+    /// occurrence.
     fn once(&self, named: DateTime) -> Option<jiff::Timestamp> {
         match self.zone.to_ambiguous_timestamp(named).offset() {
             AmbiguousOffset::Unambiguous { offset } | AmbiguousOffset::Fold { before: offset, .. } => {
                 offset.to_timestamp(named).ok()
             }
             AmbiguousOffset::Gap { before, after } => {
-                // By the later clock a skipped time is before the change, by the earlier one after it.
+                // By the later offset, a skipped time is before the change. By the earlier offset, it is after the
+                // change.
                 let earlier = after.to_timestamp(named).ok()?;
                 let change = self.zone.following(earlier).find(|change| change.offset() == after);
                 change.map(|change| change.timestamp()).or_else(|| before.to_timestamp(named).ok())
@@ -89,17 +91,17 @@ impl Calendar {
         }
     }
 
-    /// The next run of an expression that names every hour. It runs whenever the clock shows a named time. A skipped
-    /// time runs when it would have come if the clock had not been changed.
+    /// Returns the next run of an expression that names every hour. The run happens whenever the clock shows a named
+    /// time. A skipped time runs at its moment by the unchanged clock.
     fn next_hourly(&self, after: jiff::Timestamp) -> Option<jiff::Timestamp> {
-        // Looks at one stretch between two changes after the other, from the last one that can matter.
+        // Searches the stretches between two changes in order, starting with the last relevant change.
         let mut began = after.checked_sub(LONGER_THAN_A_CHANGE).unwrap_or(jiff::Timestamp::MIN);
         let mut offset = self.zone.to_offset(began);
         let mut before = offset;
         let mut changes = self.zone.following(began);
         loop {
             let change = changes.next();
-            // What is due at the change itself belongs to the stretch.
+            // A time due exactly at the change belongs to the stretch.
             let from = after.max(began.checked_sub(TICK).unwrap_or(began));
             let shown = self.shown(from, offset)?;
             let shown = change.as_ref().is_none_or(|change| shown < change.timestamp()).then_some(shown);
@@ -117,7 +119,7 @@ impl Calendar {
         }
     }
 
-    /// When a clock with this offset shows a named time, the first time after `from`.
+    /// Returns the first moment after `from` at which a clock with this offset shows a named time.
     fn shown(&self, from: jiff::Timestamp, offset: Offset) -> Option<jiff::Timestamp> {
         offset.to_timestamp(self.fields.next_after(offset.to_datetime(from))?).ok()
     }

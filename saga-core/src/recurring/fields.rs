@@ -1,11 +1,12 @@
-//! The five fields of a cron expression, and the wall-clock times they name.
+//! The five fields of a cron expression, and the wall-clock times that they name.
 //!
-//! Owns: on which days and at which times of a day an expression is due. Does not own: whether a text is an expression
-//! (the crate `cronexpr` has said so before), or which moment a wall-clock time is (`calendar.rs`).
+//! Owns: the due days and the due times of day of an expression. Does not own: the validity of the text (checked before
+//! by the crate `cronexpr`), or the moment of a wall-clock time (`calendar.rs`).
 
 use jiff::civil::{Date, DateTime, Weekday};
 
-/// After so many years the calendar repeats, days of the week included. What has not come by then never comes.
+/// The calendar repeats after this number of years, including the days of the week. A time not found by then never
+/// occurs.
 const CYCLE: i16 = 400;
 
 /// Numbers from 0 to 63.
@@ -29,7 +30,7 @@ impl Set {
         self.0.count_ones()
     }
 
-    /// The first number of the set that is not less than `from`.
+    /// Returns the smallest number of the set that is at least `from`.
     fn first_from(self, from: i8) -> Option<i8> {
         let rest = self.0 & (u64::MAX << from);
         i8::try_from(rest.trailing_zeros()).ok().filter(|first| *first < 64)
@@ -40,7 +41,7 @@ impl Set {
     }
 }
 
-/// What a field may name: a range of numbers, the first of which may have names.
+/// The valid values of a field: a range of numbers, with optional names that start at the first number.
 struct Kind {
     first: i8,
     last: i8,
@@ -55,7 +56,7 @@ const MONTH: Kind = Kind {
     last: 12,
     names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
 };
-/// Sunday is 0, and 7 as well.
+/// Sunday is both 0 and 7.
 const WEEKDAY: Kind = Kind { first: 0, last: 7, names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] };
 
 impl Kind {
@@ -68,7 +69,7 @@ impl Kind {
         (self.first..=self.last).contains(&number).then_some(number)
     }
 
-    /// `*`, `5` or `1-5`, each also with a step; `5/2` goes from 5 to the last number.
+    /// `*`, `5` or `1-5`, each with an optional step. `5/2` runs from 5 to the last number.
     fn item(&self, item: &str) -> Option<Set> {
         let (range, step) = match item.split_once('/') {
             Some((range, step)) => (range, Some(step.parse::<usize>().ok().filter(|step| *step > 0)?)),
@@ -122,7 +123,7 @@ impl Days {
     }
 }
 
-/// The working day nearest to `day` in the month of `date`, and of that month; none if the month has no such day.
+/// Returns the working day nearest to `day` in the month of `date`, or none if the month has no such day.
 fn working_day(date: Date, day: i8) -> Option<i8> {
     let meant = Date::new(date.year(), date.month(), day).ok()?;
     Some(match meant.weekday() {
@@ -134,7 +135,7 @@ fn working_day(date: Date, day: i8) -> Option<i8> {
     })
 }
 
-/// The fifth field: days of a week.
+/// The fifth field: days of the week.
 #[derive(Debug, Default)]
 struct Weekdays {
     each: Set,
@@ -169,7 +170,7 @@ impl Weekdays {
     }
 }
 
-/// One number for the first to fifth occurrence of a day of the week, which is 0 to 6.
+/// Returns one number for each of the first to fifth occurrences of a day of the week (0 to 6).
 fn nth(week: i8, weekday: i8) -> i8 {
     (week - 1) * 7 + weekday
 }
@@ -182,12 +183,13 @@ pub(super) struct Fields {
     days: Days,
     months: Set,
     weekdays: Weekdays,
-    /// Whether a day must be in both day fields: so it is when one begins with `*`. Otherwise one of them will do.
+    /// Whether a date must match both day fields. This is true when one field begins with `*`. Otherwise one match is
+    /// enough.
     both: bool,
 }
 
 impl Fields {
-    /// Reads fields that `cronexpr` has accepted; `None` if one says something this module does not know.
+    /// Parses fields that `cronexpr` has accepted. Returns `None` if this module does not know the syntax of a field.
     pub(super) fn read([minutes, hours, days, months, weekdays]: &[&str; 5]) -> Option<Self> {
         Some(Self {
             minutes: MINUTE.list(minutes)?,
@@ -199,12 +201,12 @@ impl Fields {
         })
     }
 
-    /// Whether it names all hours of a day, in whatever way it is written.
+    /// Whether the expression names all hours of a day, in any notation.
     pub(super) fn has_every_hour(&self) -> bool {
         self.hours.count() == 24
     }
 
-    /// The first named time after `moment`; `None` if there is none in [`CYCLE`] years.
+    /// Returns the first named time after `moment`, or `None` if none exists within [`CYCLE`] years.
     pub(super) fn next_after(&self, moment: DateTime) -> Option<DateTime> {
         let mut date = moment.date();
         let mut from = (moment.hour(), moment.minute() + 1);
@@ -230,7 +232,7 @@ impl Fields {
         if self.both { day && weekday } else { day || weekday }
     }
 
-    /// The first named time of a day that is not before `hour` and `minute`, which may be 60.
+    /// Returns the first named time of a day that is not before `hour` and `minute`. `minute` may be 60.
     fn first_time(&self, (hour, minute): (i8, i8)) -> Option<(i8, i8)> {
         if self.hours.has(hour)
             && let Some(minute) = self.minutes.first_from(minute)

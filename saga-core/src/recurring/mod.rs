@@ -1,8 +1,10 @@
-//! Recurring starts: an event published by a cron expression, durably, with a say about overlaps and misfires.
+//! Recurring starts: durable publishing of events by a cron expression, with policies for overlaps and misfires.
 //!
-//! A schedule is an instance of a saga of our own, so its next time is a timer row, its runs are commands, and its
-//! history tells when it ran and why it did not. Owns: that saga, the handler that publishes, and when an expression is
-//! due. Does not own: how an expression is written (the crate `cronexpr`), or how an event is published.
+//! Owns: the schedule saga, the publishing handler, and the due times of an expression. Does not own: the syntax of an
+//! expression (the crate `cronexpr`), or the publishing of an event.
+//!
+//! A schedule is an instance of an internal saga. Its next due time is a timer row, and its runs are commands. Its
+//! history records each run and the reason of each skipped run.
 
 mod calendar;
 mod fields;
@@ -27,32 +29,33 @@ use calendar::Calendar;
 use saga::{Run, RunRetired, RunSkipped, RunStarted, StartRun};
 pub use saga::{Schedule, ScheduleState};
 
-/// A run that is later than this was missed: nothing was running when it was due.
+/// A run later than this limit counts as missed: no dispatcher was running at its due time.
 const MISFIRE: Duration = Duration::from_secs(60);
 
-/// What a schedule does when it is due and the instances that its last run has started have not ended.
+/// The policy for a due run while instances started by the last run have not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overlap {
-    /// This run is left out, and the history says so.
+    /// The schedule skips this run and records the skip in the history.
     #[default]
     Skip,
-    /// It runs all the same.
+    /// The run starts anyway.
     Allow,
 }
 
-/// What a schedule does with the runs that were missed, because no dispatcher was running for more than a minute.
+/// The policy for missed runs. A run is missed when no dispatcher was running for more than a minute after its due
+/// time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misfire {
-    /// One run for all that were missed.
+    /// One run replaces all missed runs.
     #[default]
     CatchUpOnce,
-    /// None: it goes on with the next.
+    /// No missed run is made up. The schedule continues with the next due time.
     Skip,
 }
 
-/// How a schedule runs, where the default does not do.
+/// Options of a schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Recurring {
@@ -61,18 +64,18 @@ pub struct Recurring {
 }
 
 impl Recurring {
-    /// Skips overlapping runs and catches up once.
+    /// The defaults: overlapping runs are skipped, and one run replaces all missed runs.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What to do while the last run goes on.
+    /// Sets the policy for a due run while the last run has not ended.
     pub fn overlap(mut self, overlap: Overlap) -> Self {
         self.overlap = overlap;
         self
     }
 
-    /// What to do about missed runs.
+    /// Sets the policy for missed runs.
     pub fn misfire(mut self, misfire: Misfire) -> Self {
         self.misfire = misfire;
         self
@@ -81,7 +84,7 @@ impl Recurring {
 
 type Publishing = Pin<Box<dyn Future<Output = Result<Receipt, PublishError>> + Send>>;
 
-/// A schedule as it was registered.
+/// A registered schedule.
 struct Entry {
     cron: String,
     how: Recurring,
@@ -93,7 +96,7 @@ struct Entry {
 pub(crate) struct Schedules {
     entries: BTreeMap<String, Entry>,
     problems: Vec<String>,
-    /// Each schedule with its expression, once they are registered.
+    /// Each schedule with its expression, after the registration.
     crons: Vec<(String, String)>,
 }
 
@@ -104,18 +107,22 @@ impl fmt::Debug for Schedules {
 }
 
 impl DispatcherBuilder {
-    /// Publishes the event that `event` makes, whenever `cron` says so: by default once for all runs that were missed
-    /// while no dispatcher ran, and not while an instance of the last run has not ended.
+    /// Registers a schedule that publishes the event made by `event` at the times of `cron`. By default, one run
+    /// replaces all runs missed while no dispatcher ran. By default, a run is skipped while an instance of the last run
+    /// has not ended.
     ///
-    /// `name` is stored: under it the schedule goes on after a restart. `cron` has five fields, and a time zone as a
-    /// sixth: `0 3 * * MON-FRI Europe/Zurich`; without one it is UTC. `event` is given the time the run was due, so that
-    /// every run has a key of its own; it is called again for the same run after a crash, and must make the same event
-    /// then. A schedule whose `cron` has changed goes by the new one from the next start on; one that is no longer
-    /// registered stops when it is due the next time.
+    /// The store keeps `name`. After a restart, the schedule continues under this name. `cron` has five fields and an
+    /// optional time zone as sixth field: `0 3 * * MON-FRI Europe/Zurich`. The default time zone is UTC.
     ///
-    /// When the clocks change, an expression that names some hours runs once at each wall-clock time it names. A skipped
-    /// time runs right after the gap, and a doubled one the first time. An expression that names every hour goes on
-    /// evenly: `*/15 * * * *` runs every fifteen minutes, also in the doubled hour.
+    /// `event` receives the due time of the run, so that every run can have its own key. After a crash, `event` is
+    /// called again for the same run and must return the same event.
+    ///
+    /// A changed `cron` takes effect at the next start. A schedule that is no longer registered stops at its next due
+    /// time.
+    ///
+    /// When the clocks change, an expression that names some hours runs once at each named wall-clock time. A skipped
+    /// time runs right after the gap. A doubled time runs at its first occurrence. An expression that names every hour
+    /// continues at even intervals: `*/15 * * * *` runs every fifteen minutes, also in the doubled hour.
     ///
     /// The chapter on timers of the manual has an example.
     pub fn recurring<E: Correlated>(
@@ -127,7 +134,7 @@ impl DispatcherBuilder {
         self.recurring_with(name, cron, Recurring::new(), event)
     }
 
-    /// As [`recurring`](Self::recurring), with a say about overlaps and misfires.
+    /// Registers a schedule like [`recurring`](Self::recurring), with options for overlaps and misfires.
     pub fn recurring_with<E: Correlated>(
         mut self,
         name: &str,
@@ -180,7 +187,7 @@ impl Extension for Schedules {
     }
 }
 
-/// Tells a schedule which expression it goes by.
+/// Passes the present expression to a schedule.
 async fn tell(dispatcher: &Dispatcher, name: &str, cron: &str) -> Result<(), StartError> {
     let failed = |why: String| StartError::Setting(format!("the schedule `{name}`: {why}"));
     let event = saga::Scheduled { name: name.to_owned(), cron: cron.to_owned() };
@@ -200,14 +207,14 @@ async fn tell(dispatcher: &Dispatcher, name: &str, cron: &str) -> Result<(), Sta
     Ok(())
 }
 
-/// Publishes what is due.
+/// Publishes the event of a due run.
 struct Runs {
     store: Arc<dyn Store>,
     entries: BTreeMap<String, Entry>,
 }
 
 impl Runs {
-    /// An instance of the last run that has not ended.
+    /// Returns an instance of the last run that has not ended.
     async fn going_on(&self, last: &[Run]) -> Result<Option<Address>, crate::message::HandlerError> {
         for run in last {
             let address = Address::new(run.saga.clone(), Key::new(&run.key)?);

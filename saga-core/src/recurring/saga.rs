@@ -1,4 +1,4 @@
-//! The saga behind a schedule: waits until it is due, starts the run, and waits again.
+//! The saga of a schedule: it waits for the due time, starts the run, and waits again.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use super::calendar::Calendar;
 use crate::machine::Context;
 use crate::message::{ActionResult, Timestamp};
 
-/// Where a schedule is.
+/// The states of a schedule.
 #[derive(Saga, Clone, Debug, PartialEq, Eq)]
 #[saga(name = "saga.recurring", version = 1, data(Schedule), actions(ScheduleActions), crate(crate))]
 #[initially(when(Scheduled, run(begin), transition_to(Waiting)))]
 #[unhandled(ignore)]
 pub enum ScheduleState {
-    /// Until it is due.
+    /// The schedule waits for its due time.
     #[during(
         timeout(after(wait), name = "due", guard(is_early), run(wait_on), reenter),
         timeout(after(wait), name = "due", send(StartRun), transition_to(Starting)),
         when(Scheduled, guard(is_another), run(change), reenter)
     )]
     Waiting,
-    /// Its event is being published.
+    /// The schedule publishes its event.
     #[during(
         when(RunStarted, run(note_run), transition_to(Waiting)),
         when(RunSkipped, run(note_skip), transition_to(Waiting)),
@@ -31,32 +31,32 @@ pub enum ScheduleState {
         when(Scheduled, run(rename), stay)
     )]
     Starting,
-    /// Nobody has registered it when it was due.
+    /// The schedule was not registered at its due time.
     #[during(
         when(Scheduled, run(change), transition_to(Waiting)),
         timeout(days = 30, transition_to(Removed))
     )]
     Retired,
-    /// Nobody has registered it for a month since.
+    /// The schedule has not been registered for a month since then.
     #[terminal]
     Removed,
 }
 
-/// What a schedule remembers.
+/// The data of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Schedule {
-    /// The expression it goes by.
+    /// The cron expression of the schedule.
     pub cron: String,
-    /// It is due at the first time after this, in milliseconds since 1970.
+    /// The schedule is due at the first time after this value, in milliseconds since 1970.
     from: i64,
-    /// How often its event was published.
+    /// The number of published events.
     pub runs: u64,
-    /// How often a run was left out; all that were missed together count once.
+    /// The number of skipped runs. All runs missed together count once.
     pub skipped: u64,
-    /// Why the last one was left out.
+    /// The reason of the last skip.
     pub why_skipped: Option<String>,
-    /// Who took the event of the last run.
+    /// The consumers of the last run's event.
     last: Vec<Run>,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Run {
 }
 
 impl Schedule {
-    /// When it is due next.
+    /// Returns the wait until the next due time.
     fn due(&self) -> Result<Timestamp, String> {
         let next = Calendar::parse(&self.cron)?.next_after(Timestamp::from_millis(self.from));
         next.ok_or_else(|| "it names no time that will ever come".to_owned())
@@ -85,20 +85,20 @@ impl ScheduleActions for Schedule {
         Ok(Self { cron, from, runs: 0, skipped: 0, why_skipped: None, last: Vec::new() })
     }
 
-    /// A duration and not a time, so that a schedule set by a clock that was ahead does not sleep until then.
+    /// A duration, not a time. A schedule set by a clock that was ahead therefore does not wait until that time.
     fn wait(&self, cx: &mut Context) -> Duration {
-        // It was parsed when it was registered; one that a newer build understands differently parks its instance.
+        // The expression was parsed at registration. If a newer build parses it differently, the instance is parked.
         let due = self.due().unwrap_or_else(|error| panic!("`{}`: {error}", self.cron));
         due.since(cx.now())
     }
 
-    /// The wait is over and the time has not come: the wall clock went back meanwhile.
+    /// The wait is over, but the due time has not come: the wall clock was set back meanwhile.
     fn is_early(&self, cx: &Context) -> bool {
         self.due().is_ok_and(|due| due > cx.now())
     }
 
-    /// A clock that is behind the beginning of the wait was ahead then. By the present clock the wait began as long ago as it
-    /// was to last, so what has come due since is not left out.
+    /// If the clock is before the start of the wait, it was ahead at that start. The start is then the present time
+    /// minus the length of the wait. Runs that became due since are therefore not skipped.
     fn wait_on(&mut self, cx: &mut Context) -> ActionResult<()> {
         let from = Timestamp::from_millis(self.from);
         if from > cx.now()
@@ -151,7 +151,7 @@ impl ScheduleActions for Schedule {
     }
 }
 
-/// A schedule is registered.
+/// The event that registers a schedule.
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "saga.scheduled", key(name), crate(crate))]
 pub struct Scheduled {
@@ -178,7 +178,7 @@ pub(super) struct RunRetired {}
 #[derive(Command, Clone, Debug, Serialize, Deserialize)]
 #[command(name = "saga.start-run", replies(RunStarted, RunSkipped, RunRetired), crate(crate))]
 pub(super) struct StartRun {
-    /// In milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     pub(super) due: i64,
     pub(super) late_ms: u128,
     pub(super) last: Vec<Run>,

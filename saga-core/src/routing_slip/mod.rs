@@ -1,11 +1,13 @@
-//! Routing slips: processes whose steps are only known at run time, as a list of commands with their undo commands.
+//! Routing slips: processes with steps that are known only at run time, as a list of commands with their undo commands.
 //!
-//! A slip is an instance of a saga of our own. Its steps run one after the other; when one fails, or nobody knows what
-//! became of it, those before it are undone, strictly last in, first out, and an undo that is refused parks the slip:
-//! `retry` goes on where it stopped. Owns: that saga, and the handler that hands each step to the handler of its
-//! command. Does not own: policies of those handlers; a step goes by the policy of the slips.
+//! Owns: the slip saga, and the handler that passes each step to the handler of its command. Does not own: the policies
+//! of those handlers. A step follows the policy of the slips.
 //!
-//! The idea is that of MassTransit's Courier, without its end after a failed compensation.
+//! A slip is an instance of an internal saga. Its steps run one after the other. When a step fails or its outcome is
+//! indeterminate, the slip undoes the earlier steps, strictly last in, first out. A refused undo parks the slip, and
+//! `retry` continues with this undo.
+//!
+//! The design follows the Courier of MassTransit, without its end after a failed compensation.
 
 mod saga;
 
@@ -25,7 +27,7 @@ use crate::message::{
 use saga::{RunStep, StepDone, StepFailed, UndoStep};
 pub use saga::{Slip, SlipState};
 
-/// A list of commands with their undo commands, to be published. Nothing runs before that.
+/// A list of commands with their undo commands, to be published. No step runs before the publishing.
 ///
 /// The chapter on compensation of the manual has an example.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,61 +42,61 @@ struct Step {
     command: MessageRecord,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     undo: Option<MessageRecord>,
-    /// Replies that count as failures, by stored name.
+    /// The stored names of the replies that count as failures.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     fails_on: Vec<String>,
 }
 
-/// A step cannot be taken.
+/// A step cannot be added.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SlipError {
-    /// The command is called at most once, and a step may be tried again.
+    /// The command is called at most once, but a step may be tried again.
     #[error(
         "`{0}` is called at most once, and a step of a slip may be tried again; send it from a saga of its own"
     )]
     AtMostOnce(&'static str),
-    /// The command cannot be kept.
+    /// The command cannot be stored.
     #[error("command `{command}` cannot be kept")]
     Payload {
-        /// Its stored name.
+        /// The stored name of the command.
         command: &'static str,
-        /// What is wrong with it.
+        /// The problem with the command.
         source: PayloadError,
     },
-    /// There is no step that could be undone.
+    /// The slip has no step to undo.
     #[error("`undo` and `fails_on` belong to a step: write `step` before them")]
     NoStep,
 }
 
 impl RoutingSlip {
-    /// A slip without steps, which completes at once. The key is that of the instance.
+    /// Creates a slip without steps. An empty slip completes at once. `key` is the key of the instance.
     pub fn new(key: impl Into<String>) -> Self {
         Self { key: key.into(), steps: Vec::new() }
     }
 
-    /// Adds a step behind the others. Any reply means that it is done, unless [`fails_on`](Self::fails_on) names it.
+    /// Adds a step after the others. Any reply means success, except a reply named with [`fails_on`](Self::fails_on).
     ///
     /// # Errors
-    /// [`SlipError`]: the command is called at most once, or cannot be written as JSON.
+    /// [`SlipError`] when the command is called at most once or cannot be written as JSON.
     pub fn step<C: Command>(mut self, command: &C) -> Result<Self, SlipError> {
         self.steps.push(Step { command: record(command)?, undo: None, fails_on: Vec::new() });
         Ok(self)
     }
 
-    /// Says what undoes the step added last. It is owed as soon as the step may have had an effect, and is tried until it
-    /// succeeds.
+    /// Sets the undo command of the last added step. The undo becomes an obligation as soon as the step may have had an
+    /// effect. The undo is tried until it succeeds.
     ///
     /// # Errors
-    /// As for [`step`](Self::step); [`SlipError::NoStep`] when there is none.
+    /// The errors of [`step`](Self::step), and [`SlipError::NoStep`] when the slip has no step.
     pub fn undo<C: Command>(mut self, command: &C) -> Result<Self, SlipError> {
         let undo = record(command)?;
         self.steps.last_mut().ok_or(SlipError::NoStep)?.undo = Some(undo);
         Ok(self)
     }
 
-    /// Says that the step added last has failed, without an effect, when it is answered with an `E`. Without a step it
-    /// says nothing. The stored name of `E` is kept with the slip, so do not rename `E` while such slips run.
+    /// Declares that a reply `E` means failure of the last added step, without an effect. Without a step, this method
+    /// has no effect. The slip stores the name of `E`, so do not rename `E` while such slips run.
     #[must_use]
     pub fn fails_on<E: Event>(mut self) -> Self {
         if let Some(step) = self.steps.last_mut() {
@@ -126,25 +128,25 @@ impl Correlated for RoutingSlip {
 }
 
 impl DispatcherBuilder {
-    /// Runs [routing slips](crate::routing_slip), by the default [`Policy`] for each of their steps. Their commands need
-    /// handlers, as all others do.
+    /// Runs [routing slips](crate::routing_slip), with the default [`Policy`] for each of their steps. The commands of
+    /// the steps need registered handlers.
     pub fn routing_slips(self) -> Self {
         self.routing_slips_with(Policy::default())
     }
 
-    /// Runs routing slips, by `policy` for each of their steps.
+    /// Runs routing slips, with `policy` for each of their steps.
     pub fn routing_slips_with(mut self, policy: Policy) -> Self {
         self.extension::<Slips>().0 = policy;
         self
     }
 }
 
-/// By which policy slips run.
+/// The policy of the slips.
 #[derive(Default)]
 struct Slips(Policy);
 
 impl Extension for Slips {
-    /// By now all other handlers are there.
+    /// All other handlers are registered at this point.
     fn register(&mut self, builder: DispatcherBuilder) -> Result<DispatcherBuilder, StartError> {
         let (policy, steps) = (self.0.clone(), Steps { handlers: Arc::new(builder.handlers_by_name()) });
         let builder = builder.saga::<SlipState>().handler_with::<RunStep>(steps.clone(), policy.clone());
@@ -152,7 +154,7 @@ impl Extension for Slips {
     }
 }
 
-/// Hands each step to the handler of its command.
+/// Passes each step to the handler of its command.
 #[derive(Clone)]
 struct Steps {
     handlers: Arc<HashMap<&'static str, Arc<dyn AnyHandler>>>,
@@ -172,7 +174,7 @@ impl Steps {
     ) -> Result<Option<Message>, HandlerError> {
         let message = Message::from(command);
         let Some(handler) = self.handlers.get(&*message.name) else {
-            // Perhaps the next build has it.
+            // A later build may have the handler.
             return Err(format!("no handler for `{}`", message.name).into());
         };
         let span = tracing::info_span!("slip", command = %message.name);

@@ -1,4 +1,4 @@
-//! The saga behind a routing slip: one step after the other, and back when one fails.
+//! The saga of a routing slip: it runs the steps one after the other, and undoes them when a step fails.
 
 #![allow(unreachable_pub)] // The messages are named by the trait that the derive generates.
 #![allow(clippy::duplicated_attributes)] // Two starting rows share words.
@@ -10,7 +10,7 @@ use super::{RoutingSlip, Step};
 use crate::machine::{Context, MessageRecord};
 use crate::message::{ActionResult, Failed, Unknown};
 
-/// Where a slip is.
+/// The states of a slip.
 #[derive(Saga, Clone, Debug, PartialEq, Eq)]
 #[saga(name = "saga.routing-slip", version = 1, data(Slip), actions(SlipActions), crate(crate))]
 #[initially(
@@ -19,7 +19,7 @@ use crate::message::{ActionResult, Failed, Unknown};
 )]
 #[unhandled(ignore)]
 pub enum SlipState {
-    /// One step after the other.
+    /// The slip runs its steps one after the other.
     #[during(
         when(StepDone, guard(was_last), run(finish), transition_to(Completed)),
         when(StepDone, run(advance), send(RunStep, with(next), undo(UndoStep)), stay),
@@ -31,19 +31,19 @@ pub enum SlipState {
     /// Every step is done.
     #[terminal]
     Completed,
-    /// A step has failed, and those before it are undone.
+    /// A step has failed, and the steps before it are undone.
     #[terminal(failure)]
     Faulted,
 }
 
-/// What a slip remembers.
+/// The data of a slip.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Slip {
     steps: Vec<Step>,
-    /// How many steps are done.
+    /// The number of done steps.
     pub done: usize,
-    /// Why it has failed.
+    /// The reason of the failure.
     pub why: Option<String>,
 }
 

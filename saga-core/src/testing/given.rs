@@ -1,4 +1,4 @@
-//! Given an instance, when something happens, what does it do?
+//! A test of one instance: given an instance and an input, check its output.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -17,22 +17,24 @@ use crate::store::{Address, HistoryEntry, MailKind, Status, TaskChange, TaskId, 
 
 /// One instance under test.
 ///
-/// Commands are not run: the test says what became of them, with [`when`](Self::when) for a reply and
-/// [`failed`](Self::failed), [`unknown`](Self::unknown) or [`done`](Self::done) otherwise. Undo commands succeed by
-/// themselves, unless [`holding_undos`](Self::holding_undos) is given. A command that is open at a turn counts as
-/// begun with an indeterminate outcome, so that its undo runs, unless [`not_begun`](Self::not_begun) or
-/// [`still_running`](Self::still_running) says otherwise.
+/// The test kit runs no commands. The test supplies each outcome: [`when`](Self::when) for a reply, and otherwise
+/// [`failed`](Self::failed), [`unknown`](Self::unknown) or [`done`](Self::done). Undo commands succeed automatically,
+/// unless [`holding_undos`](Self::holding_undos) is set.
 ///
-/// After each step state and data are written to JSON and read back, as a store would.
+/// A command that is open at a turn counts as begun with an indeterminate outcome, so its undo runs.
+/// [`not_begun`](Self::not_begun) and [`still_running`](Self::still_running) change this default.
 ///
-/// Every method panics with the reason when the test asks for something impossible, such as the reply to a command
-/// that was not sent.
+/// After each step, the state and the data are written to JSON and read back, as in a store.
+///
+/// # Panics
+/// Every method panics with the reason when the test requests something impossible. An example is the reply to a
+/// command that was not sent.
 #[derive(Debug)]
 #[must_use = "look at the state, at what was sent or at what is owed"]
 pub struct Given<S: Saga> {
     program: Arc<Typed<S>>,
     instance: Option<Instance>,
-    /// What waits, and the visit that deferred it.
+    /// The waiting events, each with the visit that deferred it.
     waiting: VecDeque<(Input, Option<u32>)>,
     now: Timestamp,
     steps: u64,
@@ -49,13 +51,13 @@ pub struct Given<S: Saga> {
 }
 
 impl<S: Saga> Given<S> {
-    /// An instance that `event` has just started, at 2026-01-01T00:00:00Z, with the key `test`.
+    /// Creates an instance that `event` has just started, at 2026-01-01T00:00:00Z, with the key `test`.
     #[track_caller]
     pub fn started<E: EventOf<S>>(event: E) -> Self {
         Self::started_as("test", event)
     }
 
-    /// As [`started`](Self::started), with this key.
+    /// Creates an instance like [`started`](Self::started), with this key.
     #[track_caller]
     pub fn started_as<E: EventOf<S>>(key: &str, event: E) -> Self {
         let key = Key::new(key).unwrap_or_else(|error| panic!("{error}"));
@@ -90,7 +92,8 @@ impl<S: Saga> Given<S> {
         given
     }
 
-    /// Delivers `event`. It answers the oldest open command that declares it as a reply, if there is one.
+    /// Delivers `event`. The event answers the oldest open command that declares it as a reply, if such a command
+    /// exists.
     #[track_caller]
     pub fn when<E: EventOf<S>>(mut self, event: E) -> Self {
         let answered = self.open(TaskKind::Command, |command| {
@@ -110,13 +113,13 @@ impl<S: Saga> Given<S> {
         self
     }
 
-    /// The oldest open `C` surely had no effect and is not tried again.
+    /// The oldest open `C` certainly had no effect and is not tried again.
     #[track_caller]
     pub fn failed<C: Command>(self, reason: &str) -> Self {
         self.ended::<C>(ReportRecord::Refused { attempts: 1, reason: reason.to_owned() })
     }
 
-    /// Nobody knows what became of the oldest open `C`.
+    /// The oldest open `C` has an indeterminate outcome.
     #[track_caller]
     pub fn unknown<C: Command>(self, reason: &str) -> Self {
         self.ended::<C>(ReportRecord::Unknown { attempts: 1, reason: reason.to_owned() })
@@ -128,7 +131,7 @@ impl<S: Saga> Given<S> {
         self.ended::<C>(ReportRecord::Replied(None))
     }
 
-    /// The child `key` of the saga `C` has ended in `state`; in one that is no end it was aborted.
+    /// The child `key` of the saga `C` has ended in `state`. A `state` that is no end means that the child was aborted.
     #[track_caller]
     pub fn child_finished<C: Saga>(self, key: &str, state: C, data: C::Data) -> Self {
         let found = &C::definition().states[state.__index()];
@@ -146,7 +149,7 @@ impl<S: Saga> Given<S> {
         )
     }
 
-    /// The child `key` of the saga `C` waits for a person.
+    /// The child `key` of the saga `C` is parked and waits for an operator.
     #[track_caller]
     pub fn child_parked<C: Saga>(self, key: &str, why: &str) -> Self {
         self.child_reports::<C>(key, ChildNews::Parked(why.to_owned()))
@@ -182,11 +185,11 @@ impl<S: Saga> Given<S> {
         self
     }
 
-    /// Lets time pass. Timers fire in the order they are due, with the clock at that moment; those they set fire too,
-    /// when they are due within `duration`.
+    /// Advances the virtual time by `duration`. Timers fire in the order of their due times, with the clock at that
+    /// time. A timer set by another timer also fires when it is due within `duration`.
     ///
     /// # Panics
-    /// When more than 1,000 timers fire, because then they set each other without end.
+    /// When more than 1,000 timers fire, because the timers then set each other without end.
     #[track_caller]
     pub fn elapsed(mut self, duration: Duration) -> Self {
         let until = self.now.plus(duration);
@@ -205,25 +208,26 @@ impl<S: Saga> Given<S> {
         self
     }
 
-    /// From now on undo commands wait for [`done`](Self::done) or [`failed`](Self::failed).
+    /// From now on, undo commands wait for [`done`](Self::done) or [`failed`](Self::failed).
     pub fn holding_undos(mut self) -> Self {
         self.hold_undos = true;
         self
     }
 
-    /// An open `C` counts as never begun, should a turn come: it is withdrawn and its undo is not owed.
+    /// An open `C` counts as never begun at a turn. The command is withdrawn, and its undo is no obligation.
     pub fn not_begun<C: Command>(mut self) -> Self {
         self.begun.insert(C::NAME, Begun::No);
         self
     }
 
-    /// An open `C` counts as running, should a turn come: the undos wait until the test says how it ended.
+    /// An open `C` counts as running at a turn. The undos wait until the test supplies its outcome.
     pub fn still_running<C: Command>(mut self) -> Self {
         self.begun.insert(C::NAME, Begun::Running);
         self
     }
 
-    /// From now on another instance, with the key `by`, holds the alias `alias`; claiming it parks this one.
+    /// From now on, another instance with the key `by` holds the alias `alias`. A claim of this alias parks this
+    /// instance.
     #[track_caller]
     pub fn alias_taken(mut self, alias: &str, by: &str) -> Self {
         let alias = Key::alias(alias).unwrap_or_else(|error| panic!("{error}"));
@@ -231,7 +235,7 @@ impl<S: Saga> Given<S> {
         self
     }
 
-    /// From now on no other instance holds the alias `alias`.
+    /// From now on, no other instance holds the alias `alias`.
     pub fn alias_free(mut self, alias: &str) -> Self {
         self.taken.retain(|taken| taken.alias.text() != alias);
         self
@@ -243,32 +247,32 @@ impl<S: Saga> Given<S> {
         self.verb(Verb::Abort, why)
     }
 
-    /// An operator lets a parked instance repeat what failed.
+    /// An operator makes a parked instance repeat the failed work.
     #[track_caller]
     pub fn retry(self) -> Self {
         self.verb(Verb::Retry, "test")
     }
 
-    /// An operator lets a parked instance go on without what failed.
+    /// An operator makes a parked instance continue without the failed work.
     #[track_caller]
     pub fn skip(self) -> Self {
         self.verb(Verb::Skip, "test")
     }
 
-    /// An operator supplies the reply of the command a parked instance waits over.
+    /// An operator supplies the reply of the command over which the instance is parked.
     #[track_caller]
     pub fn resolve<E: EventOf<S>>(self, reply: E) -> Self {
         let reply = MessageRecord::from(&event_in(&reply).message);
         self.verb(Verb::Resolve(Resolution::Replied(reply)), "test")
     }
 
-    /// An operator says that the command a parked instance waits over is done.
+    /// An operator states that the command over which the instance is parked is done.
     #[track_caller]
     pub fn resolve_done(self) -> Self {
         self.verb(Verb::Resolve(Resolution::Done), "test")
     }
 
-    /// An operator says that the command a parked instance waits over surely had no effect.
+    /// An operator states that the command over which the instance is parked certainly had no effect.
     #[track_caller]
     pub fn resolve_refused(self) -> Self {
         self.verb(Verb::Resolve(Resolution::Refused), "test")
@@ -285,21 +289,21 @@ impl<S: Saga> Given<S> {
         self
     }
 
-    // What came of it.
+    // Results.
 
-    /// The state it is in, or is leaving while it compensates.
+    /// Returns the current state. During compensation, returns the state that the instance is leaving.
     #[track_caller]
     pub fn state(&self) -> &S {
         &self.typed().state
     }
 
-    /// Its data.
+    /// Returns the saga data.
     #[track_caller]
     pub fn data(&self) -> &S::Data {
         &self.typed().data
     }
 
-    /// Where it is.
+    /// Returns the current position.
     #[track_caller]
     pub fn position(&self) -> Position<S> {
         let instance = self.instance();
@@ -308,67 +312,68 @@ impl<S: Saga> Given<S> {
             .unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Whether it has ended.
+    /// Returns whether the instance has ended.
     pub fn is_over(&self) -> bool {
         self.instance().status().is_over()
     }
 
-    /// All `C` sent so far, undos included, in order.
+    /// Returns all `C` sent so far, undos included, in order.
     #[track_caller]
     pub fn sent<C: Command>(&self) -> Vec<C> {
         decode_all(&self.sent, C::NAME)
     }
 
-    /// All `E` published so far, in order.
+    /// Returns all `E` published so far, in order.
     #[track_caller]
     pub fn published<E: Event>(&self) -> Vec<E> {
         decode_all(&self.published, E::NAME)
     }
 
-    /// All `E` with which children were started so far, in order, detached ones included. Those that wait for a place
-    /// under a `limit` are not among them.
+    /// Returns all `E` that have started children so far, in order. Detached children are included. Children that wait
+    /// for a place under a `limit` are not included.
     #[track_caller]
     pub fn started_children<E: Event>(&self) -> Vec<E> {
         decode_all(&self.started, E::NAME)
     }
 
-    /// The keys of the open children of the saga `C`, oldest first; those that wait for a place included.
+    /// Returns the keys of the open children of the saga `C`, oldest first. Children that wait for a place are
+    /// included.
     pub fn children<C: Saga>(&self) -> Vec<String> {
         let open = self.instance().children().into_iter();
         open.filter(|(_, saga, ..)| saga == C::NAME).map(|(_, _, key, _)| key).collect()
     }
 
-    /// The keys of the children that were told to abort.
+    /// Returns the keys of the children that received an abort.
     pub fn aborted_children(&self) -> &[String] {
         &self.aborted
     }
 
-    /// The stored names of the undo commands owed, oldest first.
+    /// Returns the stored names of the open obligations (undo commands), oldest first.
     pub fn obligations(&self) -> Vec<&str> {
         self.instance().obligations.iter().map(|obligation| &*obligation.undo).collect()
     }
 
-    /// The aliases it has claimed and not given up, in order of their text.
+    /// Returns the aliases that the instance has claimed and not given up, in text order.
     pub fn aliases(&self) -> Vec<&str> {
         self.instance().aliases.iter().map(Key::text).collect()
     }
 
-    /// The timers that are set, by name, with the time left.
+    /// Returns the timers that are set, by name, with the time left.
     pub fn timers(&self) -> Vec<(&str, Duration)> {
         self.instance().timers.iter().map(|timer| (&*timer.name, timer.due.since(self.now))).collect()
     }
 
-    /// Why it is parked.
+    /// Returns the reason for parking, or `None` when the instance is not parked.
     pub fn parked(&self) -> Option<String> {
         self.instance().park_reason().map(|(reason, detail)| format!("{reason}: {detail}"))
     }
 
-    /// The events that became dead letters: a word and the details.
+    /// Returns the events that became dead letters, each as a reason word and the details.
     pub fn dead_letters(&self) -> &[(String, String)] {
         &self.dead
     }
 
-    /// Why the last event had no effect.
+    /// Returns the reason why the last event had no effect, or `None` when it had one.
     pub fn ignored(&self) -> Option<&'static str> {
         match self.last {
             Some(Disposition::Ignored(why)) => Some(why),
@@ -376,17 +381,17 @@ impl<S: Saga> Given<S> {
         }
     }
 
-    /// The virtual time.
+    /// Returns the virtual time.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// The history, a line each.
+    /// Returns the history, one line per entry.
     pub fn history(&self) -> Vec<String> {
         self.history.iter().map(line).collect()
     }
 
-    // How it works.
+    // Implementation.
 
     fn at(&self) -> At {
         At {
@@ -398,7 +403,7 @@ impl<S: Saga> Given<S> {
     }
 
     fn instance(&self) -> &Instance {
-        // Set by the only constructor before it returns.
+        // The only constructor sets this value before it returns.
         self.instance.as_ref().expect("a `Given` is started")
     }
 
@@ -431,15 +436,15 @@ impl<S: Saga> Given<S> {
         Some((timer.due, timer.name.to_string(), timer.visit))
     }
 
-    /// Takes an input as the engine would: reports and events wait while the instance is parked, events also while it
-    /// compensates.
+    /// Accepts an input like the engine. Reports and events wait while the instance is parked. Events also wait while
+    /// it compensates.
     #[track_caller]
     fn take(&mut self, input: Input) {
         self.waiting.push_back((input, None));
         self.settle();
     }
 
-    /// Applies what can be applied until nothing can.
+    /// Applies waiting inputs until none can be applied.
     #[track_caller]
     fn settle(&mut self) {
         for _ in 0..10_000 {
@@ -493,7 +498,7 @@ impl<S: Saga> Given<S> {
         self.keep(decision)
     }
 
-    /// Notes what a decision did, as a commit would.
+    /// Records the effects of a decision, like a commit.
     fn keep(&mut self, mut decision: Decision) -> Decision {
         if decision.step.instance.is_some() {
             self.steps += 1;
@@ -528,7 +533,7 @@ impl<S: Saga> Given<S> {
     }
 }
 
-/// Timers that follow what has set them without a pause.
+/// Whether a timer fires at once after the step that set it.
 fn at_once(timer: &str) -> bool {
     timer == JOIN || all_finished(timer).is_some()
 }

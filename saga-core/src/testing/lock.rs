@@ -1,5 +1,5 @@
-//! `sagas.lock`: every stored name and shape in a file that is checked in, so that a change which would lose what is
-//! stored fails a test instead of a deployment (rule R34).
+//! `sagas.lock`: a checked-in file with every stored name and shape. A change that would lose stored data fails a test
+//! before its deployment (rule R34).
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::shape::{Place, Shape};
 
 const HEAD: &str = "# Names and shapes that are stored. A test compares this file with the program.\n";
 
-/// Compares what the program stores with a file that is checked in. Use it in a test:
+/// Compares the stored names and shapes of the program with a checked-in file. Use it in a test:
 ///
 /// ```ignore
 /// #[test]
@@ -20,9 +20,9 @@ const HEAD: &str = "# Names and shapes that are stored. A test compares this fil
 /// }
 /// ```
 ///
-/// `SAGA_LOCK=write cargo test` writes the file when nothing would be lost, `SAGA_LOCK=force` in any case: when nothing
-/// of that name or shape is stored anywhere any more. The chapter on changing sagas of the manual says what counts as a
-/// loss.
+/// `SAGA_LOCK=write cargo test` writes the file when no stored data would be lost. `SAGA_LOCK=force` writes it in any
+/// case. Use `force` only when no store still holds data of the lost name or shape. The chapter on changing sagas of
+/// the manual defines a loss.
 #[derive(Debug)]
 #[must_use = "nothing is compared before `check`"]
 pub struct Lock {
@@ -37,13 +37,13 @@ struct Entry {
     name: String,
     was: Vec<String>,
     version: u32,
-    /// The versions that are read by an upcast, with the shape it reads.
+    /// The versions that an upcast reads, with the shape of its input.
     upcasts: Vec<(u32, Shape)>,
     shape: Shape,
 }
 
 impl Lock {
-    /// A lock in the file `path`.
+    /// Creates a lock for the file `path`.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), present: Vec::new() }
     }
@@ -64,7 +64,7 @@ impl Lock {
             upcasts: read_by(definition.upcasts),
             shape: payload(Some(definition.data)),
         });
-        // A state and a timer are named within their saga, which may itself have had other names.
+        // The name of a state or a timer is unique within its saga. The saga may itself have had other names.
         let within = |name: &str, was: &[&str]| -> Vec<String> {
             let names = std::iter::once(name).chain(was.iter().copied());
             let all = names.flat_map(|name| sagas.iter().map(move |saga| format!("{saga}/{name}")));
@@ -99,7 +99,7 @@ impl Lock {
         self
     }
 
-    /// Adds an event that no saga of this lock takes, such as one for a subscriber.
+    /// Adds an event that no saga of this lock consumes, such as an event for a subscriber.
     pub fn event<E: Event>(mut self) -> Self {
         self.event_type(&EventType::of::<E>(""));
         self
@@ -111,30 +111,31 @@ impl Lock {
         self
     }
 
-    /// What is stored somewhere, perhaps, and would be lost; in words. Empty when there is nothing.
+    /// Returns a description of each possibly stored name or shape that would be lost. The result is empty when nothing
+    /// would be lost.
     ///
     /// # Panics
-    /// When the file cannot be read, or is no lock.
+    /// When the file cannot be read, or is not a lock file.
     #[track_caller]
     pub fn losses(&self) -> Vec<String> {
         let locked = parse(&self.read());
         locked.iter().filter_map(|entry| self.loss(entry)).collect()
     }
 
-    /// Whether the file says exactly what the program stores.
+    /// Returns whether the file matches the stored names and shapes of the program exactly.
     ///
     /// # Panics
-    /// When the file cannot be read, or is no lock.
+    /// When the file cannot be read, or is not a lock file.
     #[track_caller]
     pub fn is_current(&self) -> bool {
         let text = self.read();
         self.text(&parse(&text)) == text
     }
 
-    /// Writes the file anew. Shapes of earlier versions stay in it.
+    /// Writes the file again. The shapes of earlier versions stay in the file.
     ///
     /// # Panics
-    /// When the file cannot be read or written, or is no lock.
+    /// When the file cannot be read or written, or is not a lock file.
     #[track_caller]
     pub fn write(&self) {
         let text = self.text(&parse(&self.read()));
@@ -142,10 +143,11 @@ impl Lock {
             .unwrap_or_else(|error| panic!("{} cannot be written: {error}", self.path.display()));
     }
 
-    /// Fails when something would be lost, or when the file is not current; or writes it, as `SAGA_LOCK` says.
+    /// Checks that nothing would be lost and that the file is current. The variable `SAGA_LOCK` can make this method
+    /// write the file instead.
     ///
     /// # Panics
-    /// With everything that is wrong, and with what to do.
+    /// When a check fails. The message lists every problem with its solution.
     #[track_caller]
     pub fn check(&self) {
         let (path, losses) = (self.path.display(), self.losses());
@@ -193,7 +195,7 @@ impl Lock {
         });
     }
 
-    /// What `locked` is called and looks like now.
+    /// Returns the present entry for `locked`.
     fn now(&self, locked: &Entry) -> Option<&Entry> {
         let same = |entry: &&Entry| {
             entry.kind == locked.kind && (entry.name == locked.name || entry.was.contains(&locked.name))
@@ -221,7 +223,7 @@ impl Lock {
                 "{kind} `{name}` does not say any more that it was `{gone}`: add `was = \"{last}\"`"
             ));
         }
-        // What reads it: the first upcast from its version on, or else the present shape.
+        // The reader of this version: the first upcast from its version on, or else the present shape.
         let upcast = now.upcasts.iter().find(|(from, _)| from >= version);
         let misfits = upcast.map_or(&now.shape, |(_, shape)| shape).misfits(&locked.shape);
         if misfits.is_empty() {
@@ -251,7 +253,7 @@ impl Lock {
         })
     }
 
-    /// The file as it should be: what there is now, and the earlier versions of it that were locked.
+    /// Returns the new content of the file: the present entries, and their earlier locked versions.
     fn text(&self, locked: &[Entry]) -> String {
         let mut text = HEAD.to_owned();
         for entry in &self.present {

@@ -1,7 +1,7 @@
 //! The test kit: sagas as plain function calls, with virtual time and no runtime.
 //!
-//! Owns: [`Given`] and the helpers its tests read well with, and the [`Lock`] of what is stored. Does not own: any rule; the steps are decided by the same
-//! code the dispatcher runs.
+//! Owns: [`Given`], the duration helpers for its tests, and the [`Lock`] of the stored names and shapes. Does not own:
+//! any rule. The code of the dispatcher also decides the steps here.
 
 mod given;
 mod lock;

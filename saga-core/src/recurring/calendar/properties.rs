@@ -1,4 +1,4 @@
-//! What holds for every expression, zone and year.
+//! Properties that hold for every expression, zone and year.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use super::Calendar;
 use crate::message::Timestamp;
 
-/// Their clocks are changed by different times, at different hours, in different months, or only in some years.
+/// Zones that differ in the size, hour, month or regularity of their clock changes.
 const ZONES: &[&str] = &[
     "Africa/Cairo",
     "Africa/Casablanca",
@@ -42,22 +42,22 @@ const MONTHS: &[&str] = &["*", "2", "JAN-JUN", "*/5", "feb,Oct", "12", "3-12/9"]
 const WEEKDAYS: &[&str] =
     &["*", "MON-FRI", "0", "7", "0-7/3", "Sun", "5#3", "mon#1,FRI#5", "*/2", "*/7", "1/3", "0-3", "sat,0#2"];
 
-/// What is looked at lasts so long before and after a change of the clock.
+/// The length of the examined interval before and after a change of the clock.
 const MARGIN: i64 = 36 * 60;
 
-/// A zone and a moment at which its clock is changed.
+/// A zone and the moment of one of its clock changes.
 #[derive(Clone, Debug)]
 struct Change {
     name: &'static str,
     zone: TimeZone,
-    /// In minutes since 1970.
+    /// The moment of the change, in minutes since 1970.
     at: i64,
-    /// By how many minutes.
+    /// The size of the change, in minutes.
     by: i64,
 }
 
 impl Change {
-    /// The first or second change after the new year, or the last one before it.
+    /// Chooses the first or second change after the new year, or the last change before it.
     fn near(name: &'static str, year: i16, second: bool) -> Self {
         let zone = TimeZone::get(name).unwrap();
         let new_year = date(year, 1, 1).at(0, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
@@ -69,7 +69,7 @@ impl Change {
         Self { name, zone, at, by }
     }
 
-    /// All runs of the five fields from a day and a half before the change until a day and a half after it.
+    /// Returns all runs of the five fields, from a day and a half before the change until a day and a half after it.
     fn runs(&self, fields: &str) -> Vec<Timestamp> {
         let calendar = Calendar::parse(&format!("{fields} {}", self.name)).unwrap();
         let mut at = Timestamp::from_millis((self.at - MARGIN) * 60_000 - 1);
@@ -82,7 +82,7 @@ impl Change {
         runs
     }
 
-    /// What the clock shows around the change, and when it shows it the first time.
+    /// Returns the wall-clock times around the change, each with its first moment.
     fn shown(&self) -> BTreeMap<DateTime, Timestamp> {
         let mut shown = BTreeMap::new();
         for at in self.at - MARGIN..=self.at + MARGIN {
@@ -112,7 +112,7 @@ fn list(numbers: &BTreeSet<i8>) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// A skipped time has its run when the clock first shows something later.
+    /// A skipped time runs when the clock first shows a later time.
     #[test]
     fn every_named_time_runs_exactly_once(
         change in change(),
@@ -133,7 +133,7 @@ proptest! {
         prop_assert_eq!(runs, expected.into_iter().collect::<Vec<_>>());
     }
 
-    /// As long as the change is a multiple of the interval; no clock can do better.
+    /// Holds only if the change is a multiple of the interval. No other change allows even intervals.
     #[test]
     fn an_interval_goes_on_evenly(
         change in change(),
@@ -150,8 +150,8 @@ proptest! {
         }
     }
 
-    /// Without changes of the clock the fields mean what `cronexpr` says; it looks no further than four years, and
-    /// does not find the last day of December.
+    /// Without clock changes, the fields mean the same as in `cronexpr`. That crate searches only four years, and does
+    /// not find the last day of December.
     #[test]
     fn the_fields_are_read_as_cronexpr_reads_them(
         minutes in prop::sample::select(MINUTES),

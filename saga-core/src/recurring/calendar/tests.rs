@@ -1,4 +1,4 @@
-//! The policy as a table: what an expression does when the clocks change, over several zones and years.
+//! The daylight-saving policy as a table: the runs of an expression at clock changes, over several zones and years.
 
 use super::Calendar;
 use crate::message::Timestamp;
@@ -7,13 +7,13 @@ fn moment(text: &str) -> Timestamp {
     Timestamp::from_millis(text.parse::<jiff::Timestamp>().unwrap().as_millisecond())
 }
 
-/// As a clock of the zone shows it, with its name for the offset.
+/// The wall-clock text of a zone, with the name of its offset.
 fn shown(calendar: &Calendar, at: Timestamp) -> String {
     let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap();
     at.to_zoned(calendar.zone.clone()).strftime("%m-%d %H:%M %Z").to_string()
 }
 
-/// The first runs of `cron` after `after` are these.
+/// Checks the first runs of `cron` after `after`.
 #[track_caller]
 fn check(cron: &str, after: &str, runs: &str) {
     let calendar = Calendar::parse(cron).unwrap();
@@ -26,7 +26,7 @@ fn check(cron: &str, after: &str, runs: &str) {
     assert_eq!(found.join(", "), runs, "`{cron}` after {after}");
 }
 
-/// The first run of `cron` after `after` is this one, or there is none.
+/// Checks the first run of `cron` after `after`, or its absence.
 #[track_caller]
 fn check_next(cron: &str, after: &str, next: Option<&str>) {
     let found = Calendar::parse(cron).unwrap().next_after(moment(after));
@@ -225,7 +225,7 @@ fn days_of_every_kind_have_their_skipped_time() {
     check("30 2 28 * */7 Europe/Zurich", "2027-03-27T00:00+01", "03-28 03:00 CEST");
 }
 
-/// The crate `cronexpr` does not find them.
+/// The crate `cronexpr` does not find these times.
 #[test]
 fn the_last_days_of_december_are_found() {
     check("0 0 L * * Europe/Zurich", "2026-11-30T00:00+01", "12-31 00:00 CET, 01-31 00:00 CET");
