@@ -154,6 +154,12 @@ struct Stall {
 }
 
 impl Stall {
+    /// Asserts that a call waits, and lets the dispatcher look at the call.
+    async fn waits<F: Future>(&self, call: Pin<&mut F>) {
+        assert!(polled(call).await.is_none());
+        self.clock.looked().await;
+    }
+
     async fn open() -> Self {
         Self::with(|builder| builder).await
     }
@@ -434,8 +440,7 @@ async fn the_limit_of_a_call_is_a_setting() {
     let stall = Stall::with(|builder| builder.call_limit(2 * CALL)).await;
     stall.faulty.set(Condition::Hung);
     let mut publishing = pin!(stall.dispatcher.publish(Bought::of("a")));
-    assert!(polled(publishing.as_mut()).await.is_none());
-    stall.clock.looked().await;
+    stall.waits(publishing.as_mut()).await;
     stall.clock.advance(2 * CALL - TICK);
     assert!(polled(publishing.as_mut()).await.is_none());
     stall.clock.advance(TICK);
@@ -522,8 +527,7 @@ async fn what_waits_for_a_place_is_not_stored_when_its_limit_has_passed() {
     stall.faulty.set(Condition::Hung);
     let mut first =
         pin!(stall.dispatcher.publish_with(Bought::of("first"), PublishOptions::new().deadline(2 * CALL)));
-    assert!(polled(first.as_mut()).await.is_none());
-    stall.clock.looked().await;
+    stall.waits(first.as_mut()).await;
     let mut second = pin!(stall.dispatcher.publish(Bought::of("second")));
     assert!(polled(second.as_mut()).await.is_none());
     stall.clock.advance(CALL);
@@ -542,13 +546,11 @@ async fn a_deadline_that_passes_behind_another_event_is_not_stored_and_never_wil
     stall.dispatcher.publish(Bought::of("a")).await.unwrap();
     stall.faulty.set(Condition::Hung);
     let mut first = pin!(stall.dispatcher.publish(Punched::of("a")));
-    assert!(polled(first.as_mut()).await.is_none());
-    stall.clock.looked().await;
+    stall.waits(first.as_mut()).await;
     let id = MessageId::new("second").unwrap();
     let options = PublishOptions::new().deadline(OWN).message_id(id.clone());
     let mut second = pin!(stall.dispatcher.publish_with(Punched::of("a"), options));
-    assert!(polled(second.as_mut()).await.is_none());
-    stall.clock.looked().await;
+    stall.waits(second.as_mut()).await;
     stall.clock.advance(OWN);
     let answer = polled(second.as_mut()).await;
     assert!(matches!(answer, Some(Err(PublishError::NotStored { .. }))), "{answer:?}");
@@ -570,8 +572,7 @@ async fn a_deadline_that_passes_while_the_event_is_being_stored_leaves_nobody_kn
     let id = MessageId::new("m-1").unwrap();
     let options = PublishOptions::new().deadline(OWN).message_id(id.clone());
     let mut publishing = pin!(stall.dispatcher.publish_with(Bought::of("a"), options));
-    assert!(polled(publishing.as_mut()).await.is_none());
-    stall.clock.looked().await;
+    stall.waits(publishing.as_mut()).await;
     stall.clock.advance(OWN);
     let answer = polled(publishing.as_mut()).await;
     let Some(Err(PublishError::Unknown { id: Some(told), .. })) = answer else { panic!("{answer:?}") };
@@ -590,11 +591,9 @@ async fn a_verb_that_waits_behind_an_event_is_not_done_when_its_limit_has_passed
     stall.dispatcher.publish(Bought::of("a")).await.unwrap();
     stall.faulty.set(Condition::Hung);
     let mut punching = pin!(stall.dispatcher.publish(Punched::of("a")));
-    assert!(polled(punching.as_mut()).await.is_none());
-    stall.clock.looked().await;
+    stall.waits(punching.as_mut()).await;
     let mut aborting = pin!(stall.dispatcher.abort::<TicketState>("a", Operator::new("ann").because("lost")));
-    assert!(polled(aborting.as_mut()).await.is_none());
-    stall.clock.looked().await;
+    stall.waits(aborting.as_mut()).await;
     stall.clock.advance(CALL);
     let answer = polled(aborting.as_mut()).await;
     assert!(matches!(answer, Some(Err(InstanceError::NotDone { .. }))), "{answer:?}");
@@ -632,15 +631,13 @@ async fn a_call_that_is_dropped_before_anything_was_done_is_withdrawn() {
     stall.dispatcher.publish(Bought::of("a")).await.unwrap();
     stall.faulty.set(Condition::Hung);
     let mut first = pin!(stall.dispatcher.publish(Punched::of("a")));
-    assert!(polled(first.as_mut()).await.is_none());
-    stall.clock.looked().await;
+    stall.waits(first.as_mut()).await;
     {
         let mut punching = pin!(stall.dispatcher.publish(Punched::of("a")));
         let mut aborting =
             pin!(stall.dispatcher.abort::<TicketState>("a", Operator::new("ann").because("lost")));
         assert!(polled(punching.as_mut()).await.is_none());
-        assert!(polled(aborting.as_mut()).await.is_none());
-        stall.clock.looked().await;
+        stall.waits(aborting.as_mut()).await;
     }
     assert!(stall.faulty.struck() > 0);
     stall.faulty.set(Condition::Fine);

@@ -8,7 +8,7 @@
 //! same way.
 
 use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use saga_core::store::StoreError;
 
 use crate::error::unavailable;
 use crate::place::Place;
+use crate::refusal::{full, is_full};
 
 /// The time to wait for an ending dispatcher of this process. Its last handle may just have been dropped.
 const ENDING: Duration = Duration::from_secs(2);
@@ -32,8 +33,8 @@ impl OwnerLock {
     /// Takes the lock and writes `owner` into the lock file.
     pub(crate) fn take(place: &Place, owner: &str) -> Result<Self, StoreError> {
         let trouble = |error: std::io::Error| {
-            if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
-                return StoreError::Full { store: place.name().to_owned(), source: error.into() };
+            if is_full(&error) {
+                return full(place, error);
             }
             let why =
                 format!("its lock file, which ends in `.lock`, cannot be used ({error}); make it writable");

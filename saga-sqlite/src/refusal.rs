@@ -6,6 +6,7 @@
 use std::io;
 
 use rusqlite::{Error, ErrorCode, ffi};
+use saga_core::message::BoxError;
 use saga_core::store::StoreError;
 
 use crate::error::{Kind, kind};
@@ -29,14 +30,25 @@ pub(crate) fn refuse(place: &Place, detail: impl Into<String>) -> StoreError {
 pub(crate) fn uncreated(place: &Place, error: io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::NotFound => refuse(place, "its directory does not exist; create it first"),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            refuse(place, READ_ONLY_DIRECTORY)
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            StoreError::Full { store: place.name().to_owned(), source: error.into() }
-        }
+        _ if is_read_only(&error) => refuse(place, READ_ONLY_DIRECTORY),
+        _ if is_full(&error) => full(place, error),
         _ => refuse(place, format!("it cannot be created: {error}")),
     }
+}
+
+/// Whether the file system has no space left for a file.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Whether this process has no right to write a file.
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+/// Returns the error for missing space. Nothing was written, and the same call succeeds when there is space.
+pub(crate) fn full(place: &Place, source: impl Into<BoxError>) -> StoreError {
+    StoreError::Full { store: place.name().to_owned(), source: source.into() }
 }
 
 /// Returns the error for a file that SQLite would open read-only. SQLite itself never returns this code for a file. The
@@ -55,12 +67,10 @@ pub(crate) fn explain(place: &Place, error: Error) -> StoreError {
         | ErrorCode::SystemIoFailure => place.probe().err(),
         _ => None,
     };
-    let is = |kinds: [io::ErrorKind; 2]| beside.as_ref().is_some_and(|error| kinds.contains(&error.kind()));
-    let takes_no_file = is([io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem]);
-    if kind(&error) == Kind::Full || is([io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded]) {
-        // Nothing was written. The same call succeeds when there is space.
-        return StoreError::Full { store: place.name().to_owned(), source: error.into() };
+    if kind(&error) == Kind::Full || beside.as_ref().is_some_and(is_full) {
+        return full(place, error);
     }
+    let takes_no_file = beside.as_ref().is_some_and(is_read_only);
     let detail = match failure.code {
         ErrorCode::NotADatabase => "the file is not an SQLite database; name another file",
         ErrorCode::PermissionDenied if takes_no_file => READ_ONLY_BOTH,

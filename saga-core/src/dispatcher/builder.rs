@@ -168,7 +168,7 @@ impl DispatcherBuilder {
     }
 
     /// Returns the extension of this type, with its settings.
-    #[cfg_attr(not(any(feature = "recurring", feature = "routing-slip")), allow(dead_code))] // Nobody has one.
+    #[cfg_attr(not(any(feature = "recurring", feature = "routing-slip")), allow(dead_code))] // Only these features have extensions.
     pub(crate) fn extension<E: Extension + Default>(&mut self) -> &mut E {
         self.extensions.get()
     }

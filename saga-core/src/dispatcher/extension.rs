@@ -34,7 +34,7 @@ pub(super) struct Extensions(Vec<Box<dyn Extension>>);
 
 impl Extensions {
     /// Returns the extension of this type, and adds it if it is missing.
-    #[cfg_attr(not(any(feature = "recurring", feature = "routing-slip")), allow(dead_code))] // Nobody has one.
+    #[cfg_attr(not(any(feature = "recurring", feature = "routing-slip")), allow(dead_code))] // Only these features have extensions.
     pub(super) fn get<E: Extension + Default>(&mut self) -> &mut E {
         let found = self.0.iter().position(|extension| (&**extension as &dyn Any).is::<E>());
         let at = found.unwrap_or_else(|| {

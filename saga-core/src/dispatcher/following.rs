@@ -61,9 +61,9 @@ impl Dispatcher {
         event: &E,
     ) -> Result<Option<Receipt>, ReceiptError> {
         let (consumers, message) = publishing::asked_about(&self.registry, event)?;
-        let (whose, named) = (consumers.clone(), id.clone());
+        let (asked, named) = (consumers.clone(), id.clone());
         let asked = self.call(Patience::default(), true, move |ticket, claim| {
-            In::TakeUp(TakeUp { consumers: whose, id: named, ticket, _claim: claim })
+            In::TakeUp(TakeUp { consumers: asked, id: named, ticket, _claim: claim })
         });
         let read = async move {
             match asked.await {

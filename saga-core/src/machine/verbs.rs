@@ -270,15 +270,10 @@ impl Instance {
         let mut decision = self.apply(&Input::Report(task, report), at, begun);
         // Either the row of the outcome failed and parked the instance, or the state defers the reply. The outcome
         // stays in the queue like any report. It is applied again on `retry` or in another visit.
-        let stays = match decision.disposition {
-            Disposition::Kept => true,
-            Disposition::Deferred => {
-                decision = Work::new(self, at).finish(Disposition::Applied);
-                true
-            }
-            _ => false,
-        };
-        if stays {
+        if decision.disposition == Disposition::Deferred {
+            decision = Work::new(self, at).finish(Disposition::Kept);
+        }
+        if decision.disposition == Disposition::Kept {
             decision.disposition = Disposition::Applied;
             decision.outgoing.push(Outgoing {
                 to: self.record.address.clone(),
