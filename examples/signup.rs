@@ -151,6 +151,7 @@ mod tests {
     use saga::testing::Given;
 
     use super::*;
+    use saga::IgnoredReason;
 
     fn signed_up() -> Given<SignupState> {
         Given::started(SignedUp { address: "ada".into() })
@@ -183,7 +184,7 @@ mod tests {
         let person = signed_up().elapsed(4 * DAY);
         assert_eq!(person.state(), &SignupState::Expired);
         let person = person.when(clicked());
-        assert_eq!(person.ignored(), Some("the instance has ended"));
+        assert_eq!(person.ignored(), Some(IgnoredReason::Ended));
         assert!(person.sent::<MailWelcome>().is_empty());
     }
 

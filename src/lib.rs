@@ -48,6 +48,7 @@ pub use saga_core::engine::{Moment, Policy, Tally};
 
 // Operating.
 pub use saga_core::machine::{Operator, OperatorVerb, ParkReason, Parked, ParkedOver};
+pub use saga_core::store::{DeadLetterReason, HistoryKind, IgnoredReason};
 
 /// All errors.
 pub mod error {
@@ -78,12 +79,13 @@ pub mod handler {
 /// The traits and the data of a commit are outside of semantic versioning until version 1.0.
 pub mod store {
     pub use saga_core::store::{
-        Address, AliasChange, Batch, Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DedupRecord,
-        Delivery, DeliveryChange, DeliveryId, DueTimer, HistoryEntry, HistoryRow, InboxId, Inspect,
-        InstanceChange, InstanceFilter, InstanceView, Lease, Loaded, Mail, MailKind, Maintain, MemoryStore,
-        NameOf, Obligation, ObligationChange, ObligationOf, OpenTask, Purged, RetiredName, RowId, Snapshot,
-        Status, Step, StepOutcome, Store, StoreError, Stored, StoredName, Task, TaskChange, TaskId, TaskKind,
-        TaskProgress, TaskStage, TimerChange, TimerKey, TimerRow, Trace, async_trait,
+        Address, AliasChange, Batch, Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterReason,
+        DeadLetterRow, DedupRecord, Delivery, DeliveryChange, DeliveryId, DueTimer, HistoryEntry,
+        HistoryKind, HistoryRow, InboxId, Inspect, InstanceChange, InstanceFilter, InstanceView, Lease,
+        Loaded, Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation, ObligationChange, ObligationOf,
+        OpenTask, Purged, RetiredName, RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError, Stored,
+        StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimerChange, TimerKey,
+        TimerRow, Trace, async_trait,
     };
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 
+use saga::DeadLetterReason;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -366,7 +367,10 @@ async fn dead_means_that_no_answer_will_come_whether_or_not_there_is_an_instance
     );
     desk.dispatcher.publish(asked(3)).await.unwrap();
     let dead = desk.dispatcher.ask::<QuoteState, _, _>(accepted(), HOUR, price).await.unwrap_err();
-    assert!(matches!(&dead, AskError::Dead { reason, .. } if reason == "unhandled"), "{dead:?}");
+    assert!(
+        matches!(&dead, AskError::Dead { reason, .. } if *reason == DeadLetterReason::Unhandled),
+        "{dead:?}"
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 
+use saga::{DeadLetterReason, HistoryKind};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -310,7 +311,11 @@ fn r21_a_parent_enters_no_end_while_children_run() {
     assert!(why.contains("children of `parcel` have not ended"), "{why}");
     assert_eq!(batch.state(), &BatchState::Packing);
     let batch = batch.skip();
-    assert_eq!(batch.dead_letters()[0].0, "skipped", "to be redriven when they have ended");
+    assert_eq!(
+        batch.dead_letters()[0].reason,
+        DeadLetterReason::Skipped,
+        "to be redriven when they have ended"
+    );
     let batch = batch.child_finished("a", ParcelState::Delivered, parcel("a"));
     assert_eq!(batch.state(), &BatchState::Packed);
 }
@@ -558,7 +563,7 @@ async fn r21_a_child_that_cannot_start_is_reported_to_its_parent() {
         assert_eq!(reason, ParkReason::ChildNotStarted);
         assert!(detail.contains(why), "{detail}");
         let taken = dispatcher.history::<ParcelState>("taken").await.unwrap();
-        let ignored = taken.iter().filter(|line| line.entry.kind == "ignored");
+        let ignored = taken.iter().filter(|line| line.entry.kind == HistoryKind::Ignored);
         let notes: Vec<Option<&str>> = ignored.map(|line| line.entry.note.as_deref()).collect();
         assert!(notes.iter().all(|note| *note == Some("the instance has ended")), "{notes:?}");
         assert_eq!(notes.len(), usize::from(parcels[0] == "taken"));

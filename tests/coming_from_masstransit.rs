@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 #![allow(clippy::duplicated_attributes)] // Several rows on the enum share words.
 
+use saga::{DeadLetterReason, IgnoredReason};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -274,7 +275,7 @@ fn a_row_of_every_state_stands_in_each_that_is_not_an_end() {
     let gone = open().when(Torn {});
     assert_eq!(gone.state(), &DoorState::Gone);
     let gone = gone.when(Knocked {});
-    assert_eq!(gone.ignored(), Some("the instance has ended"));
+    assert_eq!(gone.ignored(), Some(IgnoredReason::Ended));
     assert_eq!(gone.data().trace, ["pushed"]);
 }
 
@@ -287,9 +288,9 @@ fn rows_come_before_sets_and_sets_before_already_started_and_that_before_unhandl
     let open = shut.when(Turned {});
     assert_eq!(open.state(), &DoorState::Open, "all three have come");
     let open = open.when(Hung {});
-    assert_eq!(open.ignored(), Some("already started"));
+    assert_eq!(open.ignored(), Some(IgnoredReason::AlreadyStarted));
     let open = open.when(Turned {});
-    assert_eq!(open.ignored(), Some("unhandled in this state"), "the variant decides, not the enum");
+    assert_eq!(open.ignored(), Some(IgnoredReason::Unhandled), "the variant decides, not the enum");
     assert!(open.dead_letters().is_empty());
 }
 
@@ -299,7 +300,7 @@ fn a_guarded_row_that_stays_stands_for_a_filtered_ignore() {
     assert!(shut.data().trace.is_empty() && shut.dead_letters().is_empty());
     assert_eq!(shut.history().last().unwrap(), "applied oiled");
     let shut = shut.when(Oiled { drops: 2 });
-    assert_eq!(shut.dead_letters()[0].0, "unhandled", "no row takes the rest");
+    assert_eq!(shut.dead_letters()[0].reason, DeadLetterReason::Unhandled, "no row takes the rest");
     let open = open().when(Oiled { drops: 0 }).when(Oiled { drops: 2 });
     assert_eq!(open.data().trace, ["pushed", "oiled"], "the next row takes the rest");
 }
@@ -449,7 +450,10 @@ async fn the_publisher_of_a_rejected_event_is_told() {
     dispatcher.publish(Dialled { number: 7 }).await.unwrap();
     let receipt = dispatcher.publish(HungUp {}).await.unwrap();
     let became = &receipt.consumers[0].disposition;
-    assert!(matches!(became, Disposition::Dead { reason, .. } if reason == "unhandled"), "{became:?}");
+    assert!(
+        matches!(became, Disposition::Dead { reason, .. } if *reason == DeadLetterReason::Unhandled),
+        "{became:?}"
+    );
 }
 
 #[tokio::test]
@@ -962,7 +966,7 @@ async fn an_event_that_a_saga_publishes_without_a_key_is_a_dead_letter() {
     assert_eq!(postman.given(1).await, ["letters ada: to ada"], "the other one goes its way");
     let letters = dispatcher.dead_letters(None).await.unwrap();
     assert_eq!(letters.len(), 1);
-    assert_eq!(letters[0].letter.reason, "bad-key");
+    assert_eq!(letters[0].letter.reason, DeadLetterReason::BadKey);
     assert!(letters[0].letter.detail.contains("the key is empty"), "{}", letters[0].letter.detail);
     assert_eq!(count::<ListState>(&dispatcher, "a", 1).await, 1, "the step was taken all the same");
 }

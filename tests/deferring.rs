@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 
+use saga::{DeadLetterReason, IgnoredReason};
 use std::time::Duration;
 
 use saga::error::PublishError;
@@ -96,10 +97,10 @@ fn r06_what_is_deferred_at_the_end_goes_to_ended_instance() {
 #[test]
 fn r01_a_starting_event_is_ignored_after_the_end_where_other_events_are_rejected() {
     let desk = Given::<DeskState>::started(Built {}).when(Burnt {}).when(Built {});
-    assert_eq!(desk.ignored(), Some("the instance has ended"));
+    assert_eq!(desk.ignored(), Some(IgnoredReason::Ended));
     assert!(desk.dead_letters().is_empty());
     let desk = desk.when(Opened {});
-    assert_eq!(desk.dead_letters()[0].0, "ended-instance");
+    assert_eq!(desk.dead_letters()[0].reason, DeadLetterReason::EndedInstance);
 }
 
 struct Town {

@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 #![allow(clippy::duplicated_attributes)] // Several rows on the enum share words.
 
+use saga::{DeadLetterReason, HistoryKind, IgnoredReason};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -147,7 +148,7 @@ fn came() -> Given<VisitState> {
 fn r02_shared_rows_stand_in_the_states_they_name() {
     assert_eq!(came().when(ada!(Rained)).state(), &VisitState::Indoors);
     let indoors = came().when(ada!(Rained)).when(ada!(Rained));
-    assert_eq!(indoors.dead_letters()[0].0, "unhandled", "`only` names others");
+    assert_eq!(indoors.dead_letters()[0].reason, DeadLetterReason::Unhandled, "`only` names others");
     let garden = came().when(ada!(Rang)).when(ada!(Called));
     assert_eq!(garden.data().trace, ["called"], "`except` does not name it");
 }
@@ -156,13 +157,13 @@ fn r02_shared_rows_stand_in_the_states_they_name() {
 fn r02_a_shared_row_does_not_stand_in_its_own_target() {
     let garden = came().when(ada!(Rang));
     assert_eq!(garden.state(), &VisitState::Garden);
-    assert_eq!(garden.when(ada!(Rang)).dead_letters()[0].0, "unhandled");
+    assert_eq!(garden.when(ada!(Rang)).dead_letters()[0].reason, DeadLetterReason::Unhandled);
 }
 
 #[test]
 fn r01_an_ignored_event_says_so() {
     let hall = came().when(ada!(Called));
-    assert_eq!(hall.ignored(), Some("its row says ignore"));
+    assert_eq!(hall.ignored(), Some(IgnoredReason::RowIgnores));
     assert_eq!(hall.history().last().unwrap(), "ignored called (its row says ignore)");
     assert!(hall.data().trace.is_empty());
 }
@@ -274,7 +275,7 @@ impl House {
 async fn r27_an_event_without_instance_may_be_ignored() {
     let house = House::open().await;
     let ignored = house.publish(ada!(Rained)).await;
-    assert_eq!(format!("{ignored:?}"), "Ignored { why: \"there is no instance\" }");
+    assert_eq!(format!("{ignored:?}"), "Ignored { why: NoInstance }");
     assert!(house.dispatcher.dead_letters(None).await.unwrap().is_empty());
 }
 
@@ -311,13 +312,13 @@ async fn r03_what_fails_after_the_end_is_a_dead_letter_for_a_person() {
     house.publish(ada!(Left)).await;
     let over = async |name: &str| {
         let history = house.dispatcher.history::<VisitState>("ada").await.unwrap();
-        history.iter().any(|line| line.entry.name == name && line.entry.kind == "refused")
+        history.iter().any(|line| line.entry.name == name && line.entry.kind == HistoryKind::Refused)
     };
     while !(over("farewell").await && over("tidy").await) {
         tokio::task::yield_now().await;
     }
     let dead = house.dispatcher.dead_letters(None).await.unwrap();
-    let after_the_end = dead.iter().filter(|row| row.letter.reason == "outcome-after-end");
+    let after_the_end = dead.iter().filter(|row| row.letter.reason == DeadLetterReason::OutcomeAfterEnd);
     let details: Vec<_> = after_the_end.map(|row| &*row.letter.detail).collect();
     let (tidy, farewell) = (
         "`tidy` ended as refused after the instance: no broom",

@@ -97,7 +97,7 @@ async fn start(store: &MemoryStore, clock: &ManualClock) -> Dispatcher {
 /// The reasons and details of all dead letters.
 async fn dead(store: &MemoryStore) -> Vec<(String, String)> {
     let letters = store.dead_letters(DeadId(0), 10).await.unwrap();
-    letters.into_iter().map(|row| (row.letter.reason.into_owned(), row.letter.detail)).collect()
+    letters.into_iter().map(|row| (row.letter.reason.to_string(), row.letter.detail)).collect()
 }
 
 #[tokio::test]

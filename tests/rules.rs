@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 
+use saga::HistoryKind;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -209,7 +210,7 @@ async fn r25_an_idle_instance_takes_an_event_in_one_commit_without_the_inbox() {
     let address = saga::store::Address::new("parcel", saga::Key::new("1").unwrap());
     assert!(store.waiting(&address, 10).await.unwrap().is_empty());
     let history = dispatcher.history::<ParcelState>("1").await.unwrap();
-    assert_eq!(history[0].entry.kind, "started");
+    assert_eq!(history[0].entry.kind, HistoryKind::Started);
     assert_eq!((history[0].seq, history[1].seq), (1, 2), "nothing was written in between");
     dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
 }

@@ -305,13 +305,16 @@ async fn r23_a_verb_from_elsewhere_that_is_declined_is_answered_where_it_can_be_
 
     let ada = Address::new("visit", Key::new("ada").unwrap());
     let history = elsewhere.history(&ada, 10).await.unwrap();
-    assert_eq!(history.iter().map(|row| &*row.entry.kind).collect::<Vec<_>>(), ["started", "declined"]);
+    assert_eq!(
+        history.iter().map(|row| row.entry.kind.as_str()).collect::<Vec<_>>(),
+        ["started", "declined"]
+    );
     let answer = &history[1].entry;
     assert_eq!((&*answer.name, answer.cause.as_deref()), ("skip", Some("the porter")));
     assert_eq!(answer.note.as_deref(), Some("visit `ada` is not parked, so there is nothing to skip"));
 
     let letter = elsewhere.dead_letters(DeadId(0), 10).await.unwrap().remove(0);
-    assert_eq!((letter.letter.kind, &*letter.letter.reason), (MailKind::Verb, "declined"));
+    assert_eq!((letter.letter.kind, letter.letter.reason.as_str()), (MailKind::Verb, "declined"));
     assert_eq!(letter.letter.detail, "there is no visit `nobody`; the porter has asked for it: it is stuck");
     let again = house.dispatcher.redrive(letter).await.unwrap_err();
     assert_eq!(again.to_string(), "a verb that was declined is not delivered again; ask for it anew");

@@ -375,7 +375,7 @@ async fn idle_has_seen_a_dead_letter_kept() {
     house.press().await;
     house.clock.idle().await;
     let letters = house.dispatcher.dead_letters(None).await.unwrap();
-    let reasons: Vec<_> = letters.iter().map(|row| &*row.letter.reason).collect();
+    let reasons: Vec<_> = letters.iter().map(|row| row.letter.reason.as_str()).collect();
     assert_eq!(reasons, ["refused"]);
     assert!(house.heard().is_empty());
 }

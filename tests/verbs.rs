@@ -6,6 +6,7 @@
 #[path = "support/faulty.rs"]
 mod faulty;
 
+use saga::HistoryKind;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -416,7 +417,7 @@ impl Bench {
             timers: found.timers.len(),
             waiting: self.store.waiting(&address, 100).await.unwrap().len(),
             dead: dead.collect(),
-            verbs: history.iter().filter(|row| row.entry.kind == "verb").count(),
+            verbs: history.iter().filter(|row| row.entry.kind == HistoryKind::Verb).count(),
             called: self.world.calls() > calls_before,
         }
     }

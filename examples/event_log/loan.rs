@@ -107,6 +107,7 @@ mod tests {
     use saga::testing::Given;
 
     use super::*;
+    use saga::IgnoredReason;
 
     fn case() -> String {
         "1".to_owned()
@@ -133,7 +134,7 @@ mod tests {
     fn declined_or_cancelled_ends_it_anywhere_and_what_follows_is_ignored() {
         let loan = eligible().when(Declined { case: case() });
         assert_eq!(loan.state(), &LoanState::DeclinedByBank);
-        assert_eq!(loan.when(OfferDeclined { case: case() }).ignored(), Some("the instance has ended"));
+        assert_eq!(loan.when(OfferDeclined { case: case() }).ignored(), Some(IgnoredReason::Ended));
         let loan = Given::<LoanState>::started(Submitted { case: case() }).when(Cancelled { case: case() });
         assert_eq!(loan.state(), &LoanState::CancelledByCustomer);
     }

@@ -5,6 +5,7 @@ mod support;
 #[path = "support/world.rs"]
 mod world;
 
+use saga_core::store::{DeadLetterReason, HistoryKind, IgnoredReason};
 use std::time::Duration;
 
 use saga_core::dispatcher::{
@@ -508,7 +509,7 @@ async fn r22_a_refused_delivery_is_a_dead_letter_and_can_be_redriven() {
     shop.world.delivered_times(1).await;
     shop.clock.idle().await;
     let letter = shop.dispatcher.dead_letters(None).await.unwrap().remove(0);
-    assert_eq!(letter.letter.reason, "refused");
+    assert_eq!(letter.letter.reason, DeadLetterReason::Refused);
     shop.dispatcher.redrive(letter.clone()).await.unwrap();
     shop.world.delivered_times(2).await;
     assert!(shop.dead().await.is_empty());
@@ -604,8 +605,7 @@ async fn r27_a_repeated_starting_event_does_not_start_an_ended_instance_again() 
     let shop = Shop::open().await;
     shop.place("1").await;
     shop.settled("1").await;
-    let ended =
-        |disposition| matches!(disposition, Disposition::Ignored { why: "the instance has ended", .. });
+    let ended = |disposition| matches!(disposition, Disposition::Ignored { why: IgnoredReason::Ended, .. });
     assert!(ended(shop.place("1").await));
     let shop = shop.restart().await;
     assert!(ended(shop.place("1").await));
@@ -628,7 +628,7 @@ async fn r08_a_starting_action_that_fails_is_a_dead_letter_and_redrivable() {
     let receipt = shop.dispatcher.publish(free).await.unwrap();
     assert!(!receipt.is_accepted());
     let letter = shop.dispatcher.dead_letters(None).await.unwrap().remove(0);
-    assert_eq!(letter.letter.reason, "start-failed");
+    assert_eq!(letter.letter.reason, DeadLetterReason::StartFailed);
     assert_eq!(letter.letter.detail, "`order.placed` could not start order `1`: an order needs a price");
     shop.dispatcher.redrive(letter).await.unwrap();
     shop.clock.idle().await;
@@ -950,5 +950,5 @@ async fn r11_an_event_that_waits_behind_a_compensation_follows_once_after_a_cras
     }
     shop.dispatcher.shutdown(MINUTE).await.unwrap();
     let rows = shop.store.history(&Address::new("order", Key::new("1").unwrap()), 100).await.unwrap();
-    assert_eq!(rows.iter().filter(|row| row.entry.kind == "ignored").count(), 3, "each once");
+    assert_eq!(rows.iter().filter(|row| row.entry.kind == HistoryKind::Ignored).count(), 3, "each once");
 }

@@ -3,6 +3,7 @@
 mod support;
 
 use saga_core::machine::Position;
+use saga_core::store::IgnoredReason;
 use saga_core::testing::{Given, minutes, seconds};
 use support::*;
 
@@ -15,14 +16,14 @@ fn paid() -> Order {
 #[test]
 fn r01_a_starting_event_for_a_running_instance_is_already_started() {
     let order = Order::started(placed("1")).when(placed("1"));
-    assert_eq!(order.ignored(), Some("already started"));
+    assert_eq!(order.ignored(), Some(IgnoredReason::AlreadyStarted));
     assert_eq!(order.state(), &OrderState::AwaitingPayment);
 }
 
 #[test]
 fn r01_an_unhandled_event_follows_the_policy() {
     let order = paid().when(LabelCreated {}).when(cancel("1"));
-    assert_eq!(order.ignored(), Some("the instance has ended"));
+    assert_eq!(order.ignored(), Some(IgnoredReason::Ended));
 }
 
 #[test]
@@ -130,7 +131,7 @@ fn r11_events_wait_until_the_arrival() {
     let order = paid().holding_undos().when(cancel("1")).when(nudge("1", "gently"));
     assert_eq!(order.data().nudges, 0);
     let order = order.done::<RefundPayment>().done::<VoidLabel>();
-    assert_eq!(order.ignored(), Some("the instance has ended"), "then they follow in order");
+    assert_eq!(order.ignored(), Some(IgnoredReason::Ended), "then they follow in order");
 }
 
 #[test]

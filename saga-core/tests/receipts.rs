@@ -5,6 +5,7 @@ mod support;
 #[path = "support/world.rs"]
 mod world;
 
+use saga_core::store::DeadLetterReason;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,7 +118,7 @@ fn stray(order: &str) -> Stray {
 }
 
 fn is_dead(became: Option<Disposition>, why: &str) -> bool {
-    matches!(became, Some(Disposition::Dead { reason, .. }) if reason == why)
+    matches!(became, Some(Disposition::Dead { reason, .. }) if reason.as_str() == why)
 }
 
 /// Lets time pass, in step with the dispatcher, until `future` ends.
@@ -215,7 +216,7 @@ async fn r26_a_conflict_and_a_repetition_from_a_transaction_are_answered_to_whoe
     assert_eq!(shop.taken_up("n", &firmly).await, Some(Disposition::Conflict));
     let letters = shop.dispatcher.dead_letters(None).await.unwrap();
     assert_eq!(letters.len(), 1, "it is durable when that is answered");
-    assert_eq!(letters[0].letter.reason, "id-conflict");
+    assert_eq!(letters[0].letter.reason, DeadLetterReason::IdConflict);
     shop.write("order", "n", &gently).await;
     assert_eq!(shop.taken_up("n", &gently).await, Some(Disposition::Taken));
     assert_eq!(shop.nudges("1").await, 1);

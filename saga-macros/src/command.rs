@@ -1,4 +1,5 @@
-//! `#[derive(Command)]`.
+//! `#[derive(Command)]`: reads the attribute and writes the implementations of `Command`, `ReplyTo`
+//! and `NoReply`.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -41,6 +42,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 "replies" => {
                     for reply in item.items(&mut errors) {
                         let Some(reply) = reply.only_path(&mut errors) else { continue };
+                        // Two implementations of `ReplyTo` for one event would conflict.
                         if replies.iter().any(|known| last(known) == last(&reply)) {
                             errors.on(&reply, "this reply is listed twice");
                         } else {

@@ -1,19 +1,19 @@
-//! Collects mistakes. Each underlines the token to change and says what to write.
+//! The mistakes of one derive. Each mistake marks the token to change and names the correction.
 
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
-/// The mistakes found so far, in the order they were found.
+/// The mistakes, in the order of their discovery.
 #[derive(Default)]
 pub(crate) struct Errors(Vec<syn::Error>);
 
 impl Errors {
-    /// A mistake at `span`.
+    /// Adds a mistake at `span`.
     pub(crate) fn at(&mut self, span: Span, message: impl std::fmt::Display) {
         self.0.push(syn::Error::new(span, message));
     }
 
-    /// A mistake at `tokens`, all of them.
+    /// Adds a mistake at the span of all `tokens`.
     pub(crate) fn on(&mut self, tokens: impl ToTokens, message: impl std::fmt::Display) {
         self.0.push(syn::Error::new_spanned(tokens, message));
     }
@@ -26,6 +26,7 @@ impl Errors {
         self.0.is_empty()
     }
 
+    /// The number of mistakes. Two equal counts mean that no mistake was added in between.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -34,7 +35,7 @@ impl Errors {
         self.0.iter().map(syn::Error::to_compile_error).collect()
     }
 
-    /// The messages, for tests of the checks.
+    /// The texts of the mistakes, for tests of the checks.
     #[cfg(test)]
     pub(crate) fn messages(&self) -> Vec<String> {
         self.0.iter().map(ToString::to_string).collect()

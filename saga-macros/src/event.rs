@@ -1,4 +1,5 @@
-//! `#[derive(Event)]`.
+//! `#[derive(Event)]`: reads the attribute and writes the implementations of `Event` and
+//! `Correlated`.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -10,13 +11,13 @@ use crate::errors::Errors;
 use crate::model::lower;
 use crate::parse::{Item, items, upcasts};
 
-/// How an event names its instance.
+/// The key or alias by which an event identifies its instance.
 struct Named {
     alias: bool,
     by: Key,
 }
 
-/// Where the key or alias comes from.
+/// The source of a key or alias: fields of the event, or a method of the event.
 enum Key {
     Fields(Vec<Ident>),
     By(Ident),
@@ -58,6 +59,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 }
                 word @ ("key_for" | "alias_for") => {
                     let mut list = item.items(&mut errors);
+                    // `Item::items` has reported a missing list.
                     if list.is_empty() {
                         continue;
                     }
@@ -76,6 +78,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         errors.on(ident, "versions fit in 32 bits");
         return errors.into_tokens();
     };
+    // `Correlated::key` needs a key or alias for all other consumers.
     if let (None, Some((saga, _))) = (&key, keys_for.first()) {
         errors.on(
             saga,
@@ -125,9 +128,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     quote!(#errors #implement #correlated)
 }
 
-/// For which sagas it is an alias, when it is for any.
+/// The constant `BY_ALIAS`: the sagas for which the event has an alias. `None` without such a saga.
 fn by_alias(key: &Named, keys_for: &[(Path, Named)], krate: &Path) -> Option<TokenStream> {
     let others = key.alias;
+    // The sagas with an alias instead of the key, or with a key instead of the alias.
     let except: Vec<&Path> =
         keys_for.iter().filter(|(_, named)| named.alias != others).map(|(saga, _)| saga).collect();
     (others || !except.is_empty()).then(|| {
@@ -144,9 +148,11 @@ fn by_alias(key: &Named, keys_for: &[(Path, Named)], krate: &Path) -> Option<Tok
 }
 
 impl Named {
-    /// `key(field, ..)`, `key(by(method))`, and the same with `alias`.
+    /// Reads the list of `key(field, ..)`, `key(by(method))`, or the same list of `alias(..)`.
+    /// `list` does not contain the saga of `key_for(..)` and `alias_for(..)`.
     fn read(alias: bool, list: Vec<Item>, path: &Path, errors: &mut Errors) -> Option<Self> {
         let by = match list.as_slice() {
+            // A `by` without a list is a field.
             [by] if by.name() == "by" && by.args.is_some() => Key::By(by.one_ident("method", errors)?),
             [] => {
                 let write = if alias {
@@ -162,7 +168,8 @@ impl Named {
         Some(Self { alias, by })
     }
 
-    /// The key or alias as text. Names nothing of its own, so that it also works where a macro has written the fields.
+    /// The expression for the text of the key or alias. Only fields and methods have the spans of
+    /// the user. So the expression also compiles if another macro has written the fields.
     fn text(&self, krate: &Path) -> TokenStream {
         let event = quote!(__saga_event);
         let part =

@@ -1,4 +1,5 @@
-//! The expansion of the order saga as the documentation shows it, so that nobody has to guess what the derive writes.
+//! The test of the documented expansion. The page must show the output of the derive for the order
+//! saga.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -6,7 +7,7 @@ use std::process::{Command, Stdio};
 use quote::ToTokens;
 use syn::Item;
 
-/// Around the shown code on the page.
+/// The text before and after the code on the page.
 const FENCES: (&str, &str) = ("```text\n", "```\n");
 
 fn read(path: &str) -> String {
@@ -40,6 +41,7 @@ fn the_documentation_shows_what_the_derive_writes_for_the_order_saga() {
     let page = read("src/docs/expansion.md");
     let (before, rest) = page.split_once(FENCES.0).expect("the page shows code");
     let (shown, after) = rest.split_once(FENCES.1).expect("and ends it");
+    // A run with `SAGA_SHOW` writes the present output into the page.
     if shown != written && std::env::var_os("SAGA_SHOW").is_some() {
         let path = format!("{}/../src/docs/expansion.md", env!("CARGO_MANIFEST_DIR"));
         std::fs::write(path, format!("{before}{}{written}{}{after}", FENCES.0, FENCES.1))

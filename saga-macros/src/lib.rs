@@ -1,12 +1,15 @@
-//! The derives of `saga`: `Saga`, `Event` and `Command`. Use them through the facade crate `saga-rs`.
+//! The derives of `saga`: `Saga`, `Event` and `Command`. Use the derives through the facade crate
+//! `saga-rs`.
 //!
 //! ```text
 //! tokens ─▶ parse ─▶ model ─▶ check ─▶ emit ─▶ tokens
 //!              └──────── errors ───────┘
 //! ```
 //!
-//! `parse` reads attributes and recovers at the next comma; `model` is plain data with spans; `check` holds functions
-//! of the model; `emit` writes code, after a mistake too, so that one mistake does not cascade.
+//! - `parse` reads the attributes. After a mistake, reading goes on at the next comma.
+//! - `model` is plain data with spans.
+//! - `check` holds pure functions of the model.
+//! - `emit` writes the code, also after a mistake. So one mistake causes no errors elsewhere.
 
 mod check;
 mod command;
@@ -20,7 +23,7 @@ mod parse;
 
 use proc_macro::TokenStream;
 
-/// Derives a saga on the enum of its states; the attributes hold the whole table.
+/// Derives a saga on the enum of its states. The attributes hold the whole table.
 #[proc_macro_derive(
     Saga,
     attributes(
@@ -46,30 +49,44 @@ pub fn derive_saga(input: TokenStream) -> TokenStream {
 
 /// Derives an event: `#[event(name = "order.placed", key(order))]`.
 ///
-/// `name` is what is stored; without it the type's name in kebab case is, and renaming the type loses stored events.
-/// `key(field)`, `key(a, b)` (joined with `/`) or `key(by(method))` says which instance the event is for, and
-/// `key_for(SagaState, field)` that it is another one for one saga; a `/` inside a field is written `%2F`, so that
-/// different fields never make one key, and an empty field is no key. `alias(..)` and `alias_for(..)` take the same and
-/// say that it is an alias the instance has claimed. Without any of them an event can only be the reply to a command. `version = N` numbers the shape of the payload.
+/// - `name` is the stored name. The default is the name of the type in kebab case. A rename of the
+///   type changes this default. Events stored under the earlier name then need `was`.
+/// - `was` is an earlier stored name. Events stored under this name can still be read.
+/// - `version = N` numbers the shape of the payload. The default is 1.
+/// - `key(field)` or `key(by(method))` gives the key of the instance. `key(a, b)` joins the fields
+///   with `/`.
+/// - `key_for(SagaState, field)` gives another key for one saga.
+/// - `alias(..)` and `alias_for(..)` take the same arguments. They give an alias that the instance
+///   has claimed.
+///
+/// In a joined key, `%2F` replaces a `/` inside a field. So different fields never give the same
+/// key. A key with an empty field is not valid. An event without a key and without an alias can
+/// only be the reply to a command.
 #[proc_macro_derive(Event, attributes(event, upcast))]
 pub fn derive_event(input: TokenStream) -> TokenStream {
     event::expand(input.into()).into()
 }
 
-/// Derives a command: `#[command(name = "payment.make", replies(PaymentCompleted, PaymentDeclined))]`.
+/// Derives a command:
+/// `#[command(name = "payment.make", replies(PaymentCompleted, PaymentDeclined))]`.
 ///
-/// `name` is what is stored; without it the type's name in kebab case is. `replies(..)` are the events a handler may
-/// answer with; without them it answers `Done`. `at_most_once` forbids a second call, `best_effort` makes failures a
-/// matter of record only. `version = N` numbers the shape of the payload.
+/// - `name` is the stored name. The default is the name of the type in kebab case.
+/// - `was` is an earlier stored name. Commands stored under this name can still be read.
+/// - `version = N` numbers the shape of the payload. The default is 1.
+/// - `replies(..)` lists the events that a handler may answer with. Without `replies(..)` the
+///   handler answers `Done`.
+/// - `at_most_once` forbids a second call (rule R18).
+/// - `best_effort` records a failure only in the history. The failure reaches no row (rule R3).
 #[proc_macro_derive(Command, attributes(command, upcast))]
 pub fn derive_command(input: TokenStream) -> TokenStream {
     command::expand(input.into()).into()
 }
 
-/// The whole pipeline of the saga derive, on tokens that a test can make.
+/// The pipeline of the saga derive, on tokens that a test can create.
 fn saga(input: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
     let mut errors = errors::Errors::default();
     let Some(model) = parse::saga(input, &mut errors) else { return errors.into_tokens() };
+    // On a table that was not read completely, the checks would report further mistakes.
     if errors.is_empty() && !model.is_broken() {
         check::all(&model, &mut errors);
     }
@@ -81,7 +98,7 @@ mod tests {
     use proc_macro2::{TokenStream, TokenTree};
     use quote::quote;
 
-    /// A table that uses most of the grammar.
+    /// A table with most of the grammar.
     fn table() -> TokenStream {
         quote! {
             /// The states.
@@ -152,7 +169,8 @@ mod tests {
         }
     }
 
-    /// Every way to leave out one token, to stop at one, and to swap it with the next, at any depth.
+    /// All variants of `tokens` with one mistake, at any depth. The mistake is a missing token, an
+    /// early end, or two swapped tokens.
     fn cut(tokens: TokenStream) -> Vec<TokenStream> {
         let trees: Vec<TokenTree> = tokens.into_iter().collect();
         let mut all = Vec::new();

@@ -1,5 +1,6 @@
-//! A saga's table as it was written: plain data with the spans of the user's tokens. Knows nothing of how it was
-//! parsed or what is emitted.
+//! The table of a saga as written: plain data with the spans of the user's tokens.
+//!
+//! Does not own: the syntax of the attributes, and the generated code.
 
 use proc_macro2::Span;
 use syn::{Ident, Path, Type, Visibility};
@@ -12,7 +13,7 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) was: Vec<String>,
     pub(crate) version: u32,
-    /// Of the data.
+    /// The upcasts of the data.
     pub(crate) upcasts: Vec<Upcast>,
     pub(crate) data: Option<Type>,
     pub(crate) actions: Option<Ident>,
@@ -22,11 +23,11 @@ pub(crate) struct Model {
     pub(crate) ended_instance: Verdict,
     pub(crate) missing_instance: Missing,
     pub(crate) states: Vec<State>,
-    /// Those of `initially`, then of each state, then of `during_any`.
+    /// The rows of `initially`, then of each state, then of `during_any`, then the deadline.
     pub(crate) rows: Vec<Row>,
 }
 
-/// A variant.
+/// A state: one variant of the enum.
 pub(crate) struct State {
     pub(crate) ident: Ident,
     pub(crate) doc: String,
@@ -34,7 +35,7 @@ pub(crate) struct State {
     pub(crate) was: Vec<String>,
     pub(crate) name_span: Span,
     pub(crate) payload: Option<Type>,
-    /// Of the payload.
+    /// The upcasts of the payload.
     pub(crate) upcasts: Vec<Upcast>,
     pub(crate) end: Option<(End, Span)>,
     pub(crate) unhandled: Option<Verdict>,
@@ -43,7 +44,7 @@ pub(crate) struct State {
     pub(crate) on_leave: Vec<Act>,
 }
 
-/// A function from the shape of one version to the next.
+/// A function from the shape of version `from` to the next shape.
 pub(crate) struct Upcast {
     pub(crate) from: u32,
     pub(crate) with: Path,
@@ -63,23 +64,23 @@ pub(crate) enum Verdict {
     Defer,
 }
 
-/// What becomes of an event for an instance that does not exist.
+/// The decision about an event without an instance (rule R27).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Missing {
     Ignore,
     Reject,
-    /// Milliseconds.
+    /// The event waits for this number of milliseconds.
     Defer(u64),
 }
 
-/// An undo command and the method that builds it.
+/// An undo command and the method that builds the command.
 #[derive(Clone)]
 pub(crate) struct UndoUse {
     pub(crate) command: Path,
     pub(crate) method: Ident,
 }
 
-/// Where a row was written.
+/// The attribute that contains a row.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Origin {
     Initially,
@@ -89,10 +90,10 @@ pub(crate) enum Origin {
 
 pub(crate) struct Row {
     pub(crate) origin: Origin,
-    /// The keyword.
+    /// The span of the keyword.
     pub(crate) span: Span,
     pub(crate) triggers: Vec<Trigger>,
-    /// `when_all`: every one of its events must have come.
+    /// The row is a `when_all`: all its events are necessary.
     pub(crate) all: bool,
     pub(crate) verdict: Option<Verdict>,
     pub(crate) guard: Option<Ident>,
@@ -102,14 +103,15 @@ pub(crate) struct Row {
     pub(crate) acts: Vec<Act>,
     pub(crate) to: Option<Move>,
     pub(crate) doc: String,
-    /// Something in it could not be read.
+    /// A part of the row could not be read.
     pub(crate) broken: bool,
 }
 
 pub(crate) struct Trigger {
     pub(crate) kind: TriggerKind,
     pub(crate) span: Span,
-    /// Only answers to a command that has been sent again in a later visit.
+    /// The trigger matches only answers to a command that was sent again in a later visit
+    /// (rule R9).
     pub(crate) superseded: bool,
 }
 
@@ -123,7 +125,7 @@ pub(crate) enum TriggerKind {
     Parked(Path),
 }
 
-/// A timer as it was written.
+/// A timer of a state, or the deadline.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Timer {
     pub(crate) name: String,
@@ -133,7 +135,7 @@ pub(crate) struct Timer {
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// Milliseconds after entering.
+    /// Milliseconds after entering the state.
     After(u64),
     AfterMethod(Ident),
     AtMethod(Ident),
@@ -141,11 +143,11 @@ pub(crate) enum Due {
         millis: u64,
         times: Option<u32>,
     },
-    /// Milliseconds after the start.
+    /// Milliseconds after the start of the instance.
     Deadline(u64),
 }
 
-/// The name of the one timer that belongs to the whole instance.
+/// The name of the timer that belongs to the whole instance.
 pub(crate) const DEADLINE: &str = "deadline";
 
 #[derive(Clone)]
@@ -155,7 +157,7 @@ pub(crate) enum Waive {
     Named(Vec<Path>),
 }
 
-/// `run`, `send`, `publish`, `start`, `claim` or `release`.
+/// A clause of a row, of `on_enter` or of `on_leave`.
 #[derive(Clone)]
 pub(crate) enum Act {
     Run(Ident),
@@ -177,7 +179,7 @@ pub(crate) enum Act {
         limit: Option<u32>,
         detached: bool,
     },
-    /// `claim`, or else `release`.
+    /// A `claim` if `claim` is true, otherwise a `release`.
     Alias {
         claim: bool,
         method: Ident,
@@ -197,12 +199,12 @@ pub(crate) enum MoveKind {
     Park,
 }
 
-/// What a type is called, wherever it was named from: two paths with one last name are one type to the table.
+/// The last segment of a path. For the table, two paths with the same last segment are one type.
 pub(crate) fn last(path: &Path) -> String {
     path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default()
 }
 
-/// The identifier of a path's last name, with its span.
+/// The last segment of a path, with its span.
 pub(crate) fn last_ident(path: &Path) -> Ident {
     path.segments
         .last()
@@ -218,12 +220,13 @@ impl Model {
         self.states.iter().position(|state| state.ident == name)
     }
 
-    /// The states a row stands for (rule R2); none for rows of `initially`.
+    /// The states in which a row applies (rule R2). A row of `initially` applies in no state.
     pub(crate) fn stands_for(&self, row: &Row) -> Vec<usize> {
         match &row.origin {
             Origin::Initially => Vec::new(),
             Origin::State(state) => vec![*state],
             Origin::Any { only, except } => {
+                // A row of `during_any` does not apply in its only target (rule R2).
                 let only_target = match row.targets().as_slice() {
                     [target] => self.state(&target.to_string()),
                     _ => None,
@@ -242,7 +245,8 @@ impl Model {
         }
     }
 
-    /// The rows that apply in a state, in search order: its own, then those of `during_any`.
+    /// The rows that apply in a state, in search order (rule R2). The rows of the state come before
+    /// the rows of `during_any`.
     pub(crate) fn rows_of(&self, state: usize) -> Vec<usize> {
         let own = self.rows.iter().enumerate().filter(|(_, row)| row.origin == Origin::State(state));
         let any = self.rows.iter().enumerate().filter(|(_, row)| {
@@ -251,7 +255,7 @@ impl Model {
         own.chain(any).map(|(index, _)| index).collect()
     }
 
-    /// Every event of the table, in order of first mention.
+    /// The events that the table takes, in the order of their first mention.
     pub(crate) fn events(&self) -> Vec<&Path> {
         let mut events: Vec<&Path> = Vec::new();
         for trigger in self.rows.iter().flat_map(|row| &row.triggers) {
@@ -264,7 +268,7 @@ impl Model {
         events
     }
 
-    /// The one event that starts an instance, if there is only one.
+    /// The event that starts an instance, if there is exactly one.
     pub(crate) fn starting_event(&self) -> Option<&Path> {
         let rows = self.rows.iter().filter(|row| row.origin == Origin::Initially);
         let mut events = rows.flat_map(|row| &row.triggers).map(|trigger| match &trigger.kind {
@@ -275,7 +279,7 @@ impl Model {
         events.all(|event| event.is_some_and(|event| last(event) == last(first))).then_some(first)
     }
 
-    /// Every saga that is started as a child or reported on, in order of first mention.
+    /// The sagas in `start` clauses and in triggers about children, each once.
     pub(crate) fn children(&self) -> Vec<&Path> {
         let mut children: Vec<&Path> = Vec::new();
         let started = self.acts().filter_map(|act| match act {
@@ -291,13 +295,13 @@ impl Model {
         children
     }
 
-    /// Every `run`, `send`, `publish`, `start`, `claim` and `release`, wherever it stands.
+    /// The clauses of all rows, then the clauses of `on_enter` and `on_leave` of all states.
     pub(crate) fn acts(&self) -> impl Iterator<Item = &Act> {
         let states = self.states.iter().flat_map(|state| state.on_enter.iter().chain(&state.on_leave));
         self.rows.iter().flat_map(|row| &row.acts).chain(states)
     }
 
-    /// Every command and undo command, in order of first mention.
+    /// The commands and undo commands of the table, each once.
     pub(crate) fn commands(&self) -> Vec<&Path> {
         let mut commands: Vec<&Path> = Vec::new();
         let mut add = |path| {
@@ -330,7 +334,7 @@ impl Model {
         commands
     }
 
-    /// The commands that are sent.
+    /// The commands in `send` clauses, each once.
     pub(crate) fn sent(&self) -> Vec<&Path> {
         let mut sent: Vec<&Path> = Vec::new();
         for act in self.acts() {
@@ -343,7 +347,7 @@ impl Model {
         sent
     }
 
-    /// The distinct timers, in order of first mention.
+    /// The timers of the table, each once, in the order of their first mention.
     pub(crate) fn timers(&self) -> Vec<&Timer> {
         let mut timers = Vec::new();
         for trigger in self.rows.iter().flat_map(|row| &row.triggers) {
@@ -356,7 +360,7 @@ impl Model {
         timers
     }
 
-    /// The timers of a state, in search order of their rows.
+    /// The timers of a state, in the search order of their rows. The deadline belongs to no state.
     pub(crate) fn timers_of(&self, state: usize) -> Vec<&Timer> {
         let mut timers = Vec::new();
         for trigger in self.rows_of(state).into_iter().flat_map(|row| &self.rows[row].triggers) {
@@ -372,7 +376,7 @@ impl Model {
 }
 
 impl Row {
-    /// The states it may lead to; none when it keeps its state.
+    /// The states of `transition_to`. Empty for `stay`, `reenter` and `park`.
     pub(crate) fn targets(&self) -> Vec<&Ident> {
         match &self.to {
             Some(Move { kind: MoveKind::To(targets), .. }) => targets.iter().collect(),
@@ -380,7 +384,7 @@ impl Row {
         }
     }
 
-    /// Its one target.
+    /// The target of the row, if there is exactly one.
     pub(crate) fn target(&self) -> Option<&Ident> {
         match self.targets().as_slice() {
             [target] => Some(target),
@@ -388,7 +392,7 @@ impl Row {
         }
     }
 
-    /// Its one event, failure or unknown outcome; `None` for timers and `any(..)`.
+    /// The trigger of the row, if there is exactly one. `None` for `when_all(..)`.
     pub(crate) fn only_trigger(&self) -> Option<&Trigger> {
         match self.triggers.as_slice() {
             [trigger] if !self.all => Some(trigger),
@@ -396,7 +400,7 @@ impl Row {
         }
     }
 
-    /// What it waits for, as people read it.
+    /// The triggers of the row as text for people.
     pub(crate) fn waits_for(&self) -> String {
         let triggers: Vec<String> = self.triggers.iter().map(Trigger::text).collect();
         if self.all { format!("when_all({})", triggers.join(", ")) } else { triggers.join(" | ") }
@@ -415,20 +419,20 @@ impl Row {
 }
 
 impl Trigger {
-    /// As people read it, and the same for the same thing.
+    /// The trigger as text for people. Equal triggers have equal texts.
     pub(crate) fn text(&self) -> String {
         let text = self.kind.text();
         if self.superseded { format!("superseded({text})") } else { text }
     }
 
-    /// Whether both stand for the same thing.
+    /// Returns whether both triggers match the same inputs.
     pub(crate) fn same(&self, other: &Self) -> bool {
         self.superseded == other.superseded && self.kind.same(&other.kind)
     }
 }
 
 impl TriggerKind {
-    /// The child it is about.
+    /// The saga of the child in a trigger about children.
     pub(crate) fn child(&self) -> Option<&Path> {
         match self {
             Self::Finished(path) | Self::AllFinished(path) | Self::Parked(path) => Some(path),
@@ -436,15 +440,16 @@ impl TriggerKind {
         }
     }
 
-    /// Whether both stand for the same thing.
+    /// Returns whether both kinds match the same inputs.
     pub(crate) fn same(&self, other: &Self) -> bool {
         match (self, other) {
+            // Two timers with the same name have equal texts, but may have different due times.
             (Self::Timer(one), Self::Timer(other)) => one == other,
             _ => self.text() == other.text(),
         }
     }
 
-    /// As people read it, and the same for the same thing.
+    /// The kind as text for people. Equal kinds have equal texts.
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Event(path) => last(path),
@@ -459,7 +464,7 @@ impl TriggerKind {
     }
 }
 
-/// `AwaitingPayment` as `awaiting-payment` (with `-`) or `awaiting_payment` (with `_`).
+/// Converts `AwaitingPayment` to `awaiting-payment` (with `-`) or to `awaiting_payment` (with `_`).
 pub(crate) fn lower(name: &str, between: char) -> String {
     let mut out = String::new();
     let chars: Vec<char> = name.chars().collect();
@@ -478,7 +483,7 @@ pub(crate) fn lower(name: &str, between: char) -> String {
     out
 }
 
-/// `keep_receipt` as `KeepReceipt`.
+/// Converts `keep_receipt` to `KeepReceipt`.
 pub(crate) fn camel(name: &str) -> String {
     name.split('_')
         .map(|word| {

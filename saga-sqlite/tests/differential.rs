@@ -1,6 +1,7 @@
 //! Random scripts of steps on the reference store and on SQLite: every answer and everything that is kept must be the
 //! same, except for the numbers a store hands out.
 
+use saga_core::store::DeadLetterReason;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -296,8 +297,8 @@ impl Run {
         }
         if let Some(dead) = plan.dead {
             let (reason, id) = match dead {
-                Dead::Unhandled => ("unhandled", None),
-                Dead::Conflict => (DeadLetter::ID_CONFLICT, mail(&to, "taken").id),
+                Dead::Unhandled => (DeadLetterReason::Unhandled, None),
+                Dead::Conflict => (DeadLetterReason::IdConflict, mail(&to, "taken").id),
             };
             step.dead.push(DeadLetter {
                 to: to.clone(),
@@ -305,7 +306,7 @@ impl Run {
                 message: mail(&to, &format!("dead {}", plan.status)).message,
                 id,
                 hops: 0,
-                reason: reason.into(),
+                reason,
                 detail: String::new(),
                 times: 1,
                 at: time(plan.status.into()),

@@ -2,6 +2,7 @@
 
 mod support;
 
+use saga_core::store::DeadLetterReason;
 use std::sync::Arc;
 
 use saga_core::message::MessageId;
@@ -44,7 +45,7 @@ async fn a_file_of_the_first_version_keeps_its_deliveries_and_dead_letters() {
         message: mail(&address("a"), "third").message,
         id: Some(MessageId::new("m-2").unwrap()),
         hops: 0,
-        reason: DeadLetter::ID_CONFLICT.into(),
+        reason: DeadLetterReason::IdConflict,
         detail: String::new(),
         times: 1,
         at: mail(&address("a"), "third").at,

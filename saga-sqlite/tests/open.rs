@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use saga_core::store::conformance::{Driver, address, create, mail};
 use saga_core::store::{
-    ConsumerRow, HistoryEntry, InboxId, Inspect, Maintain, NameOf, RetiredName, Store, StoreError,
+    ConsumerRow, HistoryEntry, HistoryKind, InboxId, Inspect, Maintain, NameOf, RetiredName, Store,
+    StoreError,
 };
 use saga_sqlite::{SqliteStore, TransactionError, rusqlite};
 
@@ -154,7 +155,7 @@ async fn lines_of_history_get_their_present_words_and_a_damaged_line_stays() {
     let mut step = create(&address("a"));
     let line = step.history[0].clone();
     step.history = ["started", "turned", "noted", "held", "arrived", "turned"]
-        .map(|kind| HistoryEntry { kind: kind.into(), ..line.clone() })
+        .map(|kind| HistoryEntry { kind: HistoryKind::from_word(kind), ..line.clone() })
         .to_vec();
     driver.created(step).await;
     store.release(&driver.lease).await.unwrap();
@@ -167,7 +168,10 @@ async fn lines_of_history_get_their_present_words_and_a_damaged_line_stays() {
     let store = SqliteStore::open(dir.db()).unwrap();
     let kinds: Vec<_> =
         store.history(&address("a"), 9).await.unwrap().into_iter().map(|row| row.entry.kind).collect();
-    assert_eq!(kinds, ["started", "compensating", "joined", "kept", "compensated", "unreadable"]);
+    assert_eq!(
+        kinds.iter().map(HistoryKind::as_str).collect::<Vec<_>>(),
+        ["started", "compensating", "joined", "kept", "compensated", "unreadable"]
+    );
 }
 
 #[tokio::test]

@@ -173,7 +173,7 @@ async fn a_damaged_line_of_history_hides_no_other() {
     let flip = "UPDATE saga_history SET payload = '\"evont\"' WHERE seq = 2";
     assert_eq!(bench.outside().execute(flip, []).unwrap(), 1);
     let lines = bench.store.history(&address("a"), 10).await.unwrap();
-    let kinds: Vec<_> = lines.iter().map(|line| (line.seq, &*line.entry.kind)).collect();
+    let kinds: Vec<_> = lines.iter().map(|line| (line.seq, line.entry.kind.as_str())).collect();
     assert_eq!(kinds, [(1, "started"), (2, "unreadable"), (3, "applied"), (4, "applied")]);
 }
 

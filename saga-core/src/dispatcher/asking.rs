@@ -1,13 +1,15 @@
 //! Waiting for an instance: until it settles, or until a caller can read an answer from it.
 
+use crate::store::IgnoredReason;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::error::{AskError, InstanceError};
-use super::receipt::{ConsumerReceipt, Disposition};
-use super::run::Request;
+use super::mailbox::Request;
+use super::receipt::ConsumerReceipt;
 use super::{Dispatcher, Instance, PublishOptions};
-use crate::engine::{Answer, In, NO_INSTANCE, Until, Waiter};
+use crate::engine::Disposition;
+use crate::engine::{Answer, In, Until, Waiter};
 use crate::machine::{EventOf, Position, Saga};
 use crate::message::{Correlated, Key};
 use crate::store::{Address, Loaded, Snapshot};
@@ -36,7 +38,7 @@ impl Drop for Waiting<'_> {
         }
         let input = In::Unwait { address: self.address.clone(), id: self.id };
         // A stopped dispatcher holds no waiters.
-        let _ = self.dispatcher.requests.send(Request::Tell(input));
+        let _ = self.dispatcher.mailbox.send(Request::Tell(input));
     }
 }
 
@@ -44,7 +46,7 @@ impl Drop for Waiting<'_> {
 fn who_answers(event: &'static str, saga: &'static str, consumer: ConsumerReceipt) -> Result<Key, AskError> {
     match consumer.disposition {
         Disposition::Dead { reason } => Err(AskError::Dead { event, saga, reason }),
-        Disposition::Ignored { why } if why == NO_INSTANCE => {
+        Disposition::Ignored { why: IgnoredReason::NoInstance } => {
             Err(AskError::NoInstance { event, saga, key: consumer.key.to_string(), why: IGNORED })
         }
         // The instance exists, or its starting event also waits. An event received earlier is answered by the instance
@@ -184,6 +186,7 @@ impl Dispatcher {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::DeadLetterReason;
 
     fn asked(disposition: Disposition) -> Result<Key, AskError> {
         let key = Key::new("7").expect("a good key");
@@ -201,8 +204,8 @@ mod tests {
             Disposition::Queued,
             Disposition::Deferred,
             Disposition::Duplicate,
-            Disposition::Ignored { why: "already started" },
-            Disposition::Ignored { why: "the instance has ended" },
+            Disposition::Ignored { why: IgnoredReason::AlreadyStarted },
+            Disposition::Ignored { why: IgnoredReason::Ended },
         ] {
             let said = format!("{disposition:?}");
             assert_eq!(asked(disposition).expect(&said).as_str(), "7");
@@ -211,9 +214,9 @@ mod tests {
 
     #[test]
     fn nobody_answers_what_reached_nobody() {
-        let dead = asked(Disposition::Dead { reason: "unhandled".to_owned() });
+        let dead = asked(Disposition::Dead { reason: DeadLetterReason::Unhandled });
         assert!(matches!(dead, Err(AskError::Dead { .. })), "{dead:?}");
-        let ignored = asked(Disposition::Ignored { why: NO_INSTANCE });
+        let ignored = asked(Disposition::Ignored { why: IgnoredReason::NoInstance });
         assert!(matches!(ignored, Err(AskError::NoInstance { why: IGNORED, .. })), "{ignored:?}");
     }
 }

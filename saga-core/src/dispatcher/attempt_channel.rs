@@ -1,22 +1,21 @@
 //! The data that an attempt saves for later attempts: the handler's side of [`In::Save`].
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::mpsc::WeakUnboundedSender;
 use tokio::sync::oneshot;
 
 use super::calling::NotAnswered;
 use super::clock::Clock;
 use super::error::PublishError;
+use super::mailbox::{Place, WeakMailbox};
 use super::publishing;
 use super::receipt::Receipt;
-use super::run::Request;
-use super::tempo::Busy;
-use crate::engine::{Accepted, Answer, In, Registry, Ticket};
+use crate::engine::{Accepted, Answer, In, Registry};
 use crate::message::{Correlated, HandlerError, Id, MessageId, Payload, PayloadLimits};
 
 /// The data that is stored with the command.
@@ -32,10 +31,12 @@ struct Saved {
 #[derive(Clone, Debug)]
 pub(crate) struct AttemptChannel {
     attempt: u64,
-    requests: WeakUnboundedSender<Request>,
+    mailbox: WeakMailbox,
     limits: PayloadLimits,
     registry: Arc<Registry>,
     clock: Arc<dyn Clock>,
+    /// True while a heartbeat of this attempt waits in the mailbox.
+    beating: Arc<AtomicBool>,
     /// The number of published events of this attempt, by their content.
     published: Arc<Mutex<HashMap<u64, u32>>>,
     /// `Err` when the stored data cannot be read.
@@ -53,7 +54,7 @@ struct Kept {
 impl AttemptChannel {
     pub(super) fn new(
         attempt: u64,
-        requests: WeakUnboundedSender<Request>,
+        mailbox: WeakMailbox,
         saved: Option<Payload>,
         limits: PayloadLimits,
         registry: Arc<Registry>,
@@ -68,10 +69,11 @@ impl AttemptChannel {
         };
         Self {
             attempt,
-            requests,
+            mailbox,
             limits,
             registry,
             clock,
+            beating: Arc::default(),
             published: Arc::default(),
             kept: Arc::new(Mutex::new(kept)),
         }
@@ -132,23 +134,23 @@ impl AttemptChannel {
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
         let id = MessageId::from(Id::from_u128(id.as_u128()));
         let event = Accepted { id: Some(id.clone()), ..event };
-        let asked = self.ask(move |ticket| In::Publish { event, ticket });
-        let answered = asked.ok_or(PublishError::Stopped)?;
+        let place = self.mailbox.place().await.map_err(|_| PublishError::Stopped)?;
+        let asked = self.mailbox.ask(place, &*self.clock, move |ticket| In::Publish { event, ticket });
+        let answered = asked.map_err(|_| PublishError::Stopped)?;
         let stopped = |_| NotAnswered::Unknown("the dispatcher stopped".to_owned());
         publishing::answered(Some(id), answered.await.map_err(stopped))
     }
 
     pub(super) fn heartbeat(&self) {
-        if let Some(requests) = self.requests.upgrade() {
-            // A dispatcher that has gone drops the attempt anyway.
-            let _ = requests.send(Request::Tell(In::Heartbeat { attempt: self.attempt }));
-        }
+        self.mailbox.heartbeat(self.attempt, &self.beating);
     }
 
     /// Changes the saved data, and returns when the change is durable. Concurrent calls lose no change of each other. A
     /// dropped call does not lose the data that it has sent.
     async fn save(&self, change: impl FnOnce(&mut Saved)) -> Result<(), HandlerError> {
-        let (answered, number) = self.send(change)?;
+        const STOPPED: &str = "the dispatcher has stopped, so nothing was saved";
+        let place = self.mailbox.place().await.map_err(|_| STOPPED)?;
+        let (answered, number) = self.send(place, change)?;
         match answered.await {
             Ok(Answer::Saved(true)) => {
                 if let Ok(kept) = &mut *self.lock() {
@@ -164,6 +166,7 @@ impl AttemptChannel {
     /// Holds the lock until the send, so that the engine receives saves in the order of their numbers.
     fn send(
         &self,
+        place: Place,
         change: impl FnOnce(&mut Saved),
     ) -> Result<(oneshot::Receiver<Answer>, u64), HandlerError> {
         let mut kept = self.lock();
@@ -174,19 +177,14 @@ impl AttemptChannel {
             .and_then(|payload| payload.check(self.limits).map(|()| payload))
             .map_err(|error| HandlerError::from(format!("what the handler saves {error}")))?;
         let attempt = self.attempt;
-        let asked = self.ask(move |ticket| In::Save { attempt, saved: payload, ticket });
-        let answered = asked.ok_or("the dispatcher has stopped, so nothing was saved")?;
+        let question = move |ticket| In::Save { attempt, saved: payload, ticket };
+        let answered = self
+            .mailbox
+            .ask(place, &*self.clock, question)
+            .map_err(|_| "the dispatcher has stopped, so nothing was saved")?;
         kept.saved = saved;
         kept.sent += 1;
         Ok((answered, kept.sent))
-    }
-
-    /// Sends a request to the engine. Returns `None` when the engine has gone.
-    fn ask(&self, ask: impl FnOnce(Ticket) -> In + Send + 'static) -> Option<oneshot::Receiver<Answer>> {
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Ask(Box::new(ask), answer, Busy::by(&*self.clock));
-        self.requests.upgrade()?.send(request).ok()?;
-        Some(answered)
     }
 
     fn kept(&self) -> Result<Kept, HandlerError> {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::instrument::Instrumented;
@@ -19,7 +19,7 @@ use tracing::{Instrument, Span};
 use super::attempt_channel::AttemptChannel;
 use super::clock::Clock;
 use super::handler::{AnyHandler, Attempting, HandlerContext};
-use super::run::{Ended, Request};
+use super::mailbox::{Ended, WeakMailbox};
 use super::tempo::{Busy, Work};
 use crate::engine::{Attempt, AttemptEnd, Registry};
 use crate::message::PayloadLimits;
@@ -35,7 +35,7 @@ pub(super) struct Attempts {
     ended: UnboundedSender<Ended>,
     clock: Arc<dyn Clock>,
     /// Weak, because a running attempt must not keep the dispatcher alive after the application has dropped it.
-    requests: WeakUnboundedSender<Request>,
+    mailbox: WeakMailbox,
     limits: PayloadLimits,
     registry: Arc<Registry>,
     running: HashMap<u64, Running>,
@@ -71,11 +71,11 @@ impl Attempts {
         runtime: Handle,
         ended: UnboundedSender<Ended>,
         clock: Arc<dyn Clock>,
-        requests: WeakUnboundedSender<Request>,
+        mailbox: WeakMailbox,
         limits: PayloadLimits,
         registry: Arc<Registry>,
     ) -> Self {
-        Self { handlers, runtime, ended, clock, requests, limits, registry, running: HashMap::new() }
+        Self { handlers, runtime, ended, clock, mailbox, limits, registry, running: HashMap::new() }
     }
 
     pub(super) fn start(&mut self, attempt: Attempt, now: Duration) {
@@ -90,7 +90,7 @@ impl Attempts {
             cancelled: cancelled.clone(),
             channel: AttemptChannel::new(
                 id,
-                self.requests.clone(),
+                self.mailbox.clone(),
                 saved,
                 self.limits,
                 Arc::clone(&self.registry),

@@ -12,9 +12,10 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::attempts::Attempts;
 use super::clock::{Clock, SystemClock};
 use super::error::StartError;
+use super::event_loop::{EventLoop, Sources};
 use super::extension::{Extension, Extensions};
 use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
-use super::run::Runner;
+use super::mailbox::Mailbox;
 use super::starting::{Leased, Leasing, Patient, prepare, watched};
 use super::tempo::Tempo;
 use super::{CallLimits, Dispatcher, Shared};
@@ -238,14 +239,16 @@ impl DispatcherBuilder {
             return Err(error);
         }
         let registry = Arc::new(registry);
-        let (sender, requests) = unbounded_channel();
+        let (mailbox, requests) = Mailbox::new();
         let (ended_sender, ended) = unbounded_channel();
         let (runtime, runtime_gone) = watched(runtime);
         let limits_of_calls = CallLimits { call: call_limit, publishing: admission };
         let shared = Arc::new(Shared::new(admission));
         let payload = limits.payload;
         let page = limits.page;
-        let runner = Runner {
+        // From here on the clock of a test waits for the dispatcher.
+        let (tempo, began) = (Tempo::new(Arc::clone(&clock)), clock.now());
+        let event_loop = EventLoop {
             shard: Shard::new(Arc::clone(&registry), limits, lease.clone(), random),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
@@ -257,7 +260,7 @@ impl DispatcherBuilder {
                 runtime,
                 ended_sender,
                 Arc::clone(&clock),
-                sender.downgrade(),
+                mailbox.downgrade(),
                 payload,
                 Arc::clone(&registry),
             ),
@@ -269,18 +272,17 @@ impl DispatcherBuilder {
             tickets: HashMap::new(),
             last_ticket: 0,
             ending: None,
-            held: Vec::new(),
+            held_back: Vec::new(),
+            sources: Sources::new(tempo, &store, began),
         };
-        // From here on the clock of a test waits for it.
-        let (tempo, began) = (Tempo::new(Arc::clone(&clock)), clock.now());
         std::thread::Builder::new()
             .name("saga-dispatcher".to_owned())
             .spawn(move || {
                 let own = tokio::runtime::Builder::new_current_thread().enable_time().build();
                 match own {
                     Ok(own) => {
-                        let fallen = runner.fallen();
-                        let run = AssertUnwindSafe(|| own.block_on(runner.run(tempo, began)));
+                        let fallen = event_loop.fallen();
+                        let run = AssertUnwindSafe(|| own.block_on(event_loop.run()));
                         match catch_unwind(run) {
                             Ok(finale) => {
                                 // With its tasks, which hold the store, as this does.
@@ -291,13 +293,13 @@ impl DispatcherBuilder {
                         }
                     }
                     Err(error) => {
-                        runner.never_began(&format!("it has no runtime of its own: {error}"));
+                        event_loop.never_began(&format!("it has no runtime of its own: {error}"));
                     }
                 }
             })
             .map_err(StartError::Thread)?;
         leased.hand_over();
-        Ok(Dispatcher { requests: sender, registry, store, clock, shared, payload, limits: limits_of_calls })
+        Ok(Dispatcher { mailbox, registry, store, clock, shared, payload, limits: limits_of_calls })
     }
 
     fn check_settings(&self) -> Result<(), StartError> {

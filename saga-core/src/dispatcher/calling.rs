@@ -7,11 +7,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
 use super::error::InstanceError;
-use super::run::Request;
-use super::tempo::Busy;
+use super::mailbox::Place;
 use super::{Dispatcher, Health};
 use crate::engine::{Answer, Claim, In, Ticket, Withdrawal};
 use crate::store::StoreError;
@@ -67,7 +64,7 @@ impl Dispatcher {
         tokio::pin!(late);
         let degraded = self.degraded();
         tokio::pin!(degraded);
-        let place = if publishes {
+        let admission = if publishes {
             tokio::select! {
                 biased;
                 place = Arc::clone(&self.shared.admission).acquire_owned() => match place {
@@ -87,9 +84,23 @@ impl Dispatcher {
         if let (true, Health::Degraded { why }) = (patience.fail_fast, self.health()) {
             return Err(NotAnswered::NotDone(why));
         }
-        let claim = Claim::new(place);
+        let claim = Claim::new(admission);
         let caller = Caller(claim.withdrawal());
-        let answered = self.send(move |ticket| ask(ticket, claim))?;
+        // The admission of a publish also bounds the mailbox.
+        let place = if publishes {
+            Place::admitted()
+        } else {
+            tokio::select! {
+                biased;
+                place = self.mailbox.place() => place.map_err(|_| NotAnswered::Stopped)?,
+                () = &mut late => {
+                    let why = format!("the dispatcher took no request within {limit:?}");
+                    return Err(NotAnswered::NotDone(self.because(why)));
+                }
+            }
+        };
+        let asked = self.mailbox.ask(place, &*self.clock, move |ticket| ask(ticket, claim));
+        let answered = asked.map_err(|_| NotAnswered::Stopped)?;
         tokio::pin!(answered);
         let mut fail_fast = patience.fail_fast;
         loop {
@@ -117,7 +128,8 @@ impl Dispatcher {
         &self,
         ask: impl FnOnce(Ticket) -> In + Send + 'static,
     ) -> Result<Answer, NotAnswered> {
-        let answered = self.send(ask)?;
+        let place = self.mailbox.place().await.map_err(|_| NotAnswered::Stopped)?;
+        let answered = self.mailbox.ask(place, &*self.clock, ask).map_err(|_| NotAnswered::Stopped)?;
         answered.await.map_err(|_| NotAnswered::Stopped)
     }
 
@@ -134,16 +146,6 @@ impl Dispatcher {
                 Err(InstanceError::NotDone { why })
             }
         }
-    }
-
-    fn send(
-        &self,
-        ask: impl FnOnce(Ticket) -> In + Send + 'static,
-    ) -> Result<oneshot::Receiver<Answer>, NotAnswered> {
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Ask(Box::new(ask), answer, Busy::by(&*self.clock));
-        self.requests.send(request).map_err(|_| NotAnswered::Stopped)?;
-        Ok(answered)
     }
 
     /// Waits until the call reaches its limit. A manual clock does not count this limit as a due time.

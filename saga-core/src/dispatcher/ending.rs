@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 
 use super::Health;
 use super::error::ShutdownError;
-use super::run::{Request, Runner};
+use super::event_loop::EventLoop;
+use super::mailbox::Request;
 use super::tempo::Busy;
 use crate::engine::{In, Moment};
 use crate::message::chain;
@@ -89,7 +90,7 @@ impl Finale {
     }
 }
 
-impl Runner {
+impl EventLoop {
     pub(super) fn end_by_request(&mut self, grace: Duration, answer: Asked) -> Option<In> {
         let by = self.clock.now().mono.saturating_add(grace);
         if let Some(ending) = &mut self.ending {
@@ -134,7 +135,8 @@ impl Runner {
     }
 
     /// Ends the thread when the current phase allows the end, or at the latest time.
-    pub(super) async fn end_if_due(&mut self, now: Moment, committing: bool) -> Option<Finale> {
+    pub(super) async fn end_if_due(&mut self, now: Moment) -> Option<Finale> {
+        let committing = self.sources.commit.is_some();
         let ending = self.ending.as_mut()?;
         if self.shard.is_quiet() && !committing {
             return Some(self.finish().await);

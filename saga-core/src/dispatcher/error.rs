@@ -2,6 +2,7 @@
 
 use super::calling::NotAnswered;
 use crate::message::{KeyError, MessageId, PayloadError, chain};
+use crate::store::DeadLetterReason;
 use crate::store::StoreError;
 
 /// The dispatcher could not start. Nothing has been run.
@@ -251,8 +252,8 @@ pub enum AskError {
         event: &'static str,
         /// The saga.
         saga: &'static str,
-        /// The reason, in one word.
-        reason: String,
+        /// The reason.
+        reason: DeadLetterReason,
     },
     /// The event reached no instance and does not wait for one. No answer will follow.
     #[error("no answer will come from {saga} `{key}` to event `{event}`: {why}")]

@@ -6,10 +6,12 @@ use super::Dispatcher;
 use super::calling::{NotAnswered, Patience};
 use super::error::{InstanceError, ReceiptError};
 use super::publishing;
-use super::receipt::{ConsumerReceipt, Disposition, Receipt};
+use super::receipt::{ConsumerReceipt, Receipt};
+use crate::engine::Disposition;
 use crate::engine::{Answer, In, TakeUp};
 use crate::message::{Correlated, Message, MessageId, chain};
-use crate::store::{Address, DeadLetter, Trace};
+use crate::store::DeadLetterReason;
+use crate::store::{Address, Trace};
 
 impl Dispatcher {
     /// Returns the receipt known now for `event`, published under the message id `id`. The publisher can be
@@ -119,9 +121,7 @@ fn became(trace: Trace, content: u64) -> Option<Disposition> {
     match dead {
         // An entry in the inbox is this event itself, also when it later proves to be a duplicate.
         _ if waiting || delivering && ours => Some(Disposition::Queued),
-        Some(reason) if reason != DeadLetter::ID_CONFLICT => {
-            Some(Disposition::Dead { reason: reason.into_owned() })
-        }
+        Some(reason) if reason != DeadLetterReason::IdConflict => Some(Disposition::Dead { reason }),
         _ if dedup_record == Some(content) => Some(Disposition::Taken),
         Some(_) => Some(Disposition::Conflict),
         None => dedup_record.map(|_| Disposition::Conflict),
@@ -134,19 +134,29 @@ mod tests {
 
     #[test]
     fn a_receipt_says_of_each_consumer_what_is_kept_there() {
-        let trace = |dedup_record, waiting, delivering, dead: Option<&'static str>| {
-            became(Trace { dedup_record, waiting, delivering, dead: dead.map(Into::into) }, 1)
+        let trace = |dedup_record, waiting, delivering, dead: Option<DeadLetterReason>| {
+            became(Trace { dedup_record, waiting, delivering, dead }, 1)
         };
-        let died = |reason: &str| Some(Disposition::Dead { reason: reason.to_owned() });
+        let died = |reason| Some(Disposition::Dead { reason });
         assert_eq!(trace(None, false, false, None), None);
         assert_eq!(trace(None, true, false, None), Some(Disposition::Queued), "nobody has looked at it");
         assert_eq!(trace(Some(1), true, false, None), Some(Disposition::Queued), "or it is set aside");
         assert_eq!(trace(Some(1), false, true, None), Some(Disposition::Queued), "or a subscriber is at it");
         assert_eq!(trace(Some(1), false, false, None), Some(Disposition::Taken));
-        assert_eq!(trace(Some(1), false, false, Some("unhandled")), died("unhandled"));
-        assert_eq!(trace(None, false, false, Some("unhandled")), died("unhandled"), "past the window");
+        assert_eq!(
+            trace(Some(1), false, false, Some(DeadLetterReason::Unhandled)),
+            died(DeadLetterReason::Unhandled)
+        );
+        assert_eq!(
+            trace(None, false, false, Some(DeadLetterReason::Unhandled)),
+            died(DeadLetterReason::Unhandled),
+            "past the window"
+        );
         assert_eq!(trace(Some(2), false, false, None), Some(Disposition::Conflict));
         assert_eq!(trace(Some(2), false, true, None), Some(Disposition::Conflict), "that is the other one");
-        assert_eq!(trace(None, false, false, Some("id-conflict")), Some(Disposition::Conflict));
+        assert_eq!(
+            trace(None, false, false, Some(DeadLetterReason::IdConflict)),
+            Some(Disposition::Conflict)
+        );
     }
 }

@@ -11,9 +11,11 @@ mod calling;
 mod clock;
 mod ending;
 mod error;
+mod event_loop;
 mod extension;
 mod following;
 mod handler;
+mod mailbox;
 #[cfg(any(test, feature = "testing"))]
 mod manual_clock;
 mod names;
@@ -21,7 +23,6 @@ mod performing;
 mod publishing;
 mod receipt;
 mod retired;
-mod run;
 mod starting;
 mod tempo;
 #[cfg(any(test, feature = "testing"))]
@@ -29,6 +30,7 @@ mod test_context;
 mod view;
 mod weak;
 
+pub use crate::engine::Disposition;
 pub use builder::DispatcherBuilder;
 pub use clock::{Clock, SystemClock};
 pub use error::{AskError, InstanceError, PublishError, ReceiptError, ShutdownError, StartError};
@@ -42,7 +44,7 @@ pub use handler::{Handler, HandlerContext, Subscriber};
 #[cfg(any(test, feature = "testing"))]
 pub use manual_clock::ManualClock;
 pub use names::UnknownName;
-pub use receipt::{ConsumerReceipt, Disposition, Receipt};
+pub use receipt::{ConsumerReceipt, Receipt};
 #[cfg(any(test, feature = "testing"))]
 pub use test_context::{TestContext, TestContextBuilder};
 pub use view::{Instance, OpenCommand, SetTimer};
@@ -53,7 +55,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::engine::{Accepted, Answer, In, Registry, Tally};
@@ -61,7 +62,7 @@ use crate::machine::{MessageRecord, Operator, Resolution, Saga, Verb, VerbRecord
 use crate::message::{Correlated, Event, Key, Message, MessageId, PayloadLimits};
 use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Inspect, Store};
 use calling::Patience;
-use run::Request;
+use mailbox::{Mailbox, Request};
 
 /// Runs sagas. A clone is cheap, and all clones refer to one dispatcher.
 ///
@@ -73,7 +74,7 @@ use run::Request;
 /// A handler that holds a clone keeps its own dispatcher alive for ever. Give such a handler a [`WeakDispatcher`].
 #[derive(Clone)]
 pub struct Dispatcher {
-    requests: UnboundedSender<Request>,
+    mailbox: Mailbox,
     registry: Arc<Registry>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -433,7 +434,7 @@ impl Dispatcher {
             Health::Stopped { why } => ShutdownError::Failed(why),
             health => ShutdownError::Failed(format!("{health:?}")),
         };
-        self.requests.send(Request::Shutdown(grace, answer)).map_err(|_| stopped())?;
+        self.mailbox.send(Request::Shutdown(grace, answer)).map_err(|_| stopped())?;
         answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -442,7 +443,7 @@ impl Dispatcher {
     #[cfg(any(test, feature = "testing"))]
     pub async fn kill(self) {
         let (done, killed) = oneshot::channel();
-        if self.requests.send(Request::Kill(done)).is_ok() {
+        if self.mailbox.send(Request::Kill(done)).is_ok() {
             let _ = killed.await;
         }
     }

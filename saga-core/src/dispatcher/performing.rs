@@ -9,10 +9,8 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use super::clock::Clock;
-use super::run::Runner;
+use super::event_loop::EventLoop;
 use super::tempo::Busy;
 use super::{Health, Shared};
 use crate::engine::{In, Out};
@@ -59,8 +57,8 @@ impl Commit {
     }
 }
 
-impl Runner {
-    pub(super) fn perform(&mut self, out: Out, reads: &mut JoinSet<Read>) {
+impl EventLoop {
+    pub(super) fn perform(&mut self, out: Out) {
         let store = Arc::clone(&self.store);
         let page = self.page;
         match out {
@@ -73,14 +71,14 @@ impl Runner {
             Out::Run(attempt) => self.attempts.start(*attempt, self.clock.now().mono),
             Out::Cancel(attempt) => self.attempts.cancel(attempt),
             Out::Drop(attempt) => self.attempts.drop_now(attempt),
-            Out::Load(address) => self.read(reads, move || {
+            Out::Load(address) => self.read(move || {
                 let (store, address) = (Arc::clone(&store), address.clone());
                 async move {
                     let found = store.load(std::slice::from_ref(&address)).await?.pop().flatten();
                     Ok(In::Loaded { address, found })
                 }
             }),
-            Out::FetchWaiting(address) => self.read(reads, move || {
+            Out::FetchWaiting(address) => self.read(move || {
                 let (store, address) = (Arc::clone(&store), address.clone());
                 async move {
                     // Reads all of them, because none may be skipped. Events have a limit. Reports of children and
@@ -95,7 +93,7 @@ impl Runner {
                     }
                 }
             }),
-            Out::FetchInbox(after) => self.read(reads, move || {
+            Out::FetchInbox(after) => self.read(move || {
                 let store = Arc::clone(&store);
                 async move {
                     let rows = store.inbox(after, page).await?;
@@ -103,7 +101,7 @@ impl Runner {
                     Ok(In::Inbox { rows, more })
                 }
             }),
-            Out::FetchTasks(after) => self.read(reads, move || {
+            Out::FetchTasks(after) => self.read(move || {
                 let store = Arc::clone(&store);
                 async move {
                     let rows = store.open_tasks(after, page).await?;
@@ -111,7 +109,7 @@ impl Runner {
                     Ok(In::Tasks { rows, more })
                 }
             }),
-            Out::FetchCompensating(after) => self.read(reads, move || {
+            Out::FetchCompensating(after) => self.read(move || {
                 let store = Arc::clone(&store);
                 async move {
                     let rows = store.compensating(after, page).await?;
@@ -119,7 +117,7 @@ impl Runner {
                     Ok(In::Compensating { rows, more })
                 }
             }),
-            Out::FetchDeliveries(after) => self.read(reads, move || {
+            Out::FetchDeliveries(after) => self.read(move || {
                 let store = Arc::clone(&store);
                 async move {
                     let rows = store.deliveries(after, page).await?;
@@ -127,7 +125,7 @@ impl Runner {
                     Ok(In::Deliveries { rows, more })
                 }
             }),
-            Out::FetchTimers(after) => self.read(reads, move || {
+            Out::FetchTimers(after) => self.read(move || {
                 let (store, after) = (Arc::clone(&store), after.clone());
                 async move {
                     let rows = store.timers(Timestamp::MAX, after, page).await?;
@@ -139,13 +137,13 @@ impl Runner {
     }
 
     /// Reads the store, and retries while the store is not available.
-    fn read<F, R>(&self, reads: &mut JoinSet<Read>, ask: F)
+    fn read<F, R>(&mut self, ask: F)
     where
         F: Fn() -> R + Send + 'static,
         R: Future<Output = Result<In, StoreError>> + Send + 'static,
     {
         let (clock, shared, busy) = self.asking();
-        reads.spawn(async move { shared.ask(Access::Read, &*clock, busy, ask).await });
+        self.sources.reads.spawn(async move { shared.ask(Access::Read, &*clock, busy, ask).await });
     }
 
     /// Commits a batch, and retries until its outcome is known (rule R30).
@@ -163,10 +161,10 @@ impl Runner {
     }
 
     /// Checks whether another process has written, and whether the store is still the one that was opened.
-    pub(super) fn look(&self, scan: bool, reads: &mut JoinSet<Read>) {
+    pub(super) fn look(&mut self, scan: bool) {
         let (store, busy) = (Arc::clone(&self.store), Busy::by(&*self.clock));
         let shared = Arc::clone(&self.shared);
-        reads.spawn(async move {
+        self.sources.reads.spawn(async move {
             let looked = match store.pulse().await {
                 Ok(woken) => {
                     shared.recovered(Access::Read);
@@ -184,10 +182,10 @@ impl Runner {
     }
 
     /// Logs the stored names that this build does not know.
-    pub(super) fn compare_names(&self, reads: &mut JoinSet<Read>) {
+    pub(super) fn compare_names(&mut self) {
         let (store, registry) = (Arc::clone(&self.store), Arc::clone(&self.registry));
         let busy = Busy::by(&*self.clock);
-        reads.spawn(async move {
+        self.sources.reads.spawn(async move {
             match super::names::unknown(&registry, &*store).await {
                 Ok(unknown) => unknown.iter().for_each(|unknown| tracing::warn!("{unknown}")),
                 Err(error) => {
@@ -198,9 +196,9 @@ impl Runner {
         });
     }
 
-    pub(super) fn purge(&self, before: Timestamp, reads: &mut JoinSet<Read>) {
+    pub(super) fn purge(&mut self, before: Timestamp) {
         let (store, busy) = (Arc::clone(&self.store), Busy::by(&*self.clock));
-        reads.spawn(async move {
+        self.sources.reads.spawn(async move {
             const AT_ONCE: usize = 500;
             let mut instances = 0;
             loop {

@@ -2,8 +2,8 @@
 
 use super::calling::NotAnswered;
 use super::error::PublishError;
-use super::receipt::{ConsumerReceipt, Disposition, Receipt};
-use crate::engine::{Accepted, Answer, Claim, Consumer, ConsumerAnswer, Registry};
+use super::receipt::{ConsumerReceipt, Receipt};
+use crate::engine::{Accepted, Answer, Claim, Consumer, ConsumerAnswer, Registry, Rejection};
 use crate::message::{Correlated, Key, Message, MessageId, PayloadLimits};
 use crate::store::Address;
 
@@ -69,17 +69,12 @@ fn receipt(id: Option<MessageId>, answers: Vec<(Address, ConsumerAnswer)>) -> Re
     let mut consumers = Vec::with_capacity(answers.len());
     for (address, answer) in answers {
         let disposition = match answer {
-            ConsumerAnswer::Applied => Disposition::Applied,
-            ConsumerAnswer::Ignored(why) => Disposition::Ignored { why },
-            ConsumerAnswer::Queued => Disposition::Queued,
-            ConsumerAnswer::Deferred => Disposition::Deferred,
-            ConsumerAnswer::Dead(reason) => Disposition::Dead { reason },
-            ConsumerAnswer::Duplicate => Disposition::Duplicate,
-            ConsumerAnswer::Full { waiting } => {
+            Ok(disposition) => disposition,
+            Err(Rejection::Full { waiting }) => {
                 return Err(PublishError::InstanceFull { instance: address.to_string(), waiting });
             }
-            ConsumerAnswer::Refused(why) => return Err(PublishError::Refused(why)),
-            ConsumerAnswer::IdConflict => {
+            Err(Rejection::Refused(why)) => return Err(PublishError::Refused(why)),
+            Err(Rejection::IdConflict) => {
                 let id = id.unwrap_or_else(MessageId::unique);
                 return Err(PublishError::IdConflict { id });
             }

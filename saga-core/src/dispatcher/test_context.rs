@@ -7,14 +7,13 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::attempt_channel::AttemptChannel;
 use super::clock::SystemClock;
 use super::handler::HandlerContext;
-use super::run::Request;
-use crate::engine::{Answer, Consumer, ConsumerAnswer, In, Registry};
+use super::mailbox::{Mailbox, Request, Requests};
+use crate::engine::{Answer, Consumer, Disposition, In, Registry};
 use crate::message::{Correlated, Event, HandlerError, Message, Payload, PayloadLimits};
 use crate::store::Address;
 
@@ -37,7 +36,7 @@ pub struct TestContext {
     made: TestContextBuilder,
     heard: Arc<Mutex<Heard>>,
     /// The context answers while this value lives.
-    _requests: UnboundedSender<Request>,
+    _mailbox: Mailbox,
 }
 
 #[derive(Debug, Default)]
@@ -92,7 +91,7 @@ impl TestContextBuilder {
     /// # Panics
     /// When the system cannot start a thread.
     pub fn build(self) -> TestContext {
-        let (sender, requests) = unbounded_channel();
+        let (mailbox, requests) = Mailbox::new();
         let heard = Arc::new(Mutex::new(Heard { saved: self.saved.clone(), published: Vec::new() }));
         let own = Arc::clone(&heard);
         // A separate thread works with every kind of test runtime. The drop of the last sender ends the thread.
@@ -110,14 +109,14 @@ impl TestContextBuilder {
             cancelled: CancellationToken::new(),
             channel: AttemptChannel::new(
                 1,
-                sender.downgrade(),
+                mailbox.downgrade(),
                 self.saved.clone(),
                 PayloadLimits::DEFAULT,
                 Arc::new(registry),
                 Arc::new(SystemClock::default()),
             ),
         };
-        TestContext { cx, made: self, heard, _requests: sender }
+        TestContext { cx, made: self, heard, _mailbox: mailbox }
     }
 }
 
@@ -166,18 +165,18 @@ impl Deref for TestContext {
 }
 
 /// Answers like a dispatcher with an available store.
-fn answer(mut requests: UnboundedReceiver<Request>, heard: &Mutex<Heard>) {
+fn answer(mut requests: Requests, heard: &Mutex<Heard>) {
     while let Some(request) = requests.blocking_recv() {
-        let Request::Ask(ask, answer, _busy) = request else { continue };
+        let Request::Ask { question, answer, .. } = request else { continue };
         let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered = match ask(1) {
+        let answered = match question(1) {
             In::Save { saved, .. } => {
                 heard.saved = Some(saved);
                 Answer::Saved(true)
             }
             In::Publish { event, .. } => {
                 let to = |(consumer, key): (Consumer, _)| Address::new(consumer.name().to_string(), key);
-                let consumers = event.consumers.into_iter().map(|found| (to(found), ConsumerAnswer::Queued));
+                let consumers = event.consumers.into_iter().map(|found| (to(found), Ok(Disposition::Queued)));
                 heard.published.push(event.message);
                 Answer::Published(consumers.collect())
             }

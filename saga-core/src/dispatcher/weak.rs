@@ -2,9 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use tokio::sync::mpsc::WeakUnboundedSender;
-
-use super::run::Request;
+use super::mailbox::WeakMailbox;
 use super::{CallLimits, Clock, Dispatcher, Shared};
 use crate::engine::Registry;
 use crate::message::PayloadLimits;
@@ -18,7 +16,7 @@ use crate::store::Store;
 /// [`HandlerContext::publish`](super::HandlerContext::publish) instead.
 #[derive(Clone)]
 pub struct WeakDispatcher {
-    requests: WeakUnboundedSender<Request>,
+    mailbox: WeakMailbox,
     registry: Arc<Registry>,
     store: Weak<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -31,7 +29,7 @@ impl Dispatcher {
     /// Returns a handle that does not keep this dispatcher alive.
     pub fn downgrade(&self) -> WeakDispatcher {
         WeakDispatcher {
-            requests: self.requests.downgrade(),
+            mailbox: self.mailbox.downgrade(),
             registry: Arc::clone(&self.registry),
             store: Arc::downgrade(&self.store),
             clock: Arc::clone(&self.clock),
@@ -47,7 +45,7 @@ impl WeakDispatcher {
     /// while another handle exists. Its calls then return an error for the stopped dispatcher.
     pub fn upgrade(&self) -> Option<Dispatcher> {
         Some(Dispatcher {
-            requests: self.requests.upgrade()?,
+            mailbox: self.mailbox.upgrade()?,
             registry: Arc::clone(&self.registry),
             store: self.store.upgrade()?,
             clock: Arc::clone(&self.clock),

@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Shard;
-use super::slot::{Place, Token};
+use super::advance::Purpose;
+use super::slot::Presence;
 use crate::definition::{Definition, Due, Timer};
 use crate::machine::Input;
 use crate::message::Timestamp;
@@ -95,9 +96,11 @@ impl Shard {
     /// the wait.
     pub(super) fn rebase_loaded(&mut self, address: &Address) {
         let now = self.moment.wall;
-        let Some(slot) = self.slots.get_mut(address) else { return };
-        let (queue, resumed) = (&slot.queue, std::mem::take(&mut slot.resumed));
-        let Place::Present(instance) = &mut slot.place else { return };
+        let Some(slot) = self.slots.get_mut(address) else {
+            return self.broken("an instance stays in memory after its load", Some(address));
+        };
+        let (queue, resumed) = (&slot.queue, slot.runs.take_due());
+        let Presence::Present(instance) = &mut slot.presence else { return };
         let (definition, state) = (instance.definition(), instance.record.state.clone());
         let mut step = Step { row: instance.row, ..Step::default() };
         // A timer in the queue has already been found due.
@@ -127,8 +130,8 @@ impl Shard {
             step.tasks.push(TaskChange::Progress(task.id, task.progress.clone()));
         }
         if !(step.timers.is_empty() && step.tasks.is_empty()) {
-            slot.noting += 1;
-            self.queue_step(Token::Progress(address.clone()), step);
+            slot.runs.begin_progress_write();
+            self.queue_step(Purpose::Progress(address.clone()), step);
         }
     }
 
@@ -144,7 +147,7 @@ impl Shard {
         };
         let mut moved = Vec::new();
         for (address, slot) in &mut self.slots {
-            let Place::Present(instance) = &mut slot.place else { continue };
+            let Presence::Present(instance) = &mut slot.presence else { continue };
             let (definition, state) = (instance.definition(), instance.record.state.clone());
             let mut step = Step { row: instance.row, ..Step::default() };
             for timer in &mut instance.timers {
@@ -167,12 +170,12 @@ impl Shard {
             // A step in flight may have set these times. If that step is not written, these changes must not be written
             // either.
             if slot.in_flight.is_none() && !(step.timers.is_empty() && step.tasks.is_empty()) {
-                slot.noting += 1;
+                slot.runs.begin_progress_write();
                 moved.push((address.clone(), step));
             }
         }
         for (address, step) in moved {
-            self.queue_step(Token::Progress(address), step);
+            self.queue_step(Purpose::Progress(address), step);
         }
         for delivery in self.deliveries.open.values_mut() {
             if delivery.progress.due != Timestamp::EPOCH {

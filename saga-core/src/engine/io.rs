@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::claim::Claim;
+use super::disposition::ConsumerAnswer;
+use super::intake::{Claim, TakeUp};
 use super::registry::Consumer;
-use super::takeup::TakeUp;
 use crate::definition::Value;
 use crate::machine::VerbRecord;
 use crate::message::{Key, Message, MessageId, Payload, Timestamp};
@@ -187,23 +187,6 @@ pub(crate) enum Until {
     Rest,
     /// The instance has made a step after this `seq`. The instance may not exist yet.
     Step(u64),
-}
-
-/// The reason for ignoring an event without an instance, under `#[missing_instance(ignore)]`.
-pub(crate) const NO_INSTANCE: &str = "there is no instance";
-
-/// The result of an event at one consumer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ConsumerAnswer {
-    Applied,
-    Ignored(&'static str),
-    Queued,
-    Deferred,
-    Dead(String),
-    Duplicate,
-    IdConflict,
-    Full { waiting: usize },
-    Refused(String),
 }
 
 impl std::fmt::Debug for Accepted {

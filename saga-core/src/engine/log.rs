@@ -8,11 +8,11 @@ use std::fmt;
 use tracing::Span;
 
 use super::Shard;
+use super::attempts::{Job, is_news};
 use super::io::AttemptEnd;
-use super::lanes::{Job, is_news};
-use crate::machine::{Input, Instance, Parked};
+use crate::machine::{Input, Instance, Parked, ReportRecord};
 use crate::message::MessageId;
-use crate::store::{Address, HistoryEntry, Step, TaskProgress};
+use crate::store::{Address, HistoryEntry, HistoryKind, Step, TaskProgress};
 
 /// The span of a step of `instance`, or of its start. Log lines of actions carry this span.
 pub(super) fn step_span(address: &Address, instance: Option<&Instance>, input: &Input) -> Span {
@@ -47,7 +47,8 @@ impl fmt::Display for Trigger<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             Input::Event(event) => &event.message.name,
-            Input::Report(_, report) => report.word(),
+            Input::Report(_, ReportRecord::Child(_)) => "child",
+            Input::Report(_, report) => return write!(f, "{}", report.history_kind()),
             Input::Timer { name, .. } => name.as_str(),
             Input::Stuck(..) => "stuck",
             Input::Continue => "continue",
@@ -65,7 +66,7 @@ pub(super) fn tell_life(step: &Step) {
         tracing::debug!(saga = %address.saga, key = %address.key, "started");
     }
     // A later step of an ended instance changes no state. An abort may end an instance in its present state.
-    let leads = |line: &HistoryEntry| line.from != line.to || line.kind == "compensated";
+    let leads = |line: &HistoryEntry| line.from != line.to || line.kind == HistoryKind::Compensated;
     if instance.status.is_over() && step.history.iter().any(leads) {
         let status = instance.status.as_str();
         tracing::debug!(saga = %address.saga, key = %address.key, state = %instance.state, status, "ended");

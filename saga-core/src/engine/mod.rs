@@ -11,51 +11,40 @@
 //! recovery, back-pressure. Does not own: decisions (the `machine`), threads, sockets, clocks, SQL. Those belong to the
 //! `dispatcher` and the stores. A simulator drives the same code.
 
-mod accept;
-mod alias;
+mod advance;
+mod attempts;
 mod cache;
-mod claim;
 mod clock;
-mod committed;
-mod defer;
-mod deliveries;
-mod gate;
+mod disposition;
+mod intake;
+mod invariant;
 mod io;
-mod lanes;
 mod log;
-mod policy;
-mod pump;
-mod queue;
-mod recovery;
 mod registry;
-mod runs;
-mod saving;
 #[cfg(test)]
 mod simulation;
 mod slot;
-mod takeup;
 mod timers;
 
+pub use attempts::Policy;
+pub use disposition::Disposition;
 pub use io::Moment;
-pub use policy::Policy;
 
-pub(crate) use claim::{Claim, Withdrawal};
-pub(crate) use io::{
-    Accepted, Answer, Attempt, AttemptEnd, ConsumerAnswer, In, NO_INSTANCE, Out, Ticket, Until, Waiter,
-};
+pub(crate) use disposition::{ConsumerAnswer, Rejection};
+pub(crate) use intake::{Claim, TakeUp, Withdrawal};
+pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, Ticket, Until, Waiter};
 pub(crate) use registry::{Consumer, Registry};
-pub(crate) use takeup::TakeUp;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::machine::{At, Input};
+use crate::machine::Input;
 use crate::message::{Id, Incarnation, PayloadLimits};
 use crate::store::{Address, Batch, Lease, RowId};
-use deliveries::Deliveries;
-use lanes::Lanes;
-use slot::{Queued, Slot, Token};
-use takeup::TakeUps;
+use advance::{Purpose, Queued};
+use attempts::{Deliveries, Lanes};
+use intake::{Awaited, Intake, TakeUps};
+use slot::Slot;
 use timers::Timers;
 
 /// The limits of an engine.
@@ -122,17 +111,19 @@ pub(crate) struct Shard {
     /// Steps that wait for the next batch.
     ready: VecDeque<Queued>,
     /// The batch in progress and the batch behind it, with the purpose of each step.
-    under_way: VecDeque<(Vec<Token>, Arc<Batch>)>,
+    under_way: VecDeque<(Vec<Purpose>, Arc<Batch>)>,
     batches: u64,
     steps: u64,
-    inbox: recovery::Inbox,
+    intake: Intake,
     /// Events that wait for their instance to start.
-    awaited: BTreeSet<defer::Awaited>,
+    awaited: BTreeSet<Awaited>,
     lru: cache::Lru,
     take_ups: TakeUps,
     stopping: bool,
     /// True if an attempt began and the store does not know this attempt. Then the lease must not be given back.
-    forgetful: bool,
+    unrecorded_attempts: bool,
+    /// The first broken invariant.
+    broken: Option<String>,
     out: Vec<Out>,
     tally: Tally,
 }
@@ -182,12 +173,13 @@ impl Shard {
             under_way: VecDeque::new(),
             batches: 0,
             steps: 0,
-            inbox: recovery::Inbox::default(),
+            intake: Intake::default(),
             awaited: BTreeSet::new(),
             lru: cache::Lru::default(),
             take_ups: TakeUps::default(),
             stopping: false,
-            forgetful: false,
+            unrecorded_attempts: false,
+            broken: None,
             out: Vec::new(),
             tally: Tally::default(),
         }
@@ -250,18 +242,18 @@ impl Shard {
     }
 
     fn batch(&mut self) -> Arc<Batch> {
-        let (mut steps, mut tokens, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut steps, mut purposes, mut bytes) = (Vec::new(), Vec::new(), 0);
         while let Some(next) = self.ready.pop_front() {
             bytes += weight(&next.step);
             steps.push(next.step);
-            tokens.push(next.token);
+            purposes.push(next.purpose);
             if steps.len() >= self.limits.batch_steps || bytes >= self.limits.batch_bytes {
                 break;
             }
         }
         self.batches += 1;
         let batch = Arc::new(Batch { number: self.batches, steps });
-        self.under_way.push_back((tokens, Arc::clone(&batch)));
+        self.under_way.push_back((purposes, Arc::clone(&batch)));
         batch
     }
 
@@ -279,12 +271,12 @@ impl Shard {
         let outcome = |item: &slot::Item| matches!(item.what, Input::Report(..)) && item.inbox.is_none();
         self.is_committed()
             && self.lanes.running() == 0
-            && !self.slots.values().any(|slot| !slot.progress.is_empty() || slot.queue.iter().any(outcome))
+            && !self.slots.values().any(|slot| slot.runs.has_unstored() || slot.queue.iter().any(outcome))
     }
 
     /// True if the store knows every attempt that began. Only then may the lease be given back.
     pub(crate) fn may_release(&self) -> bool {
-        self.is_quiet() && !self.forgetful
+        self.is_quiet() && !self.unrecorded_attempts
     }
 
     /// True if no step waits for a commit.
@@ -301,10 +293,9 @@ impl Shard {
     }
 
     /// The identity of the next step. No other step has this identity, in this epoch or in another one.
-    fn next_at(&mut self) -> At {
+    fn next_step(&mut self) -> Id {
         self.steps += 1;
-        let step = Id::from_u128(u128::from(self.lease.epoch) << 64 | u128::from(self.steps));
-        At { now: self.moment.wall, epoch: self.lease.epoch, step, limits: self.limits.payload }
+        Id::from_u128(u128::from(self.lease.epoch) << 64 | u128::from(self.steps))
     }
 
     fn incarnation(&mut self) -> Incarnation {
@@ -320,9 +311,9 @@ impl Shard {
         even / (1_u64 << 53) as f64
     }
 
-    fn queue_step(&mut self, token: Token, step: crate::store::Step) {
+    fn queue_step(&mut self, purpose: Purpose, step: crate::store::Step) {
         self.take_ups.queued += 1;
-        self.ready.push_back(Queued { token, step });
+        self.ready.push_back(Queued { purpose, step });
     }
 }
 

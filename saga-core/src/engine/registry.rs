@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::policy::Policy;
+use super::attempts::Policy;
 use crate::definition::{Clause, Definition, EventType};
 use crate::machine::Program;
 use crate::store::ConsumerRow;

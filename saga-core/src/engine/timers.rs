@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clock::{is_wall_time, timer_due};
-use super::slot::{Item, Place};
+use super::slot::{Item, Presence};
 use super::{Out, Shard, first_key};
 use crate::machine::Input;
 use crate::message::Timestamp;
@@ -152,10 +152,10 @@ impl Shard {
             self.put_in_window(due, row, address, &timer);
         }
         for address in set {
-            match self.slots.get(&address).map(|slot| &slot.place) {
-                Some(Place::Present(_)) => self.rearm(&address),
+            match self.slots.get(&address).map(|slot| &slot.presence) {
+                Some(Presence::Present(_)) => self.rearm(&address),
                 // The end of the load arms the timers.
-                Some(Place::Loading) => {}
+                Some(Presence::Loading) => {}
                 _ => self.load(&address),
             }
         }
@@ -183,7 +183,7 @@ impl Shard {
             let due = if slot.instance().is_some() { due } else { stored };
             slot.armed.retain(|timer| timer.name != name);
             slot.queue.push_back(Item::own(Input::Timer { name, visit, due }, now));
-            self.pump(&address);
+            self.schedule(&address);
         }
         self.refill_timers();
     }

@@ -11,25 +11,25 @@ use crate::step::AliasChange;
 
 /// An alias that another instance held when a step claimed it. The step is decided again with this knowledge.
 #[derive(Clone, Debug)]
-pub(crate) struct Taken {
+pub(crate) struct RejectedClaim {
     pub(crate) alias: Key,
     pub(crate) by: String,
 }
 
 /// Describes the first claim in `out` that is known to be taken.
-pub(super) fn taken(taken: &[Taken], out: &[Outbox]) -> Option<String> {
+pub(super) fn taken(rejected: &[RejectedClaim], out: &[Outbox]) -> Option<String> {
     let changes = out.iter().flat_map(|out| &out.aliases);
     let mut claims = changes.filter_map(|change| match change {
-        AliasChange::Claim(alias) => taken.iter().find(|taken| taken.alias == *alias),
+        AliasChange::Claim(alias) => rejected.iter().find(|claim| claim.alias == *alias),
         AliasChange::Release(_) => None,
     });
-    claims.next().map(|Taken { alias, by }| format!("the alias `{alias}` is held by `{by}`"))
+    claims.next().map(|RejectedClaim { alias, by }| format!("the alias `{alias}` is held by `{by}`"))
 }
 
 impl Instance {
     /// Why the contents of `out` must not be committed, if a claimed alias is taken.
     pub(super) fn alias_taken(&self, out: &[Outbox]) -> Option<String> {
-        taken(&self.taken, out)
+        taken(&self.rejected_claims, out)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::family::all_finished;
 use super::fired::Fired;
-use super::input::{At, Decision, Disposition, EventIn, HAS_ENDED, HowFar, Input};
+use super::input::{Decision, Effect, EventIn, Input, StepContext};
 use super::instance::Instance;
 use super::join::JOIN;
 use super::record::{HeadRecord, ParkReason, ReportRecord, Subject};
@@ -11,10 +11,11 @@ use super::work::{Line, Work};
 use crate::definition::{Due, End, Move, Trigger, Value, Verdict};
 use crate::message::{Message, Name, Tick, Timestamp, is};
 use crate::step::Status;
+use crate::step::{DeadLetterReason, HistoryKind, IgnoredReason};
 
 impl Instance {
     /// Decides the effect of `input`. `begun` returns how far a forward task has come, and is called only at a turn.
-    pub(crate) fn apply(&mut self, input: &Input, at: At, begun: HowFar<'_>) -> Decision {
+    pub(crate) fn apply(&mut self, input: &Input, at: StepContext<'_>) -> Decision {
         if self.record.parked.is_none()
             && !self.status().is_over()
             && let Err(error) = &self.live
@@ -36,11 +37,11 @@ impl Instance {
             }
         }
         match input {
-            Input::Event(event) => self.apply_event(event, at, begun),
-            Input::Report(task, report) => self.apply_report(*task, report, at, begun),
-            Input::Timer { name, visit, due } => self.apply_timer(name, *visit, *due, at, begun),
+            Input::Event(event) => self.apply_event(event, at),
+            Input::Report(task, report) => self.apply_report(*task, report, at),
+            Input::Timer { name, visit, due } => self.apply_timer(name, *visit, *due, at),
             Input::Continue => self.go_on(at),
-            Input::Verb(verb) => self.apply_verb(verb.clone(), at, begun),
+            Input::Verb(verb) => self.apply_verb(verb.clone(), at),
             Input::Stuck(task, reason, detail) => self.stuck(*task, *reason, detail, at),
         }
     }
@@ -51,14 +52,14 @@ impl Instance {
         reason: ParkReason,
         detail: String,
         subject: Subject,
-        at: At,
+        at: StepContext<'_>,
     ) -> Decision {
         let mut work = Work::new(self, at);
         work.park(reason, detail, subject);
-        work.finish(Disposition::Kept)
+        work.finish(Effect::Kept)
     }
 
-    fn apply_event(&mut self, event: &EventIn, at: At, begun: HowFar<'_>) -> Decision {
+    fn apply_event(&mut self, event: &EventIn, at: StepContext<'_>) -> Decision {
         if let Some(parent) = &event.parent {
             return self.started_by_another(parent, &event.message, at);
         }
@@ -67,16 +68,16 @@ impl Instance {
         let id = event.id.as_ref().map(ToString::to_string);
         let Some(index) = definition.event(name) else {
             let detail = format!("`{}` v{} does not take `{name}`", definition.name, definition.version);
-            return self.dead(&event.message, id.as_deref(), "unknown-event", detail, at);
+            return self.dead(&event.message, id.as_deref(), DeadLetterReason::UnknownEvent, detail, at);
         };
         if self.status().is_over() {
             let ended = format!("{} has ended in `{}`", self.record.address, self.record.state);
             return match definition.ended_instance {
                 // A starting event for an ended instance is always ignored (rule R27).
                 Verdict::Reject if !definition.starts(index) => {
-                    self.dead(&event.message, id.as_deref(), "ended-instance", ended, at)
+                    self.dead(&event.message, id.as_deref(), DeadLetterReason::EndedInstance, ended, at)
                 }
-                _ => self.ignored(&event.message, id.as_deref(), HAS_ENDED, at),
+                _ => self.ignored(&event.message, id.as_deref(), IgnoredReason::Ended, at),
             };
         }
         let decoded;
@@ -89,7 +90,13 @@ impl Instance {
                 }
                 Err(error) => {
                     let detail = format!("event `{name}` {error}");
-                    return self.dead(&event.message, id.as_deref(), "undecodable", detail, at);
+                    return self.dead(
+                        &event.message,
+                        id.as_deref(),
+                        DeadLetterReason::Undecodable,
+                        detail,
+                        at,
+                    );
                 }
             },
         };
@@ -99,31 +106,31 @@ impl Instance {
             id: id.as_deref(),
             ..Fired::new(Trigger::Event(index))
         };
-        self.fire(fired, at, begun)
+        self.fire(fired, at)
     }
 
-    fn apply_timer(&mut self, name: &str, visit: u32, due: Timestamp, at: At, begun: HowFar<'_>) -> Decision {
+    fn apply_timer(&mut self, name: &str, visit: u32, due: Timestamp, at: StepContext<'_>) -> Decision {
         let stands = self.is_due(name, visit, due, at.now) && self.status() == Status::Running;
         if stands && name == JOIN {
-            return self.apply_join(at, begun);
+            return self.apply_join(at);
         }
         if stands && all_finished(name).is_some() {
-            return self.apply_all_finished(name, at, begun);
+            return self.apply_all_finished(name, at);
         }
         let trigger = self.state().ok().and_then(|(state, _)| self.definition().timer(state, name));
         let Some(timer) = trigger.filter(|_| stands) else {
-            return Decision::nothing(Disposition::Stale);
+            return Decision::nothing(Effect::Stale);
         };
         let tick = self.tick(timer).map(|tick| Box::new(tick) as Value);
         let fired = Fired { value: tick.as_ref(), ..Fired::new(Trigger::Timer(timer)) };
-        self.fire(fired, at, begun)
+        self.fire(fired, at)
     }
 
     /// Performs the row that was decided on.
-    pub(super) fn go(&mut self, row: usize, fired: Fired<'_>, at: At, begun: HowFar<'_>) -> Decision {
+    pub(super) fn go(&mut self, row: usize, fired: Fired<'_>, at: StepContext<'_>) -> Decision {
         let mut cx = self.context(at, fired.command.clone());
         if self.definition().rows[row].compensate {
-            return self.turn_by(row, &fired, &mut cx, at, begun);
+            return self.turn_by(row, &fired, &mut cx, at);
         }
         match self.perform(row, fired.cause(), &mut cx, true, at) {
             Err(error) => self.action_failed(&fired, &error, at),
@@ -132,18 +139,18 @@ impl Instance {
     }
 
     /// Notes an event of a set that is not complete (rule R5).
-    fn noted(&mut self, fired: &Fired<'_>, at: At) -> Decision {
+    fn noted(&mut self, fired: &Fired<'_>, at: StepContext<'_>) -> Decision {
         let mut work = Work::new(self, at);
         work.consume(fired);
         if let Trigger::Event(event) = fired.trigger {
             work.note_event(event);
         }
         let line = match fired.event {
-            Some(event) => Line::message("joined", event),
-            None => Line::new("joined", work.instance.definition().describe(fired.trigger)),
+            Some(event) => Line::message(HistoryKind::Joined, event),
+            None => Line::new(HistoryKind::Joined, work.instance.definition().describe(fired.trigger)),
         };
         work.line(line.cause(fired.because()));
-        work.finish(Disposition::Applied)
+        work.finish(Effect::Applied)
     }
 
     /// The number and due time of this firing. `None` for a timer that does not repeat.
@@ -155,7 +162,7 @@ impl Instance {
     }
 
     /// Finds and performs the row for a trigger.
-    pub(super) fn fire(&mut self, fired: Fired<'_>, at: At, begun: HowFar<'_>) -> Decision {
+    pub(super) fn fire(&mut self, fired: Fired<'_>, at: StepContext<'_>) -> Decision {
         let cx = self.context(at, fired.command.clone());
         let resolving = self.verb.is_some();
         let decided = match self.decide(fired.trigger, fired.cause(), &cx) {
@@ -163,17 +170,17 @@ impl Instance {
             Err(error) => return self.action_failed(&fired, &error, at),
         };
         match decided {
-            Decided::Nobody if matches!(fired.trigger, Trigger::Timer(_)) => {
-                self.consumed(&fired, "no guard let it through", at)
+            Decided::NoRow if matches!(fired.trigger, Trigger::Timer(_)) => {
+                self.consumed(&fired, IgnoredReason::NoGuard, at)
             }
             // A person has supplied this outcome, so parking over it again would not help.
-            Decided::Nobody if resolving => self.consumed(&fired, "as resolved; no row takes it", at),
+            Decided::NoRow if resolving => self.consumed(&fired, IgnoredReason::ResolvedWithoutRow, at),
             Decided::Row(row) if resolving && self.definition().rows[row].to == Move::Park => {
-                self.consumed(&fired, "as resolved; its row says park", at)
+                self.consumed(&fired, IgnoredReason::ResolvedOverPark, at)
             }
-            Decided::Noted => self.noted(&fired, at),
-            Decided::Joined(row) => self.go(row, Fired { trigger: Trigger::All(row), ..fired }, at, begun),
-            Decided::Nobody if matches!(fired.trigger, Trigger::Superseded(_)) => {
+            Decided::Collected => self.noted(&fired, at),
+            Decided::Joined(row) => self.go(row, Fired { trigger: Trigger::All(row), ..fired }, at),
+            Decided::NoRow if matches!(fired.trigger, Trigger::Superseded(_)) => {
                 let name = fired.command.as_ref().map_or("", |command| &command.name);
                 let detail = format!("`{name}` was sent again since, and this answer is to the earlier one");
                 match (fired.task, fired.report) {
@@ -183,7 +190,7 @@ impl Instance {
                     _ => self.action_failed(&fired, &detail, at),
                 }
             }
-            Decided::Nobody => {
+            Decided::NoRow => {
                 let detail = format!(
                     "`{}` has no row for {}",
                     self.record.state,
@@ -196,18 +203,24 @@ impl Instance {
                     _ => self.action_failed(&fired, &detail, at),
                 }
             }
-            Decided::Verdict(Verdict::Ignore, why) => self.consumed(&fired, why, at),
-            Decided::Verdict(Verdict::Defer, _) => Decision::nothing(Disposition::Deferred),
-            Decided::Verdict(Verdict::Reject, why) => {
+            Decided::Ignore(why) => self.consumed(&fired, why, at),
+            Decided::Defer => Decision::nothing(Effect::Deferred),
+            Decided::Reject(why) => {
                 let detail = format!("state `{}` of {}: {why}", self.record.state, self.record.address);
                 self.consumed_dead(&fired, detail, at)
             }
-            Decided::Row(row) => self.go(row, fired, at, begun),
+            Decided::Row(row) => self.go(row, fired, at),
         }
     }
 
     /// Writes the result of a row without `compensate`.
-    fn move_on(&mut self, index: usize, fired: &Fired<'_>, performed: Performed, at: At) -> Decision {
+    fn move_on(
+        &mut self,
+        index: usize,
+        fired: &Fired<'_>,
+        performed: Performed,
+        at: StepContext<'_>,
+    ) -> Decision {
         let row = &self.definition().rows[index];
         if let Some(owed) = self.still_owed(row, fired, &performed) {
             self.restore();
@@ -245,8 +258,8 @@ impl Instance {
             work.note_event(event);
         }
         let mut line = match fired.event {
-            Some(event) => Line::message("applied", event),
-            None => Line::new("applied", work.instance.definition().describe(fired.trigger)),
+            Some(event) => Line::message(HistoryKind::Applied, event),
+            None => Line::new(HistoryKind::Applied, work.instance.definition().describe(fired.trigger)),
         };
         line = line.cause(fired.because());
         line.note =
@@ -258,7 +271,7 @@ impl Instance {
             None if row.to == Move::Park => work.park(ParkReason::Row, what, Subject::Nothing),
             None => {}
         }
-        work.finish(Disposition::Applied)
+        work.finish(Effect::Applied)
     }
 
     /// The first obligation that would be outstanding, if the row leads to a failure end (rule R12).
@@ -287,51 +300,62 @@ impl Instance {
     }
 
     /// Parks after an error or a panic in an action or a guard. Nothing else changes (rule R8).
-    pub(super) fn action_failed(&mut self, fired: &Fired<'_>, error: &str, at: At) -> Decision {
+    pub(super) fn action_failed(&mut self, fired: &Fired<'_>, error: &str, at: StepContext<'_>) -> Decision {
         let detail = format!("{}: {error}", self.definition().describe(fired.trigger));
         let subject = self.subject(fired);
         self.parked_over(ParkReason::ActionFailed, detail, subject, at)
     }
 
-    fn ignored(&mut self, event: &Message, id: Option<&str>, why: &'static str, at: At) -> Decision {
+    fn ignored(
+        &mut self,
+        event: &Message,
+        id: Option<&str>,
+        why: IgnoredReason,
+        at: StepContext<'_>,
+    ) -> Decision {
         let mut work = Work::new(self, at);
-        work.line(Line::message("ignored", event).cause(id.map(|id| Name::Owned(id.to_owned()))).note(why));
-        work.finish(Disposition::Ignored(why))
+        work.line(
+            Line::message(HistoryKind::Ignored, event)
+                .cause(id.map(|id| Name::Owned(id.to_owned())))
+                .note(why.text()),
+        );
+        work.finish(Effect::Ignored(why))
     }
 
     fn dead(
         &mut self,
         event: &Message,
         id: Option<&str>,
-        reason: &'static str,
+        reason: DeadLetterReason,
         detail: String,
-        at: At,
+        at: StepContext<'_>,
     ) -> Decision {
         let mut work = Work::new(self, at);
         // The dead letter holds the payload, so the history line needs none.
-        let line = Line::new("rejected", event.name.clone()).cause(id.map(|id| Name::Owned(id.to_owned())));
+        let line = Line::new(HistoryKind::Rejected, event.name.clone())
+            .cause(id.map(|id| Name::Owned(id.to_owned())));
         work.line(line.note(detail.clone()));
-        work.finish(Disposition::Dead { reason, detail })
+        work.finish(Effect::Dead { reason, detail })
     }
 
     /// Uses up an input without a row.
-    fn consumed(&mut self, fired: &Fired<'_>, why: &'static str, at: At) -> Decision {
+    fn consumed(&mut self, fired: &Fired<'_>, why: IgnoredReason, at: StepContext<'_>) -> Decision {
         let mut work = Work::new(self, at);
         work.consume(fired);
         let line = match fired.event {
-            Some(event) => Line::message("ignored", event),
-            None => Line::new("ignored", work.instance.definition().describe(fired.trigger)),
+            Some(event) => Line::message(HistoryKind::Ignored, event),
+            None => Line::new(HistoryKind::Ignored, work.instance.definition().describe(fired.trigger)),
         };
-        work.line(line.cause(fired.because()).note(why));
-        work.finish(Disposition::Ignored(why))
+        work.line(line.cause(fired.because()).note(why.text()));
+        work.finish(Effect::Ignored(why))
     }
 
-    fn consumed_dead(&mut self, fired: &Fired<'_>, detail: String, at: At) -> Decision {
+    fn consumed_dead(&mut self, fired: &Fired<'_>, detail: String, at: StepContext<'_>) -> Decision {
         let mut work = Work::new(self, at);
         work.consume(fired);
         let name = fired.event.map_or(Name::Borrowed(""), |event| event.name.clone());
-        work.line(Line::new("rejected", name).cause(fired.because()).note(detail.clone()));
-        work.finish(Disposition::Dead { reason: "unhandled", detail })
+        work.line(Line::new(HistoryKind::Rejected, name).cause(fired.because()).note(detail.clone()));
+        work.finish(Effect::Dead { reason: DeadLetterReason::Unhandled, detail })
     }
 }
 

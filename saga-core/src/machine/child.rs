@@ -9,7 +9,7 @@ use super::family::{
     all_finished, all_finished_timer,
 };
 use super::fired::Fired;
-use super::input::{ALREADY_STARTED, At, Decision, Disposition, HAS_ENDED, HowFar, Verb, VerbRecord};
+use super::input::{Decision, Effect, StepContext, Verb, VerbRecord};
 use super::instance::Instance;
 use super::outbox::Started;
 use super::record::{self, HeadRecord, MessageRecord, ParkReason, Subject};
@@ -22,6 +22,7 @@ use crate::message::{Id, Key, Message, Name};
 use crate::step::{
     Address, InstanceChange, MailKind, Status, Task, TaskChange, TaskId, TaskKind, TaskStage, TimerRow,
 };
+use crate::step::{HistoryKind, IgnoredReason};
 
 impl Instance {
     fn family(&self) -> FamilyRecord {
@@ -84,16 +85,10 @@ impl Instance {
     }
 
     /// Handles the report of a child.
-    pub(super) fn apply_news(
-        &mut self,
-        task: TaskId,
-        news: &NewsRecord,
-        at: At,
-        begun: HowFar<'_>,
-    ) -> Decision {
+    pub(super) fn apply_news(&mut self, task: TaskId, news: &NewsRecord, at: StepContext<'_>) -> Decision {
         let found = self.task(task).filter(|task| task.kind == TaskKind::Child && news.of == self.mark());
         let Some(name) = found.map(|task| task.command.name.clone()) else {
-            return Decision::nothing(Disposition::Stale);
+            return Decision::nothing(Effect::Stale);
         };
         if self.status() != Status::Running {
             return self.news_recorded(task, &name, news, at);
@@ -117,14 +112,14 @@ impl Instance {
         let mut fired = Fired { value: value.as_ref(), child: Some((task, news)), ..Fired::new(trigger) };
         let cx = self.context(at, None);
         match self.decide(trigger, fired.cause(), &cx) {
-            Ok(Decided::Nobody) if !ended => return self.news_recorded(task, &name, news, at),
-            Ok(Decided::Nobody) if self.has_row(Trigger::AllFinished(child)) => {}
-            Ok(Decided::Nobody) => {
+            Ok(Decided::NoRow) if !ended => return self.news_recorded(task, &name, news, at),
+            Ok(Decided::NoRow) if self.has_row(Trigger::AllFinished(child)) => {}
+            Ok(Decided::NoRow) => {
                 let state = &self.record.state;
                 let detail = format!("`{state}` has no row for {}", definition.describe(trigger));
                 return self.parked_over(ParkReason::OutcomeUnhandled, detail, over, at);
             }
-            _ => return self.fire(fired, at, begun),
+            _ => return self.fire(fired, at),
         }
         if self.open_children(&name) > 1 {
             return self.news_recorded(task, &name, news, at);
@@ -137,50 +132,63 @@ impl Instance {
         let value: Value = Box::new(counts);
         fired.trigger = Trigger::AllFinished(child);
         fired.value = Some(&value);
-        self.fire(fired, at, begun)
+        self.fire(fired, at)
     }
 
     /// Records a report that no row takes, or that only `all_finished` awaits.
-    pub(super) fn news_recorded(&mut self, task: TaskId, name: &str, news: &NewsRecord, at: At) -> Decision {
+    pub(super) fn news_recorded(
+        &mut self,
+        task: TaskId,
+        name: &str,
+        news: &NewsRecord,
+        at: StepContext<'_>,
+    ) -> Decision {
         let unwinding = self.status() == Status::Compensating;
         let mut work = Work::new(self, at);
         let (kind, note) = match &news.news {
-            News::Ended(end) => ("child-ended", end.state.clone()),
-            News::Parked { reason, detail } => ("child-parked", format!("{reason}: {detail}")),
-            News::NotStarted { reason } => ("child-not-started", reason.clone()),
+            News::Ended(end) => (HistoryKind::ChildEnded, end.state.clone()),
+            News::Parked { reason, detail } => (HistoryKind::ChildParked, format!("{reason}: {detail}")),
+            News::NotStarted { reason } => (HistoryKind::ChildNotStarted, reason.clone()),
         };
         let ended = work.child_ended(task, news);
         work.line(Line::new(kind, name.to_owned()).cause(Some(Name::Owned(news.key.clone()))).note(note));
         if ended && unwinding {
             work.unwind();
         }
-        work.finish(Disposition::Applied)
+        work.finish(Effect::Applied)
     }
 
     /// Handles the timer of `all_finished`.
-    pub(super) fn apply_all_finished(&mut self, timer: &str, at: At, begun: HowFar<'_>) -> Decision {
+    pub(super) fn apply_all_finished(&mut self, timer: &str, at: StepContext<'_>) -> Decision {
         let name = all_finished(timer).unwrap_or_default();
         let counts = self.family().children.get(name).copied();
         let child = self.definition().child(name).filter(|_| self.open_children(name) == 0);
         let (Some(counts), Some(child)) = (counts, child) else {
             let mut work = Work::new(self, at);
             work.clear_timer(timer);
-            return work.finish(Disposition::Stale);
+            return work.finish(Effect::Stale);
         };
         let value: Value = Box::new(counts);
-        self.fire(Fired { value: Some(&value), ..Fired::new(Trigger::AllFinished(child)) }, at, begun)
+        self.fire(Fired { value: Some(&value), ..Fired::new(Trigger::AllFinished(child)) }, at)
     }
 
     /// Handles the start of a child under the key of an existing instance. The parent gets a report that the child did
     /// not start.
-    pub(super) fn started_by_another(&mut self, parent: &ParentRecord, event: &Message, at: At) -> Decision {
+    pub(super) fn started_by_another(
+        &mut self,
+        parent: &ParentRecord,
+        event: &Message,
+        at: StepContext<'_>,
+    ) -> Decision {
         let why = format!("there is {} already, and it is not this parent's child", self.record.address);
         let refusal = parent.not_started(&self.record.address.key, why);
-        let note = if self.status().is_over() { HAS_ENDED } else { ALREADY_STARTED };
+        let note = if self.status().is_over() { IgnoredReason::Ended } else { IgnoredReason::AlreadyStarted };
         let mut work = Work::new(self, at);
-        work.line(Line::message("ignored", event).cause(Some(Name::Borrowed("start"))).note(note));
+        work.line(
+            Line::message(HistoryKind::Ignored, event).cause(Some(Name::Borrowed("start"))).note(note.text()),
+        );
         work.outgoing.extend(refusal);
-        work.finish(Disposition::Ignored(note))
+        work.finish(Effect::Ignored(note))
     }
 }
 
@@ -287,7 +295,7 @@ impl Work<'_> {
             let key = child.and_then(|child| Key::new(child.key).ok());
             let Some(key) = key.filter(|_| stage != TaskStage::Ready) else {
                 self.end_task(id);
-                self.line(Line::new("withdrawn", message.name));
+                self.line(Line::new(HistoryKind::Withdrawn, message.name));
                 continue;
             };
             let by = self.instance.record.address.to_string();

@@ -5,16 +5,20 @@ use super::outbox::Published;
 use super::record::{MessageRecord, ParkReason, ReportRecord};
 use crate::definition::Value;
 use crate::message::{Id, Message, MessageId, PayloadLimits, Timestamp};
+use crate::step::{DeadLetterReason, IgnoredReason};
 use crate::step::{Step, Task, TaskId};
 
-/// The time and the identity of a step.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct At {
+/// Everything that a step needs from outside the instance.
+#[derive(Clone, Copy)]
+pub(crate) struct StepContext<'a> {
     pub(crate) now: Timestamp,
     /// The epoch of the lease.
     pub(crate) epoch: u64,
+    /// The identity of the step.
     pub(crate) step: Id,
     pub(crate) limits: PayloadLimits,
+    /// The state of the attempts of a task. Only the engine knows this state. The machine asks for it at a turn only.
+    pub(crate) attempts: &'a dyn Fn(&Task) -> AttemptState,
 }
 
 /// An event for an instance.
@@ -98,34 +102,26 @@ impl Verb {
     }
 }
 
-/// How far a task of the instance has come. Only the engine knows this.
+/// The state of the attempts of one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Begun {
+pub(crate) enum AttemptState {
     /// No attempt has begun, and none will.
-    No,
+    NotBegun,
     /// An attempt has begun, but no attempt is running.
     Between,
     /// An attempt is running.
     Running,
 }
 
-/// Returns how far a task has come. The machine calls it only at a turn.
-pub(crate) type HowFar<'a> = &'a dyn Fn(&Task) -> Begun;
-
-/// The reason for ignoring a starting event at a running instance.
-pub(super) const ALREADY_STARTED: &str = "already started";
-/// The reason for ignoring an event at an ended instance, including a starting event.
-pub(super) const HAS_ENDED: &str = "the instance has ended";
-
-/// The result of a decision for the sender of the input.
+/// The effect of one input on the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Disposition {
+pub(crate) enum Effect {
     /// A row took the input.
     Applied,
     /// The input had no effect. The text is the reason.
-    Ignored(&'static str),
+    Ignored(IgnoredReason),
     /// The input becomes a dead letter.
-    Dead { reason: &'static str, detail: String },
+    Dead { reason: DeadLetterReason, detail: String },
     /// The instance is parked over the input. The input stays at the head of the queue.
     Kept,
     /// The input waits for another visit. Nothing is changed (rule R6).
@@ -136,44 +132,47 @@ pub(crate) enum Disposition {
     Declined(String),
 }
 
-/// The effect of one input. The instance in memory has already changed. So the step must be committed, or the instance
-/// must be reloaded.
+/// The decision on one input. The instance in memory has already changed. So the step must be committed, or the
+/// instance must be reloaded.
 #[derive(Debug)]
 pub(crate) struct Decision {
     /// The step to commit. Without `instance` there is nothing to commit.
     pub(crate) step: Step,
-    pub(crate) disposition: Disposition,
+    pub(crate) effect: Effect,
     pub(crate) published: Vec<Published>,
     /// Messages for the inboxes of the parent and the children.
     pub(crate) outgoing: Vec<Outgoing>,
+    pub(crate) after: AfterCommit,
+    /// True if the verb has used up the input over which the instance was parked ([`Instance::head`](super::Instance)).
+    /// This step removes the inbox row of the input. A skipped event also becomes a dead letter in this step.
+    pub(crate) skipped: bool,
+    /// The changed and ended tasks, as they were before the step.
+    pub(crate) before: Vec<Task>,
+}
+
+/// The work that follows when the step is durable. Nothing of it may happen earlier.
+#[derive(Debug, Default)]
+pub(crate) struct AfterCommit {
     /// Tasks that ended without a report: withdrawn, or given up between two attempts.
     pub(crate) ended: Vec<TaskId>,
     /// Running tasks that are asked to stop.
     pub(crate) stop: Vec<TaskId>,
     /// Held tasks that may run again.
     pub(crate) rerun: Vec<TaskId>,
-    /// True if the verb has used up the input over which the instance was parked ([`Instance::head`](super::Instance)).
-    /// This step removes the inbox row of the input. A skipped event also becomes a dead letter in this step.
-    pub(crate) skipped: bool,
     /// True if [`Input::Continue`] must follow.
     pub(crate) again: bool,
-    /// The changed and ended tasks, as they were before the step.
-    pub(crate) before: Vec<Task>,
 }
 
 impl Decision {
     /// Creates a decision that writes nothing.
-    pub(crate) fn nothing(disposition: Disposition) -> Self {
+    pub(crate) fn nothing(effect: Effect) -> Self {
         Self {
             step: Step::default(),
-            disposition,
+            effect,
             published: Vec::new(),
             outgoing: Vec::new(),
-            ended: Vec::new(),
-            stop: Vec::new(),
-            rerun: Vec::new(),
+            after: AfterCommit::default(),
             skipped: false,
-            again: false,
             before: Vec::new(),
         }
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::alias::Taken;
+use super::alias::RejectedClaim;
 use super::belongings::{Obligations, Tasks};
 use super::context::Context;
-use super::input::{At, Input, VerbRecord};
+use super::input::{Input, StepContext, VerbRecord};
 use super::live::{Live, Program};
 use super::record::{self, HeadRecord, ParkedRecord, ReportRecord, Subject, TurnRecord};
 use crate::definition::{Definition, State};
@@ -28,7 +28,7 @@ pub(crate) struct Instance {
     pub(crate) obligations: Obligations,
     pub(crate) aliases: BTreeSet<Key>,
     /// Claimed aliases that another instance holds, as the store reported for the next step.
-    pub(crate) taken: Vec<Taken>,
+    pub(crate) rejected_claims: Vec<RejectedClaim>,
     /// The input over which the instance is parked. The engine sets it for a verb that skips the input, and takes it
     /// back afterwards.
     pub(crate) head: Option<Input>,
@@ -56,7 +56,7 @@ impl Instance {
             timers,
             obligations: obligations.into_iter().collect(),
             aliases: aliases.into_iter().collect(),
-            taken: Vec::new(),
+            rejected_claims: Vec::new(),
             head: None,
             verb: None,
         };
@@ -167,7 +167,7 @@ impl Instance {
     }
 
     /// The context of the actions of the next step.
-    pub(super) fn context(&self, at: At, command: Option<Message>) -> Context {
+    pub(super) fn context(&self, at: StepContext<'_>, command: Option<Message>) -> Context {
         let InstanceChange { address, incarnation, seq, .. } = &self.record;
         Context::new(at.now, address.key.clone(), *incarnation, seq + 1).with_command(command)
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::context::Context;
 use super::fired::Fired;
-use super::input::{At, Decision, Disposition, HowFar};
+use super::input::{Decision, Effect, StepContext};
 use super::instance::{Instance, guarded};
 use super::record::{self, ParkReason, Subject};
 use super::saga::Cause;
@@ -181,14 +181,14 @@ impl Work<'_> {
 
 impl Instance {
     /// Fires a set after the last event was taken by a row of its own.
-    pub(super) fn apply_join(&mut self, at: At, begun: HowFar<'_>) -> Decision {
+    pub(super) fn apply_join(&mut self, at: StepContext<'_>) -> Decision {
         let cx = self.context(at, None);
         match self.joined(None, &cx) {
-            Ok(Some(row)) => self.go(row, Fired::new(Trigger::All(row)), at, begun),
+            Ok(Some(row)) => self.go(row, Fired::new(Trigger::All(row)), at),
             Ok(None) => {
                 let mut work = Work::new(self, at);
                 work.clear_timer(JOIN);
-                work.finish(Disposition::Stale)
+                work.finish(Effect::Stale)
             }
             Err(error) => {
                 let subject = Subject::Timer(JOIN.to_owned());

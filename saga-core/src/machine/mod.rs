@@ -37,7 +37,7 @@ pub use outbox::{Outbox, encode_command};
 pub use position::Position;
 pub use saga::{Cause, EventOf, Saga, Undone, Wait};
 
-pub(crate) use alias::Taken;
+pub(crate) use alias::RejectedClaim;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use family::{ChildNews, all_finished};
 pub(crate) use family::{Outgoing, REPORT, StartRecord};
@@ -46,7 +46,9 @@ pub(crate) fn is_own_timer(name: &str) -> bool {
     name == join::JOIN || family::all_finished(name).is_some()
 }
 
-pub(crate) use input::{At, Begun, Decision, Disposition, EventIn, Input, Resolution, Verb, VerbRecord};
+pub(crate) use input::{
+    AfterCommit, AttemptState, Decision, Effect, EventIn, Input, Resolution, StepContext, Verb, VerbRecord,
+};
 pub(crate) use instance::Instance;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use join::JOIN;

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::family::{AllFinished, NewsRecord};
 use super::input::Input;
 use crate::message::{Message, Name, Payload, Report, Tick, Timestamp};
+use crate::step::HistoryKind;
 pub(crate) use crate::step::ParkReason;
 use crate::step::TaskId;
 
@@ -88,14 +89,14 @@ pub(crate) enum ReportRecord {
 }
 
 impl ReportRecord {
-    /// The kind of the report in one word, for the history.
-    pub(crate) fn word(&self) -> &'static str {
+    /// The kind of the history line for the report of a command.
+    pub(crate) fn history_kind(&self) -> HistoryKind {
         match self {
-            Self::Replied(_) => "replied",
-            Self::Refused { .. } => "refused",
-            Self::Unknown { .. } => "unknown",
-            Self::Withdrawn => "withdrawn",
-            Self::Child(_) => "child",
+            Self::Replied(_) => HistoryKind::Replied,
+            Self::Refused { .. } => HistoryKind::Refused,
+            Self::Unknown { .. } => HistoryKind::Unknown,
+            Self::Withdrawn => HistoryKind::Withdrawn,
+            Self::Child(_) => HistoryKind::ChildEnded,
         }
     }
 

@@ -1,12 +1,13 @@
 //! Outcomes of commands and undos: a row takes the outcome, the history records it, or a person decides.
 
 use super::fired::Fired;
-use super::input::{At, Decision, Disposition, HowFar};
+use super::input::{Decision, Effect, StepContext};
 use super::instance::Instance;
 use super::record::{ParkReason, ReportRecord, Subject};
 use super::work::{Line, Work};
 use crate::definition::{Answer, Trigger, Value};
 use crate::message::{Message, Name};
+use crate::step::{DeadLetterReason, HistoryKind};
 use crate::step::{Status, TaskId, TaskKind};
 
 impl Instance {
@@ -15,14 +16,13 @@ impl Instance {
         &mut self,
         task: TaskId,
         report: &ReportRecord,
-        at: At,
-        begun: HowFar<'_>,
+        at: StepContext<'_>,
     ) -> Decision {
         if let ReportRecord::Child(news) = report {
-            return self.apply_news(task, news, at, begun);
+            return self.apply_news(task, news, at);
         }
         let Some(found) = self.task(task).filter(|task| task.kind != TaskKind::Child) else {
-            return Decision::nothing(Disposition::Stale);
+            return Decision::nothing(Effect::Stale);
         };
         let command = found.command.clone();
         if found.kind == TaskKind::Undo {
@@ -109,7 +109,7 @@ impl Instance {
             refused,
             child: None,
         };
-        self.fire(fired, at, begun)
+        self.fire(fired, at)
     }
 
     /// Parks over the outcome of a command. The outcome is kept until a person decides.
@@ -119,18 +119,24 @@ impl Instance {
         report: &ReportRecord,
         reason: ParkReason,
         detail: String,
-        at: At,
+        at: StepContext<'_>,
     ) -> Decision {
         let mut work = Work::new(self, at);
         work.hold_over(task, report, reason, detail);
-        work.finish(Disposition::Applied)
+        work.finish(Effect::Applied)
     }
 
     /// Parks over a command that cannot continue. It was found begun after several crashes (rule R19), or this build
     /// cannot read it (rule R34).
-    pub(super) fn stuck(&mut self, task: TaskId, reason: ParkReason, detail: &str, at: At) -> Decision {
+    pub(super) fn stuck(
+        &mut self,
+        task: TaskId,
+        reason: ParkReason,
+        detail: &str,
+        at: StepContext<'_>,
+    ) -> Decision {
         let Some(attempts) = self.task(task).map(|task| task.progress.attempts) else {
-            return Decision::nothing(Disposition::Stale);
+            return Decision::nothing(Effect::Stale);
         };
         let report = ReportRecord::Unknown { attempts, reason: detail.to_owned() };
         let name = self.task(task).map(|task| format!("`{}`", task.command.name)).unwrap_or_default();
@@ -143,7 +149,7 @@ impl Instance {
         task: TaskId,
         command: &Message,
         report: &ReportRecord,
-        at: At,
+        at: StepContext<'_>,
     ) -> Decision {
         let over = self.status().is_over();
         let failed = matches!(report, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. });
@@ -155,8 +161,11 @@ impl Instance {
             _ => None,
         };
         let mut line = match &reply {
-            Some(reply) => Line::message("replied", reply).cause(Some(command.name.clone())),
-            None => Line::new(if failed { report.word() } else { "done" }, command.name.clone()),
+            Some(reply) => Line::message(HistoryKind::Replied, reply).cause(Some(command.name.clone())),
+            None => Line::new(
+                if failed { report.history_kind() } else { HistoryKind::Done },
+                command.name.clone(),
+            ),
         };
         line.note = report.reason().map(|reason| Name::Owned(reason.to_owned()));
         work.line(line);
@@ -165,12 +174,12 @@ impl Instance {
             let detail = format!(
                 "`{}` ended as {} after the instance: {}",
                 command.name,
-                report.word(),
+                report.history_kind(),
                 report.reason().unwrap_or("")
             );
-            return work.finish(Disposition::Dead { reason: "outcome-after-end", detail });
+            return work.finish(Effect::Dead { reason: DeadLetterReason::OutcomeAfterEnd, detail });
         }
-        work.finish(Disposition::Applied)
+        work.finish(Effect::Applied)
     }
 }
 
@@ -186,7 +195,7 @@ impl Work<'_> {
         let said = report.reason().map(str::to_owned);
         self.hold_task(task, said.clone());
         if let ReportRecord::Replied(Some(reply)) = report {
-            self.line(Line::message("kept", &Message::from(reply.clone())));
+            self.line(Line::message(HistoryKind::Kept, &Message::from(reply.clone())));
         }
         let detail = match said {
             Some(said) => format!("{detail}: {said}"),

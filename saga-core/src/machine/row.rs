@@ -4,26 +4,31 @@ use std::time::Duration;
 
 use super::context::Context;
 use super::family::too_deep;
-use super::input::{ALREADY_STARTED, At};
+use super::input::StepContext;
 use super::instance::{Instance, guarded};
 use super::live::Live;
 use super::outbox::Outbox;
 use super::saga::{Cause, Wait};
 use crate::definition::{Answer, Clause, Definition, Due, Move, Trigger, Verdict};
 use crate::message::{ActionError, Payload, PayloadLimits, Timestamp};
+use crate::step::IgnoredReason;
 
 /// The result of the search for a trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decided {
     Row(usize),
-    /// `ignore`, `defer` or `reject`, from a row or from `unhandled`. The text is the reason.
-    Verdict(Verdict, &'static str),
+    /// The row or `unhandled` says `ignore`.
+    Ignore(IgnoredReason),
+    /// The row or `unhandled` says `defer`.
+    Defer,
+    /// The row or `unhandled` says `reject`. The text is the reason.
+    Reject(&'static str),
     /// The event belongs to a set that is not complete.
-    Noted,
+    Collected,
     /// The event completes the set of this row.
     Joined(usize),
-    /// Nothing decides. This does not occur for events (rule R1).
-    Nobody,
+    /// No row takes the trigger. This does not occur for events (rule R1).
+    NoRow,
 }
 
 /// The result of the user code of a row. The record of the instance has not changed yet.
@@ -57,27 +62,26 @@ impl Instance {
             }
             return Ok(match row.verdict {
                 None => Decided::Row(index),
-                Some(verdict @ Verdict::Ignore) => Decided::Verdict(verdict, "its row says ignore"),
-                Some(verdict @ Verdict::Defer) => Decided::Verdict(verdict, "its row says defer"),
-                Some(verdict) => Decided::Verdict(verdict, "its row says reject"),
+                Some(Verdict::Ignore) => Decided::Ignore(IgnoredReason::RowIgnores),
+                Some(Verdict::Defer) => Decided::Defer,
+                Some(Verdict::Reject) => Decided::Reject("its row says reject"),
             });
         }
         if let Trigger::Event(event) = trigger
             && self.is_member(event)
         {
-            return Ok(self.joined(Some(event), cx)?.map_or(Decided::Noted, Decided::Joined));
+            return Ok(self.joined(Some(event), cx)?.map_or(Decided::Collected, Decided::Joined));
         }
         Ok(match trigger {
             Trigger::Event(event) if definition.starts(event) => {
-                Decided::Verdict(Verdict::Ignore, ALREADY_STARTED)
+                Decided::Ignore(IgnoredReason::AlreadyStarted)
             }
             Trigger::Event(_) => match state.unhandled {
-                Some(verdict @ (Verdict::Ignore | Verdict::Defer)) => {
-                    Decided::Verdict(verdict, "unhandled in this state")
-                }
-                _ => Decided::Verdict(Verdict::Reject, "unhandled in this state"),
+                Some(Verdict::Ignore) => Decided::Ignore(IgnoredReason::Unhandled),
+                Some(Verdict::Defer) => Decided::Defer,
+                Some(Verdict::Reject) | None => Decided::Reject("unhandled in this state"),
             },
-            _ => Decided::Nobody,
+            _ => Decided::NoRow,
         })
     }
 
@@ -89,7 +93,7 @@ impl Instance {
         cause: Cause<'_>,
         cx: &mut Context,
         leave: bool,
-        at: At,
+        at: StepContext<'_>,
     ) -> Result<Performed, String> {
         let definition = self.definition();
         let row = &definition.rows[index];

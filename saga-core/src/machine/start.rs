@@ -1,13 +1,14 @@
 //! The start of an instance. There is no instance to park yet, so a failure starts nothing (rule R8).
 
+use crate::step::{DeadLetterReason, HistoryKind};
 use std::sync::Arc;
 
 use std::collections::BTreeSet;
 
-use super::alias::{self, Taken};
+use super::alias::{self, RejectedClaim};
 use super::belongings::{Obligations, Tasks};
 use super::family::{FamilyRecord, too_deep};
-use super::input::{At, Decision, Disposition, EventIn};
+use super::input::{Decision, Effect, EventIn, StepContext};
 use super::instance::{Instance, guarded};
 use super::live::Program;
 use super::outbox::Outbox;
@@ -20,7 +21,7 @@ use crate::step::{Address, InstanceChange, Status};
 
 /// Why an event did not start an instance.
 pub(crate) struct NotStarted {
-    pub(crate) reason: &'static str,
+    pub(crate) reason: DeadLetterReason,
     pub(crate) detail: String,
 }
 
@@ -31,28 +32,30 @@ impl Instance {
         address: Address,
         incarnation: Incarnation,
         event: &EventIn,
-        taken: &[Taken],
-        at: At,
+        rejected_claims: &[RejectedClaim],
+        at: StepContext<'_>,
     ) -> Result<(Self, Decision), NotStarted> {
         let definition = program.definition();
         let name = event.message.name.clone();
         let not = |reason, detail| NotStarted { reason, detail };
         let Some(index) = definition.event(&name).filter(|&index| definition.starts(index)) else {
             let detail = format!("there is no {address}, and `{name}` does not start one");
-            return Err(not("missing-instance", detail));
+            return Err(not(DeadLetterReason::MissingInstance, detail));
         };
         let decoded;
         let value = match &event.value {
             Some(value) => value,
             None => {
                 decoded = (definition.events[index].decode)(&event.message)
-                    .map_err(|error| not("undecodable", format!("event `{name}` {error}")))?;
+                    .map_err(|error| not(DeadLetterReason::Undecodable, format!("event `{name}` {error}")))?;
                 &decoded
             }
         };
         let cause = Cause(Some(&**value));
         let mut cx = super::Context::new(at.now, address.key.clone(), incarnation, 1);
-        let failed = |error| not("start-failed", format!("`{name}` could not start {address}: {error}"));
+        let failed = |error| {
+            not(DeadLetterReason::StartFailed, format!("`{name}` could not start {address}: {error}"))
+        };
         let mut row = None;
         for &candidate in definition.initially {
             let candidate_row = &definition.rows[candidate];
@@ -65,7 +68,10 @@ impl Instance {
             }
         }
         let Some(row) = row else {
-            return Err(not("missing-instance", format!("no guard let `{name}` start {address}")));
+            return Err(not(
+                DeadLetterReason::MissingInstance,
+                format!("no guard let `{name}` start {address}"),
+            ));
         };
         let mut out = [Outbox::default(), Outbox::default()];
         let family = event.parent.as_ref().map(FamilyRecord::child_of);
@@ -79,8 +85,11 @@ impl Instance {
             Ok((live, state, payload, data, dues))
         })
         .map_err(failed)?;
-        if let Some(taken) = alias::taken(taken, &out) {
-            return Err(not("alias-taken", format!("`{name}` could not start {address}: {taken}")));
+        if let Some(taken) = alias::taken(rejected_claims, &out) {
+            return Err(not(
+                DeadLetterReason::AliasTaken,
+                format!("`{name}` could not start {address}: {taken}"),
+            ));
         }
         let record = InstanceChange {
             address,
@@ -109,7 +118,7 @@ impl Instance {
             timers: Vec::new(),
             obligations: Obligations::default(),
             aliases: BTreeSet::new(),
-            taken: Vec::new(),
+            rejected_claims: Vec::new(),
             head: None,
             verb: None,
         };
@@ -124,8 +133,8 @@ impl Instance {
         }
         work.queue(entered);
         let cause = event.id.as_ref().map(|id| Name::Owned(id.to_string()));
-        work.line(Line::message("started", &event.message).cause(cause));
-        let decision = work.finish(Disposition::Applied);
+        work.line(Line::message(HistoryKind::Started, &event.message).cause(cause));
+        let decision = work.finish(Effect::Applied);
         Ok((instance, decision))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::fired::{Fired, row_record, targets_of};
-use super::input::{At, Begun, Decision, Disposition, HowFar};
+use super::input::{AttemptState, Decision, Effect, StepContext};
 use super::instance::{Instance, guarded};
 use super::live::UndoFrom;
 use super::outbox::{Outbox, Sent};
@@ -15,6 +15,7 @@ use super::saga::Cause;
 use super::work::{Line, Work};
 use crate::definition::{Definition, End, Move, Trigger, UndoOf, Value};
 use crate::message::{ActionError, Message, Name, Payload, Tick};
+use crate::step::HistoryKind;
 use crate::step::{Obligation, ObligationOf, Status, TaskId, TaskKind};
 
 /// The ids of an undo action are counted from here. The ids of `on_leave` in the same step are counted from zero.
@@ -34,8 +35,7 @@ impl Instance {
         row: usize,
         fired: &Fired<'_>,
         cx: &mut Context,
-        at: At,
-        begun: HowFar<'_>,
+        at: StepContext<'_>,
     ) -> Decision {
         let definition = self.definition();
         let left = match self.leave_at_turn(
@@ -51,16 +51,16 @@ impl Instance {
         work.consume(fired);
         work.release_by(&definition.rows[row], fired.task, fired.refused.as_deref());
         let line = match fired.event {
-            Some(event) => Line::message("compensating", event),
-            None => Line::new("compensating", definition.describe(fired.trigger)),
+            Some(event) => Line::message(HistoryKind::Compensating, event),
+            None => Line::new(HistoryKind::Compensating, definition.describe(fired.trigger)),
         };
         let line = line.cause(fired.because());
-        work.turn(cause, left, line, None, begun);
-        work.finish(Disposition::Applied)
+        work.turn(cause, left, line, None);
+        work.finish(Effect::Applied)
     }
 
     /// Performs the turn of an abort. If `on_leave` fails, the failure is recorded and the abort goes on (rule R15).
-    pub(super) fn turn_by_abort(&mut self, by: String, why: String, at: At, begun: HowFar<'_>) -> Decision {
+    pub(super) fn turn_by_abort(&mut self, by: String, why: String, at: StepContext<'_>) -> Decision {
         let mut cx = self.context(at, None);
         let (left, note) = match self.leave_at_turn(true, &mut cx, at) {
             Ok(left) => (left, None),
@@ -89,13 +89,13 @@ impl Instance {
         };
         let mut work = Work::new(self, at);
         work.unpark();
-        let mut line = Line::new("compensating", "abort").cause(Some(Name::Owned(by.clone())));
+        let mut line = Line::new(HistoryKind::Compensating, "abort").cause(Some(Name::Owned(by.clone())));
         line.note = note;
-        work.turn(TurnCause::Abort { by, why }, left, line, known, begun);
-        work.finish(Disposition::Applied)
+        work.turn(TurnCause::Abort { by, why }, left, line, known);
+        work.finish(Effect::Applied)
     }
 
-    fn leave_at_turn(&mut self, leaves: bool, cx: &mut Context, at: At) -> Result<Left, String> {
+    fn leave_at_turn(&mut self, leaves: bool, cx: &mut Context, at: StepContext<'_>) -> Result<Left, String> {
         let (state, _) = self.state()?;
         let on_leave = self.definition().states[state].on_leave;
         let record = &self.record;
@@ -126,7 +126,7 @@ impl Instance {
         task: TaskId,
         command: &Message,
         report: ReportRecord,
-        at: At,
+        at: StepContext<'_>,
     ) -> Decision {
         let owed = self.obligations.of_task(task).map(|owed| owed.id);
         let mut work = Work::new(self, at);
@@ -136,7 +136,7 @@ impl Instance {
                 if let Some(owed) = owed {
                     work.drop_obligation(owed);
                 }
-                let mut line = Line::new("undone", command.name.clone());
+                let mut line = Line::new(HistoryKind::Undone, command.name.clone());
                 line.payload = reply.map(|reply| Message::from(reply).payload);
                 work.line(line);
                 work.unwind();
@@ -155,7 +155,7 @@ impl Instance {
                 work.park_with(reason, detail, Subject::Task(task.into()), Some(report));
             }
         }
-        work.finish(Disposition::Applied)
+        work.finish(Effect::Applied)
     }
 
     /// Handles the end of a command that was running at the turn. Its outcome is only a report for the undo actions
@@ -165,12 +165,12 @@ impl Instance {
         task: TaskId,
         command: &Message,
         report: ReportRecord,
-        at: At,
+        at: StepContext<'_>,
     ) -> Decision {
         let mut work = Work::new(self, at);
         work.finish_task(task);
         work.note_report(task, &report);
-        let mut line = Line::new(report.word(), command.name.clone());
+        let mut line = Line::new(report.history_kind(), command.name.clone());
         line.payload = match &report {
             ReportRecord::Replied(Some(reply)) => Some(Message::from(reply.clone()).payload),
             _ => None,
@@ -182,18 +182,18 @@ impl Instance {
             work.instance.record.turn = Some(record::write(&turn));
         }
         work.unwind();
-        work.finish(Disposition::Applied)
+        work.finish(Effect::Applied)
     }
 
     /// Continues the unwinding with the next undo, or arrives.
-    pub(super) fn go_on(&mut self, at: At) -> Decision {
+    pub(super) fn go_on(&mut self, at: StepContext<'_>) -> Decision {
         if self.status() != Status::Compensating || self.is_parked() || !self.tasks.is_empty() {
-            return Decision::nothing(Disposition::Stale);
+            return Decision::nothing(Effect::Stale);
         }
         if !self.obligations.is_empty() {
             let mut work = Work::new(self, at);
             work.unwind();
-            return work.finish(Disposition::Applied);
+            return work.finish(Effect::Applied);
         }
         match self.arrive(at) {
             Ok(decision) => decision,
@@ -201,7 +201,7 @@ impl Instance {
         }
     }
 
-    fn arrive(&mut self, at: At) -> Result<Decision, (ParkReason, String)> {
+    fn arrive(&mut self, at: StepContext<'_>) -> Result<Decision, (ParkReason, String)> {
         let turn = self.turn().map_err(|error| (ParkReason::Unreadable, error))?;
         let held = self.held(&turn).map_err(|error| (ParkReason::ArrivalFailed, error))?;
         match turn.cause {
@@ -239,7 +239,7 @@ impl Instance {
         &mut self,
         record: RowRecord,
         held: Outbox,
-        at: At,
+        at: StepContext<'_>,
     ) -> Result<Decision, (ParkReason, String)> {
         let failed = |error| (ParkReason::ArrivalFailed, error);
         let definition = self.definition();
@@ -272,8 +272,8 @@ impl Instance {
             work.note_event(event);
         }
         let mut line = match &event {
-            Some(event) => Line::new("compensated", event.name.clone()),
-            None => Line::new("compensated", definition.describe(trigger)),
+            Some(event) => Line::new(HistoryKind::Compensated, event.name.clone()),
+            None => Line::new(HistoryKind::Compensated, definition.describe(trigger)),
         };
         line = line.cause(record.id.map(Name::Owned));
         line.note = note;
@@ -282,7 +282,7 @@ impl Instance {
             let what = definition.describe(trigger);
             work.park(ParkReason::Row, what, Subject::Nothing);
         }
-        Ok(work.finish(Disposition::Applied))
+        Ok(work.finish(Effect::Applied))
     }
 
     /// Refuses a failure end if the arrival sends a command with an undo (rule R12). Refuses any end if children are
@@ -312,7 +312,7 @@ impl Instance {
         by: String,
         why: String,
         held: Outbox,
-        at: At,
+        at: StepContext<'_>,
     ) -> Result<Decision, (ParkReason, String)> {
         let failed = |error| (ParkReason::ArrivalFailed, error);
         let definition = self.definition();
@@ -354,12 +354,12 @@ impl Instance {
                 work.queue(held);
             }
         }
-        work.line(Line::new("compensated", "abort").cause(Some(Name::Owned(by))).note(why));
-        Ok(work.finish(Disposition::Applied))
+        work.line(Line::new(HistoryKind::Compensated, "abort").cause(Some(Name::Owned(by))).note(why));
+        Ok(work.finish(Effect::Applied))
     }
 
     /// Builds the undo command of the obligation `owed`.
-    fn build_undo(&self, owed: &Obligation, at: At) -> Result<Message, String> {
+    fn build_undo(&self, owed: &Obligation, at: StepContext<'_>) -> Result<Message, String> {
         let definition = self.definition();
         let undo = self.undo_for(owed).ok_or_else(|| {
             format!(
@@ -400,14 +400,7 @@ impl Work<'_> {
     /// Turns the instance. From here on only undos run, until the arrival.
     ///
     /// `known` is the outcome over which the instance was parked, if there is one.
-    fn turn(
-        &mut self,
-        cause: TurnCause,
-        left: Left,
-        line: Line,
-        mut known: Option<(TaskId, ReportRecord)>,
-        begun: HowFar<'_>,
-    ) {
+    fn turn(&mut self, cause: TurnCause, left: Left, line: Line, mut known: Option<(TaskId, ReportRecord)>) {
         let definition = self.instance.definition();
         let Left { out, payload, data } = left;
         self.leave(payload.clone());
@@ -426,22 +419,24 @@ impl Work<'_> {
         self.queue(Outbox { published: out.published, aliases: out.aliases, ..Outbox::default() });
         self.line(line);
         let mut turn = TurnRecord { cause, reports: Vec::new(), held };
-        let forward: Vec<(TaskId, Name, u32, Begun)> = self
+        let forward: Vec<(TaskId, Name, u32, AttemptState)> = self
             .instance
             .tasks
             .iter()
             .filter(|task| task.kind == TaskKind::Command)
-            .map(|task| (task.id, task.command.name.clone(), task.progress.attempts, begun(task)))
+            .map(|task| {
+                (task.id, task.command.name.clone(), task.progress.attempts, (self.at.attempts)(task))
+            })
             .collect();
         // Rule R13 decides how each open command ends.
-        for (id, name, attempts, begun) in forward {
-            let report = match begun {
-                Begun::Running => {
+        for (id, name, attempts, state) in forward {
+            let report = match state {
+                AttemptState::Running => {
                     self.stop(id);
                     continue;
                 }
-                Begun::No => ReportRecord::Withdrawn,
-                Begun::Between => known.take_if(|(task, _)| *task == id).map_or_else(
+                AttemptState::NotBegun => ReportRecord::Withdrawn,
+                AttemptState::Between => known.take_if(|(task, _)| *task == id).map_or_else(
                     || {
                         let reason = "given up between attempts, because the instance turned".to_owned();
                         ReportRecord::Unknown { attempts, reason }
@@ -451,7 +446,7 @@ impl Work<'_> {
             };
             self.note_report(id, &report);
             self.end_task(id);
-            self.line(Line::new(report.word(), name.clone()));
+            self.line(Line::new(report.history_kind(), name.clone()));
             turn.note(name.into_owned(), report);
         }
         self.abort_children();
@@ -481,7 +476,7 @@ impl Work<'_> {
                 .map(|built| (owed.id, built))
         });
         if let Some((owed, command)) = built {
-            self.line(Line::message("undoing", &command));
+            self.line(Line::message(HistoryKind::Undoing, &command));
             let task = self.add_task(TaskKind::Undo, command);
             return self.change_obligation(owed, |obligation| obligation.task = Some(task));
         }

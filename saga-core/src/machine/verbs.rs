@@ -1,17 +1,18 @@
 //! Operators' verbs (rules R15, R16): abort an instance, or release a parked instance.
 
 use super::family::{Outgoing, REPORT, all_finished};
-use super::input::{At, Decision, Disposition, HowFar, Input, Resolution, Verb, VerbRecord};
+use super::input::{Decision, Effect, Input, Resolution, StepContext, Verb, VerbRecord};
 use super::instance::Instance;
 use super::join::JOIN;
 use super::record::{self, HeadRecord, ParkReason, ParkedRecord, ReportRecord, Subject, TurnCause};
 use super::work::{Line, Work};
 use crate::message::{Message, Name};
+use crate::step::{DeadLetterReason, HistoryKind};
 use crate::step::{MailKind, Status, TaskId, TaskKind};
 
 impl Instance {
-    pub(super) fn apply_verb(&mut self, record: VerbRecord, at: At, begun: HowFar<'_>) -> Decision {
-        let decline = |why: String| Decision::nothing(Disposition::Declined(why));
+    pub(super) fn apply_verb(&mut self, record: VerbRecord, at: StepContext<'_>) -> Decision {
+        let decline = |why: String| Decision::nothing(Effect::Declined(why));
         let address = self.record.address.clone();
         if let Some(seq) = record.seq.filter(|&seq| seq != self.record.seq) {
             let now = self.record.seq;
@@ -24,7 +25,7 @@ impl Instance {
             return decline(format!("{address} has ended as {}", self.record.status.as_str()));
         }
         if let Verb::Abort = record.verb {
-            return self.abort(record, at, begun);
+            return self.abort(record, at);
         }
         let parked = match self.parked() {
             None => {
@@ -46,8 +47,8 @@ impl Instance {
         let decision = match record.verb {
             Verb::Retry => self.retry(parked, at),
             Verb::Skip => self.skip(parked, at),
-            Verb::Resolve(resolution) => self.resolve(parked, resolution, at, begun),
-            Verb::Abort => self.abort(record, at, begun),
+            Verb::Resolve(resolution) => self.resolve(parked, resolution, at),
+            Verb::Abort => self.abort(record, at),
         };
         self.verb = None;
         decision
@@ -55,18 +56,19 @@ impl Instance {
 
     /// Builds the step that answers a declined verb of another process. The step only adds a history line with the
     /// reason.
-    pub(crate) fn declined(&mut self, verb: &VerbRecord, why: &str, at: At) -> Decision {
+    pub(crate) fn declined(&mut self, verb: &VerbRecord, why: &str, at: StepContext<'_>) -> Decision {
         let mut work = Work::new(self, at);
-        let line = Line::new("declined", verb.verb.word()).cause(Some(Name::Owned(verb.by.clone())));
+        let line =
+            Line::new(HistoryKind::Declined, verb.verb.word()).cause(Some(Name::Owned(verb.by.clone())));
         work.line(line.note(why.to_owned()));
-        work.finish(Disposition::Applied)
+        work.finish(Effect::Applied)
     }
 
-    fn abort(&mut self, record: VerbRecord, at: At, begun: HowFar<'_>) -> Decision {
+    fn abort(&mut self, record: VerbRecord, at: StepContext<'_>) -> Decision {
         let VerbRecord { by, why, .. } = record.clone();
         self.verb = Some(record);
         if self.status() != Status::Compensating {
-            return self.turn_by_abort(by, why, at, begun);
+            return self.turn_by_abort(by, why, at);
         }
         // Only the target of the arrival changes. An instance is released if it is parked over its arrival, or over an
         // undo that cannot be built. The arrival is now another one, and the older undos need not wait (rules R14,
@@ -88,11 +90,11 @@ impl Instance {
             work.unpark();
             work.again();
         }
-        work.finish(Disposition::Applied)
+        work.finish(Effect::Applied)
     }
 
     /// Repeats exactly the work that failed.
-    fn retry(&mut self, parked: ParkedRecord, at: At) -> Decision {
+    fn retry(&mut self, parked: ParkedRecord, at: StepContext<'_>) -> Decision {
         let task = match parked.subject {
             Subject::Task(task) => Some(TaskId::from(task)),
             _ => None,
@@ -107,7 +109,7 @@ impl Instance {
                 let why = format!(
                     "`{name}` is called at most once, so it is not tried again; `resolve` it instead"
                 );
-                return Decision::nothing(Disposition::Declined(why));
+                return Decision::nothing(Effect::Declined(why));
             }
         }
         let unwinding = matches!(parked.subject, Subject::Unwinding);
@@ -119,11 +121,11 @@ impl Instance {
         if unwinding {
             work.again();
         }
-        work.finish(Disposition::Applied)
+        work.finish(Effect::Applied)
     }
 
     /// Continues without the work that failed.
-    fn skip(&mut self, parked: ParkedRecord, at: At) -> Decision {
+    fn skip(&mut self, parked: ParkedRecord, at: StepContext<'_>) -> Decision {
         match parked.subject {
             Subject::Task(task) => self.skip_task(task.into(), parked.report, at),
             Subject::Unwinding if parked.reason == ParkReason::UndoFailed => {
@@ -131,14 +133,14 @@ impl Instance {
                 work.unpark();
                 work.give_up_newest();
                 work.unwind();
-                work.finish(Disposition::Applied)
+                work.finish(Effect::Applied)
             }
             Subject::Unwinding => {
                 let why = format!(
                     "{} waits for its arrival ({}); `retry` or `abort` it",
                     self.record.address, parked.detail
                 );
-                Decision::nothing(Disposition::Declined(why))
+                Decision::nothing(Effect::Declined(why))
             }
             Subject::Head(head) => self.skip_head(&head, at),
             Subject::Timer(name) => {
@@ -155,25 +157,25 @@ impl Instance {
                     Some(timer) => work.timer_fired(timer),
                     None => work.clear_timer(&name),
                 }
-                work.finish(Disposition::Applied)
+                work.finish(Effect::Applied)
             }
             Subject::Nothing => {
                 let mut work = Work::new(self, at);
                 work.unpark();
-                work.finish(Disposition::Applied)
+                work.finish(Effect::Applied)
             }
         }
     }
 
     /// Drops the input over which the instance is parked, in the step that releases the instance. So the input is never
     /// applied.
-    fn skip_head(&mut self, record: &HeadRecord, at: At) -> Decision {
+    fn skip_head(&mut self, record: &HeadRecord, at: StepContext<'_>) -> Decision {
         let Some(head) = self.head.take_if(|head| record.is(head)) else {
             let why = format!(
                 "the input {} is parked over is not in its inbox any more; `retry` releases the instance",
                 self.record.address
             );
-            return Decision::nothing(Disposition::Declined(why));
+            return Decision::nothing(Effect::Declined(why));
         };
         let detail = match &self.verb {
             Some(verb) => format!("skipped by {}: {}", verb.by, verb.why),
@@ -188,22 +190,22 @@ impl Instance {
             (Input::Event(event), _) => {
                 let mut work = Work::new(self, at);
                 let id = event.id.as_ref().map(|id| Name::Owned(id.to_string()));
-                work.line(Line::message("skipped", &event.message).cause(id));
-                work.finish(Disposition::Dead { reason: "skipped", detail })
+                work.line(Line::message(HistoryKind::Skipped, &event.message).cause(id));
+                work.finish(Effect::Dead { reason: DeadLetterReason::Skipped, detail })
             }
             (Input::Report(task, ReportRecord::Child(news)), Some(command)) => {
                 self.news_recorded(*task, &command.name, news, at)
             }
             (Input::Report(task, report), Some(command)) => self.recorded(*task, &command, report, at),
             // The task of the report no longer exists, so the step only releases the instance.
-            _ => Work::new(self, at).finish(Disposition::Applied),
+            _ => Work::new(self, at).finish(Effect::Applied),
         };
         decision.skipped = true;
         self.head = Some(head);
         decision
     }
 
-    fn skip_task(&mut self, task: TaskId, report: Option<ReportRecord>, at: At) -> Decision {
+    fn skip_task(&mut self, task: TaskId, report: Option<ReportRecord>, at: StepContext<'_>) -> Decision {
         let found = self.task(task).map(|found| (found.kind, found.command.clone()));
         self.record.parked = None;
         match found {
@@ -217,22 +219,16 @@ impl Instance {
                 work.finish_task(task);
                 work.give_up_newest();
                 work.unwind();
-                work.finish(Disposition::Applied)
+                work.finish(Effect::Applied)
             }
             // A parent is never parked over the task of a child, only over the report of a child.
-            Some((TaskKind::Child, _)) | None => Work::new(self, at).finish(Disposition::Applied),
+            Some((TaskKind::Child, _)) | None => Work::new(self, at).finish(Effect::Applied),
         }
     }
 
     /// Applies the outcome that a person supplies.
-    fn resolve(
-        &mut self,
-        parked: ParkedRecord,
-        resolution: Resolution,
-        at: At,
-        begun: HowFar<'_>,
-    ) -> Decision {
-        let decline = |why: String| Decision::nothing(Disposition::Declined(why));
+    fn resolve(&mut self, parked: ParkedRecord, resolution: Resolution, at: StepContext<'_>) -> Decision {
+        let decline = |why: String| Decision::nothing(Effect::Declined(why));
         let Subject::Task(task) = parked.subject else {
             let why = format!("{} does not wait over a command; `retry` or `skip` it", self.record.address);
             return decline(why);
@@ -267,14 +263,14 @@ impl Instance {
         };
         self.record.parked = None;
         let supplied = record::write(&report);
-        let mut decision = self.apply(&Input::Report(task, report), at, begun);
+        let mut decision = self.apply(&Input::Report(task, report), at);
         // Either the row of the outcome failed and parked the instance, or the state defers the reply. The outcome
         // stays in the queue like any report. It is applied again on `retry` or in another visit.
-        if decision.disposition == Disposition::Deferred {
-            decision = Work::new(self, at).finish(Disposition::Kept);
+        if decision.effect == Effect::Deferred {
+            decision = Work::new(self, at).finish(Effect::Kept);
         }
-        if decision.disposition == Disposition::Kept {
-            decision.disposition = Disposition::Applied;
+        if decision.effect == Effect::Kept {
+            decision.effect = Effect::Applied;
             decision.outgoing.push(Outgoing {
                 to: self.record.address.clone(),
                 kind: MailKind::Report,
@@ -293,7 +289,7 @@ impl Work<'_> {
         if let Some(owed) = self.instance.obligations.newest() {
             let (id, undo) = (owed.id, owed.undo.clone());
             self.drop_obligation(id);
-            self.line(Line::new("given-up", Name::Owned(undo.into_owned())));
+            self.line(Line::new(HistoryKind::GivenUp, Name::Owned(undo.into_owned())));
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The bookkeeping of one step: turns the results of user code into changes of the instance and of the store.
 
+use crate::step::HistoryKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::family::Outgoing;
-use super::input::{At, Decision, Disposition};
+use super::input::{AfterCommit, Decision, Effect, StepContext};
 use super::instance::{Instance, state_name};
 use super::outbox::{Outbox, Published};
 use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
@@ -21,14 +22,11 @@ pub(super) const WHOLE: u32 = 0;
 /// One step under construction. Each change goes to the instance and to the step at once, so that both always agree.
 pub(super) struct Work<'a> {
     pub(super) instance: &'a mut Instance,
-    pub(super) at: At,
+    pub(super) at: StepContext<'a>,
     pub(super) step: Step,
     published: Vec<Published>,
     pub(super) outgoing: Vec<Outgoing>,
-    ended: Vec<TaskId>,
-    stop: Vec<TaskId>,
-    rerun: Vec<TaskId>,
-    again: bool,
+    after: AfterCommit,
     before: Vec<Task>,
     /// For each task that this step queues, its position among the task changes of the step.
     added: Vec<usize>,
@@ -40,7 +38,7 @@ pub(super) struct Work<'a> {
 
 /// A history line to write.
 pub(super) struct Line {
-    pub(super) kind: &'static str,
+    pub(super) kind: HistoryKind,
     pub(super) name: Name,
     pub(super) payload: Option<Payload>,
     pub(super) cause: Option<Name>,
@@ -48,11 +46,11 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(kind: &'static str, name: impl Into<Name>) -> Self {
+    pub(super) fn new(kind: HistoryKind, name: impl Into<Name>) -> Self {
         Self { kind, name: name.into(), payload: None, cause: None, note: None }
     }
 
-    pub(super) fn message(kind: &'static str, message: &Message) -> Self {
+    pub(super) fn message(kind: HistoryKind, message: &Message) -> Self {
         Self { payload: Some(message.payload.clone()), ..Self::new(kind, message.name.clone()) }
     }
 
@@ -66,7 +64,7 @@ impl Line {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(instance: &'a mut Instance, at: At) -> Self {
+    pub(super) fn new(instance: &'a mut Instance, at: StepContext<'a>) -> Self {
         let from = instance.record.state.clone();
         instance.record.seq += 1;
         instance.record.step = at.step;
@@ -79,10 +77,7 @@ impl<'a> Work<'a> {
             step,
             published: Vec::new(),
             outgoing: Vec::new(),
-            ended: Vec::new(),
-            stop: Vec::new(),
-            rerun: Vec::new(),
-            again: false,
+            after: AfterCommit::default(),
             before: Vec::new(),
             added: Vec::new(),
             tasks: 0,
@@ -90,7 +85,7 @@ impl<'a> Work<'a> {
             from,
         };
         if let Some(verb) = verb {
-            let line = Line::new("verb", verb.verb.word()).cause(Some(Name::Owned(verb.by)));
+            let line = Line::new(HistoryKind::Verb, verb.verb.word()).cause(Some(Name::Owned(verb.by)));
             work.line(line.note(verb.why));
         }
         work
@@ -104,7 +99,7 @@ impl<'a> Work<'a> {
 
     pub(super) fn line(&mut self, line: Line) {
         self.step.history.push(HistoryEntry {
-            kind: Name::Borrowed(line.kind),
+            kind: line.kind,
             at: self.at.now,
             name: line.name,
             payload: line.payload,
@@ -116,20 +111,20 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn again(&mut self) {
-        self.again = true;
+        self.after.again = true;
     }
 
     pub(super) fn stop(&mut self, task: TaskId) {
-        self.stop.push(task);
+        self.after.stop.push(task);
     }
 
-    pub(super) fn finish(mut self, disposition: Disposition) -> Decision {
+    pub(super) fn finish(mut self, effect: Effect) -> Decision {
         self.launch_children();
         self.arm_all_finished();
         self.tell_parent();
-        let Self { instance, mut step, published, outgoing, ended, stop, rerun, again, before, .. } = self;
+        let Self { instance, mut step, published, outgoing, after, before, .. } = self;
         step.instance = Some(instance.record.clone());
-        Decision { step, disposition, published, outgoing, ended, stop, rerun, skipped: false, again, before }
+        Decision { step, effect, published, outgoing, after, skipped: false, before }
     }
 
     // Tasks.
@@ -194,7 +189,7 @@ impl<'a> Work<'a> {
     /// Removes a task that will get no report.
     pub(super) fn end_task(&mut self, id: TaskId) {
         self.finish_task(id);
-        self.ended.push(id);
+        self.after.ended.push(id);
     }
 
     /// Holds a task until a person decides.
@@ -210,7 +205,7 @@ impl<'a> Work<'a> {
 
     /// Lets a held task run again with the same key, as if it had just been queued.
     pub(super) fn rerun_task(&mut self, id: TaskId) {
-        let At { now, epoch, .. } = self.at;
+        let StepContext { now, epoch, .. } = self.at;
         if let Some(task) = self.instance.task_mut(id) {
             self.before.push(task.clone());
             let TaskProgress { attempts, left_out, superseded, .. } = task.progress;
@@ -220,7 +215,7 @@ impl<'a> Work<'a> {
                 TaskProgress { attempts, left_out, superseded, saved, ..TaskProgress::queued(now, epoch) };
             let progress = task.progress.clone();
             self.step.tasks.push(TaskChange::Progress(id, progress));
-            self.rerun.push(id);
+            self.after.rerun.push(id);
         }
     }
 
@@ -271,7 +266,7 @@ impl<'a> Work<'a> {
         for id in self.instance.released_by(row, answered, refused) {
             // A waiver is deliberate, so the history names it (rule R10).
             if let Some(undo) = waived.get(&id) {
-                self.line(Line::new("waived", undo.clone()));
+                self.line(Line::new(HistoryKind::Waived, undo.clone()));
             }
             self.drop_obligation(id);
         }
@@ -442,7 +437,7 @@ impl<'a> Work<'a> {
     ) {
         let at = self.at.now.as_millis();
         self.tell_parent_parked(reason, &detail);
-        self.line(Line::new("parked", "").note(format!("{reason}: {detail}")));
+        self.line(Line::new(HistoryKind::Parked, "").note(format!("{reason}: {detail}")));
         self.instance.record.parked =
             Some(record::write(&ParkedRecord { reason, detail, at, subject, report }));
     }

@@ -1,5 +1,6 @@
 //! The row of an instance, its aliases, and the lines of its history.
 
+use super::HistoryKind;
 use super::{Address, Obligation, RowId, Task, TimerRow};
 use crate::message::{Id, Incarnation, Key, Name, Payload, Timestamp};
 
@@ -84,8 +85,8 @@ impl Status {
 /// One line in the history of an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryEntry {
-    /// The kind of the line, such as `applied` or `parked`.
-    pub kind: Name,
+    /// The kind of the line.
+    pub kind: HistoryKind,
     /// The time of the line.
     pub at: Timestamp,
     /// The name of the event, command, timer or verb. Empty for a line without a name.

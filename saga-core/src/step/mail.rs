@@ -1,5 +1,6 @@
 //! Inbox rows and dead letters.
 
+use super::DeadLetterReason;
 use super::{Address, TaskId};
 use crate::message::{Message, MessageId, Name, Timestamp};
 
@@ -80,8 +81,8 @@ pub struct DeadLetter {
     pub id: Option<MessageId>,
     /// The number of sagas the message has passed through.
     pub hops: u32,
-    /// The reason as a stored word, such as `unhandled`, `missing-instance`, `start-failed` or `declined`.
-    pub reason: Name,
+    /// The reason.
+    pub reason: DeadLetterReason,
     /// The reason as a text for people.
     pub detail: String,
     /// The number of occurrences. The value is 1, except for conflicts. Conflicts share one letter
@@ -92,14 +93,9 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// The reason for an event with a message id used earlier for other content.
-    pub const ID_CONFLICT: &'static str = "id-conflict";
-    /// The reason for an event without a usable key. Such an event has no instance and cannot be redriven.
-    pub const BAD_KEY: &'static str = "bad-key";
-
     /// Returns whether the message id was used earlier for other content.
     pub fn is_conflict(&self) -> bool {
-        self.id.is_some() && self.reason == Self::ID_CONFLICT
+        self.id.is_some() && self.reason == DeadLetterReason::IdConflict
     }
 
     /// Returns whether `other` is counted on this letter instead of a letter of its own.

@@ -13,6 +13,7 @@ mod outcome;
 mod parked;
 mod task;
 mod timer;
+mod words;
 
 pub use dedup::DedupRecord;
 pub use delivery::{Delivery, DeliveryChange};
@@ -24,6 +25,7 @@ pub use outcome::{Committed, StepOutcome};
 pub use parked::{ParkReason, Parked, ParkedOver};
 pub use task::{Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage};
 pub use timer::{TimerChange, TimerRow};
+pub use words::{DeadLetterReason, HistoryKind, IgnoredReason};
 
 /// Everything that one decision writes. All parts become visible together, or none of them.
 #[derive(Clone, Debug, Default, PartialEq)]

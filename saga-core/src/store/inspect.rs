@@ -3,6 +3,7 @@
 //! Owns: the traits [`Inspect`] and [`Maintain`] with their data types. Does not own: the reads of the engine
 //! ([`Store`](super::Store)). Both traits grow by fields of structs, never by further positional arguments.
 
+use crate::step::DeadLetterReason;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
@@ -171,7 +172,7 @@ pub struct Trace {
     /// Whether a [`named`](super::Delivery::named) delivery under the id is open.
     pub delivering: bool,
     /// The reason of the newest dead letter with the event.
-    pub dead: Option<Name>,
+    pub dead: Option<DeadLetterReason>,
 }
 
 /// A dead letter with its number.

@@ -1,14 +1,15 @@
 //! A test of one instance: given an instance and an input, check its output.
 
+use crate::store::{DeadLetterReason, IgnoredReason};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::definition::End;
 use crate::machine::{
-    At, Begun, ChildEnd, ChildNews, Decision, Disposition, EventIn, EventOf, Input, Instance, JOIN,
-    MessageRecord, Position, Program, ReportRecord, Resolution, Saga, StartRecord, Taken, Typed, TypedLive,
-    Verb, VerbRecord, all_finished,
+    AttemptState, ChildEnd, ChildNews, Decision, Effect, EventIn, EventOf, Input, Instance, JOIN,
+    MessageRecord, Position, Program, RejectedClaim, ReportRecord, Resolution, Saga, StartRecord,
+    StepContext, Typed, TypedLive, Verb, VerbRecord, all_finished,
 };
 use crate::message::{
     Command, Event, Id, Incarnation, Key, Message, Name, Payload, PayloadLimits, Timestamp,
@@ -39,15 +40,15 @@ pub struct Given<S: Saga> {
     now: Timestamp,
     steps: u64,
     hold_undos: bool,
-    begun: BTreeMap<&'static str, Begun>,
-    taken: Vec<Taken>,
+    begun: BTreeMap<&'static str, AttemptState>,
+    rejected_claims: Vec<RejectedClaim>,
     sent: Vec<Message>,
     published: Vec<Message>,
     started: Vec<Message>,
     aborted: Vec<String>,
     history: Vec<HistoryEntry>,
-    dead: Vec<(String, String)>,
-    last: Option<Disposition>,
+    dead: Vec<GivenDeadLetter>,
+    last: Option<Effect>,
 }
 
 impl<S: Saga> Given<S> {
@@ -69,7 +70,7 @@ impl<S: Saga> Given<S> {
             steps: 0,
             hold_undos: false,
             begun: BTreeMap::new(),
-            taken: Vec::new(),
+            rejected_claims: Vec::new(),
             sent: Vec::new(),
             published: Vec::new(),
             started: Vec::new(),
@@ -78,7 +79,9 @@ impl<S: Saga> Given<S> {
             dead: Vec::new(),
             last: None,
         };
-        let at = given.at();
+        // A new instance has no task.
+        let attempts = |_: &crate::store::Task| AttemptState::NotBegun;
+        let at = context(given.now, given.steps, &attempts);
         let program: Arc<dyn Program> = given.program.clone();
         let address = Address::new(S::NAME, key);
         match Instance::start(&program, address, Incarnation::from_u128(1), &event_in(&event), &[], at) {
@@ -216,13 +219,13 @@ impl<S: Saga> Given<S> {
 
     /// An open `C` counts as never begun at a turn. The command is withdrawn, and its undo is no obligation.
     pub fn not_begun<C: Command>(mut self) -> Self {
-        self.begun.insert(C::NAME, Begun::No);
+        self.begun.insert(C::NAME, AttemptState::NotBegun);
         self
     }
 
     /// An open `C` counts as running at a turn. The undos wait until the test supplies its outcome.
     pub fn still_running<C: Command>(mut self) -> Self {
-        self.begun.insert(C::NAME, Begun::Running);
+        self.begun.insert(C::NAME, AttemptState::Running);
         self
     }
 
@@ -231,13 +234,13 @@ impl<S: Saga> Given<S> {
     #[track_caller]
     pub fn alias_taken(mut self, alias: &str, by: &str) -> Self {
         let alias = Key::alias(alias).unwrap_or_else(|error| panic!("{error}"));
-        self.taken.push(Taken { alias, by: by.to_owned() });
+        self.rejected_claims.push(RejectedClaim { alias, by: by.to_owned() });
         self
     }
 
     /// From now on, no other instance holds the alias `alias`.
     pub fn alias_free(mut self, alias: &str) -> Self {
-        self.taken.retain(|taken| taken.alias.text() != alias);
+        self.rejected_claims.retain(|taken| taken.alias.text() != alias);
         self
     }
 
@@ -282,7 +285,7 @@ impl<S: Saga> Given<S> {
     fn verb(mut self, verb: Verb, why: &str) -> Self {
         let record = VerbRecord { verb, by: "test".to_owned(), why: why.to_owned(), seq: None };
         let decision = self.decide(&Input::Verb(record));
-        if let Disposition::Declined(why) = &decision.disposition {
+        if let Effect::Declined(why) = &decision.effect {
             panic!("declined: {why}");
         }
         self.settle();
@@ -368,15 +371,15 @@ impl<S: Saga> Given<S> {
         self.instance().park_reason().map(|(reason, detail)| format!("{reason}: {detail}"))
     }
 
-    /// Returns the events that became dead letters, each as a reason word and the details.
-    pub fn dead_letters(&self) -> &[(String, String)] {
+    /// Returns the events that became dead letters, in order.
+    pub fn dead_letters(&self) -> &[GivenDeadLetter] {
         &self.dead
     }
 
     /// Returns the reason why the last event had no effect, or `None` when it had one.
-    pub fn ignored(&self) -> Option<&'static str> {
+    pub fn ignored(&self) -> Option<IgnoredReason> {
         match self.last {
-            Some(Disposition::Ignored(why)) => Some(why),
+            Some(Effect::Ignored(why)) => Some(why),
             _ => None,
         }
     }
@@ -392,15 +395,6 @@ impl<S: Saga> Given<S> {
     }
 
     // Implementation.
-
-    fn at(&self) -> At {
-        At {
-            now: self.now,
-            epoch: 1,
-            step: Id::from_u128(u128::from(self.steps) + 1),
-            limits: PayloadLimits::DEFAULT,
-        }
-    }
 
     fn instance(&self) -> &Instance {
         // The only constructor sets this value before it returns.
@@ -464,12 +458,12 @@ impl<S: Saga> Given<S> {
             } else if let Some(at) = waiting {
                 let (input, _) = self.waiting.remove(at).expect("just found there");
                 let decision = self.decide(&input);
-                match decision.disposition {
-                    Disposition::Kept => self.waiting.insert(at, (input, None)),
-                    Disposition::Deferred => self.waiting.insert(at, (input, visit)),
+                match decision.effect {
+                    Effect::Kept => self.waiting.insert(at, (input, None)),
+                    Effect::Deferred => self.waiting.insert(at, (input, visit)),
                     _ => {}
                 }
-                self.last = Some(decision.disposition);
+                self.last = Some(decision.effect);
             } else if let Some((due, name, visit)) = self.next_timer().filter(|(_, name, _)| at_once(name)) {
                 drop(self.decide(&Input::Timer { name, visit, due }));
             } else if compensating && self.instance().tasks.is_empty() {
@@ -483,15 +477,17 @@ impl<S: Saga> Given<S> {
 
     #[track_caller]
     fn decide(&mut self, input: &Input) -> Decision {
-        let at = self.at();
         let begun = self.begun.clone();
+        let attempts = |task: &crate::store::Task| {
+            begun.get(&*task.command.name).copied().unwrap_or(AttemptState::Between)
+        };
+        let at = context(self.now, self.steps, &attempts);
         let instance = self.instance.as_mut().expect("a `Given` is started");
-        instance.taken = self.taken.clone();
+        instance.rejected_claims = self.rejected_claims.clone();
         let head = instance.parked_head().filter(|_| matches!(input, Input::Verb(_)));
         let at_head = head.and_then(|head| self.waiting.iter().position(|(input, _)| head.is(input)));
         instance.head = at_head.and_then(|at| self.waiting.remove(at)).map(|(input, _)| input);
-        let decision = instance
-            .apply(input, at, &|task| begun.get(&*task.command.name).copied().unwrap_or(Begun::Between));
+        let decision = instance.apply(input, at);
         if let (Some(head), Some(at_head)) = (instance.head.take().filter(|_| !decision.skipped), at_head) {
             self.waiting.insert(at_head, (head, None));
         }
@@ -526,10 +522,35 @@ impl<S: Saga> Given<S> {
         }
         self.published.extend(decision.published.drain(..).map(|published| published.message));
         self.history.append(&mut decision.step.history);
-        if let Disposition::Dead { reason, detail } = &decision.disposition {
-            self.dead.push(((*reason).to_owned(), detail.clone()));
+        if let Effect::Dead { reason, detail } = &decision.effect {
+            self.dead.push(GivenDeadLetter { reason: reason.clone(), detail: detail.clone() });
         }
         decision
+    }
+}
+
+/// An event of a [`Given`] instance that became a dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GivenDeadLetter {
+    /// The reason.
+    pub reason: DeadLetterReason,
+    /// The reason as a text for people.
+    pub detail: String,
+}
+
+/// The context of the next step of the test kit.
+fn context(
+    now: Timestamp,
+    steps: u64,
+    attempts: &dyn Fn(&crate::store::Task) -> AttemptState,
+) -> StepContext<'_> {
+    StepContext {
+        now,
+        epoch: 1,
+        step: Id::from_u128(u128::from(steps) + 1),
+        limits: PayloadLimits::DEFAULT,
+        attempts,
     }
 }
 

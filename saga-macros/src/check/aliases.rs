@@ -1,9 +1,10 @@
-//! Where aliases can be claimed.
+//! The places of alias claims (rule R35).
 
 use crate::errors::Errors;
 use crate::model::{Act, Model};
 
-/// A turn leaves the state too, and a claim can be refused; a turn cannot.
+/// Refuses `claim` in `on_leave`. A turn also runs `on_leave`, and a taken alias must not stop a
+/// turn.
 pub(super) fn not_on_leave(model: &Model, errors: &mut Errors) {
     for act in model.states.iter().flat_map(|state| &state.on_leave) {
         if let Act::Alias { claim: true, method, .. } = act {

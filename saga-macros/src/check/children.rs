@@ -1,4 +1,5 @@
-//! Children: somebody must wait for them, and they must end before their parent does (rule R21).
+//! The checks of children (rule R21). A row waits for each child, and each child ends before its
+//! parent.
 
 use crate::errors::Errors;
 use crate::model::{Act, Model, TriggerKind, last};
@@ -13,7 +14,8 @@ fn starts(act: &Act, name: &str) -> bool {
     matches!(act, Act::Start { child, detached: false, .. } if last(child) == name)
 }
 
-/// Nothing is reported of children that nobody starts.
+/// A trigger about a child needs a `start` clause for that child. A `detached` child reports
+/// nothing.
 fn reports(model: &Model, errors: &mut Errors) {
     for trigger in model.rows.iter().flat_map(|row| &row.triggers) {
         let Some(child) = trigger.kind.child() else { continue };
@@ -30,7 +32,7 @@ fn reports(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// Somebody waits for their end.
+/// A child that is not `detached` needs a row for its end.
 fn awaited(model: &Model, errors: &mut Errors) {
     let mut told = Vec::new();
     for act in model.acts() {
@@ -52,7 +54,8 @@ fn awaited(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// A parent ends after its children.
+/// A parent enters no end while children are open. So a row that leads to an end starts no
+/// children. The end itself starts no children either.
 fn ends(model: &Model, errors: &mut Errors) {
     let awaited = |act: &Act| match act {
         Act::Start { child, detached: false, .. } => Some(child.clone()),
@@ -80,6 +83,7 @@ fn ends(model: &Model, errors: &mut Errors) {
         if let (Some(_), Some(child)) = (state.end, state.on_enter.iter().find_map(awaited)) {
             complain(&child, &state.ident, errors);
         }
+        // A turn also runs `on_leave`, and a turn starts no children.
         for act in &state.on_leave {
             if let Act::Start { child, .. } = act {
                 errors.on(

@@ -1,18 +1,19 @@
-//! Rule R12: no failure end while something is owed that nobody would undo.
+//! The check for open obligations at a failure end (rule R12): a data flow over the table.
 //!
-//! A data flow over the table. For each state the set of undo commands that may be outstanding on entry, each counted
-//! as none, one, or more: rows add what they send and what the entered state owes, drop what they call not owed, and
-//! the sets of all rows into a state are joined until nothing changes.
+//! The check computes the obligations that may exist on entry to each state. Each undo command
+//! counts as none, one, or more than one. A row adds the obligations of its commands and of the
+//! entered state. A row drops the obligations in `not_owed` and `waive`. The results of all rows
+//! into a state are joined until nothing changes.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::errors::Errors;
 use crate::model::{Act, Due, End, Model, Origin, Row, TriggerKind, UndoUse, Waive, last};
 
-/// How many of each undo may be outstanding: 1, or 2 for "more".
+/// The number of obligations that may exist for each undo command: 1, or 2 for more than one.
 type Owed = BTreeMap<String, u8>;
 
-/// What is known on entering a state, with one way to get there.
+/// The obligations that may exist on entry to a state, and one path to the state.
 #[derive(Clone, Default)]
 struct Entry {
     owed: Owed,
@@ -28,6 +29,7 @@ pub(super) fn check(model: &Model, errors: &mut Errors) {
         };
         for place in places {
             let Some(before) = entries.get(&place) else { continue };
+            // One report for each row is enough.
             if complain(model, row, place, before, errors) {
                 break;
             }
@@ -35,12 +37,15 @@ pub(super) fn check(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// Says when a row leads to an end with something owed. Once per row.
+/// Reports the first end of the row at which an obligation may exist. Returns whether there was a
+/// report.
 fn complain(model: &Model, row: &Row, place: Option<usize>, before: &Entry, errors: &mut Errors) -> bool {
+    // The undos run before the arrival of a row with `compensate`. A verdict leads nowhere.
     if row.compensate.is_some() || row.verdict.is_some() {
         return false;
     }
     for trigger in &row.triggers {
+        // An outcome or a timer is not a success. So a plain end does not release the obligations.
         let bad = trigger.kind.child().is_none() && !matches!(trigger.kind, TriggerKind::Event(_));
         let after = after_clauses(model, row, &trigger.kind, place, &before.owed);
         let Some(undo) = after.keys().next() else { continue };
@@ -70,7 +75,7 @@ fn complain(model: &Model, row: &Row, place: Option<usize>, before: &Entry, erro
     false
 }
 
-/// What a row that is no success follows from, at the beginning of a sentence.
+/// The trigger as the subject of a sentence in a message.
 fn cause(trigger: &TriggerKind) -> String {
     match trigger {
         TriggerKind::Failed(command) => format!("`failed({})`", last(command)),
@@ -87,7 +92,8 @@ fn cause(trigger: &TriggerKind) -> String {
     }
 }
 
-/// The fixed point: what may be owed on entering each state. `None` is the place before the start.
+/// Computes the obligations that may exist on entry to each state, as a fixed point. `None` is the
+/// place before the start.
 fn flow(model: &Model) -> BTreeMap<Option<usize>, Entry> {
     let mut entries: BTreeMap<Option<usize>, Entry> = BTreeMap::new();
     entries.insert(None, Entry { owed: Owed::new(), path: vec!["start".to_owned()] });
@@ -101,8 +107,10 @@ fn flow(model: &Model) -> BTreeMap<Option<usize>, Entry> {
         for row in rows.into_iter().filter(|row| row.verdict.is_none()) {
             for trigger in &row.triggers {
                 let owed = after_clauses(model, row, &trigger.kind, place, &before.owed);
+                // The undos before the arrival end all earlier obligations.
                 let owed = if row.compensate.is_some() { sent_by(row) } else { owed };
                 let targets: Vec<usize> = match row.targets().as_slice() {
+                    // `stay`, `park` and `reenter` lead to the same state.
                     [] => place.into_iter().collect(),
                     targets => targets.iter().filter_map(|target| model.state(&target.to_string())).collect(),
                 };
@@ -134,7 +142,7 @@ fn flow(model: &Model) -> BTreeMap<Option<usize>, Entry> {
     entries
 }
 
-/// What may be owed after the clauses of a row, before it moves.
+/// The obligations that may exist after the clauses of a row, before its move.
 fn after_clauses(
     model: &Model,
     row: &Row,
@@ -143,7 +151,7 @@ fn after_clauses(
     before: &Owed,
 ) -> Owed {
     let mut owed = before.clone();
-    // A command that was surely refused drops its own undo.
+    // A refused command has dropped its own obligation (rule R10).
     if let TriggerKind::Failed(command) = trigger {
         for undo in undos_of_command(model, &last(command)) {
             drop_one(&mut owed, &undo);
@@ -152,6 +160,7 @@ fn after_clauses(
     for undo in &row.not_owed {
         let name = last(undo);
         let refused = matches!(trigger, TriggerKind::Failed(command) if undos_of_command(model, &last(command)).contains(&name));
+        // After the refusal has dropped this obligation, `not_owed` drops nothing more (rule R10).
         if !refused {
             drop_one(&mut owed, &name);
         }
@@ -165,6 +174,7 @@ fn after_clauses(
             }
         }
     }
+    // A row that keeps its visit does not run `on_leave`.
     if let (Some(state), false) = (place, row.keeps_state()) {
         model.states[state].on_leave.iter().filter_map(undo_of).for_each(|undo| add(&mut owed, undo));
     }
@@ -172,7 +182,8 @@ fn after_clauses(
     owed
 }
 
-/// What a row that compensates owes after its arrival: only what it sends itself.
+/// The obligations after the arrival of a row with `compensate`: only those of the commands in the
+/// row.
 fn sent_by(row: &Row) -> Owed {
     let mut owed = Owed::new();
     row.acts.iter().filter_map(undo_of).for_each(|undo| add(&mut owed, undo));
@@ -186,7 +197,7 @@ fn undo_of(act: &Act) -> Option<&UndoUse> {
     }
 }
 
-/// The undos that sending `command` makes owed.
+/// The undo commands in all `send` clauses for `command`.
 fn undos_of_command(model: &Model, command: &str) -> Vec<String> {
     model
         .acts()
@@ -204,14 +215,16 @@ fn add(owed: &mut Owed, undo: &UndoUse) {
     *count = (*count + 1).min(2);
 }
 
-/// Drops the newest. Of "more than one" an unknown number is left, so it stays outstanding.
+/// Drops one obligation. From more than one, an unknown number is left, so the undo command stays
+/// outstanding.
 fn drop_one(owed: &mut Owed, undo: &str) {
     if owed.get(undo) == Some(&1) {
         owed.remove(undo);
     }
 }
 
-/// Joins what another way into the state leaves owed; whether that is news.
+/// Joins the obligations of another path into the state. Returns whether the entry is new or has
+/// changed.
 fn join(entry: &mut Entry, owed: Owed, path: Vec<String>) -> bool {
     let mut news = entry.path.is_empty();
     for (undo, count) in owed {
@@ -223,7 +236,7 @@ fn join(entry: &mut Entry, owed: Owed, path: Vec<String>) -> bool {
     }
     if news {
         entry.path = path;
-        // A loop would make the path longer each time round.
+        // The path contains each state once. Otherwise a loop would lengthen the path without end.
         let mut seen: Vec<String> = Vec::new();
         entry.path.retain(|step| {
             let new = !seen.contains(step);

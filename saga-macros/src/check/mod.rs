@@ -1,4 +1,5 @@
-//! What makes a table wrong. Pure functions of the model; each mistake points at the token to change.
+//! The list of checks. A check is a pure function of the model. Each mistake marks the token to
+//! change.
 
 mod aliases;
 mod children;
@@ -10,7 +11,8 @@ mod tests;
 use crate::errors::Errors;
 use crate::model::Model;
 
-/// Runs every check. Later ones rely on names that earlier ones found to be good.
+/// Runs the checks. All further checks rely on the names that the first check has found to be
+/// correct.
 pub(crate) fn all(model: &Model, errors: &mut Errors) {
     structure::names(model, errors);
     if !errors.is_empty() {
@@ -25,6 +27,7 @@ pub(crate) fn all(model: &Model, errors: &mut Errors) {
     children::check(model, errors);
     aliases::not_on_leave(model, errors);
     if errors.is_empty() {
+        // In a table with another mistake, the paths may be wrong.
         coverage::check(model, errors);
     }
 }

@@ -1,11 +1,13 @@
-//! Names, rows and states: what can never run, what nothing reaches, what nobody decided.
+//! The checks of names, timers, rows and states: rows that never run, unreachable states, and
+//! undecided events.
 
 use std::collections::BTreeSet;
 
 use crate::errors::Errors;
 use crate::model::{Act, Due, End, Model, MoveKind, Origin, Row, Trigger, TriggerKind, Verdict, last};
 
-/// Every name must be known, and known once.
+/// Each state in the table exists. The stored names of states are unique. Each event name refers to
+/// one path.
 pub(super) fn names(model: &Model, errors: &mut Errors) {
     let known = |ident: &syn::Ident, errors: &mut Errors| {
         let found = model.state(&ident.to_string());
@@ -35,6 +37,7 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
         && let Some(state) = known(target, errors)
     {
         let state = &model.states[state];
+        // The arrival of an abort runs no row, so no method can make a payload (rule R15).
         if !matches!(state.end, Some((End::Failed, _))) || state.payload.is_some() {
             errors.on(target, "an aborted instance arrives in a failure end without payload: name a `#[terminal(failure)]` state that carries nothing");
         }
@@ -42,6 +45,7 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
     let mut names = BTreeSet::new();
     for state in &model.states {
         if let Some(was) = state.was.iter().find(|&was| {
+            // The count includes the state itself.
             let here = |other: &&crate::model::State| other.name == *was || other.was.contains(was);
             model.states.iter().filter(here).count() > 1 || state.name == *was
         }) {
@@ -60,6 +64,7 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
             );
         }
     }
+    // The table identifies an event by the last segment of its path.
     let mut events: Vec<&syn::Path> = Vec::new();
     for trigger in model.rows.iter().flat_map(|row| &row.triggers) {
         if let TriggerKind::Event(path) = &trigger.kind {
@@ -74,8 +79,9 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// A timer is stored by its name, so one name in a state is one timer.
+/// A timer is stored by its name (rule R7). So two timers of one state need different names.
 pub(super) fn timers(model: &Model, errors: &mut Errors) {
+    // A timer of `during_any` belongs to several states. One message is enough.
     let mut told: Vec<&str> = Vec::new();
     for state in 0..model.states.len() {
         let timers = model.timers_of(state);
@@ -99,7 +105,8 @@ pub(super) fn timers(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// A timer that fires once is used up also when every guard says no.
+/// A timer that fires once needs a row without a guard. The timer is used up even if all guards
+/// return false.
 pub(super) fn guarded_timers(model: &Model, errors: &mut Errors) {
     let mut told: Vec<&str> = Vec::new();
     for state in (0..model.states.len()).filter(|&state| model.states[state].end.is_none()) {
@@ -108,6 +115,7 @@ pub(super) fn guarded_timers(model: &Model, errors: &mut Errors) {
             let TriggerKind::Timer(timer) = &trigger.kind else { continue };
             let takes =
                 |row: &&Row| row.triggers.iter().any(|other| other.same(trigger)) && row.guard.is_none();
+            // `every` fires again, so all guards may return false.
             if matches!(timer.due, Due::Every { .. }) || rows.iter().any(takes) {
                 continue;
             }
@@ -127,7 +135,7 @@ pub(super) fn guarded_timers(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// Rows that say too little, or can never run.
+/// Finds incomplete rows, and rows that can never run.
 pub(super) fn rows(model: &Model, errors: &mut Errors) {
     for row in &model.rows {
         initially(row, errors);
@@ -153,11 +161,12 @@ pub(super) fn rows(model: &Model, errors: &mut Errors) {
             .collect::<Vec<_>>(),
         errors,
     );
+    // The same two rows may apply in several states. One message is enough.
     let mut told = BTreeSet::new();
     for state in 0..model.states.len() {
         let own: Vec<usize> = model.rows_of(state);
         for pair in closing(model, &own) {
-            // A row of `during_any` that a state's own row overrides is what `during_any` is for.
+            // A row of the state may override a row of `during_any`.
             let overridden = matches!(model.rows[pair.1].origin, Origin::Any { .. })
                 && model.rows[pair.0].origin == Origin::State(state);
             if !overridden {
@@ -170,13 +179,16 @@ pub(super) fn rows(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// The rows that can never run because an earlier one takes all there is: earlier, later, what.
+/// Finds rows that can never run, because an earlier row without a guard has the same trigger.
+/// Returns the earlier row, the later row and the trigger.
 fn closing(model: &Model, rows: &[usize]) -> Vec<(usize, usize, String)> {
     let mut found = Vec::new();
     for (position, &later) in rows.iter().enumerate() {
         let row = &model.rows[later];
         let before =
             || rows[..position].iter().copied().filter(|&earlier| model.rows[earlier].guard.is_none());
+        // The row of an event does not prevent a set with the event (rule R5). Only an equal set
+        // does.
         if row.all {
             let earlier =
                 before().find(|&earlier| model.rows[earlier].all && same_set(&model.rows[earlier], row));
@@ -249,9 +261,10 @@ fn initially(row: &Row, errors: &mut Errors) {
     }
 }
 
-/// A payload must come from somewhere.
+/// A row needs `run` if its target has a payload, or if the row has several targets.
 fn payloads(model: &Model, row: &Row, errors: &mut Errors) {
     let targets = row.targets();
+    // The function `initially` already requires `run` in a starting row.
     if row.origin == Origin::Initially || row.run().is_some() {
         return;
     }
@@ -295,13 +308,15 @@ fn moves(model: &Model, row: &Row, errors: &mut Errors) {
     }
 }
 
-/// States nothing reaches, nothing leaves, or from which there is no end.
+/// Finds states that no row leads to, states that no row leaves, and states without a path to an
+/// end.
 pub(super) fn states(model: &Model, errors: &mut Errors) {
     let leads = |row: &Row| -> Vec<usize> {
         row.targets().iter().filter_map(|target| model.state(&target.to_string())).collect()
     };
     let mut reached: BTreeSet<usize> =
         model.rows.iter().filter(|row| row.origin == Origin::Initially).flat_map(leads).collect();
+    // Without a start, the search below would report states as unreachable.
     if !model.rows.iter().any(|row| row.origin == Origin::Initially) {
         errors.on(
             &model.ident,
@@ -310,6 +325,7 @@ pub(super) fn states(model: &Model, errors: &mut Errors) {
         return;
     }
     loop {
+        // An abort leads to the state of `on_abort` without a row.
         let more: BTreeSet<usize> = reached
             .iter()
             .flat_map(|&state| model.rows_of(state))
@@ -373,6 +389,7 @@ fn leaves(row: &Row) -> bool {
 fn terminal(model: &Model, index: usize, errors: &mut Errors) {
     let state = &model.states[index];
     let ident = &state.ident;
+    // A row of `during_any` does not apply in a terminal state (rule R2).
     for row in model.rows.iter().filter(|row| row.origin == Origin::State(index)) {
         let span = row.triggers.first().map_or(row.span, |trigger| trigger.span);
         errors.at(span, format!("`{ident}` is terminal: a saga that reached it takes nothing more"));
@@ -400,7 +417,7 @@ fn terminal(model: &Model, index: usize, errors: &mut Errors) {
     }
 }
 
-/// A compensation that no row from its state onwards ever runs.
+/// Finds undo commands of states from which no row with `compensate` can be reached.
 fn compensations(model: &Model, errors: &mut Errors) {
     let runs_from = |start: usize| {
         let (mut seen, mut next) = (BTreeSet::from([start]), vec![start]);
@@ -421,6 +438,7 @@ fn compensations(model: &Model, errors: &mut Errors) {
     };
     for (index, state) in model.states.iter().enumerate() {
         for undo in &state.compensations {
+            // `terminal` reports the undo commands of a terminal state.
             if state.end.is_none() && !runs_from(index) {
                 errors.on(
                     &undo.command,
@@ -435,7 +453,8 @@ fn compensations(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// What is deferred must be taken somewhere further on: otherwise it only waits for the end.
+/// A deferred event needs a row in a later state. Otherwise the event only waits for the end of the
+/// instance.
 pub(super) fn deferred(model: &Model, errors: &mut Errors) {
     let takes = |state: usize, event: &str| {
         model.rows_of(state).into_iter().map(|row| &model.rows[row]).any(|row| {
@@ -466,11 +485,12 @@ pub(super) fn deferred(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// The states that can be reached from a state, itself among them when a row leads back.
+/// The states that can be reached from a state. The state itself is included if a row leads back.
 fn onwards(model: &Model, start: usize) -> BTreeSet<usize> {
     let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
     while let Some(state) = next.pop() {
         for row in model.rows_of(state).into_iter().map(|row| &model.rows[row]) {
+            // A new visit of the same state makes deferred events eligible again (rule R6).
             let again = matches!(row.to.as_ref().map(|to| &to.kind), Some(MoveKind::Reenter));
             let targets = row.targets().into_iter().filter_map(|target| model.state(&target.to_string()));
             for target in targets.chain(again.then_some(state)) {
@@ -483,7 +503,7 @@ fn onwards(model: &Model, start: usize) -> BTreeSet<usize> {
     seen
 }
 
-/// Every event of the table is decided in every state (rule R1).
+/// Each event of the table is decided in each state that is not terminal (rule R1).
 pub(super) fn totality(model: &Model, errors: &mut Errors) {
     let starting: BTreeSet<String> = model
         .rows
@@ -504,7 +524,8 @@ pub(super) fn totality(model: &Model, errors: &mut Errors) {
                 .map(|&row| &model.rows[row])
                 .filter(|row| row.triggers.iter().any(|trigger| trigger.text() == name))
                 .collect();
-            // A set notes its events whatever its guard says.
+            // A starting event is ignored without a row. A set decides its events even if its guard
+            // returns false (rule R1).
             if starting.contains(&name) || taking.iter().any(|row| row.guard.is_none() || row.all) {
                 continue;
             }
@@ -522,7 +543,7 @@ pub(super) fn totality(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// The known name that differs least, if it differs little.
+/// The known name with the smallest distance, if the distance is small.
 fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
     known
         .map(|known| (distance(name, &known), known))
@@ -531,7 +552,7 @@ fn nearest(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
         .map(|(_, known)| known)
 }
 
-/// How many letters must change (Levenshtein).
+/// The number of letters to replace, add or remove (Levenshtein distance).
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();

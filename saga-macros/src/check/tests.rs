@@ -1,4 +1,4 @@
-//! The checks on small tables: what is said, and what is not.
+//! Tests of the checks on small tables.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -7,7 +7,7 @@ use super::all;
 use crate::errors::Errors;
 use crate::parse;
 
-/// The mistakes found in a table.
+/// The mistakes in a table.
 fn mistakes(table: TokenStream) -> Vec<String> {
     let mut errors = Errors::default();
     let model = parse::saga(table, &mut errors).expect("an enum");
@@ -17,7 +17,7 @@ fn mistakes(table: TokenStream) -> Vec<String> {
     errors.messages()
 }
 
-/// A saga that starts in `A`, with these variants.
+/// The mistakes in a saga with these variants. The saga starts in `A`.
 fn saga(variants: &TokenStream) -> Vec<String> {
     mistakes(quote! {
         #[saga(name = "s", version = 1, data(D), actions(X))]
@@ -27,7 +27,7 @@ fn saga(variants: &TokenStream) -> Vec<String> {
     })
 }
 
-/// As `saga`, starting with `send(Pay, undo(Void))`.
+/// The same as `saga`, but the starting row has `send(Pay, undo(Void))`.
 fn owing(variants: &TokenStream) -> Vec<String> {
     mistakes(quote! {
         #[saga(name = "s", version = 1, data(D), actions(X))]
@@ -260,7 +260,7 @@ fn r12_more_graphs() {
     let void = |table: &TokenStream| owing(table).iter().any(|said| said.contains("nobody would run `Void`"));
     let unship =
         |table: &TokenStream| owing(table).iter().any(|said| said.contains("nobody would run `Unship`"));
-    // Two commands at the same time: the failure of one leaves the undo of the other owed.
+    // Two commands are open. The failure of one command does not drop the obligation of the other.
     let parallel = |clause: TokenStream| {
         quote! {
             #[during(when(Go, send(Ship, undo(Unship)), transition_to(B)))] A,
@@ -272,7 +272,8 @@ fn r12_more_graphs() {
     assert_eq!(owing(&parallel(quote!(not_owed(Unship),))), FINE);
     assert!(unship(&parallel(quote!(waive(Void),))), "one of two is waived");
     assert_eq!(owing(&parallel(quote!(waive,))), FINE);
-    // A loop that sends nothing leaves one; a loop that sends again leaves more, and one `not_owed` is not enough.
+    // A loop without `send` leaves one obligation. A loop with `send` leaves more than one, and one
+    // `not_owed` is not enough.
     let around = |clause: TokenStream| {
         quote! {
             #[during(when(Go, transition_to(B)))] A,
@@ -282,7 +283,7 @@ fn r12_more_graphs() {
     };
     assert_eq!(owing(&around(quote!())), FINE);
     assert!(void(&around(quote!(send(Pay, undo(Void)),))));
-    // Two visits of a state that owes.
+    // Each visit of the state adds an obligation.
     let visits = saga(&quote! {
         #[compensate_with(Refund)]
         #[during(when(Go, transition_to(B)), when(No, not_owed(Refund), transition_to(F)), when(Stop, compensate, transition_to(F)))]
@@ -291,7 +292,7 @@ fn r12_more_graphs() {
         #[terminal(failure)] F
     });
     assert_eq!(visits.len(), 1, "{visits:?}");
-    // What entering sends is owed as well.
+    // A command in `on_enter` adds its obligation as well.
     let entering = saga(&quote! {
         #[during(when(Go, transition_to(B)))] A,
         #[on_enter(send(Pay, undo(Void)))] #[during(when(No, transition_to(F)))] B,
@@ -299,7 +300,7 @@ fn r12_more_graphs() {
     });
     let entering = &entering[0];
     assert!(entering.contains("run `Void`, which may be owed on the way start > A > B > F."), "{entering}");
-    // Rows of the enum count in every state they stand for.
+    // Rows of `during_any` and the deadline count in every state in which they apply.
     let any = mistakes(quote! {
         #[saga(name = "s", version = 1, data(D), actions(X))]
         #[initially(when(Start, run(start), transition_to(A)))]
@@ -320,7 +321,7 @@ fn r12_more_graphs() {
         enum S { #[during(when(Yes, transition_to(C)))] A, #[terminal] C }
     });
     assert!(deadline.len() == 1 && deadline[0].contains("The deadline is no success"), "{deadline:?}");
-    // A complete set and the end of children are successes, as events are.
+    // A complete set and the end of children are successes, like events.
     for trigger in
         [quote!(when_all(Yes, Too, transition_to(C))), quote!(when(all_finished(Kid), transition_to(C)))]
     {

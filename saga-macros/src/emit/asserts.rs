@@ -1,5 +1,6 @@
-//! Assertions about what other derives say: keys, replies, at most once. They are checked by the compiler after
-//! expansion and point at the user's token.
+//! Assertions about the output of other derives: keys, aliases, replies and kinds of commands.
+//!
+//! The compiler checks the assertions after the expansion. An error marks the user's token.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -25,7 +26,8 @@ fn check(span: Span, holds: &TokenStream, message: &str, out: &mut TokenStream) 
     });
 }
 
-/// An event without a key reaches an instance only as the reply to a command it sent.
+/// Each event has a key or an alias, or is a reply to a command of this saga. No other event can
+/// reach an instance.
 fn keys(table: &Table<'_>, out: &mut TokenStream) {
     let private = &table.private;
     let sent = table.model.sent();
@@ -45,7 +47,8 @@ fn keys(table: &Table<'_>, out: &mut TokenStream) {
     }
 }
 
-/// An alias says whose an instance is that exists; a new one needs a key.
+/// A starting event has a key. An alias only identifies an instance that has already claimed the
+/// alias.
 fn starts(table: &Table<'_>, out: &mut TokenStream) {
     let private = &table.private;
     let rows = table.model.rows.iter().filter(|row| row.origin == Origin::Initially);
@@ -64,7 +67,7 @@ fn starts(table: &Table<'_>, out: &mut TokenStream) {
     }
 }
 
-/// Every reply of a command that is sent stands somewhere in the table.
+/// The table takes every reply of every sent command.
 fn replies(table: &Table<'_>, out: &mut TokenStream) {
     let private = &table.private;
     let events = &table.events;
@@ -86,7 +89,8 @@ fn replies(table: &Table<'_>, out: &mut TokenStream) {
     }
 }
 
-/// Where an at-most-once command may be open, `unknown(..)` must have a row: nobody may call it again.
+/// A state that follows the sending of an at-most-once command has a row for `unknown(..)`. The
+/// command is never called again (rule R18).
 fn at_most_once(table: &Table<'_>, out: &mut TokenStream) {
     let private = &table.private;
     for command in table.model.sent() {
@@ -104,13 +108,14 @@ fn at_most_once(table: &Table<'_>, out: &mut TokenStream) {
     }
 }
 
-/// A state in which `command` may be open and its unknown outcome is not decided.
+/// Finds a state that follows the sending of `command` and does not decide its unknown outcome.
 fn without_unknown(model: &Model, command: &Path) -> Option<String> {
     let name = last(command);
     let sends = |act: &Act| matches!(act, Act::Send { command, .. } if last(command) == name);
     let mut open: Vec<usize> = Vec::new();
     for row in &model.rows {
         if row.acts.iter().any(sends) {
+            // `stay`, `park` and `reenter` lead to the same state.
             if row.keeps_state() || row.targets().is_empty() {
                 open.extend(model.stands_for(row));
             }
@@ -125,6 +130,8 @@ fn without_unknown(model: &Model, command: &Path) -> Option<String> {
     let decided = |state: usize| {
         model.rows_of(state).into_iter().any(|row| {
             let row = &model.rows[row];
+            // A guard may return false. A `superseded(..)` matches only answers to an earlier
+            // command.
             row.guard.is_none()
                 && row.verdict != Some(Verdict::Reject)
                 && row.triggers.iter().any(|trigger| {
@@ -138,7 +145,7 @@ fn without_unknown(model: &Model, command: &Path) -> Option<String> {
         .map(|state| model.states[state].ident.to_string())
 }
 
-/// An undo is tried for ever and answered at most one way.
+/// An undo command is repeated without limit and has at most one reply (rule R14).
 fn undos(table: &Table<'_>, out: &mut TokenStream) {
     let private = &table.private;
     for entry in &table.undos {

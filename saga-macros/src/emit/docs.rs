@@ -1,8 +1,7 @@
-//! The documentation of the action trait: the table, and a drawing of it.
+//! The documentation of the trait of actions: the table, and its diagram in Mermaid.
 
 use crate::model::{End, Model, MoveKind, Origin, Row};
 
-/// The lines of the trait's documentation.
 pub(super) fn of_trait(model: &Model) -> Vec<String> {
     let mut lines = vec![
         format!("The actions of the saga `{}`: pure methods of its data.", model.name),

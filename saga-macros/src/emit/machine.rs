@@ -1,4 +1,4 @@
-//! The bodies behind the trait `Saga`: one arm per row.
+//! The bodies of the trait `Saga`: one arm for each row, state, timer or undo.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -8,7 +8,7 @@ use super::methods::{Methods, here};
 use super::table::{Of, Table};
 use crate::model::{Act, Due, Model, MoveKind, Origin, Row, State};
 
-/// Everything the bodies refer to.
+/// The inputs of all bodies.
 pub(super) struct Machine<'a> {
     pub(super) table: &'a Table<'a>,
     pub(super) methods: &'a Methods,
@@ -155,6 +155,7 @@ impl Machine<'_> {
                     (Some(MoveKind::Reenter), Some(call)) => {
                         let state = match row.origin {
                             Origin::State(state) => &self.model().states[state],
+                            // The check of rows refuses `run` with `reenter` in `during_any`.
                             _ => return None,
                         };
                         let ident = &state.ident;
@@ -214,7 +215,7 @@ impl Machine<'_> {
         }
     }
 
-    /// The state of a row that enters its own again.
+    /// The state that a row with `reenter` enters again.
     fn reentered(&self, row: &Row) -> Option<Ident> {
         match row.origin {
             Origin::State(state) => Some(self.model().states[state].ident.clone()),
@@ -222,7 +223,7 @@ impl Machine<'_> {
         }
     }
 
-    /// The clauses of `on_enter` or `on_leave`.
+    /// The body for the clauses of `on_enter` or `on_leave`.
     pub(super) fn at_state(&self, of: impl Fn(&State) -> &Vec<Act>) -> TokenStream {
         let arms = self.model().states.iter().filter(|state| !of(state).is_empty()).map(|state| {
             let ident = &state.ident;
@@ -248,7 +249,7 @@ impl Machine<'_> {
         }
     }
 
-    /// When timers are due whose table names a method.
+    /// The body for the due times of timers with a method.
     pub(super) fn due(&self) -> TokenStream {
         let private = &self.table.private;
         let model = self.model();
@@ -323,7 +324,7 @@ impl Machine<'_> {
         methods.iter().any(|method| self.methods.get(method).is_some_and(super::methods::Method::needs_here))
     }
 
-    /// Binds the payload of the present state.
+    /// Binds the payload of the present state to `__saga_here`.
     fn here(&self, row: &Row, needed: bool) -> TokenStream {
         if !needed || here(self.model(), row).is_none() {
             return quote!();
@@ -342,7 +343,7 @@ impl Machine<'_> {
         }
     }
 
-    /// The state that a branch of a generated target enum stands for.
+    /// Converts a value of a generated target enum to its state.
     fn branches(&self, run: &Ident) -> TokenStream {
         let Some((name, targets)) = self.methods.get(run).and_then(|method| method.to.as_ref()) else {
             return quote!();
@@ -389,7 +390,8 @@ impl Machine<'_> {
         }
     }
 
-    /// What is done with what `method` builds: once, or with `each` of several.
+    /// Calls `method` and applies `act` to the result. With `each`, applies `act` to every element
+    /// of the result.
     fn built(&self, method: &Ident, each: bool, act: impl Fn(TokenStream) -> TokenStream) -> TokenStream {
         let call = self.call(method, &quote!(__saga_data));
         if each {

@@ -1,4 +1,5 @@
-//! The methods of the action trait: one per name, with the parameters that all its uses share.
+//! The methods of the trait of actions. Each name is one method, with the parameters common to all
+//! its uses.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -8,7 +9,6 @@ use syn::{Ident, Type};
 use crate::errors::Errors;
 use crate::model::{Act, Due, Model, MoveKind, Origin, Row, Timer, TriggerKind, UndoUse, camel};
 
-/// What a method is called on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Receiver {
     None,
@@ -36,7 +36,7 @@ impl Param {
     }
 }
 
-/// One method of the trait.
+/// One method of the trait of actions.
 pub(super) struct Method {
     pub(super) ident: Ident,
     pub(super) receiver: Receiver,
@@ -44,15 +44,16 @@ pub(super) struct Method {
     pub(super) guard: bool,
     pub(super) ret: TokenStream,
     pub(super) docs: Vec<String>,
-    /// The states of its generated target enum.
+    /// The name and the states of the generated target enum.
     pub(super) to: Option<(Ident, Vec<usize>)>,
 }
 
-/// All methods, in order of first mention.
+/// All methods, in the order of their first mention.
 pub(super) struct Methods(pub(super) Vec<Method>);
 
 impl Methods {
-    /// Collects every use; uses that do not fit together are mistakes at the second one.
+    /// Collects all uses. A use with another receiver, context or result than an earlier use is a
+    /// mistake.
     pub(super) fn collect(model: &Model, private: &TokenStream, errors: &mut Errors) -> Self {
         let mut methods = Self(Vec::new());
         let collector = Collector { model, private };
@@ -103,6 +104,7 @@ impl Methods {
             );
             return;
         }
+        // Each use must be able to pass every parameter.
         known.params.retain(|param| new.params.iter().any(|other| other.same(param)));
         known.docs.extend(new.docs);
     }
@@ -114,7 +116,8 @@ struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    /// What `event` is in a row, if there is one thing it can be.
+    /// The parameter `event` in a row. `None` if the row has several triggers, or if the trigger
+    /// has no value.
     fn event(&self, row: &Row) -> Option<Param> {
         let private = self.private;
         let ty = match &row.only_trigger()?.kind {
@@ -174,6 +177,7 @@ impl Collector<'_> {
             row.targets().iter().filter_map(|target| model.state(&target.to_string())).collect();
         let target = match (row.to.as_ref().map(|to| &to.kind), targets.as_slice()) {
             (Some(MoveKind::To(_)), [target]) => model.states[*target].payload.clone(),
+            // Without `run`, `reenter` keeps the payload, so there is no new payload to pass.
             (Some(MoveKind::Reenter), _) if row.run().is_some() => here.clone(),
             _ => None,
         };
@@ -275,7 +279,7 @@ impl Collector<'_> {
         from.into_iter().chain(to).chain(event).collect()
     }
 
-    #[allow(clippy::too_many_arguments)] // A struct for it would be these fields again.
+    #[allow(clippy::too_many_arguments)] // A struct would only repeat these parameters.
     fn built(
         &self,
         ty: &impl quote::ToTokens,
@@ -366,7 +370,7 @@ const fn names_alias(claim: bool) -> &'static str {
     if claim { "Names the alias this row claims" } else { "Names the alias this row gives up" }
 }
 
-/// The payload type of the states a row stands for, when all of them carry the same.
+/// The payload type of the states in which a row applies, if all these states have the same type.
 pub(super) fn here(model: &Model, row: &Row) -> Option<Type> {
     let states = model.stands_for(row);
     let mut types = states.iter().map(|&state| model.states[state].payload.as_ref());
@@ -374,7 +378,7 @@ pub(super) fn here(model: &Model, row: &Row) -> Option<Type> {
     types.all(|ty| ty == Some(first)).then(|| first.clone())
 }
 
-/// A row in words.
+/// A short description of a row, for the documentation of its methods.
 pub(super) fn describe(model: &Model, row: &Row) -> String {
     let place = match &row.origin {
         Origin::Initially => "initially".to_owned(),
@@ -393,8 +397,8 @@ pub(super) fn describe(model: &Model, row: &Row) -> String {
 }
 
 impl Method {
-    /// Its declaration in the trait, placed at the name in the table, so that a missing or wrong implementation points
-    /// there.
+    /// The declaration in the trait, with the span of the name in the table. So an error about a
+    /// missing or wrong implementation marks that name.
     pub(super) fn declare(&self, private: &TokenStream) -> TokenStream {
         let span = Span::call_site().located_at(self.ident.span());
         let Self { ident, ret, .. } = self;
@@ -424,7 +428,7 @@ impl Method {
         }
     }
 
-    /// A call. `data` is the receiver; the other arguments are in scope under their `__saga_` names.
+    /// A call on the type `data`. The arguments are in scope under their `__saga_` names.
     pub(super) fn call(&self, data: &Type, actions: &Ident, receiver: &TokenStream) -> TokenStream {
         let ident = &self.ident;
         let receiver = match self.receiver {
@@ -443,12 +447,12 @@ impl Method {
         quote!(<#data as #actions>::#ident(#receiver #(#args,)* __saga_cx))
     }
 
-    /// Whether a call needs the payload of the present state.
+    /// Returns whether a call needs the payload of the present state.
     pub(super) fn needs_here(&self) -> bool {
         self.params.iter().any(|param| matches!(param.name, "from" | "state"))
     }
 
-    /// Whether a call needs the payload of the state to be entered.
+    /// Returns whether a call needs the payload of the state to enter.
     pub(super) fn needs_to(&self) -> bool {
         self.params.iter().any(|param| param.name == "to")
     }

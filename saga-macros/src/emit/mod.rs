@@ -1,7 +1,8 @@
-//! Writing code: the event enum, the action trait, the machine, the definition, and assertions about other derives.
+//! Writes the generated items: target enums, the trait of actions, the machine, the definition, and
+//! assertions.
 //!
-//! After a mistake all of it is still written, with bodies that cannot run, so that the rest of the program does not
-//! fail for it.
+//! After a mistake, the items are still written, with bodies that cannot run. So one mistake causes
+//! no errors elsewhere.
 
 mod asserts;
 mod docs;
@@ -44,6 +45,7 @@ pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
             }
         }
     });
+    // A saga with several starting events cannot be a child (rule R21).
     let child = match model.starting_event() {
         Some(event) => {
             let ident = &model.ident;

@@ -1,4 +1,4 @@
-//! The definition as a `static`, by index into its own slices.
+//! The static definition. Its parts refer to each other by index.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -9,7 +9,7 @@ use crate::model::{
     Act, Due, End, Missing, Model, MoveKind, Row, Timer, TriggerKind, UndoUse, Verdict, Waive, last,
 };
 
-/// A way an undo comes to be owed.
+/// An undo command, with the state or the command that adds its obligation.
 pub(super) struct UndoEntry<'a> {
     pub(super) undo: &'a UndoUse,
     pub(super) of: Of<'a>,
@@ -20,7 +20,8 @@ pub(super) enum Of<'a> {
     Command(&'a Path),
 }
 
-/// The table's numbers for things.
+/// The indices of events, commands, children and undos in the definition. The lists are complete,
+/// so the default of a search is never used.
 pub(super) struct Table<'a> {
     pub(super) model: &'a Model,
     pub(super) private: TokenStream,
@@ -39,6 +40,8 @@ impl<'a> Table<'a> {
                     matches!(entry.of, Of::Command(of) if last(of) == last(command))
                         && last(&entry.undo.command) == last(&undo.command)
                 });
+                // The first `send` with this command and this undo command decides the method of
+                // the undo.
                 if !known {
                     undos.push(UndoEntry { undo, of: Of::Command(command) });
                 }
@@ -69,7 +72,7 @@ impl<'a> Table<'a> {
         self.children.iter().position(|known| last(known) == last(path)).unwrap_or(0)
     }
 
-    /// The number of the undo that comes with sending `command`.
+    /// The index of the undo that a `send` of `command` adds.
     pub(super) fn undo_of(&self, command: &Path, undo: &UndoUse) -> usize {
         self.undos
             .iter()
@@ -228,6 +231,7 @@ impl<'a> Table<'a> {
     fn due(&self, due: &Due) -> TokenStream {
         let private = &self.private;
         match due {
+            // The field `deadline` of the definition marks the deadline.
             Due::After(millis) | Due::Deadline(millis) => quote!(#private::Due::After(#millis)),
             Due::AfterMethod(method) => {
                 let method = method.to_string();

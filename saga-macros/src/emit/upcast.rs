@@ -1,4 +1,4 @@
-//! Reading what earlier versions wrote: each goes through all functions from its shape on.
+//! The readers of earlier versions. A payload passes through all upcasts from its version on.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
@@ -6,8 +6,8 @@ use syn::spanned::Spanned;
 
 use crate::model::Upcast;
 
-/// An expression of `Result<to, _>`: `present` for the present shape, or what the upcasts make of `payload`, an
-/// `Option<&Payload>`, when `__saga_version` is an earlier one.
+/// An expression of type `Result<to, _>`. If `__saga_version` is an earlier version, the upcasts
+/// convert `payload`, an `Option<&Payload>`. Otherwise the expression is `present`.
 pub(crate) fn read(
     upcasts: &[Upcast],
     private: &TokenStream,
@@ -24,6 +24,7 @@ pub(crate) fn read(
             let with = &upcast.with;
             quote_spanned!(with.span()=> #with(#made))
         });
+        // A version without an upcast has the shape of the next version with an upcast.
         quote!(..=#from => #private::upcast::<_, #to>(#payload, |__saga_old| #made),)
     });
     quote! {
@@ -34,7 +35,7 @@ pub(crate) fn read(
     }
 }
 
-/// The versions with what their upcasts read; the last one makes a `to`.
+/// The versions with an upcast, and the shapes that the upcasts read. The last upcast makes a `to`.
 pub(crate) fn list(upcasts: &[Upcast], private: &TokenStream, to: &TokenStream) -> TokenStream {
     let last = upcasts.len().saturating_sub(1);
     let upcasts = upcasts.iter().enumerate().map(|(nth, Upcast { from, with, .. })| {
@@ -46,7 +47,7 @@ pub(crate) fn list(upcasts: &[Upcast], private: &TokenStream, to: &TokenStream) 
     quote!(&[#(#upcasts),*])
 }
 
-/// The method of an event or a command that reads its payload, when it has upcasts.
+/// The items of an event or a command that read earlier payloads. `None` without upcasts.
 pub(crate) fn method(upcasts: &[Upcast], private: &TokenStream) -> Option<TokenStream> {
     let payload = quote!(::core::option::Option::Some(__saga_payload));
     let read = read(upcasts, private, &quote!(Self), &payload, &quote!(__saga_payload.decode()));

@@ -1,5 +1,6 @@
-//! One item of an attribute's list: `stay`, `run(place)`, `minutes = 15`. A mistake stays inside its item: reading
-//! goes on at the next comma.
+//! One item in the list of an attribute, such as `stay`, `run(place)` or `minutes = 15`.
+//!
+//! A mistake affects only its item. Reading goes on at the next comma.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
@@ -8,7 +9,7 @@ use syn::{Ident, Lit, Path, Token};
 
 use crate::errors::Errors;
 
-/// A path, perhaps with a list in parentheses or a literal behind `=`.
+/// A path with an optional list in parentheses, or with an optional literal after `=`.
 pub(crate) struct Item {
     pub(crate) path: Path,
     pub(crate) args: Option<TokenStream>,
@@ -27,6 +28,7 @@ impl Parse for Item {
             input.parse::<Token![=]>()?;
             item.value = Some(input.parse()?);
         }
+        // The caller has split the list at its commas, so a further token means a missing comma.
         if !input.is_empty() {
             return Err(input.error("expected `,`"));
         }
@@ -35,7 +37,7 @@ impl Parse for Item {
 }
 
 impl Item {
-    /// Its name, when it is a single one.
+    /// The name of the item. Empty if the path has several segments.
     pub(crate) fn name(&self) -> String {
         self.path.get_ident().map(ToString::to_string).unwrap_or_default()
     }
@@ -44,7 +46,7 @@ impl Item {
         self.path.span()
     }
 
-    /// Its name as identifier, where nothing else may stand.
+    /// Returns the identifier of an item that must be a single name.
     pub(crate) fn ident(&self, errors: &mut Errors) -> Option<Ident> {
         match (self.path.get_ident(), &self.args, &self.value) {
             (Some(ident), None, None) => Some(ident.clone()),
@@ -55,7 +57,7 @@ impl Item {
         }
     }
 
-    /// Its path, where nothing else may stand.
+    /// Returns the path of an item that must be a path only.
     pub(crate) fn only_path(self, errors: &mut Errors) -> Option<Path> {
         if self.args.is_some() || self.value.is_some() {
             errors.on(&self.path, "expected only a type here");
@@ -64,7 +66,8 @@ impl Item {
         Some(self.path)
     }
 
-    /// The items of its list.
+    /// The items of the list. A missing list is reported here, so callers report only an empty
+    /// list.
     pub(crate) fn items(&self, errors: &mut Errors) -> Vec<Self> {
         match &self.args {
             Some(args) => items(args.clone(), errors),
@@ -76,7 +79,8 @@ impl Item {
         }
     }
 
-    /// The one name of its list, such as the method of `run(method)`.
+    /// Returns the only name in the list, such as the method of `run(method)`. `what` is the
+    /// placeholder in the message.
     pub(crate) fn one_ident(&self, what: &str, errors: &mut Errors) -> Option<Ident> {
         let items = self.items(errors);
         match items.as_slice() {
@@ -90,7 +94,8 @@ impl Item {
         }
     }
 
-    /// The one type of its list, such as the command of `failed(Command)`.
+    /// Returns the only type in the list, such as the command of `failed(Command)`. `what` is the
+    /// placeholder in the message.
     pub(crate) fn one_path(&self, what: &str, errors: &mut Errors) -> Option<Path> {
         let mut items = self.items(errors);
         match (items.len(), self.args.is_some()) {
@@ -103,7 +108,7 @@ impl Item {
         }
     }
 
-    /// The text behind its `=`.
+    /// Returns the text after `=`.
     pub(crate) fn text(&self, errors: &mut Errors) -> Option<String> {
         match &self.value {
             Some(Lit::Str(text)) => Some(text.value()),
@@ -114,7 +119,7 @@ impl Item {
         }
     }
 
-    /// The whole number behind its `=`.
+    /// Returns the whole number after `=`.
     pub(crate) fn number(&self, errors: &mut Errors) -> Option<u64> {
         match &self.value {
             Some(Lit::Int(number)) => match number.base10_parse() {
@@ -132,7 +137,7 @@ impl Item {
     }
 }
 
-/// Reads a list, item by item.
+/// Splits a list at its commas and reads each item. An item with a mistake is left out.
 pub(crate) fn items(tokens: TokenStream, errors: &mut Errors) -> Vec<Item> {
     let mut items = Vec::new();
     let mut item: Vec<TokenTree> = Vec::new();

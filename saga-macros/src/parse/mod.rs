@@ -1,4 +1,6 @@
-//! Reading the enum and its attributes into the model. Says what is malformed, not what is wrong.
+//! Reads the enum and its attributes into the model.
+//!
+//! Owns: the mistakes within one attribute. Does not own: the mistakes of the whole table.
 
 mod item;
 mod row;
@@ -14,7 +16,7 @@ use syn::{Attribute, Data, DeriveInput, Expr, Fields, Lit, Meta, Variant};
 use crate::errors::Errors;
 use crate::model::{End, Missing, Model, Origin, Row, State, Verdict, lower};
 
-/// Reads the whole table. `None` when it is not even an enum.
+/// Reads the whole table. `None` if the input is not an enum.
 pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
     let input: DeriveInput = match syn::parse2(input) {
         Ok(input) => input,
@@ -98,7 +100,8 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
     Some(model)
 }
 
-/// The name and list of an attribute that belongs to the derive.
+/// The name and the list of an attribute of this derive. `None` for other attributes and after a
+/// mistake.
 fn ours(attribute: &Attribute, errors: &mut Errors) -> Option<(String, TokenStream)> {
     const NAMES: [&str; 14] = [
         "saga",
@@ -121,6 +124,7 @@ fn ours(attribute: &Attribute, errors: &mut Errors) -> Option<(String, TokenStre
         return None;
     }
     match &attribute.meta {
+        // Only `terminal` has a meaning without a list.
         Meta::Path(_) if name == "terminal" => Some((name, TokenStream::new())),
         Meta::List(list) => Some((name, list.tokens.clone())),
         _ => {
@@ -148,6 +152,7 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
                 None => {}
             },
             "data" => {
+                // The data may have any type, so the list is not a list of items.
                 if let Some(args) = &item.args {
                     match syn::parse2(args.clone()) {
                         Ok(data) => model.data = Some(data),
@@ -264,7 +269,7 @@ fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row
     (state, rows)
 }
 
-/// Settings without which nothing can be emitted in their place.
+/// Reports missing settings that the generated code needs.
 fn missing(model: &Model, errors: &mut Errors) {
     let mut missing = Vec::new();
     if model.data.is_none() {
@@ -273,6 +278,7 @@ fn missing(model: &Model, errors: &mut Errors) {
     if model.actions.is_none() {
         missing.push("actions(Name)");
     }
+    // After another mistake, the setting may be in an item that could not be read.
     if !missing.is_empty() && errors.is_empty() {
         let list = missing.join(", ");
         errors
@@ -280,7 +286,7 @@ fn missing(model: &Model, errors: &mut Errors) {
     }
 }
 
-/// The documentation of an item, a line each.
+/// The text of the doc comments of an item, one line for each attribute `doc`.
 fn doc(attributes: &[Attribute]) -> String {
     let mut lines = Vec::new();
     for attribute in attributes {

@@ -1,4 +1,5 @@
-//! Rows and clauses: `when(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)`, `defer(..)` and what stands in them.
+//! Reads rows with their clauses: `when(..)`, `when_all(..)`, `timeout(..)`, `every(..)`,
+//! `ignore(..)`, `reject(..)` and `defer(..)`.
 
 use proc_macro2::{Span, TokenStream};
 use syn::Path;
@@ -11,7 +12,7 @@ use crate::model::{
     Waive, last_ident, lower,
 };
 
-/// The clauses a row may hold, for messages.
+/// The clauses of a row, for messages.
 const CLAUSES: &str = "guard, run, send, publish, start, claim, release, compensate, not_owed, waive, doc, and one of transition_to, stay, \
                        reenter, park";
 
@@ -36,7 +37,8 @@ fn row(item: &Item, origin: Origin, errors: &mut Errors) -> Row {
                 &item.path,
                 "expected a row: `when(..)`, `when_all(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)` or `defer(..)`",
             );
-            // What it mentions is still emitted, so that the rest of the program does not miss it.
+            // The generated code still contains the names in the row. So the unknown keyword causes
+            // no errors elsewhere.
             when(item, &mut row, &mut Errors::default());
         }
     }
@@ -74,11 +76,12 @@ fn when(item: &Item, row: &mut Row, errors: &mut Errors) {
     }
 }
 
-/// `when_all(Event, Event, .., clause, ..)`: events first, and what is no clause is an event.
+/// Reads `when_all(Event, Event, .., clause, ..)`. The events stand before the clauses.
 fn when_all(item: &Item, row: &mut Row, errors: &mut Errors) {
     row.all = true;
     let before = errors.len();
     let mut list = item.items(errors).into_iter().peekable();
+    // The name of a type begins with an uppercase letter, and a clause with a lowercase letter.
     while let Some(item) = list.next_if(|item| {
         let name = item.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
         name.starts_with(char::is_uppercase)
@@ -108,6 +111,7 @@ fn verdict(item: &Item, verdict: Verdict, row: &mut Row, errors: &mut Errors) {
         trigger(item, &mut row.triggers, errors);
     }
     for trigger in &row.triggers {
+        // An outcome cannot be rejected or deferred (rule R3).
         let event = matches!(trigger.kind, TriggerKind::Event(_)) && !trigger.superseded;
         if verdict == Verdict::Ignore || event {
             continue;
@@ -149,6 +153,7 @@ fn trigger(item: Item, triggers: &mut Vec<Trigger>, errors: &mut Errors) {
                 trigger(item, triggers, errors);
             }
             for trigger in triggers.iter_mut().skip(before) {
+                // The report of a child is not an answer to a command.
                 if trigger.kind.child().is_some() {
                     errors.at(trigger.span, "only answers to commands can be superseded: leave it out here");
                 } else {
@@ -172,11 +177,12 @@ fn plain(span: Span, kind: TriggerKind) -> Trigger {
     Trigger { kind, span, superseded: false }
 }
 
-/// What `timeout`, `every` and `deadline` have in common: a time, a name, and clauses.
+/// The time and the name of `timeout(..)`, `every(..)`, `deadline(..)` and
+/// `missing_instance(defer(..))`.
 #[derive(Default)]
 struct Timing {
     millis: u64,
-    /// The time as it was written: the name, when no other is given.
+    /// The time as written. This text is the default name of the timer.
     given: String,
     name: Option<String>,
     was: Vec<String>,
@@ -185,7 +191,7 @@ struct Timing {
 }
 
 impl Timing {
-    /// Takes what says when; hands the rest to the row.
+    /// Reads the time and the name. All other items are read as clauses of `row`.
     fn read(item: &Item, row: &mut Row, errors: &mut Errors) -> Self {
         let mut timing = Self::default();
         let repeats = item.name() == "every";
@@ -207,6 +213,7 @@ impl Timing {
                     timing.was.extend(item.text(errors));
                     continue;
                 }
+                // Only `every` repeats. Elsewhere `times` is an unknown clause.
                 "times" if repeats => {
                     match item.number(errors).map(u32::try_from) {
                         Some(Ok(times)) if times > 0 => timing.times = Some(times),
@@ -215,6 +222,7 @@ impl Timing {
                     }
                     continue;
                 }
+                // The period of `every` is fixed. There `after` and `at` are unknown clauses.
                 "after" if !repeats => {
                     timing.method = item.one_ident("method", errors).map(Due::AfterMethod);
                     continue;
@@ -245,6 +253,7 @@ fn timeout(item: &Item, row: &mut Row, errors: &mut Errors) {
             errors.on(&method, "the time is given twice: leave out the method, or the units");
             return;
         }
+        // The name of the method is the default name of the timer.
         (Some(due @ (Due::AfterMethod(_) | Due::AtMethod(_))), 0) => {
             let (Due::AfterMethod(method) | Due::AtMethod(method)) = &due else { return };
             let given = method.to_string();
@@ -252,6 +261,7 @@ fn timeout(item: &Item, row: &mut Row, errors: &mut Errors) {
         }
         (_, millis) => (Due::After(millis), timing.given),
     };
+    // A unit that could not be read is already reported.
     if due == Due::After(0) && errors.len() == before {
         errors.on(
             &item.path,
@@ -276,6 +286,7 @@ fn every(item: &Item, row: &mut Row, errors: &mut Errors) {
 }
 
 fn timer(timer: Timer, item: &Item, row: &mut Row, errors: &mut Errors) {
+    // The deadline is stored as a timer with this name.
     if timer.name == DEADLINE {
         errors.on(
             &item.path,
@@ -284,7 +295,7 @@ fn timer(timer: Timer, item: &Item, row: &mut Row, errors: &mut Errors) {
     }
     let is_own = |name: &str| name == "when_all" || name.starts_with("all_finished");
     if let Some(name) = std::iter::once(&timer.name).chain(&timer.was).find(|name| is_own(name)) {
-        // The machine sets timers of these names for sets and for the end of children.
+        // The machine sets timers with these names for sets and for the ends of children.
         errors.on(
             &item.path,
             format!("`{name}` is a name that `when_all` and `all_finished` use; name this timer differently"),
@@ -293,11 +304,13 @@ fn timer(timer: Timer, item: &Item, row: &mut Row, errors: &mut Errors) {
     row.triggers.push(plain(item.span(), TriggerKind::Timer(timer)));
 }
 
-/// `#[deadline(hours = 2, clause, ..)]`: a row for every state that is not an end.
+/// Reads `#[deadline(hours = 2, clause, ..)]`. The row applies in the same states as a row of
+/// `during_any`.
 pub(super) fn deadline(item: &Item, errors: &mut Errors) -> Row {
     let before = errors.len();
     let mut row = empty(Origin::Any { only: None, except: Vec::new() }, item.span());
     let timing = Timing::read(item, &mut row, errors);
+    // A deadline has a fixed time, so `after` and `at` are mistakes.
     if timing.millis == 0 || timing.method.is_some() {
         errors.on(
             &item.path,
@@ -316,6 +329,7 @@ pub(super) fn deadline(item: &Item, errors: &mut Errors) -> Row {
 }
 
 fn moves_somewhere(row: &Row, before: usize, errors: &mut Errors) {
+    // After another mistake, the move may be in an item that could not be read.
     if row.verdict.is_none() && row.to.is_none() && errors.len() == before {
         errors.at(
             row.span,
@@ -353,6 +367,7 @@ fn clause(item: &Item, row: &mut Row, errors: &mut Errors) {
         "compensate" => row.compensate = Some(item.span()),
         "not_owed" => row.not_owed.extend(paths(item, errors)),
         "waive" => match (&item.args, &mut row.waive) {
+            // `waive` without a list drops all obligations (rule R10).
             (None, waive) => *waive = Waive::All,
             (Some(_), Waive::Named(named)) => named.extend(paths(item, errors)),
             (Some(_), waive) => *waive = Waive::Named(paths(item, errors)),
@@ -375,7 +390,8 @@ fn paths(item: &Item, errors: &mut Errors) -> Vec<Path> {
     item.items(errors).into_iter().filter_map(|item| item.only_path(errors)).collect()
 }
 
-/// `run`, `send`, `publish`, `start`, `claim` or `release`; the outer `None` when it is none of these.
+/// Reads `run`, `send`, `publish`, `start`, `claim` or `release`. The outer `None` means another
+/// clause. The inner `None` means a mistake.
 fn act(item: &Item, errors: &mut Errors) -> Option<Option<Act>> {
     Some(match item.name().as_str() {
         "run" => item.one_ident("method", errors).map(Act::Run),
@@ -396,7 +412,7 @@ fn act(item: &Item, errors: &mut Errors) -> Option<Option<Act>> {
     })
 }
 
-/// The method that names an alias, and `each`.
+/// Reads `claim(method)` or `release(method)`, with the option `each`.
 fn alias(claim: bool, item: &Item, errors: &mut Errors) -> Option<Act> {
     let word = if claim { "claim" } else { "release" };
     let mut list = item.items(errors).into_iter();
@@ -417,7 +433,7 @@ fn alias(claim: bool, item: &Item, errors: &mut Errors) -> Option<Act> {
     Some(Act::Alias { claim, method, each })
 }
 
-/// A child and its options: `with(method)`, `each`, `limit = 10`, `detached`.
+/// Reads `start(Child)` with the options `with(method)`, `each`, `limit = 10` and `detached`.
 fn start(item: &Item, errors: &mut Errors) -> Option<Act> {
     let mut list = item.items(errors).into_iter();
     let Some(first) = list.next() else {
@@ -454,7 +470,8 @@ fn start(item: &Item, errors: &mut Errors) -> Option<Act> {
     Some(Act::Start { child, method, each, limit, detached })
 }
 
-/// A type and its options: `with(method)`, `each`, and for commands `undo(Undo)`.
+/// Reads the list of `send(..)` or `publish(..)`: a type with the options `with(method)` and
+/// `each`. A command also takes `undo(Undo)`.
 fn built(
     item: &Item,
     what: &str,
@@ -489,7 +506,8 @@ fn built(
     Some((path, method, each, undo))
 }
 
-/// An undo command with its options: `undo(Undo, with(method))`, `compensate_with(Undo)`.
+/// Reads the undo command of `undo(Undo)` or `compensate_with(Undo)`, with the option
+/// `with(method)`.
 pub(super) fn undo_use(item: &Item, errors: &mut Errors) -> Option<UndoUse> {
     let mut list = item.items(errors).into_iter();
     let Some(first) = list.next() else {
@@ -509,15 +527,16 @@ pub(super) fn undo_use(item: &Item, errors: &mut Errors) -> Option<UndoUse> {
     Some(UndoUse { command, method })
 }
 
-/// The method named after what it builds, where the type stands.
+/// The default method for a type: the name of the type in snake case, with the span of the type.
 fn method_for(path: &Path) -> syn::Ident {
     let ident = last_ident(path);
     let name = lower(&ident.to_string(), '_');
+    // A keyword is an identifier only in its raw form.
     syn::parse_str::<syn::Ident>(&name)
         .map_or_else(|_| syn::Ident::new_raw(&name, ident.span()), |_| syn::Ident::new(&name, ident.span()))
 }
 
-/// The clauses of `on_enter` and `on_leave`.
+/// Reads the clauses of `on_enter(..)` or `on_leave(..)`.
 pub(super) fn acts(tokens: TokenStream, errors: &mut Errors) -> Vec<Act> {
     let mut acts = Vec::new();
     for item in items(tokens, errors) {
@@ -532,7 +551,7 @@ pub(super) fn acts(tokens: TokenStream, errors: &mut Errors) -> Vec<Act> {
     acts
 }
 
-/// `ignore`, `reject` or `defer`.
+/// Reads `ignore`, `reject` or `defer`.
 pub(super) fn policy(tokens: TokenStream, span: Span, errors: &mut Errors) -> Option<Verdict> {
     let list = items(tokens, errors);
     match list.as_slice() {
@@ -550,7 +569,7 @@ pub(super) fn policy(tokens: TokenStream, span: Span, errors: &mut Errors) -> Op
     }
 }
 
-/// `ignore`, `reject` or `defer(minutes = 5)`.
+/// Reads `ignore`, `reject` or `defer(minutes = 5)`.
 pub(super) fn missing(tokens: TokenStream, span: Span, errors: &mut Errors) -> Option<Missing> {
     const WRITE: &str = "write `ignore`, `reject` or `defer(minutes = 5)`";
     let list = items(tokens, errors);
@@ -562,7 +581,9 @@ pub(super) fn missing(tokens: TokenStream, span: Span, errors: &mut Errors) -> O
         "ignore" => Some(Missing::Ignore),
         "reject" => Some(Missing::Reject),
         "defer" => {
+            // `Timing::read` needs a row for clauses. This row is dropped.
             let mut row = empty(Origin::Initially, span);
+            // A missing list gets the message below instead of the message of `Item::items`.
             let timing =
                 if item.args.is_some() { Timing::read(item, &mut row, errors) } else { Timing::default() };
             if timing.millis == 0 || timing.method.is_some() || timing.name.is_some() || row.to.is_some() {

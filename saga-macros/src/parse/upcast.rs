@@ -1,4 +1,5 @@
-//! `#[upcast(from = 1, with(v1_to_v2, v2_to_v3))]`: how an earlier shape becomes the next one.
+//! Reads `#[upcast(from = 1, with(v1_to_v2, v2_to_v3))]`: the functions from earlier shapes to the
+//! next shape.
 
 use proc_macro2::{Span, TokenStream};
 use syn::spanned::Spanned;
@@ -8,7 +9,7 @@ use super::item::items;
 use crate::errors::Errors;
 use crate::model::Upcast;
 
-/// All of an event's or a command's, in order of the shapes they start from.
+/// Reads all upcasts of an event or a command, in the order of their versions.
 pub(crate) fn upcasts(attributes: &[Attribute], version: u32, errors: &mut Errors) -> Vec<Upcast> {
     let mut upcasts = Vec::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("upcast")) {
@@ -21,7 +22,8 @@ pub(crate) fn upcasts(attributes: &[Attribute], version: u32, errors: &mut Error
     upcasts
 }
 
-/// Those of one attribute: the first function reads version `from`, the next one the version after it.
+/// Reads the upcasts of one attribute. The first function reads version `from`. Each further
+/// function reads the next version.
 pub(super) fn upcast(tokens: TokenStream, span: Span, errors: &mut Errors) -> Vec<Upcast> {
     let (mut from, mut with) = (None, Vec::new());
     let before = errors.len();
@@ -49,7 +51,8 @@ pub(super) fn upcast(tokens: TokenStream, span: Span, errors: &mut Errors) -> Ve
     Vec::new()
 }
 
-/// Puts them in order, and holds them to the present version.
+/// Sorts upcasts by version. Refuses an upcast from the present or a later version, and a second
+/// upcast from one version.
 pub(super) fn check(upcasts: &mut [Upcast], version: u32, errors: &mut Errors) {
     upcasts.sort_by_key(|upcast| upcast.from);
     for upcast in upcasts.iter().filter(|upcast| upcast.from >= version) {

@@ -1,8 +1,8 @@
 //! `saga_dead`: messages that could not be applied.
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
-use saga_core::message::{Message, MessageId, Name};
-use saga_core::store::{Address, DeadId, DeadLetter, DeadLetterRow, MailKind};
+use saga_core::message::{Message, MessageId};
+use saga_core::store::{Address, DeadId, DeadLetter, DeadLetterReason, DeadLetterRow, MailKind};
 
 use super::value::{address, message, message_id, name, text, time, word};
 
@@ -36,7 +36,7 @@ pub(crate) fn insert(db: &Connection, letter: &DeadLetter) -> Result<()> {
         letter.message.payload.as_str(),
         letter.id.as_ref().map(|id| id.as_str()),
         letter.hops,
-        letter.reason,
+        letter.reason.as_str(),
         letter.detail,
         letter.at.as_millis(),
         letter.times,
@@ -59,9 +59,16 @@ fn count(db: &Connection, letter: &DeadLetter) -> Result<bool> {
 }
 
 /// Returns the reason of the newest letter with this event and this id.
-pub(crate) fn reason(db: &Connection, to: &Address, id: &MessageId, event: &Message) -> Result<Option<Name>> {
+pub(crate) fn reason(
+    db: &Connection,
+    to: &Address,
+    id: &MessageId,
+    event: &Message,
+) -> Result<Option<DeadLetterReason>> {
     let params = (&to.saga, to.key.as_str(), id.as_str(), &event.name, event.payload.as_str());
-    db.prepare_cached(REASON)?.query_row(params, |row| name(row, 0)).optional()
+    db.prepare_cached(REASON)?
+        .query_row(params, |row| Ok(DeadLetterReason::from_word(name(row, 0)?)))
+        .optional()
 }
 
 /// Removes a letter. Returns whether the letter existed.
@@ -77,7 +84,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<DeadLetterRow> {
         message: message(row, 4)?,
         id: message_id(row, 7)?,
         hops: row.get(8)?,
-        reason: name(row, 9)?,
+        reason: DeadLetterReason::from_word(name(row, 9)?),
         detail: text(row, 10)?.to_owned(),
         at: time(row, 11)?,
         times: row.get(12)?,

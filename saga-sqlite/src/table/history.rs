@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Error, OptionalExtension, Result, Row, params};
 use saga_core::message::Timestamp;
-use saga_core::store::{HistoryEntry, HistoryRow, RowId};
+use saga_core::store::{HistoryEntry, HistoryKind, HistoryRow, RowId};
 
 use super::value::{bad, maybe_name, maybe_payload, name, time};
 use crate::checksum::Checksum;
@@ -51,7 +51,7 @@ pub(crate) fn append(
             id,
             instance.0,
             seq,
-            entry.kind,
+            entry.kind.as_str(),
             entry.at.as_millis(),
             entry.name,
             entry.payload.as_ref().map(|payload| payload.as_str()),
@@ -85,7 +85,7 @@ pub(crate) fn line(db: &Connection, instance: RowId, id: i64) -> Result<Option<(
 
 fn unreadable(error: &Error) -> HistoryEntry {
     HistoryEntry {
-        kind: "unreadable".into(),
+        kind: HistoryKind::Unreadable,
         at: Timestamp::EPOCH,
         name: "".into(),
         payload: None,
@@ -99,7 +99,7 @@ fn unreadable(error: &Error) -> HistoryEntry {
 fn read(instance: RowId, row: &Row<'_>) -> Result<(HistoryRow, Option<i64>)> {
     let seq = row.get(2)?;
     let entry = HistoryEntry {
-        kind: name(row, 3)?,
+        kind: HistoryKind::from_word(name(row, 3)?),
         at: time(row, 4)?,
         name: name(row, 5)?,
         payload: maybe_payload(row, 6)?,
@@ -125,7 +125,7 @@ pub(crate) fn change_words(db: &Connection) -> Result<()> {
             let line = db.prepare_cached(LINE)?.query_row((id,), |row| read(instance, row));
             match line {
                 Ok((HistoryRow { seq, mut entry }, _)) => {
-                    entry.kind = word.into();
+                    entry.kind = HistoryKind::from_word(word);
                     let sum = checksum(instance, seq, &entry);
                     db.prepare_cached(SET_KIND)?.execute((id, word, sum))?;
                 }
@@ -158,7 +158,7 @@ fn checksum(instance: RowId, seq: u64, entry: &HistoryEntry) -> i64 {
     Checksum::new()
         .number(instance.0)
         .number(seq.cast_signed())
-        .text(&entry.kind)
+        .text(entry.kind.as_str())
         .number(entry.at.as_millis())
         .text(&entry.name)
         .maybe(entry.payload.as_ref().map(|payload| payload.as_str()))

@@ -20,7 +20,7 @@ use super::world::{World, message};
 use super::{Random, Seen};
 use crate::definition::EventType;
 use crate::engine::{
-    Accepted, Answer, Attempt, AttemptEnd, Claim, Consumer, ConsumerAnswer, In, Limits, Moment, Out, Policy,
+    Accepted, Answer, Attempt, AttemptEnd, Claim, Consumer, Disposition, In, Limits, Moment, Out, Policy,
     Registry, Shard, TakeUp, Ticket,
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
@@ -626,6 +626,7 @@ impl Driver {
     /// Whether attempts were dropped because of it.
     fn handle(&mut self, input: In) -> bool {
         self.shard.handle(input, self.now);
+        assert_eq!(self.shard.broken_invariant(), None);
         self.collect()
     }
 
@@ -684,10 +685,8 @@ impl Driver {
         let note = nudge.starts_with("note-") || nudge.starts_with("label-");
         if let (true, Answer::Published(consumers)) = (note, answer) {
             for (to, answer) in consumers {
-                let taken = matches!(
-                    answer,
-                    ConsumerAnswer::Applied | ConsumerAnswer::Deferred | ConsumerAnswer::Queued
-                );
+                let taken =
+                    matches!(answer, Ok(Disposition::Applied | Disposition::Deferred | Disposition::Queued));
                 if taken && *to.saga == *"bell" {
                     self.rings.insert((to.key.to_string(), nudge.clone()));
                 } else if taken && nudge.starts_with("label-") {
@@ -698,7 +697,7 @@ impl Driver {
             }
         }
         if let (true, Answer::Published(consumers)) = (nudge.starts_with("nudge-"), answer)
-            && let [(to, ConsumerAnswer::Applied)] = &consumers[..]
+            && let [(to, Ok(Disposition::Applied))] = &consumers[..]
         {
             let nudges = self.nudges.entry(to.key.to_string()).or_default();
             assert!(nudges.applied.insert(nudge.clone()), "{nudge} of {to} was applied twice");

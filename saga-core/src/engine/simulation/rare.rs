@@ -34,6 +34,7 @@ impl Engine {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             self.shard.handle(input, Moment::default());
+            assert_eq!(self.shard.broken_invariant(), None);
             for out in self.shard.take_out() {
                 match out {
                     Out::Run(attempt) => self.attempts.push(*attempt),
@@ -165,5 +166,5 @@ fn an_instance_that_is_quarantined_forgets_no_attempt() {
 
 fn kinds(engine: &Engine, of: &Address) -> Vec<String> {
     let history = now(engine.store.history(of, 100)).expect("read");
-    history.into_iter().map(|line| line.entry.kind.into_owned()).collect()
+    history.into_iter().map(|line| line.entry.kind.to_string()).collect()
 }

@@ -3,6 +3,7 @@
 use super::Subject;
 use super::fixtures::{Driver, address, create, dedup_record, delivery, mail, ok, time};
 use crate::message::{Key, Message, MessageId};
+use crate::store::DeadLetterReason;
 use crate::store::{
     Address, AliasChange, DeadLetter, DedupRecord, Delivery, DeliveryChange, InboxId, Mail, MailKind, Purged,
     Step, StepOutcome, Trace,
@@ -124,14 +125,17 @@ pub async fn what_is_kept_of_an_event_is_found_by_its_id<S: Subject>(subject: &S
         message: mail(&a, name).message,
         id: Some(id.clone()),
         hops: 0,
-        reason: reason.into(),
+        reason: DeadLetterReason::from_word(reason),
         detail: String::new(),
         times: 1,
         at: time(8),
     };
     let dead = vec![letter("older", "m"), letter("newest", "m"), letter("unhandled", "other")];
     driver.committed(Step { dead, ..Step::default() }).await;
-    assert_eq!(traces(&driver, &both).await, [none(), Trace { dead: Some("newest".into()), ..taken }]);
+    assert_eq!(
+        traces(&driver, &both).await,
+        [none(), Trace { dead: Some(DeadLetterReason::from_word("newest")), ..taken }]
+    );
 
     let add = |key: &str, named| {
         DeliveryChange::Add(Delivery { id: id.clone(), event: event.clone(), named, ..delivery(key) })

@@ -1,5 +1,6 @@
 //! Fixtures of the laws: plausible rows, and a lease holder that numbers its batches.
 
+use crate::store::HistoryKind;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -164,7 +165,7 @@ pub(super) fn change(step: &Step) -> InstanceChange {
 
 fn line(kind: &str, at: Timestamp) -> HistoryEntry {
     HistoryEntry {
-        kind: kind.to_owned().into(),
+        kind: HistoryKind::from_word(kind.to_owned()),
         at,
         name: "order.placed".into(),
         payload: Some(payload("event")),

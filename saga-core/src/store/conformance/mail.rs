@@ -1,5 +1,6 @@
 //! Laws of the inbox, of deliveries and of dead letters.
 
+use crate::store::DeadLetterReason;
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -139,7 +140,7 @@ pub async fn dead_letters_come_and_go<S: Subject>(subject: &S) {
         message: mail(&address("a"), "m").message,
         id,
         hops: 3,
-        reason: "unhandled".into(),
+        reason: DeadLetterReason::Unhandled,
         detail: detail.to_owned(),
         times: 1,
         at: time(8),
@@ -159,7 +160,7 @@ pub async fn a_dead_letter_goes_once<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let to = address("a");
     let message = mail(&to, "m").message;
-    let (reason, detail) = ("unhandled".into(), String::new());
+    let (reason, detail) = (DeadLetterReason::Unhandled, String::new());
     let letter = DeadLetter {
         to: to.clone(),
         kind: MailKind::Event,
@@ -191,7 +192,7 @@ pub async fn conflicts_under_one_id_are_counted_on_one_dead_letter<S: Subject>(s
         message: mail(to, content).message,
         id: Some(MessageId::new(id).expect("laws use good ids")),
         hops: 0,
-        reason: DeadLetter::ID_CONFLICT.into(),
+        reason: DeadLetterReason::IdConflict,
         detail: String::new(),
         times,
         at: time(at),
@@ -208,7 +209,7 @@ pub async fn conflicts_under_one_id_are_counted_on_one_dead_letter<S: Subject>(s
     let others = [
         conflict(&b, "1", "first", 1, 5),
         conflict(&a, "2", "first", 1, 5),
-        DeadLetter { reason: "unhandled".into(), ..first.clone() },
+        DeadLetter { reason: DeadLetterReason::Unhandled, ..first.clone() },
         DeadLetter { id: None, ..first.clone() },
         DeadLetter { id: None, ..first.clone() },
     ];

@@ -5,6 +5,7 @@ use super::fixtures::{
 };
 use super::{Address, Subject};
 use crate::message::Key;
+use crate::store::DeadLetterReason;
 use crate::store::{
     AliasChange, ConsumerRow, DeadId, DeadLetter, InstanceChange, Loaded, Mail, MailKind, NameOf,
     ObligationChange, RetiredName, Status, Step, StepOutcome, Store, StoreError, StoredName, TaskChange,
@@ -40,7 +41,7 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
         message: mail(&old, "dead").message,
         id: None,
         hops: 0,
-        reason: "unhandled".into(),
+        reason: DeadLetterReason::Unhandled,
         detail: String::new(),
         times: 1,
         at: time(8),

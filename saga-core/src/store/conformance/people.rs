@@ -6,6 +6,7 @@ use super::fixtures::{
 };
 use crate::machine::ParkReason;
 use crate::message::Key;
+use crate::store::HistoryKind;
 use crate::store::{
     Address, ConsumerRow, InstanceFilter, Loaded, ObligationChange, Purged, Status, Step, TaskChange, TaskId,
     TimerChange,
@@ -27,7 +28,7 @@ pub async fn history_is_kept_in_order<S: Subject>(subject: &S) {
         }
         if n == 2 {
             let mut more = step.history[0].clone();
-            more.kind = "parked".into();
+            more.kind = HistoryKind::Parked;
             more.payload = None;
             more.cause = None;
             more.note = Some("look".into());

@@ -1,5 +1,6 @@
 //! What happens to batches and their parcels, and what must hold of them after every commit (rule R21).
 
+use crate::store::HistoryKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::family::{
@@ -292,7 +293,8 @@ impl Driver {
                 return true;
             }
             let verb = |row: &crate::store::HistoryRow| {
-                row.entry.kind == "verb" && row.entry.cause.as_ref().is_some_and(|cause| cause == by)
+                row.entry.kind == HistoryKind::Verb
+                    && row.entry.cause.as_ref().is_some_and(|cause| cause == by)
             };
             let told = now(self.store.history(child, 100_000)).expect("read").iter().any(verb);
             let over = self.member(child).map(|found| found.instance.status.is_over());

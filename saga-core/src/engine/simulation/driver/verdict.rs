@@ -2,6 +2,7 @@
 
 mod family;
 
+use crate::store::{DeadLetterReason, HistoryKind};
 use std::collections::BTreeSet;
 
 use super::super::order::Order;
@@ -88,7 +89,7 @@ impl Driver {
             let label = labelled(to.key.as_str());
             for row in dead.iter().filter(|row| row.letter.to == *to || row.letter.to == label) {
                 let this = row.letter.id.as_ref().is_some_and(|it| it.as_str() == id);
-                missed += usize::from(this && &*row.letter.reason == "missing-instance");
+                missed += usize::from(this && row.letter.reason == DeadLetterReason::MissingInstance);
             }
             assert!(applied + missed <= 1, "{id} of {to} was decided {applied} + {missed} times");
             assert!(applied + missed == 1 || !told, "{id} of {to} was lost");
@@ -115,7 +116,7 @@ impl Driver {
         self.family_verdict(seen);
         seen.saves += self.saves.kept.len() as u64;
         for letter in dead {
-            let reason = &*letter.letter.reason;
+            let reason = letter.letter.reason.as_str();
             let late = super::super::family::is_member(&letter.letter.to) && reason == "outcome-after-end";
             let bell = *letter.letter.to.saga == *"bell" && reason == "delivery-failed";
             assert!(
@@ -132,7 +133,8 @@ impl Driver {
     fn verbs_are_whole(&self, dead: &[DeadLetterRow], seen: &mut Seen) {
         for ((of, verb), &told) in &self.done {
             let history = now(self.store.history(of, 100_000)).expect("read");
-            let kept = history.iter().filter(|l| l.entry.kind == "verb" && l.entry.name == *verb).count();
+            let kept =
+                history.iter().filter(|l| l.entry.kind == HistoryKind::Verb && l.entry.name == *verb).count();
             assert!(kept >= told, "{of}: `{verb}` was answered {told} times and is kept {kept} times");
             seen.verbs += told as u64;
         }
@@ -148,9 +150,10 @@ impl Driver {
                 let letters = dead.iter().filter(|row| {
                     row.letter.to == address(order)
                         && row.letter.id.as_ref().is_some_and(|it| it.as_str() == id)
-                        && &*row.letter.reason == "skipped"
+                        && row.letter.reason == DeadLetterReason::Skipped
                 });
-                let (applied, skipped, letters) = (lines("applied"), lines("skipped"), letters.count());
+                let (applied, skipped, letters) =
+                    (lines(HistoryKind::Applied), lines(HistoryKind::Skipped), letters.count());
                 assert_eq!(skipped, letters, "{id} of {order}: skipped, and kept as a dead letter");
                 assert!(
                     applied + skipped <= 1,

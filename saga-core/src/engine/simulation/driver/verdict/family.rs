@@ -1,5 +1,6 @@
 //! What must have come of batches and parcels: everybody has ended and was counted once, by the right parent.
 
+use crate::store::HistoryKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::super::family::{self, Batch, batch, is_batch, parcel, parent};
@@ -54,7 +55,7 @@ impl Driver {
                 "the history of {address} has gaps\n{}",
                 self.family_story(address)
             );
-            let begun = history.iter().filter(|line| line.entry.kind == "started").count();
+            let begun = history.iter().filter(|line| line.entry.kind == HistoryKind::Started).count();
             assert_eq!(begun, 1, "{address} was started {begun} times");
             if is_batch(address) {
                 self.batch_verdict(address, &found, &history, seen);
@@ -152,7 +153,7 @@ impl Driver {
 }
 
 fn lines(history: &[HistoryRow], kind: &str, name: &str) -> usize {
-    history.iter().filter(|line| line.entry.kind == kind && line.entry.name == name).count()
+    history.iter().filter(|line| line.entry.kind.as_str() == kind && line.entry.name == name).count()
 }
 
 fn counts(saga: &str, data: &Batch, found: &Snapshot, history: &[HistoryRow]) -> Counts {

@@ -3,14 +3,13 @@
 //! A waiting event is durable and keeps its place in the inbox. It is taken up again, in order, at a new visit, at the
 //! start of the instance, or when its wait ends. The instance stays in memory meanwhile.
 
-use super::Shard;
-use super::clock::rebased;
-use super::io::{ConsumerAnswer, NO_INSTANCE};
-use super::slot::{GivenUp, InFlight, Item, Place, Token};
 use crate::definition::Missing;
+use crate::engine::clock::rebased;
+use crate::engine::slot::{Before, InFlight, Item, Presence};
+use crate::engine::{Disposition, Rejection, Shard};
 use crate::machine::{Input, NotStarted};
 use crate::message::Timestamp;
-use crate::store::{Address, Mail, Status, Step};
+use crate::store::{Address, DeadLetterReason, IgnoredReason, Mail, Status, Step};
 
 /// How long an ended wait is postponed while the instance has a step or a read in progress.
 const AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
@@ -20,30 +19,33 @@ const NONE: u32 = 0;
 
 /// An event that waits for its instance to start.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Awaited {
+pub(in crate::engine) struct Awaited {
     /// When the wait ends.
-    pub(super) due: Timestamp,
-    pub(super) address: Address,
+    pub(in crate::engine) due: Timestamp,
+    pub(in crate::engine) address: Address,
     /// When the event was accepted.
-    pub(super) at: Timestamp,
+    pub(in crate::engine) at: Timestamp,
     /// When `due` was set.
-    pub(super) armed: Timestamp,
+    pub(in crate::engine) armed: Timestamp,
 }
 
 impl Shard {
     /// Leaves a deferred item in the inbox. Returns whether more work is ready at once.
-    pub(super) fn defer(&mut self, address: &Address, item: Item) -> bool {
+    pub(in crate::engine) fn defer(&mut self, address: &Address, item: Item) -> bool {
         let most = self.limits.waiting;
-        let Some(slot) = self.slots.get_mut(address) else { return false };
-        let waiting = slot.held;
+        let Some(slot) = self.slots.get_mut(address) else {
+            self.broken("a deferred item has a slot", Some(address));
+            return false;
+        };
+        let waiting = slot.backlog.events();
         if waiting >= most && item.ticket.is_some() && item.inbox.is_none() {
-            self.answer(address, Some(item), &ConsumerAnswer::Full { waiting });
+            self.answer(address, Some(item), &Err(Rejection::Full { waiting }));
             return true;
         }
-        slot.deferred = Some(slot.instance().map_or(NONE, |instance| instance.record.visit));
+        let visit = slot.instance().map_or(NONE, |instance| instance.record.visit);
+        slot.backlog.defer(visit);
         if item.inbox.is_some() {
-            slot.spilled = true;
-            slot.held += usize::from(item.is_event());
+            slot.backlog.keep(&item);
             return true;
         }
         let mut step = Step { row: slot.instance().and_then(|instance| instance.row), ..Step::default() };
@@ -51,22 +53,16 @@ impl Shard {
         self.mark_answered(address, &item, &mut step);
         self.mark(address, &item, &mut step);
         step.mail.push(Mail { deduplicated: true, ..mail });
-        let mut in_flight = InFlight::nothing();
-        in_flight.answer = ConsumerAnswer::Deferred;
-        in_flight.spilled_events = usize::from(item.is_event());
-        in_flight.spilled = vec![item];
-        if let Some(slot) = self.slots.get_mut(address) {
-            slot.in_flight = Some(in_flight);
-        }
-        self.queue_step(Token::Instance(address.clone()), step);
+        let in_flight = InFlight::spill(vec![item], Ok(Disposition::Deferred), Before::default());
+        self.launch_step(address, in_flight, step);
         false
     }
 
     /// Takes up deferred events after a durable step to a new visit or to the end. A parked or compensating instance
     /// takes up its events at its release.
-    pub(super) fn undefer(&mut self, address: &Address) {
+    pub(in crate::engine) fn undefer(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
-        let (Some(visit), Some(instance)) = (slot.deferred, slot.instance()) else { return };
+        let (Some(visit), Some(instance)) = (slot.backlog.deferred_at(), slot.instance()) else { return };
         let waits = instance.holds_events_back();
         let over = !matches!(instance.status(), Status::Running | Status::Compensating);
         if !waits && (instance.record.visit != visit || over) {
@@ -76,12 +72,16 @@ impl Shard {
 
     /// Handles an event that has no instance and does not start one (rule R27). Returns whether more work is ready at
     /// once.
-    pub(super) fn event_without_instance(&mut self, address: &Address, item: Item) -> bool {
+    pub(in crate::engine) fn event_without_instance(&mut self, address: &Address, item: Item) -> bool {
         let Input::Event(event) = &item.what else { return true };
         // The parent must learn that its child did not start (rule R21).
         if event.parent.is_some() {
             let detail = format!("`{}` does not start {address}", event.message.name);
-            self.dead_on_arrival(address, item, NotStarted { reason: "missing-instance", detail });
+            self.dead_on_arrival(
+                address,
+                item,
+                NotStarted { reason: DeadLetterReason::MissingInstance, detail },
+            );
             return false;
         }
         let name = event.message.name.clone();
@@ -97,33 +97,32 @@ impl Shard {
         };
         match missing {
             Missing::Reject => {
-                self.dead_on_arrival(address, item, NotStarted { reason: "missing-instance", detail });
+                self.dead_on_arrival(
+                    address,
+                    item,
+                    NotStarted { reason: DeadLetterReason::MissingInstance, detail },
+                );
                 false
             }
             Missing::Ignore => {
                 let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
                 self.mark(address, &item, &mut step);
-                let answer = ConsumerAnswer::Ignored(NO_INSTANCE);
+                let answer = Ok(Disposition::Ignored { why: IgnoredReason::NoInstance });
                 if step == Step::default() {
                     self.answer(address, Some(item), &answer);
                     self.answer_waiters(address);
                     return true;
                 }
-                if let Some(slot) = self.slots.get_mut(address) {
-                    slot.in_flight = Some(InFlight::of(item, answer));
-                }
-                self.queue_step(Token::Instance(address.clone()), step);
+                self.launch_step(address, InFlight::of(item, answer), step);
                 false
             }
             Missing::Defer(millis) => {
                 let wait = std::time::Duration::from_millis(millis);
                 let due = rebased(item.at, item.at.plus(wait), self.moment.wall);
-                let given_up = self.slots.get(address).and_then(|slot| slot.given_up);
-                let over = given_up
-                    .is_some_and(|up| item.at <= up.at && item.inbox.is_some_and(|row| Some(row) <= up.last));
+                let over = self.slots.get(address).is_some_and(|slot| slot.backlog.is_given_up(&item));
                 if due <= self.moment.wall || over {
                     let detail = format!("{detail}; it has waited for {millis} ms");
-                    let not = NotStarted { reason: "missing-instance", detail };
+                    let not = NotStarted { reason: DeadLetterReason::MissingInstance, detail };
                     self.dead_on_arrival(address, item, not);
                     return false;
                 }
@@ -139,12 +138,12 @@ impl Shard {
     }
 
     /// The earliest end of a wait.
-    pub(super) fn next_awaited(&self) -> Option<Timestamp> {
+    pub(in crate::engine) fn next_awaited(&self) -> Option<Timestamp> {
         self.awaited.first().map(|awaited| awaited.due)
     }
 
     /// Takes up the events with an ended wait.
-    pub(super) fn give_up_awaiting(&mut self) {
+    pub(in crate::engine) fn give_up_awaiting(&mut self) {
         let mut busy = Vec::new();
         let now = self.moment.wall;
         while let Some(first) = self.awaited.first()
@@ -152,11 +151,9 @@ impl Shard {
             && let Some(Awaited { address, at, .. }) = self.awaited.pop_first()
         {
             let slot = self.slots.get_mut(&address);
-            let Some(slot) = slot.filter(|slot| matches!(slot.place, Place::Missing)) else { continue };
-            // The wait is over, even if a corrected clock puts the timestamp of the event in the future.
-            let at = slot.given_up.filter(|up| up.last.is_none()).map_or(at, |up| up.at.max(at));
-            slot.given_up = Some(GivenUp { at, last: None });
-            if slot.in_flight.is_some() || slot.fetching {
+            let Some(slot) = slot.filter(|slot| matches!(slot.presence, Presence::Missing)) else { continue };
+            slot.backlog.give_up(at);
+            if slot.in_flight.is_some() || slot.backlog.is_reading() {
                 // A read now could miss a row that is being written, or return a row that is being used up.
                 busy.push(Awaited { due: now.plus(AGAIN), address, at, armed: now });
             } else {

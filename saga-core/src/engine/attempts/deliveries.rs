@@ -2,18 +2,21 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::Shard;
-use super::clock::progress_due;
-use super::io::{Attempt, AttemptEnd, Out};
-use super::lanes::{Job, count_lost};
-use super::slot::Token;
-use crate::message::{Name, Timestamp};
-use crate::store::{Address, DeadLetter, Delivery, DeliveryChange, DeliveryId, MailKind, Step};
+use super::lanes::Job;
+use super::progress::count_lost;
+use crate::engine::Shard;
+use crate::engine::advance::Purpose;
+use crate::engine::clock::progress_due;
+use crate::engine::io::{Attempt, AttemptEnd, Out};
+use crate::message::Timestamp;
+use crate::store::{
+    Address, DeadLetter, DeadLetterReason, Delivery, DeliveryChange, DeliveryId, MailKind, Step,
+};
 
 /// The open deliveries in memory, and how far the store has been read.
 #[derive(Debug, Default)]
-pub(super) struct Deliveries {
-    pub(super) open: HashMap<DeliveryId, Delivery>,
+pub(in crate::engine) struct Deliveries {
+    pub(in crate::engine) open: HashMap<DeliveryId, Delivery>,
     /// Older deliveries are still being read. The same read finds newer deliveries.
     behind: bool,
     reading: bool,
@@ -27,7 +30,7 @@ pub(super) struct Deliveries {
 
 impl Shard {
     /// Takes up a durable delivery.
-    pub(super) fn add_delivery(&mut self, id: DeliveryId, delivery: Delivery) {
+    pub(in crate::engine) fn add_delivery(&mut self, id: DeliveryId, delivery: Delivery) {
         if self.deliveries.behind {
             self.deliveries.missed = true;
             return;
@@ -63,10 +66,14 @@ impl Shard {
     }
 
     /// Puts a delivery into its lane. A delivery that is not due yet waits first.
-    pub(super) fn enlist_delivery(&mut self, id: DeliveryId) {
+    pub(in crate::engine) fn enlist_delivery(&mut self, id: DeliveryId) {
         let now = self.moment.wall;
-        let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
-        let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
+        let Some(delivery) = self.deliveries.open.get_mut(&id) else {
+            return self.broken("a waiting delivery is open", None);
+        };
+        let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else {
+            return self.broken("an open delivery has a subscriber", None);
+        };
         let due = progress_due(&delivery.progress, now);
         if due != delivery.progress.due {
             // The new due time is set once. Later corrections start from it.
@@ -81,9 +88,11 @@ impl Shard {
     }
 
     /// Starts a delivery. A suspect is counted first, and becomes a dead letter after too many times (rule R19).
-    pub(super) fn permit_delivery(&mut self, lane: usize, id: DeliveryId) {
+    pub(in crate::engine) fn permit_delivery(&mut self, lane: usize, id: DeliveryId) {
         let (epoch, now) = (self.lease.epoch, self.moment.wall);
-        let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.open.get_mut(&id) else {
+            return self.broken("a queued delivery is open", None);
+        };
         if !self.lease.is_suspect(delivery.progress.epoch) {
             self.take_place(lane);
             self.begin_delivery(lane, id);
@@ -107,20 +116,24 @@ impl Shard {
                 "found begun {} times in a row after the process had ended",
                 delivery.progress.recoveries
             );
-            self.give_up_delivery(id, "crash-loop", why);
+            self.give_up_delivery(id, DeadLetterReason::CrashLoop, why);
             self.recovered(&job);
             return;
         }
         let change = DeliveryChange::Progress(id, delivery.progress.clone());
         self.take_place(lane);
-        self.queue_step(Token::MarkDelivery(id), Step { deliveries: vec![change], ..Step::default() });
+        self.queue_step(Purpose::DeliveryStart(id), Step { deliveries: vec![change], ..Step::default() });
     }
 
     /// The start record of a delivery is durable, or was not written. In the second case the next start finds the
     /// delivery again.
-    pub(super) fn delivery_marked(&mut self, id: DeliveryId, durable: bool) {
-        let Some(delivery) = self.deliveries.open.get(&id) else { return };
-        let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
+    pub(in crate::engine) fn delivery_start_recorded(&mut self, id: DeliveryId, durable: bool) {
+        let Some(delivery) = self.deliveries.open.get(&id) else {
+            return self.broken("a delivery stays open while its start is recorded", None);
+        };
+        let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else {
+            return self.broken("an open delivery has a subscriber", None);
+        };
         if self.stopping || !durable {
             self.recovered(&Job::Delivery(id));
             self.free_place(lane);
@@ -133,17 +146,23 @@ impl Shard {
     }
 
     fn begin_delivery(&mut self, lane: usize, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.open.get(&id) else { return };
+        let Some(delivery) = self.deliveries.open.get(&id) else {
+            return self.broken("a starting delivery is open", None);
+        };
         let (event, key) = (delivery.event.clone(), delivery.id.to_string());
         let (number, of) = (delivery.progress.next_attempt(), delivery.to.clone());
         let saved = delivery.progress.saved.clone();
         self.launch(Job::Delivery(id), Attempt { id: 0, lane, message: event, key, number, of, saved });
     }
 
-    pub(super) fn delivery_ended(&mut self, id: DeliveryId, how: AttemptEnd) {
+    pub(in crate::engine) fn delivery_ended(&mut self, id: DeliveryId, how: AttemptEnd) {
         let (now, epoch, jitter) = (self.moment.wall, self.lease.epoch, self.jitter());
-        let Some(delivery) = self.deliveries.open.get_mut(&id) else { return };
-        let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else { return };
+        let Some(delivery) = self.deliveries.open.get_mut(&id) else {
+            return self.broken("a running delivery is open", None);
+        };
+        let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else {
+            return self.broken("an open delivery has a subscriber", None);
+        };
         let policy = self.lanes.policy(lane).clone();
         let progress = &mut delivery.progress;
         if matches!(how, AttemptEnd::NotBegun) {
@@ -161,13 +180,13 @@ impl Shard {
         let error = match how {
             AttemptEnd::Replied(_) => {
                 let finish = vec![DeliveryChange::Finish(id)];
-                self.queue_step(Token::Delivered(id), Step { deliveries: finish, ..Step::default() });
+                self.queue_step(Purpose::DeliveryEnd(id), Step { deliveries: finish, ..Step::default() });
                 return;
             }
             AttemptEnd::Refused(reason)
             | AttemptEnd::RefusedForGood(reason)
             | AttemptEnd::Unreadable(reason) => {
-                self.give_up_delivery(id, "refused", reason);
+                self.give_up_delivery(id, DeadLetterReason::Refused, reason);
                 return;
             }
             AttemptEnd::Indeterminate(reason) | AttemptEnd::BadReply(reason) => reason,
@@ -177,7 +196,7 @@ impl Shard {
                 progress.epoch = epoch;
                 let change = DeliveryChange::Progress(id, progress.clone());
                 let step = Step { deliveries: vec![change], ..Step::default() };
-                self.queue_step(Token::DelayedDelivery(id), step);
+                self.queue_step(Purpose::DeliveryDelay(id), step);
                 return;
             }
         };
@@ -188,7 +207,7 @@ impl Shard {
         let spent = std::time::Duration::from_millis(progress.spent_ms);
         if progress.attempts >= policy.quick && spent >= policy.total {
             let why = format!("{} attempts failed, the last: {error}", progress.attempts);
-            self.give_up_delivery(id, "delivery-failed", why);
+            self.give_up_delivery(id, DeadLetterReason::DeliveryFailed, why);
         } else if delay.is_zero() && !self.stopping {
             progress.due = Timestamp::EPOCH;
             self.enlist_delivery(id);
@@ -199,12 +218,12 @@ impl Shard {
             let change = DeliveryChange::Progress(id, progress.clone());
             // The next attempt also waits until this progress is durable.
             let step = Step { deliveries: vec![change], ..Step::default() };
-            self.queue_step(Token::DelayedDelivery(id), step);
+            self.queue_step(Purpose::DeliveryDelay(id), step);
         }
     }
 
     /// Writes the progress of waiting deliveries, so that a clean start continues from there.
-    pub(super) fn write_deliveries(&mut self) {
+    pub(in crate::engine) fn write_deliveries(&mut self) {
         let ids: Vec<DeliveryId> = self.deliveries.open.keys().copied().collect();
         for id in ids {
             self.write_delivery(id);
@@ -221,31 +240,35 @@ impl Shard {
         }
         progress.epoch = self.lease.epoch;
         let change = DeliveryChange::Progress(id, progress.clone());
-        self.queue_step(Token::Note, Step { deliveries: vec![change], ..Step::default() });
+        self.queue_step(Purpose::Housekeeping, Step { deliveries: vec![change], ..Step::default() });
     }
 
     /// Turns a delivery into a dead letter, so that the delivery no longer holds back its key.
-    fn give_up_delivery(&mut self, id: DeliveryId, reason: &'static str, detail: String) {
-        let Some(delivery) = self.deliveries.open.get(&id) else { return };
+    fn give_up_delivery(&mut self, id: DeliveryId, reason: DeadLetterReason, detail: String) {
+        let Some(delivery) = self.deliveries.open.get(&id) else {
+            return self.broken("a failed delivery is open", None);
+        };
         let letter = DeadLetter {
             to: delivery.to.clone(),
             kind: MailKind::Delivery,
             message: delivery.event.clone(),
             id: Some(delivery.id.clone()),
             hops: delivery.hops,
-            reason: Name::Borrowed(reason),
+            reason,
             detail,
             times: 1,
             at: self.moment.wall,
         };
         self.tally.dead_letters += 1;
         let deliveries = vec![DeliveryChange::Finish(id)];
-        self.queue_step(Token::Delivered(id), Step { deliveries, dead: vec![letter], ..Step::default() });
+        self.queue_step(Purpose::DeliveryEnd(id), Step { deliveries, dead: vec![letter], ..Step::default() });
     }
 
     /// Removes a finished delivery. The next delivery of its key may run.
-    pub(super) fn delivered(&mut self, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.open.remove(&id) else { return };
+    pub(in crate::engine) fn delivered(&mut self, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.open.remove(&id) else {
+            return self.broken("an ended delivery is open", None);
+        };
         let Some(order) = self.deliveries.order.get_mut(&delivery.to) else { return };
         // Only the first delivery of a key is in its lane, so the first one has ended.
         if order.front() == Some(&id) {
@@ -257,13 +280,13 @@ impl Shard {
         }
     }
 
-    pub(super) fn fetch_deliveries(&mut self, after: DeliveryId) {
+    pub(in crate::engine) fn fetch_deliveries(&mut self, after: DeliveryId) {
         self.deliveries.behind = true;
         self.deliveries.reading = true;
         self.out.push(Out::FetchDeliveries(after));
     }
 
-    pub(super) fn fetched_deliveries(&mut self, rows: Vec<(DeliveryId, Delivery)>, more: bool) {
+    pub(in crate::engine) fn fetched_deliveries(&mut self, rows: Vec<(DeliveryId, Delivery)>, more: bool) {
         self.deliveries.reading = false;
         self.deliveries.last = rows.last().map_or(self.deliveries.last, |(id, _)| *id);
         for (id, delivery) in rows {
@@ -281,7 +304,7 @@ impl Shard {
     }
 
     /// Continues to read when there is room.
-    pub(super) fn read_deliveries_on(&mut self) {
+    pub(in crate::engine) fn read_deliveries_on(&mut self) {
         let room = self.deliveries.open.len() < self.limits.taken_up;
         if self.deliveries.behind && !self.deliveries.reading && room {
             self.fetch_deliveries(self.deliveries.last);

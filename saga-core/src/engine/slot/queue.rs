@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::collections::vec_deque::{Iter, IterMut};
 
-use super::slot::Item;
+use super::Item;
 use crate::machine::Input;
 
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(in crate::engine) struct Queue {
     items: VecDeque<Item>,
     events: usize,
     verbs: usize,
@@ -15,26 +15,26 @@ pub(super) struct Queue {
 
 impl Queue {
     /// The size of the buffer in bytes.
-    pub(super) fn bytes(&self) -> usize {
+    pub(in crate::engine) fn bytes(&self) -> usize {
         self.items.capacity() * size_of::<Item>()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::engine) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    pub(super) fn events(&self) -> usize {
+    pub(in crate::engine) fn events(&self) -> usize {
         self.events
     }
 
     /// The position of the first verb of an operator.
-    pub(super) fn first_verb(&self) -> Option<usize> {
+    pub(in crate::engine) fn first_verb(&self) -> Option<usize> {
         let is_verb = |item: &Item| matches!(item.what, Input::Verb(_));
         if self.verbs == 0 { None } else { self.items.iter().position(is_verb) }
     }
 
     /// The position of the first item that is not an event.
-    pub(super) fn first_other(&self) -> Option<usize> {
+    pub(in crate::engine) fn first_other(&self) -> Option<usize> {
         if self.events == self.items.len() {
             None
         } else {
@@ -42,51 +42,51 @@ impl Queue {
         }
     }
 
-    pub(super) fn get(&self, at: usize) -> Option<&Item> {
+    pub(in crate::engine) fn get(&self, at: usize) -> Option<&Item> {
         self.items.get(at)
     }
 
-    pub(super) fn front(&self) -> Option<&Item> {
+    pub(in crate::engine) fn front(&self) -> Option<&Item> {
         self.items.front()
     }
 
-    pub(super) fn iter(&self) -> Iter<'_, Item> {
+    pub(in crate::engine) fn iter(&self) -> Iter<'_, Item> {
         self.items.iter()
     }
 
     /// For notes on items only. The counts require that an item never changes its kind.
-    pub(super) fn iter_mut(&mut self) -> IterMut<'_, Item> {
+    pub(in crate::engine) fn iter_mut(&mut self) -> IterMut<'_, Item> {
         self.items.iter_mut()
     }
 
-    pub(super) fn push_back(&mut self, item: Item) {
+    pub(in crate::engine) fn push_back(&mut self, item: Item) {
         self.count(&item);
         self.items.push_back(item);
     }
 
-    pub(super) fn push_front(&mut self, item: Item) {
+    pub(in crate::engine) fn push_front(&mut self, item: Item) {
         self.count(&item);
         self.items.push_front(item);
     }
 
-    pub(super) fn pop_front(&mut self) -> Option<Item> {
+    pub(in crate::engine) fn pop_front(&mut self) -> Option<Item> {
         let item = self.items.pop_front();
         self.uncount(item)
     }
 
-    pub(super) fn remove(&mut self, at: usize) -> Option<Item> {
+    pub(in crate::engine) fn remove(&mut self, at: usize) -> Option<Item> {
         let item = self.items.remove(at);
         self.uncount(item)
     }
 
-    pub(super) fn retain(&mut self, keep: impl FnMut(&Item) -> bool) {
+    pub(in crate::engine) fn retain(&mut self, keep: impl FnMut(&Item) -> bool) {
         let mut items = std::mem::take(self).items;
         items.retain(keep);
         items.into_iter().for_each(|item| self.push_back(item));
     }
 
     /// Takes all items, in order.
-    pub(super) fn take(&mut self) -> VecDeque<Item> {
+    pub(in crate::engine) fn take(&mut self) -> VecDeque<Item> {
         std::mem::take(self).items
     }
 

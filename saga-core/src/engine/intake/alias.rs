@@ -6,9 +6,8 @@
 //! Owns: the queue of an alias, and changes of its holder. Does not own: the holder of an alias, which the store
 //! records.
 
-use super::Shard;
-use super::io::ConsumerAnswer;
-use super::slot::{InFlight, Item, Place, Token};
+use crate::engine::slot::{InFlight, Item, Presence};
+use crate::engine::{Disposition, Shard};
 use crate::message::Key;
 use crate::store::{Address, AliasChange, Loaded, Mail, Step};
 
@@ -17,7 +16,7 @@ impl Shard {
     /// at once.
     ///
     /// An inbox row is moved in one step. Afterwards it is found together with the other rows of the instance.
-    pub(super) fn hand_on(&mut self, alias: &Address, to: Key) -> bool {
+    pub(in crate::engine) fn hand_on(&mut self, alias: &Address, to: Key) -> bool {
         let Some(item) = self.slots.get_mut(alias).and_then(|slot| slot.queue.pop_front()) else {
             return false;
         };
@@ -25,7 +24,7 @@ impl Shard {
             return self.withdrawn(&item);
         }
         let to = self.address(&alias.saga, to);
-        let epoch = self.inbox.epoch(self.lease.epoch);
+        let epoch = self.intake.epoch(self.lease.epoch);
         if item.inbox.is_none() && epoch > 0 {
             self.accept(&to, Item { alias: Some(alias.key.clone()), ..item });
             return true;
@@ -35,33 +34,32 @@ impl Shard {
         let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         self.mark(alias, &item, &mut step);
         step.mail.extend(item.mail(&to, epoch).map(|mail| Mail { deduplicated: true, ..mail }));
-        if let Some(slot) = self.slots.get_mut(alias) {
-            slot.in_flight = Some(InFlight::of(item, ConsumerAnswer::Queued));
-        }
-        self.queue_step(Token::Instance(alias.clone()), step);
+        self.launch_step(alias, InFlight::of(item, Ok(Disposition::Queued)), step);
         false
     }
 
     /// The holder of an alias has been read. The holder that a step committed in the meantime takes precedence.
-    pub(super) fn alias_loaded(&mut self, alias: &Address, found: Option<Loaded>) {
-        let Some(slot) = self.slots.get_mut(alias) else { return };
-        slot.place = match (slot.learned.take(), found) {
-            (Some(Some(key)), _) | (None, Some(Loaded::Alias(key))) => Place::Alias(key),
-            (None, Some(Loaded::Unreadable(why))) => Place::Quarantined(why),
-            (Some(None), _) | (None, Some(Loaded::Snapshot(_)) | None) => Place::Missing,
+    pub(in crate::engine) fn alias_loaded(&mut self, alias: &Address, found: Option<Loaded>) {
+        let Some(slot) = self.slots.get_mut(alias) else {
+            return self.broken("an alias stays in memory while its holder is read", Some(alias));
+        };
+        slot.presence = match (slot.newer_holder.take(), found) {
+            (Some(Some(key)), _) | (None, Some(Loaded::Alias(key))) => Presence::Alias(key),
+            (None, Some(Loaded::Unreadable(why))) => Presence::Quarantined(why),
+            (Some(None), _) | (None, Some(Loaded::Snapshot(_)) | None) => Presence::Missing,
         };
         // The waiting events are decided again, because their wait may have ended during the load.
-        if slot.spilled || slot.deferred.is_some() {
+        if slot.backlog.waits() {
             self.fetch_waiting(alias);
         }
-        self.pump(alias);
+        self.schedule(alias);
         self.answer_waiters(alias);
         self.weigh(alias);
     }
 
     /// A step that claims or releases aliases is durable. [`take_up_by`](Self::take_up_by) takes up the waiting events
     /// later, after the other effects of the step.
-    pub(super) fn aliases_changed(&mut self, holder: &Address, changes: &[AliasChange]) {
+    pub(in crate::engine) fn aliases_changed(&mut self, holder: &Address, changes: &[AliasChange]) {
         for change in changes {
             let (AliasChange::Claim(alias) | AliasChange::Release(alias)) = change;
             let alias = self.address(&holder.saga, alias.clone());
@@ -69,14 +67,14 @@ impl Shard {
             let owner = matches!(change, AliasChange::Claim(_)).then(|| holder.key.clone());
             if slot.is_loading() {
                 // The load may return the holder from before this step.
-                slot.learned = Some(owner);
+                slot.newer_holder = Some(owner);
                 continue;
             }
-            slot.place = owner.map_or(Place::Missing, Place::Alias);
+            slot.presence = owner.map_or(Presence::Missing, Presence::Alias);
         }
     }
 
-    pub(super) fn take_up_by(&mut self, holder: &Address, changes: &[AliasChange]) {
+    pub(in crate::engine) fn take_up_by(&mut self, holder: &Address, changes: &[AliasChange]) {
         for change in changes {
             let (AliasChange::Claim(alias) | AliasChange::Release(alias)) = change;
             let alias = self.address(&holder.saga, alias.clone());
@@ -86,20 +84,20 @@ impl Shard {
     }
 
     /// Removed instances no longer hold aliases. So the holder of each alias must be read again.
-    pub(super) fn purged(&mut self) {
-        for slot in self.slots.values_mut().filter(|slot| matches!(slot.place, Place::Alias(_))) {
-            slot.place = Place::Unknown;
+    pub(in crate::engine) fn purged(&mut self) {
+        for slot in self.slots.values_mut().filter(|slot| matches!(slot.presence, Presence::Alias(_))) {
+            slot.presence = Presence::Unknown;
         }
     }
 
     /// Takes up the events that waited in the inbox for a claim of the alias.
-    pub(super) fn take_up_by_alias(&mut self, alias: &Address) {
+    pub(in crate::engine) fn take_up_by_alias(&mut self, alias: &Address) {
         let Some(slot) = self.slots.get(alias) else { return };
-        let waits = slot.spilled || slot.deferred.is_some();
+        let waits = slot.backlog.waits();
         // A row that is being written is taken up after its commit.
-        if waits && matches!(slot.place, Place::Alias(_)) && slot.in_flight.is_none() {
+        if waits && matches!(slot.presence, Presence::Alias(_)) && slot.in_flight.is_none() {
             self.fetch_waiting(alias);
         }
-        self.pump(alias);
+        self.schedule(alias);
     }
 }

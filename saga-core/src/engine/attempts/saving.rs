@@ -1,20 +1,21 @@
 //! Messages from running attempts: data for later attempts, and heartbeats.
 
-use super::Shard;
-use super::io::{Answer, Out, Ticket};
-use super::lanes::Job;
-use super::slot::{Late, Token};
+use crate::engine::Shard;
+use crate::engine::advance::Purpose;
+use crate::engine::attempts::Job;
+use crate::engine::io::{Answer, Out, Ticket};
+use crate::engine::slot::Late;
 use crate::message::Payload;
 use crate::store::{DeliveryChange, Step, TaskChange};
 
 impl Shard {
     /// Keeps the data that a running attempt saves. The caller is answered when the data is durable.
-    pub(super) fn save(&mut self, attempt: u64, saved: Payload, ticket: Ticket) {
+    pub(in crate::engine) fn save(&mut self, attempt: u64, saved: Payload, ticket: Ticket) {
         let epoch = self.lease.epoch;
         if let Some(Job::Task(address, _)) = self.lanes.job(attempt)
             && let Some(slot) = self.slots.get_mut(address).filter(|slot| slot.is_loading())
         {
-            slot.late.push(Late::Saved(attempt, saved, ticket));
+            slot.runs.keep_late(Late::Saved(attempt, saved, ticket));
             return;
         }
         let step = match self.lanes.job(attempt).cloned() {
@@ -28,7 +29,7 @@ impl Shard {
                 found.progress.recoveries = 0;
                 found.progress.epoch = epoch;
                 let change = TaskChange::Progress(task, found.progress.clone());
-                slot.noting += 1;
+                slot.runs.begin_progress_write();
                 Some((Some(address), Step { row, tasks: vec![change], ..Step::default() }))
             }),
             Some(Job::Delivery(id)) => self.deliveries.open.get_mut(&id).map(|delivery| {
@@ -40,13 +41,13 @@ impl Shard {
             }),
         };
         match step {
-            Some((address, step)) => self.queue_step(Token::Saved { ticket, address }, step),
+            Some((address, step)) => self.queue_step(Purpose::Saved { ticket, address }, step),
             None => self.out.push(Out::Answer(ticket, Answer::Saved(false))),
         }
     }
 
     /// Restarts the timeout of an attempt that reports that it is alive.
-    pub(super) fn heartbeat(&mut self, attempt: u64) {
+    pub(in crate::engine) fn heartbeat(&mut self, attempt: u64) {
         self.lanes.prolong(attempt, self.moment.mono);
     }
 }

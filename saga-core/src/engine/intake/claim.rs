@@ -36,7 +36,7 @@ impl Claim {
     }
 
     /// Begins to handle the request. `false` if the caller has withdrawn the request.
-    pub(super) fn take(&self) -> bool {
+    pub(in crate::engine) fn take(&self) -> bool {
         let taken = self.state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire);
         taken.is_ok() || taken == Err(TAKEN)
     }

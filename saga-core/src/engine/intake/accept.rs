@@ -1,37 +1,38 @@
 //! The entry of the engine: published events, operators' verbs, waiting callers and redriven dead letters.
 
-use super::Shard;
-use super::claim::Claim;
-use super::io::{Accepted, Answer, ConsumerAnswer, Out, Ticket, Until, Waiter};
-use super::registry::Consumer;
-use super::slot::{Item, Place, Slot, Token};
+use crate::engine::advance::Purpose;
+use crate::engine::intake::Claim;
+use crate::engine::io::{Accepted, Answer, Out, Ticket, Until, Waiter};
+use crate::engine::registry::Consumer;
+use crate::engine::slot::{Item, Presence, Slot};
+use crate::engine::{Rejection, Shard};
 use crate::machine::{Input, VerbRecord};
 use crate::message::{Key, MessageId, Name};
 use crate::store::{
-    Address, DeadLetter, DeadLetterRow, DedupRecord, Delivery, DeliveryChange, Loaded, Mail, MailKind, Step,
-    TaskProgress,
+    Address, DeadLetter, DeadLetterReason, DeadLetterRow, DedupRecord, Delivery, DeliveryChange, Loaded,
+    Mail, MailKind, Step, TaskProgress,
 };
 
 impl Shard {
     /// Accepts an event. An event for one instance takes the short path (rule R25). An event for several consumers is
     /// recorded first.
-    pub(super) fn publish(&mut self, event: Accepted, ticket: Ticket) {
+    pub(in crate::engine) fn publish(&mut self, event: Accepted, ticket: Ticket) {
         if self.stopping {
             self.out.push(Out::Answer(ticket, Answer::Stopped));
             return;
         }
-        if self.inbox.is_scanning() {
-            self.inbox.hold(event, ticket);
+        if self.intake.is_scanning() {
+            self.intake.hold(event, ticket);
             return;
         }
         self.publish_now(event, ticket);
     }
 
-    pub(super) fn publish_now(&mut self, event: Accepted, ticket: Ticket) {
+    pub(in crate::engine) fn publish_now(&mut self, event: Accepted, ticket: Ticket) {
         match &event.consumers[..] {
             // A saga that only the store knows gets an inbox row, for a build that has the saga (rule R28).
             [(Consumer::Saga(saga), key)]
-                if !self.inbox.is_behind() && self.registry.sagas.contains_key(&**saga) =>
+                if !self.intake.is_behind() && self.registry.sagas.contains_key(&**saga) =>
             {
                 let address = self.address(saga, key.clone());
                 let now = self.moment.wall;
@@ -47,7 +48,7 @@ impl Shard {
     }
 
     /// The address of an instance. A known saga gets its present, borrowed name.
-    pub(super) fn address(&self, saga: &str, key: Key) -> Address {
+    pub(in crate::engine) fn address(&self, saga: &str, key: Key) -> Address {
         let known = self.registry.sagas.get_key_value(saga).map(|(name, _)| *name);
         match known.or_else(|| self.registry.formerly.get(saga).copied()) {
             Some(name) => Address::new(name, key),
@@ -56,17 +57,17 @@ impl Shard {
     }
 
     /// Queues an item at an instance, unless too many events wait there (rule R29).
-    pub(super) fn accept(&mut self, address: &Address, item: Item) {
+    pub(in crate::engine) fn accept(&mut self, address: &Address, item: Item) {
         let most = self.limits.waiting;
         let slot = self.slot(address);
         let waiting = slot.waiting();
         if let Some(ticket) = item.ticket.filter(|_| waiting >= most) {
-            let answer = vec![(address.clone(), ConsumerAnswer::Full { waiting })];
+            let answer = vec![(address.clone(), Err(Rejection::Full { waiting }))];
             self.out.push(Out::Answer(ticket, Answer::Published(answer)));
             return;
         }
         slot.queue.push_back(item);
-        self.pump(address);
+        self.schedule(address);
     }
 
     /// Records an event for all its consumers in one commit (rule R24).
@@ -97,7 +98,7 @@ impl Shard {
                     deduplicated: true,
                     task: None,
                     hops: 0,
-                    epoch: self.inbox.epoch(self.lease.epoch),
+                    epoch: self.intake.epoch(self.lease.epoch),
                     cause: None,
                     at: now,
                 }),
@@ -111,11 +112,17 @@ impl Shard {
                 })),
             }
         }
-        let token = Token::Mailed { ticket: Some(ticket), consumers, _claim: Some(event.claim) };
-        self.queue_step(token, step);
+        let purpose = Purpose::Recorded { ticket: Some(ticket), consumers, _claim: Some(event.claim) };
+        self.queue_step(purpose, step);
     }
 
-    pub(super) fn verb(&mut self, address: Address, verb: VerbRecord, ticket: Ticket, claim: Claim) {
+    pub(in crate::engine) fn verb(
+        &mut self,
+        address: Address,
+        verb: VerbRecord,
+        ticket: Ticket,
+        claim: Claim,
+    ) {
         if self.stopping {
             self.out.push(Out::Answer(ticket, Answer::Stopped));
             return;
@@ -126,19 +133,19 @@ impl Shard {
         item.ticket = Some(ticket);
         item.claim = Some(claim);
         self.slot(&address).queue.push_back(item);
-        self.pump(&address);
+        self.schedule(&address);
     }
 
     /// Answers when the condition of the waiter holds, possibly at once.
-    pub(super) fn wait(&mut self, address: Address, waiter: Waiter, ticket: Ticket) {
+    pub(in crate::engine) fn wait(&mut self, address: Address, waiter: Waiter, ticket: Ticket) {
         let address = self.address(&address.saga, address.key);
         self.slot(&address).waiters.push((waiter, ticket));
-        self.pump(&address);
+        self.schedule(&address);
         self.answer_waiters(&address);
     }
 
     /// Removes a caller that no longer waits.
-    pub(super) fn unwait(&mut self, address: &Address, id: u64) {
+    pub(in crate::engine) fn unwait(&mut self, address: &Address, id: u64) {
         let mut gone = Vec::new();
         let mut forget = |slot: &mut Slot| {
             gone.extend(slot.waiters.extract_if(.., |(waiter, _)| waiter.id == id).map(|(_, ticket)| ticket));
@@ -154,23 +161,23 @@ impl Shard {
     }
 
     /// Answers each caller with a fulfilled condition.
-    pub(super) fn answer_waiters(&mut self, address: &Address) {
+    pub(in crate::engine) fn answer_waiters(&mut self, address: &Address) {
         let Some(slot) = self.slots.get_mut(address) else { return };
         if slot.in_flight.is_some() || slot.waiters.is_empty() {
             return;
         }
-        let (rest, seq) = match &slot.place {
-            Place::Unknown | Place::Loading => return,
-            Place::Missing => (slot.queue.is_empty(), None),
-            Place::Alias(key) => {
+        let (rest, seq) = match &slot.presence {
+            Presence::Unknown | Presence::Loading => return,
+            Presence::Missing => (slot.queue.is_empty(), None),
+            Presence::Alias(key) => {
                 let (key, waiters) = (key.clone(), std::mem::take(&mut slot.waiters));
                 let holder = self.address(&address.saga, key);
                 return waiters.into_iter().for_each(|(waiter, ticket)| {
                     self.wait(holder.clone(), waiter, ticket);
                 });
             }
-            Place::Quarantined(_) => (true, Some(u64::MAX)),
-            Place::Present(instance) => {
+            Presence::Quarantined(_) => (true, Some(u64::MAX)),
+            Presence::Present(instance) => {
                 (instance.status().is_over() || instance.is_parked(), Some(instance.record.seq))
             }
         };
@@ -178,21 +185,21 @@ impl Shard {
             Until::Rest => rest,
             Until::Step(seen) => seq.is_some_and(|seq| seq > seen),
         };
-        let found = |place: &Place| match place {
-            Place::Quarantined(why) => Some(Loaded::Unreadable(why.clone())),
-            Place::Present(instance) => instance.snapshot().map(|found| Loaded::Snapshot(Box::new(found))),
+        let found = |place: &Presence| match place {
+            Presence::Quarantined(why) => Some(Loaded::Unreadable(why.clone())),
+            Presence::Present(instance) => instance.snapshot().map(|found| Loaded::Snapshot(Box::new(found))),
             _ => None,
         };
         let waiters = std::mem::take(&mut slot.waiters);
         let (over, waiting): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|(waiter, _)| is_over(waiter));
         slot.waiters = waiting;
         for (_, ticket) in over {
-            self.out.push(Out::Answer(ticket, Answer::Found(found(&slot.place))));
+            self.out.push(Out::Answer(ticket, Answer::Found(found(&slot.presence))));
         }
     }
 
     /// Redrives a dead letter and removes it in the same commit.
-    pub(super) fn redrive(&mut self, row: DeadLetterRow, ticket: Ticket, claim: &Claim) {
+    pub(in crate::engine) fn redrive(&mut self, row: DeadLetterRow, ticket: Ticket, claim: &Claim) {
         if !claim.take() {
             return self.out.push(Out::Answer(ticket, Answer::Withdrawn));
         }
@@ -202,7 +209,7 @@ impl Shard {
         }
         let now = self.moment.wall;
         let DeadLetterRow { id, letter } = row;
-        if &*letter.reason == DeadLetter::BAD_KEY {
+        if letter.reason == DeadLetterReason::BadKey {
             let why =
                 "it has no key, so nobody knows which instance it is for; publish the event anew, with a key";
             self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why.to_owned()))));
@@ -219,7 +226,7 @@ impl Shard {
                 deduplicated: true,
                 task: None,
                 hops: letter.hops,
-                epoch: self.inbox.epoch(self.lease.epoch),
+                epoch: self.intake.epoch(self.lease.epoch),
                 cause: Some(Name::Borrowed("redrive")),
                 at: now,
             }),
@@ -241,15 +248,15 @@ impl Shard {
                 return;
             }
         }
-        self.queue_step(Token::Redriven { ticket }, step);
+        self.queue_step(Purpose::Redriven { ticket }, step);
     }
 
     /// Builds the dead letter of `item`. `None` if the item has no inbox form.
-    pub(super) fn letter(
+    pub(in crate::engine) fn letter(
         &self,
         address: &Address,
         item: &Item,
-        reason: &'static str,
+        reason: DeadLetterReason,
         detail: String,
     ) -> Option<DeadLetter> {
         let mail = item.mail(address, 0)?;
@@ -259,7 +266,7 @@ impl Shard {
             message: mail.message,
             id: mail.id,
             hops: mail.hops,
-            reason: Name::Borrowed(reason),
+            reason,
             detail,
             times: 1,
             at: self.moment.wall,

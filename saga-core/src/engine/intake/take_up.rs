@@ -12,10 +12,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Shard;
-use super::claim::Claim;
-use super::io::{Answer, Out, Ticket};
-use super::slot::Place;
+use crate::engine::Shard;
+use crate::engine::intake::Claim;
+use crate::engine::io::{Answer, Out, Ticket};
+use crate::engine::slot::Presence;
 use crate::message::MessageId;
 use crate::store::Address;
 
@@ -32,7 +32,7 @@ pub(crate) struct TakeUp {
 
 /// The waiting callers. Each caller is in one of three places.
 #[derive(Debug, Default)]
-pub(super) struct TakeUps {
+pub(in crate::engine) struct TakeUps {
     /// Callers that wait for the end of a scan of the inbox, with the number of the first scan that counts.
     unread: Vec<(u64, TakeUp)>,
     /// The number of callers that are held by watches, or have come back from their watches.
@@ -42,14 +42,14 @@ pub(super) struct TakeUps {
     /// Callers that wait for durable steps. The number is the count of steps, and the flag asks for a second wait.
     unwritten: VecDeque<(u64, bool, TakeUp)>,
     /// Steps queued since the start of the engine.
-    pub(super) queued: u64,
+    pub(in crate::engine) queued: u64,
     /// Steps with handled outcomes.
-    pub(super) done: u64,
+    pub(in crate::engine) done: u64,
 }
 
 /// Shared by the items that a caller waits for. The last item gives the caller back.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(in crate::engine) struct Watch {
     of: Option<TakeUp>,
     seen: Arc<Mutex<Vec<TakeUp>>>,
 }
@@ -64,16 +64,16 @@ impl Drop for Watch {
 
 impl Shard {
     /// Adds a caller. A page that is being read may have been read before, so only the next scan counts.
-    pub(super) fn take_up_for(&mut self, of: TakeUp) {
+    pub(in crate::engine) fn take_up_for(&mut self, of: TakeUp) {
         if self.stopping {
             return self.out.push(Out::Answer(of.ticket, Answer::Stopped));
         }
-        self.take_ups.unread.push((self.inbox.next_scan(), of));
+        self.take_ups.unread.push((self.intake.next_scan(), of));
         self.woken();
     }
 
     /// A scan of the inbox has reached the end.
-    pub(super) fn inbox_was_read(&mut self, scan: u64) {
+    pub(in crate::engine) fn inbox_was_read(&mut self, scan: u64) {
         let read: Vec<_> = self.take_ups.unread.extract_if(.., |(until, _)| *until <= scan).collect();
         for (_, of) in read {
             self.look_for(of);
@@ -87,8 +87,8 @@ impl Shard {
         let watch = Arc::new(Watch { of: Some(of), seen: Arc::clone(&self.take_ups.seen) });
         for consumer in consumers {
             let address = self.address(&consumer.saga, consumer.key);
-            let holder = match self.slots.get(&address).map(|slot| &slot.place) {
-                Some(Place::Alias(key)) => Some(self.address(&address.saga, key.clone())),
+            let holder = match self.slots.get(&address).map(|slot| &slot.presence) {
+                Some(Presence::Alias(key)) => Some(self.address(&address.saga, key.clone())),
                 _ => None,
             };
             for address in [Some(address), holder].into_iter().flatten() {
@@ -108,7 +108,7 @@ impl Shard {
     }
 
     /// Looks again for each caller that has come back. The items may have been handed on or put back.
-    pub(super) fn look_again(&mut self) {
+    pub(in crate::engine) fn look_again(&mut self) {
         if self.take_ups.watching == 0 {
             return;
         }
@@ -128,7 +128,7 @@ impl Shard {
     }
 
     /// Continues each caller when its steps are durable.
-    pub(super) fn steps_are_durable(&mut self) {
+    pub(in crate::engine) fn steps_are_durable(&mut self) {
         while let Some((until, ..)) = self.take_ups.unwritten.front()
             && *until <= self.take_ups.done
             && let Some((_, again, of)) = self.take_ups.unwritten.pop_front()
@@ -142,7 +142,7 @@ impl Shard {
     }
 
     /// Answers the callers that wait for a scan, because a stopping engine no longer reads the inbox.
-    pub(super) fn stop_taking_up(&mut self) {
+    pub(in crate::engine) fn stop_taking_up(&mut self) {
         for (_, of) in std::mem::take(&mut self.take_ups.unread) {
             self.out.push(Out::Answer(of.ticket, Answer::Stopped));
         }

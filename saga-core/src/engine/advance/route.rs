@@ -1,0 +1,125 @@
+//! The routing of a step: inbox rows for sagas, deliveries for subscribers, messages between parent and child.
+
+use std::sync::Arc;
+
+use crate::engine::Shard;
+use crate::engine::registry::Consumer;
+use crate::engine::slot::Item;
+use crate::machine::{Outgoing, Published};
+use crate::message::{MessageId, Name};
+use crate::store::{
+    Address, DeadLetter, DeadLetterReason, Delivery, DeliveryChange, Mail, MailKind, Step, TaskProgress,
+};
+
+impl Shard {
+    /// Routes the published events of a step: inbox rows for sagas, deliveries for subscribers.
+    pub(in crate::engine) fn route(
+        &mut self,
+        from: &Address,
+        cause: &Item,
+        published: Vec<Published>,
+        step: &mut Step,
+    ) {
+        let Some((incarnation, seq)) = step.instance.as_ref().map(|record| (record.incarnation, record.seq))
+        else {
+            return;
+        };
+        let now = self.moment.wall;
+        let registry = Arc::clone(&self.registry);
+        for (ordinal, event) in published.into_iter().enumerate() {
+            let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
+            let id = MessageId::from(incarnation.derive(seq, ordinal, &event.message.name));
+            let hops = cause.hops + 1;
+            for consumer in registry.consumers.get(&*event.message.name).map_or(&[] as &[_], Vec::as_slice) {
+                let saga = match consumer {
+                    Consumer::Saga(saga) => saga,
+                    Consumer::Subscriber(_) => "",
+                };
+                let (key, reason, detail) = match event.event.correlation(saga) {
+                    Ok(key) if hops <= self.limits.hops => {
+                        let to = self.address(consumer.name(), key);
+                        self.send(to, consumer, &event, &id, hops, from, step);
+                        continue;
+                    }
+                    Ok(key) => (
+                        key,
+                        DeadLetterReason::TooManyHops,
+                        format!("it has come through {hops} sagas; the limit is {}", self.limits.hops),
+                    ),
+                    // An event with a bad key is kept under the key of its publisher, where an operator can find it.
+                    Err(error) => {
+                        let detail = format!("`{}` of {from}: {error}", event.message.name);
+                        (from.key.clone(), DeadLetterReason::BadKey, detail)
+                    }
+                };
+                self.tally.dead_letters += 1;
+                step.dead.push(DeadLetter {
+                    to: self.address(consumer.name(), key),
+                    kind: match consumer {
+                        Consumer::Saga(_) => MailKind::Event,
+                        Consumer::Subscriber(_) => MailKind::Delivery,
+                    },
+                    message: event.message.clone(),
+                    id: Some(id.clone()),
+                    hops,
+                    reason,
+                    detail,
+                    times: 1,
+                    at: now,
+                });
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)] // One call site; a struct for it would be these seven fields again.
+    fn send(
+        &self,
+        to: Address,
+        consumer: &Consumer,
+        event: &Published,
+        id: &MessageId,
+        hops: u32,
+        from: &Address,
+        step: &mut Step,
+    ) {
+        let (now, epoch) = (self.moment.wall, self.lease.epoch);
+        match consumer {
+            Consumer::Saga(_) => step.mail.push(Mail {
+                to,
+                kind: MailKind::Event,
+                message: event.message.clone(),
+                id: Some(id.clone()),
+                deduplicated: true,
+                task: None,
+                hops,
+                epoch: self.intake.epoch(epoch),
+                cause: Some(Name::Owned(from.to_string())),
+                at: now,
+            }),
+            Consumer::Subscriber(_) => step.deliveries.push(DeliveryChange::Add(Delivery {
+                to,
+                event: event.message.clone(),
+                id: id.clone(),
+                named: false,
+                hops,
+                progress: TaskProgress::queued(now, epoch),
+            })),
+        }
+    }
+
+    /// Builds the inbox row of a message between parent and child.
+    pub(in crate::engine) fn relative(&self, out: Outgoing, from: &Address, hops: u32) -> Mail {
+        Mail {
+            to: self.address(&out.to.saga, out.to.key),
+            kind: out.kind,
+            message: out.message,
+            id: out.id,
+            deduplicated: true,
+            task: out.task,
+            hops: hops + 1,
+            epoch: self.intake.epoch(self.lease.epoch),
+            cause: Some(Name::Owned(from.to_string())),
+            at: self.moment.wall,
+        }
+    }
+}

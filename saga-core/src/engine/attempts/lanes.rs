@@ -1,0 +1,218 @@
+//! Attempts: which attempt may start, how its end counts, and when the next attempt is due (rules R13, R17–R19).
+//!
+//! A lane belongs to one handler or subscriber. A lane limits how many attempts run at a time. Only this module permits
+//! an attempt to start. So the engine always knows whether a task has begun.
+//!
+//! A suspect is a task or delivery that may have been running when an earlier process ended.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use super::throttle::Throttle;
+use crate::engine::registry::Registry;
+use crate::engine::slot::Run;
+use crate::engine::{Moment, Policy, first_key};
+use crate::machine::AttemptState;
+use crate::message::Timestamp;
+use crate::store::{Address, DeliveryId, Lease, Task, TaskId, TaskStage};
+
+/// A suspect runs alone after it was found begun this many times (rule R19). Before that, another task may have caused
+/// the crashes.
+const RUN_ALONE_AFTER: u32 = 3;
+/// The first wait of such a suspect, counted from the start. The wait doubles with each further time. Repeated kills
+/// from outside must not count against a task that happens to run.
+const RUN_ALONE_BACKOFF: Duration = Duration::from_millis(100);
+
+/// The unit of work of a lane.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::engine) enum Job {
+    Task(Address, TaskId),
+    Delivery(DeliveryId),
+}
+
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) job: Job,
+    pub(super) lane: usize,
+    pub(super) started: Duration,
+    pub(super) deadline: Duration,
+    /// The attempt was dropped at its timeout.
+    pub(super) timed_out: bool,
+    /// The failure has been logged already.
+    pub(super) logged: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) name: &'static str,
+    pub(super) policy: Policy,
+    pub(super) at_most_once: bool,
+    /// Attempts that run, and attempts with a start record that is being committed.
+    pub(super) in_use: usize,
+    pub(super) running: usize,
+    pub(super) queue: VecDeque<Job>,
+    pub(super) throttle: Throttle,
+}
+
+/// All lanes, with everything that waits for a time.
+#[derive(Debug)]
+pub(in crate::engine) struct Lanes {
+    pub(super) lanes: Vec<Lane>,
+    pub(super) attempts: HashMap<u64, Running>,
+    pub(super) last_attempt: u64,
+    pub(super) deadlines: BTreeMap<(Duration, u64), ()>,
+    pub(super) delayed: BTreeMap<(Timestamp, u64), (Timestamp, Job)>,
+    pub(super) delays: u64,
+    /// Lanes that wait for their rate or their breaker, by the time of the next check.
+    pub(super) paused: BTreeSet<(Duration, usize)>,
+    /// Suspects that run or have a start record that is being committed. `true`: the suspect runs alone, because it was
+    /// found begun several times. If the process crashes now, this suspect is the cause.
+    pub(super) recovering: HashMap<Job, bool>,
+    /// Suspects that wait until a recovering job ends.
+    pub(super) suspects: VecDeque<(usize, Job)>,
+    /// Monotonic time of the start of the engine.
+    pub(in crate::engine) started: Duration,
+}
+
+impl Lanes {
+    pub(in crate::engine) fn new(registry: &Registry) -> Self {
+        let lane = |spec: &crate::engine::registry::LaneSpec| Lane {
+            name: spec.name,
+            policy: spec.policy.clone(),
+            at_most_once: spec.at_most_once,
+            in_use: 0,
+            running: 0,
+            queue: VecDeque::new(),
+            throttle: Throttle::default(),
+        };
+        Self {
+            lanes: registry.lanes.iter().map(lane).collect(),
+            attempts: HashMap::new(),
+            last_attempt: 0,
+            deadlines: BTreeMap::new(),
+            delayed: BTreeMap::new(),
+            delays: 0,
+            paused: BTreeSet::new(),
+            recovering: HashMap::new(),
+            suspects: VecDeque::new(),
+            started: Duration::ZERO,
+        }
+    }
+
+    pub(in crate::engine) fn policy(&self, lane: usize) -> &Policy {
+        &self.lanes[lane].policy
+    }
+
+    /// The error text of an attempt that exceeded its timeout.
+    pub(super) fn late(&self, lane: usize) -> String {
+        let limit = self.lanes[lane].policy.timeout;
+        format!("no answer within {limit:?}")
+    }
+
+    /// The job of a running attempt.
+    pub(in crate::engine) fn job(&self, attempt: u64) -> Option<&Job> {
+        self.attempts.get(&attempt).map(|running| &running.job)
+    }
+
+    /// Restarts the timeout of a running attempt.
+    pub(in crate::engine) fn prolong(&mut self, attempt: u64, now: Duration) {
+        let Some(running) = self.attempts.get_mut(&attempt).filter(|running| !running.timed_out) else {
+            return;
+        };
+        self.deadlines.remove(&(running.deadline, attempt));
+        running.deadline = now.saturating_add(self.lanes[running.lane].policy.timeout);
+        self.deadlines.insert((running.deadline, attempt), ());
+    }
+
+    pub(in crate::engine) fn running(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// Admits a suspect with this recovery count, if the limits allow. Returns whether the suspect is admitted.
+    pub(in crate::engine) fn recover(&mut self, job: &Job, recoveries: u32, most: usize) -> bool {
+        let alone = recoveries >= RUN_ALONE_AFTER;
+        let crowd = self.recovering.len();
+        if crowd >= most || alone && crowd > 0 || self.recovering.values().any(|alone| *alone) {
+            return false;
+        }
+        self.recovering.insert(job.clone(), alone);
+        true
+    }
+
+    /// The earliest start of a suspect with this recovery count. `None` for no wait. By then the process has shown that
+    /// it does not crash without this suspect.
+    pub(in crate::engine) fn not_before(&self, recoveries: u32, now: Moment) -> Option<Timestamp> {
+        let times = recoveries.checked_sub(RUN_ALONE_AFTER)?;
+        let until = self.started.saturating_add(RUN_ALONE_BACKOFF.saturating_mul(1 << times.min(16)));
+        let rest = until.checked_sub(now.mono).filter(|rest| !rest.is_zero())?;
+        // Rounded up, so that `until` has passed at the due time.
+        Some(now.wall.plus(rest).plus(Duration::from_millis(1)))
+    }
+
+    /// Queues a suspect until a recovering job has ended.
+    pub(in crate::engine) fn suspect(&mut self, lane: usize, job: Job) {
+        self.suspects.push_back((lane, job));
+    }
+
+    /// Number of jobs that wait for a place in a lane.
+    pub(in crate::engine) fn queued(&self) -> usize {
+        self.suspects.len() + self.lanes.iter().map(|lane| lane.queue.len()).sum::<usize>()
+    }
+
+    pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {
+        first_key(&self.delayed).map(|(due, _)| due)
+    }
+
+    pub(in crate::engine) fn next_deadline(&self) -> Option<Duration> {
+        let deadline = first_key(&self.deadlines).map(|(deadline, _)| deadline);
+        [deadline, self.paused.first().map(|(until, _)| *until)].into_iter().flatten().min()
+    }
+
+    /// Makes a job wait until `due`. `armed` is the time at which `due` was set.
+    pub(in crate::engine) fn delay(&mut self, armed: Timestamp, due: Timestamp, job: Job) {
+        self.delays += 1;
+        self.delayed.insert((due, self.delays), (armed, job));
+    }
+
+    /// Shifts the due times of waiting jobs after a correction of the wall clock.
+    pub(in crate::engine) fn shift_delays(&mut self, shift: impl Fn(&mut Timestamp, &mut Timestamp) -> bool) {
+        for ((mut due, n), (mut armed, job)) in std::mem::take(&mut self.delayed) {
+            shift(&mut armed, &mut due);
+            self.delayed.insert((due, n), (armed, job));
+        }
+    }
+
+    pub(in crate::engine) fn push(&mut self, lane: usize, job: Job) {
+        self.lanes[lane].queue.push_back(job);
+    }
+
+    /// How far a task with this run has come. The machine asks at a turn.
+    pub(in crate::engine) fn attempt_state(
+        &self,
+        registry: &Registry,
+        lease: &Lease,
+        run: Option<Run>,
+        task: &Task,
+    ) -> AttemptState {
+        let once = || {
+            let lane = registry.handlers.get(&*task.command.name);
+            lane.is_some_and(|&lane| self.lanes[lane].at_most_once)
+        };
+        match (run, task.progress.stage) {
+            // The task has ended, and its instance is parked over the outcome.
+            (_, TaskStage::Held) => AttemptState::Between,
+            (Some(Run::Running { .. } | Run::Reported), _) | (_, TaskStage::Answered) => {
+                AttemptState::Running
+            }
+            // No permit followed the start record, so the task has never begun.
+            (Some(Run::Starting), TaskStage::Started) => AttemptState::NotBegun,
+            (_, TaskStage::Ready) if once() => AttemptState::NotBegun,
+            (_, TaskStage::Ready)
+                if task.progress.attempts == 0 && !lease.is_suspect(task.progress.epoch) =>
+            {
+                AttemptState::NotBegun
+            }
+            _ => AttemptState::Between,
+        }
+    }
+}

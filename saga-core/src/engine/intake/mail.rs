@@ -1,0 +1,52 @@
+//! Durable rows of the inbox: each row goes to its instance, or becomes a delivery to its subscriber.
+
+use crate::engine::Shard;
+use crate::engine::advance::Purpose;
+use crate::engine::slot::Item;
+use crate::store::{DeliveryChange, InboxId, MailKind, Step};
+
+impl Shard {
+    /// Takes up a durable row of the inbox.
+    pub(in crate::engine) fn take_mail(&mut self, id: InboxId, mail: crate::store::Mail) {
+        if mail.kind == MailKind::Delivery {
+            self.admit_delivery(id, mail);
+            return;
+        }
+        let address = self.address(&mail.to.saga, mail.to.key.clone());
+        if !self.registry.sagas.contains_key(&*address.saga) {
+            // The row stays for a build that has the saga (rule R28).
+            return;
+        }
+        match Item::from_mail(id, mail) {
+            Ok(item) => {
+                let item = Item { _room: Some(self.intake.room()), ..item };
+                self.slot(&address).queue.push_back(item);
+                self.schedule(&address);
+            }
+            Err(error) => {
+                tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there");
+            }
+        }
+    }
+
+    /// Turns an inbox row for a subscriber into a delivery. Only the lease holder writes deliveries (rule R23).
+    fn admit_delivery(&mut self, id: InboxId, mail: crate::store::Mail) {
+        let message_id = mail.id.clone().unwrap_or_else(crate::message::MessageId::unique);
+        let delivery = crate::store::Delivery {
+            to: mail.to.clone(),
+            event: mail.message.clone(),
+            id: message_id,
+            named: mail.id.is_some(),
+            hops: mail.hops,
+            progress: crate::store::TaskProgress::queued(self.moment.wall, self.lease.epoch),
+        };
+        let mut step = Step { consumed: vec![id], ..Step::default() };
+        if let (Some(message), false) = (&mail.id, mail.deduplicated) {
+            let content = mail.message.content_hash();
+            let at = self.moment.wall;
+            step.dedup.push(crate::store::DedupRecord { to: mail.to, id: message.clone(), content, at });
+        }
+        step.deliveries.push(DeliveryChange::Add(delivery));
+        self.queue_step(Purpose::Recorded { ticket: None, consumers: Vec::new(), _claim: None }, step);
+    }
+}

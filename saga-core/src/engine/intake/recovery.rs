@@ -1,0 +1,78 @@
+//! The work that an earlier lease left: it is read at the start, and when there is room.
+
+use crate::engine::io::{Answer, Out};
+use crate::engine::slot::Presence;
+use crate::engine::{Moment, Shard};
+use crate::store::{Address, DeliveryId, OpenTask, RowId, TaskKind};
+
+impl Shard {
+    /// Takes up everything that an earlier lease left.
+    pub(crate) fn start(&mut self, moment: Moment) {
+        self.moment = moment;
+        self.follow_clock();
+        self.lanes.started = moment.mono;
+        self.out.push(Out::FetchTasks(None));
+        self.out.push(Out::FetchCompensating(None));
+        self.fetch_deliveries(DeliveryId::default());
+        self.fetch_timers();
+        self.intake.behind = true;
+        self.scan();
+    }
+
+    /// Accepts and starts nothing more. Running attempts may end.
+    pub(in crate::engine) fn stop(&mut self) {
+        self.stopping = true;
+        for (_, ticket) in std::mem::take(&mut self.intake.waiting_publishes) {
+            self.out.push(Out::Answer(ticket, Answer::Stopped));
+        }
+        self.stop_taking_up();
+        self.write_attempts();
+        self.write_deliveries();
+    }
+
+    pub(in crate::engine) fn fetched_tasks(&mut self, rows: Vec<OpenTask>, more: bool) {
+        let last = rows.last().map(|row| (row.row, row.task.id));
+        // The report of a child loads its parent, so the task of a child needs no load.
+        for row in rows.into_iter().filter(|row| row.task.kind != TaskKind::Child) {
+            let address = self.address(&row.address.saga, row.address.key);
+            self.take_up(&address);
+        }
+        self.intake.tasks_after = last.filter(|_| more);
+    }
+
+    pub(in crate::engine) fn fetched_compensating(&mut self, rows: Vec<(RowId, Address)>, more: bool) {
+        let last = rows.last().map(|(row, _)| *row);
+        for (_, address) in rows {
+            let address = self.address(&address.saga, address.key);
+            self.take_up(&address);
+        }
+        self.intake.compensating_after = last.filter(|_| more);
+    }
+
+    /// Continues paused reads when there is room.
+    pub(in crate::engine) fn read_on(&mut self) {
+        if self.intake.paused && !self.intake.scanning && !self.crowded() {
+            self.intake.paused = false;
+            self.scan();
+        }
+        if self.intake.loads >= self.limits.page {
+            return;
+        }
+        if self.intake.tasks_after.is_some() && self.lanes.queued() < self.limits.taken_up {
+            let after = self.intake.tasks_after.take();
+            self.out.push(Out::FetchTasks(after));
+        }
+        if let Some(after) = self.intake.compensating_after.take() {
+            self.out.push(Out::FetchCompensating(Some(after)));
+        }
+    }
+
+    /// Loads an instance that has work to do. An unknown saga or an instance in memory is skipped.
+    fn take_up(&mut self, address: &Address) {
+        let known = self.registry.sagas.contains_key(&*address.saga);
+        let here = self.slots.get(address).is_some_and(|slot| !matches!(slot.presence, Presence::Unknown));
+        if known && !here {
+            self.load(address);
+        }
+    }
+}

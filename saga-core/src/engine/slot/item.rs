@@ -1,0 +1,168 @@
+//! One item in the queue of an instance, and its form in the inbox.
+
+use std::sync::Arc;
+
+use crate::definition::Value;
+use crate::engine::intake::{Claim, Watch};
+use crate::engine::io::Ticket;
+use crate::machine::{EventIn, Input, REPORT, ReportRecord, StartRecord, Verb, VerbRecord};
+use crate::message::{Key, Message, MessageId, Name, Timestamp};
+use crate::store::{Address, InboxId, Mail, MailKind};
+
+/// One item in the queue of an instance.
+#[derive(Debug)]
+pub(in crate::engine) struct Item {
+    pub(in crate::engine) what: Input,
+    /// The inbox row of the item, if the item is already durable.
+    pub(in crate::engine) inbox: Option<InboxId>,
+    /// No deduplication check is needed. The item is internal, or its deduplication record exists.
+    pub(in crate::engine) deduplicated: bool,
+    pub(in crate::engine) ticket: Option<Ticket>,
+    /// Lets the caller withdraw the item until the engine begins to handle it.
+    pub(in crate::engine) claim: Option<Claim>,
+    /// The alias by which the event named its instance. The deduplication record belongs to the alias (rule R26).
+    pub(in crate::engine) alias: Option<Key>,
+    pub(in crate::engine) hops: u32,
+    pub(in crate::engine) at: Timestamp,
+    /// The share of the item in the limit on items from the store, if the item came from the store.
+    pub(in crate::engine) _room: Option<Arc<()>>,
+    /// The callers that wait until the item is handled.
+    pub(in crate::engine) watches: Vec<Arc<Watch>>,
+}
+
+impl Item {
+    /// Creates an item without a caller and without an inbox row. Deduplication does not apply to the item.
+    pub(in crate::engine) fn own(what: Input, at: Timestamp) -> Self {
+        Self {
+            what,
+            inbox: None,
+            deduplicated: true,
+            ticket: None,
+            claim: None,
+            alias: None,
+            hops: 0,
+            at,
+            _room: None,
+            watches: Vec::new(),
+        }
+    }
+
+    pub(in crate::engine) fn event(
+        message: Message,
+        value: Option<Value>,
+        id: Option<MessageId>,
+        at: Timestamp,
+    ) -> Self {
+        Self::own(Input::Event(EventIn { message, value, id, parent: None }), at)
+    }
+
+    /// The inbox form of the item. `None` for an input that the engine finds again without the inbox.
+    pub(in crate::engine) fn mail(&self, to: &Address, epoch: u64) -> Option<Mail> {
+        let (kind, message, id, task, cause) = match &self.what {
+            Input::Event(EventIn { message, parent: Some(parent), .. }) => {
+                let start = StartRecord { parent: parent.clone(), event: message.into() };
+                let message = Message {
+                    name: Name::Borrowed("start"),
+                    version: 1,
+                    payload: crate::machine::write(&start),
+                };
+                (MailKind::Start, message, None, None, None)
+            }
+            Input::Event(event) => (MailKind::Event, event.message.clone(), event.id.clone(), None, None),
+            Input::Report(task, report) => {
+                let message = Message {
+                    name: Name::Borrowed(REPORT),
+                    version: 1,
+                    payload: crate::machine::write(report),
+                };
+                (MailKind::Report, message, None, Some(*task), None)
+            }
+            Input::Verb(verb) => {
+                let name = Name::Borrowed(verb.verb.word());
+                let message = Message { name, version: 1, payload: crate::machine::write(verb) };
+                (MailKind::Verb, message, None, None, Some(Name::Owned(verb.by.clone())))
+            }
+            Input::Timer { .. } | Input::Continue | Input::Stuck(..) => return None,
+        };
+        Some(Mail {
+            to: to.clone(),
+            kind,
+            message,
+            id,
+            deduplicated: self.deduplicated,
+            task,
+            hops: self.hops,
+            epoch,
+            cause,
+            at: self.at,
+        })
+    }
+
+    /// The item of an inbox row. `Err` holds the reason why the row cannot be read.
+    pub(in crate::engine) fn from_mail(inbox: InboxId, mail: Mail) -> Result<Self, String> {
+        let internal = mail.deduplicated || mail.id.is_none();
+        let what = match mail.kind {
+            MailKind::Event => {
+                Input::Event(EventIn { message: mail.message, value: None, id: mail.id, parent: None })
+            }
+            MailKind::Start => {
+                let start: StartRecord = crate::machine::read("start", &mail.message.payload)?;
+                let (message, parent) = (start.event.into(), Some(start.parent));
+                Input::Event(EventIn { message, value: None, id: None, parent })
+            }
+            MailKind::Report => {
+                let report: ReportRecord = crate::machine::read("report", &mail.message.payload)?;
+                let task = mail.task.ok_or("the report names no task")?;
+                Input::Report(task, report)
+            }
+            MailKind::Verb => Input::Verb(crate::machine::read("verb", &mail.message.payload)?),
+            MailKind::Delivery => return Err("a delivery is not for an instance".to_owned()),
+        };
+        Ok(Self {
+            what,
+            inbox: Some(inbox),
+            deduplicated: internal,
+            ticket: None,
+            claim: None,
+            alias: None,
+            hops: mail.hops,
+            at: mail.at,
+            _room: None,
+            watches: Vec::new(),
+        })
+    }
+
+    /// Begins to handle the item. `false` if the caller has withdrawn the item.
+    pub(in crate::engine) fn take(&self) -> bool {
+        self.claim.as_ref().is_none_or(Claim::take)
+    }
+
+    /// True for the end of a task that the store does not know yet.
+    pub(in crate::engine) fn is_unwritten_report(&self) -> bool {
+        self.inbox.is_none() && matches!(self.what, Input::Report(..) | Input::Stuck(..))
+    }
+
+    /// True for a verb that drops the input over which the instance is parked.
+    pub(in crate::engine) fn skips(&self) -> bool {
+        matches!(self.what, Input::Verb(VerbRecord { verb: Verb::Skip, .. }))
+    }
+
+    /// The verb, if a person in another process requested it and no local caller waits. A verb from a parent's step
+    /// does not count, because its `max_hops` is not 0.
+    pub(in crate::engine) fn verb_from_elsewhere(&self) -> Option<&VerbRecord> {
+        match &self.what {
+            Input::Verb(verb) if self.ticket.is_none() && self.hops == 0 => Some(verb),
+            _ => None,
+        }
+    }
+
+    /// True for an event with this message id.
+    pub(in crate::engine) fn is_named(&self, id: &MessageId) -> bool {
+        matches!(&self.what, Input::Event(EventIn { id: Some(own), .. }) if own == id)
+    }
+
+    /// True for an event. An event waits while the instance is compensating or parked.
+    pub(in crate::engine) fn is_event(&self) -> bool {
+        matches!(self.what, Input::Event(_))
+    }
+}
