@@ -275,7 +275,7 @@ async fn r35_events_wait_for_an_alias_to_be_claimed_and_give_up() {
     assert_eq!(letter.letter.reason, DeadLetterReason::MissingInstance);
     assert_eq!(
         letter.letter.detail,
-        "no instance of `invoice` has claimed the alias `never` of `bank.paid`; it has waited for 300000 ms"
+        "no instance of `invoice` has claimed the alias `never` of `bank.paid`; the event waited for 300000 ms"
     );
     // Redriven, it is resolved anew.
     dispatcher.publish(prepaid("inv-2", "never")).await.unwrap();

@@ -195,7 +195,7 @@ async fn a_late_answer_loses_nothing() {
     let late = asking.await.unwrap().unwrap_err();
     assert_eq!(
         late.to_string(),
-        "no answer from quote `7` within 3600s; it goes on, wait for it again with `wait_for`"
+        "quote `7` did not answer within 3600s; the work continues; wait for the answer with `wait_for`"
     );
     assert!(matches!(late, AskError::Late { .. }));
     desk.actuary.open.notify_one();
@@ -223,7 +223,7 @@ async fn what_cannot_be_answered_says_why() {
     let dead = desk.dispatcher.ask::<QuoteState, _, _>(asked(0), HOUR, price).await.unwrap_err();
     assert_eq!(
         dead.to_string(),
-        "`quote` did not take event `quote.asked`: start-failed; it is a dead letter"
+        "`quote` did not take event `quote.asked`: start-failed; the event is a dead letter"
     );
     let nameless = QuoteAsked { quote: String::new(), risk: 1 };
     let bad = desk.dispatcher.ask::<QuoteState, _, _>(nameless, HOUR, price).await.unwrap_err();
@@ -335,8 +335,7 @@ async fn ignored_without_an_instance_means_that_no_answer_will_come() {
     assert!(matches!(ignored, AskError::NoInstance { event: "lamp.on", saga: "lamp", .. }), "{ignored:?}");
     assert_eq!(
         ignored.to_string(),
-        "no answer will come from lamp `hall` to event `lamp.on`: there is no instance, and the saga ignores such \
-         events; publish the event that starts it first, or let this one wait with `#[missing_instance(defer(..))]`"
+        "lamp `hall` will not answer event `lamp.on`: the instance does not exist; the saga ignores events without an instance; publish the starting event first, or defer such events with `#[missing_instance(defer(..))]`"
     );
 }
 
@@ -363,7 +362,7 @@ async fn dead_means_that_no_answer_will_come_whether_or_not_there_is_an_instance
     let dead = desk.dispatcher.ask::<QuoteState, _, _>(accepted(), HOUR, price).await.unwrap_err();
     assert_eq!(
         dead.to_string(),
-        "`quote` did not take event `quote.accepted`: missing-instance; it is a dead letter"
+        "`quote` did not take event `quote.accepted`: missing-instance; the event is a dead letter"
     );
     desk.dispatcher.publish(asked(3)).await.unwrap();
     let dead = desk.dispatcher.ask::<QuoteState, _, _>(accepted(), HOUR, price).await.unwrap_err();
@@ -438,8 +437,7 @@ async fn a_saga_that_does_not_run_here_gives_no_answer() {
     let heard = dispatcher.ask::<LampState, _, _>(SwitchedOn { room: hall() }, HOUR, lamp).await.unwrap_err();
     assert_eq!(
         heard.to_string(),
-        "no answer will come from lamp `hall` to event `lamp.on`: this dispatcher does not run the saga; add it with \
-         `.saga::<..>()`"
+        "lamp `hall` will not answer event `lamp.on`: this dispatcher does not run the saga; register the saga with `.saga::<..>()`"
     );
 }
 

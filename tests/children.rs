@@ -551,7 +551,7 @@ async fn r21_a_turn_of_the_parent_undoes_the_children_first() {
 async fn r21_a_child_that_cannot_start_is_reported_to_its_parent() {
     for (parcels, why) in [
         (["nothing", "a"], "there is nothing in it"),
-        (["taken", "a"], "there is parcel `taken` already, and it is not this parent's child"),
+        (["taken", "a"], "parcel `taken` already exists and is not a child of this parent"),
     ] {
         let depot = Depot::new();
         let dispatcher = depot.open().await;

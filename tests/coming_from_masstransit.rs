@@ -441,7 +441,7 @@ async fn failed_and_unknown_carry_the_command_the_attempts_and_the_reason() {
     let unknown = dispatcher.wait_for::<CallState, _>("1", minutes(1), |call| {
         (call.position == Position::In(CallState::Elsewhere)).then(|| call.data.trace.clone())
     });
-    assert_eq!(unknown.await.unwrap(), ["7 unknown after 2: 2 attempts, the last: no line"]);
+    assert_eq!(unknown.await.unwrap(), ["7 unknown after 2: 2 attempts failed; last error: no line"]);
 }
 
 #[tokio::test]
@@ -461,7 +461,7 @@ async fn a_command_has_one_handler() {
     let builder = Dispatcher::builder(MemoryStore::new()).saga::<CallState>();
     let started = builder.handler::<Ring>(Phone).handler::<Ring>(Phone).start().await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
-    assert_eq!(problems, ["command `ring` has two handlers: exactly one runs a command"]);
+    assert_eq!(problems, ["command `ring` has two handlers: a command needs exactly one handler"]);
 }
 
 // Visits, hooks, and what is owed.
@@ -616,7 +616,7 @@ fn a_refused_undo_that_is_skipped_is_given_up_and_the_next_one_follows() {
 #[test]
 fn a_firing_that_no_guard_lets_through_is_used_up_and_the_history_says_so() {
     let leaving = arrived().when(Cancelled {}).elapsed(minutes(10));
-    assert_eq!(leaving.history().last().unwrap(), "ignored every 10m (no guard let it through)");
+    assert_eq!(leaving.history().last().unwrap(), "ignored every 10m (no guard returned true)");
     assert_eq!(leaving.timers(), [("every 10m", minutes(10))], "the next one is set");
     assert_eq!(leaving.elapsed(minutes(10)).data().trace.last().unwrap(), "hurried");
 }
@@ -754,7 +754,7 @@ fn a_failure_end_with_something_owed_is_refused_at_run_time_too() {
     assert_eq!(two.state(), &BasketState::Holding);
     assert_eq!(
         two.parked().unwrap(),
-        "failure end with something still owed: Emptied leads to a failure end, and `let-go` is still owed"
+        "failure end with open obligations: Emptied leads to a failure end; `let-go` is still owed"
     );
     assert_eq!(two.obligations(), ["let-go", "let-go"]);
 }

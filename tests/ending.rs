@@ -200,7 +200,7 @@ fn a_dispatcher_whose_runtime_has_ended_says_so_and_takes_nothing_more() {
         end(there);
         here.block_on(async {
             let why = stopped(&dispatcher).await;
-            assert!(why.contains("runtime") && why.contains("start it on"), "{why}");
+            assert!(why.contains("runtime") && why.contains("start the dispatcher on"), "{why}");
             let published = dispatcher.publish(Asked::of("1")).await.unwrap_err();
             assert!(matches!(published, PublishError::Stopped), "{published}");
             let aborted =

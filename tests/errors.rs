@@ -52,18 +52,18 @@ fn an_error_of_a_start_ends_with_the_first_cause() {
         "cannot start: the store was not available for 30s: orders.db is not available: database is locked";
     reads(&late, text);
     let thread = StartError::Thread(io::Error::other("no memory"));
-    reads(&thread, "cannot start: there is no thread for the dispatcher: no memory");
+    reads(&thread, "cannot start: the thread of the dispatcher could not be created: no memory");
 }
 
 #[test]
 fn an_error_of_publishing_names_the_event_and_the_cause() {
     let key = PublishError::Key { event: "order.placed", consumer: "order".to_owned(), source: no_key() };
     let text = "event `order.placed` has no usable key for `order`: \
-                the key is empty; an event must name the instance it is for";
+                the key is empty; a key must have at least one character";
     reads(&key, text);
     let large = PublishError::Payload { event: "order.placed", source: PayloadError::TooLarge { limit: 9 } };
     let text = "event `order.placed` cannot be stored: \
-                has more than 9 bytes of JSON, which is the limit; send a reference instead of the content";
+                is longer than the limit of 9 bytes of JSON; send a reference instead of the content";
     reads(&large, text);
     reads(&ReceiptError::Event(large), text);
 }
@@ -81,7 +81,7 @@ fn errors_that_pass_another_one_on_add_nothing() {
 
 #[test]
 fn an_error_of_stopping_ends_with_the_first_cause() {
-    let text = "the lease could not be given back: orders.db is not available: database is locked";
+    let text = "the lease could not be released: orders.db is not available: database is locked";
     reads(&ShutdownError::Store(locked()), text);
 }
 
@@ -89,7 +89,7 @@ fn an_error_of_stopping_ends_with_the_first_cause() {
 fn an_error_of_a_transaction_names_the_event_and_the_cause() {
     let key = TransactionError::Key { event: "order.placed", source: no_key() };
     let text =
-        "event `order.placed` has no usable key: the key is empty; an event must name the instance it is for";
+        "event `order.placed` has no usable key: the key is empty; a key must have at least one character";
     reads(&key, text);
     reads(&TransactionError::Store(locked()), "orders.db is not available: database is locked");
     reads(&TransactionError::Application("no stock".into()), "no stock");
@@ -98,7 +98,7 @@ fn an_error_of_a_transaction_names_the_event_and_the_cause() {
 #[test]
 fn an_error_of_a_slip_names_the_command_and_the_cause() {
     let large = SlipError::Payload { command: "book", source: PayloadError::TooDeep { limit: 64 } };
-    reads(&large, "command `book` cannot be kept: nests deeper than the limit of 64 levels");
+    reads(&large, "command `book` cannot be stored: nests deeper than the limit of 64 levels");
 }
 
 /// A handler answers with `?`, and the whole chain goes into a row that people read.

@@ -164,7 +164,7 @@ fn r02_a_shared_row_does_not_stand_in_its_own_target() {
 fn r01_an_ignored_event_says_so() {
     let hall = came().when(ada!(Called));
     assert_eq!(hall.ignored(), Some(IgnoredReason::RowIgnores));
-    assert_eq!(hall.history().last().unwrap(), "ignored called (its row says ignore)");
+    assert_eq!(hall.history().last().unwrap(), "ignored called (the row has `ignore`)");
     assert!(hall.data().trace.is_empty());
 }
 
@@ -321,8 +321,8 @@ async fn r03_what_fails_after_the_end_is_a_dead_letter_for_a_person() {
     let after_the_end = dead.iter().filter(|row| row.letter.reason == DeadLetterReason::OutcomeAfterEnd);
     let details: Vec<_> = after_the_end.map(|row| &*row.letter.detail).collect();
     let (tidy, farewell) = (
-        "`tidy` ended as refused after the instance: no broom",
-        "`farewell` ended as refused after the instance: no voice",
+        "`tidy` ended as refused after the end of the instance: no broom",
+        "`farewell` ended as refused after the end of the instance: no voice",
     );
     assert!(details.contains(&tidy) && details.contains(&farewell) && details.len() == 2, "{details:?}");
 }

@@ -533,7 +533,7 @@ async fn what_waits_for_a_place_is_not_stored_when_its_limit_has_passed() {
     stall.clock.advance(CALL);
     let answer = polled(second.as_mut()).await;
     let Some(Err(PublishError::NotStored { why })) = answer else { panic!("{answer:?}") };
-    assert!(why.contains("1 events were being published, which is the limit"), "{why}");
+    assert!(why.contains("1 publishes, the limit of `max_in_flight_publishes`"), "{why}");
     stall.faulty.set(Condition::Fine);
     assert!(first.await.unwrap().is_accepted());
     stall.clock.idle().await;

@@ -221,8 +221,10 @@ fn r34_a_field_that_may_be_missing_loses_nothing() {
     // The other way round, what is stored in that field would be.
     assert_eq!(
         plain::lock(&folder.path).losses(),
-        ["saga `cake` has another shape under the same version: `candles` is gone, `candles[]` is gone, \
-             `candles[].lit` is gone; say `version = 2`, and `#[upcast(from = 1, with(function))]` on the enum"]
+        [
+            "saga `cake` has another shape under the same version: `candles` no longer exists, `candles[]` no longer exists, \
+             `candles[].lit` no longer exists; set `version = 2`, and add `#[upcast(from = 1, with(function))]` to the enum"
+        ]
     );
 }
 
@@ -232,8 +234,7 @@ fn r34_another_shape_under_the_same_version_is_a_loss() {
     assert_eq!(
         changed::lock(&folder.path).losses(),
         [
-            "saga `cake` has another shape under the same version: `kilos` was u8 and is f64, `icing` is new and must \
-             be there; say `version = 2`, and `#[upcast(from = 1, with(function))]` on the enum"
+            "saga `cake` has another shape under the same version: `kilos` was u8 and is f64, `icing` is new and not optional; set `version = 2`, and add `#[upcast(from = 1, with(function))]` to the enum"
         ]
     );
 }
@@ -244,8 +245,7 @@ fn r34_an_earlier_version_needs_an_upcast_for_as_long_as_it_stands_in_the_lock()
     assert_eq!(
         raised::lock(&folder.path).losses(),
         [
-            "saga `cake` of version 1 has another shape, and no upcast reads it: `kilos` is gone, `grams` is new and \
-             must be there; say `#[upcast(from = 1, with(function))]` on the enum"
+            "saga `cake` of version 1 has another shape without an upcast: `kilos` no longer exists, `grams` is new and not optional; add `#[upcast(from = 1, with(function))]` to the enum"
         ]
     );
     let lock = upcast::lock(&folder.path);
@@ -258,7 +258,7 @@ fn r34_an_earlier_version_needs_an_upcast_for_as_long_as_it_stands_in_the_lock()
     let back = plain::lock(&folder.path).losses();
     assert!(
         back.contains(
-            &"saga `cake` goes back from version 2 to 1: what the later one wrote would be parked".to_owned()
+            &"saga `cake` goes back from version 2 to 1: instances with data of the later version would be parked".to_owned()
         ),
         "{back:?}"
     );
@@ -267,15 +267,15 @@ fn r34_an_earlier_version_needs_an_upcast_for_as_long_as_it_stands_in_the_lock()
 #[test]
 fn r34_an_upcast_must_read_what_was_stored() {
     let folder = locked();
-    let told = "saga `cake` of version 1 is read by the upcast from version";
-    let what = "and that does not fit: `kilos` is gone, `grams` is new and must be there";
+    let told = "saga `cake` of version 1 does not fit the upcast from version";
+    let what = "`kilos` no longer exists, `grams` is new and not optional";
     // An upcast from a later version reads another shape, and this one has a mistake in its argument.
-    assert_eq!(impatient::lock(&folder.path).losses(), [format!("{told} 2, {what}")]);
-    assert_eq!(mistaken::lock(&folder.path).losses(), [format!("{told} 1, {what}")]);
+    assert_eq!(impatient::lock(&folder.path).losses(), [format!("{told} 2: {what}")]);
+    assert_eq!(mistaken::lock(&folder.path).losses(), [format!("{told} 1: {what}")]);
     assert!(third::lock(&folder.path).losses().is_empty());
     upcast::lock(&folder.path).write();
     assert!(third::lock(&folder.path).losses().is_empty());
-    assert_eq!(impatient::lock(&folder.path).losses(), [format!("{told} 2, {what}")]);
+    assert_eq!(impatient::lock(&folder.path).losses(), [format!("{told} 2: {what}")]);
 }
 
 #[test]
@@ -287,26 +287,23 @@ fn r34_a_name_that_is_gone_is_a_loss_unless_something_was_called_so() {
     assert_eq!(
         losses,
         [
-            "saga `cake` is gone: say `was = \"cake\"` where it is called otherwise now",
-            "state `cake/baking` is gone: say `was = \"baking\"` where it is called otherwise now",
-            "state `cake/cooling` is gone: say `was = \"cooling\"` where it is called otherwise now",
-            "state `cake/sold` is gone: say `was = \"sold\"` where it is called otherwise now",
-            "state `cake/burnt` is gone: say `was = \"burnt\"` where it is called otherwise now",
-            "timer `cake/30m` is gone: say `was = \"30m\"` where it is called otherwise now",
-            "event `ordered` is gone: say `was = \"ordered\"` where it is called otherwise now",
+            "saga `cake` no longer exists: after a rename, add `was = \"cake\"` to the renamed item",
+            "state `cake/baking` no longer exists: after a rename, add `was = \"baking\"` to the renamed item",
+            "state `cake/cooling` no longer exists: after a rename, add `was = \"cooling\"` to the renamed item",
+            "state `cake/sold` no longer exists: after a rename, add `was = \"sold\"` to the renamed item",
+            "state `cake/burnt` no longer exists: after a rename, add `was = \"burnt\"` to the renamed item",
+            "timer `cake/30m` no longer exists: after a rename, add `was = \"30m\"` to the renamed item",
+            "event `ordered` no longer exists: after a rename, add `was = \"ordered\"` to the renamed item",
         ]
     );
     lock.write();
     assert!(lock.is_current(), "under the present names");
     // What they were called stands there too: it may not be forgotten.
     let losses = forgotten::lock(&folder.path).losses();
-    assert_eq!(losses[0], "saga `tart` does not say any more that it was `cake`: add `was = \"cake\"`");
-    assert!(
-        losses.contains(
-            &"event `tart.ordered` does not say any more that it was `ordered`: add `was = \"ordered\"`"
-                .to_owned()
-        )
-    );
+    assert_eq!(losses[0], "saga `tart` no longer has the earlier name `cake`: add `was = \"cake\"`");
+    assert!(losses.contains(
+        &"event `tart.ordered` no longer has the earlier name `ordered`: add `was = \"ordered\"`".to_owned()
+    ));
 }
 
 #[test]
@@ -316,13 +313,15 @@ fn r34_a_check_fails_with_what_would_be_lost() {
 }
 
 #[test]
-#[should_panic(expected = "is not current, and nothing would be lost: SAGA_LOCK=write cargo test")]
+#[should_panic(
+    expected = "is not current; no stored data would be lost; update the file with: SAGA_LOCK=write cargo test"
+)]
 fn r34_a_check_fails_when_the_lock_is_behind() {
     with_default::lock(&locked().path).check();
 }
 
 #[test]
-#[should_panic(expected = "this line does not belong into a lock: nonsense")]
+#[should_panic(expected = "the lock file has an invalid line: nonsense")]
 fn r34_what_is_no_lock_is_refused() {
     let folder = folder();
     std::fs::write(&folder.path, "nonsense").unwrap();

@@ -51,20 +51,20 @@ pub enum Odd {
 type Lossy = (&'static str, &'static str, fn(&mut Values));
 
 const LOSSY: [Lossy; 9] = [
-    ("rate", "NaN is no number in JSON", |v| v.rate = f64::NAN),
-    ("rate", "inf is no number in JSON", |v| v.rate = f64::INFINITY),
-    ("small", "-inf is no number in JSON", |v| v.small = f32::NEG_INFINITY),
-    ("perhaps", "inf is no number in JSON", |v| v.perhaps = Some(f64::INFINITY)),
-    ("perhaps", "NaN is no number in JSON", |v| v.perhaps = Some(f64::NAN)),
-    ("nested[1].x", "NaN is no number in JSON", |v| {
+    ("rate", "NaN is not a JSON number", |v| v.rate = f64::NAN),
+    ("rate", "inf is not a JSON number", |v| v.rate = f64::INFINITY),
+    ("small", "-inf is not a JSON number", |v| v.small = f32::NEG_INFINITY),
+    ("perhaps", "inf is not a JSON number", |v| v.perhaps = Some(f64::INFINITY)),
+    ("perhaps", "NaN is not a JSON number", |v| v.perhaps = Some(f64::NAN)),
+    ("nested[1].x", "NaN is not a JSON number", |v| {
         let x = |n| BTreeMap::from([("x".to_owned(), Some(n))]);
         v.nested = vec![x(1.0), x(f64::NAN)];
     }),
     ("loose", "data did not match any variant of untagged enum Loose", |v| {
         v.loose = Some(Loose::Big { big: u128::MAX });
     }),
-    ("odd", "\"Second\" comes back as \"First\"", |v| v.odd = Odd::Second),
-    ("odd", "\"Second\" comes back as \"First\"", |v| {
+    ("odd", "\"Second\" is read back as \"First\"", |v| v.odd = Odd::Second),
+    ("odd", "\"Second\" is read back as \"First\"", |v| {
         v.odd = Odd::Second;
         v.names = (0..50).map(|n| n.to_string()).collect();
     }),
@@ -315,7 +315,7 @@ async fn a_reply_that_would_not_read_back_parks_at_once_and_a_person_supplies_on
             panic!("it is not parked over {field}");
         };
         assert_eq!(reason, ParkReason::Unreadable);
-        assert!(detail.contains("`ask`: its reply"), "{detail}");
+        assert!(detail.contains("`ask`: the reply"), "{detail}");
         assert!(detail.contains(&says(nth, "values.")), "{detail}");
         let open = dispatcher.instance::<ProbeState>("test").await.unwrap().unwrap().open;
         let called: Vec<(&str, u32)> = open.iter().map(|open| (&*open.command, open.attempts)).collect();
@@ -381,7 +381,7 @@ async fn an_event_over_the_limit_of_the_dispatcher_is_refused() {
     let error = dispatcher.publish(Said { probe: "test".to_owned(), values }).await.unwrap_err();
     assert_eq!(
         chain(&error).to_string(),
-        "event `said` cannot be stored: has more than 1000 bytes of JSON, which is the limit; send a reference instead of the content"
+        "event `said` cannot be stored: is longer than the limit of 1000 bytes of JSON; send a reference instead of the content"
     );
     dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
 }

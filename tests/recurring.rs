@@ -127,7 +127,7 @@ async fn missed_runs_may_be_left_out() {
     let dispatcher = house.open("0 3 * * *", how()).await;
     let schedule = house.pass(&dispatcher, Duration::ZERO, 1).await;
     assert_eq!((schedule.runs, schedule.skipped), (0, 1));
-    assert_eq!(schedule.why_skipped.unwrap(), "missed by 75600000 ms");
+    assert_eq!(schedule.why_skipped.unwrap(), "the run was 75600000 ms late");
     let schedule = house.pass(&dispatcher, 3 * HOUR, 2).await;
     assert_eq!((schedule.runs, schedule.skipped), (1, 1), "on time again");
 }
@@ -246,7 +246,7 @@ async fn a_skipped_time_that_was_missed_counts_as_missed() {
     let dispatcher = house.open("30 2 * * * Europe/Zurich", how()).await;
     let schedule = house.pass(&dispatcher, Duration::ZERO, 1).await;
     assert_eq!((schedule.runs, schedule.skipped), (0, 1));
-    assert_eq!(schedule.why_skipped.unwrap(), "missed by 39600000 ms", "eleven hours");
+    assert_eq!(schedule.why_skipped.unwrap(), "the run was 39600000 ms late", "eleven hours");
 }
 
 #[tokio::test]
@@ -261,7 +261,7 @@ async fn bad_schedules_are_refused_at_the_start() {
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
     assert_eq!(problems.len(), 3, "{problems:#?}");
     assert!(
-        problems[0].starts_with("the schedule `nightly`: `0 25 * * *` is no cron expression"),
+        problems[0].starts_with("the schedule `nightly`: `0 25 * * *` is not a cron expression"),
         "{problems:#?}"
     );
     assert!(problems[1].contains("two schedules are called `nightly`"), "{problems:#?}");
@@ -279,6 +279,6 @@ async fn an_expression_that_never_comes_true_is_refused_at_the_start() {
     let Err(error) = started else { panic!("it started") };
     assert_eq!(
         error.to_string(),
-        "cannot start: the schedule `never`: its expression names no time that will ever come"
+        "cannot start: the schedule `never`: the cron expression has no future run time"
     );
 }

@@ -277,8 +277,7 @@ async fn r34_a_build_from_before_states_events_and_commands_were_renamed_does_no
     let Err(StartError::Retired { problems }) = refused else { panic!("it started") };
     let renamed = |what: &str, was: &str, name: &str| {
         format!(
-            "{what} `{was}` of saga `account` has been renamed to `{name}` by a later build: run that build, or rename \
-             it on purpose with `#[{what}(name = \"{was}\", was = \"{name}\")]`"
+            "{what} `{was}` of saga `account` has been renamed to `{name}` by a later build; run that build, or declare the rename with `#[{what}(name = \"{was}\", was = \"{name}\")]`"
         )
     };
     assert_eq!(
@@ -334,7 +333,12 @@ async fn r34_an_earlier_name_that_is_taken_is_refused() {
         .start()
         .await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
-    assert_eq!(problems, ["command `new` was called `charge`, and that is the name of another command now"]);
+    assert_eq!(
+        problems,
+        [
+            "command `new` has the earlier name `charge`; another command has this name now; rename one of the commands"
+        ]
+    );
 }
 
 /// Knows nothing of what the others have stored.
@@ -381,12 +385,12 @@ async fn r34_what_a_build_does_not_know_is_told_with_counts() {
     assert_eq!(
         unknown(&dispatcher).await,
         [
-            "1 instance of `account` is in state `charging`, which `account` v1 does not have",
-            "1 task of `account` runs command `charge`, which `account` v1 does not send",
-            "1 obligation of `account` owes undo `refund`, which `account` v1 does not run",
-            "1 obligation of `account` is for command `charge`, which `account` v1 does not send",
-            "1 timer of `account` is called `patience`, and no state of `account` v1 has it: it will not fire",
-            "1 waiting event of `account` is a `papers`, which `account` v1 does not take",
+            "1 instance of `account` is in state `charging`; `account` v1 does not have this state",
+            "1 task of `account` runs command `charge`; `account` v1 does not send this command",
+            "1 obligation of `account` owes undo `refund`; `account` v1 does not run this undo",
+            "1 obligation of `account` is for command `charge`; `account` v1 does not send this command",
+            "1 timer of `account` is called `patience`; no state of `account` v1 has this timer; this timer will not fire",
+            "1 waiting event of `account` is a `papers`; `account` v1 does not take this event",
         ]
     );
     dispatcher.kill().await;
@@ -394,7 +398,10 @@ async fn r34_what_a_build_does_not_know_is_told_with_counts() {
     let dispatcher = Dispatcher::builder(town.store.clone()).clock(town.clock.clone()).start().await.unwrap();
     let unknown = unknown(&dispatcher).await;
     assert_eq!(unknown.len(), 6);
-    assert_eq!(unknown[0], "1 instance of `account` is in state `charging`, and this build has no `account`");
+    assert_eq!(
+        unknown[0],
+        "1 instance of `account` is in state `charging`; this build has no consumer `account`"
+    );
 }
 
 #[tokio::test]
@@ -409,7 +416,8 @@ async fn r34_a_turn_towards_a_state_that_is_gone_is_told() {
     silent.kill().await;
     let builder = Dispatcher::builder(town.store.clone()).saga::<unrelated::AccountState>();
     let dispatcher = builder.clock(town.clock.clone()).start().await.unwrap();
-    let told = "1 turn of `account` leads to state `closed`, which `account` v1 does not have".to_owned();
+    let told =
+        "1 turn of `account` leads to state `closed`; `account` v1 does not have this state".to_owned();
     let unknown = unknown(&dispatcher).await;
     assert!(unknown.contains(&told), "{unknown:#?}");
 }

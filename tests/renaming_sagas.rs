@@ -218,8 +218,7 @@ async fn r34_a_saga_does_not_get_a_name_under_which_one_of_its_keys_is_stored() 
     assert!(matches!(&refused, StartError::Store(StoreError::Clash { .. })), "{refused}");
     assert_eq!(
         chain(&refused).to_string(),
-        "cannot start: saga `team` of the memory store cannot be called `crew` from now on: both have `7`; give the \
-         new one another name"
+        "cannot start: saga `team` of the memory store cannot be renamed to `crew`: both sagas have `7`; choose another name"
     );
     // Nothing was changed or run, so nothing is suspected, and the build before it still runs.
     let lease = store.lease("test").await.unwrap();
@@ -254,7 +253,10 @@ mod named_crew {
 async fn r34_an_earlier_name_of_a_saga_that_another_one_has_is_refused() {
     let started = clash::start(MemoryStore::new(), &ManualClock::default()).await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
-    assert_eq!(problems, ["saga `crew` was called `hand`, and that is the name of another saga now"]);
+    assert_eq!(
+        problems,
+        ["saga `crew` has the earlier name `hand`; another saga has this name now; rename one of the sagas"]
+    );
 }
 
 #[tokio::test]
@@ -272,8 +274,8 @@ async fn r34_two_consumers_cannot_share_an_earlier_name() {
     assert_eq!(
         problems,
         [
-            "sagas `crew` and `ship` both say that they were called `team`: only one of them can have been",
-            "saga `hand` was called `member`, and that is the name of a subscriber now: consumers need different names",
+            "sagas `crew` and `ship` both have the earlier name `team`: remove `was` from one of the sagas",
+            "saga `hand` has the earlier name `member`; a subscriber has this name now; consumers need different names",
             "saga `other-hand`, which saga `ship` starts, is not registered: add `.saga::<HandState>()`",
         ]
     );
@@ -314,8 +316,7 @@ fn refusal(started: Result<Dispatcher, StartError>) -> Vec<String> {
 
 fn renamed(was: &str, name: &str) -> String {
     format!(
-        "saga `{was}` has been renamed to `{name}` by a later build: run that build, or rename it on purpose with \
-         `#[saga(name = \"{was}\", was = \"{name}\")]`"
+        "saga `{was}` has been renamed to `{name}` by a later build; run that build, or declare the rename with `#[saga(name = \"{was}\", was = \"{name}\")]`"
     )
 }
 
@@ -397,8 +398,7 @@ async fn a_fork_is_refused(store: impl Store + Clone) {
     assert_eq!(
         problems,
         [
-            "saga `club` was called `team`, which has been renamed to `crew` by a later build: run that build, or \
-             rename it on purpose with `#[saga(name = \"club\", was = \"crew\")]`"
+            "saga `club` (earlier name `team`) has been renamed to `crew` by a later build; run that build, or declare the rename with `#[saga(name = \"club\", was = \"crew\")]`"
         ]
     );
 }

@@ -175,7 +175,7 @@ async fn a_step_that_nobody_knows_of_is_undone_too() {
     let (position, slip) = works.run(&works.open().await, slip(&["a", "b"])).await;
     assert_eq!(position, Position::In(SlipState::Faulted));
     assert_eq!(works.log(), ["do a", "do b", "do b", "undo b", "undo a"]);
-    assert!(slip.why.unwrap().starts_with("step 2 is unknown"));
+    assert!(slip.why.unwrap().starts_with("the outcome of step 2 is unknown"));
 }
 
 #[tokio::test]
@@ -290,7 +290,7 @@ async fn r34_a_step_that_cannot_be_read_parks_the_slip_and_undoes_nothing() {
     let position = dispatcher.settled::<SlipState>("1").await.unwrap();
     let Position::Parked { reason, detail, .. } = position else { panic!("{position:?}") };
     assert_eq!(reason, ParkReason::Unreadable);
-    assert!(detail.contains("version 2 wrote it, and this build has version 1"), "{detail}");
+    assert!(detail.contains("the stored version is 2; this build has version 1"), "{detail}");
     assert_eq!(*works.worker.log.lock().unwrap(), ["do first"]);
     dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
 }

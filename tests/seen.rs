@@ -329,11 +329,8 @@ async fn an_instance_that_is_parked_is_a_warning_that_says_why() {
     exchange.dispatcher.publish(wanted("parks")).await.unwrap();
     exchange.dispatcher.publish(Fumbled { call: "parks".to_owned() }).await.unwrap();
     assert!(exchange.settled("parks").await.is_parked());
-    let parked = &saying("parks", "parked: it waits for a person")[0];
+    let parked = &saying("parks", "the instance is parked and waits for an operator")[0];
     assert_eq!(parked.level, Level::WARN);
     let why = parked.field("why");
-    assert!(
-        why.starts_with("an action failed: Fumbled: the receiver fell down; it has waited since "),
-        "{why}"
-    );
+    assert!(why.starts_with("an action failed: Fumbled: the receiver fell down; parked since "), "{why}");
 }

@@ -311,13 +311,13 @@ async fn r23_a_verb_from_elsewhere_that_is_declined_is_answered_where_it_can_be_
     );
     let answer = &history[1].entry;
     assert_eq!((&*answer.name, answer.cause.as_deref()), ("skip", Some("the porter")));
-    assert_eq!(answer.note.as_deref(), Some("visit `ada` is not parked, so there is nothing to skip"));
+    assert_eq!(answer.note.as_deref(), Some("visit `ada` is not parked; `skip` needs a parked instance"));
 
     let letter = elsewhere.dead_letters(DeadId(0), 10).await.unwrap().remove(0);
     assert_eq!((letter.letter.kind, letter.letter.reason.as_str()), (MailKind::Verb, "declined"));
-    assert_eq!(letter.letter.detail, "there is no visit `nobody`; the porter has asked for it: it is stuck");
+    assert_eq!(letter.letter.detail, "visit `nobody` does not exist; the verb was requested by the porter: it is stuck");
     let again = house.dispatcher.redrive(letter).await.unwrap_err();
-    assert_eq!(again.to_string(), "a verb that was declined is not delivered again; ask for it anew");
+    assert_eq!(again.to_string(), "a declined verb cannot be delivered again; request the verb again");
 
     // Whoever asks the dispatcher itself is answered by it, and nothing is written.
     house
@@ -349,7 +349,7 @@ async fn a_reason_that_cannot_be_read_is_a_line_of_the_list_and_harms_no_other()
         let parked = line.parked.expect("it is parked");
         assert_eq!((parked.reason, parked.since), (ParkReason::Unreadable, line.changed_at));
         let said = parked.to_string();
-        assert!(said.starts_with("cannot be read by this build: the reason "), "{said}");
+        assert!(said.starts_with("this build cannot read a stored value: the parking record "), "{said}");
     }
 }
 

@@ -344,15 +344,15 @@ async fn r34_what_a_later_version_wrote_parks_its_instance_and_stays_as_it_is() 
     let dispatcher = v1::start(&store, &clock, &world).await;
     let unreadable = dispatcher.instance::<v1::SaleState>("1").await.unwrap_err();
     assert!(
-        unreadable.to_string().contains("version 3 wrote it, and this build has version 1"),
+        unreadable.to_string().contains("the stored version is 3; this build has version 1"),
         "{unreadable}"
     );
     let told = dispatcher.unknown_names().await.unwrap();
     assert_eq!(
         told.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
-            "1 instance of `sale` is in state `paid`, written by version 3, and this build has version 1",
-            "1 obligation of `sale` is for state `paid`, written by version 3, and this build has version 1",
+            "1 instance of `sale` is in state `paid`; the stored version is 3; this build has version 1",
+            "1 obligation of `sale` is for state `paid`; the stored version is 3; this build has version 1",
         ]
     );
     dispatcher.publish(picked1()).await.unwrap();
@@ -364,7 +364,7 @@ async fn r34_what_a_later_version_wrote_parks_its_instance_and_stays_as_it_is() 
     let dispatcher = v3::start(&store, &clock, &world.answering()).await;
     let position = dispatcher.instance::<v3::SaleState>("1").await.unwrap().unwrap().position;
     assert!(
-        matches!(&position, Position::Parked { reason, .. } if reason.to_string() == "cannot be read by this build"),
+        matches!(&position, Position::Parked { reason, .. } if reason.to_string() == "this build cannot read a stored value"),
         "{position:?}"
     );
     dispatcher
@@ -391,7 +391,7 @@ async fn r34_a_command_that_cannot_be_read_parks_and_is_never_taken_for_failed()
     clock.advance(60 * SECOND);
     let position = dispatcher.settled::<v3::SaleState>("1").await.unwrap();
     let Position::Parked { reason, detail, .. } = position else { panic!("{position:?}") };
-    assert_eq!(reason.to_string(), "cannot be read by this build");
+    assert_eq!(reason.to_string(), "this build cannot read a stored value");
     assert!(detail.contains("`pack`") && detail.contains("thirteen cents cannot be converted"), "{detail}");
     assert_eq!(world.calls.lock().unwrap().len(), calls, "nothing was called");
     // A person knows what became of it.
@@ -575,7 +575,7 @@ async fn r34_a_call_that_could_not_be_read_was_not_made_and_may_be_made_once() {
     let dispatcher = mail2::start(&store, &clock, &world.answering()).await;
     let position = dispatcher.settled::<mail2::MailingState>("1").await.unwrap();
     let Position::Parked { reason, .. } = position else { panic!("{position:?}") };
-    assert_eq!(reason.to_string(), "cannot be read by this build");
+    assert_eq!(reason.to_string(), "this build cannot read a stored value");
     dispatcher.shutdown(SECOND).await.unwrap();
 
     let dispatcher = mail1::start(&store, &clock, &world.answering()).await;

@@ -35,7 +35,7 @@ fn r02_during_any_stands_for_every_state_that_is_not_an_end() {
 #[test]
 fn r03_an_outcome_without_a_row_parks() {
     let order = paid().unknown::<CreateShippingLabel>("no answer");
-    assert_eq!(order.parked().unwrap(), "its row says park: unknown(CreateShippingLabel): no answer");
+    assert_eq!(order.parked().unwrap(), "the row has `park`: unknown(CreateShippingLabel): no answer");
     assert_eq!(
         order.obligations(),
         ["label.void", "payment.refund"],

@@ -315,7 +315,7 @@ async fn waiting_ends_within_the_limit_of_a_call_and_loses_nothing() {
     let late = in_time(&shop.clock, shop.dispatcher.taken_up(&id, &order)).await.unwrap_err();
     assert!(matches!(late, ReceiptError::NotAnswered { .. }), "{late}");
     let said = late.to_string();
-    assert!(said.starts_with("what became of the event is not known: no answer within 30s"), "{said}");
+    assert!(said.starts_with("the result of the event is not known: no answer within 30s"), "{said}");
     assert!(shop.store.faults_fired() > 0);
     shop.store.fail_next_commits(0, Fault::BeforeCommit);
     assert_eq!(in_time(&shop.clock, shop.taken_up("p", &order)).await, Some(Disposition::Taken));

@@ -19,7 +19,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     };
     let ident = &input.ident;
     if !input.generics.params.is_empty() {
-        errors.on(&input.generics, "a command has no generics: what is stored must have one shape");
+        errors.on(&input.generics, "a command cannot have generics: a stored type must have one shape");
     }
     let (mut name, mut version) = (lower(&ident.to_string(), '-'), 1_u64);
     let (mut at_most_once, mut best_effort) = (false, false);
@@ -28,7 +28,10 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut krate: Path = syn::parse_quote!(::saga);
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("command")) {
         let Ok(list) = attribute.meta.require_list() else {
-            errors.on(attribute.path(), "write it as a list: `#[command(name = \"..\", replies(..))]`");
+            errors.on(
+                attribute.path(),
+                "write the attribute as a list: `#[command(name = \"..\", replies(..))]`",
+            );
             continue;
         };
         for item in items(list.tokens.clone(), &mut errors) {
@@ -58,7 +61,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         }
     }
     let Ok(version) = u32::try_from(version) else {
-        errors.on(ident, "versions fit in 32 bits");
+        errors.on(ident, "a version must fit in 32 bits");
         return errors.into_tokens();
     };
     let private = quote!(#krate::__private_0_1_0);

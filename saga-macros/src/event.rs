@@ -31,7 +31,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     };
     let ident = &input.ident;
     if !input.generics.params.is_empty() {
-        errors.on(&input.generics, "an event has no generics: what is stored must have one shape");
+        errors.on(&input.generics, "an event cannot have generics: a stored type must have one shape");
     }
     let (mut name, mut version) = (lower(&ident.to_string(), '-'), 1_u64);
     let mut key: Option<Named> = None;
@@ -40,7 +40,8 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut krate: Path = syn::parse_quote!(::saga);
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("event")) {
         let Ok(list) = attribute.meta.require_list() else {
-            errors.on(attribute.path(), "write it as a list: `#[event(name = \"..\", key(field))]`");
+            errors
+                .on(attribute.path(), "write the attribute as a list: `#[event(name = \"..\", key(field))]`");
             continue;
         };
         for item in items(list.tokens.clone(), &mut errors) {
@@ -51,8 +52,8 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 "crate" => krate = item.one_path("path", &mut errors).unwrap_or(krate),
                 "key" | "alias" if key.is_some() => errors.on(
                     &item.path,
-                    "an event has one key, or one alias; of several fields it is `key(a, b)`, and another one for one \
-                     saga is `key_for(Saga, field)` or `alias_for(Saga, field)`",
+                    "an event has one key or one alias; write `key(a, b)` for several fields; write `key_for(Saga, \
+                     field)` or `alias_for(Saga, field)` for a single saga",
                 ),
                 word @ ("key" | "alias") => {
                     key = Named::read(word == "alias", item.items(&mut errors), &item.path, &mut errors);
@@ -75,14 +76,14 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         }
     }
     let Ok(version) = u32::try_from(version) else {
-        errors.on(ident, "versions fit in 32 bits");
+        errors.on(ident, "a version must fit in 32 bits");
         return errors.into_tokens();
     };
     // `Correlated::key` needs a key or alias for all other consumers.
     if let (None, Some((saga, _))) = (&key, keys_for.first()) {
         errors.on(
             saga,
-            "say also which key or alias it has for everybody else: `key(field)` or `alias(field)`",
+            "the event also needs a key or an alias for all other consumers: add `key(field)` or `alias(field)`",
         );
     }
     let correlated = key.as_ref().map(|key| {

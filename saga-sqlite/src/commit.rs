@@ -178,7 +178,7 @@ fn belongings(db: &Connection, row: RowId, step: &Step) -> Result<(), Stop> {
             TaskChange::Add(queued) => {
                 if !task::insert(db, row, queued)? {
                     let (seq, ord) = (queued.id.seq, queued.id.ord);
-                    let reason = format!("task {seq}.{ord} is there already");
+                    let reason = format!("task {seq}.{ord} already exists");
                     return Err(Stop::With(StepOutcome::Refused(reason)));
                 }
             }

@@ -134,7 +134,7 @@ impl Held {
         if self.db.is_locked() {
             tracing::warn!(
                 store,
-                "a transaction is over its limit while it uses its connection; it is rolled back when it lets go"
+                "a transaction has exceeded its limit while its connection is in use; the rollback waits for the connection"
             );
         }
         let db = self.db.lock();

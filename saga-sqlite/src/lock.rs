@@ -36,8 +36,9 @@ impl OwnerLock {
             if is_full(&error) {
                 return full(place, error);
             }
-            let why =
-                format!("its lock file, which ends in `.lock`, cannot be used ({error}); make it writable");
+            let why = format!(
+                "the `.lock` file of the store cannot be used ({error}); make the `.lock` file writable"
+            );
             unavailable(place.name(), why)
         };
         let mut file = open(&place.beside("lock")).map_err(trouble)?;

@@ -63,12 +63,12 @@ fn create(place: &Place) -> Result<bool, StoreError> {
         Ok(metadata) if metadata.is_file() => {
             return refuse_links(&metadata).map(|()| false).map_err(|detail| refuse(place, detail));
         }
-        Ok(_) => return Err(refuse(place, "it is not a file; name a file, which is created if need be")),
+        Ok(_) => return Err(refuse(place, "the path is not a file; name a file; a missing file is created")),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(refuse(place, error.to_string())),
     }
     if !place.options.create {
-        return Err(refuse(place, "there is no such file, and creating one was not asked for"));
+        return Err(refuse(place, "the file does not exist; `create(false)` forbids the creation of a file"));
     }
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -176,7 +176,11 @@ pub(crate) fn set(db: &Connection, pragma: &str, value: impl Into<Value>) -> rus
     let value = value.into();
     db.pragma_update(None, pragma, &value)?;
     let found: Value = db.pragma_query_value(None, pragma, |row| row.get(0))?;
-    if found == value { Ok(()) } else { Err(misuse(format!("the pragma {pragma} stays {found:?}"))) }
+    if found == value {
+        Ok(())
+    } else {
+        Err(misuse(format!("the pragma {pragma} keeps the value {found:?}")))
+    }
 }
 
 fn misuse(what: String) -> Error {
@@ -233,7 +237,7 @@ mod tests {
     fn a_pragma_that_does_not_take_is_an_error() {
         let db = Connection::open_in_memory().unwrap();
         let error = set(&db, "journal_mode", "wal".to_owned()).unwrap_err();
-        assert!(error.to_string().contains("journal_mode stays"), "{error}");
+        assert!(error.to_string().contains("journal_mode keeps"), "{error}");
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Readers {
         {
             return result;
         }
-        Err(unavailable(self.place.name(), "a reader panicked; it starts afresh with the next call"))
+        Err(unavailable(self.place.name(), "a reader panicked; the next call opens a new connection"))
     }
 }
 

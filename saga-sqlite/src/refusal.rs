@@ -32,7 +32,7 @@ pub(crate) fn uncreated(place: &Place, error: io::Error) -> StoreError {
         io::ErrorKind::NotFound => refuse(place, "its directory does not exist; create it first"),
         _ if is_read_only(&error) => refuse(place, READ_ONLY_DIRECTORY),
         _ if is_full(&error) => full(place, error),
-        _ => refuse(place, format!("it cannot be created: {error}")),
+        _ => refuse(place, format!("the file cannot be created: {error}")),
     }
 }
 
@@ -83,7 +83,10 @@ pub(crate) fn explain(place: &Place, error: Error) -> StoreError {
         },
         ErrorCode::CannotOpen if takes_no_file => READ_ONLY_DIRECTORY,
         ErrorCode::CannotOpen | ErrorCode::SystemIoFailure if let Some(beside) = &beside => {
-            return refuse(place, format!("{error}, and no file beside it can be written either: {beside}"));
+            return refuse(
+                place,
+                format!("{error}; no file beside the database file can be written: {beside}"),
+            );
         }
         ErrorCode::CannotOpen => CANNOT_OPEN,
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {

@@ -50,11 +50,13 @@ fn future(path: &Path) -> Result<PathBuf, String> {
         // The volume of the target may not be mounted. A new empty store would hide the sagas of the real store.
         let target = target.display();
         return Err(format!(
-            "it is a symbolic link to {target}, where there is no file; bring that back, or remove the link"
+            "the path is a symbolic link to {target}; this target does not exist; restore the target, or remove the link"
         ));
     }
     let Some(name) = path.file_name() else {
-        return Err("its last part is no name of a file; name a file, which is created if need be".to_owned());
+        return Err(
+            "the last part of the path is not a file name; name a file; a missing file is created".to_owned()
+        );
     };
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -73,7 +75,7 @@ fn unsearchable(error: &std::io::Error) -> String {
     match error.kind() {
         ErrorKind::NotADirectory => "a directory of its path is a file; name another path".to_owned(),
         ErrorKind::PermissionDenied => {
-            "this process may not search a directory of its path; give it the right to".to_owned()
+            "this process may not search a directory of the path; give this process the right to search the directory".to_owned()
         }
         _ => error.to_string(),
     }
@@ -90,8 +92,8 @@ pub(crate) fn refuse_links(metadata: &Metadata) -> Result<(), String> {
         let links = std::os::unix::fs::MetadataExt::nlink(metadata);
         if links > 1 {
             return Err(format!(
-                "the file has {links} hard links, and a store must have one name; remove the others, which \
-                 `find -samefile` lists"
+                "the file has {links} hard links; a store must have one name; remove the other links (`find \
+                 -samefile` lists all links)"
             ));
         }
     }

@@ -129,7 +129,7 @@ fn check(place: &Place, found: usize) -> Result<(), StoreError> {
     Err(refuse(
         place,
         format!(
-            "it was written by a newer version (schema {found}; this one knows {known}); update this application"
+            "the file was written by a newer version (schema {found}; this version knows schema {known}); update this application"
         ),
     ))
 }

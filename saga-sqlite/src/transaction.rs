@@ -62,25 +62,25 @@ pub enum TransactionError {
     Application(#[from] BoxError),
     /// The transaction exceeded its time limit. The dispatcher cannot commit during a transaction.
     #[error(
-        "the transaction took longer than its limit of {limit:?} and was rolled back; do slow work before it"
+        "the transaction took longer than its limit of {limit:?} and was rolled back; do slow work before the transaction"
     )]
     TooLong {
         /// The time limit in force.
         limit: Duration,
     },
     /// The transaction began inside another transaction of the same thread. It would wait for itself.
-    #[error("a transaction on this store is open on this thread already; do both in one")]
+    #[error("this thread already has an open transaction on this store; use one transaction for all work")]
     Nested,
     /// A statement of the application ended the transaction: `COMMIT`, `ROLLBACK` or `OR ROLLBACK`. A severe error can
     /// also make SQLite roll back by itself.
     #[error(
-        "a statement ended the transaction, and all of it was rolled back; run no COMMIT or ROLLBACK in it, and return \
-         the error of a statement that fails"
+        "a statement ended the transaction; the whole transaction was rolled back; run no COMMIT or ROLLBACK in the \
+         transaction; return the error of a failed statement"
     )]
     Ended,
     /// No saga and no subscriber receives the event.
     #[error(
-        "event `{event}` has no consumer in this store; start a dispatcher with its saga or subscriber once"
+        "event `{event}` has no consumer in this store; start a dispatcher once with a consumer of the event"
     )]
     NoConsumer {
         /// The stored name of the event.
@@ -95,7 +95,7 @@ pub enum TransactionError {
         source: KeyError,
     },
     /// The key of the instance is not valid.
-    #[error("no instance of `{saga}` has such a key")]
+    #[error("the key for saga `{saga}` is not valid")]
     InstanceKey {
         /// The stored name of the saga.
         saga: &'static str,

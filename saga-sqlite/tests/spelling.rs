@@ -138,7 +138,7 @@ async fn a_hard_link() {
     let lease = owner.lease("me").await.unwrap();
     fs::hard_link(dir.db(), &second).unwrap();
     let text = refused(&second);
-    assert!(text.contains("the file has 2 hard links") && text.contains("remove the others"), "{text}");
+    assert!(text.contains("the file has 2 hard links") && text.contains("remove the other links"), "{text}");
     refused(&dir.db());
     assert_eq!(dir.names().iter().filter(|name| name.to_string_lossy().starts_with("second")).count(), 1);
     works(&owner).await;
@@ -170,7 +170,10 @@ fn a_link_that_leads_nowhere() {
     let dir = Dir::new();
     symlink("elsewhere.db", dir.file("link.db")).unwrap();
     let text = refused(&dir.file("link.db"));
-    assert!(text.contains("it is a symbolic link to elsewhere.db, where there is no file"), "{text}");
+    assert!(
+        text.contains("the path is a symbolic link to elsewhere.db; this target does not exist"),
+        "{text}"
+    );
     assert_eq!(dir.names(), ["link.db"], "nothing is created in the place of what is missing");
 }
 
@@ -182,8 +185,8 @@ fn paths_that_lead_to_no_file() {
     for (name, why) in [
         ("none/saga.db", "its directory does not exist; create it first"),
         ("letter.txt/saga.db", "a directory of its path is a file"),
-        ("none/..", "its last part is no name of a file"),
-        (".", "it is not a file"),
+        ("none/..", "the last part of the path is not a file name"),
+        (".", "is not a file"),
         ("ring.db", "symbolic links"),
         ("nul\0byte.db", "nul byte"),
     ] {

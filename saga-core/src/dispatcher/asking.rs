@@ -15,10 +15,10 @@ use crate::message::{Correlated, Key};
 use crate::store::{Address, Loaded, Snapshot};
 
 /// The reason why an ignored event has no answer.
-const IGNORED: &str = "there is no instance, and the saga ignores such events; publish the event that starts it \
-                       first, or let this one wait with `#[missing_instance(defer(..))]`";
+const IGNORED: &str = "the instance does not exist; the saga ignores events without an instance; publish the \
+                       starting event first, or defer such events with `#[missing_instance(defer(..))]`";
 /// The reason why a saga outside the consumers gives no answer.
-const NOT_HERE: &str = "this dispatcher does not run the saga; add it with `.saga::<..>()`";
+const NOT_HERE: &str = "this dispatcher does not run the saga; register the saga with `.saga::<..>()`";
 
 /// The last number given to a waiting caller.
 static WAITERS: AtomicU64 = AtomicU64::new(0);

@@ -65,7 +65,7 @@ impl AttemptChannel {
             Some(saved) => saved
                 .decode()
                 .map(|saved| Kept { saved, ..Kept::default() })
-                .map_err(|error| format!("what was saved {error}")),
+                .map_err(|error| format!("the saved data {error}")),
         };
         Self {
             attempt,
@@ -175,7 +175,7 @@ impl AttemptChannel {
         change(&mut saved);
         let payload = Payload::encode(&saved)
             .and_then(|payload| payload.check(self.limits).map(|()| payload))
-            .map_err(|error| HandlerError::from(format!("what the handler saves {error}")))?;
+            .map_err(|error| HandlerError::from(format!("the data to save {error}")))?;
         let attempt = self.attempt;
         let question = move |ticket| In::Save { attempt, saved: payload, ticket };
         let answered = self
@@ -198,7 +198,8 @@ impl AttemptChannel {
 }
 
 fn read<T: DeserializeOwned>(what: &str, json: &RawValue) -> Result<T, HandlerError> {
-    serde_json::from_str(json.get()).map_err(|error| format!("{what} is of another shape: {error}").into())
+    serde_json::from_str(json.get())
+        .map_err(|error| format!("{what} does not have the shape of the requested type: {error}").into())
 }
 
 fn write<T: Serialize>(what: &str, value: &T) -> Result<Box<RawValue>, HandlerError> {

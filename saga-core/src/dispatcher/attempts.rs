@@ -149,7 +149,7 @@ impl Attempts {
             if let Some(attempt) = take(&running.unbegun) {
                 tracing::warn!(
                     attempt = id,
-                    "all workers are blocked by handlers; running this one on its own thread"
+                    "handlers block all worker threads of the runtime; the attempt runs on its own thread"
                 );
                 let (runtime, dropped) = (self.runtime.clone(), running.dropped.clone());
                 drop(self.runtime.spawn_blocking(move || {

@@ -293,7 +293,9 @@ impl DispatcherBuilder {
                         }
                     }
                     Err(error) => {
-                        event_loop.never_began(&format!("it has no runtime of its own: {error}"));
+                        event_loop.never_began(&format!(
+                            "the thread of the dispatcher could not build its tokio runtime: {error}"
+                        ));
                     }
                 }
             })
@@ -312,11 +314,11 @@ impl DispatcherBuilder {
             )));
         }
         if self.limits.hops > 1_000 {
-            return Err(StartError::Setting("hops may be at most 1,000".to_owned()));
+            return Err(StartError::Setting("`max_hops` may be at most 1,000".to_owned()));
         }
         match longest {
             Some(lane) if lane.policy.total >= self.window => Err(StartError::Setting(format!(
-                "the window of {:?} in which duplicates are recognised must be longer than the total time of `{}`, {:?}",
+                "the deduplication window of {:?} must be longer than the total time of `{}`, {:?}; change `dedup_window` or the policy",
                 self.window, lane.name, lane.policy.total
             ))),
             _ => Ok(()),

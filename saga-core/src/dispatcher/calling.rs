@@ -55,8 +55,8 @@ impl Dispatcher {
         ask: impl FnOnce(Ticket, Claim) -> In + Send + 'static,
     ) -> Result<Answer, NotAnswered> {
         if self.store.is_held_here() {
-            let why = "it is asked for inside a transaction on the same store, whose end it would wait for; publish with \
-                       the transaction's own `publish`";
+            let why = "the call is inside a transaction on the same store; the call would wait for the end of the \
+                       transaction; publish with the transaction's own `publish`";
             return Err(NotAnswered::NotDone(why.to_owned()));
         }
         let limit = patience.limit.unwrap_or(self.limits.call);
@@ -74,7 +74,7 @@ impl Dispatcher {
                 why = &mut degraded, if patience.fail_fast => return Err(NotAnswered::NotDone(why)),
                 () = &mut late => {
                     let most = self.limits.publishing;
-                    let why = format!("{most} events were being published, which is the limit, for {limit:?}");
+                    let why = format!("{most} publishes, the limit of `max_in_flight_publishes`, were in flight for {limit:?}");
                     return Err(NotAnswered::NotDone(self.because(why)));
                 }
             }

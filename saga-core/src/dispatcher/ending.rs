@@ -107,14 +107,14 @@ impl EventLoop {
 
     /// All handles have been dropped: an orderly stop without a grace period.
     pub(super) fn end_without_handles(&mut self, now: Moment) -> Option<In> {
-        self.end_now(now, "its last handle was dropped")
+        self.end_now(now, "the last handle of the dispatcher was dropped")
     }
 
     /// No handler can run any more. The end of the runtime dropped all its running attempts. Attempts that had not
     /// begun do not count.
     pub(super) fn end_without_runtime(&mut self, now: Moment) -> Option<In> {
-        let why = "the tokio runtime it was started on has ended, so no handler can run; start it on a runtime that \
-                   lives as long as it is used";
+        let why = "the tokio runtime of the dispatcher has ended; no handler can run; start the dispatcher on a \
+                   runtime that outlives the dispatcher";
         tracing::error!(why, "the dispatcher stops");
         self.end_now(now, why)
     }
@@ -181,7 +181,9 @@ impl EventLoop {
                 () = late => Err(ShutdownError::NotWritten { why: self.shared.trouble() }),
             }
         } else {
-            tracing::warn!("an outcome could not be written down; the next start treats open tasks as begun");
+            tracing::warn!(
+                "an outcome could not be written to the store; the next start treats open tasks as begun"
+            );
             Ok(())
         };
         self.store.abandon(&self.lease);
@@ -206,7 +208,8 @@ impl EventLoop {
     pub(super) fn fallen(&self) -> impl FnOnce(&str) + use<> {
         let (shared, store, lease) = (Arc::clone(&self.shared), Arc::clone(&self.store), self.lease.clone());
         move |panic| {
-            let why = format!("the dispatcher panicked: {panic}; please report that, and start it again");
+            let why =
+                format!("the dispatcher panicked: {panic}; report the panic and start the dispatcher again");
             tracing::error!(why, "the dispatcher stops");
             shared.stop_with(Health::Stopped { why });
             store.abandon(&lease);

@@ -37,10 +37,10 @@ pub enum StartError {
         source: StoreError,
     },
     /// There is no tokio runtime to run handlers on.
-    #[error("cannot start: call `start` inside a tokio runtime, which is where handlers run")]
+    #[error("cannot start: handlers need a tokio runtime; call `start` inside a tokio runtime")]
     NoRuntime,
     /// The thread of the dispatcher could not be created.
-    #[error("cannot start: there is no thread for the dispatcher")]
+    #[error("cannot start: the thread of the dispatcher could not be created")]
     Thread(#[source] std::io::Error),
 }
 
@@ -50,7 +50,7 @@ pub enum StartError {
 pub enum PublishError {
     /// The event has no consumer. Nothing was stored.
     #[error(
-        "event `{event}` has no consumer: no saga of this dispatcher has it in its table, and no subscriber is registered for it"
+        "event `{event}` has no consumer; register a saga with the event in its table, or a subscriber of the event"
     )]
     NoConsumer {
         /// The stored name of the event.
@@ -77,7 +77,7 @@ pub enum PublishError {
     /// The instance already has the maximum number of waiting events. Nothing was stored. Publish the event again
     /// later.
     #[error(
-        "{instance} has {waiting} events waiting, which is its limit; find out why it does not take them"
+        "{instance} has {waiting} waiting events, the limit of `max_waiting_events`; check why the instance takes no events"
     )]
     InstanceFull {
         /// The saga and the key.
@@ -99,14 +99,16 @@ pub enum PublishError {
     #[error("the dispatcher has stopped")]
     Stopped,
     /// The event is certainly not stored, and will not be stored. Publish it again later.
-    #[error("the event is not stored: {why}; publish it again later")]
+    #[error("the event is not stored: {why}; publish the event again later")]
     NotStored {
         /// The reason.
         why: String,
     },
     /// The outcome is not known: the event may or may not be accepted. Publishing it again with the same message id is
     /// always safe.
-    #[error("nobody knows whether the event was accepted ({why}); publish it again with the same message id")]
+    #[error(
+        "the acceptance of the event is not known ({why}); publish the event again with the same message id"
+    )]
     Unknown {
         /// The message id, when the caller gave one.
         id: Option<MessageId>,
@@ -164,7 +166,7 @@ impl InstanceError {
 #[non_exhaustive]
 pub enum InstanceError {
     /// No instance of this saga has this key.
-    #[error("there is no {saga} `{key}`")]
+    #[error("{saga} `{key}` does not exist")]
     Missing {
         /// The saga.
         saga: &'static str,
@@ -194,7 +196,7 @@ pub enum InstanceError {
         why: String,
     },
     /// The call reached its limit without an answer. The verb may or may not have been done.
-    #[error("nobody knows whether it was done: {why}; look at the instance before doing it again")]
+    #[error("the outcome of the call is not known: {why}; read the instance before you repeat the call")]
     Unknown {
         /// The reason why the outcome is not known.
         why: String,
@@ -225,7 +227,7 @@ pub enum ReceiptError {
     #[error(transparent)]
     Event(#[from] PublishError),
     /// The call reached its limit without an answer. The call can be repeated safely.
-    #[error("what became of the event is not known: {why}; ask again later")]
+    #[error("the result of the event is not known: {why}; request the receipt again later")]
     NotAnswered {
         /// The reason.
         why: String,
@@ -246,7 +248,7 @@ pub enum AskError {
     #[error(transparent)]
     Publish(#[from] PublishError),
     /// The event became a dead letter at the saga of the ask.
-    #[error("`{saga}` did not take event `{event}`: {reason}; it is a dead letter")]
+    #[error("`{saga}` did not take event `{event}`: {reason}; the event is a dead letter")]
     Dead {
         /// The stored name of the event.
         event: &'static str,
@@ -256,7 +258,7 @@ pub enum AskError {
         reason: DeadLetterReason,
     },
     /// The event reached no instance and does not wait for one. No answer will follow.
-    #[error("no answer will come from {saga} `{key}` to event `{event}`: {why}")]
+    #[error("{saga} `{key}` will not answer event `{event}`: {why}")]
     NoInstance {
         /// The stored name of the event.
         event: &'static str,
@@ -272,7 +274,9 @@ pub enum AskError {
     Instance(#[from] InstanceError),
     /// The time limit passed without an answer. Nothing is lost: accepted work continues, and `wait_for` can wait
     /// again.
-    #[error("no answer from {saga} `{key}` within {within:?}; it goes on, wait for it again with `wait_for`")]
+    #[error(
+        "{saga} `{key}` did not answer within {within:?}; the work continues; wait for the answer with `wait_for`"
+    )]
     Late {
         /// The saga.
         saga: &'static str,
@@ -296,18 +300,16 @@ pub enum ShutdownError {
     },
     /// The store did not answer in time. Every answered call is stored. The outcome of a write in progress is not
     /// known.
-    #[error(
-        "the store did not take what was still to be written: {why}; callers who wait for it learn that nobody knows"
-    )]
+    #[error("the store did not accept the last writes: {why}; the outcome of the waiting calls is not known")]
     NotWritten {
         /// The known state of the store.
         why: String,
     },
     /// The dispatcher had already stopped, for this reason.
-    #[error("it had stopped already: {0}")]
+    #[error("the dispatcher had already stopped: {0}")]
     Failed(String),
     /// The lease could not be given back.
-    #[error("the lease could not be given back")]
+    #[error("the lease could not be released")]
     Store(#[from] StoreError),
 }
 

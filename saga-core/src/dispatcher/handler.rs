@@ -241,9 +241,9 @@ impl<C: Command, H: Handler<C>> AnyHandler for ForCommand<C, H> {
                     Ok(None) => AttemptEnd::Replied(None),
                     Ok(Some(message)) => match message.payload.check(limits) {
                         Ok(()) => AttemptEnd::Replied(Some(message)),
-                        Err(error) => AttemptEnd::BadReply(format!("its reply `{}` {error}", message.name)),
+                        Err(error) => AttemptEnd::BadReply(format!("the reply `{}` {error}", message.name)),
                     },
-                    Err(error) => AttemptEnd::BadReply(format!("its reply {error}")),
+                    Err(error) => AttemptEnd::BadReply(format!("the reply {error}")),
                 },
             }
         })

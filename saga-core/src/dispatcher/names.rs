@@ -48,7 +48,7 @@ impl fmt::Display for UnknownName {
             (false, Stored::Child) => "ren",
             (false, _) => "s",
         };
-        write!(f, "{count} {thing}{plural} of `{consumer}` {verb} `{name}`, {}", self.why)
+        write!(f, "{count} {thing}{plural} of `{consumer}` {verb} `{name}`; {}", self.why)
     }
 }
 
@@ -103,10 +103,10 @@ fn why(registry: &Registry, stored: &StoredName) -> Option<String> {
         return of_saga(registry, program.definition(), stored);
     }
     let Some((_, event)) = registry.subscribers.get(&*stored.consumer) else {
-        return Some(format!("and this build has no `{}`", stored.consumer));
+        return Some(format!("this build has no consumer `{}`", stored.consumer));
     };
     if !is(&stored.name, event.name, event.was) {
-        return Some(format!("and it takes `{}` now", event.name));
+        return Some(format!("the subscriber now takes `{}`", event.name));
     }
     (stored.version > event.version).then(|| newer(stored.version, event.version))
 }
@@ -118,33 +118,33 @@ fn of_saga(registry: &Registry, definition: &Definition, stored: &StoredName) ->
     let version = |present: u32| (stored.version > present).then(|| newer(stored.version, present));
     match stored.what {
         Stored::State | Stored::UndoneState | Stored::Target => {
-            gone(definition.state(name).is_some(), "which {} does not have")
+            gone(definition.state(name).is_some(), "{} does not have this state")
                 .or_else(|| version(definition.version))
         }
         Stored::Command => {
             let Some(command) = definition.command(name) else {
-                return gone(false, "which {} does not send");
+                return gone(false, "{} does not send this command");
             };
-            gone(registry.handlers.contains_key(&**name), "which has no handler")
+            gone(registry.handlers.contains_key(&**name), "this command has no handler")
                 .or_else(|| version(definition.commands[command].version))
         }
-        Stored::Undo => gone(definition.command(name).is_some(), "which {} does not run"),
+        Stored::Undo => gone(definition.command(name).is_some(), "{} does not run this undo"),
         Stored::UndoneCommand => match definition.command(name) {
-            None => gone(false, "which {} does not send"),
+            None => gone(false, "{} does not send this command"),
             Some(command) => version(definition.commands[command].version),
         },
-        Stored::Child => gone(definition.child(name).is_some(), "which {} does not start"),
+        Stored::Child => gone(definition.child(name).is_some(), "{} does not start this saga"),
         Stored::Timer => gone(
             definition.timers.iter().any(|timer| is(name, timer.name, timer.was)) || is_own_timer(name),
-            "and no state of {} has it: it will not fire",
+            "no state of {} has this timer; this timer will not fire",
         ),
         Stored::Event | Stored::DeadLetter => match definition.event(name) {
-            None => gone(false, "which {} does not take"),
+            None => gone(false, "{} does not take this event"),
             Some(event) => version(definition.events[event].version),
         },
     }
 }
 
 fn newer(stored: u32, present: u32) -> String {
-    format!("written by version {stored}, and this build has version {present}")
+    format!("the stored version is {stored}; this build has version {present}")
 }

@@ -209,7 +209,7 @@ impl EventLoop {
                     Ok(purged) if purged.instances >= AT_ONCE || purged.dedup >= AT_ONCE => {}
                     Ok(_) => return (Ok(done), busy),
                     Err(error) => {
-                        tracing::warn!(error = %chain(&error), "could not remove what is past its window; trying again in an hour");
+                        tracing::warn!(error = %chain(&error), "expired instances and deduplication records could not be removed; the next try is in one hour");
                         return (Ok(done), busy);
                     }
                 }
@@ -261,7 +261,7 @@ impl Shared {
             if matches!(health, Health::Degraded { why: known } if *known == why) {
                 return false;
             }
-            tracing::warn!(why, "the store is not available; waiting for it");
+            tracing::warn!(why, "the store is not available; the dispatcher tries again");
             *health = Health::Degraded { why };
             true
         });

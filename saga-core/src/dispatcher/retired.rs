@@ -32,10 +32,10 @@ impl Known {
             NameOf::Saga => String::new(),
             NameOf::State | NameOf::Event | NameOf::Command => format!(" of saga `{}`", self.definition.name),
         };
-        let was = if row.was == name { String::new() } else { format!(" was called `{}`, which", row.was) };
+        let was = if row.was == name { String::new() } else { format!(" (earlier name `{}`)", row.was) };
         format!(
-            "{what} `{name}`{of}{was} has been renamed to `{present}` by a later build: run that build, or rename it on \
-             purpose with `#[{what}(name = \"{name}\", was = \"{present}\")]`"
+            "{what} `{name}`{of}{was} has been renamed to `{present}` by a later build; run that build, or declare \
+             the rename with `#[{what}(name = \"{name}\", was = \"{present}\")]`"
         )
     }
 }

@@ -54,7 +54,7 @@ impl Patient<'_> {
                 biased;
                 answer = ask() => answer,
                 () = limit(self.clock, left) => {
-                    let (store, source) = ("the store".to_owned(), "it has not answered".into());
+                    let (store, source) = ("the store".to_owned(), "the store has not answered".into());
                     let source = StoreError::Unavailable { store, source };
                     return Err(StartError::NotAvailable { within: self.within, source });
                 }
@@ -66,7 +66,7 @@ impl Patient<'_> {
             if self.clock.now().mono.saturating_add(wait) > self.until {
                 return Err(StartError::NotAvailable { within: self.within, source: error });
             }
-            tracing::warn!(error = %chain(&error), "the store is not available; waiting for it before the start");
+            tracing::warn!(error = %chain(&error), "the store is not available; the start waits for the store");
             self.clock.sleep(wait).await;
             wait = (wait * 2).min(RETRY.1);
         }
@@ -173,7 +173,7 @@ pub(super) async fn prepare(
         let moved = store.rename(&names).await?;
         for (RetiredName { was, name, .. }, instances) in names.iter().zip(moved) {
             if instances > 0 {
-                tracing::info!(was, name, instances, "a saga has another name from now on");
+                tracing::info!(was, name, instances, "a saga was renamed");
             }
         }
     }

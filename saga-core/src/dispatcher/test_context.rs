@@ -142,7 +142,7 @@ impl TestContext {
     pub fn published<E: Correlated>(&self) -> Vec<E> {
         let heard = self.heard();
         let named = heard.published.iter().filter(|message| message.name == E::NAME);
-        named.map(|message| message.event().expect("it was checked when it was published")).collect()
+        named.map(|message| message.event().expect("a published event can be read back")).collect()
     }
 
     /// Signals to the handler that its outcome is no longer wanted.

@@ -107,7 +107,7 @@ impl<S: Saga> Instance<S> {
         };
         let position = position(snapshot)?;
         let data = S::__decode_data(&record.data, record.version)
-            .map_err(|error| unreadable(format!("its data {error}")))?;
+            .map_err(|error| unreadable(format!("the data {error}")))?;
         let set = |timer: &TimerRow| SetTimer { name: timer.name.to_string(), due: timer.due };
         let mut timers: Vec<SetTimer> = snapshot.timers.iter().map(set).collect();
         timers.sort_by_key(|timer| timer.due);

@@ -86,7 +86,7 @@ impl Shard {
         if let Some(back) = self.offset.read(self.moment) {
             tracing::warn!(
                 ?back,
-                "the wall clock went back; what it had armed in the future keeps the rest of its wait"
+                "the wall clock went back; timers and delays from before the correction keep their remaining wait"
             );
             self.set_back(back);
         }

@@ -82,7 +82,7 @@ pub(super) fn tell_parked(step: &Step) {
         saga = %address.saga,
         key = %address.key,
         why = %Parked::from_stored(record, instance.changed_at),
-        "parked: it waits for a person"
+        "the instance is parked and waits for an operator"
     );
 }
 
@@ -94,7 +94,7 @@ impl Shard {
         let Some((of, name, progress)) = self.subject(job) else { return false };
         let what = match how {
             AttemptEnd::Refused(_) | AttemptEnd::RefusedForGood(_) => "an attempt was refused",
-            AttemptEnd::Unreadable(_) => "this build cannot read what it is to run",
+            AttemptEnd::Unreadable(_) => "this build cannot read the command or event of an attempt",
             AttemptEnd::BadReply(_) => "a reply cannot be stored",
             _ => "an attempt was indeterminate",
         };

@@ -126,7 +126,7 @@ impl Registry {
         for (was, command, lane) in std::mem::take(&mut self.renamed) {
             if self.handlers.insert(was, lane).is_some_and(|other| other != lane) {
                 problems.push(format!(
-                    "command `{command}` was called `{was}`, and that is the name of another command now"
+                    "command `{command}` has the earlier name `{was}`; another command has this name now; rename one of the commands"
                 ));
             }
         }
@@ -142,20 +142,20 @@ impl Registry {
         }
         for (was, name) in self.formerly.iter().filter(|(was, _)| self.sagas.contains_key(*was)) {
             problems
-                .push(format!("saga `{name}` was called `{was}`, and that is the name of another saga now"));
+                .push(format!("saga `{name}` has the earlier name `{was}`; another saga has this name now; rename one of the sagas"));
         }
         for (was, one, other) in &self.duplicate_formers {
             problems.push(format!(
-                "sagas `{one}` and `{other}` both say that they were called `{was}`: only one of them can have been"
+                "sagas `{one}` and `{other}` both have the earlier name `{was}`: remove `was` from one of the sagas"
             ));
         }
         for (was, name) in self.formerly.iter().filter(|(was, _)| self.subscribers.contains_key(**was)) {
             problems.push(format!(
-                "saga `{name}` was called `{was}`, and that is the name of a subscriber now: consumers need different names"
+                "saga `{name}` has the earlier name `{was}`; a subscriber has this name now; consumers need different names"
             ));
         }
         for name in &self.duplicate_handlers {
-            problems.push(format!("command `{name}` has two handlers: exactly one runs a command"));
+            problems.push(format!("command `{name}` has two handlers: a command needs exactly one handler"));
         }
         for name in &self.duplicate_subscribers {
             problems.push(format!(

@@ -182,7 +182,7 @@ impl Instance {
             Decided::Joined(row) => self.go(row, Fired { trigger: Trigger::All(row), ..fired }, at),
             Decided::NoRow if matches!(fired.trigger, Trigger::Superseded(_)) => {
                 let name = fired.command.as_ref().map_or("", |command| &command.name);
-                let detail = format!("`{name}` was sent again since, and this answer is to the earlier one");
+                let detail = format!("`{name}` was sent again; this answer belongs to the earlier command");
                 match (fired.task, fired.report) {
                     (Some(task), Some(report)) => {
                         self.held_over(task, report, ParkReason::Superseded, detail, at)
@@ -226,7 +226,7 @@ impl Instance {
             self.restore();
             let subject = self.subject(fired);
             let detail = format!(
-                "{} leads to a failure end, and {owed} is still owed",
+                "{} leads to a failure end; {owed} is still owed",
                 self.definition().describe(fired.trigger)
             );
             return self.parked_over(ParkReason::StillOwed, detail, subject, at);
@@ -241,7 +241,7 @@ impl Instance {
             self.restore();
             let subject = self.subject(fired);
             let detail = format!(
-                "{} leads to an end, and {running}; say `compensate` in its row to abort them",
+                "{} leads to an end; {running}; add `compensate` to the row to abort the children",
                 self.definition().describe(fired.trigger)
             );
             return self.parked_over(ParkReason::ChildrenRunning, detail, subject, at);

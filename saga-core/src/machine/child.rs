@@ -180,7 +180,7 @@ impl Instance {
         event: &Message,
         at: StepContext<'_>,
     ) -> Decision {
-        let why = format!("there is {} already, and it is not this parent's child", self.record.address);
+        let why = format!("{} already exists and is not a child of this parent", self.record.address);
         let refusal = parent.not_started(&self.record.address.key, why);
         let note = if self.status().is_over() { IgnoredReason::Ended } else { IgnoredReason::AlreadyStarted };
         let mut work = Work::new(self, at);
@@ -299,7 +299,7 @@ impl Work<'_> {
                 continue;
             };
             let by = self.instance.record.address.to_string();
-            let why = "its parent compensates".to_owned();
+            let why = "the parent is compensating".to_owned();
             let payload = record::write(&VerbRecord { verb: Verb::Abort, by, why, seq: None });
             let verb = Message { name: Name::Borrowed(Verb::Abort.word()), version: 1, payload };
             let to = Address::new(message.name, key);
@@ -321,7 +321,7 @@ impl Work<'_> {
         true
     }
 
-    /// Clears the counts after `all_finished` was fired, or was skipped by a person.
+    /// Clears the counts after `all_finished` was fired, or was skipped by an operator.
     pub(super) fn all_finished_fired(&mut self, name: &str) {
         self.change_family(|family| {
             family.children.remove(name);

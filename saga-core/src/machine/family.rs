@@ -25,7 +25,7 @@ const ALL_FINISHED: &str = "all_finished ";
 /// A saga that another saga can start. It has exactly one starting event. `#[derive(Saga)]` implements this trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be started as a child",
-    label = "it has several starting events, or is not a saga",
+    label = "this type has several starting events, or is not a saga",
     note = "a child has exactly one event in its `#[initially(..)]`"
 )]
 pub trait Child: Saga {
@@ -54,7 +54,7 @@ pub struct Finished<S: Saga> {
 pub struct AllFinished {
     /// Children that ended in a `#[terminal]` state.
     pub completed: u32,
-    /// Children that ended in a `#[terminal(failure)]` state. A child that did not start and was skipped by a person
+    /// Children that ended in a `#[terminal(failure)]` state. A child that did not start and was skipped by an operator
     /// counts as well.
     pub failed: u32,
     /// Children that were aborted.
@@ -189,7 +189,7 @@ impl EndRecord {
     pub(crate) fn finished<S: Saga>(&self) -> Result<Finished<S>, String> {
         let definition = S::definition();
         let index = definition.state(&self.state).ok_or_else(|| {
-            format!("the child ended in `{}`, which `{}` does not have", self.state, definition.name)
+            format!("the child ended in `{}`; `{}` does not have this state", self.state, definition.name)
         })?;
         let payload = self.payload.as_ref().map(|payload| Payload::from(payload.get()));
         let wrong = |what: &str, error| format!("the child's {what} {error}");
@@ -273,7 +273,7 @@ pub(super) fn too_deep(family: Option<&Payload>, out: &[Outbox]) -> Result<(), A
     if family.is_none_or(|family| family.depth < DEPTH) {
         return Ok(());
     }
-    Err(format!("children of children nest {DEPTH} deep at most").into())
+    Err(format!("children may be nested at most {DEPTH} levels deep").into())
 }
 
 /// The report of a child in a test.

@@ -25,7 +25,7 @@ pub fn upcast<Old: DeserializeOwned, New>(
 ) -> Result<New, PayloadError> {
     let old = payload.map_or_else(|| Payload::from("null").decode(), Payload::decode)?;
     catch_unwind(AssertUnwindSafe(|| upcast(old))).map_err(|panic| {
-        PayloadError::Decode(format!("its upcast panicked: {}", crate::message::panic_text(&*panic)))
+        PayloadError::Decode(format!("the upcast panicked: {}", crate::message::panic_text(&*panic)))
     })
 }
 
@@ -50,7 +50,7 @@ pub fn no_such_state<T>(index: usize) -> Result<T, PayloadError> {
 /// # Errors
 /// Always.
 pub fn no_such_row<T>(row: usize) -> Result<T, ActionError> {
-    Err(format!("there is no row number {row} for this").into())
+    Err(format!("the table has no row number {row} for this action").into())
 }
 
 /// Panics, because a row was applied in a state that does not have the row.
@@ -58,7 +58,7 @@ pub fn no_such_row<T>(row: usize) -> Result<T, ActionError> {
 /// # Panics
 /// Always. The machine finds rows by state, so the call is a bug in the machine.
 pub fn wrong_state() -> ! {
-    panic!("a row was applied in a state it does not stand for")
+    panic!("a row was applied in a state without this row")
 }
 
 /// Returns the data and the state, which every row except a starting row has.
@@ -74,7 +74,7 @@ pub fn there<'a, D, S>(on: Option<(&'a D, &'a S)>) -> (&'a D, &'a S) {
 /// # Panics
 /// The value is missing, which is a bug in the machine.
 pub fn some<T>(value: Option<T>) -> T {
-    value.unwrap_or_else(|| panic!("a row was applied without the state it needs"))
+    value.unwrap_or_else(|| panic!("a row was applied without its data and state"))
 }
 
 /// Returns whether every name is in the list.

@@ -100,7 +100,7 @@ impl Instance {
 
     /// Why the instance is parked. `Err` if the record cannot be read.
     pub(crate) fn parked(&self) -> Option<Result<ParkedRecord, String>> {
-        self.record.parked.as_ref().map(|parked| record::read("record of why it is parked", parked))
+        self.record.parked.as_ref().map(|parked| record::read("parking record", parked))
     }
 
     /// The input over which the instance is parked, if that input waits in the queue.

@@ -317,12 +317,12 @@ mod tests {
         assert_eq!(timer.what, ParkedOver::Timer("15m".to_owned()));
         assert_eq!(
             timer.to_string(),
-            "an action failed: no card; it has waited since 2026-03-01T09:30:00Z for `retry` or `skip`"
+            "an action failed: no card; parked since 2026-03-01T09:30:00Z; release the instance with `retry` or `skip`"
         );
         let arrival = parked(ParkReason::ArrivalFailed, Subject::Unwinding).to_string();
-        assert!(arrival.ends_with("for `retry` or `abort`"), "{arrival}");
+        assert!(arrival.ends_with("with `retry` or `abort`"), "{arrival}");
         let undo = parked(ParkReason::UndoFailed, Subject::Unwinding).to_string();
-        assert!(undo.ends_with("for `retry` or `skip`"), "{undo}");
+        assert!(undo.ends_with("with `retry` or `skip`"), "{undo}");
     }
 
     #[test]
@@ -332,7 +332,7 @@ mod tests {
             assert_eq!((parked.reason, &parked.what), (ParkReason::Unreadable, &ParkedOver::Unreadable));
             assert_eq!(parked.since, Timestamp::EPOCH);
             let said = parked.to_string();
-            assert!(said.starts_with("cannot be read by this build: the reason "), "{said}");
+            assert!(said.starts_with("this build cannot read a stored value: the parking record "), "{said}");
         }
     }
 }

@@ -172,7 +172,7 @@ impl Instance {
         // A failure after the end also becomes a dead letter (rule R3).
         if over && failed {
             let detail = format!(
-                "`{}` ended as {} after the instance: {}",
+                "`{}` ended as {} after the end of the instance: {}",
                 command.name,
                 report.history_kind(),
                 report.reason().unwrap_or("")

@@ -64,7 +64,7 @@ impl Instance {
                 None => Decided::Row(index),
                 Some(Verdict::Ignore) => Decided::Ignore(IgnoredReason::RowIgnores),
                 Some(Verdict::Defer) => Decided::Defer,
-                Some(Verdict::Reject) => Decided::Reject("its row says reject"),
+                Some(Verdict::Reject) => Decided::Reject("the row has `reject`"),
             });
         }
         if let Trigger::Event(event) = trigger

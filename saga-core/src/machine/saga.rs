@@ -102,7 +102,7 @@ pub trait Saga: Send + Sync + Sized + 'static {
 /// An event in the table of the saga `S`. `#[derive(Saga)]` implements this trait.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event of the saga `{S}`",
-    label = "the table of `{S}` does not mention it",
+    label = "the table of `{S}` does not contain this event",
     note = "add `when({Self}, ..)` to a `#[during(..)]` of `{S}`"
 )]
 pub trait EventOf<S: Saga>: Event {
@@ -141,7 +141,7 @@ impl<'a> Cause<'a> {
     /// The trigger of the row is not a `T`. The derive asks only for the type that its row names.
     pub fn get<T: 'static>(self) -> &'a T {
         self.0.and_then(|value| value.downcast_ref()).unwrap_or_else(|| {
-            panic!("a row was triggered by something else than `{}`", std::any::type_name::<T>())
+            panic!("a row was triggered by another type than `{}`", std::any::type_name::<T>())
         })
     }
 }

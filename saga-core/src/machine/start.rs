@@ -39,7 +39,7 @@ impl Instance {
         let name = event.message.name.clone();
         let not = |reason, detail| NotStarted { reason, detail };
         let Some(index) = definition.event(&name).filter(|&index| definition.starts(index)) else {
-            let detail = format!("there is no {address}, and `{name}` does not start one");
+            let detail = format!("{address} does not exist; `{name}` does not start an instance");
             return Err(not(DeadLetterReason::MissingInstance, detail));
         };
         let decoded;
@@ -70,7 +70,7 @@ impl Instance {
         let Some(row) = row else {
             return Err(not(
                 DeadLetterReason::MissingInstance,
-                format!("no guard let `{name}` start {address}"),
+                format!("`{name}` did not start {address}: no guard returned true"),
             ));
         };
         let mut out = [Outbox::default(), Outbox::default()];

@@ -71,7 +71,7 @@ impl Instance {
                     payload: record.payload.clone(),
                     data: record.data.clone(),
                 };
-                (left, Some(Name::Owned(format!("on_leave failed and was passed over: {error}"))))
+                (left, Some(Name::Owned(format!("`on_leave` failed and was skipped: {error}"))))
             }
         };
         let known = match self.parked() {
@@ -149,7 +149,7 @@ impl Instance {
                     ReportRecord::Refused { .. } => ParkReason::UndoRefused,
                     _ => ParkReason::UndoUnknown,
                 };
-                let said = report.reason().unwrap_or("it was withdrawn").to_owned();
+                let said = report.reason().unwrap_or("the undo was withdrawn").to_owned();
                 work.hold_task(task, Some(said.clone()));
                 let detail = format!("`{}`: {said}", command.name);
                 work.park_with(reason, detail, Subject::Task(task.into()), Some(report));
@@ -224,7 +224,7 @@ impl Instance {
                     Some(found.ok_or_else(|| {
                         let Definition { name, version, .. } = definition;
                         format!(
-                            "`on_leave` sent `{}` with the undo `{undo}` at the turn, and `{name}` v{version} does not have it",
+                            "`on_leave` sent `{}` with the undo `{undo}` at the turn; `{name}` v{version} does not have this undo",
                             message.name
                         )
                     })?)
@@ -246,7 +246,7 @@ impl Instance {
         let (state, _) = self.state().map_err(failed)?;
         let changed = || {
             let Definition { name, version, .. } = definition;
-            failed(format!("the row it turned by is no longer in `{name}` v{version}"))
+            failed(format!("the row of the turn is no longer in `{name}` v{version}"))
         };
         let trigger = find_trigger(definition, state, &record.trigger).ok_or_else(changed)?;
         let row = *self.compensating_rows(trigger).get(record.nth).ok_or_else(changed)?;
@@ -292,11 +292,11 @@ impl Instance {
             performed.entered.is_some_and(|state| self.definition().states[state].end == Some(End::Failed));
         if ends && performed.out.iter().any(|out| out.sent.iter().any(|sent| sent.undo.is_some())) {
             self.restore();
-            return Err("it leads to a failure end and sends a command whose undo would be owed".to_owned());
+            return Err("the arrival leads to a failure end and sends a command with an undo".to_owned());
         }
         if let Some(running) = self.still_running(performed, None) {
             self.restore();
-            return Err(format!("it leads to an end, and {running}"));
+            return Err(format!("the arrival leads to an end; {running}"));
         }
         Ok(())
     }
@@ -362,16 +362,13 @@ impl Instance {
     fn build_undo(&self, owed: &Obligation, at: StepContext<'_>) -> Result<Message, String> {
         let definition = self.definition();
         let undo = self.undo_for(owed).ok_or_else(|| {
-            format!(
-                "`{}` v{} no longer says how to build `{}`",
-                definition.name, definition.version, owed.undo
-            )
+            format!("`{}` v{} no longer builds the undo `{}`", definition.name, definition.version, owed.undo)
         })?;
         let turn = self.turn()?;
         let mut reports: Vec<_> =
             turn.reports.into_iter().map(|(name, report)| (name, report.into_report())).collect();
         if let (ObligationOf::Command { command, .. }, Some(report)) = (&owed.of, &owed.report) {
-            let report: ReportRecord = record::read("report of its command", report)?;
+            let report: ReportRecord = record::read("report of the command to undo", report)?;
             reports.push((command.name.to_string(), report.into_report()));
         }
         let record = &self.record;
@@ -382,7 +379,9 @@ impl Instance {
             let of = match &owed.of {
                 ObligationOf::Command { command, .. } => UndoFrom::Command(command),
                 ObligationOf::State { state, version, payload, .. } => {
-                    let state = definition.state(state).ok_or("its state is no longer in the table")?;
+                    let state = definition
+                        .state(state)
+                        .ok_or("the state of the obligation is no longer in the table")?;
                     UndoFrom::State(state, payload.as_ref(), *version)
                 }
             };
@@ -438,7 +437,8 @@ impl Work<'_> {
                 AttemptState::NotBegun => ReportRecord::Withdrawn,
                 AttemptState::Between => known.take_if(|(task, _)| *task == id).map_or_else(
                     || {
-                        let reason = "given up between attempts, because the instance turned".to_owned();
+                        let reason = "the command was given up between attempts at the turn of the instance"
+                            .to_owned();
                         ReportRecord::Unknown { attempts, reason }
                     },
                     |(_, report)| report,
@@ -493,14 +493,15 @@ fn trigger_value(
     command: Option<&Message>,
 ) -> Result<Option<Value>, String> {
     if let Trigger::Finished(child) | Trigger::Parked(child) = trigger {
-        let news = record.child.as_ref().ok_or("its kept cause is missing")?;
+        let news = record.child.as_ref().ok_or("the stored cause of the turn is missing")?;
         return news.value(definition.children[child].ended);
     }
     if let Trigger::AllFinished(_) = trigger {
         return Ok(Some(Box::new(record.counts.unwrap_or_default())));
     }
-    let kept =
-        |message: Option<&Message>| message.cloned().ok_or_else(|| "its kept cause is missing".to_owned());
+    let kept = |message: Option<&Message>| {
+        message.cloned().ok_or_else(|| "the stored cause of the turn is missing".to_owned())
+    };
     let trigger = match trigger {
         Trigger::Superseded(answer) => answer.trigger(),
         trigger => trigger,
@@ -520,7 +521,7 @@ fn trigger_value(
             (definition.commands[index].unknown)(&kept(command)?, record.attempts, record.reason.clone())
         }
     };
-    value.map(Some).map_err(|error| format!("its kept cause {error}"))
+    value.map(Some).map_err(|error| format!("the stored cause of the turn {error}"))
 }
 
 fn find_undo(definition: &Definition, command: usize, undo: &str) -> Option<usize> {

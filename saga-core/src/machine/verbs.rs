@@ -17,7 +17,7 @@ impl Instance {
         if let Some(seq) = record.seq.filter(|&seq| seq != self.record.seq) {
             let now = self.record.seq;
             return decline(format!(
-                "{address} is at step {now}, not at step {seq}: look again before deciding"
+                "{address} is at step {now}, not at step {seq}; read the instance again before you decide"
             ));
         }
         let over = self.status().is_over();
@@ -30,7 +30,7 @@ impl Instance {
         let parked = match self.parked() {
             None => {
                 let word = record.verb.word();
-                return decline(format!("{address} is not parked, so there is nothing to {word}"));
+                return decline(format!("{address} is not parked; `{word}` needs a parked instance"));
             }
             Some(Err(error)) => return decline(error),
             Some(Ok(parked)) => parked,
@@ -107,7 +107,7 @@ impl Instance {
             // called.
             if once && (parked.reason != ParkReason::Unreadable || found.progress.attempts > 0) {
                 let why = format!(
-                    "`{name}` is called at most once, so it is not tried again; `resolve` it instead"
+                    "`{name}` is called at most once and cannot be retried; `resolve` the command instead"
                 );
                 return Decision::nothing(Effect::Declined(why));
             }
@@ -137,7 +137,7 @@ impl Instance {
             }
             Subject::Unwinding => {
                 let why = format!(
-                    "{} waits for its arrival ({}); `retry` or `abort` it",
+                    "{} waits for its arrival ({}); `retry` or `abort` the instance",
                     self.record.address, parked.detail
                 );
                 Decision::nothing(Effect::Declined(why))
@@ -172,7 +172,7 @@ impl Instance {
     fn skip_head(&mut self, record: &HeadRecord, at: StepContext<'_>) -> Decision {
         let Some(head) = self.head.take_if(|head| record.is(head)) else {
             let why = format!(
-                "the input {} is parked over is not in its inbox any more; `retry` releases the instance",
+                "the input that parked {} is no longer in the inbox; `retry` releases the instance",
                 self.record.address
             );
             return Decision::nothing(Effect::Declined(why));
@@ -210,7 +210,7 @@ impl Instance {
         self.record.parked = None;
         match found {
             Some((TaskKind::Command, command)) => {
-                let reason = "skipped by a person".to_owned();
+                let reason = "skipped by an operator".to_owned();
                 let report = report.unwrap_or(ReportRecord::Unknown { attempts: 0, reason });
                 self.recorded(task, &command, &report, at)
             }
@@ -230,12 +230,15 @@ impl Instance {
     fn resolve(&mut self, parked: ParkedRecord, resolution: Resolution, at: StepContext<'_>) -> Decision {
         let decline = |why: String| Decision::nothing(Effect::Declined(why));
         let Subject::Task(task) = parked.subject else {
-            let why = format!("{} does not wait over a command; `retry` or `skip` it", self.record.address);
+            let why = format!(
+                "{} is not parked over a command; `retry` or `skip` the instance",
+                self.record.address
+            );
             return decline(why);
         };
         let task = TaskId::from(task);
         let Some(found) = self.task(task) else {
-            return decline(format!("the command {} waits over is gone", self.record.address));
+            return decline(format!("the command that parked {} no longer exists", self.record.address));
         };
         let (kind, attempts) = (found.kind, found.progress.attempts);
         let name = found.command.name.clone();
@@ -244,13 +247,18 @@ impl Instance {
             definition.command(&name).map_or(&[] as &[_], |index| definition.commands[index].replies);
         let report = match resolution {
             Resolution::Refused if kind == TaskKind::Undo => {
-                return decline(format!("to give the undo `{name}` up, `skip` it"));
+                return decline(format!(
+                    "the undo `{name}` cannot be resolved as refused; `skip` gives the undo up"
+                ));
             }
             Resolution::Refused => {
-                ReportRecord::Refused { attempts, reason: "resolved by a person".to_owned() }
+                ReportRecord::Refused { attempts, reason: "resolved by an operator".to_owned() }
             }
             Resolution::Done if kind == TaskKind::Command && !replies.is_empty() => {
-                return decline(format!("`{name}` is answered by one of: {}", replies.join(", ")));
+                return decline(format!(
+                    "`{name}` needs a reply; resolve the command with one of: {}",
+                    replies.join(", ")
+                ));
             }
             Resolution::Done => ReportRecord::Replied(None),
             Resolution::Replied(reply) => {

@@ -60,7 +60,7 @@ pub trait ReplyTo<C: Command>: Event {}
 
 /// A command without replies. Its handler answers [`Done`]. `#[derive(Command)]` implements this trait.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has replies, so `Done` does not answer it",
+    message = "`{Self}` has replies and cannot be answered with `Done`",
     note = "answer with one of the events in its `replies(..)`"
 )]
 pub trait NoReply: Command {}

@@ -43,8 +43,8 @@ pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
 
 /// An event that identifies its instance. `#[derive(Event)]` implements this trait for events with a key or an alias.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` has no key, so it can only be the reply to a command",
-    label = "no key says which instance this is for",
+    message = "`{Self}` has no key and can only be the reply to a command",
+    label = "this event has no key of an instance",
     note = "name the field that identifies the instance: `#[event(name = \"..\", key(field))]`, or `alias(field)`"
 )]
 pub trait Correlated: Event {

@@ -160,7 +160,7 @@ pub fn join_key(parts: &[String]) -> String {
 #[non_exhaustive]
 pub enum KeyError {
     /// The text is empty.
-    #[error("the key is empty; an event must name the instance it is for")]
+    #[error("the key is empty; a key must have at least one character")]
     Empty,
     /// The text is longer than [`MAX_KEY_BYTES`].
     #[error("the key has {bytes} bytes, more than the limit of {MAX_KEY_BYTES}")]

@@ -85,7 +85,7 @@ impl Payload {
     pub(crate) fn same_as(&self, again: Option<&Self>) -> Result<(), PayloadError> {
         let why = match again {
             Some(again) => difference(self, again),
-            None => Some("nothing comes back".to_owned()),
+            None => Some("no value is read back".to_owned()),
         };
         why.map_or(Ok(()), |why| Err(PayloadError::NotReadBack(why)))
     }
@@ -150,7 +150,7 @@ fn difference(written: &Payload, again: &Payload) -> Option<String> {
     let mut path = String::new();
     let (here, there) = first_difference(&written, &again, &mut path)?;
     let place = if path.is_empty() { String::new() } else { format!("`{}`: ", path.trim_start_matches('.')) };
-    Some(format!("{place}{here} comes back as {there}"))
+    Some(format!("{place}{here} is read back as {there}"))
 }
 
 /// Returns the JSON with sorted arrays. The order of a set depends on its iteration.
@@ -250,10 +250,10 @@ pub enum PayloadError {
     #[error("cannot be read: {0}")]
     Decode(String),
     /// The decoded value would differ from the written value. The value is not stored.
-    #[error("would not be read back as it was written: {0}")]
+    #[error("is not read back unchanged: {0}")]
     NotReadBack(String),
     /// A later version wrote the payload. This build does not know the shape.
-    #[error("cannot be read: version {stored} wrote it, and this build has version {present}")]
+    #[error("cannot be read: the stored version is {stored}; this build has version {present}")]
     Newer {
         /// The version that wrote the payload.
         stored: u32,
@@ -261,9 +261,7 @@ pub enum PayloadError {
         present: u32,
     },
     /// The JSON is longer than the limit.
-    #[error(
-        "has more than {limit} bytes of JSON, which is the limit; send a reference instead of the content"
-    )]
+    #[error("is longer than the limit of {limit} bytes of JSON; send a reference instead of the content")]
     TooLarge {
         /// The limit in bytes.
         limit: usize,

@@ -64,7 +64,7 @@ fn located<T: Serialize + ?Sized>(value: &T, error: &serde_json::Error) -> Strin
 }
 
 fn not_a_number<E: ser::Error>(value: f64) -> E {
-    E::custom(format_args!("{value} is no number in JSON"))
+    E::custom(format_args!("{value} is not a JSON number"))
 }
 
 /// Makes [`Strict`] apply to nested values as well.

@@ -34,13 +34,13 @@ pub(super) struct Calendar {
 impl Calendar {
     /// Parses a cron expression. The default time zone is UTC.
     pub(super) fn parse(cron: &str) -> Result<Self, String> {
-        let refused = |why: String| format!("`{cron}` is no cron expression: {why}");
+        let refused = |why: String| format!("`{cron}` is not a cron expression: {why}");
         let mut options = ParseOptions::default();
         options.fallback_timezone_option = FallbackTimezoneOption::UTC;
         cronexpr::parse_crontab_with(cron, options).map_err(|error| refused(error.to_string()))?;
 
         let words: Vec<&str> = cron.split_ascii_whitespace().collect();
-        let unread = || refused("it cannot be read".to_owned());
+        let unread = || refused("the expression cannot be read".to_owned());
         let (fields, zone) = words.split_first_chunk::<5>().ok_or_else(unread)?;
         let fields = Fields::read(fields).ok_or_else(unread)?;
         let zone = match zone {

@@ -144,7 +144,7 @@ impl DispatcherBuilder {
     ) -> Self {
         let schedules = self.extension::<Schedules>();
         if let Err(error) = Key::new(name) {
-            schedules.problems.push(format!("a schedule is called `{name}`: {error}"));
+            schedules.problems.push(format!("the schedule name `{name}` is not valid: {error}"));
         }
         if let Err(error) = Calendar::parse(cron) {
             schedules.problems.push(format!("the schedule `{name}`: {error}"));
@@ -193,15 +193,15 @@ async fn tell(dispatcher: &Dispatcher, name: &str, cron: &str) -> Result<(), Sta
     let event = saga::Scheduled { name: name.to_owned(), cron: cron.to_owned() };
     let receipt = dispatcher.publish(event).await.map_err(|error| failed(chain(&error).to_string()))?;
     if !receipt.is_accepted() {
-        return Err(failed("its expression names no time that will ever come".to_owned()));
+        return Err(failed("the cron expression has no future run time".to_owned()));
     }
     let found = dispatcher.instance::<ScheduleState>(name).await;
     let found = found.map_err(|error| failed(chain(&error).to_string()))?;
     if let Some(Position::Parked { detail, .. }) = found.as_ref().map(|found| &found.position) {
-        tracing::error!(schedule = name, detail, "parked: it waits for a person");
+        tracing::error!(schedule = name, detail, "the schedule is parked and waits for an operator");
     }
     if found.is_some_and(|found| found.position.state() == Some(&ScheduleState::Removed)) {
-        let why = "nobody had registered it for a month, so it was removed; give it another name";
+        let why = "the schedule was removed after a month without registration; register the schedule under another name";
         return Err(failed(why.to_owned()));
     }
     Ok(())
@@ -232,7 +232,7 @@ impl Handler<StartRun> for Runs {
             return Ok(RunRetired {}.into());
         };
         if entry.how.misfire == Misfire::Skip && command.late_ms > MISFIRE.as_millis() {
-            return Ok(RunSkipped { why: format!("missed by {} ms", command.late_ms) }.into());
+            return Ok(RunSkipped { why: format!("the run was {} ms late", command.late_ms) }.into());
         }
         if entry.how.overlap == Overlap::Skip
             && let Some(address) = self.going_on(&command.last).await?

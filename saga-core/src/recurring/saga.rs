@@ -71,7 +71,7 @@ impl Schedule {
     /// Returns the wait until the next due time.
     fn due(&self) -> Result<Timestamp, String> {
         let next = Calendar::parse(&self.cron)?.next_after(Timestamp::from_millis(self.from));
-        next.ok_or_else(|| "it names no time that will ever come".to_owned())
+        next.ok_or_else(|| "the cron expression has no future run time".to_owned())
     }
 
     fn wait_from(&mut self, now: Timestamp) {
@@ -145,7 +145,7 @@ impl ScheduleActions for Schedule {
 
     fn go_on(&mut self, cx: &mut Context) -> ActionResult<()> {
         self.skipped += 1;
-        self.why_skipped = Some("its event could not be published".to_owned());
+        self.why_skipped = Some("the event of the run could not be published".to_owned());
         self.wait_from(cx.now());
         Ok(())
     }

@@ -53,11 +53,11 @@ struct Step {
 pub enum SlipError {
     /// The command is called at most once, but a step may be tried again.
     #[error(
-        "`{0}` is called at most once, and a step of a slip may be tried again; send it from a saga of its own"
+        "`{0}` is called at most once, but a step of a slip may be retried; send the command from a separate saga"
     )]
     AtMostOnce(&'static str),
     /// The command cannot be stored.
-    #[error("command `{command}` cannot be kept")]
+    #[error("command `{command}` cannot be stored")]
     Payload {
         /// The stored name of the command.
         command: &'static str,
@@ -65,7 +65,7 @@ pub enum SlipError {
         source: PayloadError,
     },
     /// The slip has no step to undo.
-    #[error("`undo` and `fails_on` belong to a step: write `step` before them")]
+    #[error("`undo` and `fails_on` apply to a step: call `step` first")]
     NoStep,
 }
 
@@ -186,7 +186,7 @@ impl Steps {
             AttemptEnd::Indeterminate(why) => Err(why.into()),
             AttemptEnd::Unreadable(why) => Err(HandlerError::unreadable(why)),
             AttemptEnd::BadReply(why) => Err(HandlerError::bad_reply(why)),
-            AttemptEnd::Dropped | AttemptEnd::NotBegun => Err("it was dropped".into()),
+            AttemptEnd::Dropped | AttemptEnd::NotBegun => Err("the attempt was dropped".into()),
         }
     }
 }

@@ -105,7 +105,8 @@ impl SlipActions for Slip {
     }
 
     fn note_unknown(&mut self, event: &Unknown<RunStep>, _: &mut Context) -> ActionResult<()> {
-        self.why = Some(format!("step {} is unknown: {}", event.command.nth + 1, event.reason));
+        self.why =
+            Some(format!("the outcome of step {} is unknown: {}", event.command.nth + 1, event.reason));
         Ok(())
     }
 }

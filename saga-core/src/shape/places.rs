@@ -92,12 +92,12 @@ impl Shape {
         }
         for (place, was) in &old.0 {
             match self.0.get(place) {
-                None => misfits.push(format!("`{place}` is gone")),
+                None => misfits.push(format!("`{place}` no longer exists")),
                 Some(now) if now.kind != was.kind => {
                     misfits.push(format!("`{place}` was {} and is {}", was.kind, now.kind));
                 }
                 Some(now) if was.optional && !now.optional => {
-                    misfits.push(format!("`{place}` may not be left out any more"));
+                    misfits.push(format!("`{place}` is no longer optional"));
                 }
                 Some(_) => {}
             }
@@ -106,7 +106,7 @@ impl Shape {
             let within_new =
                 parents(place).any(|parent| self.0.contains_key(parent) && !old.0.contains_key(parent));
             if !within_new && !now.optional && !place.ends_with('>') {
-                misfits.push(format!("`{place}` is new and must be there"));
+                misfits.push(format!("`{place}` is new and not optional"));
             }
         }
         misfits

@@ -63,7 +63,7 @@ impl Parked {
             }
             Err(error) => Self {
                 reason: ParkReason::Unreadable,
-                detail: format!("the reason {error}"),
+                detail: format!("the parking record {error}"),
                 since: changed_at,
                 what: ParkedOver::Unreadable,
             },
@@ -79,7 +79,7 @@ impl Parked {
             ParkedOver::Input | ParkedOver::Timer(_) | ParkedOver::Unwinding | ParkedOver::Nothing => {
                 "`retry` or `skip`"
             }
-            ParkedOver::Unreadable => "a build that can read it, or for `abort`",
+            ParkedOver::Unreadable => "a build that can read the record, or with `abort`",
         }
     }
 }
@@ -87,7 +87,7 @@ impl Parked {
 impl fmt::Display for Parked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reason, detail, since, .. } = self;
-        write!(f, "{reason}: {detail}; it has waited since {since} for {}", self.ways_out())
+        write!(f, "{reason}: {detail}; parked since {since}; release the instance with {}", self.ways_out())
     }
 }
 
@@ -152,19 +152,19 @@ impl std::fmt::Display for ParkReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::ActionFailed => "an action failed",
-            Self::Row => "its row says park",
+            Self::Row => "the row has `park`",
             Self::OutcomeUnhandled => "no row takes the outcome",
             Self::Superseded => "superseded answer",
-            Self::StillOwed => "failure end with something still owed",
+            Self::StillOwed => "failure end with open obligations",
             Self::UndoRefused => "undo refused",
             Self::UndoFailed => "undo cannot be built",
             Self::UndoUnknown => "outcome of an undo unknown",
             Self::ArrivalFailed => "an action of the arrival failed",
-            Self::CrashLoop => "its command was found begun after several crashes",
+            Self::CrashLoop => "the command was found begun after several crashes",
             Self::ChildNotStarted => "a child did not start",
             Self::ChildrenRunning => "end with children still running",
             Self::AliasTaken => "alias taken",
-            Self::Unreadable => "cannot be read by this build",
+            Self::Unreadable => "this build cannot read a stored value",
         })
     }
 }

@@ -186,12 +186,12 @@ impl IgnoredReason {
         match self {
             Self::AlreadyStarted => "already started",
             Self::Ended => "the instance has ended",
-            Self::NoInstance => "there is no instance",
-            Self::RowIgnores => "its row says ignore",
+            Self::NoInstance => "the instance does not exist",
+            Self::RowIgnores => "the row has `ignore`",
             Self::Unhandled => "unhandled in this state",
-            Self::NoGuard => "no guard let it through",
-            Self::ResolvedWithoutRow => "as resolved; no row takes it",
-            Self::ResolvedOverPark => "as resolved; its row says park",
+            Self::NoGuard => "no guard returned true",
+            Self::ResolvedWithoutRow => "resolved by an operator; no row takes the outcome",
+            Self::ResolvedOverPark => "resolved by an operator; the row of the outcome has `park`",
         }
     }
 }

@@ -256,7 +256,7 @@ pub enum StoreError {
         epoch: u64,
     },
     /// Another process or handle holds the lease.
-    #[error("{store} is in use by {owner}; stop it first, or open the store without a dispatcher")]
+    #[error("{store} is in use by {owner}; stop the owner first, or open the store without a dispatcher")]
     Owned {
         /// The name of the store, such as its path.
         store: String,
@@ -280,13 +280,13 @@ pub enum StoreError {
         source: BoxError,
     },
     /// The file was deleted or replaced while in use. The store writes nothing more to the file.
-    #[error("{store} was deleted or replaced while in use; stop, and put the file back")]
+    #[error("{store} was deleted or replaced while in use; stop the process and restore the file")]
     Moved {
         /// The name of the store, such as its path.
         store: String,
     },
     /// The stored data contradicts itself. The store writes nothing more.
-    #[error("{store} is damaged: {detail}; restore it from a backup")]
+    #[error("{store} is damaged: {detail}; restore the store from a backup")]
     Corrupt {
         /// The name of the store, such as its path.
         store: String,
@@ -296,7 +296,7 @@ pub enum StoreError {
     /// A saga cannot take over the name of another saga. Both have an instance or an alias with this key. Nothing was
     /// changed.
     #[error(
-        "saga `{was}` of {store} cannot be called `{name}` from now on: both have `{key}`; give the new one another name"
+        "saga `{was}` of {store} cannot be renamed to `{name}`: both sagas have `{key}`; choose another name"
     )]
     Clash {
         /// The name of the store, such as its path.

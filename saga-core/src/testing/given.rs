@@ -31,7 +31,7 @@ use crate::store::{Address, HistoryEntry, MailKind, Status, TaskChange, TaskId, 
 /// Every method panics with the reason when the test requests something impossible. An example is the reply to a
 /// command that was not sent.
 #[derive(Debug)]
-#[must_use = "look at the state, at what was sent or at what is owed"]
+#[must_use = "check the state, the sent commands or the obligations"]
 pub struct Given<S: Saga> {
     program: Arc<Typed<S>>,
     instance: Option<Instance>,
@@ -110,7 +110,7 @@ impl<S: Saga> Given<S> {
                 let reply = MessageRecord::from(&event_in(&event).message);
                 self.take(Input::Report(task, ReportRecord::Replied(Some(reply))));
             }
-            None if !E::KEYED => panic!("`{}` has no key and no open command awaits it", E::NAME),
+            None if !E::KEYED => panic!("`{}` has no key and is not a reply of an open command", E::NAME),
             None => self.take(Input::Event(event_in(&event))),
         }
         self
@@ -171,7 +171,7 @@ impl<S: Saga> Given<S> {
             children.iter().find(|(_, saga, found, started)| *started && saga == C::NAME && found == key);
         let Some((task, ..)) = found else {
             let open: Vec<_> = children.iter().map(|(_, saga, key, _)| format!("{saga} `{key}`")).collect();
-            panic!("no {} `{key}` has been started and is open; open are: {}", C::NAME, open.join(", "));
+            panic!("{} `{key}` is not a started open child; open children: {}", C::NAME, open.join(", "));
         };
         let report = self.instance().report_of_child(key, news);
         self.take(Input::Report(*task, report));
@@ -182,7 +182,7 @@ impl<S: Saga> Given<S> {
     fn ended<C: Command>(mut self, report: ReportRecord) -> Self {
         let task = self.open(TaskKind::Undo, |name| name == C::NAME);
         let Some(task) = task.or_else(|| self.open(TaskKind::Command, |name| name == C::NAME)) else {
-            panic!("no `{}` is open; open are: {}", C::NAME, self.open_names());
+            panic!("`{}` is not open; open tasks: {}", C::NAME, self.open_names());
         };
         self.take(Input::Report(task, report));
         self
@@ -199,7 +199,7 @@ impl<S: Saga> Given<S> {
         let mut fired = 0;
         while let Some((due, name, visit)) = self.next_timer().filter(|(due, ..)| *due <= until) {
             fired += 1;
-            assert!(fired <= 1000, "more than 1,000 timers fired; `{name}` sets itself without end");
+            assert!(fired <= 1000, "more than 1,000 timers fired; timer `{name}` fires without end");
             self.now = self.now.max(due);
             let before = self.steps;
             self.take(Input::Timer { name, visit, due });
@@ -286,7 +286,7 @@ impl<S: Saga> Given<S> {
         let record = VerbRecord { verb, by: "test".to_owned(), why: why.to_owned(), seq: None };
         let decision = self.decide(&Input::Verb(record));
         if let Effect::Declined(why) = &decision.effect {
-            panic!("declined: {why}");
+            panic!("the verb was declined: {why}");
         }
         self.settle();
         self
@@ -456,7 +456,7 @@ impl<S: Saga> Given<S> {
             if let Some(undo) = undo {
                 drop(self.decide(&Input::Report(undo, ReportRecord::Replied(None))));
             } else if let Some(at) = waiting {
-                let (input, _) = self.waiting.remove(at).expect("just found there");
+                let (input, _) = self.waiting.remove(at).expect("the position was found above");
                 let decision = self.decide(&input);
                 match decision.effect {
                     Effect::Kept => self.waiting.insert(at, (input, None)),
@@ -472,7 +472,7 @@ impl<S: Saga> Given<S> {
                 return;
             }
         }
-        panic!("the instance never comes to rest");
+        panic!("the instance did not settle within 10,000 steps");
     }
 
     #[track_caller]
@@ -512,7 +512,8 @@ impl<S: Saga> Given<S> {
         for out in decision.outgoing.drain(..) {
             match out.kind {
                 MailKind::Start => {
-                    let start: StartRecord = out.message.payload.decode().expect("as it was written");
+                    let start: StartRecord =
+                        out.message.payload.decode().expect("the start record can be read");
                     self.started.push(start.event.into());
                 }
                 MailKind::Event => self.started.push(out.message),

@@ -157,12 +157,12 @@ impl Lock {
         }
         assert!(
             losses.is_empty(),
-            "what is stored would be lost:\n- {}\nwhen nothing of all that is stored any more: SAGA_LOCK=force cargo test",
+            "stored data would be lost:\n- {}\nif no store holds this data any more, run: SAGA_LOCK=force cargo test",
             losses.join("\n- ")
         );
         assert!(
             self.is_current(),
-            "{path} is not current, and nothing would be lost: SAGA_LOCK=write cargo test"
+            "{path} is not current; no stored data would be lost; update the file with: SAGA_LOCK=write cargo test"
         );
     }
 
@@ -208,19 +208,19 @@ impl Lock {
         let Some(now) = self.now(locked) else {
             let last = name.rsplit('/').next().unwrap_or(name);
             return Some(format!(
-                "{kind} `{name}` is gone: say `was = \"{last}\"` where it is called otherwise now"
+                "{kind} `{name}` no longer exists: after a rename, add `was = \"{last}\"` to the renamed item"
             ));
         };
         if *version > now.version {
             return Some(format!(
-                "{kind} `{name}` goes back from version {version} to {}: what the later one wrote would be parked",
+                "{kind} `{name}` goes back from version {version} to {}: instances with data of the later version would be parked",
                 now.version
             ));
         }
         if let Some(gone) = locked.was.iter().find(|was| **was != now.name && !now.was.contains(was)) {
             let last = gone.rsplit('/').next().unwrap_or(gone);
             return Some(format!(
-                "{kind} `{name}` does not say any more that it was `{gone}`: add `was = \"{last}\"`"
+                "{kind} `{name}` no longer has the earlier name `{gone}`: add `was = \"{last}\"`"
             ));
         }
         // The reader of this version: the first upcast from its version on, or else the present shape.
@@ -233,22 +233,22 @@ impl Lock {
         let on = match &**kind {
             "saga" => "the enum",
             "state" => "the variant",
-            _ => "it",
+            _ => "the type",
         };
         Some(match upcast {
             Some((from, _)) => format!(
-                "{kind} `{name}` of version {version} is read by the upcast from version {from}, and that does not fit: {what}"
+                "{kind} `{name}` of version {version} does not fit the upcast from version {from}: {what}"
             ),
             None if *version == now.version => {
                 let next = version + 1;
                 format!(
-                    "{kind} `{name}` has another shape under the same version: {what}; say `version = {next}`, and \
-                     `#[upcast(from = {version}, with(function))]` on {on}"
+                    "{kind} `{name}` has another shape under the same version: {what}; set `version = {next}`, and \
+                     add `#[upcast(from = {version}, with(function))]` to {on}"
                 )
             }
             None => format!(
-                "{kind} `{name}` of version {version} has another shape, and no upcast reads it: {what}; say \
-                 `#[upcast(from = {version}, with(function))]` on {on}"
+                "{kind} `{name}` of version {version} has another shape without an upcast: {what}; add \
+                 `#[upcast(from = {version}, with(function))]` to {on}"
             ),
         })
     }
@@ -298,7 +298,7 @@ fn section(text: &mut String, entry: &Entry) {
 fn parse(text: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let bad = || -> ! { panic!("this line does not belong into a lock: {line}") };
+        let bad = || -> ! { panic!("the lock file has an invalid line: {line}") };
         if let Some(place) = line.strip_prefix("    ") {
             let (Some(entry), Some((name, kind))) = (entries.last_mut(), place.split_once(": ")) else {
                 bad()

@@ -10,8 +10,8 @@ pub(super) fn not_on_leave(model: &Model, errors: &mut Errors) {
         if let Act::Alias { claim: true, method, .. } = act {
             errors.on(
                 method,
-                "a state may be left for undoing, which no alias that is taken must hold up: write `claim` in the rows that \
-                 leave it, or in `on_enter` of the next state",
+                "`on_leave` cannot have `claim`: a turn must not fail over a taken alias; write `claim` in the rows \
+                 that leave the state, or in `on_enter` of the next state",
             );
         }
     }

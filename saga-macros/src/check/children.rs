@@ -24,7 +24,7 @@ fn reports(model: &Model, errors: &mut Errors) {
             errors.at(
                 trigger.span,
                 format!(
-                    "`{}` can never come: no row says `start({name})`, other than `detached`",
+                    "`{}` can never occur: the table has no `start({name})` without `detached`",
                     trigger.text()
                 ),
             );
@@ -45,8 +45,8 @@ fn awaited(model: &Model, errors: &mut Errors) {
             errors.on(
                 child,
                 format!(
-                    "nobody waits for `{name}` to end: add `when(finished({name}), ..)` or `when(all_finished({name}), ..)`, \
-                     or start it `detached`"
+                    "no row takes the end of `{name}`: add `when(finished({name}), ..)` or \
+                     `when(all_finished({name}), ..)`, or start the child `detached`"
                 ),
             );
             told.push(name);
@@ -66,8 +66,8 @@ fn ends(model: &Model, errors: &mut Errors) {
         errors.on(
             child,
             format!(
-                "`{end}` is an end, and children end before their parent: wait for `{name}` in a state before it, or start \
-                 it `detached`"
+                "`{end}` is an end, but children must end before their parent: wait for `{name}` in an earlier \
+                 state, or start the child `detached`"
             ),
         );
     };
@@ -88,8 +88,8 @@ fn ends(model: &Model, errors: &mut Errors) {
             if let Act::Start { child, .. } = act {
                 errors.on(
                     child,
-                    "a state that is left may be left for undoing, and nothing is started then: write `start` in the rows \
-                     that leave it, or in `on_enter` of the next state",
+                    "`on_leave` cannot have `start`: a turn starts no children; write `start` in the rows that \
+                     leave the state, or in `on_enter` of the next state",
                 );
             }
         }

@@ -52,10 +52,12 @@ fn complain(model: &Model, row: &Row, place: Option<usize>, before: &Entry, erro
         for target in row.targets() {
             let Some(state) = model.state(&target.to_string()) else { continue };
             let rule = match model.states[state].end.map(|(end, _)| end) {
-                Some(End::Failed) => format!("Nothing may be owed at the failure end `{target}`"),
+                Some(End::Failed) => format!("The failure end `{target}` allows no open obligation"),
                 Some(End::Completed) if bad => {
                     let cause = cause(&trigger.kind);
-                    format!("{cause} is no success, so the plain end `{target}` does not release it")
+                    format!(
+                        "{cause} is not a success: the plain end `{target}` does not release the obligation"
+                    )
                 }
                 _ => continue,
             };
@@ -65,8 +67,9 @@ fn complain(model: &Model, row: &Row, place: Option<usize>, before: &Entry, erro
             errors.on(
                 target,
                 format!(
-                    "nobody would run `{undo}`, which may be owed on the way {path}. {rule}. Say `compensate` to run it \
-                     first, `not_owed({undo})` if there is nothing to undo, or `waive({undo})` to leave it undone"
+                    "the undo `{undo}` would never run, but may be owed on the path {path}. {rule}. Add \
+                     `compensate` to run the undo first, `not_owed({undo})` if there is nothing to undo, or \
+                     `waive({undo})` to drop the obligation"
                 ),
             );
             return true;

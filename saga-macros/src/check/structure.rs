@@ -27,7 +27,7 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
                 if model.state(name).is_none() {
                     errors.at(
                         row.span,
-                        format!("no state `{name}` in this enum, but this `during_any` names it"),
+                        format!("`during_any` names the state `{name}`, but this enum has no such state"),
                     );
                 }
             }
@@ -39,7 +39,7 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
         let state = &model.states[state];
         // The arrival of an abort runs no row, so no method can make a payload (rule R15).
         if !matches!(state.end, Some((End::Failed, _))) || state.payload.is_some() {
-            errors.on(target, "an aborted instance arrives in a failure end without payload: name a `#[terminal(failure)]` state that carries nothing");
+            errors.on(target, "`on_abort` needs a failure end without payload: name a `#[terminal(failure)]` state without payload");
         }
     }
     let mut names = BTreeSet::new();
@@ -51,7 +51,7 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
         }) {
             errors.at(
                 state.name_span,
-                format!("`was = \"{was}\"` is the name of another state too: what is stored must say which one is meant"),
+                format!("`was = \"{was}\"` is also a name of another state: a stored name must belong to one state"),
             );
         }
         if !names.insert(&state.name) {
@@ -124,8 +124,8 @@ pub(super) fn guarded_timers(model: &Model, errors: &mut Errors) {
                 errors.at(
                     trigger.span,
                     format!(
-                        "only guarded rows take `{}` in `{}`, and it fires once: add one without a guard, with `stay` if \
-                         nothing is to happen then",
+                        "only guarded rows take `{}` in `{}`, but the timer fires once: add a row without a guard, \
+                         with `stay` for no effect",
                         trigger.text(),
                         model.states[state].ident
                     ),
@@ -145,7 +145,7 @@ pub(super) fn rows(model: &Model, errors: &mut Errors) {
             let mut seen = BTreeSet::new();
             for trigger in &row.triggers {
                 if !seen.insert(trigger.text()) {
-                    errors.at(trigger.span, format!("`{}` stands twice in this row", trigger.text()));
+                    errors.at(trigger.span, format!("`{}` occurs twice in this row", trigger.text()));
                 }
             }
         }
@@ -226,7 +226,7 @@ fn report_closed(model: &Model, earlier: usize, later: usize, text: &str, errors
         .at(span(later), format!("this row can never run: an earlier row already takes every `{text}` here"));
     errors.at(
         span(earlier),
-        format!("the earlier row for `{text}`; give it a `guard(..)` or remove one of the two"),
+        format!("the earlier row for `{text}`: add a `guard(..)` to this row, or remove one of the two rows"),
     );
 }
 
@@ -241,23 +241,23 @@ fn initially(row: &Row, errors: &mut Errors) {
             .iter()
             .all(|trigger| matches!(trigger.kind, TriggerKind::Event(_)) && !trigger.superseded)
     {
-        errors.at(
-            row.span,
-            "an instance starts with an event: only `when(Event, ..)` can stand in `initially`",
-        );
+        errors.at(row.span, "an instance starts with an event: `initially` takes only `when(Event, ..)`");
         return;
     }
     if row.triggers.len() > 1 {
-        errors.at(row.span, "a starting row makes the data from one event: write a row for each");
+        errors.at(row.span, "a starting row takes one event: write one row for each event");
     }
     if row.run().is_none() {
-        errors.at(row.span, "nothing makes the data of the instance: add `run(method)` to this row");
+        errors.at(
+            row.span,
+            "a starting row needs a method that builds the data: add `run(method)` to this row",
+        );
     }
     if row.targets().is_empty() {
-        errors.at(row.span, "this row does not say where the instance starts: add `transition_to(State)`");
+        errors.at(row.span, "a starting row needs a state: add `transition_to(State)`");
     }
     if let Some(span) = row.compensate {
-        errors.at(span, "nothing can be owed before the start: remove `compensate`");
+        errors.at(span, "a starting row has no obligations: remove `compensate`");
     }
 }
 
@@ -274,11 +274,16 @@ fn payloads(model: &Model, row: &Row, errors: &mut Errors) {
             let state = model.state(&target.to_string()).map(|state| &model.states[state]);
             if let Some(payload) = state.and_then(|state| state.payload.as_ref()) {
                 let payload = quote::quote!(#payload);
-                errors.on(target, format!("`{target}` carries `{payload}`: add `run(method)` to this row, so that something makes it"));
+                errors.on(
+                    target,
+                    format!(
+                        "`{target}` carries `{payload}`: add `run(method)` to this row to build the payload"
+                    ),
+                );
             }
         }
         [first, ..] => {
-            errors.on(first, "with several targets something must choose: add `run(method)` to this row");
+            errors.on(first, "a row with several targets needs a method that chooses the target: add `run(method)` to this row");
         }
     }
 }
@@ -300,10 +305,10 @@ fn moves(model: &Model, row: &Row, errors: &mut Errors) {
         let leaves = matches!(to.kind, MoveKind::To(_) | MoveKind::Reenter);
         if let (Some(span), false) = (row.compensate, leaves) {
             errors
-                .at(span, "compensation ends in a state: write `transition_to(..)` or `reenter` in this row");
+                .at(span, "a row with `compensate` needs a state for its arrival: write `transition_to(..)` or `reenter` in this row");
         }
         if matches!(to.kind, MoveKind::Reenter) && own.is_none() && row.run().is_some() {
-            errors.at(to.span, "a row of `during_any` does not know which payload to make: leave out `run`, or write the row in each state");
+            errors.at(to.span, "`reenter` with `run` in `during_any` has no payload type: leave out `run`, or write the row in each state");
         }
     }
 }
@@ -320,7 +325,7 @@ pub(super) fn states(model: &Model, errors: &mut Errors) {
     if !model.rows.iter().any(|row| row.origin == Origin::Initially) {
         errors.on(
             &model.ident,
-            "nothing starts this saga: add `#[initially(when(Event, run(method), transition_to(State)))]`",
+            "this saga has no starting row: add `#[initially(when(Event, run(method), transition_to(State)))]`",
         );
         return;
     }
@@ -366,7 +371,7 @@ pub(super) fn states(model: &Model, errors: &mut Errors) {
             errors.on(
                 ident,
                 format!(
-                    "nothing leads out of `{ident}`: give it a `#[during(..)]`, or mark it `#[terminal]`"
+                    "no row leaves `{ident}`: add a `#[during(..)]` to the state, or mark the state `#[terminal]`"
                 ),
             );
         } else if !ending.contains(&index) {
@@ -392,12 +397,12 @@ fn terminal(model: &Model, index: usize, errors: &mut Errors) {
     // A row of `during_any` does not apply in a terminal state (rule R2).
     for row in model.rows.iter().filter(|row| row.origin == Origin::State(index)) {
         let span = row.triggers.first().map_or(row.span, |trigger| trigger.span);
-        errors.at(span, format!("`{ident}` is terminal: a saga that reached it takes nothing more"));
+        errors.at(span, format!("`{ident}` is terminal and cannot have rows: remove this row"));
     }
     for undo in &state.compensations {
         errors.on(
             &undo.command,
-            format!("`{ident}` is terminal: nothing is undone once a saga has reached it"),
+            format!("`{ident}` is terminal and cannot have `compensate_with`: remove this attribute"),
         );
     }
     if let Some(
@@ -408,7 +413,7 @@ fn terminal(model: &Model, index: usize, errors: &mut Errors) {
         | Act::Alias { method, .. },
     ) = state.on_leave.first()
     {
-        errors.on(method, format!("`{ident}` is terminal: a saga never leaves it"));
+        errors.on(method, format!("`{ident}` is terminal and cannot have `on_leave`: remove this attribute"));
     }
     for act in &state.on_enter {
         if let Act::Send { undo: Some(undo), .. } = act {
@@ -443,7 +448,7 @@ fn compensations(model: &Model, errors: &mut Errors) {
                 errors.on(
                     &undo.command,
                     format!(
-                        "`{}` could never run: no row from `{}` onwards says `compensate`",
+                        "the undo `{}` can never run: no row from `{}` onwards has `compensate`",
                         last(&undo.command),
                         state.ident
                     ),
@@ -474,8 +479,8 @@ pub(super) fn deferred(model: &Model, errors: &mut Errors) {
                     errors.at(
                         trigger.span,
                         format!(
-                            "no state after `{}` takes `{event}`: it would wait for the end; write a row for it there, or \
-                             `ignore({event})` here",
+                            "no state after `{}` takes `{event}`: the deferred event would wait for the end; add a \
+                             row in a later state, or `ignore({event})` here",
                             model.states[state].ident
                         ),
                     );
@@ -534,11 +539,11 @@ pub(super) fn totality(model: &Model, errors: &mut Errors) {
         let ident = &state.ident;
         if !missing.is_empty() {
             let list = missing.join(", ");
-            errors.on(ident, format!("nobody decided what happens to {list} in `{ident}`: add rows, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"));
+            errors.on(ident, format!("no row decides {list} in `{ident}`: add rows, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"));
         }
         if !guarded.is_empty() {
             let list = guarded.join(", ");
-            errors.on(ident, format!("only guarded rows take {list} in `{ident}`: add one without a guard, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"));
+            errors.on(ident, format!("only guarded rows take {list} in `{ident}`: add a row without a guard, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"));
         }
     }
 }

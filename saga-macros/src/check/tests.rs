@@ -58,7 +58,7 @@ fn two_unguarded_rows_for_one_trigger() {
         saga(&quote! { #[during(when(Go, transition_to(B)), when(Go, stay))] A, #[terminal] B }),
         [
             "this row can never run: an earlier row already takes every `Go` here",
-            "the earlier row for `Go`; give it a `guard(..)` or remove one of the two"
+            "the earlier row for `Go`: add a `guard(..)` to this row, or remove one of the two rows"
         ]
     );
     assert_eq!(
@@ -89,7 +89,7 @@ fn states_nothing_reaches_leaves_or_ends() {
         saga(
             &quote! { #[during(when(Go, transition_to(B)), when(End, transition_to(C)))] A, B, #[terminal] C }
         ),
-        ["nothing leads out of `B`: give it a `#[during(..)]`, or mark it `#[terminal]`"]
+        ["no row leaves `B`: add a `#[during(..)]` to the state, or mark the state `#[terminal]`"]
     );
     assert_eq!(
         saga(&quote! {
@@ -109,11 +109,11 @@ fn states_nothing_reaches_leaves_or_ends() {
 fn a_terminal_state_takes_nothing_more() {
     assert_eq!(
         saga(&quote! { #[during(when(Go, transition_to(B)))] A, #[terminal] #[during(when(Go, stay))] B }),
-        ["`B` is terminal: a saga that reached it takes nothing more"]
+        ["`B` is terminal and cannot have rows: remove this row"]
     );
     assert_eq!(
         saga(&quote! { #[during(when(Go, transition_to(B)))] A, #[terminal] #[compensate_with(Undo)] B }),
-        ["`B` is terminal: nothing is undone once a saga has reached it"]
+        ["`B` is terminal and cannot have `compensate_with`: remove this attribute"]
     );
 }
 
@@ -133,7 +133,7 @@ fn a_payload_needs_a_run() {
             #[during(when(End, transition_to(C)))] B(Paid),
             #[terminal] C
         }),
-        ["`B` carries `Paid`: add `run(method)` to this row, so that something makes it"]
+        ["`B` carries `Paid`: add `run(method)` to this row to build the payload"]
     );
 }
 
@@ -151,14 +151,12 @@ fn r01_every_pair_of_state_and_event_is_decided() {
     assert_eq!(
         table(quote!(when(Tick, guard(g), stay))),
         [
-            "only guarded rows take Tick in `A`: add one without a guard, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"
+            "only guarded rows take Tick in `A`: add a row without a guard, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"
         ]
     );
     assert_eq!(
         table(quote!()),
-        [
-            "nobody decided what happens to Tick in `A`: add rows, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"
-        ]
+        ["no row decides Tick in `A`: add rows, `ignore(..)` or `reject(..)`, or `#[unhandled(..)]`"]
     );
 }
 
@@ -167,7 +165,7 @@ fn r12_a_failure_end_with_a_debt_is_refused_with_the_path() {
     assert_eq!(
         owing(&quote! { #[during(when(No, transition_to(F)))] A, #[terminal(failure)] F }),
         [
-            "nobody would run `Void`, which may be owed on the way start > A > F. Nothing may be owed at the failure end `F`. Say `compensate` to run it first, `not_owed(Void)` if there is nothing to undo, or `waive(Void)` to leave it undone"
+            "the undo `Void` would never run, but may be owed on the path start > A > F. The failure end `F` allows no open obligation. Add `compensate` to run the undo first, `not_owed(Void)` if there is nothing to undo, or `waive(Void)` to drop the obligation"
         ]
     );
     for clause in [quote!(compensate), quote!(not_owed(Void)), quote!(waive), quote!(waive(Void))] {
@@ -198,7 +196,7 @@ fn r12_an_unknown_outcome_or_a_timer_is_no_success() {
         let found = owing(&quote! { #[during(when(Yes, transition_to(C)), #trigger)] A, #[terminal] C });
         assert_eq!(found.len(), 1, "{found:?}");
         let said = format!(
-            "nobody would run `Void`, which may be owed on the way start > A > C. {cause} is no success, so the plain end `C` does not release it. "
+            "the undo `Void` would never run, but may be owed on the path start > A > C. {cause} is not a success: the plain end `C` does not release the obligation. "
         );
         assert!(found[0].starts_with(&said), "{found:?}");
     }
@@ -220,7 +218,10 @@ fn r12_what_a_state_owes_is_owed_after_it() {
     };
     assert_eq!(table(quote!(compensate,)), FINE);
     let found = &table(quote!())[0];
-    assert!(found.contains("run `Refund`, which may be owed on the way start > A > B > F."), "{found}");
+    assert!(
+        found.contains("undo `Refund` would never run, but may be owed on the path start > A > B > F."),
+        "{found}"
+    );
 }
 
 #[test]
@@ -257,9 +258,12 @@ fn r12_a_compensating_row_clears_what_was_owed_and_owes_what_it_sends() {
 
 #[test]
 fn r12_more_graphs() {
-    let void = |table: &TokenStream| owing(table).iter().any(|said| said.contains("nobody would run `Void`"));
-    let unship =
-        |table: &TokenStream| owing(table).iter().any(|said| said.contains("nobody would run `Unship`"));
+    let void = |table: &TokenStream| {
+        owing(table).iter().any(|said| said.contains("the undo `Void` would never run"))
+    };
+    let unship = |table: &TokenStream| {
+        owing(table).iter().any(|said| said.contains("the undo `Unship` would never run"))
+    };
     // Two commands are open. The failure of one command does not drop the obligation of the other.
     let parallel = |clause: TokenStream| {
         quote! {
@@ -299,7 +303,10 @@ fn r12_more_graphs() {
         #[terminal(failure)] F
     });
     let entering = &entering[0];
-    assert!(entering.contains("run `Void`, which may be owed on the way start > A > B > F."), "{entering}");
+    assert!(
+        entering.contains("undo `Void` would never run, but may be owed on the path start > A > B > F."),
+        "{entering}"
+    );
     // Rows of `during_any` and the deadline count in every state in which they apply.
     let any = mistakes(quote! {
         #[saga(name = "s", version = 1, data(D), actions(X))]
@@ -320,7 +327,7 @@ fn r12_more_graphs() {
         #[unhandled(reject)]
         enum S { #[during(when(Yes, transition_to(C)))] A, #[terminal] C }
     });
-    assert!(deadline.len() == 1 && deadline[0].contains("The deadline is no success"), "{deadline:?}");
+    assert!(deadline.len() == 1 && deadline[0].contains("The deadline is not a success"), "{deadline:?}");
     // A complete set and the end of children are successes, like events.
     for trigger in
         [quote!(when_all(Yes, Too, transition_to(C))), quote!(when(all_finished(Kid), transition_to(C)))]
@@ -344,7 +351,7 @@ fn r12_more_graphs() {
 fn a_compensation_that_can_never_run() {
     assert_eq!(
         saga(&quote! { #[compensate_with(Refund)] #[during(when(Go, transition_to(B)))] A, #[terminal] B }),
-        ["`Refund` could never run: no row from `A` onwards says `compensate`"]
+        ["the undo `Refund` can never run: no row from `A` onwards has `compensate`"]
     );
 }
 
@@ -357,7 +364,7 @@ fn an_aborted_instance_arrives_in_a_failure_end_without_payload() {
         enum S { #[during(when(Go, transition_to(B)))] A, #[terminal] B }
     });
     assert_eq!(found.len(), 1);
-    assert!(found[0].starts_with("an aborted instance arrives in a failure end"), "{found:?}");
+    assert!(found[0].starts_with("`on_abort` needs a failure end"), "{found:?}");
 }
 
 #[test]
@@ -383,11 +390,10 @@ fn several_mistakes_are_reported_together() {
     assert_eq!(
         found,
         [
-            "this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`",
+            "this row has no move: add `transition_to(State)`, `stay`, `reenter` or `park`",
             "expected a row: `when(..)`, `when_all(..)`, `timeout(..)`, `every(..)`, `ignore(..)`, `reject(..)` or `defer(..)`",
-            "a row leads to one place: this is the second move in it",
-            "say how long: `timeout(minutes = 15, ..)` with millis, seconds, minutes, hours or days, or \
-             `timeout(after(method), ..)`, or `timeout(at(method), ..)`",
+            "a row has one move: this is the second",
+            "a time-out needs a time: `timeout(minutes = 15, ..)` with millis, seconds, minutes, hours or days, or `timeout(after(method), ..)`, or `timeout(at(method), ..)`",
             "write `#[terminal]` or `#[terminal(failure)]`",
         ]
     );

@@ -40,7 +40,7 @@ fn keys(table: &Table<'_>, out: &mut TokenStream) {
                     || #private::among(<#event as #private::Event>::NAME, &[#(<#sent as #private::Command>::REPLIES),*])
             },
             &format!(
-                "`{name}` has no key and is not a reply of a command this saga sends: give it `#[event(key(..))]`, or list it in the `replies(..)` of a command"
+                "`{name}` has no key and is not a reply of a command of this saga: add `#[event(key(..))]`, or list the event in the `replies(..)` of a command"
             ),
             out,
         );
@@ -60,7 +60,7 @@ fn starts(table: &Table<'_>, out: &mut TokenStream) {
             event.span(),
             &quote!(!<#event as #private::Event>::BY_ALIAS.holds(#saga)),
             &format!(
-                "`{name}` names its instance by an alias, and an instance that is to be started has claimed none: give it a `key(..)`, or `key_for(..)` this saga"
+                "`{name}` has an alias for this saga, but a starting event needs a key: add `key(..)`, or `key_for(..)` for this saga"
             ),
             out,
         );
@@ -82,7 +82,7 @@ fn replies(table: &Table<'_>, out: &mut TokenStream) {
                 )
             },
             &format!(
-                "a reply of `{name}` stands nowhere in the table: give each event in its `replies(..)` a `when(..)` or an `ignore(..)`"
+                "a reply of `{name}` is missing in the table: add a `when(..)` or an `ignore(..)` for each event in `replies(..)`"
             ),
             out,
         );
@@ -100,7 +100,7 @@ fn at_most_once(table: &Table<'_>, out: &mut TokenStream) {
                 command.span(),
                 &quote!(!<#command as #private::Command>::AT_MOST_ONCE),
                 &format!(
-                    "`{name}` is called at most once, so its outcome may stay unknown, and `{state}` has no row for that: add `when(unknown({name}), ..)`"
+                    "`{name}` is called at most once and may become unknown, but `{state}` has no row for this outcome: add `when(unknown({name}), ..)`"
                 ),
                 out,
             );
@@ -159,7 +159,7 @@ fn undos(table: &Table<'_>, out: &mut TokenStream) {
                     && <#undo as #private::Command>::REPLIES.len() <= 1
             },
             &format!(
-                "`{name}` undoes something, so it is tried until it succeeds and has at most one reply: drop its `at_most_once`, `best_effort` or further `replies(..)`"
+                "`{name}` is an undo; an undo is tried until success and has at most one reply: remove `at_most_once`, `best_effort` or further `replies(..)`"
             ),
             out,
         );

@@ -73,7 +73,7 @@ impl Item {
             Some(args) => items(args.clone(), errors),
             None => {
                 let name = self.name();
-                errors.on(&self.path, format!("write what it is about: `{name}(..)`"));
+                errors.on(&self.path, format!("the list is missing: write `{name}(..)`"));
                 Vec::new()
             }
         }
@@ -113,7 +113,7 @@ impl Item {
         match &self.value {
             Some(Lit::Str(text)) => Some(text.value()),
             _ => {
-                errors.on(&self.path, format!("write it as text: `{} = \"..\"`", self.name()));
+                errors.on(&self.path, format!("write the value as text: `{} = \"..\"`", self.name()));
                 None
             }
         }
@@ -130,7 +130,7 @@ impl Item {
                 }
             },
             _ => {
-                errors.on(&self.path, format!("write it as a whole number: `{} = 1`", self.name()));
+                errors.on(&self.path, format!("write the value as a whole number: `{} = 1`", self.name()));
                 None
             }
         }
@@ -145,7 +145,7 @@ pub(crate) fn items(tokens: TokenStream, errors: &mut Errors) -> Vec<Item> {
         match &token {
             TokenTree::Punct(punct) if punct.as_char() == ',' => {
                 if item.is_empty() {
-                    errors.at(punct.span(), "nothing stands before this comma");
+                    errors.at(punct.span(), "an item is missing before this comma");
                 } else {
                     one(&mut item, &mut items, errors);
                 }

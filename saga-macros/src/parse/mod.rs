@@ -30,8 +30,10 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         return None;
     };
     if !input.generics.params.is_empty() {
-        errors
-            .on(&input.generics, "the states of a saga have no generics: what is stored must have one shape");
+        errors.on(
+            &input.generics,
+            "the enum of a saga cannot have generics: a stored type must have one shape",
+        );
     }
     let mut model = Model {
         name: lower(&input.ident.to_string(), '-'),
@@ -128,7 +130,7 @@ fn ours(attribute: &Attribute, errors: &mut Errors) -> Option<(String, TokenStre
         Meta::Path(_) if name == "terminal" => Some((name, TokenStream::new())),
         Meta::List(list) => Some((name, list.tokens.clone())),
         _ => {
-            errors.on(attribute.path(), format!("write it as a list: `#[{name}(..)]`"));
+            errors.on(attribute.path(), format!("write the attribute as a list: `#[{name}(..)]`"));
             None
         }
     }
@@ -159,8 +161,7 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
                         Err(error) => errors.push(error),
                     }
                 } else {
-                    errors
-                        .on(&item.path, "name the struct that lives as long as the instance: `data(Order)`");
+                    errors.on(&item.path, "name the struct of the saga data: `data(Order)`");
                 }
             }
             "actions" => model.actions = item.one_ident("Name", errors),
@@ -281,8 +282,10 @@ fn missing(model: &Model, errors: &mut Errors) {
     // After another mistake, the setting may be in an item that could not be read.
     if !missing.is_empty() && errors.is_empty() {
         let list = missing.join(", ");
-        errors
-            .on(&model.ident, format!("add to it `#[saga(name = \"{}\", version = 1, {list})]`", model.name));
+        errors.on(
+            &model.ident,
+            format!("add `#[saga(name = \"{}\", version = 1, {list})]` to the enum", model.name),
+        );
     }
 }
 

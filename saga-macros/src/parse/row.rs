@@ -69,7 +69,7 @@ fn when(item: &Item, row: &mut Row, errors: &mut Errors) {
     let mut list = item.items(errors).into_iter();
     match list.next() {
         Some(first) => trigger(first, &mut row.triggers, errors),
-        None => errors.on(&item.path, "write what it waits for: `when(Event, ..)`"),
+        None => errors.on(&item.path, "name the trigger of the row: `when(Event, ..)`"),
     }
     for item in list {
         clause(&item, row, errors);
@@ -97,7 +97,7 @@ fn when_all(item: &Item, row: &mut Row, errors: &mut Errors) {
     if row.triggers.len() < 2 && errors.len() == before {
         errors.on(
             &item.path,
-            "a set has two events at least: `when_all(Event, Event, .., clause, ..)`; for one write `when(Event, ..)`",
+            "a set has at least two events: `when_all(Event, Event, .., clause, ..)`; write `when(Event, ..)` for one event",
         );
     }
     for item in list {
@@ -119,7 +119,7 @@ fn verdict(item: &Item, verdict: Verdict, row: &mut Row, errors: &mut Errors) {
         let what = if verdict == Verdict::Reject { "rejected" } else { "deferred" };
         errors.at(
             trigger.span,
-            format!("only events can be {what}; an outcome has happened: `ignore(..)` it, or write a row"),
+            format!("only events can be {what}; write `ignore(..)` or a row for an outcome"),
         );
     }
 }
@@ -155,7 +155,10 @@ fn trigger(item: Item, triggers: &mut Vec<Trigger>, errors: &mut Errors) {
             for trigger in triggers.iter_mut().skip(before) {
                 // The report of a child is not an answer to a command.
                 if trigger.kind.child().is_some() {
-                    errors.at(trigger.span, "only answers to commands can be superseded: leave it out here");
+                    errors.at(
+                        trigger.span,
+                        "only answers to commands can be superseded: remove `superseded(..)` here",
+                    );
                 } else {
                     trigger.superseded = true;
                 }
@@ -217,7 +220,7 @@ impl Timing {
                 "times" if repeats => {
                     match item.number(errors).map(u32::try_from) {
                         Some(Ok(times)) if times > 0 => timing.times = Some(times),
-                        Some(_) => errors.on(&item.path, "it fires at least once: `times = 1`"),
+                        Some(_) => errors.on(&item.path, "a timer fires at least once: `times = 1`"),
                         None => {}
                     }
                     continue;
@@ -265,7 +268,7 @@ fn timeout(item: &Item, row: &mut Row, errors: &mut Errors) {
     if due == Due::After(0) && errors.len() == before {
         errors.on(
             &item.path,
-            "say how long: `timeout(minutes = 15, ..)` with millis, seconds, minutes, hours or days, or \
+            "a time-out needs a time: `timeout(minutes = 15, ..)` with millis, seconds, minutes, hours or days, or \
              `timeout(after(method), ..)`, or `timeout(at(method), ..)`",
         );
     }
@@ -277,7 +280,7 @@ fn every(item: &Item, row: &mut Row, errors: &mut Errors) {
     if timing.millis == 0 {
         errors.on(
             &item.path,
-            "say how often: `every(days = 1, ..)`; the units are millis, seconds, minutes, hours, days",
+            "a repeated timer needs an interval: `every(days = 1, ..)`; the units are millis, seconds, minutes, hours, days",
         );
     }
     let name = timing.name.unwrap_or_else(|| format!("every {}", timing.given));
@@ -290,7 +293,7 @@ fn timer(timer: Timer, item: &Item, row: &mut Row, errors: &mut Errors) {
     if timer.name == DEADLINE {
         errors.on(
             &item.path,
-            "`deadline` is the name of the timer of the whole saga; name this one differently",
+            "`deadline` is the name of the timer of the whole saga; give this timer another name",
         );
     }
     let is_own = |name: &str| name == "when_all" || name.starts_with("all_finished");
@@ -298,7 +301,7 @@ fn timer(timer: Timer, item: &Item, row: &mut Row, errors: &mut Errors) {
         // The machine sets timers with these names for sets and for the ends of children.
         errors.on(
             &item.path,
-            format!("`{name}` is a name that `when_all` and `all_finished` use; name this timer differently"),
+            format!("`{name}` is reserved for `when_all` and `all_finished`; give this timer another name"),
         );
     }
     row.triggers.push(plain(item.span(), TriggerKind::Timer(timer)));
@@ -314,11 +317,11 @@ pub(super) fn deadline(item: &Item, errors: &mut Errors) -> Row {
     if timing.millis == 0 || timing.method.is_some() {
         errors.on(
             &item.path,
-            "say how long after the start: `deadline(hours = 2, ..)`; the units are millis, seconds, minutes, hours, days",
+            "a deadline needs a time after the start: `deadline(hours = 2, ..)`; the units are millis, seconds, minutes, hours, days",
         );
     }
     if timing.name.is_some() {
-        errors.on(&item.path, "a saga has one deadline, and it is called `deadline`: leave out `name`");
+        errors.on(&item.path, "the name of a deadline is always `deadline`: leave out `name`");
     }
     let due = Due::Deadline(timing.millis);
     let kind = TriggerKind::Timer(Timer { name: DEADLINE.to_owned(), was: timing.was, due });
@@ -331,10 +334,7 @@ pub(super) fn deadline(item: &Item, errors: &mut Errors) -> Row {
 fn moves_somewhere(row: &Row, before: usize, errors: &mut Errors) {
     // After another mistake, the move may be in an item that could not be read.
     if row.verdict.is_none() && row.to.is_none() && errors.len() == before {
-        errors.at(
-            row.span,
-            "this row does not say where it leads: add `transition_to(State)`, `stay`, `reenter` or `park`",
-        );
+        errors.at(row.span, "this row has no move: add `transition_to(State)`, `stay`, `reenter` or `park`");
     }
 }
 
@@ -342,7 +342,7 @@ fn clause(item: &Item, row: &mut Row, errors: &mut Errors) {
     let mut go = |kind: Option<MoveKind>, errors: &mut Errors| {
         let Some(kind) = kind else { return };
         if row.to.is_some() {
-            errors.on(&item.path, "a row leads to one place: this is the second move in it");
+            errors.on(&item.path, "a row has one move: this is the second");
         } else {
             row.to = Some(Move { kind, span: item.span() });
         }
@@ -418,7 +418,7 @@ fn alias(claim: bool, item: &Item, errors: &mut Errors) -> Option<Act> {
     let mut list = item.items(errors).into_iter();
     let Some(first) = list.next() else {
         if item.args.is_some() {
-            errors.on(&item.path, format!("name the method that says which alias: `{word}(method)`"));
+            errors.on(&item.path, format!("name the method that returns the alias: `{word}(method)`"));
         }
         return None;
     };
@@ -438,7 +438,7 @@ fn start(item: &Item, errors: &mut Errors) -> Option<Act> {
     let mut list = item.items(errors).into_iter();
     let Some(first) = list.next() else {
         if item.args.is_some() {
-            errors.on(&item.path, "name the saga it starts: `start(Child)`");
+            errors.on(&item.path, "name the saga of the child: `start(Child)`");
         }
         return None;
     };
@@ -452,7 +452,7 @@ fn start(item: &Item, errors: &mut Errors) -> Option<Act> {
             "detached" => detached = true,
             "limit" => match item.number(errors).map(u32::try_from) {
                 Some(Ok(number)) if number > 0 => limit = Some(number),
-                Some(_) => errors.on(&item.path, "one child at least must be able to run: `limit = 1`"),
+                Some(_) => errors.on(&item.path, "a limit allows at least one child: `limit = 1`"),
                 None => {}
             },
             _ => errors.on(
@@ -464,7 +464,7 @@ fn start(item: &Item, errors: &mut Errors) -> Option<Act> {
     if detached && limit.is_some() {
         errors.on(
             &item.path,
-            "nobody counts children that are `detached`: leave out `limit`, or leave out `detached`",
+            "a `limit` does not apply to `detached` children: leave out `limit`, or leave out `detached`",
         );
     }
     Some(Act::Start { child, method, each, limit, detached })
@@ -481,7 +481,7 @@ fn built(
     let mut list = item.items(errors).into_iter();
     let Some(first) = list.next() else {
         if item.args.is_some() {
-            errors.on(&item.path, format!("name what is built: `{}({what})`", item.name()));
+            errors.on(&item.path, format!("name the type: `{}({what})`", item.name()));
         }
         return None;
     };
@@ -544,7 +544,7 @@ pub(super) fn acts(tokens: TokenStream, errors: &mut Errors) -> Vec<Act> {
             Some(act) => acts.extend(act),
             None => errors.on(
                 &item.path,
-                "only `run`, `send`, `publish`, `start`, `claim` and `release` can stand here",
+                "only `run`, `send`, `publish`, `start`, `claim` and `release` are allowed here",
             ),
         }
     }
@@ -563,7 +563,7 @@ pub(super) fn policy(tokens: TokenStream, span: Span, errors: &mut Errors) -> Op
             None
         }
         _ => {
-            errors.at(span, "write `ignore`, `reject` or `defer` in it");
+            errors.at(span, "write `ignore`, `reject` or `defer` in the list");
             None
         }
     }
@@ -574,7 +574,7 @@ pub(super) fn missing(tokens: TokenStream, span: Span, errors: &mut Errors) -> O
     const WRITE: &str = "write `ignore`, `reject` or `defer(minutes = 5)`";
     let list = items(tokens, errors);
     let [item] = list.as_slice() else {
-        errors.at(span, format!("{WRITE} in it"));
+        errors.at(span, format!("{WRITE} in the list"));
         return None;
     };
     match item.name().as_str() {
@@ -589,7 +589,7 @@ pub(super) fn missing(tokens: TokenStream, span: Span, errors: &mut Errors) -> O
             if timing.millis == 0 || timing.method.is_some() || timing.name.is_some() || row.to.is_some() {
                 errors.on(
                     &item.path,
-                    "say how long it waits for its instance: `defer(minutes = 5)`; the units are millis, seconds, \
+                    "`defer` needs the time of the wait: `defer(minutes = 5)`; the units are millis, seconds, \
                      minutes, hours, days",
                 );
             }

@@ -15,7 +15,8 @@ pub(crate) fn upcasts(attributes: &[Attribute], version: u32, errors: &mut Error
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("upcast")) {
         match &attribute.meta {
             Meta::List(list) => upcasts.extend(upcast(list.tokens.clone(), attribute.span(), errors)),
-            _ => errors.on(attribute.path(), "write it as a list: `#[upcast(from = 1, with(function))]`"),
+            _ => errors
+                .on(attribute.path(), "write the attribute as a list: `#[upcast(from = 1, with(function))]`"),
         }
     }
     check(&mut upcasts, version, errors);
@@ -44,7 +45,7 @@ pub(super) fn upcast(tokens: TokenStream, span: Span, errors: &mut Errors) -> Ve
         },
         _ if errors.len() == before => errors.at(
             span,
-            "say which version it reads, and the function from that shape to the next: `upcast(from = 1, with(function))`",
+            "an upcast needs a version to read and a function to the next shape: `upcast(from = 1, with(function))`",
         ),
         _ => {}
     }
@@ -60,7 +61,7 @@ pub(super) fn check(upcasts: &mut [Upcast], version: u32, errors: &mut Errors) {
         errors.at(
             upcast.span,
             format!(
-                "an upcast starts from an earlier version than the present one, {version}: say `version = {next}` first, or another `from`"
+                "an upcast must start below the present version {version}: set `version = {next}` first, or set another `from`"
             ),
         );
     }

@@ -89,5 +89,5 @@ pub(super) fn bad(at: usize, error: impl std::error::Error + Send + Sync + 'stat
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not a word this version knows")]
+#[error("this version does not know the stored word `{0}`")]
 struct Unknown(String);

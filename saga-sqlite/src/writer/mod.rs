@@ -142,7 +142,10 @@ impl Writer {
         match &held.answered {
             Some(answered) if answered.number == batch.number => return Ok(answered.outcomes.clone()),
             Some(answered) if answered.number > batch.number => {
-                let reason = format!("batch {} after batch {}", batch.number, answered.number);
+                let reason = format!(
+                    "batch {} came after batch {}; batch numbers must rise",
+                    batch.number, answered.number
+                );
                 return Ok(vec![StepOutcome::Refused(reason); batch.steps.len()]);
             }
             _ => {}
@@ -153,7 +156,9 @@ impl Writer {
                 self.roll_back();
                 self.ready()?;
                 let alone = self.steps(lease, batch, Isolation::Each)?;
-                alone.ok_or_else(|| unavailable(self.place.name(), "no step could be written alone"))?
+                alone.ok_or_else(|| {
+                    unavailable(self.place.name(), "the steps could not be written one by one")
+                })?
             }
         };
         #[cfg(test)]
@@ -359,7 +364,7 @@ impl Writer {
                 self.place.check()
             }
             Err(error) => {
-                tracing::warn!(store = self.place.name(), %error, "nobody knows whether the commit landed");
+                tracing::warn!(store = self.place.name(), %error, "the outcome of the commit is not known");
                 self.db = None;
                 Err(unavailable(self.place.name(), error))
             }

@@ -90,7 +90,7 @@ impl Handle {
     }
 
     fn gone(&self) -> StoreError {
-        unavailable(self.place.name(), "the writer panicked; it starts afresh with the next call")
+        unavailable(self.place.name(), "the writer panicked; the next call opens a new connection")
     }
 }
 

@@ -11,7 +11,8 @@ use crate::store::{
     Address, Committed, DeadLetter, DeadLetterReason, DeliveryChange, MailKind, Step, StepOutcome,
 };
 
-pub(super) const TAKEN_BEFORE: &str = "another event with this message id and other content was taken before";
+pub(super) const TAKEN_BEFORE: &str =
+    "the consumer has already taken an event with this message id and other content";
 
 impl Shard {
     /// Handles the outcomes of the batch in progress, in order.
@@ -64,7 +65,7 @@ impl Shard {
                     StepOutcome::Refused(why) => {
                         tracing::error!(
                             why,
-                            "the store refused to write how far a delivery is; it waits for the next start"
+                            "the store refused to write the progress of a delivery; the delivery waits for the next start"
                         );
                         self.unrecorded_attempts = true;
                     }
@@ -82,7 +83,7 @@ impl Shard {
                 }
                 Purpose::Housekeeping => {
                     if let StepOutcome::Refused(why) = outcome {
-                        tracing::error!(why, "the store refused to remove what has been dealt with");
+                        tracing::error!(why, "the store refused to remove processed rows");
                         self.unrecorded_attempts |= !step.deliveries.is_empty();
                     }
                 }
@@ -90,7 +91,7 @@ impl Shard {
                     if let StepOutcome::Refused(why) = outcome {
                         tracing::error!(
                             why,
-                            "the store refused to remove a delivery that is over; it is delivered again after the next start"
+                            "the store refused to remove a finished delivery; the event is delivered again after the next start"
                         );
                         self.unrecorded_attempts = true;
                     }
@@ -149,7 +150,7 @@ impl Shard {
     /// The store has answered a step that writes task progress.
     fn progress_written(&mut self, address: &Address, outcome: &StepOutcome) {
         if let StepOutcome::Refused(why) = outcome {
-            tracing::error!(instance = %address, why, "the store refused to write how far a task is");
+            tracing::error!(instance = %address, why, "the store refused to write the progress of a task");
             self.unrecorded_attempts = true;
             // The write never ends, so the instance stays in memory. Only memory knows its attempts.
             return;

@@ -143,13 +143,13 @@ impl Shard {
         match &item.what {
             Input::Event(_) => return self.event_without_instance(address, item),
             Input::Verb(_) => {
-                let why = format!("there is no {address}");
+                let why = format!("{address} does not exist");
                 match (item.ticket, item.verb_from_elsewhere()) {
                     (Some(ticket), _) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
                     (None, Some(verb)) => {
                         tracing::warn!(instance = %address, why, "an operator's verb was declined");
                         // Without an instance there is no history that could hold the answer.
-                        let detail = format!("{why}; {} has asked for it: {}", verb.by, verb.why);
+                        let detail = format!("{why}; the verb was requested by {}: {}", verb.by, verb.why);
                         step.dead.extend(self.letter(address, &item, DeadLetterReason::Declined, detail));
                         self.tally.dead_letters += 1;
                     }

@@ -57,7 +57,7 @@ impl Shard {
             }
             StepOutcome::Conflict => {
                 if !in_flight.created {
-                    tracing::error!(instance = %address, "a step met another step of the same number; reading again");
+                    tracing::error!(instance = %address, "a step conflicts with another step of the same number; the instance is read again");
                 }
                 self.put_back(address, in_flight);
                 self.reload(address);
@@ -224,7 +224,7 @@ impl Shard {
                 !(in_flight.progress.is_empty() && slot.progress_of_begun().is_empty());
             // The refused items may be in the inbox, and no later item may pass them.
             slot.backlog.keep_uncounted();
-            slot.presence = Presence::Quarantined(format!("the store refused its step: {why}"));
+            slot.presence = Presence::Quarantined(format!("the store refused a step of the instance: {why}"));
         }
     }
 

@@ -44,7 +44,10 @@ impl Shard {
                     Ok(key) => (
                         key,
                         DeadLetterReason::TooManyHops,
-                        format!("it has come through {hops} sagas; the limit is {}", self.limits.hops),
+                        format!(
+                            "the event has passed through {hops} sagas; the limit is {}",
+                            self.limits.hops
+                        ),
                     ),
                     // An event with a bad key is kept under the key of its publisher, where an operator can find it.
                     Err(error) => {

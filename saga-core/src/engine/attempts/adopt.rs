@@ -84,14 +84,14 @@ impl Shard {
                 TaskStage::Started => reports.push((
                     task.id,
                     task.progress.attempts,
-                    "the process ended while it may have been running",
+                    "the process ended while the command may have been running",
                 )),
                 // A forward command of a compensating instance never runs after a start (rule R13).
                 TaskStage::Ready if compensating && task.kind == TaskKind::Command => {
                     reports.push((
                         task.id,
                         task.progress.attempts,
-                        "it may have been running when the process ended, and the instance turned",
+                        "the command may have been running when the process ended; the instance has turned",
                     ));
                 }
                 TaskStage::Ready => enlisted.push(task.id),

@@ -113,7 +113,7 @@ impl Shard {
         delivery.progress.armed = now;
         if delivery.progress.recoveries > self.limits.recoveries {
             let why = format!(
-                "found begun {} times in a row after the process had ended",
+                "the delivery was found begun after {} crashes in a row",
                 delivery.progress.recoveries
             );
             self.give_up_delivery(id, DeadLetterReason::CrashLoop, why);
@@ -206,7 +206,7 @@ impl Shard {
         let delay = policy.delay(progress.attempts, false, jitter);
         let spent = std::time::Duration::from_millis(progress.spent_ms);
         if progress.attempts >= policy.quick && spent >= policy.total {
-            let why = format!("{} attempts failed, the last: {error}", progress.attempts);
+            let why = format!("{} attempts failed; last error: {error}", progress.attempts);
             self.give_up_delivery(id, DeadLetterReason::DeliveryFailed, why);
         } else if delay.is_zero() && !self.stopping {
             progress.due = Timestamp::EPOCH;

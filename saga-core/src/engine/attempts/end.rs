@@ -39,7 +39,9 @@ impl Shard {
             AttemptEnd::Dropped if running.timed_out => {
                 AttemptEnd::Indeterminate(self.lanes.late(running.lane))
             }
-            AttemptEnd::Dropped if !self.stopping => AttemptEnd::Indeterminate("it was dropped".to_owned()),
+            AttemptEnd::Dropped if !self.stopping => {
+                AttemptEnd::Indeterminate("the attempt was dropped".to_owned())
+            }
             how => how,
         };
         if !running.logged {
@@ -50,9 +52,16 @@ impl Shard {
         let was_open = found.throttle.is_open();
         if found.throttle.judge(&found.policy, &how, self.moment.mono) && !was_open {
             let error = how.error();
-            tracing::warn!(handler = found.name, error, "indeterminate again and again; its breaker is open");
+            tracing::warn!(
+                handler = found.name,
+                error,
+                "too many attempts in a row were indeterminate; the breaker of the handler is open"
+            );
         } else if was_open && !found.throttle.is_open() {
-            tracing::info!(handler = found.name, "answered again; its breaker is closed");
+            tracing::info!(
+                handler = found.name,
+                "the handler has answered; the breaker of the handler is closed"
+            );
         }
         match &running.job {
             Job::Task(address, task) => self.task_ended(address, *task, &running, how, took),
@@ -99,7 +108,7 @@ impl Shard {
         if matches!(how, AttemptEnd::Dropped) && !at_most_once {
             // The dispatcher stopped. The attempt counts as indeterminate, and its time is not charged.
             found.progress.attempts += 1;
-            found.progress.error = Some("dropped when the dispatcher stopped".to_owned());
+            found.progress.error = Some("the attempt was dropped when the dispatcher stopped".to_owned());
             self.delay_task(address, task, now, epoch);
             return;
         }
@@ -171,7 +180,7 @@ impl Shard {
                 0 => ReportRecord::Withdrawn,
                 _ => ReportRecord::Unknown {
                     attempts,
-                    reason: "given up, because the instance turned".to_owned(),
+                    reason: "the command was given up at the turn of the instance".to_owned(),
                 },
             };
             slot.set_run(task, Run::Reported);
@@ -204,10 +213,14 @@ fn verdict(progress: &mut TaskProgress, how: AttemptEnd, undo: bool, last: bool,
             return Verdict::Report(ReportRecord::Refused { attempts, reason });
         }
         AttemptEnd::Refused(reason) | AttemptEnd::Unreadable(reason) => {
-            return unknown(format!("refused, but an earlier attempt was indeterminate: {reason}"));
+            return unknown(format!(
+                "the last attempt was refused, but an earlier attempt was indeterminate: {reason}"
+            ));
         }
         AttemptEnd::Indeterminate(reason) | AttemptEnd::BadReply(reason) => reason,
-        AttemptEnd::Dropped | AttemptEnd::NotBegun => "dropped when the dispatcher stopped".to_owned(),
+        AttemptEnd::Dropped | AttemptEnd::NotBegun => {
+            "the attempt was dropped when the dispatcher stopped".to_owned()
+        }
     };
     progress.error = Some(error.clone());
     if undo {
@@ -218,7 +231,7 @@ fn verdict(progress: &mut TaskProgress, how: AttemptEnd, undo: bool, last: bool,
     }
     let spent = Duration::from_millis(progress.spent_ms);
     if attempts >= policy.quick && spent >= policy.total {
-        return unknown(format!("{attempts} attempts, the last: {error}"));
+        return unknown(format!("{attempts} attempts failed; last error: {error}"));
     }
     Verdict::Again
 }

@@ -93,10 +93,11 @@ impl Shard {
             // The count comes before the run. The attempt that may have been running counts as indeterminate.
             count_lost(&mut found.progress, self.lanes.lanes[lane].policy.quick);
             found.progress.recoveries += 1;
-            found.progress.error = Some("it may have been running when the process ended".to_owned());
+            found.progress.error =
+                Some("the command may have been running when the process ended".to_owned());
             if found.progress.recoveries > most {
                 let why = format!(
-                    "found begun {} times in a row after the process had ended",
+                    "the command was found begun after {} crashes in a row",
                     found.progress.recoveries
                 );
                 slot.set_run(task, Run::Reported);

@@ -210,8 +210,7 @@ impl Shard {
         let now = self.moment.wall;
         let DeadLetterRow { id, letter } = row;
         if letter.reason == DeadLetterReason::BadKey {
-            let why =
-                "it has no key, so nobody knows which instance it is for; publish the event anew, with a key";
+            let why = "the event has no valid key; publish the event again with a valid key";
             self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why.to_owned()))));
             return;
         }
@@ -241,8 +240,8 @@ impl Shard {
             })),
             MailKind::Report | MailKind::Verb | MailKind::Start => {
                 let why = match letter.kind {
-                    MailKind::Verb => "a verb that was declined is not delivered again; ask for it anew",
-                    _ => "an outcome cannot be delivered again; it is kept for people to read",
+                    MailKind::Verb => "a declined verb cannot be delivered again; request the verb again",
+                    _ => "an outcome cannot be delivered again; the dead letter is only a record",
                 };
                 self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why.to_owned()))));
                 return;

@@ -93,7 +93,7 @@ impl Shard {
         let detail = if address.key.is_alias() {
             format!("no instance of `{}` has claimed the alias `{}` of `{name}`", address.saga, address.key)
         } else {
-            format!("there is no {address}, and `{name}` does not start one")
+            format!("{address} does not exist; `{name}` does not start an instance")
         };
         match missing {
             Missing::Reject => {
@@ -121,7 +121,7 @@ impl Shard {
                 let due = rebased(item.at, item.at.plus(wait), self.moment.wall);
                 let over = self.slots.get(address).is_some_and(|slot| slot.backlog.is_given_up(&item));
                 if due <= self.moment.wall || over {
-                    let detail = format!("{detail}; it has waited for {millis} ms");
+                    let detail = format!("{detail}; the event waited for {millis} ms");
                     let not = NotStarted { reason: DeadLetterReason::MissingInstance, detail };
                     self.dead_on_arrival(address, item, not);
                     return false;

@@ -47,7 +47,7 @@ impl Shard {
             }
         };
         if let Presence::Quarantined(why) = &slot.presence {
-            tracing::error!(instance = %address, why, "quarantined: it cannot be read");
+            tracing::error!(instance = %address, why, "the instance cannot be read and is quarantined");
         }
         let waits = slot.instance().is_some_and(Instance::holds_events_back);
         slot.armed.clear();
@@ -95,7 +95,7 @@ impl Shard {
                 match Item::from_mail(id, mail) {
                     Ok(item) => items.push(Item { _room: Some(self.intake.room()), ..item }),
                     Err(error) => {
-                        tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there");
+                        tracing::error!(instance = %address, error, "an inbox row cannot be read; the row stays in the inbox");
                     }
                 }
             }

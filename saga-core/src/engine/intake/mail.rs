@@ -24,7 +24,7 @@ impl Shard {
                 self.schedule(&address);
             }
             Err(error) => {
-                tracing::error!(instance = %address, error, "an inbox row cannot be read; it stays there");
+                tracing::error!(instance = %address, error, "an inbox row cannot be read; the row stays in the inbox");
             }
         }
     }

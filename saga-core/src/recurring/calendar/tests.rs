@@ -297,6 +297,6 @@ fn what_is_no_expression_is_refused() {
         "0 3 * * * UTC UTC",
     ] {
         let error = Calendar::parse(cron).unwrap_err();
-        assert!(error.starts_with(&format!("`{cron}` is no cron expression: ")), "{error}");
+        assert!(error.starts_with(&format!("`{cron}` is not a cron expression: ")), "{error}");
     }
 }

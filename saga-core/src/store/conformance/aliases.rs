@@ -26,7 +26,7 @@ async fn owner(driver: &Driver, saga: &'static str, text: &str) -> Option<String
     match ok(driver.store.load(&asked).await).remove(0) {
         Some(Loaded::Alias(key)) => Some(key.to_string()),
         None => None,
-        Some(found) => panic!("an alias leads to no {found:?}"),
+        Some(found) => panic!("an alias must not lead to {found:?}"),
     }
 }
 

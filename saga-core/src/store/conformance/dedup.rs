@@ -167,6 +167,6 @@ pub async fn what_is_kept_of_an_event_by_an_alias_is_found_at_the_instance_too<S
     assert_eq!(
         found,
         [Trace { waiting: true, ..Trace::default() }],
-        "the deduplication record is the alias's"
+        "the deduplication record belongs to the alias"
     );
 }

@@ -75,20 +75,20 @@ impl Driver {
     pub async fn committed(&mut self, step: Step) -> Committed {
         match self.one(step).await {
             StepOutcome::Committed(committed) => committed,
-            other => panic!("should have been committed: {other:?}"),
+            other => panic!("the step was not committed: {other:?}"),
         }
     }
 
     /// Creates an instance and returns its row.
     pub async fn created(&mut self, step: Step) -> RowId {
-        self.committed(step).await.row.expect("a step that creates an instance is told its row")
+        self.committed(step).await.row.expect("a step that creates an instance returns the row")
     }
 
     /// Loads one instance. Panics if the instance is missing or unreadable.
     pub async fn snapshot(&self, address: &Address) -> Snapshot {
         match ok(self.store.load(std::slice::from_ref(address)).await).remove(0) {
             Some(Loaded::Snapshot(snapshot)) => *snapshot,
-            other => panic!("should have been loaded: {other:?}"),
+            other => panic!("the instance was not loaded: {other:?}"),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Driver {
 pub(super) fn ok<T>(result: Result<T, StoreError>) -> T {
     match result {
         Ok(value) => value,
-        Err(error) => panic!("the store should have answered: {error}"),
+        Err(error) => panic!("the store returned an error: {error}"),
     }
 }
 

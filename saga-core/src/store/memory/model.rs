@@ -75,7 +75,8 @@ impl Model {
                 return outcomes.clone();
             }
             if *number > batch.number {
-                let reason = format!("batch {} after batch {number}", batch.number);
+                let reason =
+                    format!("batch {} came after batch {number}; batch numbers must rise", batch.number);
                 return vec![StepOutcome::Refused(reason); batch.steps.len()];
             }
         }
@@ -121,7 +122,7 @@ impl Model {
                     let is_open = |id| there.is_some_and(|there| there.tasks.contains_key(&id));
                     let TaskId { seq, ord } = task.id;
                     if open.insert(task.id, true).unwrap_or_else(|| is_open(task.id)) {
-                        return Err(StepOutcome::Refused(format!("task {seq}.{ord} is there already")));
+                        return Err(StepOutcome::Refused(format!("task {seq}.{ord} already exists")));
                     }
                 }
                 TaskChange::Finish(id) => drop(open.insert(*id, false)),
