@@ -34,8 +34,9 @@ pub use saga_sqlite::{self as sqlite, SqliteStore};
 pub use saga_core::Saga;
 pub use saga_core::machine::{AllFinished, Child, ChildEnd, ChildParked, Context, Finished, Position};
 pub use saga_core::message::{
-    ActionResult, ByAlias, Command, Correlated, Done, Event, Failed, HandlerResult, Id, Incarnation, Key,
-    MAX_KEY_BYTES, Message, MessageId, Name, Payload, PayloadLimits, Report, Tick, Timestamp, Unknown,
+    ActionResult, Alias, ByAlias, Command, Correlated, Done, Event, Failed, HandlerResult, Id, Incarnation,
+    InstanceName, Key, MAX_KEY_BYTES, Message, MessageId, Name, Payload, PayloadLimits, Report, Tick,
+    Timestamp, Unknown,
 };
 
 // The dispatcher.

@@ -416,7 +416,7 @@ async fn a_duplicate_is_answered_by_whoever_took_it_before() {
     house.publish_as(id(), LampBought { room: hall() }).await.unwrap();
     let again = house.publish_as(id(), LampBought { room: hall() }).await.unwrap();
     assert_eq!(again.consumers[0].disposition, Disposition::Duplicate);
-    let answer = house.wait_for::<LampState, _>(again.consumers[0].key.as_str(), HOUR, lamp).await.unwrap();
+    let answer = house.wait_for::<LampState, _>(again.consumers[0].key.text(), HOUR, lamp).await.unwrap();
     assert_eq!(answer, LampState::Dark);
 }
 

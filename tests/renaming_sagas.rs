@@ -442,7 +442,11 @@ struct Hailed {
 fn r34_an_event_with_a_key_for_one_saga_has_it_under_the_earlier_names_of_that_saga_too() {
     let hailed = Hailed { harbour: "hull".into(), ship: "ann".into(), hand: "bo".into() };
     for name in ["crew", "gang", "team"] {
-        assert_eq!(Correlated::correlation(&hailed, name).unwrap(), Key::alias("ann").unwrap(), "{name}");
+        assert_eq!(
+            Correlated::correlation(&hailed, name).unwrap(),
+            saga::InstanceName::from(saga::Alias::new("ann").unwrap()),
+            "{name}"
+        );
     }
     for name in ["hand", "member"] {
         assert_eq!(Correlated::correlation(&hailed, name).unwrap(), Key::new("bo").unwrap(), "{name}");

@@ -315,7 +315,10 @@ async fn r23_a_verb_from_elsewhere_that_is_declined_is_answered_where_it_can_be_
 
     let letter = elsewhere.dead_letters(DeadId(0), 10).await.unwrap().remove(0);
     assert_eq!((letter.letter.kind, letter.letter.reason.as_str()), (MailKind::Verb, "declined"));
-    assert_eq!(letter.letter.detail, "visit `nobody` does not exist; the verb was requested by the porter: it is stuck");
+    assert_eq!(
+        letter.letter.detail,
+        "visit `nobody` does not exist; the verb was requested by the porter: it is stuck"
+    );
     let again = house.dispatcher.redrive(letter).await.unwrap_err();
     assert_eq!(again.to_string(), "a declined verb cannot be delivered again; request the verb again");
 
@@ -344,7 +347,7 @@ async fn a_reason_that_cannot_be_read_is_a_line_of_the_list_and_harms_no_other()
     let mut filter = InstanceFilter::default();
     filter.parked = Some(true);
     let list = house.dispatcher.store().instances(&filter).await.unwrap();
-    assert_eq!(list.iter().map(|line| line.address.key.as_str()).collect::<Vec<_>>(), ["ada", "bob"]);
+    assert_eq!(list.iter().map(|line| line.address.key.text()).collect::<Vec<_>>(), ["ada", "bob"]);
     for line in list {
         let parked = line.parked.expect("it is parked");
         assert_eq!((parked.reason, parked.since), (ParkReason::Unreadable, line.changed_at));

@@ -75,7 +75,7 @@ impl Inspect for SqliteStore {
         self.shared
             .readers
             .inspect(move |db| {
-                page(db, inbox::WAITING, (&address.saga, address.key.as_str()), limit, inbox::read)
+                page(db, inbox::WAITING, (&address.saga, address.key.stored()), limit, inbox::read)
             })
             .await
     }

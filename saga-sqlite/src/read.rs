@@ -167,7 +167,7 @@ pub(crate) fn page<T>(
 /// Loads one instance with all its rows. An alias gives the key of its instance.
 pub(crate) fn load(db: &Connection, address: &Address) -> rusqlite::Result<Option<Loaded>> {
     if address.key.is_alias() {
-        return Ok(alias::owner(db, address)?.map(|owner| Loaded::Alias(owner.key)));
+        return Ok(alias::owner(db, address)?.and_then(|owner| owner.key.as_key()).map(Loaded::Alias));
     }
     let Some(row) = instance::find(db, address)? else { return Ok(None) };
     Ok(Some(match snapshot(db, row) {

@@ -1,7 +1,7 @@
 //! The renaming of sagas: all rows of a saga get its present name, in one transaction.
 
 use rusqlite::{Connection, Result};
-use saga_core::message::Key;
+use saga_core::message::InstanceName;
 use saga_core::store::{NameOf, RetiredName};
 
 use crate::commit::{KEEP, SAVE, UNDO};
@@ -16,7 +16,7 @@ const PAGE: usize = 500;
 pub(crate) fn rename(
     db: &Connection,
     names: &[RetiredName],
-) -> Result<std::result::Result<Vec<usize>, (RetiredName, Key)>> {
+) -> Result<std::result::Result<Vec<usize>, (RetiredName, InstanceName)>> {
     let run = |sql| db.prepare_cached(sql)?.execute([]);
     run(SAVE)?;
     let mut moved = Vec::with_capacity(names.len());
@@ -40,7 +40,7 @@ pub(crate) fn rename(
 }
 
 /// Gives the rows of the saga `was` to `name`. Returns the number of moved instances, or a key that both sagas have.
-fn rename_saga(db: &Connection, was: &str, name: &str) -> Result<std::result::Result<usize, Key>> {
+fn rename_saga(db: &Connection, was: &str, name: &str) -> Result<std::result::Result<usize, InstanceName>> {
     let clashes = [instance::clash(db, was, name)?, alias::clash(db, was, name)?];
     if let Some(key) = clashes.into_iter().flatten().next() {
         return Ok(Err(key));

@@ -12,7 +12,8 @@ use parking_lot::ReentrantMutexGuard;
 use rusqlite::{Connection, ErrorCode};
 use saga_core::machine::{Operator, OperatorVerb, Saga};
 use saga_core::message::{
-    BoxError, Correlated, Key, KeyError, Message, MessageId, PayloadError, PayloadLimits, Timestamp,
+    BoxError, Correlated, InstanceName, Key, KeyError, Message, MessageId, PayloadError, PayloadLimits,
+    Timestamp,
 };
 use saga_core::store::{Address, Mail, MailKind, StoreError};
 
@@ -201,13 +202,13 @@ impl Transaction<'_> {
     }
 }
 
-fn key<E: Correlated>(event: &E, saga: &str) -> Result<Key, TransactionError> {
+fn key<E: Correlated>(event: &E, saga: &str) -> Result<InstanceName, TransactionError> {
     event.correlation(saga).map_err(|source| TransactionError::Key { event: E::NAME, source })
 }
 
 /// Returns the key of the event for a saga. Before a rename, the event may have another key under the earlier name of
 /// the saga. Any other key would start a second instance (rule R34).
-fn key_for<E: Correlated>(db: &Connection, event: &E, saga: &str) -> Result<Key, TransactionError> {
+fn key_for<E: Correlated>(db: &Connection, event: &E, saga: &str) -> Result<InstanceName, TransactionError> {
     let present = key(event, saga)?;
     for earlier in retired::earlier(db, saga)? {
         let under_it = key(event, &earlier)?;

@@ -26,7 +26,7 @@ impl Subject for File {
         let flipped = db
             .execute(
                 "UPDATE saga_instance SET data = 'D' || substr(data, 2) WHERE saga = ?1 AND key = ?2",
-                (&address.saga, address.key.as_str()),
+                (&address.saga, address.key.text()),
             )
             .expect("the row is there");
         flipped == 1

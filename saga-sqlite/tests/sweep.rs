@@ -170,7 +170,7 @@ async fn usable(dir: &Dir, start: Start) {
         driver.snapshot(&address(&key)).await;
     }
     let inbox = store.inbox(InboxId(0), 1_000).await.unwrap();
-    let delivered: BTreeSet<_> = inbox.iter().map(|(_, mail)| mail.to.key.as_str().to_owned()).collect();
+    let delivered: BTreeSet<_> = inbox.iter().map(|(_, mail)| mail.to.key.text().to_owned()).collect();
     assert!(delivered.is_superset(&of("delivery")), "{delivered:?}\n{answered}");
     driver.created(create(&address("afterwards"))).await;
     assert!(store.counts().await.unwrap().values().sum::<u64>() > of("instance").len() as u64);

@@ -104,7 +104,7 @@ async fn rows_and_events_become_durable_together_for_every_consumer() {
         .unwrap();
     assert_eq!(shop.carts(), 1);
     let inbox = shop.inbox().await;
-    let seen: Vec<_> = inbox.iter().map(|mail| (&*mail.to.saga, mail.to.key.as_str(), mail.kind)).collect();
+    let seen: Vec<_> = inbox.iter().map(|mail| (&*mail.to.saga, mail.to.key.text(), mail.kind)).collect();
     assert_eq!(
         seen,
         [
@@ -134,7 +134,7 @@ async fn r34_a_build_that_knows_a_saga_by_its_earlier_name_publishes_by_the_key_
     shop.store.rename(&[renamed("customer", "client"), renamed("order", "purchase")]).await.unwrap();
     shop.store.transaction(|tx| tx.publish(&placed("o-1"))).unwrap();
     let inbox = shop.inbox().await;
-    let seen: Vec<_> = inbox.iter().map(|mail| (&*mail.to.saga, mail.to.key.as_str())).collect();
+    let seen: Vec<_> = inbox.iter().map(|mail| (&*mail.to.saga, mail.to.key.text())).collect();
     assert_eq!(seen, [("client", "customer of o-1"), ("mailer", "o-1"), ("purchase", "o-1")]);
 }
 

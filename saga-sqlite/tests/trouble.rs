@@ -189,7 +189,7 @@ async fn an_unreadable_task_hides_no_other() {
     let flip = "UPDATE saga_task SET stage = 'dancing' WHERE instance = 2";
     assert_eq!(bench.outside().execute(flip, []).unwrap(), 1);
     let open = bench.store.open_tasks(None, 2).await.unwrap();
-    assert_eq!(open.iter().map(|open| open.address.key.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    assert_eq!(open.iter().map(|open| open.address.key.text()).collect::<Vec<_>>(), ["a", "c"]);
     let found = bench.store.load(&[address("b")]).await.unwrap();
     assert!(matches!(found[..], [Some(Loaded::Unreadable(_))]), "{found:?}");
 }

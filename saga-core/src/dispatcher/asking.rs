@@ -11,7 +11,7 @@ use super::{Dispatcher, Instance, PublishOptions};
 use crate::engine::Disposition;
 use crate::engine::{Answer, In, Until, Waiter};
 use crate::machine::{EventOf, Position, Saga};
-use crate::message::{Correlated, Key};
+use crate::message::{Correlated, InstanceName, Key};
 use crate::store::{Address, Loaded, Snapshot};
 
 /// The reason why an ignored event has no answer.
@@ -43,7 +43,11 @@ impl Drop for Waiting<'_> {
 }
 
 /// Returns the key of the instance that may answer `event`, by the result at the asked saga.
-fn who_answers(event: &'static str, saga: &'static str, consumer: ConsumerReceipt) -> Result<Key, AskError> {
+fn who_answers(
+    event: &'static str,
+    saga: &'static str,
+    consumer: ConsumerReceipt,
+) -> Result<InstanceName, AskError> {
     match consumer.disposition {
         Disposition::Dead { reason } => Err(AskError::Dead { event, saga, reason }),
         Disposition::Ignored { why: IgnoredReason::NoInstance } => {
@@ -149,7 +153,7 @@ impl Dispatcher {
 
     async fn answered<S: Saga, T>(
         &self,
-        key: Key,
+        key: impl Into<InstanceName>,
         mut answer: impl FnMut(&Instance<S>) -> Option<T> + Send,
     ) -> Result<T, AskError> {
         let mut address = Address::new(S::NAME, key);
@@ -188,12 +192,12 @@ mod tests {
     use super::*;
     use crate::store::DeadLetterReason;
 
-    fn asked(disposition: Disposition) -> Result<Key, AskError> {
+    fn asked(disposition: Disposition) -> Result<InstanceName, AskError> {
         let key = Key::new("7").expect("a good key");
         who_answers(
             "quote.asked",
             "quote",
-            ConsumerReceipt { consumer: "quote".to_owned(), key, disposition },
+            ConsumerReceipt { consumer: "quote".to_owned(), key: key.into(), disposition },
         )
     }
 
@@ -208,7 +212,7 @@ mod tests {
             Disposition::Ignored { why: IgnoredReason::Ended },
         ] {
             let said = format!("{disposition:?}");
-            assert_eq!(asked(disposition).expect(&said).as_str(), "7");
+            assert_eq!(asked(disposition).expect(&said).text(), "7");
         }
     }
 

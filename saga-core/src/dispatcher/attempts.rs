@@ -86,7 +86,7 @@ impl Attempts {
             key: key.into(),
             attempt: number,
             saga: (&*of.saga).into(),
-            instance: of.key.as_str().into(),
+            instance: of.key.text().into(),
             cancelled: cancelled.clone(),
             channel: AttemptChannel::new(
                 id,

@@ -59,7 +59,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::engine::{Accepted, Answer, In, Registry, Tally};
 use crate::machine::{MessageRecord, Operator, Resolution, Saga, Verb, VerbRecord};
-use crate::message::{Correlated, Event, Key, Message, MessageId, PayloadLimits};
+use crate::message::{Alias, Correlated, Event, InstanceName, Key, Message, MessageId, PayloadLimits};
 use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Inspect, Store};
 use calling::Patience;
 use mailbox::{Mailbox, Request};
@@ -265,11 +265,14 @@ impl Dispatcher {
         &self,
         alias: impl AsRef<str>,
     ) -> Result<Option<Instance<S>>, InstanceError> {
-        self.read_instance(Key::alias(alias)?).await
+        self.read_instance(Alias::new(alias)?).await
     }
 
-    async fn read_instance<S: Saga>(&self, key: Key) -> Result<Option<Instance<S>>, InstanceError> {
-        let address = Address::new(S::NAME, key);
+    async fn read_instance<S: Saga>(
+        &self,
+        name: impl Into<InstanceName>,
+    ) -> Result<Option<Instance<S>>, InstanceError> {
+        let address = Address::new(S::NAME, name);
         match self.within(self.store.instance(&address)).await? {
             None => Ok(None),
             Some(snapshot) => Instance::read(&snapshot, self.clock.now().wall).map(Some),

@@ -4,7 +4,7 @@ use super::calling::NotAnswered;
 use super::error::PublishError;
 use super::receipt::{ConsumerReceipt, Receipt};
 use crate::engine::{Accepted, Answer, Claim, Consumer, ConsumerAnswer, Registry, Rejection};
-use crate::message::{Correlated, Key, Message, MessageId, PayloadLimits};
+use crate::message::{Correlated, InstanceName, Message, MessageId, PayloadLimits};
 use crate::store::Address;
 
 /// Checks everything that can be checked before anything is stored.
@@ -27,7 +27,7 @@ pub(super) fn asked_about<E: Correlated>(
     registry: &Registry,
     event: &E,
 ) -> Result<(Vec<Address>, Message), PublishError> {
-    let address = |(consumer, key): (Consumer, Key)| Address::new(consumer.name().to_string(), key);
+    let address = |(consumer, key): (Consumer, InstanceName)| Address::new(consumer.name().to_string(), key);
     let consumers = consumers(registry, event)?.into_iter().map(address).collect();
     // The limits at the time of publishing do not matter here.
     let message = Message::published(event, PayloadLimits::CEILING)
@@ -35,7 +35,10 @@ pub(super) fn asked_about<E: Correlated>(
     Ok((consumers, message))
 }
 
-fn consumers<E: Correlated>(registry: &Registry, event: &E) -> Result<Vec<(Consumer, Key)>, PublishError> {
+fn consumers<E: Correlated>(
+    registry: &Registry,
+    event: &E,
+) -> Result<Vec<(Consumer, InstanceName)>, PublishError> {
     let consumers = registry.consumers.get(E::NAME).ok_or(PublishError::NoConsumer { event: E::NAME })?;
     let key = |consumer: &Consumer| {
         let saga = match consumer {

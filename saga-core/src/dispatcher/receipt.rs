@@ -1,7 +1,7 @@
 //! The receipt that a publisher gets.
 
 use crate::engine::Disposition;
-use crate::message::{Key, MessageId};
+use crate::message::{InstanceName, MessageId};
 
 /// The result of publishing a durable event. The event survives `kill -9` and power loss (rule R24).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct ConsumerReceipt {
     /// The stored name of the saga or the subscriber.
     pub consumer: String,
     /// The key of the event at this consumer.
-    pub key: Key,
+    pub key: InstanceName,
     /// The result.
     pub disposition: Disposition,
 }

@@ -116,12 +116,12 @@ impl<S: Saga> Instance<S> {
             .iter()
             .any(|task| task.kind == TaskKind::Undo && now.since(task.progress.since) > OVERDUE);
         Ok(Self {
-            key: record.address.key.clone(),
+            key: record.key(),
             position,
             data,
             obligations: owed_names(&snapshot.obligations).into_iter().map(Into::into).collect(),
             timers,
-            aliases: snapshot.aliases.iter().map(|alias| alias.text().to_owned()).collect(),
+            aliases: snapshot.aliases.iter().map(|alias| alias.as_str().to_owned()).collect(),
             open: snapshot.tasks.iter().map(|task| OpenCommand::of(task, now)).collect(),
             overdue,
             seq: record.seq,

@@ -46,7 +46,7 @@ impl Shard {
     pub(super) fn weigh(&mut self, address: &Address) {
         if let Some(slot) = self.slots.get_mut(address) {
             slot.free_empty();
-            let weight = SLOT + 2 * address.key.as_str().len() + slot.weigh();
+            let weight = SLOT + 2 * address.key.stored().len() + slot.weigh();
             self.lru.bytes = self.lru.bytes + weight - slot.weight;
             slot.weight = weight;
         }

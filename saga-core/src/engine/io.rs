@@ -7,7 +7,7 @@ use super::intake::{Claim, TakeUp};
 use super::registry::Consumer;
 use crate::definition::Value;
 use crate::machine::VerbRecord;
-use crate::message::{Key, Message, MessageId, Payload, Timestamp};
+use crate::message::{InstanceName, Message, MessageId, Payload, Timestamp};
 use crate::store::{
     Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, RowId,
     StepOutcome, TaskId, TimerKey,
@@ -75,7 +75,7 @@ pub(crate) enum In {
 pub(crate) struct Accepted {
     pub(crate) message: Message,
     pub(crate) value: Option<Value>,
-    pub(crate) consumers: Vec<(Consumer, Key)>,
+    pub(crate) consumers: Vec<(Consumer, InstanceName)>,
     pub(crate) id: Option<MessageId>,
     pub(crate) claim: Claim,
 }

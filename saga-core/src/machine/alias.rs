@@ -6,13 +6,13 @@
 use super::instance::Instance;
 use super::outbox::Outbox;
 use super::work::Work;
-use crate::message::Key;
+use crate::message::Alias;
 use crate::step::AliasChange;
 
 /// An alias that another instance held when a step claimed it. The step is decided again with this knowledge.
 #[derive(Clone, Debug)]
 pub(crate) struct RejectedClaim {
-    pub(crate) alias: Key,
+    pub(crate) alias: Alias,
     pub(crate) by: String,
 }
 

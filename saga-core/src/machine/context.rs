@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::message::{Command, Id, Incarnation, Key, Message, Report, Timestamp, is};
+use crate::message::{Command, Id, Incarnation, InstanceName, Message, Report, Timestamp, is};
 
 /// The only source of time, ids and randomness for actions. So actions are pure.
 ///
@@ -11,7 +11,7 @@ use crate::message::{Command, Id, Incarnation, Key, Message, Report, Timestamp, 
 #[derive(Debug)]
 pub struct Context {
     now: Timestamp,
-    key: Key,
+    key: InstanceName,
     incarnation: Incarnation,
     seq: u64,
     next_id: Cell<u32>,
@@ -20,7 +20,7 @@ pub struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(now: Timestamp, key: Key, incarnation: Incarnation, seq: u64) -> Self {
+    pub(crate) fn new(now: Timestamp, key: InstanceName, incarnation: Incarnation, seq: u64) -> Self {
         Self { now, key, incarnation, seq, next_id: Cell::new(0), command: None, reports: Vec::new() }
     }
 
@@ -56,7 +56,7 @@ impl Context {
 
     /// The key of this instance.
     pub fn key(&self) -> &str {
-        self.key.as_str()
+        self.key.text()
     }
 
     /// The command that the present event answers. The event is a reply to a `C`, or the `failed` or `unknown` of a

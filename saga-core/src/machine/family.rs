@@ -12,7 +12,9 @@ use super::saga::Saga;
 pub use crate::definition::ChildEnd;
 pub(crate) use crate::definition::EndRecord;
 use crate::definition::{ChildType, Value};
-use crate::message::{ActionError, Correlated, Id, Key, Message, MessageId, Name, Payload, not_newer};
+use crate::message::{
+    ActionError, Correlated, Id, InstanceName, Key, Message, MessageId, Name, Payload, not_newer,
+};
 use crate::step::{Address, InstanceChange, MailKind, Status, TaskId};
 
 /// The deepest nesting of children (rule R21).
@@ -206,7 +208,7 @@ impl EndRecord {
 }
 
 impl ParentRecord {
-    pub(super) fn report(&self, key: &Key, news: News) -> Option<Outgoing> {
+    pub(super) fn report(&self, key: &InstanceName, news: News) -> Option<Outgoing> {
         let record = NewsRecord { of: self.of, key: key.to_string(), news };
         let payload = record::write(&ReportRecord::Child(Box::new(record)));
         Some(Outgoing {
@@ -220,7 +222,7 @@ impl ParentRecord {
     }
 
     /// Builds the report that the child `key` did not start.
-    pub(crate) fn not_started(&self, key: &Key, reason: String) -> Option<Outgoing> {
+    pub(crate) fn not_started(&self, key: &InstanceName, reason: String) -> Option<Outgoing> {
         self.report(key, News::NotStarted { reason })
     }
 }

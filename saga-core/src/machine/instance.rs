@@ -11,7 +11,7 @@ use super::input::{Input, StepContext, VerbRecord};
 use super::live::{Live, Program};
 use super::record::{self, HeadRecord, ParkedRecord, ReportRecord, Subject, TurnRecord};
 use crate::definition::{Definition, State};
-use crate::message::{ActionError, Key, Message, Name, Payload, Timestamp, not_newer, panic_text};
+use crate::message::{ActionError, Alias, Message, Name, Payload, Timestamp, not_newer, panic_text};
 use crate::step::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
 
 /// One instance, as its last decision left it.
@@ -26,7 +26,7 @@ pub(crate) struct Instance {
     pub(crate) tasks: Tasks,
     pub(crate) timers: Vec<TimerRow>,
     pub(crate) obligations: Obligations,
-    pub(crate) aliases: BTreeSet<Key>,
+    pub(crate) aliases: BTreeSet<Alias>,
     /// Claimed aliases that another instance holds, as the store reported for the next step.
     pub(crate) rejected_claims: Vec<RejectedClaim>,
     /// The input over which the instance is parked. The engine sets it for a verb that skips the input, and takes it
@@ -163,7 +163,7 @@ impl Instance {
             + (2 * size_of::<Task>() + INDEXED) * self.tasks.len()
             + (2 * size_of::<Obligation>() + INDEXED + 4 * BLOCK) * self.obligations.len()
             + (size_of::<TimerRow>() + BLOCK) * self.timers.capacity()
-            + (2 * size_of::<Key>() + BLOCK) * self.aliases.len()
+            + (2 * size_of::<Alias>() + BLOCK) * self.aliases.len()
     }
 
     /// The context of the actions of the next step.

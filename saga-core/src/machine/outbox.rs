@@ -4,7 +4,9 @@ use std::fmt;
 
 use super::family::Child;
 use super::instance::guarded;
-use crate::message::{ActionResult, Command, Correlated, Event, Key, Message, PayloadError};
+use crate::message::{
+    ActionResult, Alias, Command, Correlated, Event, InstanceName, Key, Message, PayloadError,
+};
 use crate::step::AliasChange;
 
 /// Collects the commands, events, children and aliases of one step.
@@ -46,11 +48,11 @@ pub(crate) struct Published {
 /// A correlated event with a type that is known only at run time.
 pub(crate) trait AnyEvent: Send + Sync {
     /// The key for a saga. `Err` if the key is invalid, or if the event panics.
-    fn correlation(&self, saga: &str) -> Result<Key, String>;
+    fn correlation(&self, saga: &str) -> Result<InstanceName, String>;
 }
 
 impl<E: Correlated> AnyEvent for E {
-    fn correlation(&self, saga: &str) -> Result<Key, String> {
+    fn correlation(&self, saga: &str) -> Result<InstanceName, String> {
         guarded(|| Ok(Correlated::correlation(self, saga)?))
     }
 }
@@ -86,6 +88,9 @@ impl Outbox {
         let name = <S::Start as Event>::NAME;
         let key = Correlated::correlation(event, S::NAME)
             .map_err(|error| format!("the event `{name}` cannot start a child: {error}"))?;
+        // The derive refuses such a table, but `correlation` can be written by hand.
+        let key =
+            key.as_key().ok_or_else(|| format!("the event `{name}` cannot start a child by an alias"))?;
         let message = Message::of_event(event).map_err(|error| format!("event `{name}` {error}"))?;
         self.started.push(Started { child, key, message, limit, detached });
         Ok(())
@@ -111,8 +116,8 @@ impl Outbox {
     }
 }
 
-fn alias_of(what: &str, alias: &str) -> ActionResult<Key> {
-    Ok(Key::alias(alias).map_err(|error| format!("cannot {what} the alias `{alias}`: {error}"))?)
+fn alias_of(what: &str, alias: &str) -> ActionResult<Alias> {
+    Ok(Alias::new(alias).map_err(|error| format!("cannot {what} the alias `{alias}`: {error}"))?)
 }
 
 /// Encodes a command into its stored form.

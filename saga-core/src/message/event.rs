@@ -1,5 +1,6 @@
 //! Events: facts delivered to instances and subscribers.
 
+use crate::message::{Alias, InstanceName};
 use crate::shape::UpcastFrom;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -55,9 +56,9 @@ pub trait Correlated: Event {
     ///
     /// # Errors
     /// If the text is empty, too long, or contains a control character.
-    fn correlation(&self, saga: &str) -> Result<Key, KeyError> {
+    fn correlation(&self, saga: &str) -> Result<InstanceName, KeyError> {
         let text = Correlated::key(self, saga);
-        if Self::BY_ALIAS.holds(saga) { Key::alias(text) } else { Key::new(text) }
+        if Self::BY_ALIAS.holds(saga) { Ok(Alias::new(text)?.into()) } else { Ok(Key::new(text)?.into()) }
     }
 }
 

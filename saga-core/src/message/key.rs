@@ -13,12 +13,22 @@ pub const MAX_KEY_BYTES: usize = 256;
 /// The first character of a stored alias. No key contains this character. A key and an alias are therefore never equal.
 const ALIAS: char = '\u{1}';
 
-/// The business identity of an instance within its saga, such as `order-1017`, or a claimed alias.
+/// The business identity of an instance within its saga, such as `order-1017`.
 ///
 /// A key has one to [`MAX_KEY_BYTES`] bytes of UTF-8 without control characters. Keys compare as bytes: `A` and `a`
-/// differ. Nothing is trimmed or normalised. A key and an alias with the same text are different.
+/// differ. Nothing is trimmed or normalised.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
+
+/// A further name of an instance. At most one instance of a saga holds an alias (rule R35).
+///
+/// The limits on the text are those of a [`Key`]. A key and an alias with the same text are different names.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Alias(Arc<str>);
+
+/// The name by which an event or a caller means an instance: a [`Key`] or an [`Alias`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceName(Arc<str>);
 
 impl Key {
     /// Checks `text` and creates a key.
@@ -26,53 +36,13 @@ impl Key {
     /// # Errors
     /// If `text` is empty, longer than [`MAX_KEY_BYTES`], or contains a control character.
     pub fn new(text: impl AsRef<str>) -> Result<Self, KeyError> {
-        let text = text.as_ref();
-        if text.is_empty() {
-            return Err(KeyError::Empty);
-        }
-        if text.len() > MAX_KEY_BYTES {
-            return Err(KeyError::TooLong { bytes: text.len() });
-        }
-        match text.char_indices().find(|(_, c)| c.is_control()) {
-            Some((at, _)) => Err(KeyError::Control { at }),
-            None => Ok(Self(text.into())),
-        }
+        check(text.as_ref())?;
+        Ok(Self(text.as_ref().into()))
     }
 
-    /// Creates the alias `text`: a further name of an instance. At most one instance of a saga holds an alias
-    /// (rule R35).
-    ///
-    /// # Errors
-    /// The same as for [`new`](Self::new).
-    pub fn alias(text: impl AsRef<str>) -> Result<Self, KeyError> {
-        let key = Self::new(text)?;
-        Ok(Self(format!("{ALIAS}{}", key.0).into()))
-    }
-
-    /// Parses the text of [`as_str`](Self::as_str), for stores.
-    ///
-    /// # Errors
-    /// If [`as_str`](Self::as_str) cannot have returned `text`.
-    pub fn from_stored(text: &str) -> Result<Self, KeyError> {
-        match text.strip_prefix(ALIAS) {
-            Some(alias) => Self::alias(alias),
-            None => Self::new(text),
-        }
-    }
-
-    /// Returns whether this key is an alias.
-    pub fn is_alias(&self) -> bool {
-        self.0.starts_with(ALIAS)
-    }
-
-    /// Returns the stored form. An alias has a control character in front.
+    /// Returns the text of the key.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// Returns the text of the key or alias, without the control character.
-    pub fn text(&self) -> &str {
-        self.0.strip_prefix(ALIAS).unwrap_or(&self.0)
     }
 
     /// Returns the partition of this key in the saga `saga`, from 0 to 255.
@@ -80,22 +50,130 @@ impl Key {
     /// The partition is XXH3-64 (seed 0) of saga name, zero byte and key, modulo 256. The partition is part of the
     /// stored format and never changes.
     pub fn partition(&self, saga: &str) -> u8 {
-        // The one-shot hash needs contiguous bytes. A buffer on the stack avoids an allocation for usual lengths.
-        let mut bytes = [0_u8; 2 * MAX_KEY_BYTES + 1];
-        let length = saga.len() + 1 + self.0.len();
-        let hash = if let Some(buffer) = bytes.get_mut(..length) {
-            buffer[..saga.len()].copy_from_slice(saga.as_bytes());
-            buffer[saga.len() + 1..].copy_from_slice(self.0.as_bytes());
-            XxHash3_64::oneshot(buffer)
-        } else {
-            XxHash3_64::oneshot(&[saga.as_bytes(), &[0], self.0.as_bytes()].concat())
-        };
-        // The lowest byte is the hash modulo 256.
-        hash.to_le_bytes()[0]
+        partition(saga, &self.0)
     }
 }
 
-impl fmt::Display for Key {
+impl Alias {
+    /// Checks `text` and creates an alias.
+    ///
+    /// # Errors
+    /// If `text` is empty, longer than [`MAX_KEY_BYTES`], or contains a control character.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, KeyError> {
+        let text = text.as_ref();
+        check(text)?;
+        Ok(Self(format!("{ALIAS}{text}").into()))
+    }
+
+    /// Returns the text of the alias.
+    pub fn as_str(&self) -> &str {
+        // Every constructor writes the mark.
+        self.0.strip_prefix(ALIAS).unwrap_or(&self.0)
+    }
+}
+
+impl InstanceName {
+    /// Parses the text of [`stored`](Self::stored), for stores.
+    ///
+    /// # Errors
+    /// If [`stored`](Self::stored) cannot have returned `text`.
+    pub fn from_stored(text: &str) -> Result<Self, KeyError> {
+        check(text.strip_prefix(ALIAS).unwrap_or(text))?;
+        Ok(Self(text.into()))
+    }
+
+    /// Returns the stored form, for stores. An alias has a control character in front, so no key equals an alias.
+    pub fn stored(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns whether this name is an alias.
+    pub fn is_alias(&self) -> bool {
+        self.0.starts_with(ALIAS)
+    }
+
+    /// Returns the key, or `None` for an alias.
+    pub fn as_key(&self) -> Option<Key> {
+        (!self.is_alias()).then(|| Key(Arc::clone(&self.0)))
+    }
+
+    /// Returns the alias, or `None` for a key.
+    pub fn as_alias(&self) -> Option<Alias> {
+        self.is_alias().then(|| Alias(Arc::clone(&self.0)))
+    }
+
+    /// Returns the text of the key or of the alias.
+    pub fn text(&self) -> &str {
+        self.0.strip_prefix(ALIAS).unwrap_or(&self.0)
+    }
+
+    /// Returns the partition of this name in the saga `saga`, from 0 to 255, as [`Key::partition`] does for a key.
+    pub fn partition(&self, saga: &str) -> u8 {
+        partition(saga, &self.0)
+    }
+}
+
+fn check(text: &str) -> Result<(), KeyError> {
+    if text.is_empty() {
+        return Err(KeyError::Empty);
+    }
+    if text.len() > MAX_KEY_BYTES {
+        return Err(KeyError::TooLong { bytes: text.len() });
+    }
+    match text.char_indices().find(|(_, c)| c.is_control()) {
+        Some((at, _)) => Err(KeyError::Control { at }),
+        None => Ok(()),
+    }
+}
+
+fn partition(saga: &str, name: &str) -> u8 {
+    // The one-shot hash needs contiguous bytes. A buffer on the stack avoids an allocation for usual lengths.
+    let mut bytes = [0_u8; 2 * MAX_KEY_BYTES + 1];
+    let length = saga.len() + 1 + name.len();
+    let hash = if let Some(buffer) = bytes.get_mut(..length) {
+        buffer[..saga.len()].copy_from_slice(saga.as_bytes());
+        buffer[saga.len() + 1..].copy_from_slice(name.as_bytes());
+        XxHash3_64::oneshot(buffer)
+    } else {
+        XxHash3_64::oneshot(&[saga.as_bytes(), &[0], name.as_bytes()].concat())
+    };
+    // The lowest byte is the hash modulo 256.
+    hash.to_le_bytes()[0]
+}
+
+macro_rules! texts {
+    ($($name:ident)*) => {$(
+        /// Writes the text of the name.
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                self.as_str() == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                self.as_str() == *other
+            }
+        }
+    )*};
+}
+
+texts!(Key Alias);
+
+/// Writes the text of the key or of the alias.
+impl fmt::Display for InstanceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.text())
     }
@@ -107,9 +185,18 @@ impl fmt::Debug for Key {
     }
 }
 
-impl AsRef<str> for Key {
-    fn as_ref(&self) -> &str {
-        &self.0
+impl fmt::Debug for Alias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Alias").field(&self.as_str()).finish()
+    }
+}
+
+impl fmt::Debug for InstanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.as_alias() {
+            Some(alias) => fmt::Debug::fmt(&alias, f),
+            None => fmt::Debug::fmt(&self.0, f),
+        }
     }
 }
 
@@ -119,28 +206,65 @@ impl Borrow<str> for Key {
     }
 }
 
-impl FromStr for Key {
-    type Err = KeyError;
-
-    fn from_str(text: &str) -> Result<Self, KeyError> {
-        Self::new(text)
+impl From<Key> for InstanceName {
+    fn from(key: Key) -> Self {
+        Self(key.0)
     }
 }
 
-impl TryFrom<String> for Key {
-    type Error = KeyError;
-
-    fn try_from(text: String) -> Result<Self, KeyError> {
-        Self::new(text)
+impl From<&Key> for InstanceName {
+    fn from(key: &Key) -> Self {
+        Self(Arc::clone(&key.0))
     }
 }
 
-impl TryFrom<&str> for Key {
-    type Error = KeyError;
-    fn try_from(text: &str) -> Result<Self, KeyError> {
-        Self::new(text)
+impl From<Alias> for InstanceName {
+    fn from(alias: Alias) -> Self {
+        Self(alias.0)
     }
 }
+
+impl From<&Alias> for InstanceName {
+    fn from(alias: &Alias) -> Self {
+        Self(Arc::clone(&alias.0))
+    }
+}
+
+impl PartialEq<Key> for InstanceName {
+    fn eq(&self, key: &Key) -> bool {
+        self.0 == key.0
+    }
+}
+
+macro_rules! parses {
+    ($($name:ident)*) => {$(
+        impl FromStr for $name {
+            type Err = KeyError;
+
+            fn from_str(text: &str) -> Result<Self, KeyError> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = KeyError;
+
+            fn try_from(text: String) -> Result<Self, KeyError> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<&str> for $name {
+            type Error = KeyError;
+
+            fn try_from(text: &str) -> Result<Self, KeyError> {
+                Self::new(text)
+            }
+        }
+    )*};
+}
+
+parses!(Key Alias);
 
 /// Joins several fields into one key, separated by `/`.
 ///
@@ -192,14 +316,20 @@ mod tests {
 
     #[test]
     fn r35_an_alias_is_no_key_and_is_read_back_as_one() {
-        let (alias, key) = (Key::alias("pay-1").unwrap(), Key::new("pay-1").unwrap());
-        assert_ne!(alias, key);
-        assert!(alias.is_alias() && !key.is_alias());
-        assert_eq!((alias.text(), alias.to_string().as_str(), key.text()), ("pay-1", "pay-1", "pay-1"));
-        assert_eq!(Key::from_stored(alias.as_str()), Ok(alias.clone()));
-        assert_eq!(Key::from_stored(key.as_str()), Ok(key));
-        assert_eq!(Key::alias(""), Err(KeyError::Empty));
-        assert_eq!(Key::new(alias.as_str()), Err(KeyError::Control { at: 0 }), "nobody can forge one");
+        let (alias, key) = (Alias::new("pay-1").unwrap(), Key::new("pay-1").unwrap());
+        let (by_alias, by_key) = (InstanceName::from(&alias), InstanceName::from(&key));
+        assert_ne!(by_alias, by_key);
+        assert_eq!(
+            (alias.as_str(), alias.to_string().as_str(), by_alias.text()),
+            ("pay-1", "pay-1", "pay-1")
+        );
+        assert_eq!((by_alias.as_alias(), by_alias.as_key()), (Some(alias), None));
+        assert_eq!((by_key.as_alias(), by_key.as_key()), (None, Some(key)));
+        assert_eq!(InstanceName::from_stored(by_alias.stored()), Ok(by_alias.clone()));
+        assert_eq!(InstanceName::from_stored(by_key.stored()), Ok(by_key));
+        assert_eq!(Alias::new(""), Err(KeyError::Empty));
+        let forged = Err(KeyError::Control { at: 0 });
+        assert_eq!(Key::new(by_alias.stored()), forged, "no text forges an alias");
     }
 
     #[test]

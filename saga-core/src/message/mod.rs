@@ -20,7 +20,7 @@ pub use event::{ByAlias, Correlated, Event};
 pub use ids::{Id, Incarnation, MessageId};
 #[doc(hidden)]
 pub use key::join_key;
-pub use key::{Key, KeyError, MAX_KEY_BYTES};
+pub use key::{Alias, InstanceName, Key, KeyError, MAX_KEY_BYTES};
 #[doc(hidden)]
 pub use name::among;
 pub(crate) use name::is;

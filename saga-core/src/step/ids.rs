@@ -1,6 +1,6 @@
 //! Row numbers of a store, and the address of an instance.
 
-use crate::message::{Key, Name};
+use crate::message::{InstanceName, Name};
 
 /// The row number of an instance, assigned by the store. The number saves the store a look-up. The number never leaves
 /// the dispatcher and the store (rule R20).
@@ -25,13 +25,13 @@ pub struct Address {
     /// The stored name of the saga. For a subscriber: the name of the subscriber.
     pub saga: Name,
     /// The key within the saga, or an alias.
-    pub key: Key,
+    pub key: InstanceName,
 }
 
 impl Address {
     /// Returns the address of the instance `key` of `saga`.
-    pub fn new(saga: impl Into<Name>, key: Key) -> Self {
-        Self { saga: saga.into(), key }
+    pub fn new(saga: impl Into<Name>, key: impl Into<InstanceName>) -> Self {
+        Self { saga: saga.into(), key: key.into() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::HistoryKind;
 use super::{Address, Obligation, RowId, Task, TimerRow};
-use crate::message::{Id, Incarnation, Key, Name, Payload, Timestamp};
+use crate::message::{Alias, Id, Incarnation, Key, Name, Payload, Timestamp};
 
 /// The instance row after a step.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +82,16 @@ impl Status {
     }
 }
 
+impl InstanceChange {
+    /// Returns the key of the instance.
+    ///
+    /// # Panics
+    /// If the address is an alias. An instance is always stored under its key.
+    pub fn key(&self) -> Key {
+        self.address.key.as_key().expect("an instance is stored under its key")
+    }
+}
+
 /// One line in the history of an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistoryEntry {
@@ -107,9 +117,9 @@ pub struct HistoryEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AliasChange {
     /// Claims the alias. Claiming an alias again is not an error for its holder.
-    Claim(Key),
+    Claim(Alias),
     /// Releases the alias. An alias held by no instance or by another instance is not an error.
-    Release(Key),
+    Release(Alias),
 }
 
 /// An instance with all its rows.
@@ -126,5 +136,5 @@ pub struct Snapshot {
     /// The obligations, oldest first.
     pub obligations: Vec<Obligation>,
     /// The claimed aliases, ordered by text.
-    pub aliases: Vec<Key>,
+    pub aliases: Vec<Alias>,
 }

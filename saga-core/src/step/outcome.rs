@@ -1,7 +1,7 @@
 //! The answer of a store to a step.
 
 use super::{DeliveryId, InboxId, RowId};
-use crate::message::Key;
+use crate::message::{Alias, Key};
 
 /// The outcome of one step of a batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub enum StepOutcome {
     /// Another instance of the saga holds an alias that the step claims. The store wrote nothing.
     AliasTaken {
         /// The alias.
-        alias: Key,
+        alias: Alias,
         /// The key of the instance that holds the alias.
         by: Key,
     },

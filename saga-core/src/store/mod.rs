@@ -23,7 +23,7 @@ use std::sync::Arc;
 // Authors of a store need this macro.
 pub use async_trait::async_trait;
 
-use crate::message::{BoxError, Key, Timestamp};
+use crate::message::{BoxError, InstanceName, Key, Timestamp};
 
 /// The exclusive right to advance instances.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -306,7 +306,7 @@ pub enum StoreError {
         /// The present name of the saga.
         name: String,
         /// The key that both sagas have.
-        key: Key,
+        key: InstanceName,
     },
     /// The store cannot be opened in its present condition.
     #[error("cannot open {store}: {detail}")]

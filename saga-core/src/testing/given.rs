@@ -1,5 +1,6 @@
 //! A test of one instance: given an instance and an input, check its output.
 
+use crate::message::Alias;
 use crate::store::{DeadLetterReason, IgnoredReason};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -233,14 +234,14 @@ impl<S: Saga> Given<S> {
     /// instance.
     #[track_caller]
     pub fn alias_taken(mut self, alias: &str, by: &str) -> Self {
-        let alias = Key::alias(alias).unwrap_or_else(|error| panic!("{error}"));
+        let alias = Alias::new(alias).unwrap_or_else(|error| panic!("{error}"));
         self.rejected_claims.push(RejectedClaim { alias, by: by.to_owned() });
         self
     }
 
     /// From now on, no other instance holds the alias `alias`.
     pub fn alias_free(mut self, alias: &str) -> Self {
-        self.rejected_claims.retain(|taken| taken.alias.text() != alias);
+        self.rejected_claims.retain(|taken| taken.alias.as_str() != alias);
         self
     }
 
@@ -358,7 +359,7 @@ impl<S: Saga> Given<S> {
 
     /// Returns the aliases that the instance has claimed and not given up, in text order.
     pub fn aliases(&self) -> Vec<&str> {
-        self.instance().aliases.iter().map(Key::text).collect()
+        self.instance().aliases.iter().map(Alias::as_str).collect()
     }
 
     /// Returns the timers that are set, by name, with the time left.

@@ -29,7 +29,7 @@ pub(crate) fn insert(db: &Connection, letter: &DeadLetter) -> Result<()> {
     }
     db.prepare_cached(INSERT)?.execute(params![
         letter.to.saga,
-        letter.to.key.as_str(),
+        letter.to.key.stored(),
         letter.kind.as_str(),
         letter.message.name,
         letter.message.version,
@@ -50,7 +50,7 @@ pub(crate) fn insert(db: &Connection, letter: &DeadLetter) -> Result<()> {
 fn count(db: &Connection, letter: &DeadLetter) -> Result<bool> {
     let counted = db.prepare_cached(COUNT)?.execute(params![
         letter.to.saga,
-        letter.to.key.as_str(),
+        letter.to.key.stored(),
         letter.id.as_ref().map(|id| id.as_str()),
         letter.times,
         letter.at.as_millis(),
@@ -65,7 +65,7 @@ pub(crate) fn reason(
     id: &MessageId,
     event: &Message,
 ) -> Result<Option<DeadLetterReason>> {
-    let params = (&to.saga, to.key.as_str(), id.as_str(), &event.name, event.payload.as_str());
+    let params = (&to.saga, to.key.stored(), id.as_str(), &event.name, event.payload.as_str());
     db.prepare_cached(REASON)?
         .query_row(params, |row| Ok(DeadLetterReason::from_word(name(row, 0)?)))
         .optional()

@@ -16,7 +16,7 @@ super::statements! {
 /// Adds the deduplication record. Returns the outcome of the step if the record exists already.
 pub(crate) fn set(db: &Connection, dedup_record: &DedupRecord) -> Result<Option<StepOutcome>> {
     let (consumer, key, message) =
-        (&*dedup_record.to.saga, dedup_record.to.key.as_str(), dedup_record.id.as_str());
+        (&*dedup_record.to.saga, dedup_record.to.key.stored(), dedup_record.id.as_str());
     let content = dedup_record.content.cast_signed();
     let set = db.prepare_cached(INSERT)?.execute(params![
         consumer,
@@ -36,7 +36,7 @@ pub(crate) fn set(db: &Connection, dedup_record: &DedupRecord) -> Result<Option<
 pub(crate) fn content(db: &Connection, to: &Address, id: &MessageId) -> Result<Option<u64>> {
     let found: Option<i64> = db
         .prepare_cached(CONTENT)?
-        .query_row((&to.saga, to.key.as_str(), id.as_str()), |row| row.get(0))
+        .query_row((&to.saga, to.key.stored(), id.as_str()), |row| row.get(0))
         .optional()?;
     Ok(found.map(i64::cast_unsigned))
 }

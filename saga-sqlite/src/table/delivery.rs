@@ -29,7 +29,7 @@ pub(crate) fn insert(db: &Connection, id: DeliveryId, delivery: &Delivery) -> Re
     db.prepare_cached(INSERT)?.execute(params![
         id.0,
         delivery.to.saga,
-        delivery.to.key.as_str(),
+        delivery.to.key.stored(),
         delivery.event.name,
         delivery.event.version,
         delivery.event.payload.as_str(),
@@ -54,7 +54,7 @@ pub(crate) fn insert(db: &Connection, id: DeliveryId, delivery: &Delivery) -> Re
 
 /// Returns whether a delivery under this id is open. The publisher must have chosen the id.
 pub(crate) fn is_under_way(db: &Connection, to: &Address, id: &MessageId) -> Result<bool> {
-    db.prepare_cached(NAMED)?.exists((&to.saga, to.key.as_str(), id.as_str()))
+    db.prepare_cached(NAMED)?.exists((&to.saga, to.key.stored(), id.as_str()))
 }
 
 /// Replaces the progress. A missing delivery is not an error.

@@ -26,7 +26,7 @@ super::statements! {
 pub(crate) fn insert(db: &Connection, mail: &Mail) -> Result<InboxId> {
     db.prepare_cached(INSERT)?.execute(params![
         mail.to.saga,
-        mail.to.key.as_str(),
+        mail.to.key.stored(),
         mail.kind.as_str(),
         mail.message.name,
         mail.message.version,
@@ -50,7 +50,7 @@ pub(crate) fn delete(db: &Connection, id: InboxId) -> Result<bool> {
 
 /// Returns whether the inbox holds this event under this id.
 pub(crate) fn holds(db: &Connection, to: &Address, id: &MessageId, event: &Message) -> Result<bool> {
-    let params = (&to.saga, to.key.as_str(), id.as_str(), &event.name, event.payload.as_str());
+    let params = (&to.saga, to.key.stored(), id.as_str(), &event.name, event.payload.as_str());
     db.prepare_cached(HOLDS)?.exists(params)
 }
 

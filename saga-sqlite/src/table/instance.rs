@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use saga_core::machine::Parked;
-use saga_core::message::{Id, Incarnation, Key, Timestamp};
+use saga_core::message::{Id, Incarnation, InstanceName, Timestamp};
 use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, RowId, Status, StepOutcome};
 
 use super::value::{address, bits, key, maybe_lossy, maybe_payload, name, payload, time, word};
@@ -70,7 +70,7 @@ pub(crate) fn insert(
     let added = db.prepare_cached(INSERT)?.execute(params![
         row.0,
         change.address.saga,
-        change.address.key.as_str(),
+        change.address.key.stored(),
         change.address.key.partition(&change.address.saga),
         change.incarnation.as_u128().to_be_bytes(),
         change.status.as_str(),
@@ -160,7 +160,7 @@ pub(crate) fn misfit(db: &Connection, row: Option<RowId>, change: &InstanceChang
         Some(row) => db.prepare_cached(STEP_OF_ROW)?.query_row((row.0,), read).optional()?,
         None => db
             .prepare_cached(STEP_OF_ADDRESS)?
-            .query_row((&change.address.saga, change.address.key.as_str()), read)
+            .query_row((&change.address.saga, change.address.key.stored()), read)
             .optional()?,
     };
     let this = (change.seq, change.step.as_u128(), change.incarnation.as_u128());
@@ -169,7 +169,7 @@ pub(crate) fn misfit(db: &Connection, row: Option<RowId>, change: &InstanceChang
 
 pub(crate) fn find(db: &Connection, address: &Address) -> Result<Option<RowId>> {
     db.prepare_cached(FIND)?
-        .query_row((&address.saga, address.key.as_str()), |row| row.get(0).map(RowId))
+        .query_row((&address.saga, address.key.stored()), |row| row.get(0).map(RowId))
         .optional()
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn exists(db: &Connection, row: RowId) -> Result<bool> {
 /// Returns the row of an address, and the newest line of its history.
 pub(crate) fn last(db: &Connection, address: &Address) -> Result<Option<(RowId, Option<i64>)>> {
     db.prepare_cached(LAST)?
-        .query_row((&address.saga, address.key.as_str()), |row| Ok((RowId(row.get(0)?), row.get(1)?)))
+        .query_row((&address.saga, address.key.stored()), |row| Ok((RowId(row.get(0)?), row.get(1)?)))
         .optional()
 }
 
@@ -224,7 +224,7 @@ pub(crate) fn over(db: &Connection, before: Timestamp, limit: usize) -> Result<V
 }
 
 /// Returns a key for which both sagas have an instance.
-pub(crate) fn clash(db: &Connection, was: &str, name: &str) -> Result<Option<Key>> {
+pub(crate) fn clash(db: &Connection, was: &str, name: &str) -> Result<Option<InstanceName>> {
     db.prepare_cached(CLASH)?.query_row((was, name), |row| key(row, 0)).optional()
 }
 
@@ -292,7 +292,7 @@ fn over_at(change: &InstanceChange) -> Option<i64> {
 fn checksum(change: &InstanceChange) -> i64 {
     Checksum::new()
         .text(&change.address.saga)
-        .text(change.address.key.as_str())
+        .text(change.address.key.stored())
         .bytes(&change.incarnation.as_u128().to_be_bytes())
         .number(change.created_at.as_millis())
         .number(change.seq.cast_signed())

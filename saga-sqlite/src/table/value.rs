@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Error, Result, Row};
-use saga_core::message::{Key, Message, MessageId, Name, Payload, Timestamp};
+use saga_core::message::{InstanceName, Key, Message, MessageId, Name, Payload, Timestamp};
 use saga_core::store::{Address, TaskId};
 
 /// Returns text borrowed from the row.
@@ -56,8 +56,14 @@ pub(super) fn address(row: &Row<'_>, at: usize) -> Result<Address> {
     Ok(Address { saga: name(row, at)?, key: key(row, at + 1)? })
 }
 
-pub(super) fn key(row: &Row<'_>, at: usize) -> Result<Key> {
-    Key::from_stored(text(row, at)?).map_err(|error| bad(at, error))
+/// Reads the name of an instance: a key or an alias.
+pub(super) fn key(row: &Row<'_>, at: usize) -> Result<InstanceName> {
+    InstanceName::from_stored(text(row, at)?).map_err(|error| bad(at, error))
+}
+
+/// Reads the key of an instance. An alias there is damage.
+pub(super) fn key_only(row: &Row<'_>, at: usize) -> Result<Key> {
+    key(row, at)?.as_key().ok_or_else(|| bad(at, StoredUnderAlias))
 }
 
 pub(super) fn maybe_task(row: &Row<'_>, at: usize) -> Result<Option<TaskId>> {
@@ -87,6 +93,10 @@ pub(super) fn bits(row: &Row<'_>, at: usize) -> Result<u128> {
 pub(super) fn bad(at: usize, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("the instance is stored under an alias")]
+struct StoredUnderAlias;
 
 #[derive(Debug, thiserror::Error)]
 #[error("this version does not know the stored word `{0}`")]

@@ -7,7 +7,7 @@ use crate::engine::registry::Consumer;
 use crate::engine::slot::{Item, Presence, Slot};
 use crate::engine::{Rejection, Shard};
 use crate::machine::{Input, VerbRecord};
-use crate::message::{Key, MessageId, Name};
+use crate::message::{InstanceName, MessageId, Name};
 use crate::store::{
     Address, DeadLetter, DeadLetterReason, DeadLetterRow, DedupRecord, Delivery, DeliveryChange, Loaded,
     Mail, MailKind, Step, TaskProgress,
@@ -48,7 +48,7 @@ impl Shard {
     }
 
     /// The address of an instance. A known saga gets its present, borrowed name.
-    pub(in crate::engine) fn address(&self, saga: &str, key: Key) -> Address {
+    pub(in crate::engine) fn address(&self, saga: &str, key: impl Into<InstanceName>) -> Address {
         let known = self.registry.sagas.get_key_value(saga).map(|(name, _)| *name);
         match known.or_else(|| self.registry.formerly.get(saga).copied()) {
             Some(name) => Address::new(name, key),

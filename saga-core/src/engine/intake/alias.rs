@@ -64,7 +64,7 @@ impl Shard {
             let (AliasChange::Claim(alias) | AliasChange::Release(alias)) = change;
             let alias = self.address(&holder.saga, alias.clone());
             let Some(slot) = self.slots.get_mut(&alias) else { continue };
-            let owner = matches!(change, AliasChange::Claim(_)).then(|| holder.key.clone());
+            let owner = matches!(change, AliasChange::Claim(_)).then(|| holder.key.as_key()).flatten();
             if slot.is_loading() {
                 // The load may return the holder from before this step.
                 slot.newer_holder = Some(owner);

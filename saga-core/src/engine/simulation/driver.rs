@@ -24,7 +24,7 @@ use crate::engine::{
     Registry, Shard, TakeUp, Ticket,
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
-use crate::message::{Correlated, Key, Message, MessageId, Payload, Timestamp};
+use crate::message::{Alias, Correlated, Key, Message, MessageId, Payload, Timestamp};
 use crate::store::{Address, Batch, Fault, Inspect, Lease, Mail, MailKind, MemoryStore, StepOutcome, Store};
 
 /// Nothing waits longer: the payment, and what a clock may be corrected by without anybody noticing.
@@ -756,7 +756,7 @@ fn name(order: usize) -> String {
 
 /// Where somebody looks who has only read the label of an order.
 fn labelled(order: &str) -> Address {
-    Address::new("thanks", Key::alias(order).expect("a good alias"))
+    Address::new("thanks", Alias::new(order).expect("a good alias"))
 }
 
 fn thanks(order: &str) -> Address {

@@ -55,7 +55,7 @@ impl Engine {
 
     fn publish<E: Correlated>(&mut self, event: E, id: &str) {
         let key = Key::new(event.key("order")).expect("a good key");
-        let consumers = vec![(Consumer::Saga("order".into()), key)];
+        let consumers = vec![(Consumer::Saga("order".into()), key.into())];
         let id = Some(MessageId::new(id).expect("a good id"));
         let event = Accepted {
             message: message(&event),
@@ -125,7 +125,7 @@ fn tried_once() -> (Engine, Address) {
     for number in 0..6 {
         engine.publish(placed(&format!("order-{number}")), "placed");
     }
-    let first = engine.attempts.iter().find(|attempt| attempt.of.key.as_str() == "order-0");
+    let first = engine.attempts.iter().find(|attempt| attempt.of.key.text() == "order-0");
     let (attempt, of) = first.map(|attempt| (attempt.id, attempt.of.clone())).expect("it runs");
     engine.end(attempt, AttemptEnd::Indeterminate("the line is dead".to_owned()));
     assert!(engine.attempts.iter().all(|attempt| attempt.of != of), "it waits for a place");

@@ -119,7 +119,7 @@ impl World {
             }
             other => panic!("nobody handles `{other}`"),
         };
-        assert_eq!(order, attempt.of.key.as_str(), "a command of another order");
+        assert_eq!(order, attempt.of.key.text(), "a command of another order");
         let account = self.accounts.entry(order).or_default();
         match name {
             "payment.make" => drop(account.charge_keys.insert(attempt.key.clone())),

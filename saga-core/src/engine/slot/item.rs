@@ -6,7 +6,7 @@ use crate::definition::Value;
 use crate::engine::intake::{Claim, Watch};
 use crate::engine::io::Ticket;
 use crate::machine::{EventIn, Input, REPORT, ReportRecord, StartRecord, Verb, VerbRecord};
-use crate::message::{Key, Message, MessageId, Name, Timestamp};
+use crate::message::{InstanceName, Message, MessageId, Name, Timestamp};
 use crate::store::{Address, InboxId, Mail, MailKind};
 
 /// One item in the queue of an instance.
@@ -21,7 +21,7 @@ pub(in crate::engine) struct Item {
     /// Lets the caller withdraw the item until the engine begins to handle it.
     pub(in crate::engine) claim: Option<Claim>,
     /// The alias by which the event named its instance. The deduplication record belongs to the alias (rule R26).
-    pub(in crate::engine) alias: Option<Key>,
+    pub(in crate::engine) alias: Option<InstanceName>,
     pub(in crate::engine) hops: u32,
     pub(in crate::engine) at: Timestamp,
     /// The share of the item in the limit on items from the store, if the item came from the store.

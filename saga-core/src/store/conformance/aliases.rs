@@ -2,11 +2,11 @@
 
 use super::fixtures::{Driver, address, change, create, dedup_record, next, ok, time};
 use super::{Address, Subject};
-use crate::message::Key;
+use crate::message::{Alias, Key};
 use crate::store::{AliasChange, InstanceChange, Loaded, Status, Step, StepOutcome};
 
-fn alias(text: &str) -> Key {
-    Key::alias(text).expect("laws use good aliases")
+fn alias(text: &str) -> Alias {
+    Alias::new(text).expect("laws use good aliases")
 }
 
 fn claim(text: &str) -> AliasChange {

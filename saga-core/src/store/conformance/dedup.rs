@@ -2,7 +2,7 @@
 
 use super::Subject;
 use super::fixtures::{Driver, address, create, dedup_record, delivery, mail, ok, time};
-use crate::message::{Key, Message, MessageId};
+use crate::message::{Alias, Key, Message, MessageId};
 use crate::store::DeadLetterReason;
 use crate::store::{
     Address, AliasChange, DeadLetter, DedupRecord, Delivery, DeliveryChange, InboxId, Mail, MailKind, Purged,
@@ -155,9 +155,10 @@ pub async fn what_is_kept_of_an_event_by_an_alias_is_found_at_the_instance_too<S
     let mut driver = Driver::start(subject).await;
     let (id, _) = event();
     let to = address("a");
-    let alias = Address::new("order", Key::alias("x").expect("a good alias"));
+    let claimed = Alias::new("x").expect("a good alias");
+    let alias = Address::new("order", &claimed);
     let mut step = create(&to);
-    step.aliases = vec![AliasChange::Claim(alias.key.clone())];
+    step.aliases = vec![AliasChange::Claim(claimed)];
     step.dedup = vec![dedup_record(&alias, id.as_str(), 7, 1)];
     step.mail = vec![mail(&to, "m")];
     driver.created(step).await;

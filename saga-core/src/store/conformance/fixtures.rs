@@ -126,7 +126,7 @@ pub fn create(address: &Address) -> Step {
     Step {
         instance: Some(InstanceChange {
             address: address.clone(),
-            incarnation: Incarnation::from_u128(u128::MAX - u128::from(address.key.as_str().len() as u64)),
+            incarnation: Incarnation::from_u128(u128::MAX - u128::from(address.key.stored().len() as u64)),
             created_at: time(1_000),
             seq: 1,
             step: Id::from_u128(1 << 100),

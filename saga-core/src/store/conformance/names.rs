@@ -4,7 +4,7 @@ use super::fixtures::{
     Driver, address, change, create, dedup_record, mail, next, obligation, ok, task, time, timer,
 };
 use super::{Address, Subject};
-use crate::message::Key;
+use crate::message::{Alias, Key};
 use crate::store::DeadLetterReason;
 use crate::store::{
     AliasChange, ConsumerRow, DeadId, DeadLetter, InstanceChange, Loaded, Mail, MailKind, NameOf,
@@ -30,7 +30,7 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
     let mut driver = Driver::start(subject).await;
     let key = |text: &str| Key::new(text).expect("a good key");
     let (old, new) = (Address::new("order", key("a")), Address::new("purchase", key("a")));
-    let alias = Key::alias("x").expect("a good alias");
+    let alias = Alias::new("x").expect("a good alias");
     let mut first = create(&old);
     first.aliases = vec![AliasChange::Claim(alias.clone())];
     first.mail = vec![mail(&old, "waits")];

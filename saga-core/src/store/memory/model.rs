@@ -165,7 +165,7 @@ impl Model {
             let AliasChange::Claim(alias) = change else { continue };
             let holder = self.aliases.get(&Address::new(saga.clone(), alias.clone()));
             if let Some(holder) = holder.filter(|holder| step.row != Some(**holder)) {
-                let by = self.instances[holder].change.address.key.clone();
+                let by = self.instances[holder].change.key();
                 return Err(StepOutcome::AliasTaken { alias: alias.clone(), by });
             }
         }

@@ -23,7 +23,7 @@ impl Model {
 
     pub(super) fn load(&self, address: &Address) -> Option<Loaded> {
         if let Some(row) = self.aliases.get(address) {
-            return Some(Loaded::Alias(self.instances[row].change.address.key.clone()));
+            return Some(Loaded::Alias(self.instances[row].change.key()));
         }
         let (row, kept) = self.find(address)?;
         Some(if self.damaged.contains(address) {
@@ -99,7 +99,7 @@ impl Model {
             tasks: kept.tasks.values().cloned().collect(),
             timers: kept.timers.values().cloned().collect(),
             obligations: kept.obligations.values().cloned().collect(),
-            aliases: aliases.map(|(alias, _)| alias.key.clone()).collect(),
+            aliases: aliases.filter_map(|(alias, _)| alias.key.as_alias()).collect(),
         }
     }
 }

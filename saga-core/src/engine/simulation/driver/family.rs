@@ -38,7 +38,7 @@ impl Family {
     /// The children of a batch that have not ended.
     fn running<'a>(&'a self, of: &'a str) -> impl Iterator<Item = &'a Address> {
         let running = move |(address, member): &(&Address, &Member)| {
-            !member.status.is_over() && parent(address.key.as_str()).is_some_and(|(batch, _)| batch == of)
+            !member.status.is_over() && parent(address.key.text()).is_some_and(|(batch, _)| batch == of)
         };
         self.members.iter().filter(running).map(|(address, _)| address)
     }
@@ -46,7 +46,7 @@ impl Family {
     /// Counts the parents that a crash catches with children.
     pub(super) fn cut(&self, seen: &mut Seen) {
         for (address, member) in &self.members {
-            if self.running(address.key.as_str()).next().is_some() {
+            if self.running(address.key.text()).next().is_some() {
                 match member.status {
                     Status::Compensating => seen.family.cut_unwinding += 1,
                     _ => seen.family.cut += 1,
@@ -148,7 +148,7 @@ impl Driver {
         let address = parked[self.random.below(parked.len())].clone();
         let instance = self.member(&address).expect("it is there").instance;
         let (reason, detail) = read_parked(&instance).expect("it is parked");
-        let shipped = self.world.depot.shipped.contains(address.key.as_str());
+        let shipped = self.world.depot.shipped.contains(address.key.text());
         let again = self.random.one_in(4) && !self.world.calm;
         let verb = match reason {
             ParkReason::Row if again => Verb::Retry,
@@ -182,7 +182,7 @@ impl Driver {
         let mut batches = batches.map(|(address, _)| address.clone());
         let held = batches.find(|it| self.member(it).is_some_and(|found| found.instance.state == ON_HOLD));
         if let Some(held) = &held {
-            self.tell(held.key.as_str(), Resumed { batch: held.key.to_string() });
+            self.tell(held.key.text(), Resumed { batch: held.key.to_string() });
         }
         held.is_some()
     }
@@ -210,7 +210,7 @@ impl Driver {
             let after =
                 Member { status: *status, parked: parked.is_some(), seq: *seq, tasks: found.tasks.len() };
             self.family.members.insert(address.clone(), after.clone());
-            if let Some((batch, _)) = parent(address.key.as_str()) {
+            if let Some((batch, _)) = parent(address.key.text()) {
                 seen.family
                     .child(before.as_ref().map(|it| (it.status, it.parked)), (after.status, after.parked));
                 self.check_limit(batch, seen);
@@ -245,7 +245,7 @@ impl Driver {
         let undoes = found.tasks.iter().any(|task| task.kind == TaskKind::Undo);
         if undoes || found.instance.status.is_over() {
             let what = if undoes { "undoes" } else { "has ended" };
-            let key = address.key.as_str();
+            let key = address.key.text();
             let running: Vec<&Address> = self.family.running(key).collect();
             assert!(
                 running.is_empty(),
@@ -254,8 +254,7 @@ impl Driver {
             );
             let mail = now(self.store.inbox(Default::default(), 10_000)).expect("read");
             let mut starts = mail.iter().filter(|(_, mail)| mail.kind == MailKind::Start);
-            let start =
-                starts.find(|(_, mail)| parent(mail.to.key.as_str()).is_some_and(|(of, _)| of == key));
+            let start = starts.find(|(_, mail)| parent(mail.to.key.text()).is_some_and(|(of, _)| of == key));
             assert!(start.is_none(), "{address} {what} before {start:?}\n{}", self.family_story(address));
         }
         if found.instance.status == Status::Compensating && before != Some(Status::Compensating) {

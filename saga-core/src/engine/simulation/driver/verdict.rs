@@ -86,7 +86,7 @@ impl Driver {
             let history = now(self.store.history(to, 100_000)).expect("read");
             let applied = history.iter().filter(|line| line.entry.cause.as_deref() == Some(id)).count();
             let mut missed = 0;
-            let label = labelled(to.key.as_str());
+            let label = labelled(to.key.text());
             for row in dead.iter().filter(|row| row.letter.to == *to || row.letter.to == label) {
                 let this = row.letter.id.as_ref().is_some_and(|it| it.as_str() == id);
                 missed += usize::from(this && row.letter.reason == DeadLetterReason::MissingInstance);
@@ -107,7 +107,7 @@ impl Driver {
             let rung = self.world.rung.contains(&(order.clone(), id.clone()));
             let given_up = dead.iter().any(|row| {
                 *row.letter.to.saga == *"bell"
-                    && row.letter.to.key.as_str() == order
+                    && row.letter.to.key.text() == order
                     && row.letter.id.as_ref().is_some_and(|it| it.as_str() == id)
             });
             assert!(rung || given_up, "the bell missed {id} of {order}");

@@ -31,7 +31,7 @@ impl Depot {
 
     /// Somebody calls, whatever will come of it.
     pub(in super::super) fn called(&mut self, attempt: &Attempt) {
-        let (of, name) = (attempt.of.key.as_str(), &attempt.message.name);
+        let (of, name) = (attempt.of.key.text(), &attempt.message.name);
         self.calls.push(format!("{of}: {name} attempt {}", attempt.number));
         // One that has ended well does not wait for its truck.
         let mut next = parent(of).filter(|_| **name != *BookTruck::NAME);

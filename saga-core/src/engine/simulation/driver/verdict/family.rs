@@ -60,11 +60,11 @@ impl Driver {
             if is_batch(address) {
                 self.batch_verdict(address, &found, &history, seen);
             } else {
-                let shipped = self.world.depot.shipped.contains(address.key.as_str());
+                let shipped = self.world.depot.shipped.contains(address.key.text());
                 let state = &instance.state;
                 assert_eq!(shipped, instance.status == Status::Completed, "{address} is {state}");
             }
-            let parent = parent(address.key.as_str()).map(|(of, _)| batch(of));
+            let parent = parent(address.key.text()).map(|(of, _)| batch(of));
             let known = parent.as_ref().is_none_or(|parent| self.family.members.contains_key(parent));
             assert!(known, "nobody has started {address}");
         }
@@ -102,7 +102,7 @@ impl Driver {
         let mut heard = BTreeSet::new();
         for (key, end) in &data.heard {
             assert!(heard.insert(key), "{address} has heard of {key} twice");
-            let child = parcels.iter().chain(&within).find(|child| child.key.as_str() == key);
+            let child = parcels.iter().chain(&within).find(|child| child.key.text() == key);
             let status = child.and_then(status).map(Status::as_str);
             let end = format!("{end:?}").to_lowercase();
             assert_eq!(status, Some(&*end), "{address} was told something else of {key}");
@@ -131,8 +131,8 @@ impl Driver {
 
     /// What the engine wrote down and what the world saw of a batch and everybody within it.
     pub(in super::super) fn family_story(&self, address: &Address) -> String {
-        let root = address.key.as_str().split('.').next().unwrap_or_default();
-        let related = self.family.members.keys().filter(|it| it.key.as_str().starts_with(root));
+        let root = address.key.text().split('.').next().unwrap_or_default();
+        let related = self.family.members.keys().filter(|it| it.key.text().starts_with(root));
         let mut text = String::new();
         for address in related {
             let Some(Snapshot { instance, tasks, .. }) = self.member(address) else { continue };
