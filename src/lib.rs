@@ -48,7 +48,7 @@ pub use saga_core::dispatcher::{
 pub use saga_core::engine::{Moment, Policy, Tally};
 
 // Operating.
-pub use saga_core::machine::{Operator, OperatorVerb, ParkReason, Parked, ParkedOver};
+pub use saga_core::machine::{DeclinedReason, Operator, OperatorVerb, ParkReason, Parked, ParkedOver};
 pub use saga_core::store::{DeadLetterReason, HistoryKind, IgnoredReason};
 
 /// All errors.
@@ -56,6 +56,7 @@ pub mod error {
     pub use saga_core::dispatcher::{
         AskError, InstanceError, PublishError, ReceiptError, ShutdownError, StartError,
     };
+    pub use saga_core::engine::StartProblem;
     pub use saga_core::message::{
         ActionError, BoxError, Chain, HandlerError, HandlerErrorKind, KeyError, PayloadError, chain,
     };

@@ -588,6 +588,7 @@ async fn r21_start_refuses_a_parent_without_the_saga_of_its_children() {
         .start()
         .await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         problems,
         ["saga `parcel`, which saga `batch` starts, is not registered: add `.saga::<ParcelState>()`"]

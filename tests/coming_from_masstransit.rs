@@ -461,6 +461,7 @@ async fn a_command_has_one_handler() {
     let builder = Dispatcher::builder(MemoryStore::new()).saga::<CallState>();
     let started = builder.handler::<Ring>(Phone).handler::<Ring>(Phone).start().await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(problems, ["command `ring` has two handlers: a command needs exactly one handler"]);
 }
 

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use saga::DeclinedReason;
 use saga::error::{
     AskError, HandlerError, InstanceError, KeyError, PayloadError, PublishError, ReceiptError, ShutdownError,
     SlipError, StartError, StoreError, TransactionError, chain,
@@ -127,7 +128,7 @@ fn an_error_of_a_verb_says_whether_the_verb_was_done() {
     assert_eq!((not_done.was_done(), not_done.is_retryable()), (Some(false), true));
     let unknown = InstanceError::Unknown { why: String::new() };
     assert_eq!((unknown.was_done(), unknown.is_retryable()), (None, true));
-    let declined = InstanceError::Declined("not parked".to_owned());
+    let declined = InstanceError::Declined(DeclinedReason::NoKey);
     assert_eq!((declined.was_done(), declined.is_retryable()), (Some(false), false));
     assert!(InstanceError::Store(locked()).is_retryable());
 }

@@ -259,6 +259,7 @@ async fn bad_schedules_are_refused_at_the_start() {
         .start()
         .await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(problems.len(), 3, "{problems:#?}");
     assert!(
         problems[0].starts_with("the schedule `nightly`: `0 25 * * *` is not a cron expression"),

@@ -275,6 +275,7 @@ async fn r34_a_build_from_before_states_events_and_commands_were_renamed_does_no
     after::start(&town.store, &town.clock, &town.bank).await.kill().await;
     let refused = before::try_start(&town.store, &town.clock, &town.bank).await;
     let Err(StartError::Retired { problems }) = refused else { panic!("it started") };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let renamed = |what: &str, was: &str, name: &str| {
         format!(
             "{what} `{was}` of saga `account` has been renamed to `{name}` by a later build; run that build, or declare the rename with `#[{what}(name = \"{was}\", was = \"{name}\")]`"
@@ -333,6 +334,7 @@ async fn r34_an_earlier_name_that_is_taken_is_refused() {
         .start()
         .await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         problems,
         [

@@ -253,6 +253,7 @@ mod named_crew {
 async fn r34_an_earlier_name_of_a_saga_that_another_one_has_is_refused() {
     let started = clash::start(MemoryStore::new(), &ManualClock::default()).await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         problems,
         ["saga `crew` has the earlier name `hand`; another saga has this name now; rename one of the sagas"]
@@ -271,6 +272,7 @@ async fn r34_two_consumers_cannot_share_an_earlier_name() {
         Dispatcher::builder(MemoryStore::new()).saga::<after::CrewState>().saga::<after::HandState>();
     let started = builder.saga::<again::CrewState>().subscriber::<Sailed>("member", Deaf).start().await;
     let Err(StartError::Registration { problems }) = started else { panic!("it started") };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         problems,
         [
@@ -308,7 +310,7 @@ async fn run(started: Result<Dispatcher, StartError>) {
 /// Why a build must not start.
 fn refusal(started: Result<Dispatcher, StartError>) -> Vec<String> {
     match started {
-        Err(StartError::Retired { problems }) => problems,
+        Err(StartError::Retired { problems }) => problems.iter().map(ToString::to_string).collect(),
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it started"),
     }

@@ -765,6 +765,7 @@ async fn start_names_everything_that_is_missing() {
         .await
         .unwrap_err();
     let StartError::Registration { problems } = error else { panic!("{error}") };
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
         problems,
         [

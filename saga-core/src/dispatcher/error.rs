@@ -1,6 +1,8 @@
 //! The errors that the public API returns.
 
 use super::calling::NotAnswered;
+use crate::engine::StartProblem;
+use crate::machine::DeclinedReason;
 use crate::message::{KeyError, MessageId, PayloadError, chain};
 use crate::store::DeadLetterReason;
 use crate::store::StoreError;
@@ -10,17 +12,17 @@ use crate::store::StoreError;
 #[non_exhaustive]
 pub enum StartError {
     /// The registered parts are not consistent.
-    #[error("cannot start: {}", .problems.join("; "))]
+    #[error("cannot start: {}", StartProblem::join(.problems))]
     Registration {
         /// Each problem, with its solution.
-        problems: Vec<String>,
+        problems: Vec<StartProblem>,
     },
     /// A later build has retired names that this build uses, and this build does not know the new names. Nothing has
     /// been changed.
-    #[error("cannot start: {}", .problems.join("; "))]
+    #[error("cannot start: {}", StartProblem::join(.problems))]
     Retired {
         /// Each retired name with its present name, and the possible solutions.
-        problems: Vec<String>,
+        problems: Vec<StartProblem>,
     },
     /// A setting is out of its range.
     #[error("cannot start: {0}")]
@@ -188,7 +190,7 @@ pub enum InstanceError {
     },
     /// The verb cannot be done now. Nothing has changed.
     #[error("{0}")]
-    Declined(String),
+    Declined(DeclinedReason),
     /// The call reached its limit without an answer. Nothing was done, and nothing will be done.
     #[error("nothing was done: {why}; try again later")]
     NotDone {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::definition::Definition;
-use crate::engine::Registry;
+use crate::engine::{Registry, StartProblem};
 use crate::message::is;
 use crate::store::{NameOf, RetiredName};
 
@@ -26,17 +26,20 @@ impl Known {
         self.what == row.what && here && is(name, self.name, self.was)
     }
 
-    fn problem(&self, row: &RetiredName) -> String {
-        let (what, name, present) = (self.what.as_str(), self.name, &row.name);
-        let of = match self.what {
-            NameOf::Saga => String::new(),
-            NameOf::State | NameOf::Event | NameOf::Command => format!(" of saga `{}`", self.definition.name),
-        };
-        let was = if row.was == name { String::new() } else { format!(" (earlier name `{}`)", row.was) };
-        format!(
-            "{what} `{name}`{of}{was} has been renamed to `{present}` by a later build; run that build, or declare \
-             the rename with `#[{what}(name = \"{name}\", was = \"{present}\")]`"
-        )
+    fn problem(&self, row: &RetiredName) -> StartProblem {
+        let name = self.name;
+        StartProblem::Retired {
+            what: self.what.as_str(),
+            name: name.to_owned(),
+            of: match self.what {
+                NameOf::Saga => String::new(),
+                NameOf::State | NameOf::Event | NameOf::Command => {
+                    format!(" of saga `{}`", self.definition.name)
+                }
+            },
+            earlier: if row.was == name { String::new() } else { format!(" (earlier name `{}`)", row.was) },
+            present: row.name.clone(),
+        }
     }
 }
 
@@ -74,7 +77,7 @@ pub(super) fn names(registry: &Registry) -> Vec<RetiredName> {
 
 /// Returns the `retired` names that this build uses without the present ones. Such a build is older than the stored
 /// data.
-pub(super) fn problems(registry: &Registry, retired: &[RetiredName]) -> Vec<String> {
+pub(super) fn problems(registry: &Registry, retired: &[RetiredName]) -> Vec<StartProblem> {
     let known = known(registry);
     let aware = |row: &RetiredName| {
         known.iter().any(|known| known.is_called(row, &row.was) && known.is_called(row, &row.name))

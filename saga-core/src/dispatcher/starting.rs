@@ -16,7 +16,7 @@ use super::error::StartError;
 use super::performing::RETRY;
 use super::retired;
 use super::tempo::limit;
-use crate::engine::Registry;
+use crate::engine::{Registry, StartProblem};
 use crate::message::chain;
 use crate::store::{ConsumerRow, Lease, RetiredName, Store, StoreError};
 
@@ -163,7 +163,7 @@ pub(super) async fn prepare(
     registry: &Registry,
     consumers: &[ConsumerRow],
     stored: &[ConsumerRow],
-) -> Result<Vec<String>, StoreError> {
+) -> Result<Vec<StartProblem>, StoreError> {
     let problems = retired::problems(registry, &store.retired().await?);
     if !problems.is_empty() {
         return Ok(problems);

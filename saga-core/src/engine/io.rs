@@ -6,7 +6,7 @@ use super::disposition::ConsumerAnswer;
 use super::intake::{Claim, TakeUp};
 use super::registry::Consumer;
 use crate::definition::Value;
-use crate::machine::VerbRecord;
+use crate::machine::{DeclinedReason, VerbRecord};
 use crate::message::{InstanceName, Message, MessageId, Payload, Timestamp};
 use crate::store::{
     Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, RowId,
@@ -157,13 +157,13 @@ pub(crate) enum Answer {
     /// The result of a published event at each consumer.
     Published(Vec<(Address, ConsumerAnswer)>),
     /// The verb was applied. `Err` holds the reason why the verb was declined.
-    Verb(Result<(), String>),
+    Verb(Result<(), DeclinedReason>),
     /// The instance that the caller waited for. `None` if the instance does not exist.
     Found(Option<Loaded>),
     /// The contents of the inbox have been taken up.
     TakenUp,
     /// The dead letter is delivered again. `Err` holds the reason why this is not possible.
-    Redriven(Result<(), String>),
+    Redriven(Result<(), DeclinedReason>),
     /// Whether the saved data is durable. `false` if the attempt no longer runs or the store refused the data.
     Saved(bool),
     /// The caller withdrew the request before the engine began to handle it.

@@ -20,6 +20,7 @@ mod intake;
 mod invariant;
 mod io;
 mod log;
+mod problem;
 mod registry;
 #[cfg(test)]
 mod simulation;
@@ -29,6 +30,7 @@ mod timers;
 pub use attempts::Policy;
 pub use disposition::Disposition;
 pub use io::Moment;
+pub use problem::StartProblem;
 
 pub(crate) use disposition::{ConsumerAnswer, Rejection};
 pub(crate) use intake::{Claim, TakeUp, Withdrawal};

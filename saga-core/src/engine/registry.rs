@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::attempts::Policy;
+use super::problem::StartProblem;
 use crate::definition::{Clause, Definition, EventType};
 use crate::machine::Program;
 use crate::store::ConsumerRow;
@@ -94,7 +95,7 @@ impl Registry {
 
     /// Completes the consumers with those in the store. Returns the consumers of this build, or all errors of the
     /// registration.
-    pub(crate) fn finish(&mut self, stored: &[ConsumerRow]) -> Result<Vec<ConsumerRow>, Vec<String>> {
+    pub(crate) fn finish(&mut self, stored: &[ConsumerRow]) -> Result<Vec<ConsumerRow>, Vec<StartProblem>> {
         let mut rows: BTreeSet<ConsumerRow> = BTreeSet::new();
         for program in self.sagas.values() {
             let definition = program.definition();
@@ -125,77 +126,77 @@ impl Registry {
         let mut problems = self.problems();
         for (was, command, lane) in std::mem::take(&mut self.renamed) {
             if self.handlers.insert(was, lane).is_some_and(|other| other != lane) {
-                problems.push(format!(
-                    "command `{command}` has the earlier name `{was}`; another command has this name now; rename one of the commands"
-                ));
+                problems.push(StartProblem::EarlierNameOfAnotherCommand {
+                    command: command.to_owned(),
+                    was: was.to_owned(),
+                });
             }
         }
         if problems.is_empty() { Ok(known) } else { Err(problems) }
     }
 
-    fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        for name in &self.duplicate_sagas {
-            problems.push(format!(
-                "two sagas are called `{name}`: give one of them another `#[saga(name = \"..\")]`"
-            ));
-        }
-        for (was, name) in self.formerly.iter().filter(|(was, _)| self.sagas.contains_key(*was)) {
-            problems
-                .push(format!("saga `{name}` has the earlier name `{was}`; another saga has this name now; rename one of the sagas"));
-        }
-        for (was, one, other) in &self.duplicate_formers {
-            problems.push(format!(
-                "sagas `{one}` and `{other}` both have the earlier name `{was}`: remove `was` from one of the sagas"
-            ));
-        }
-        for (was, name) in self.formerly.iter().filter(|(was, _)| self.subscribers.contains_key(**was)) {
-            problems.push(format!(
-                "saga `{name}` has the earlier name `{was}`; a subscriber has this name now; consumers need different names"
-            ));
-        }
-        for name in &self.duplicate_handlers {
-            problems.push(format!("command `{name}` has two handlers: a command needs exactly one handler"));
-        }
-        for name in &self.duplicate_subscribers {
-            problems.push(format!(
-                "two subscribers are called `{name}`: their names are stored, so they must differ"
-            ));
-        }
-        for name in self.subscribers.keys().filter(|name| self.sagas.contains_key(&***name)) {
-            problems.push(format!(
-                "a subscriber and a saga are both called `{name}`: consumers need different names"
-            ));
-        }
+    fn problems(&self) -> Vec<StartProblem> {
+        let mut problems = self.problems_of_names();
         let mut sagas: Vec<&Definition> = self.sagas.values().map(|program| program.definition()).collect();
         sagas.sort_by_key(|definition| definition.name);
         for definition in sagas {
+            let saga = definition.name.to_owned();
             for command in definition.commands {
                 if !self.handlers.contains_key(command.name) {
-                    let (name, type_name) = (command.name, command.type_name);
-                    problems.push(format!(
-                        "command `{name}` of saga `{}` has no handler: add `.handler::<{type_name}>(..)`",
-                        definition.name
-                    ));
+                    problems.push(StartProblem::NoHandler {
+                        command: command.name.to_owned(),
+                        saga: saga.clone(),
+                        type_name: command.type_name.to_owned(),
+                    });
                 }
             }
             for child in definition.children {
                 if !self.sagas.contains_key(child.name) {
-                    let (name, type_name) = (child.name, child.type_name);
-                    problems.push(format!(
-                        "saga `{name}`, which saga `{}` starts, is not registered: add `.saga::<{type_name}>()`",
-                        definition.name
-                    ));
+                    problems.push(StartProblem::NoChild {
+                        child: child.name.to_owned(),
+                        saga: saga.clone(),
+                        type_name: child.type_name.to_owned(),
+                    });
                 }
             }
-            for event in published(definition) {
-                if !self.consumers.contains_key(event.0) {
-                    problems.push(format!(
-                        "event `{}` of saga `{}` has no consumer: add `.subscriber::<{}>(\"..\", ..)`",
-                        event.0, definition.name, event.1
-                    ));
+            for (event, type_name) in published(definition) {
+                if !self.consumers.contains_key(event) {
+                    problems.push(StartProblem::NoConsumer {
+                        event: event.to_owned(),
+                        saga: saga.clone(),
+                        type_name: type_name.to_owned(),
+                    });
                 }
             }
+        }
+        problems
+    }
+
+    /// Names that two registered items share.
+    fn problems_of_names(&self) -> Vec<StartProblem> {
+        let two_sagas = |&saga: &&'static str| StartProblem::TwoSagas { saga: saga.to_owned() };
+        let mut problems: Vec<StartProblem> = self.duplicate_sagas.iter().map(two_sagas).collect();
+        let of = |was: &&'static str, saga: &&'static str| ((*saga).to_owned(), (*was).to_owned());
+        for (was, saga) in self.formerly.iter().filter(|(was, _)| self.sagas.contains_key(*was)) {
+            let (saga, was) = of(was, saga);
+            problems.push(StartProblem::EarlierNameOfAnotherSaga { saga, was });
+        }
+        for (was, one, other) in &self.duplicate_formers {
+            let (saga, was) = of(was, one);
+            problems.push(StartProblem::OneEarlierName { saga, other: (*other).to_owned(), was });
+        }
+        for (was, saga) in self.formerly.iter().filter(|(was, _)| self.subscribers.contains_key(**was)) {
+            let (saga, was) = of(was, saga);
+            problems.push(StartProblem::EarlierNameOfASubscriber { saga, was });
+        }
+        for &command in &self.duplicate_handlers {
+            problems.push(StartProblem::TwoHandlers { command: command.to_owned() });
+        }
+        for subscriber in &self.duplicate_subscribers {
+            problems.push(StartProblem::TwoSubscribers { subscriber: subscriber.clone() });
+        }
+        for name in self.subscribers.keys().filter(|name| self.sagas.contains_key(&***name)) {
+            problems.push(StartProblem::SagaAndSubscriber { name: name.to_string() });
         }
         problems
     }

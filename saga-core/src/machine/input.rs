@@ -1,5 +1,6 @@
 //! Inputs of the machine, and the decisions that it returns.
 
+use super::declined::DeclinedReason;
 use super::family::{Outgoing, ParentRecord};
 use super::outbox::Published;
 use super::record::{MessageRecord, ParkReason, ReportRecord};
@@ -129,7 +130,7 @@ pub(crate) enum Effect {
     /// The input concerns something that no longer exists.
     Stale,
     /// The verb is not possible. The text is the reason, and nothing is written.
-    Declined(String),
+    Declined(DeclinedReason),
 }
 
 /// The decision on one input. The instance in memory has already changed. So the step must be committed, or the

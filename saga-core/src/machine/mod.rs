@@ -9,6 +9,7 @@ mod apply;
 mod belongings;
 mod child;
 mod context;
+mod declined;
 mod family;
 mod fired;
 #[doc(hidden)]
@@ -31,6 +32,7 @@ mod work;
 
 pub use crate::step::{ParkReason, Parked, ParkedOver};
 pub use context::Context;
+pub use declined::DeclinedReason;
 pub use family::{AllFinished, Child, ChildEnd, ChildParked, Finished};
 pub use operator::{Operator, OperatorVerb};
 pub use outbox::{Outbox, encode_command};

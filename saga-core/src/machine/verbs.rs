@@ -1,5 +1,6 @@
 //! Operators' verbs (rules R15, R16): abort an instance, or release a parked instance.
 
+use super::declined::DeclinedReason;
 use super::family::{Outgoing, REPORT, all_finished};
 use super::input::{Decision, Effect, Input, Resolution, StepContext, Verb, VerbRecord};
 use super::instance::Instance;
@@ -12,27 +13,24 @@ use crate::step::{MailKind, Status, TaskId, TaskKind};
 
 impl Instance {
     pub(super) fn apply_verb(&mut self, record: VerbRecord, at: StepContext<'_>) -> Decision {
-        let decline = |why: String| Decision::nothing(Effect::Declined(why));
-        let address = self.record.address.clone();
+        let decline = |why| Decision::nothing(Effect::Declined(why));
+        let instance = || self.record.address.clone();
         if let Some(seq) = record.seq.filter(|&seq| seq != self.record.seq) {
             let now = self.record.seq;
-            return decline(format!(
-                "{address} is at step {now}, not at step {seq}; read the instance again before you decide"
-            ));
+            return decline(DeclinedReason::MovedOn { instance: instance(), now, seen: seq });
         }
         let over = self.status().is_over();
         if over && (!self.is_parked() || matches!(record.verb, Verb::Abort)) {
-            return decline(format!("{address} has ended as {}", self.record.status.as_str()));
+            return decline(DeclinedReason::Ended { instance: instance(), status: self.record.status });
         }
         if let Verb::Abort = record.verb {
             return self.abort(record, at);
         }
         let parked = match self.parked() {
             None => {
-                let word = record.verb.word();
-                return decline(format!("{address} is not parked; `{word}` needs a parked instance"));
+                return decline(DeclinedReason::NotParked { instance: instance(), verb: record.verb.word() });
             }
-            Some(Err(error)) => return decline(error),
+            Some(Err(why)) => return decline(DeclinedReason::UnreadableRecord { why }),
             Some(Ok(parked)) => parked,
         };
         if self.live.is_err() {
@@ -41,7 +39,8 @@ impl Instance {
         // A compensating instance needs no readable state, because undos are built from readable data (rule R15).
         let undoing = self.status() == Status::Compensating;
         if let (Err(error), false) = (&self.live, undoing) {
-            return decline(format!("{address} still cannot be read: {error}"));
+            let (instance, why) = (self.record.address.clone(), error.clone());
+            return decline(DeclinedReason::Unreadable { instance, why });
         }
         self.verb = Some(record.clone());
         let decision = match record.verb {
@@ -56,11 +55,16 @@ impl Instance {
 
     /// Builds the step that answers a declined verb of another process. The step only adds a history line with the
     /// reason.
-    pub(crate) fn declined(&mut self, verb: &VerbRecord, why: &str, at: StepContext<'_>) -> Decision {
+    pub(crate) fn declined(
+        &mut self,
+        verb: &VerbRecord,
+        why: &DeclinedReason,
+        at: StepContext<'_>,
+    ) -> Decision {
         let mut work = Work::new(self, at);
         let line =
             Line::new(HistoryKind::Declined, verb.verb.word()).cause(Some(Name::Owned(verb.by.clone())));
-        work.line(line.note(why.to_owned()));
+        work.line(line.note(why.to_string()));
         work.finish(Effect::Applied)
     }
 
@@ -106,9 +110,7 @@ impl Instance {
             // A command that could not be read was not called. A command with a reply that could not be stored was
             // called.
             if once && (parked.reason != ParkReason::Unreadable || found.progress.attempts > 0) {
-                let why = format!(
-                    "`{name}` is called at most once and cannot be retried; `resolve` the command instead"
-                );
+                let why = DeclinedReason::AtMostOnce { command: name.into_owned() };
                 return Decision::nothing(Effect::Declined(why));
             }
         }
@@ -136,10 +138,8 @@ impl Instance {
                 work.finish(Effect::Applied)
             }
             Subject::Unwinding => {
-                let why = format!(
-                    "{} waits for its arrival ({}); `retry` or `abort` the instance",
-                    self.record.address, parked.detail
-                );
+                let (instance, why) = (self.record.address.clone(), parked.detail);
+                let why = DeclinedReason::WaitsForArrival { instance, why };
                 Decision::nothing(Effect::Declined(why))
             }
             Subject::Head(head) => self.skip_head(&head, at),
@@ -171,10 +171,7 @@ impl Instance {
     /// applied.
     fn skip_head(&mut self, record: &HeadRecord, at: StepContext<'_>) -> Decision {
         let Some(head) = self.head.take_if(|head| record.is(head)) else {
-            let why = format!(
-                "the input that parked {} is no longer in the inbox; `retry` releases the instance",
-                self.record.address
-            );
+            let why = DeclinedReason::InputGone { instance: self.record.address.clone() };
             return Decision::nothing(Effect::Declined(why));
         };
         let detail = match &self.verb {
@@ -228,17 +225,14 @@ impl Instance {
 
     /// Applies the outcome that a person supplies.
     fn resolve(&mut self, parked: ParkedRecord, resolution: Resolution, at: StepContext<'_>) -> Decision {
-        let decline = |why: String| Decision::nothing(Effect::Declined(why));
+        let decline = |why| Decision::nothing(Effect::Declined(why));
+        let instance = || self.record.address.clone();
         let Subject::Task(task) = parked.subject else {
-            let why = format!(
-                "{} is not parked over a command; `retry` or `skip` the instance",
-                self.record.address
-            );
-            return decline(why);
+            return decline(DeclinedReason::NoCommand { instance: instance() });
         };
         let task = TaskId::from(task);
         let Some(found) = self.task(task) else {
-            return decline(format!("the command that parked {} no longer exists", self.record.address));
+            return decline(DeclinedReason::CommandGone { instance: instance() });
         };
         let (kind, attempts) = (found.kind, found.progress.attempts);
         let name = found.command.name.clone();
@@ -247,24 +241,23 @@ impl Instance {
             definition.command(&name).map_or(&[] as &[_], |index| definition.commands[index].replies);
         let report = match resolution {
             Resolution::Refused if kind == TaskKind::Undo => {
-                return decline(format!(
-                    "the undo `{name}` cannot be resolved as refused; `skip` gives the undo up"
-                ));
+                return decline(DeclinedReason::UndoCannotBeRefused { undo: name.into_owned() });
             }
             Resolution::Refused => {
                 ReportRecord::Refused { attempts, reason: "resolved by an operator".to_owned() }
             }
             Resolution::Done if kind == TaskKind::Command && !replies.is_empty() => {
-                return decline(format!(
-                    "`{name}` needs a reply; resolve the command with one of: {}",
-                    replies.join(", ")
-                ));
+                return decline(DeclinedReason::NeedsReply {
+                    command: name.into_owned(),
+                    replies: replies.iter().map(|&reply| reply.to_owned()).collect(),
+                });
             }
             Resolution::Done => ReportRecord::Replied(None),
             Resolution::Replied(reply) => {
                 let reply_name = Message::from(reply.clone()).name;
                 if !replies.contains(&&*reply_name) {
-                    return decline(format!("`{reply_name}` is not a reply of `{name}`"));
+                    let (reply, command) = (reply_name.into_owned(), name.into_owned());
+                    return decline(DeclinedReason::NotAReply { reply, command });
                 }
                 ReportRecord::Replied(Some(reply))
             }

@@ -22,6 +22,7 @@ use crate::dispatcher::{
     Started,
 };
 use crate::engine::Policy;
+use crate::engine::StartProblem;
 use crate::machine::Position;
 use crate::message::{Correlated, HandlerResult, Key, Timestamp, chain};
 use crate::store::{Address, Store};
@@ -95,7 +96,7 @@ struct Entry {
 #[derive(Default)]
 pub(crate) struct Schedules {
     entries: BTreeMap<String, Entry>,
-    problems: Vec<String>,
+    problems: Vec<StartProblem>,
     /// Each schedule with its expression, after the registration.
     crons: Vec<(String, String)>,
 }
@@ -144,10 +145,12 @@ impl DispatcherBuilder {
     ) -> Self {
         let schedules = self.extension::<Schedules>();
         if let Err(error) = Key::new(name) {
-            schedules.problems.push(format!("the schedule name `{name}` is not valid: {error}"));
+            let (schedule, why) = (name.to_owned(), error.to_string());
+            schedules.problems.push(StartProblem::ScheduleName { schedule, why });
         }
         if let Err(error) = Calendar::parse(cron) {
-            schedules.problems.push(format!("the schedule `{name}`: {error}"));
+            let (schedule, why) = (name.to_owned(), error.to_string());
+            schedules.problems.push(StartProblem::Schedule { schedule, why });
         }
         let event = Arc::new(event);
         let publish = Box::new(move |due, cx: HandlerContext| {
@@ -156,9 +159,7 @@ impl DispatcherBuilder {
         });
         let entry = Entry { cron: cron.to_owned(), how, publish };
         if schedules.entries.insert(name.to_owned(), entry).is_some() {
-            schedules
-                .problems
-                .push(format!("two schedules are called `{name}`: the name is stored, so they must differ"));
+            schedules.problems.push(StartProblem::TwoSchedules { schedule: name.to_owned() });
         }
         self
     }

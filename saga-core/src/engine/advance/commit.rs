@@ -5,6 +5,7 @@ use crate::engine::advance::Purpose;
 use crate::engine::io::{Answer, Out};
 use crate::engine::slot::Item;
 use crate::engine::{ConsumerAnswer, Disposition, Rejection, Shard};
+use crate::machine::DeclinedReason;
 use crate::machine::Input;
 use crate::message::MessageId;
 use crate::store::{
@@ -100,7 +101,7 @@ impl Shard {
                 Purpose::Redriven { ticket } => {
                     self.forward(step, &outcome, 0);
                     let answer = match outcome {
-                        StepOutcome::Refused(why) => Err(why),
+                        StepOutcome::Refused(why) => Err(DeclinedReason::Refused { why }),
                         _ => Ok(()),
                     };
                     self.out.push(Out::Answer(ticket, Answer::Redriven(answer)));
@@ -191,7 +192,7 @@ impl Shard {
         let Some(ticket) = item.ticket else { return };
         let answer = match item.what {
             Input::Verb(_) => Answer::Verb(match answer {
-                Err(Rejection::Refused(why)) => Err(why.clone()),
+                Err(Rejection::Refused(why)) => Err(DeclinedReason::Refused { why: why.clone() }),
                 _ => Ok(()),
             }),
             _ => Answer::Published(vec![(address.clone(), answer.clone())]),

@@ -10,6 +10,7 @@ use crate::engine::io::{Answer, Out};
 use crate::engine::log::step_span;
 use crate::engine::slot::{Before, InFlight, Item, Presence, Slot, progress_of_begun};
 use crate::engine::{Disposition, Shard};
+use crate::machine::DeclinedReason;
 use crate::machine::{AttemptState, Decision, Effect, EventIn, Input, Instance, NotStarted, StepContext};
 use crate::store::{Address, DeadLetterReason, DedupRecord, Mail, Step, Task, TaskChange, TaskStage};
 
@@ -49,7 +50,7 @@ impl Shard {
         let decision = span.in_scope(|| instance.apply(&item.what, context));
         let declined = match (&decision.effect, item.verb_from_elsewhere()) {
             (Effect::Declined(why), Some(verb)) => {
-                tracing::warn!(instance = %address, why, "an operator's verb was declined");
+                tracing::warn!(instance = %address, %why, "an operator's verb was declined");
                 Some(instance.declined(verb, why, context))
             }
             _ => None,
@@ -143,11 +144,11 @@ impl Shard {
         match &item.what {
             Input::Event(_) => return self.event_without_instance(address, item),
             Input::Verb(_) => {
-                let why = format!("{address} does not exist");
+                let why = DeclinedReason::NoInstance { instance: address.clone() };
                 match (item.ticket, item.verb_from_elsewhere()) {
                     (Some(ticket), _) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
                     (None, Some(verb)) => {
-                        tracing::warn!(instance = %address, why, "an operator's verb was declined");
+                        tracing::warn!(instance = %address, %why, "an operator's verb was declined");
                         // Without an instance there is no history that could hold the answer.
                         let detail = format!("{why}; the verb was requested by {}: {}", verb.by, verb.why);
                         step.dead.extend(self.letter(address, &item, DeadLetterReason::Declined, detail));
@@ -155,7 +156,7 @@ impl Shard {
                     }
                     // The parent aborts a child that never started.
                     (None, None) => {
-                        tracing::debug!(instance = %address, why, "the abort of a child was declined");
+                        tracing::debug!(instance = %address, %why, "the abort of a child was declined");
                     }
                 }
             }
@@ -192,7 +193,7 @@ impl Shard {
             match item.ticket {
                 Some(ticket) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
                 // The abort of the parent came too late.
-                None => tracing::debug!(instance = %address, why, "the abort of a child was declined"),
+                None => tracing::debug!(instance = %address, %why, "the abort of a child was declined"),
             }
         }
         if let Some(inbox) = item.inbox {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::engine::io::{Answer, Out};
 use crate::engine::slot::{Before, InFlight};
 use crate::engine::{Disposition, Rejection, Shard};
+use crate::machine::DeclinedReason;
 use crate::machine::{Input, Instance};
 use crate::store::{Address, Mail, Step};
 
@@ -58,17 +59,20 @@ impl Shard {
 
     /// Refuses all items of a quarantined instance (rule R31). Callers get the reason, and durable items stay in the
     /// inbox.
-    pub(in crate::engine) fn turn_away(&mut self, address: &Address, why: &str) {
+    pub(in crate::engine) fn turn_away(&mut self, address: &Address, reason: &str) {
         let Some(slot) = self.slots.get_mut(address) else {
             return self.broken("a scheduled instance has a slot", Some(address));
         };
-        let why = format!("{address} is quarantined: {why}");
+        let why = format!("{address} is quarantined: {reason}");
         slot.backlog.keep_uncounted();
         for item in slot.queue.take() {
             self.unrecorded_attempts |= item.is_unwritten_report();
             let Some(ticket) = item.ticket else { continue };
             let answer = match item.what {
-                Input::Verb(_) => Answer::Verb(Err(why.clone())),
+                Input::Verb(_) => {
+                    let (instance, why) = (address.clone(), reason.to_owned());
+                    Answer::Verb(Err(DeclinedReason::Quarantined { instance, why }))
+                }
                 _ => Answer::Published(vec![(address.clone(), Err(Rejection::Refused(why.clone())))]),
             };
             self.out.push(Out::Answer(ticket, answer));

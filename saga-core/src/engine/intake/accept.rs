@@ -6,6 +6,7 @@ use crate::engine::io::{Accepted, Answer, Out, Ticket, Until, Waiter};
 use crate::engine::registry::Consumer;
 use crate::engine::slot::{Item, Presence, Slot};
 use crate::engine::{Rejection, Shard};
+use crate::machine::DeclinedReason;
 use crate::machine::{Input, VerbRecord};
 use crate::message::{InstanceName, MessageId, Name};
 use crate::store::{
@@ -210,8 +211,7 @@ impl Shard {
         let now = self.moment.wall;
         let DeadLetterRow { id, letter } = row;
         if letter.reason == DeadLetterReason::BadKey {
-            let why = "the event has no valid key; publish the event again with a valid key";
-            self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why.to_owned()))));
+            self.out.push(Out::Answer(ticket, Answer::Redriven(Err(DeclinedReason::NoKey))));
             return;
         }
         let mut step = Step { undead: vec![id], ..Step::default() };
@@ -240,10 +240,10 @@ impl Shard {
             })),
             MailKind::Report | MailKind::Verb | MailKind::Start => {
                 let why = match letter.kind {
-                    MailKind::Verb => "a declined verb cannot be delivered again; request the verb again",
-                    _ => "an outcome cannot be delivered again; the dead letter is only a record",
+                    MailKind::Verb => DeclinedReason::DeclinedVerb,
+                    _ => DeclinedReason::LateOutcome,
                 };
-                self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why.to_owned()))));
+                self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why))));
                 return;
             }
         }
