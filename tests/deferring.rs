@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use saga::error::PublishError;
 use saga::prelude::*;
-use saga::store::{Address, Mail, MailKind, MemoryStore, Store};
+use saga::store::{Address, Mail, MemoryStore, Store};
 use saga::testing::Given;
 use saga::testing::ManualClock;
 use saga::{Clock, Dispatcher, Disposition, Key, Message, MessageId, Payload, Position};
@@ -225,18 +225,8 @@ async fn r27_thousands_of_events_may_wait_for_one_instance() {
     let town = Town::open().await;
     let letter = |n, at| {
         let payload = Payload::encode(&Letter { n }).unwrap();
-        Mail {
-            to: Address::new("desk", Key::new("1").unwrap()),
-            kind: MailKind::Event,
-            message: Message { name: "letter".into(), version: 1, payload },
-            id: None,
-            deduplicated: false,
-            task: None,
-            hops: 0,
-            epoch: 0,
-            cause: None,
-            at,
-        }
+        let message = Message { name: "letter".into(), version: 1, payload };
+        Mail::event(Address::new("desk", Key::new("1").unwrap()), message, at)
     };
     let letters = |range: std::ops::RangeInclusive<u32>| {
         let at = town.clock.now().wall;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use faulty::{Condition, Faulty};
 use saga::prelude::*;
-use saga::store::{Address, Inspect, Mail, MailKind, MemoryStore, Store};
+use saga::store::{Address, Inspect, Mail, MemoryStore, Store};
 use saga::testing::ManualClock;
 use saga::{Clock, Dispatcher, DispatcherBuilder, Key, Message, Operator, PayloadLimits, Policy, Position};
 
@@ -255,18 +255,7 @@ async fn everything_that_waits_for_a_parked_instance_is_taken_up_when_it_is_rele
     dispatcher.kill().await;
     let message = Message::published(&Counted::of(1), PayloadLimits::DEFAULT).unwrap();
     let address = Address::new("job", Key::new("1").unwrap());
-    let mail = |_| Mail {
-        to: address.clone(),
-        kind: MailKind::Event,
-        message: message.clone(),
-        id: None,
-        deduplicated: true,
-        task: None,
-        hops: 0,
-        cause: None,
-        at: world.clock.now().wall,
-        epoch: 0,
-    };
+    let mail = |_| Mail::event(address.clone(), message.clone(), world.clock.now().wall);
     store.deliver((0..WAITING).map(mail).collect()).await.unwrap();
     let dispatcher = world.builder(store.clone(), Policy::default()).start().await.unwrap();
     world.clock.idle().await;

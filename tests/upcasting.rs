@@ -313,18 +313,8 @@ async fn r34_an_event_that_waits_goes_through_all_upcasts_from_its_version_on() 
     let (store, clock, world) = opened();
     let old =
         saga::Message { name: "sold".into(), version: 1, payload: r#"{"sale":"1","cents":700}"#.into() };
-    let mail = saga::store::Mail {
-        to: saga::store::Address::new("sale", saga::Key::new("1").unwrap()),
-        kind: saga::store::MailKind::Event,
-        message: old,
-        id: None,
-        deduplicated: true,
-        task: None,
-        hops: 0,
-        epoch: 0,
-        cause: None,
-        at: Timestamp::from_millis(1_767_225_600_000),
-    };
+    let to = saga::store::Address::new("sale", saga::Key::new("1").unwrap());
+    let mail = saga::store::Mail::event(to, old, Timestamp::from_millis(1_767_225_600_000));
     store.deliver(vec![mail]).await.unwrap();
     let dispatcher = v3::start(&store, &clock, &world).await;
     let answer = |sale: &saga::Instance<v3::SaleState>| Some(sale.data.price.clone());

@@ -16,7 +16,7 @@ use saga_core::engine::Policy;
 use saga_core::machine::Operator;
 use saga_core::machine::Position;
 use saga_core::message::{HandlerError, Key, Message, MessageId, PayloadLimits, Timestamp, chain};
-use saga_core::store::{Address, Fault, Inspect, Mail, MailKind, MemoryStore, Store};
+use saga_core::store::{Address, Fault, Inspect, Mail, MemoryStore, Store};
 use support::*;
 use world::{Call, Plan, World, builder, builder_with, without_mail};
 
@@ -827,17 +827,9 @@ async fn bytes_that_cannot_be_read_are_dead_letters_and_harm_nobody() {
     let shop = Shop::open().await;
     shop.world.plan::<MakePayment>(&[Plan::Hang]);
     shop.place("1").await;
-    let mail = |name: &'static str, payload: &str| Mail {
-        to: Address::new("order", Key::new("1").unwrap()),
-        kind: MailKind::Event,
-        message: Message { name: name.into(), version: 1, payload: payload.into() },
-        id: None,
-        deduplicated: false,
-        task: None,
-        hops: 0,
-        epoch: 0,
-        cause: None,
-        at: Timestamp::EPOCH,
+    let mail = |name: &'static str, payload: &str| {
+        let message = Message { name: name.into(), version: 1, payload: payload.into() };
+        Mail::event(Address::new("order", Key::new("1").unwrap()), message, Timestamp::EPOCH)
     };
     let outside = vec![
         mail("order.nudged", "{\"order\":1}"),

@@ -94,17 +94,10 @@ fn dispatcher(store: &MemoryStore, world: &World, clock: &ManualClock, ears: &Ea
 
 async fn write<E: Correlated>(store: &MemoryStore, consumer: &'static str, events: Vec<(&str, &E)>) {
     let kind = if consumer == "ears" { MailKind::Delivery } else { MailKind::Event };
-    let mail = |(id, event): (&str, &E)| Mail {
-        to: Address::new(consumer, event.correlation(consumer).unwrap()),
-        kind,
-        message: Message::published(event, PayloadLimits::DEFAULT).unwrap(),
-        id: Some(message_id(id)),
-        deduplicated: false,
-        task: None,
-        hops: 0,
-        epoch: 0,
-        cause: None,
-        at: Timestamp::EPOCH,
+    let mail = |(id, event): (&str, &E)| {
+        let to = Address::new(consumer, event.correlation(consumer).unwrap());
+        let message = Message::published(event, PayloadLimits::DEFAULT).unwrap();
+        Mail { id: Some(message_id(id)), ..Mail::new(to, kind, message, Timestamp::EPOCH) }
     };
     store.deliver(events.into_iter().map(mail).collect()).await.unwrap();
 }

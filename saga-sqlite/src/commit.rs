@@ -133,7 +133,7 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
     for letter in &step.dead {
         dead::insert(db, letter)?;
     }
-    for id in &step.undead {
+    for id in &step.redriven {
         if !dead::delete(db, *id)? {
             return Err(Stop::With(StepOutcome::Refused(Step::no_letter(*id))));
         }

@@ -163,19 +163,9 @@ impl Transaction<'_> {
             // The order of a subscriber uses the plain key, even if the event has an alias for sagas.
             let key =
                 if consumer.subscriber { key(event, "")? } else { key_for(&db, event, &consumer.consumer)? };
-            let mail = Mail {
-                to: Address::new(consumer.consumer, key),
-                kind: if consumer.subscriber { MailKind::Delivery } else { MailKind::Event },
-                message: message.clone(),
-                id: Some(id.clone()),
-                deduplicated: false,
-                task: None,
-                hops: 0,
-                cause: None,
-                at,
-                epoch: 0,
-            };
-            inbox::insert(&db, &mail)?;
+            let kind = if consumer.subscriber { MailKind::Delivery } else { MailKind::Event };
+            let mail = Mail::new(Address::new(consumer.consumer, key), kind, message.clone(), at);
+            inbox::insert(&db, &Mail { id: Some(id.clone()), ..mail })?;
         }
         self.published.set(true);
         Ok(())

@@ -46,7 +46,7 @@ struct Plan {
     deliveries: Vec<(u8, usize)>,
     dedup: Vec<(u8, u64, i64)>,
     dead: Option<Dead>,
-    undead: Vec<usize>,
+    redriven: Vec<usize>,
 }
 
 /// What becomes of an event that is not taken.
@@ -104,7 +104,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     (instance, belongings, rest).prop_map(|(instance, belongings, rest)| {
         let (key, target, status, parked, history) = instance;
         let (tasks, timers, obligations) = belongings;
-        let (consumed, mail, deliveries, dedup_records, dead, undead) = rest;
+        let (consumed, mail, deliveries, dedup_records, dead, redriven) = rest;
         Plan {
             key,
             target,
@@ -119,7 +119,7 @@ fn plan() -> impl Strategy<Value = Plan> {
             deliveries,
             dedup: dedup_records,
             dead,
-            undead,
+            redriven,
         }
     })
 }
@@ -276,7 +276,7 @@ impl Run {
             places.iter().filter(|_| len > 0).map(|place| place % len).collect()
         };
         step.consumed = pick(&plan.consumed, self.inbox.len()).into_iter().map(|at| self.inbox[at]).collect();
-        step.undead = pick(&plan.undead, self.dead.len()).into_iter().map(|at| self.dead[at]).collect();
+        step.redriven = pick(&plan.redriven, self.dead.len()).into_iter().map(|at| self.dead[at]).collect();
         step.mail = plan.mail.iter().map(|n| mail(&to, &n.to_string())).collect();
         step.dedup = plan
             .dedup

@@ -1,7 +1,7 @@
 //! Deliveries of events to subscribers.
 
 use super::{Address, DeliveryId, TaskProgress};
-use crate::message::{Message, MessageId};
+use crate::message::{Message, MessageId, Timestamp};
 
 /// A delivery of an event to a subscriber. The delivery is a task without an instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,14 @@ pub struct Delivery {
     pub hops: u32,
     /// The progress of the delivery. The only stage in use is [`TaskStage::Ready`](super::TaskStage::Ready).
     pub progress: TaskProgress,
+}
+
+impl Delivery {
+    /// Creates a delivery that is queued at `at` under the lease of `epoch`. The publisher did not choose the id. Other
+    /// fields can be set with struct update syntax.
+    pub fn new(to: Address, event: Message, id: MessageId, at: Timestamp, epoch: u64) -> Self {
+        Self { to, event, id, named: false, hops: 0, progress: TaskProgress::queued(at, epoch) }
+    }
 }
 
 /// A change to a delivery.

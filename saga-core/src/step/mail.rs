@@ -33,6 +33,30 @@ pub struct Mail {
     pub at: Timestamp,
 }
 
+impl Mail {
+    /// Creates an inbox row for `message`, accepted at `at`, to be found by a scan. The row has no message id and no
+    /// cause. Other fields can be set with struct update syntax.
+    pub fn new(to: Address, kind: MailKind, message: Message, at: Timestamp) -> Self {
+        Self {
+            to,
+            kind,
+            message,
+            id: None,
+            deduplicated: false,
+            task: None,
+            hops: 0,
+            epoch: 0,
+            cause: None,
+            at,
+        }
+    }
+
+    /// Creates an inbox row for an event to an instance, as [`new`](Self::new) does.
+    pub fn event(to: Address, event: Message, at: Timestamp) -> Self {
+        Self::new(to, MailKind::Event, event, at)
+    }
+}
+
 /// The kind of an inbox row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MailKind {
@@ -93,6 +117,17 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
+    /// Creates the dead letter of a message without a message id. Other fields can be set with struct update syntax.
+    pub fn new(
+        to: Address,
+        kind: MailKind,
+        message: Message,
+        reason: DeadLetterReason,
+        at: Timestamp,
+    ) -> Self {
+        Self { to, kind, message, id: None, hops: 0, reason, detail: String::new(), times: 1, at }
+    }
+
     /// Returns whether the message id was used earlier for other content.
     pub fn is_conflict(&self) -> bool {
         self.id.is_some() && self.reason == DeadLetterReason::IdConflict

@@ -64,5 +64,5 @@ pub struct Step {
     pub dead: Vec<DeadLetter>,
     /// Dead letters to remove, because they are redriven or dropped. A missing letter makes the store refuse the whole
     /// step.
-    pub undead: Vec<DeadId>,
+    pub redriven: Vec<DeadId>,
 }

@@ -7,7 +7,7 @@ use crate::engine::slot::Item;
 use crate::engine::{ConsumerAnswer, Disposition, Rejection, Shard};
 use crate::machine::DeclinedReason;
 use crate::machine::Input;
-use crate::message::MessageId;
+use crate::message::{Message, MessageId};
 use crate::store::{
     Address, Committed, DeadLetter, DeadLetterReason, DeliveryChange, MailKind, Step, StepOutcome,
 };
@@ -126,18 +126,10 @@ impl Shard {
 
     fn conflicting(&self, step: &Step) -> Vec<DeadLetter> {
         let at = self.moment.wall;
-        let letter =
-            |to: &Address, kind, message: &crate::message::Message, id: Option<MessageId>, hops| DeadLetter {
-                to: to.clone(),
-                kind,
-                message: message.clone(),
-                id,
-                hops,
-                reason: DeadLetterReason::IdConflict,
-                detail: TAKEN_BEFORE.to_owned(),
-                times: 1,
-                at,
-            };
+        let letter = |to: &Address, kind, message: &Message, id: Option<MessageId>, hops| {
+            let letter = DeadLetter::new(to.clone(), kind, message.clone(), DeadLetterReason::IdConflict, at);
+            DeadLetter { id, hops, detail: TAKEN_BEFORE.to_owned(), ..letter }
+        };
         let mail = step.mail.iter().map(|m| letter(&m.to, m.kind, &m.message, m.id.clone(), m.hops));
         let deliveries = step.deliveries.iter().filter_map(|change| match change {
             DeliveryChange::Add(d) => {

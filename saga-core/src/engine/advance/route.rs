@@ -7,9 +7,7 @@ use crate::engine::registry::Consumer;
 use crate::engine::slot::Item;
 use crate::machine::{Outgoing, Published};
 use crate::message::{MessageId, Name};
-use crate::store::{
-    Address, DeadLetter, DeadLetterReason, Delivery, DeliveryChange, Mail, MailKind, Step, TaskProgress,
-};
+use crate::store::{Address, DeadLetter, DeadLetterReason, Delivery, DeliveryChange, Mail, MailKind, Step};
 
 impl Shard {
     /// Routes the published events of a step: inbox rows for sagas, deliveries for subscribers.
@@ -56,20 +54,13 @@ impl Shard {
                     }
                 };
                 self.tally.dead_letters += 1;
-                step.dead.push(DeadLetter {
-                    to: self.address(consumer.name(), key),
-                    kind: match consumer {
-                        Consumer::Saga(_) => MailKind::Event,
-                        Consumer::Subscriber(_) => MailKind::Delivery,
-                    },
-                    message: event.message.clone(),
-                    id: Some(id.clone()),
-                    hops,
-                    reason,
-                    detail,
-                    times: 1,
-                    at: now,
-                });
+                let kind = match consumer {
+                    Consumer::Saga(_) => MailKind::Event,
+                    Consumer::Subscriber(_) => MailKind::Delivery,
+                };
+                let (to, message) = (self.address(consumer.name(), key), event.message.clone());
+                let letter = DeadLetter::new(to, kind, message, reason, now);
+                step.dead.push(DeadLetter { id: Some(id.clone()), hops, detail, ..letter });
             }
         }
     }
@@ -88,41 +79,31 @@ impl Shard {
         let (now, epoch) = (self.moment.wall, self.lease.epoch);
         match consumer {
             Consumer::Saga(_) => step.mail.push(Mail {
-                to,
-                kind: MailKind::Event,
-                message: event.message.clone(),
                 id: Some(id.clone()),
                 deduplicated: true,
-                task: None,
                 hops,
                 epoch: self.intake.epoch(epoch),
                 cause: Some(Name::Owned(from.to_string())),
-                at: now,
+                ..Mail::event(to, event.message.clone(), now)
             }),
-            Consumer::Subscriber(_) => step.deliveries.push(DeliveryChange::Add(Delivery {
-                to,
-                event: event.message.clone(),
-                id: id.clone(),
-                named: false,
-                hops,
-                progress: TaskProgress::queued(now, epoch),
-            })),
+            Consumer::Subscriber(_) => {
+                let delivery = Delivery::new(to, event.message.clone(), id.clone(), now, epoch);
+                step.deliveries.push(DeliveryChange::Add(Delivery { hops, ..delivery }));
+            }
         }
     }
 
     /// Builds the inbox row of a message between parent and child.
     pub(in crate::engine) fn relative(&self, out: Outgoing, from: &Address, hops: u32) -> Mail {
+        let to = self.address(&out.to.saga, out.to.key);
         Mail {
-            to: self.address(&out.to.saga, out.to.key),
-            kind: out.kind,
-            message: out.message,
             id: out.id,
             deduplicated: true,
             task: out.task,
             hops: hops + 1,
             epoch: self.intake.epoch(self.lease.epoch),
             cause: Some(Name::Owned(from.to_string())),
-            at: self.moment.wall,
+            ..Mail::new(to, out.kind, out.message, self.moment.wall)
         }
     }
 }

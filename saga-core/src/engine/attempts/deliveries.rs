@@ -248,16 +248,12 @@ impl Shard {
         let Some(delivery) = self.deliveries.open.get(&id) else {
             return self.broken("a failed delivery is open", None);
         };
+        let (to, event) = (delivery.to.clone(), delivery.event.clone());
         let letter = DeadLetter {
-            to: delivery.to.clone(),
-            kind: MailKind::Delivery,
-            message: delivery.event.clone(),
             id: Some(delivery.id.clone()),
             hops: delivery.hops,
-            reason,
             detail,
-            times: 1,
-            at: self.moment.wall,
+            ..DeadLetter::new(to, MailKind::Delivery, event, reason, self.moment.wall)
         };
         self.tally.dead_letters += 1;
         let deliveries = vec![DeliveryChange::Finish(id)];

@@ -11,7 +11,7 @@ use crate::machine::{Input, VerbRecord};
 use crate::message::{InstanceName, MessageId, Name};
 use crate::store::{
     Address, DeadLetter, DeadLetterReason, DeadLetterRow, DedupRecord, Delivery, DeliveryChange, Loaded,
-    Mail, MailKind, Step, TaskProgress,
+    Mail, MailKind, Step,
 };
 
 impl Shard {
@@ -92,25 +92,16 @@ impl Shard {
             consumers.push(to.clone());
             match consumer {
                 Consumer::Saga(_) => step.mail.push(Mail {
-                    to,
-                    kind: MailKind::Event,
-                    message: event.message.clone(),
                     id: event.id.clone(),
                     deduplicated: true,
-                    task: None,
-                    hops: 0,
                     epoch: self.intake.epoch(self.lease.epoch),
-                    cause: None,
-                    at: now,
+                    ..Mail::event(to, event.message.clone(), now)
                 }),
-                Consumer::Subscriber(_) => step.deliveries.push(DeliveryChange::Add(Delivery {
-                    to,
-                    event: event.message.clone(),
-                    id: id.clone(),
-                    named: event.id.is_some(),
-                    hops: 0,
-                    progress: TaskProgress::queued(now, self.lease.epoch),
-                })),
+                Consumer::Subscriber(_) => {
+                    let (message, named) = (event.message.clone(), event.id.is_some());
+                    let delivery = Delivery::new(to, message, id.clone(), now, self.lease.epoch);
+                    step.deliveries.push(DeliveryChange::Add(Delivery { named, ..delivery }));
+                }
             }
         }
         let purpose = Purpose::Recorded { ticket: Some(ticket), consumers, _claim: Some(event.claim) };
@@ -214,30 +205,27 @@ impl Shard {
             self.out.push(Out::Answer(ticket, Answer::Redriven(Err(DeclinedReason::NoKey))));
             return;
         }
-        let mut step = Step { undead: vec![id], ..Step::default() };
+        let mut step = Step { redriven: vec![id], ..Step::default() };
         match letter.kind {
-            MailKind::Event => step.mail.push(Mail {
-                to: self.address(&letter.to.saga, letter.to.key),
-                kind: MailKind::Event,
-                message: letter.message,
-                id: letter.id,
-                // A redriven event is not checked against the record of its first delivery (rule R26).
-                deduplicated: true,
-                task: None,
-                hops: letter.hops,
-                epoch: self.intake.epoch(self.lease.epoch),
-                cause: Some(Name::Borrowed("redrive")),
-                at: now,
-            }),
-            MailKind::Delivery => step.deliveries.push(DeliveryChange::Add(Delivery {
-                to: letter.to,
-                event: letter.message,
-                id: letter.id.unwrap_or_else(MessageId::unique),
+            MailKind::Event => {
+                let to = self.address(&letter.to.saga, letter.to.key);
+                step.mail.push(Mail {
+                    id: letter.id,
+                    // A redriven event is not checked against the record of its first delivery (rule R26).
+                    deduplicated: true,
+                    hops: letter.hops,
+                    epoch: self.intake.epoch(self.lease.epoch),
+                    cause: Some(Name::Borrowed("redrive")),
+                    ..Mail::event(to, letter.message, now)
+                });
+            }
+            MailKind::Delivery => {
+                let id = letter.id.unwrap_or_else(MessageId::unique);
+                let delivery = Delivery::new(letter.to, letter.message, id, now, self.lease.epoch);
                 // The dead letter does not say whether the publisher chose the id.
-                named: true,
-                hops: letter.hops,
-                progress: TaskProgress::queued(now, self.lease.epoch),
-            })),
+                let delivery = Delivery { named: true, hops: letter.hops, ..delivery };
+                step.deliveries.push(DeliveryChange::Add(delivery));
+            }
             MailKind::Report | MailKind::Verb | MailKind::Start => {
                 let why = match letter.kind {
                     MailKind::Verb => DeclinedReason::DeclinedVerb,
@@ -259,16 +247,7 @@ impl Shard {
         detail: String,
     ) -> Option<DeadLetter> {
         let mail = item.mail(address, 0)?;
-        Some(DeadLetter {
-            to: mail.to,
-            kind: mail.kind,
-            message: mail.message,
-            id: mail.id,
-            hops: mail.hops,
-            reason,
-            detail,
-            times: 1,
-            at: self.moment.wall,
-        })
+        let Mail { to, kind, message, id, hops, .. } = mail;
+        Some(DeadLetter { id, hops, detail, ..DeadLetter::new(to, kind, message, reason, self.moment.wall) })
     }
 }

@@ -3,11 +3,13 @@
 use crate::engine::Shard;
 use crate::engine::advance::Purpose;
 use crate::engine::slot::Item;
+use crate::message::MessageId;
+use crate::store::{DedupRecord, Delivery, Mail};
 use crate::store::{DeliveryChange, InboxId, MailKind, Step};
 
 impl Shard {
     /// Takes up a durable row of the inbox.
-    pub(in crate::engine) fn take_mail(&mut self, id: InboxId, mail: crate::store::Mail) {
+    pub(in crate::engine) fn take_mail(&mut self, id: InboxId, mail: Mail) {
         if mail.kind == MailKind::Delivery {
             self.admit_delivery(id, mail);
             return;
@@ -30,22 +32,16 @@ impl Shard {
     }
 
     /// Turns an inbox row for a subscriber into a delivery. Only the lease holder writes deliveries (rule R23).
-    fn admit_delivery(&mut self, id: InboxId, mail: crate::store::Mail) {
-        let message_id = mail.id.clone().unwrap_or_else(crate::message::MessageId::unique);
-        let delivery = crate::store::Delivery {
-            to: mail.to.clone(),
-            event: mail.message.clone(),
-            id: message_id,
-            named: mail.id.is_some(),
-            hops: mail.hops,
-            progress: crate::store::TaskProgress::queued(self.moment.wall, self.lease.epoch),
-        };
+    fn admit_delivery(&mut self, id: InboxId, mail: Mail) {
+        let (now, epoch) = (self.moment.wall, self.lease.epoch);
         let mut step = Step { consumed: vec![id], ..Step::default() };
-        if let (Some(message), false) = (&mail.id, mail.deduplicated) {
-            let content = mail.message.content_hash();
-            let at = self.moment.wall;
-            step.dedup.push(crate::store::DedupRecord { to: mail.to, id: message.clone(), content, at });
+        if let (Some(message_id), false) = (&mail.id, mail.deduplicated) {
+            step.dedup.push(DedupRecord::new(mail.to.clone(), message_id.clone(), &mail.message, now));
         }
+        let named = mail.id.is_some();
+        let message_id = mail.id.unwrap_or_else(MessageId::unique);
+        let delivery = Delivery::new(mail.to, mail.message, message_id, now, epoch);
+        let delivery = Delivery { named, hops: mail.hops, ..delivery };
         step.deliveries.push(DeliveryChange::Add(delivery));
         self.queue_step(Purpose::Recorded { ticket: None, consumers: Vec::new(), _claim: None }, step);
     }

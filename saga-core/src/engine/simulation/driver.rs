@@ -422,18 +422,8 @@ impl Driver {
 
     /// What another process puts into the inbox.
     fn mail(&self, to: Address, kind: MailKind, message: Message, id: Option<&str>) -> Mail {
-        Mail {
-            to,
-            kind,
-            message,
-            id: id.map(|id| MessageId::new(id).expect("a good id")),
-            deduplicated: false,
-            task: None,
-            hops: 0,
-            epoch: 0,
-            cause: None,
-            at: self.now.wall,
-        }
+        let id = id.map(|id| MessageId::new(id).expect("a good id"));
+        Mail { id, ..Mail::new(to, kind, message, self.now.wall) }
     }
 
     fn deliver(&mut self, mails: Vec<Mail>) {

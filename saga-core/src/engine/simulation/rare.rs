@@ -69,18 +69,7 @@ impl Engine {
 }
 
 fn mail(message: Message) -> Mail {
-    Mail {
-        to: batch("batch-0"),
-        kind: MailKind::Event,
-        message,
-        id: None,
-        deduplicated: false,
-        task: None,
-        hops: 0,
-        epoch: 0,
-        cause: None,
-        at: Timestamp::EPOCH,
-    }
+    Mail::event(batch("batch-0"), message, Timestamp::EPOCH)
 }
 
 fn next(shard: &mut Shard) -> Arc<Batch> {

@@ -84,17 +84,15 @@ impl Item {
             }
             Input::Timer { .. } | Input::Continue | Input::Stuck(..) => return None,
         };
+        let (deduplicated, hops) = (self.deduplicated, self.hops);
         Some(Mail {
-            to: to.clone(),
-            kind,
-            message,
             id,
-            deduplicated: self.deduplicated,
+            deduplicated,
             task,
-            hops: self.hops,
+            hops,
             epoch,
             cause,
-            at: self.at,
+            ..Mail::new(to.clone(), kind, message, self.at)
         })
     }
 

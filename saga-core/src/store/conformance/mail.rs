@@ -151,7 +151,7 @@ pub async fn dead_letters_come_and_go<S: Subject>(subject: &S) {
     let found = ok(driver.store.dead_letters(DeadId(0), 10).await);
     assert_eq!(found.iter().map(|row| row.letter.clone()).collect::<Vec<_>>(), [first, second]);
     assert_eq!(ok(driver.store.dead_letters(found[0].id, 10).await), found[1..]);
-    driver.committed(Step { undead: vec![found[0].id], ..Step::default() }).await;
+    driver.committed(Step { redriven: vec![found[0].id], ..Step::default() }).await;
     assert_eq!(ok(driver.store.dead_letters(DeadId(0), 10).await), found[1..]);
 }
 
@@ -174,7 +174,7 @@ pub async fn a_dead_letter_goes_once<S: Subject>(subject: &S) {
     };
     driver.committed(Step { dead: vec![letter], ..Step::default() }).await;
     let found = ok(driver.store.dead_letters(DeadId(0), 10).await);
-    let redrive = Step { undead: vec![found[0].id], mail: vec![mail(&to, "again")], ..Step::default() };
+    let redrive = Step { redriven: vec![found[0].id], mail: vec![mail(&to, "again")], ..Step::default() };
     driver.committed(redrive.clone()).await;
     assert!(matches!(driver.one(redrive).await, StepOutcome::Refused(_)));
     assert_eq!(ok(driver.store.inbox(InboxId(0), 10).await).len(), 1);
@@ -223,7 +223,7 @@ pub async fn conflicts_under_one_id_are_counted_on_one_dead_letter<S: Subject>(s
     // The count saturates.
     driver.committed(only(&conflict(&a, "1", "first", u32::MAX, 9))).await;
     assert_eq!(ok(driver.store.dead_letters(DeadId(0), 1).await)[0].letter.times, u32::MAX);
-    driver.committed(Step { undead: vec![found[0].id], ..Step::default() }).await;
+    driver.committed(Step { redriven: vec![found[0].id], ..Step::default() }).await;
     driver.committed(only(&first)).await;
     let last = ok(driver.store.dead_letters(DeadId(0), 10).await).pop().expect("there are several");
     assert_eq!(last.letter, first);

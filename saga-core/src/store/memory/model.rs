@@ -149,7 +149,7 @@ impl Model {
             return Err(StepOutcome::Duplicate);
         }
         let mut gone = HashSet::new();
-        if let Some(id) = step.undead.iter().find(|id| !self.dead.contains_key(id) || !gone.insert(**id)) {
+        if let Some(id) = step.redriven.iter().find(|id| !self.dead.contains_key(id) || !gone.insert(**id)) {
             return Err(StepOutcome::Refused(Step::no_letter(*id)));
         }
         Ok(())
@@ -227,7 +227,7 @@ impl Model {
         for letter in &step.dead {
             self.add_letter(letter);
         }
-        for id in &step.undead {
+        for id in &step.redriven {
             self.dead.remove(id);
         }
         committed
