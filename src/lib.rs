@@ -4,6 +4,8 @@
     doc = include_str!("docs/manual/chapters.md")
 )]
 #![doc = include_str!("docs/features.md")]
+// On docs.rs, each item names the features that it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In documentation it is there with any features, so that `cargo doc` of an application shows it.
 #[cfg(any(

@@ -1,5 +1,8 @@
 //! The engine behind the facade crate `saga-rs`; use that one.
 
+// On docs.rs, each item names the features that it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[cfg(test)]
 extern crate self as saga_core;
 
@@ -28,7 +31,8 @@ pub mod __private_0_1_0 {
         Row, State, Timer, Trigger, Undo, UndoOf, Verdict, Waive,
     };
     pub use crate::machine::generated::{
-        all_among, among, command, no_such_row, no_such_state, payload, some, there, upcast, wrong_state,
+        all_names_in, command, expect_on, expect_present, name_in, no_such_row, no_such_state, payload,
+        upcast, wrong_state,
     };
     pub use crate::machine::{
         AllFinished, Cause, Child, ChildParked, Context, EventOf, Finished, Outbox, Saga, Undone, Wait,

@@ -91,7 +91,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         let others = keys_for.iter().map(|(saga, key)| {
             let (text, consumer) = (key.text(&krate), quote!(__saga_consumer));
             quote_spanned! {saga.span()=>
-                if #krate::__private_0_1_0::among(#consumer, &[
+                if #krate::__private_0_1_0::name_in(#consumer, &[
                     &[<#saga as #krate::__private_0_1_0::Saga>::NAME],
                     <#saga as #krate::__private_0_1_0::Saga>::WAS,
                 ]) {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::open::{Role, connect};
-use crate::place::Place;
+use crate::store_file::StoreFile;
 
 /// The size of the log above which the writer itself runs a checkpoint.
 pub(crate) const WAL_BYTES_MAX: i64 = 64 << 20;
@@ -132,7 +132,7 @@ impl Checkpoints {
     }
 
     /// The body of the background thread.
-    pub(crate) fn background(&self, place: &Place) {
+    pub(crate) fn background(&self, place: &StoreFile) {
         let mut db = None;
         while self.wait() {
             if db.is_none() {

@@ -100,7 +100,7 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
         if step.row.is_none() {
             committed.row = Some(row);
         }
-        belongings(db, row, step)?;
+        owned_rows(db, row, step)?;
     }
     for dedup_record in &step.dedup {
         if let Some(outcome) = dedup::set(db, dedup_record)? {
@@ -172,7 +172,7 @@ fn instance_of(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Op
     }
 }
 
-fn belongings(db: &Connection, row: RowId, step: &Step) -> Result<(), Stop> {
+fn owned_rows(db: &Connection, row: RowId, step: &Step) -> Result<(), Stop> {
     for change in &step.tasks {
         match change {
             TaskChange::Add(queued) => {

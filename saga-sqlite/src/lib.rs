@@ -11,24 +11,24 @@
 //! One thread writes, two threads read, and one thread runs checkpoints. The file may also hold tables of the
 //! application. The tables of the store are named `saga_*`. The `sqlite3` shell can read these tables.
 
+mod application_connection;
 mod checkpoint;
 mod checksum;
 mod commit;
 mod error;
-mod held;
 mod inspect;
 mod lock;
 mod maintain;
 mod names;
 mod open;
 mod options;
-mod place;
 mod read;
 mod refusal;
 mod rename;
 mod resolve;
 mod schema;
 mod store;
+mod store_file;
 mod table;
 mod transaction;
 mod writer;

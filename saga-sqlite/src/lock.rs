@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use saga_core::store::StoreError;
 
 use crate::error::unavailable;
-use crate::place::Place;
 use crate::refusal::{full, is_full};
+use crate::store_file::StoreFile;
 
 /// The time to wait for an ending dispatcher of this process. Its last handle may just have been dropped.
 const ENDING: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ pub(crate) struct OwnerLock {
 
 impl OwnerLock {
     /// Takes the lock and writes `owner` into the lock file.
-    pub(crate) fn take(place: &Place, owner: &str) -> Result<Self, StoreError> {
+    pub(crate) fn take(place: &StoreFile, owner: &str) -> Result<Self, StoreError> {
         let trouble = |error: std::io::Error| {
             if is_full(&error) {
                 return full(place, error);

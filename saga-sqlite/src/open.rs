@@ -14,10 +14,10 @@ use rusqlite::{Connection, Error, ErrorCode, OpenFlags};
 use saga_core::store::StoreError;
 
 use crate::options::Durability;
-use crate::place::Place;
 use crate::refusal::{explain, protected, refuse, uncreated};
 use crate::resolve::refuse_links;
 use crate::schema;
+use crate::store_file::StoreFile;
 
 /// Older versions can lose or damage data if two connections write and checkpoint at once (the WAL-reset bug).
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -42,7 +42,7 @@ pub(crate) enum Role {
 }
 
 /// Creates or checks the file, migrates the tables, and returns the connection of the writer.
-pub(crate) fn open(place: &Place) -> Result<Connection, StoreError> {
+pub(crate) fn open(place: &StoreFile) -> Result<Connection, StoreError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         let version = rusqlite::version();
         return Err(refuse(place, format!("SQLite {version} is linked, but 3.51.3 or newer is needed")));
@@ -57,7 +57,7 @@ pub(crate) fn open(place: &Place) -> Result<Connection, StoreError> {
 }
 
 /// Creates the file if it is missing. Returns whether a file was created.
-fn create(place: &Place) -> Result<bool, StoreError> {
+fn create(place: &StoreFile) -> Result<bool, StoreError> {
     let path = place.path();
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {
@@ -84,7 +84,7 @@ fn create(place: &Place) -> Result<bool, StoreError> {
 }
 
 /// Opens an existing file. A file that cannot be written is an error for a writing connection.
-pub(crate) fn open_file(place: &Place, access: OpenFlags) -> rusqlite::Result<Connection> {
+pub(crate) fn open_file(place: &StoreFile, access: OpenFlags) -> rusqlite::Result<Connection> {
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let db = Connection::open_with_flags(place.path(), flags).map_err(without_path)?;
     if access.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) && db.is_readonly(rusqlite::MAIN_DB)? {
@@ -104,7 +104,7 @@ fn without_path(error: Error) -> Error {
 }
 
 /// Opens a connection to an existing file. Every pragma is set and read back.
-pub(crate) fn connect(place: &Place, role: Role) -> rusqlite::Result<Connection> {
+pub(crate) fn connect(place: &StoreFile, role: Role) -> rusqlite::Result<Connection> {
     let access = match role {
         Role::Write | Role::Checkpoint | Role::Application => OpenFlags::SQLITE_OPEN_READ_WRITE,
         Role::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
@@ -192,8 +192,11 @@ mod tests {
     use super::*;
     use crate::SqliteStore;
 
-    fn place(dir: &tempfile::TempDir, durability: Durability) -> Place {
-        Place::new(dir.path().join("saga.db"), SqliteStore::options().durability(durability).cache_kib(1_000))
+    fn place(dir: &tempfile::TempDir, durability: Durability) -> StoreFile {
+        StoreFile::new(
+            dir.path().join("saga.db"),
+            SqliteStore::options().durability(durability).cache_kib(1_000),
+        )
     }
 
     fn pragma(db: &Connection, name: &str) -> Value {

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Kind, kind, of_store, unavailable};
 use crate::open::{Role, connect};
-use crate::place::Place;
+use crate::store_file::StoreFile;
 use crate::table::{alias, instance, obligation, task, timer};
 
 const THREADS: usize = 2;
@@ -28,19 +28,19 @@ type Job = Box<dyn FnOnce(&mut Reader) + Send>;
 /// The handle to the readers.
 #[derive(Debug)]
 pub(crate) struct Readers {
-    place: Arc<Place>,
+    place: Arc<StoreFile>,
     jobs: Option<mpsc::Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 /// The connection of one thread. The connection is opened at its first use, and again after an error.
 struct Reader {
-    place: Arc<Place>,
+    place: Arc<StoreFile>,
     db: Option<Connection>,
 }
 
 impl Readers {
-    pub(crate) fn start(place: &Arc<Place>) -> std::io::Result<Self> {
+    pub(crate) fn start(place: &Arc<StoreFile>) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         let mut readers = Self { place: Arc::clone(place), jobs: Some(jobs), threads: Vec::new() };

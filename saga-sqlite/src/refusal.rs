@@ -10,7 +10,7 @@ use saga_core::message::BoxError;
 use saga_core::store::StoreError;
 
 use crate::error::{Kind, kind};
-use crate::place::Place;
+use crate::store_file::StoreFile;
 
 const READ_ONLY_FILE: &str = "the file is read-only; give this process the right to write to it";
 const READ_ONLY_DIRECTORY: &str =
@@ -22,12 +22,12 @@ const READ_ONLY_BESIDE: &str = "a file beside it (`-wal`, `-shm` or `-journal`) 
 const CANNOT_OPEN: &str = "SQLite cannot open the file or one beside it (`-wal`, `-shm` or `-journal`); \
                            give this process the right to read and write them";
 
-pub(crate) fn refuse(place: &Place, detail: impl Into<String>) -> StoreError {
+pub(crate) fn refuse(place: &StoreFile, detail: impl Into<String>) -> StoreError {
     StoreError::Open { store: place.name().to_owned(), detail: detail.into() }
 }
 
 /// Returns the error for a file that could not be created.
-pub(crate) fn uncreated(place: &Place, error: io::Error) -> StoreError {
+pub(crate) fn uncreated(place: &StoreFile, error: io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::NotFound => refuse(place, "its directory does not exist; create it first"),
         _ if is_read_only(&error) => refuse(place, READ_ONLY_DIRECTORY),
@@ -47,7 +47,7 @@ fn is_read_only(error: &io::Error) -> bool {
 }
 
 /// Returns the error for missing space. Nothing was written, and the same call succeeds when there is space.
-pub(crate) fn full(place: &Place, source: impl Into<BoxError>) -> StoreError {
+pub(crate) fn full(place: &StoreFile, source: impl Into<BoxError>) -> StoreError {
     StoreError::Full { store: place.name().to_owned(), source: source.into() }
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn protected() -> Error {
 }
 
 /// Converts an error during opening into the problem and the remedy.
-pub(crate) fn explain(place: &Place, error: Error) -> StoreError {
+pub(crate) fn explain(place: &StoreFile, error: Error) -> StoreError {
     let Error::SqliteFailure(failure, _) = &error else { return refuse(place, error.to_string()) };
     let beside = match failure.code {
         ErrorCode::CannotOpen
@@ -107,7 +107,7 @@ mod tests {
 
     /// Returns the text for `saga.db` in `directory` after an error with this code.
     fn said(directory: &str, code: std::ffi::c_int) -> String {
-        let place = Place::new(format!("{directory}/saga.db").into(), SqliteStore::options());
+        let place = StoreFile::new(format!("{directory}/saga.db").into(), SqliteStore::options());
         let text = explain(&place, Error::SqliteFailure(ffi::Error::new(code), None)).to_string();
         let named = format!("cannot open {directory}/saga.db: ");
         text.strip_prefix(&named).expect("the path comes first").to_owned()

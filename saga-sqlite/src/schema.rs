@@ -11,8 +11,8 @@ use saga_core::store::StoreError;
 use crate::error::of_store;
 use crate::lock::OwnerLock;
 use crate::open::{harden, open_file, set};
-use crate::place::Place;
 use crate::refusal::{explain, refuse};
+use crate::store_file::StoreFile;
 use crate::table::history;
 
 /// The migrations in order. The last number is the version of this crate. Released migrations are never edited.
@@ -36,13 +36,13 @@ pub(crate) fn latest() -> usize {
 }
 
 /// Refuses a file from a newer version. The file stays unchanged, and no new file remains beside it.
-pub(crate) fn refuse_newer(place: &Place) -> Result<(), StoreError> {
+pub(crate) fn refuse_newer(place: &StoreFile) -> Result<(), StoreError> {
     let found = look(place).map_err(|error| explain(place, error))?;
     check(place, found)
 }
 
 /// Refuses a write without a lease to a file migrated since its opening. No migration can happen during a lease.
-pub(crate) fn check_still(place: &Place, db: &Connection) -> Result<(), StoreError> {
+pub(crate) fn check_still(place: &StoreFile, db: &Connection) -> Result<(), StoreError> {
     let found = db.prepare_cached(VERSION).and_then(|mut version| version.query_row([], |row| row.get(0)));
     check(place, found.map_err(|error| of_store(place.name(), error))?)
 }
@@ -51,7 +51,7 @@ pub(crate) fn check_still(place: &Place, db: &Connection) -> Result<(), StoreErr
 ///
 /// A read-only connection is not sufficient. It cannot roll back the unfinished transaction of a killed process. It
 /// also leaves files of SQLite beside a file with a log.
-fn look(place: &Place) -> rusqlite::Result<usize> {
+fn look(place: &StoreFile) -> rusqlite::Result<usize> {
     let log = place.has_log();
     if log && !place.has_log_index() {
         match version_of(place, Look::Alone) {
@@ -74,7 +74,7 @@ enum Look {
     Alone,
 }
 
-fn version_of(place: &Place, how: Look) -> rusqlite::Result<usize> {
+fn version_of(place: &StoreFile, how: Look) -> rusqlite::Result<usize> {
     let db = open_file(place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.busy_timeout(if how == Look::Alone { Duration::ZERO } else { place.options.busy_timeout })?;
     if how != Look::Plain {
@@ -88,7 +88,7 @@ fn version_of(place: &Place, how: Look) -> rusqlite::Result<usize> {
 }
 
 /// Migrates the tables to the latest version.
-pub(crate) fn migrate(place: &Place, db: &Connection) -> Result<(), StoreError> {
+pub(crate) fn migrate(place: &StoreFile, db: &Connection) -> Result<(), StoreError> {
     let found = version(db).map_err(|error| explain(place, error))?;
     check(place, found)?;
     if found == latest() {
@@ -121,7 +121,7 @@ fn apply(db: &Connection) -> rusqlite::Result<()> {
     tx.commit()
 }
 
-fn check(place: &Place, found: usize) -> Result<(), StoreError> {
+fn check(place: &StoreFile, found: usize) -> Result<(), StoreError> {
     if found <= latest() {
         return Ok(());
     }

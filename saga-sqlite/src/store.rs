@@ -12,13 +12,13 @@ use saga_core::store::{
 };
 use tokio::sync::Notify;
 
+use crate::application_connection::{Watch, is_held_here};
 use crate::checkpoint::{CheckpointStats, Checkpoints};
-use crate::held::{Watch, is_held_here};
 use crate::open;
 use crate::options::SqliteOptions;
-use crate::place::Place;
 use crate::read::{self, Readers};
 use crate::refusal;
+use crate::store_file::StoreFile;
 use crate::table::{delivery, inbox, instance, task, timer};
 use crate::transaction::Idle;
 use crate::writer::{Handle, Writer};
@@ -35,7 +35,7 @@ pub struct SqliteStore {
 }
 
 pub(crate) struct Shared {
-    pub(crate) place: Arc<Place>,
+    pub(crate) place: Arc<StoreFile>,
     pub(crate) writer: Handle,
     pub(crate) readers: Readers,
     pub(crate) delivered: Notify,
@@ -65,7 +65,7 @@ impl SqliteStore {
     }
 
     pub(crate) fn start(path: PathBuf, options: SqliteOptions) -> Result<Self, StoreError> {
-        let place = Arc::new(Place::new(path, options));
+        let place = Arc::new(StoreFile::new(path, options));
         let db = open::open(&place)?;
         let checkpoints = Arc::new(Checkpoints::default());
         let writer = Writer::new(Arc::clone(&place), Arc::clone(&checkpoints), db)

@@ -18,8 +18,8 @@ use saga_core::message::{
 use saga_core::store::{Address, Mail, MailKind, StoreError};
 
 use crate::SqliteStore;
+use crate::application_connection::{ApplicationConnection, EndedBy, is_held_here};
 use crate::error::{of_store, unavailable};
-use crate::held::{EndedBy, Held, is_held_here};
 use crate::open::{Role, connect};
 use crate::table::{consumer, inbox, retired};
 
@@ -29,7 +29,7 @@ const ANY_SAGA: &str = "\u{1}";
 /// One transaction of the application. See [`SqliteStore::transaction`].
 #[derive(Debug)]
 pub struct Transaction<'a> {
-    held: &'a Held,
+    held: &'a ApplicationConnection,
     limit: Duration,
     published: Cell<bool>,
 }
@@ -212,16 +212,16 @@ fn key_for<E: Correlated>(db: &Connection, event: &E, saga: &str) -> Result<Inst
 /// The connection of the application between transactions. A panic in a transaction drops the connection, which rolls
 /// the transaction back.
 #[derive(Debug, Default)]
-pub(crate) struct Idle(Mutex<Option<Arc<Held>>>);
+pub(crate) struct Idle(Mutex<Option<Arc<ApplicationConnection>>>);
 
 impl Idle {
-    fn swap(&self, held: Option<Arc<Held>>) -> Option<Arc<Held>> {
+    fn swap(&self, held: Option<Arc<ApplicationConnection>>) -> Option<Arc<ApplicationConnection>> {
         std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), held)
     }
 }
 
 /// Rolls the transaction back after a panic of the application.
-struct Open<'a>(&'a Held);
+struct Open<'a>(&'a ApplicationConnection);
 
 impl Drop for Open<'_> {
     fn drop(&mut self) {
@@ -269,7 +269,7 @@ impl SqliteStore {
             None => {
                 let mut db = connect(place, Role::Application).map_err(trouble)?;
                 shared.checkpoints.watch(&mut db).map_err(trouble)?;
-                Arc::new(Held::new(db).map_err(trouble)?)
+                Arc::new(ApplicationConnection::new(db).map_err(trouble)?)
             }
         };
         held.idle().execute_batch("BEGIN IMMEDIATE").map_err(trouble)?;

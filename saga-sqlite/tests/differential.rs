@@ -88,7 +88,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     ];
     let few = 0..3_usize;
     let instance = (0..KEYS.len(), target, 0..5_u8, prop::bool::weighted(0.2), 0..3_u8);
-    let belongings = (
+    let owned_rows = (
         prop::collection::vec((0..3_u8, 1..3_u64, 0..3_u32), few.clone()),
         prop::collection::vec((any::<bool>(), 0..3_u8, 0..50_i64), few.clone()),
         prop::collection::vec((any::<bool>(), 1..3_u64, 0..3_u32), few.clone()),
@@ -101,9 +101,9 @@ fn plan() -> impl Strategy<Value = Plan> {
         dead,
         prop::collection::vec(0..5_usize, 0..2),
     );
-    (instance, belongings, rest).prop_map(|(instance, belongings, rest)| {
+    (instance, owned_rows, rest).prop_map(|(instance, owned_rows, rest)| {
         let (key, target, status, parked, history) = instance;
-        let (tasks, timers, obligations) = belongings;
+        let (tasks, timers, obligations) = owned_rows;
         let (consumed, mail, deliveries, dedup_records, dead, redriven) = rest;
         Plan {
             key,
@@ -270,7 +270,7 @@ impl Run {
         let entry = step.history.pop();
         step.history = entry.into_iter().cycle().take(plan.history.into()).collect();
         if !matches!(plan.target, Target::Free) {
-            self.belongings(plan, &mut step);
+            self.owned_rows(plan, &mut step);
         }
         let pick = |places: &[usize], len: usize| -> Vec<usize> {
             places.iter().filter(|_| len > 0).map(|place| place % len).collect()
@@ -315,7 +315,7 @@ impl Run {
         step
     }
 
-    fn belongings(&self, plan: &Plan, step: &mut Step) {
+    fn owned_rows(&self, plan: &Plan, step: &mut Step) {
         for (kind, seq, ord) in &plan.tasks {
             let task = task(*seq, *ord);
             step.tasks.push(match kind {

@@ -7,13 +7,12 @@
 //! The derive writes a definition as one `static`; everything refers to everything else by index into its slices, in
 //! source order.
 
-mod child_end;
+pub(crate) mod child_end;
 mod diagram;
 mod types;
 
-use crate::message::is;
+use crate::message::name_matches;
 pub use crate::shape::UpcastFrom;
-pub use child_end::ChildEnd;
 pub(crate) use child_end::EndRecord;
 pub(crate) use types::Value;
 pub use types::{ChildType, CommandType, EventType, PayloadType};
@@ -350,28 +349,28 @@ pub enum UndoOf {
 impl Definition {
     /// The state stored as `name`.
     pub(crate) fn state(&self, name: &str) -> Option<usize> {
-        self.states.iter().position(|state| is(name, state.name, state.was))
+        self.states.iter().position(|state| name_matches(name, state.name, state.was))
     }
 
     /// The event stored as `name`.
     pub(crate) fn event(&self, name: &str) -> Option<usize> {
-        self.events.iter().position(|event| is(name, event.name, event.was))
+        self.events.iter().position(|event| name_matches(name, event.name, event.was))
     }
 
     /// The command stored as `name`.
     pub(crate) fn command(&self, name: &str) -> Option<usize> {
-        self.commands.iter().position(|command| is(name, command.name, command.was))
+        self.commands.iter().position(|command| name_matches(name, command.name, command.was))
     }
 
     /// The child saga stored as `name`.
     pub(crate) fn child(&self, name: &str) -> Option<usize> {
-        self.children.iter().position(|child| is(name, child.name, child.was))
+        self.children.iter().position(|child| name_matches(name, child.name, child.was))
     }
 
     /// The timer called `name` of the state `state`, or of the whole instance.
     pub(crate) fn timer(&self, state: usize, name: &str) -> Option<usize> {
         let timers = self.states[state].timers.iter().copied().chain(self.deadline);
-        timers.into_iter().find(|&timer| is(name, self.timers[timer].name, self.timers[timer].was))
+        timers.into_iter().find(|&timer| name_matches(name, self.timers[timer].name, self.timers[timer].was))
     }
 
     /// Whether `event` starts an instance.

@@ -11,7 +11,7 @@ use super::error::InstanceError;
 use crate::definition::Definition;
 use crate::engine::Registry;
 use crate::machine::{is_own_timer, turn_targets};
-use crate::message::is;
+use crate::message::name_matches;
 use crate::store::{Address, Loaded, Store, StoreError, Stored, StoredName};
 
 /// The number of instances loaded at a time.
@@ -105,7 +105,7 @@ fn why(registry: &Registry, stored: &StoredName) -> Option<String> {
     let Some((_, event)) = registry.subscribers.get(&*stored.consumer) else {
         return Some(format!("this build has no consumer `{}`", stored.consumer));
     };
-    if !is(&stored.name, event.name, event.was) {
+    if !name_matches(&stored.name, event.name, event.was) {
         return Some(format!("the subscriber now takes `{}`", event.name));
     }
     (stored.version > event.version).then(|| newer(stored.version, event.version))
@@ -135,7 +135,8 @@ fn of_saga(registry: &Registry, definition: &Definition, stored: &StoredName) ->
         },
         Stored::Child => gone(definition.child(name).is_some(), "{} does not start this saga"),
         Stored::Timer => gone(
-            definition.timers.iter().any(|timer| is(name, timer.name, timer.was)) || is_own_timer(name),
+            definition.timers.iter().any(|timer| name_matches(name, timer.name, timer.was))
+                || is_own_timer(name),
             "no state of {} has this timer; this timer will not fire",
         ),
         Stored::Event | Stored::DeadLetter => match definition.event(name) {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::definition::Definition;
 use crate::engine::{Registry, StartProblem};
-use crate::message::is;
+use crate::message::name_matches;
 use crate::store::{NameOf, RetiredName};
 
 /// An item with a stored name in this build.
@@ -22,8 +22,8 @@ impl Known {
     /// Whether `name` is or was a name of this item. The store holds `name` for the item of `row`.
     fn is_called(&self, row: &RetiredName, name: &str) -> bool {
         let Definition { name: saga, was, .. } = self.definition;
-        let here = row.what == NameOf::Saga || is(&row.saga, saga, was);
-        self.what == row.what && here && is(name, self.name, self.was)
+        let here = row.what == NameOf::Saga || name_matches(&row.saga, saga, was);
+        self.what == row.what && here && name_matches(name, self.name, self.was)
     }
 
     fn problem(&self, row: &RetiredName) -> StartProblem {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::error::InstanceError;
 use crate::machine::{Position, Saga, owed_names, read_parked};
-use crate::message::{Key, Timestamp};
+use crate::message::{Alias, Key, Timestamp};
 use crate::store::{Snapshot, Task, TaskKind, TaskStage, TimerRow};
 
 /// The age at which a pending undo becomes *overdue*. The attempts of the undo continue (rule R14).
 pub(crate) const OVERDUE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One instance, in the state after its last committed step.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Instance<S: Saga> {
     /// The key of the instance.
@@ -25,7 +25,7 @@ pub struct Instance<S: Saga> {
     /// The timers that are set, by due time.
     pub timers: Vec<SetTimer>,
     /// The aliases that the instance has claimed (rule R35), in text order.
-    pub aliases: Vec<String>,
+    pub aliases: Vec<Alias>,
     /// The commands, undos and children that have not ended, in queue order.
     pub open: Vec<OpenCommand>,
     /// Whether an undo has been tried for more than 24 hours.
@@ -121,7 +121,7 @@ impl<S: Saga> Instance<S> {
             data,
             obligations: owed_names(&snapshot.obligations).into_iter().map(Into::into).collect(),
             timers,
-            aliases: snapshot.aliases.iter().map(|alias| alias.as_str().to_owned()).collect(),
+            aliases: snapshot.aliases.clone(),
             open: snapshot.tasks.iter().map(|task| OpenCommand::of(task, now)).collect(),
             overdue,
             seq: record.seq,

@@ -59,7 +59,7 @@ pub(super) fn is_wall_time(definition: &Definition, state: Option<&str>, name: &
 }
 
 fn named(timer: &Timer, name: &str) -> bool {
-    crate::message::is(name, timer.name, timer.was)
+    crate::message::name_matches(name, timer.name, timer.was)
 }
 
 /// The largest difference between the wall clock and the monotonic clock so far, in milliseconds.

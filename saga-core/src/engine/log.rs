@@ -58,7 +58,7 @@ impl fmt::Display for Trigger<'_> {
 }
 
 /// Logs that an instance has started or ended with this step.
-pub(super) fn tell_life(step: &Step) {
+pub(super) fn log_life(step: &Step) {
     let listens = tracing::enabled!(tracing::Level::DEBUG);
     let Some(instance) = step.instance.as_ref().filter(|_| listens) else { return };
     let address = &instance.address;
@@ -74,7 +74,7 @@ pub(super) fn tell_life(step: &Step) {
 }
 
 /// Logs that this step has parked the instance, and why.
-pub(super) fn tell_parked(step: &Step) {
+pub(super) fn log_parked(step: &Step) {
     let Some(instance) = &step.instance else { return };
     let Some(record) = &instance.parked else { return };
     let address = &instance.address;
@@ -89,7 +89,7 @@ pub(super) fn tell_parked(step: &Step) {
 impl Shard {
     /// Logs the failure of an attempt, as a warning if the error is new, otherwise at debug level. Returns `false` if
     /// the job is not in memory.
-    pub(super) fn tell_failure(&self, job: &Job, how: &AttemptEnd) -> bool {
+    pub(super) fn log_failure(&self, job: &Job, how: &AttemptEnd) -> bool {
         let Some(error) = how.error() else { return true };
         let Some((of, name, progress)) = self.subject(job) else { return false };
         let what = match how {

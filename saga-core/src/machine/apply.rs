@@ -9,7 +9,7 @@ use super::record::{HeadRecord, ParkReason, ReportRecord, Subject};
 use super::row::{Decided, Performed};
 use super::work::{Line, Work};
 use crate::definition::{Due, End, Move, Trigger, Value, Verdict};
-use crate::message::{Message, Name, Tick, Timestamp, is};
+use crate::message::{Message, Name, Tick, Timestamp, name_matches};
 use crate::step::Status;
 use crate::step::{DeadLetterReason, HistoryKind, IgnoredReason};
 
@@ -40,7 +40,7 @@ impl Instance {
             Input::Event(event) => self.apply_event(event, at),
             Input::Report(task, report) => self.apply_report(*task, report, at),
             Input::Timer { name, visit, due } => self.apply_timer(name, *visit, *due, at),
-            Input::Continue => self.go_on(at),
+            Input::Continue => self.continue_unwinding(at),
             Input::Verb(verb) => self.apply_verb(verb.clone(), at),
             Input::Stuck(task, reason, detail) => self.stuck(*task, *reason, detail, at),
         }
@@ -127,7 +127,7 @@ impl Instance {
     }
 
     /// Performs the row that was decided on.
-    pub(super) fn go(&mut self, row: usize, fired: Fired<'_>, at: StepContext<'_>) -> Decision {
+    pub(super) fn run_row(&mut self, row: usize, fired: Fired<'_>, at: StepContext<'_>) -> Decision {
         let mut cx = self.context(at, fired.command.clone());
         if self.definition().rows[row].compensate {
             return self.turn_by(row, &fired, &mut cx, at);
@@ -139,11 +139,11 @@ impl Instance {
     }
 
     /// Notes an event of a set that is not complete (rule R5).
-    fn noted(&mut self, fired: &Fired<'_>, at: StepContext<'_>) -> Decision {
+    fn event_collected(&mut self, fired: &Fired<'_>, at: StepContext<'_>) -> Decision {
         let mut work = Work::new(self, at);
         work.consume(fired);
         if let Trigger::Event(event) = fired.trigger {
-            work.note_event(event);
+            work.join_event(event);
         }
         let line = match fired.event {
             Some(event) => Line::message(HistoryKind::Joined, event),
@@ -157,7 +157,7 @@ impl Instance {
     fn tick(&self, timer: usize) -> Option<Tick> {
         let timer = &self.definition().timers[timer];
         let Due::Every { times, .. } = timer.due else { return None };
-        let row = self.timers.iter().find(|row| is(&row.name, timer.name, timer.was))?;
+        let row = self.timers.iter().find(|row| name_matches(&row.name, timer.name, timer.was))?;
         Some(Tick { nth: row.fired + 1, of: times, due: row.due })
     }
 
@@ -178,8 +178,8 @@ impl Instance {
             Decided::Row(row) if resolving && self.definition().rows[row].to == Move::Park => {
                 self.consumed(&fired, IgnoredReason::ResolvedOverPark, at)
             }
-            Decided::Collected => self.noted(&fired, at),
-            Decided::Joined(row) => self.go(row, Fired { trigger: Trigger::All(row), ..fired }, at),
+            Decided::Collected => self.event_collected(&fired, at),
+            Decided::Joined(row) => self.run_row(row, Fired { trigger: Trigger::All(row), ..fired }, at),
             Decided::NoRow if matches!(fired.trigger, Trigger::Superseded(_)) => {
                 let name = fired.command.as_ref().map_or("", |command| &command.name);
                 let detail = format!("`{name}` was sent again; this answer belongs to the earlier command");
@@ -209,7 +209,7 @@ impl Instance {
                 let detail = format!("state `{}` of {}: {why}", self.record.state, self.record.address);
                 self.consumed_dead(&fired, detail, at)
             }
-            Decided::Row(row) => self.go(row, fired, at),
+            Decided::Row(row) => self.run_row(row, fired, at),
         }
     }
 
@@ -255,7 +255,7 @@ impl Instance {
         work.release_by(row, fired.task, fired.refused.as_deref());
         let note = work.moved(performed);
         if let Trigger::Event(event) = fired.trigger {
-            work.note_event(event);
+            work.join_event(event);
         }
         let mut line = match fired.event {
             Some(event) => Line::message(HistoryKind::Applied, event),
@@ -374,7 +374,7 @@ impl Work<'_> {
             self.all_finished_fired(self.instance.definition().children[child].name);
         }
         if let (Some(task), Some(report)) = (fired.task, fired.report) {
-            self.note_report(task, report);
+            self.record_report(task, report);
             self.finish_task(task);
         }
     }

@@ -357,7 +357,7 @@ impl Work<'_> {
     }
 
     /// Reports the end of an instance to its parent, once.
-    pub(super) fn tell_parent(&mut self) {
+    pub(super) fn report_end_to_parent(&mut self) {
         if self.instance.record.family.is_none() {
             return;
         }
@@ -371,7 +371,7 @@ impl Work<'_> {
     }
 
     /// Reports to the parent of an instance that the instance is parked.
-    pub(super) fn tell_parent_parked(&mut self, reason: ParkReason, detail: &str) {
+    pub(super) fn report_park_to_parent(&mut self, reason: ParkReason, detail: &str) {
         if self.instance.record.family.is_none() {
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::message::{Command, Id, Incarnation, InstanceName, Message, Report, Timestamp, is};
+use crate::message::{Command, Id, Incarnation, InstanceName, Message, Report, Timestamp, name_matches};
 
 /// The only source of time, ids and randomness for actions. So actions are pure.
 ///
@@ -62,7 +62,7 @@ impl Context {
     /// The command that the present event answers. The event is a reply to a `C`, or the `failed` or `unknown` of a
     /// `C`.
     pub fn command<C: Command>(&self) -> Option<C> {
-        let command = self.command.as_ref().filter(|command| is(&command.name, C::NAME, C::WAS))?;
+        let command = self.command.as_ref().filter(|command| name_matches(&command.name, C::NAME, C::WAS))?;
         command.command().ok()
     }
 
@@ -71,6 +71,10 @@ impl Context {
     /// The outcomes of the command to undo and of the commands open at the turn are known. Of several outcomes, the
     /// newest counts. `None` means that no outcome is known.
     pub fn report<C: Command>(&self) -> Option<&Report> {
-        self.reports.iter().rev().find(|(name, _)| is(name, C::NAME, C::WAS)).map(|(_, report)| report)
+        self.reports
+            .iter()
+            .rev()
+            .find(|(name, _)| name_matches(name, C::NAME, C::WAS))
+            .map(|(_, report)| report)
     }
 }

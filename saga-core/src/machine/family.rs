@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::outbox::Outbox;
 use super::record::{self, MessageRecord, ParkReason, ReportRecord, TaskRecord};
 use super::saga::Saga;
-pub use crate::definition::ChildEnd;
 pub(crate) use crate::definition::EndRecord;
+pub use crate::definition::child_end::ChildEnd;
 use crate::definition::{ChildType, Value};
 use crate::message::{
     ActionError, Correlated, Id, InstanceName, Key, Message, MessageId, Name, Payload, not_newer,

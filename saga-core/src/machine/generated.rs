@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use serde::de::DeserializeOwned;
 
-pub use crate::message::among;
+pub use crate::message::name_in;
 use crate::message::{ActionError, Command, Message, Payload, PayloadError};
 
 /// Decodes the payload of a state that carries one.
@@ -65,23 +65,23 @@ pub fn wrong_state() -> ! {
 ///
 /// # Panics
 /// The value is missing, which is a bug in the machine.
-pub fn there<'a, D, S>(on: Option<(&'a D, &'a S)>) -> (&'a D, &'a S) {
-    some(on)
+pub fn expect_on<'a, D, S>(on: Option<(&'a D, &'a S)>) -> (&'a D, &'a S) {
+    expect_present(on)
 }
 
 /// Returns a value that the kind of row guarantees.
 ///
 /// # Panics
 /// The value is missing, which is a bug in the machine.
-pub fn some<T>(value: Option<T>) -> T {
+pub fn expect_present<T>(value: Option<T>) -> T {
     value.unwrap_or_else(|| panic!("a row was applied without its data and state"))
 }
 
 /// Returns whether every name is in the list.
-pub const fn all_among(names: &[&str], list: &[&str]) -> bool {
+pub const fn all_names_in(names: &[&str], list: &[&str]) -> bool {
     let mut name = 0;
     while name < names.len() {
-        if !among(names[name], &[list]) {
+        if !name_in(names[name], &[list]) {
             return false;
         }
         name += 1;

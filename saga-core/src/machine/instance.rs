@@ -5,10 +5,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::alias::RejectedClaim;
-use super::belongings::{Obligations, Tasks};
 use super::context::Context;
 use super::input::{Input, StepContext, VerbRecord};
 use super::live::{Live, Program};
+use super::open_work::{Obligations, Tasks};
 use super::record::{self, HeadRecord, ParkedRecord, ReportRecord, Subject, TurnRecord};
 use crate::definition::{Definition, State};
 use crate::message::{ActionError, Alias, Message, Name, Payload, Timestamp, not_newer, panic_text};

@@ -120,7 +120,7 @@ impl Instance {
 impl Work<'_> {
     /// Notes an event in every set of the present state that contains it. If a set is then complete, the row of the set
     /// follows at once.
-    pub(super) fn note_event(&mut self, event: usize) {
+    pub(super) fn join_event(&mut self, event: usize) {
         if self.instance.record.status != Status::Running || !self.instance.is_member(event) {
             return;
         }
@@ -184,7 +184,7 @@ impl Instance {
     pub(super) fn apply_join(&mut self, at: StepContext<'_>) -> Decision {
         let cx = self.context(at, None);
         match self.joined(None, &cx) {
-            Ok(Some(row)) => self.go(row, Fired::new(Trigger::All(row)), at),
+            Ok(Some(row)) => self.run_row(row, Fired::new(Trigger::All(row)), at),
             Ok(None) => {
                 let mut work = Work::new(self, at);
                 work.clear_timer(JOIN);

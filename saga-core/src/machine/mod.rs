@@ -6,7 +6,6 @@
 
 mod alias;
 mod apply;
-mod belongings;
 mod child;
 mod context;
 mod declined;
@@ -18,6 +17,7 @@ mod input;
 mod instance;
 mod join;
 mod live;
+mod open_work;
 mod operator;
 mod outbox;
 mod position;

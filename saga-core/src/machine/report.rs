@@ -155,7 +155,7 @@ impl Instance {
         let failed = matches!(report, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. });
         let mut work = Work::new(self, at);
         work.finish_task(task);
-        work.note_report(task, report);
+        work.record_report(task, report);
         let reply = match report {
             ReportRecord::Replied(Some(reply)) => Some(Message::from(reply.clone())),
             _ => None,

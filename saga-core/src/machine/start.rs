@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::collections::BTreeSet;
 
 use super::alias::{self, RejectedClaim};
-use super::belongings::{Obligations, Tasks};
 use super::family::{FamilyRecord, too_deep};
 use super::input::{Decision, Effect, EventIn, StepContext};
 use super::instance::{Instance, guarded};
 use super::live::Program;
+use super::open_work::{Obligations, Tasks};
 use super::outbox::Outbox;
 use super::row::{check, dues};
 use super::saga::Cause;
@@ -129,7 +129,7 @@ impl Instance {
         if work.instance.record.status == Status::Running {
             work.settle_in(state, &dues);
             work.set_deadline();
-            work.note_event(index);
+            work.join_event(index);
         }
         work.queue(entered);
         let cause = event.id.as_ref().map(|id| Name::Owned(id.to_string()));

@@ -169,7 +169,7 @@ impl Instance {
     ) -> Decision {
         let mut work = Work::new(self, at);
         work.finish_task(task);
-        work.note_report(task, &report);
+        work.record_report(task, &report);
         let mut line = Line::new(report.history_kind(), command.name.clone());
         line.payload = match &report {
             ReportRecord::Replied(Some(reply)) => Some(Message::from(reply.clone()).payload),
@@ -186,7 +186,7 @@ impl Instance {
     }
 
     /// Continues the unwinding with the next undo, or arrives.
-    pub(super) fn go_on(&mut self, at: StepContext<'_>) -> Decision {
+    pub(super) fn continue_unwinding(&mut self, at: StepContext<'_>) -> Decision {
         if self.status() != Status::Compensating || self.is_parked() || !self.tasks.is_empty() {
             return Decision::nothing(Effect::Stale);
         }
@@ -269,7 +269,7 @@ impl Instance {
         work.queue(held);
         let note = work.moved(performed);
         if let Trigger::Event(event) = trigger {
-            work.note_event(event);
+            work.join_event(event);
         }
         let mut line = match &event {
             Some(event) => Line::new(HistoryKind::Compensated, event.name.clone()),
@@ -444,7 +444,7 @@ impl Work<'_> {
                     |(_, report)| report,
                 ),
             };
-            self.note_report(id, &report);
+            self.record_report(id, &report);
             self.end_task(id);
             self.line(Line::new(report.history_kind(), name.clone()));
             turn.note(name.into_owned(), report);
@@ -464,7 +464,7 @@ impl Work<'_> {
         let aborted = matches!(self.instance.turn(), Ok(TurnRecord { cause: TurnCause::Abort { .. }, .. }));
         let most = if aborted { usize::MAX } else { 1 };
         if self.instance.obligations.is_empty() {
-            self.again();
+            self.continue_after();
             return;
         }
         let mut failed = Vec::new();

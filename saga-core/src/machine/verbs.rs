@@ -92,7 +92,7 @@ impl Instance {
         }
         if stuck {
             work.unpark();
-            work.again();
+            work.continue_after();
         }
         work.finish(Effect::Applied)
     }
@@ -121,7 +121,7 @@ impl Instance {
             work.rerun_task(task);
         }
         if unwinding {
-            work.again();
+            work.continue_after();
         }
         work.finish(Effect::Applied)
     }

@@ -10,7 +10,7 @@ use super::instance::{Instance, state_name};
 use super::outbox::{Outbox, Published};
 use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
 use crate::definition::{CommandType, Due, End, Row, UndoOf, Waive};
-use crate::message::{Message, Name, Payload, Timestamp, is};
+use crate::message::{Message, Name, Payload, Timestamp, name_matches};
 use crate::step::{
     HistoryEntry, Obligation, ObligationChange, ObligationOf, Status, Step, Task, TaskChange, TaskId,
     TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
@@ -110,7 +110,7 @@ impl<'a> Work<'a> {
         });
     }
 
-    pub(super) fn again(&mut self) {
+    pub(super) fn continue_after(&mut self) {
         self.after.again = true;
     }
 
@@ -121,7 +121,7 @@ impl<'a> Work<'a> {
     pub(super) fn finish(mut self, effect: Effect) -> Decision {
         self.launch_children();
         self.arm_all_finished();
-        self.tell_parent();
+        self.report_end_to_parent();
         let Self { instance, mut step, published, outgoing, after, before, .. } = self;
         step.instance = Some(instance.record.clone());
         Decision { step, effect, published, outgoing, after, skipped: false, before }
@@ -285,7 +285,7 @@ impl<'a> Work<'a> {
 
     /// Writes the outcome of a command into its obligation. If the command had no effect, the obligation is dropped.
     /// Returns the undo command of a dropped obligation.
-    pub(super) fn note_report(&mut self, task: TaskId, report: &ReportRecord) -> Option<Name> {
+    pub(super) fn record_report(&mut self, task: TaskId, report: &ReportRecord) -> Option<Name> {
         let obligation = self.instance.obligation_of(task)?;
         let (id, undo) = (obligation.id, obligation.undo.clone());
         match report {
@@ -349,7 +349,8 @@ impl<'a> Work<'a> {
     /// Uses up a timer that has fired. A repeating timer is set again for its next period that is not over.
     pub(super) fn timer_fired(&mut self, timer: usize) {
         let timer = &self.instance.definition().timers[timer];
-        let found = self.instance.timers.iter().find(|row| is(&row.name, timer.name, timer.was)).cloned();
+        let found =
+            self.instance.timers.iter().find(|row| name_matches(&row.name, timer.name, timer.was)).cloned();
         let name = found.as_ref().map_or(Name::Borrowed(timer.name), |row| row.name.clone());
         self.clear_timer(&name);
         if let (Due::Every { millis, times }, Some(row)) = (timer.due, found)
@@ -436,7 +437,7 @@ impl<'a> Work<'a> {
         report: Option<ReportRecord>,
     ) {
         let at = self.at.now.as_millis();
-        self.tell_parent_parked(reason, &detail);
+        self.report_park_to_parent(reason, &detail);
         self.line(Line::new(HistoryKind::Parked, "").note(format!("{reason}: {detail}")));
         self.instance.record.parked =
             Some(record::write(&ParkedRecord { reason, detail, at, subject, report }));

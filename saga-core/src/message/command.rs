@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::HandlerError;
 use super::event::Event;
-use super::name::is;
+use super::name::name_matches;
 use super::payload::{Message, Payload, PayloadError};
 use super::timestamp::Timestamp;
 
@@ -183,7 +183,9 @@ impl Report {
     /// Returns the reply as an event of type `E`. Returns `None` without a readable reply of that type.
     pub fn reply<E: Event>(&self) -> Option<E> {
         match self {
-            Self::Replied(Some(message)) if is(&message.name, E::NAME, E::WAS) => message.event().ok(),
+            Self::Replied(Some(message)) if name_matches(&message.name, E::NAME, E::WAS) => {
+                message.event().ok()
+            }
             _ => None,
         }
     }

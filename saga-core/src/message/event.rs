@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::key::{Key, KeyError};
-use super::name::among;
+use super::name::name_in;
 use super::payload::{Payload, PayloadError};
 
 /// A fact delivered to instances and subscribers.
@@ -81,6 +81,6 @@ impl ByAlias {
 
     /// Returns whether the event has an alias for `saga`. A subscriber has no aliases. Its key only gives an order.
     pub const fn holds(self, saga: &str) -> bool {
-        !saga.is_empty() && self.others != among(saga, self.except)
+        !saga.is_empty() && self.others != name_in(saga, self.except)
     }
 }

@@ -22,8 +22,8 @@ pub use ids::{Id, Incarnation, MessageId};
 pub use key::join_key;
 pub use key::{Alias, InstanceName, Key, KeyError, MAX_KEY_BYTES};
 #[doc(hidden)]
-pub use name::among;
-pub(crate) use name::is;
+pub use name::name_in;
+pub(crate) use name::name_matches;
 pub(crate) use payload::not_newer;
 pub use payload::{Message, Name, Payload, PayloadError, PayloadLimits};
 pub use timestamp::Timestamp;

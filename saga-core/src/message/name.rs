@@ -1,12 +1,12 @@
 //! The comparison of stored names, also in constant expressions.
 
 /// Returns whether `stored` is the present name `name` or one of the earlier names `was`.
-pub(crate) fn is(stored: &str, name: &str, was: &[&str]) -> bool {
+pub(crate) fn name_matches(stored: &str, name: &str, was: &[&str]) -> bool {
     stored == name || was.contains(&stored)
 }
 
 /// Returns whether one of the lists contains `name`.
-pub const fn among(name: &str, lists: &[&[&str]]) -> bool {
+pub const fn name_in(name: &str, lists: &[&[&str]]) -> bool {
     let mut list = 0;
     while list < lists.len() {
         let mut item = 0;

@@ -37,7 +37,7 @@ fn keys(table: &Table<'_>, out: &mut TokenStream) {
             event.span(),
             &quote! {
                 <#event as #private::Event>::KEYED
-                    || #private::among(<#event as #private::Event>::NAME, &[#(<#sent as #private::Command>::REPLIES),*])
+                    || #private::name_in(<#event as #private::Event>::NAME, &[#(<#sent as #private::Command>::REPLIES),*])
             },
             &format!(
                 "`{name}` has no key and is not a reply of a command of this saga: add `#[event(key(..))]`, or list the event in the `replies(..)` of a command"
@@ -76,7 +76,7 @@ fn replies(table: &Table<'_>, out: &mut TokenStream) {
         check(
             command.span(),
             &quote! {
-                #private::all_among(
+                #private::all_names_in(
                     <#command as #private::Command>::REPLIES,
                     &[#(<#events as #private::Event>::NAME),*],
                 )

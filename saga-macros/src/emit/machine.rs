@@ -89,7 +89,7 @@ impl Machine<'_> {
             let here = self.here(row, self.needs_here(&[guard]));
             quote! {
                 #index => {
-                    let (__saga_data, __saga_state) = #private::there(__saga_on);
+                    let (__saga_data, __saga_state) = #private::expect_on(__saga_on);
                     #here
                     #call
                 }
@@ -187,7 +187,7 @@ impl Machine<'_> {
                 quote!()
             } else if self.needs_here(&built) {
                 let here = self.here(row, true);
-                quote!(let __saga_state = #private::some(__saga_from); #here)
+                quote!(let __saga_state = #private::expect_present(__saga_from); #here)
             } else {
                 quote!()
             };
@@ -196,7 +196,7 @@ impl Machine<'_> {
                 .any(|method| self.methods.get(method).is_some_and(super::methods::Method::needs_to));
             let to = match (needs_to, row.target().cloned().or_else(|| self.reentered(row))) {
                 (true, Some(target)) => quote! {
-                    let __saga_to = match #private::some(__saga_to) {
+                    let __saga_to = match #private::expect_present(__saga_to) {
                         Self::#target(__saga_to) => __saga_to,
                         _ => #private::no_such_row(__saga_row)?,
                     };

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::SqliteStore;
     use crate::open::open;
-    use crate::place::Place;
+    use crate::store_file::StoreFile;
 
     /// These statements read a whole table on purpose.
     const SCANS: &[&str] = &[
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn every_statement_is_prepared_and_finds_its_rows_by_an_index() {
         let dir = tempfile::tempdir().unwrap();
-        let db = open(&Place::new(dir.path().join("saga.db"), SqliteStore::options())).unwrap();
+        let db = open(&StoreFile::new(dir.path().join("saga.db"), SqliteStore::options())).unwrap();
         let statements = all();
         assert!(statements.len() > 40);
         for (name, sql) in statements {

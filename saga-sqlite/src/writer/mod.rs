@@ -30,9 +30,9 @@ use crate::error::{Kind, kind, of_store, unavailable};
 use crate::lock::OwnerLock;
 use crate::maintain;
 use crate::open::{Role, connect};
-use crate::place::Place;
 use crate::rename;
 use crate::schema;
+use crate::store_file::StoreFile;
 use crate::table::meta::{self, Numbers};
 use crate::table::{consumer, inbox};
 
@@ -42,10 +42,10 @@ pub(crate) use thread::Handle;
 const PROMPT: Duration = Duration::from_millis(1);
 
 pub(crate) struct Writer {
-    place: Arc<Place>,
+    place: Arc<StoreFile>,
     checkpoints: Arc<Checkpoints>,
     db: Option<Connection>,
-    held: Option<Held>,
+    held: Option<ApplicationConnection>,
     /// The moving average of the time of a commit.
     pace: Duration,
     #[cfg(test)]
@@ -53,7 +53,7 @@ pub(crate) struct Writer {
 }
 
 /// The lease of this process.
-struct Held {
+struct ApplicationConnection {
     /// The epoch known to the caller.
     presented: u64,
     /// The epoch in the file. After a renewal this epoch is later than the presented epoch.
@@ -84,7 +84,7 @@ impl std::fmt::Debug for Writer {
 
 impl Writer {
     pub(crate) fn new(
-        place: Arc<Place>,
+        place: Arc<StoreFile>,
         checkpoints: Arc<Checkpoints>,
         mut db: Connection,
     ) -> rusqlite::Result<Self> {
@@ -112,8 +112,15 @@ impl Writer {
             numbers.raise(db)?;
             meta::take(db, &holder, owner)
         })?;
-        self.held =
-            Some(Held { presented: epoch, epoch, holder, numbers, answered: None, doubt: None, _lock: lock });
+        self.held = Some(ApplicationConnection {
+            presented: epoch,
+            epoch,
+            holder,
+            numbers,
+            answered: None,
+            doubt: None,
+            _lock: lock,
+        });
         Ok(Lease { epoch, unclean })
     }
 
@@ -256,14 +263,14 @@ impl Writer {
         self.held.is_some()
     }
 
-    fn holding(&self, lease: &Lease) -> Result<&Held, StoreError> {
+    fn holding(&self, lease: &Lease) -> Result<&ApplicationConnection, StoreError> {
         self.held
             .as_ref()
             .filter(|held| held.presented == lease.epoch)
             .ok_or(StoreError::Fenced { epoch: lease.epoch })
     }
 
-    fn holding_mut(&mut self, lease: &Lease) -> Result<&mut Held, StoreError> {
+    fn holding_mut(&mut self, lease: &Lease) -> Result<&mut ApplicationConnection, StoreError> {
         self.held
             .as_mut()
             .filter(|held| held.presented == lease.epoch)

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Writer;
 use crate::error::unavailable;
-use crate::place::Place;
+use crate::store_file::StoreFile;
 
 /// The queue length before callers wait. The lease holder sends one batch at a time, so the queue is for all other
 /// callers.
@@ -21,7 +21,7 @@ type Job = Box<dyn FnOnce(&mut Writer) + Send>;
 /// The handle to the writer.
 #[derive(Debug)]
 pub(crate) struct Handle {
-    place: Arc<Place>,
+    place: Arc<StoreFile>,
     writer: Arc<Mutex<Writer>>,
     /// The epoch of an abandoned lease. The lease ends after the current job of the writer. The value is 0 for none.
     abandoned: Arc<AtomicU64>,
@@ -30,7 +30,7 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn start(place: Arc<Place>, writer: Writer) -> std::io::Result<Self> {
+    pub(crate) fn start(place: Arc<StoreFile>, writer: Writer) -> std::io::Result<Self> {
         let (jobs, mut queue) = mpsc::channel::<Job>(QUEUE);
         let writer = Arc::new(Mutex::new(writer));
         let abandoned = Arc::new(AtomicU64::new(0));

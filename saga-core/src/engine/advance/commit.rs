@@ -26,7 +26,7 @@ impl Shard {
         for ((purpose, step), outcome) in purposes.into_iter().zip(&steps.steps).zip(outcomes) {
             if let StepOutcome::Committed(committed) = &outcome {
                 self.tally.steps += u64::from(step.instance.is_some());
-                self.intake.tell(&committed.mail);
+                self.intake.own_rows_durable(&committed.mail);
             }
             match purpose {
                 Purpose::Instance(address) => self.instance_committed(&address, step, outcome),

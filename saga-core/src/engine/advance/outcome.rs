@@ -4,7 +4,7 @@
 
 use super::commit::TAKEN_BEFORE;
 use crate::engine::advance::Purpose;
-use crate::engine::log::{tell_life, tell_parked};
+use crate::engine::log::{log_life, log_parked};
 use crate::engine::slot::{Before, InFlight, Item, ParkedInput, Presence};
 use crate::engine::{ConsumerAnswer, Disposition, Rejection, Shard};
 use crate::machine::{Input, RejectedClaim};
@@ -24,7 +24,7 @@ impl Shard {
             return self.broken("each commit answers the step in flight", Some(address));
         };
         if matches!(outcome, StepOutcome::Committed(_) | StepOutcome::Repeated) {
-            tell_life(step);
+            log_life(step);
         }
         if !matches!(outcome, StepOutcome::Committed(_) | StepOutcome::Refused(_)) {
             slot.runs.keep_unstored(std::mem::take(&mut in_flight.progress));
@@ -126,7 +126,7 @@ impl Shard {
         let touches_instance = step.instance.is_some();
         if now.parked && !before.parked && touches_instance {
             self.tally.parked += 1;
-            tell_parked(step);
+            log_parked(step);
         }
         for task in after.stop {
             self.cancel(address, task);

@@ -45,7 +45,7 @@ impl Shard {
             how => how,
         };
         if !running.logged {
-            self.tell_failure(&running.job, &how);
+            self.log_failure(&running.job, &how);
         }
         let took = self.moment.mono.saturating_sub(running.started);
         let found = &mut self.lanes.lanes[running.lane];
@@ -155,7 +155,7 @@ impl Shard {
                     slot.set_run(task, Run::Waiting);
                     self.lanes.push(running.lane, Job::Task(address.clone(), task));
                     if news {
-                        self.note_failure(address, task, epoch);
+                        self.write_failure(address, task, epoch);
                     }
                 } else {
                     found.progress.spent_ms += u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);

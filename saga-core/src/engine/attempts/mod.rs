@@ -12,7 +12,7 @@ mod end;
 mod lanes;
 mod policy;
 mod progress;
-mod saving;
+mod saved;
 mod start;
 mod throttle;
 mod wake;

@@ -9,7 +9,7 @@ use crate::store::{Address, Step, Task, TaskChange, TaskId, TaskProgress};
 impl Shard {
     /// Writes the failure of a task that is tried again at once. Operators read the store, and the next attempts may
     /// take long or wait for a breaker.
-    pub(in crate::engine) fn note_failure(&mut self, address: &Address, task: TaskId, epoch: u64) {
+    pub(in crate::engine) fn write_failure(&mut self, address: &Address, task: TaskId, epoch: u64) {
         let Some(slot) = self.slots.get_mut(address) else {
             return self.broken("an instance stays in memory while its task runs", Some(address));
         };

@@ -38,7 +38,7 @@ impl Shard {
             running.timed_out = true;
             let (job, lane) = (running.job.clone(), running.lane);
             // Logged now, because an attempt that blocks its thread may never end.
-            let logged = self.tell_failure(&job, &AttemptEnd::Indeterminate(self.lanes.late(lane)));
+            let logged = self.log_failure(&job, &AttemptEnd::Indeterminate(self.lanes.late(lane)));
             if let Some(running) = self.lanes.attempts.get_mut(&attempt) {
                 running.logged = logged;
             }

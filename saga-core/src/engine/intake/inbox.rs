@@ -59,7 +59,7 @@ impl Intake {
     }
 
     /// Records inbox rows that became durable with a step of this epoch.
-    pub(in crate::engine) fn tell(&mut self, mail: &[InboxId]) {
+    pub(in crate::engine) fn own_rows_durable(&mut self, mail: &[InboxId]) {
         self.newest_own_row = mail.iter().copied().fold(self.newest_own_row, InboxId::max);
     }
 

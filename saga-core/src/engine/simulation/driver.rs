@@ -15,7 +15,7 @@ use super::order::{
     CreateShippingLabel, LabelCreated, MENDED, MakePayment, OrderCompleted, OrderState, RefundPayment,
     VoidLabel, VoidPayment, cancel, note, nudge, placed,
 };
-use super::thanks::{Labelled, ThanksState, Tracked};
+use super::second_saga::{Labelled, ThanksState, Tracked};
 use super::world::{World, message};
 use super::{Random, Seen};
 use crate::definition::EventType;

@@ -10,8 +10,8 @@ mod driver;
 mod family;
 #[path = "../../../tests/support/mod.rs"]
 mod order;
-mod rare;
-mod thanks;
+mod scripted;
+mod second_saga;
 mod world;
 
 use driver::Driver;

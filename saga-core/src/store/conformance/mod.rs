@@ -4,27 +4,27 @@
 //! uses only the traits. Each law therefore holds for every store.
 
 mod aliases;
-mod belongings;
 mod dedup;
 mod fixtures;
+mod inspection;
 mod leases;
 mod mail;
 mod names;
-mod people;
+mod rows;
 mod steps;
 
 use std::sync::Arc;
 
 pub use aliases::*;
-pub use belongings::*;
 pub use dedup::*;
 pub use fixtures::{
     Driver, address, create, dedup_record, delivery, mail, next, obligation, payload, task, time, timer,
 };
+pub use inspection::*;
 pub use leases::*;
 pub use mail::*;
 pub use names::*;
-pub use people::*;
+pub use rows::*;
 pub use steps::*;
 
 use super::{Address, Store};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
 use rusqlite::Connection;
 
-use crate::place::Place;
+use crate::store_file::StoreFile;
 
 /// The number of SQLite instructions between two checks of the limit.
 const LOOK: i32 = 1_000;
@@ -21,12 +21,12 @@ const NONE: u64 = u64::MAX;
 
 thread_local! {
     /// The stores with an open transaction of this thread.
-    static HOLDING: RefCell<Vec<Arc<Place>>> = const { RefCell::new(Vec::new()) };
+    static HOLDING: RefCell<Vec<Arc<StoreFile>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// A connection of the application. The thread of the transaction and the watching thread use the connection, one at a
 /// time.
-pub(crate) struct Held {
+pub(crate) struct ApplicationConnection {
     /// The lock is reentrant. A transaction may publish while it reads a row.
     db: ReentrantMutex<Connection>,
     /// The time at which running SQL is interrupted, in microseconds since `made`.
@@ -56,7 +56,7 @@ pub(crate) enum EndedBy {
     Statement,
 }
 
-impl Held {
+impl ApplicationConnection {
     pub(crate) fn new(mut db: Connection) -> rusqlite::Result<Self> {
         let (made, deadline) = (Instant::now(), Arc::new(AtomicU64::new(NONE)));
         let limit = Arc::clone(&deadline);
@@ -155,9 +155,9 @@ impl Held {
     }
 }
 
-impl std::fmt::Debug for Held {
+impl std::fmt::Debug for ApplicationConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Held").field("progress", &*self.progress()).finish_non_exhaustive()
+        f.debug_struct("ApplicationConnection").field("progress", &*self.progress()).finish_non_exhaustive()
     }
 }
 
@@ -166,7 +166,7 @@ fn micros(duration: Duration) -> u64 {
 }
 
 /// A transaction for the watching thread: connection, number and time limit.
-type Watched = (Arc<Held>, u64, Instant);
+type Watched = (Arc<ApplicationConnection>, u64, Instant);
 
 /// The thread that watches transactions. Only one transaction holds the store at a time. The thread therefore watches
 /// one at a time.
@@ -177,8 +177,8 @@ impl Watch {
     /// Starts the limit of a new transaction and marks this thread as holding the store.
     pub(crate) fn begin(
         &self,
-        place: &Arc<Place>,
-        held: &Arc<Held>,
+        place: &Arc<StoreFile>,
+        held: &Arc<ApplicationConnection>,
         limit: Duration,
     ) -> std::io::Result<Holding> {
         let until = Instant::now().checked_add(limit);
@@ -198,7 +198,7 @@ impl Watch {
     }
 }
 
-fn start(place: &Arc<Place>) -> std::io::Result<(mpsc::Sender<Watched>, JoinHandle<()>)> {
+fn start(place: &Arc<StoreFile>) -> std::io::Result<(mpsc::Sender<Watched>, JoinHandle<()>)> {
     let (sender, watched) = mpsc::channel::<Watched>();
     let place = Arc::clone(place);
     let thread = std::thread::Builder::new().name("saga-transaction".to_owned()).spawn(move || {
@@ -230,6 +230,6 @@ impl Drop for Holding {
 
 /// Returns whether the calling thread is inside a transaction on this file. Such a thread would block itself by waiting
 /// for a commit.
-pub(crate) fn is_held_here(place: &Place) -> bool {
+pub(crate) fn is_held_here(place: &StoreFile) -> bool {
     HOLDING.with_borrow(|holding| holding.iter().any(|held| held.path() == place.path()))
 }

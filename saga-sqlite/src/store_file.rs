@@ -17,7 +17,7 @@ use crate::options::SqliteOptions;
 
 /// The file of the store, by path and by identity.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct StoreFile {
     path: PathBuf,
     name: String,
     identity: OnceLock<Identity>,
@@ -45,7 +45,7 @@ impl Identity {
     }
 }
 
-impl Place {
+impl StoreFile {
     /// Creates the place for a resolved path.
     pub(crate) fn new(path: PathBuf, options: SqliteOptions) -> Self {
         let name = path.display().to_string();
