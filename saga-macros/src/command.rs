@@ -9,7 +9,7 @@ use syn::{DeriveInput, Path};
 use crate::emit::upcast::method;
 use crate::errors::Errors;
 use crate::model::{last, lower};
-use crate::parse::{items, upcasts};
+use crate::parse::{Once, items, upcasts};
 
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut errors = Errors::default();
@@ -26,6 +26,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut replies: Vec<Path> = Vec::new();
     let mut was: Vec<String> = Vec::new();
     let mut krate: Path = syn::parse_quote!(::saga);
+    let mut once = Once::default();
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("command")) {
         let Ok(list) = attribute.meta.require_list() else {
             errors.on(
@@ -35,13 +36,25 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             continue;
         };
         for item in items(list.tokens.clone(), &mut errors) {
+            if matches!(item.name().as_str(), "name" | "version" | "crate" | "at_most_once" | "best_effort") {
+                once.check(&item, &mut errors);
+            }
             match item.name().as_str() {
                 "name" => name = item.text(&mut errors).unwrap_or(name),
                 "was" => was.extend(item.text(&mut errors)),
-                "version" => version = item.number(&mut errors).unwrap_or(version),
+                "version" => match item.number(&mut errors) {
+                    Some(0) => errors.on(&item.path, "versions count from 1"),
+                    number => version = number.unwrap_or(version),
+                },
                 "crate" => krate = item.one_path("path", &mut errors).unwrap_or(krate),
-                "at_most_once" => at_most_once = true,
-                "best_effort" => best_effort = true,
+                "at_most_once" => {
+                    item.flag(&mut errors);
+                    at_most_once = true;
+                }
+                "best_effort" => {
+                    item.flag(&mut errors);
+                    best_effort = true;
+                }
                 "replies" => {
                     for reply in item.items(&mut errors) {
                         let Some(reply) = reply.only_path(&mut errors) else { continue };

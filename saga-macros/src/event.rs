@@ -9,7 +9,7 @@ use syn::{DeriveInput, Ident, Path};
 use crate::emit::upcast::method;
 use crate::errors::Errors;
 use crate::model::lower;
-use crate::parse::{Item, items, upcasts};
+use crate::parse::{Item, Once, items, upcasts};
 
 /// The key or alias by which an event identifies its instance.
 struct Named {
@@ -38,6 +38,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut keys_for: Vec<(Path, Named)> = Vec::new();
     let mut was: Vec<String> = Vec::new();
     let mut krate: Path = syn::parse_quote!(::saga);
+    let mut once = Once::default();
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("event")) {
         let Ok(list) = attribute.meta.require_list() else {
             errors
@@ -45,10 +46,16 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             continue;
         };
         for item in items(list.tokens.clone(), &mut errors) {
+            if matches!(item.name().as_str(), "name" | "version" | "crate") {
+                once.check(&item, &mut errors);
+            }
             match item.name().as_str() {
                 "name" => name = item.text(&mut errors).unwrap_or(name),
                 "was" => was.extend(item.text(&mut errors)),
-                "version" => version = item.number(&mut errors).unwrap_or(version),
+                "version" => match item.number(&mut errors) {
+                    Some(0) => errors.on(&item.path, "versions count from 1"),
+                    number => version = number.unwrap_or(version),
+                },
                 "crate" => krate = item.one_path("path", &mut errors).unwrap_or(krate),
                 "key" | "alias" if key.is_some() => errors.on(
                     &item.path,
@@ -59,8 +66,8 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                     key = Named::read(word == "alias", item.items(&mut errors), &item.path, &mut errors);
                 }
                 word @ ("key_for" | "alias_for") => {
-                    let mut list = item.items(&mut errors);
-                    // `Item::items` has reported a missing list.
+                    let mut list = item.some_items(&mut errors);
+                    // A missing or empty list is reported already.
                     if list.is_empty() {
                         continue;
                     }

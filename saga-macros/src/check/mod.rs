@@ -7,6 +7,7 @@ mod coverage;
 mod structure;
 #[cfg(test)]
 mod tests;
+mod undos;
 
 use crate::errors::Errors;
 use crate::model::Model;
@@ -22,6 +23,7 @@ pub(crate) fn all(model: &Model, errors: &mut Errors) {
     structure::rows(model, errors);
     structure::guarded_timers(model, errors);
     structure::states(model, errors);
+    undos::check(model, errors);
     structure::totality(model, errors);
     structure::deferred(model, errors);
     children::check(model, errors);

@@ -44,10 +44,19 @@ pub(super) fn names(model: &Model, errors: &mut Errors) {
     }
     let mut names = BTreeSet::new();
     for state in &model.states {
-        if let Some(was) = state.was.iter().find(|&was| {
+        if let Some(was) = state
+            .was
+            .iter()
+            .find(|&was| state.name == *was || state.was.iter().filter(|other| *other == was).count() > 1)
+        {
+            errors.at(
+                state.name_span,
+                format!("`was = \"{was}\"` is the name of this state already: leave it out"),
+            );
+        } else if let Some(was) = state.was.iter().find(|&was| {
             // The count includes the state itself.
             let here = |other: &&crate::model::State| other.name == *was || other.was.contains(was);
-            model.states.iter().filter(here).count() > 1 || state.name == *was
+            model.states.iter().filter(here).count() > 1
         }) {
             errors.at(
                 state.name_span,

@@ -398,3 +398,12 @@ fn several_mistakes_are_reported_together() {
         ]
     );
 }
+
+#[test]
+fn a_type_may_be_called_like_a_keyword_without_a_raw_form() {
+    for name in ["Super", "Crate"] {
+        let command = syn::Ident::new(name, proc_macro2::Span::call_site());
+        let table = quote! { #[during(when(Go, send(#command), transition_to(B)))] A, #[terminal] B };
+        assert_eq!(saga(&table), FINE, "{name}");
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! A mistake affects only its item. Reading goes on at the next comma.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
@@ -79,6 +81,24 @@ impl Item {
         }
     }
 
+    /// Reports a list or a value of an item that takes neither, such as `stay`.
+    pub(crate) fn flag(&self, errors: &mut Errors) {
+        if self.args.is_some() || self.value.is_some() {
+            errors.on(&self.path, format!("`{}` takes no list and no value", self.name()));
+        }
+    }
+
+    /// The items of a list that needs at least one entry. An empty list is reported, because it
+    /// would have no effect.
+    pub(crate) fn some_items(&self, errors: &mut Errors) -> Vec<Self> {
+        let before = errors.len();
+        let items = self.items(errors);
+        if items.is_empty() && errors.len() == before {
+            errors.on(&self.path, format!("`{}(..)` needs at least one entry", self.name()));
+        }
+        items
+    }
+
     /// Returns the only name in the list, such as the method of `run(method)`. `what` is the
     /// placeholder in the message.
     pub(crate) fn one_ident(&self, what: &str, errors: &mut Errors) -> Option<Ident> {
@@ -133,6 +153,25 @@ impl Item {
                 errors.on(&self.path, format!("write the value as a whole number: `{} = 1`", self.name()));
                 None
             }
+        }
+    }
+}
+
+/// The settings of one list that may stand there once. A second one would silently replace the first.
+#[derive(Default)]
+pub(crate) struct Once(BTreeSet<String>);
+
+impl Once {
+    /// Reports the second item of one name.
+    pub(crate) fn check(&mut self, item: &Item, errors: &mut Errors) {
+        self.check_attribute(&item.path, errors);
+    }
+
+    /// Reports the second attribute of one name.
+    pub(crate) fn check_attribute(&mut self, path: &Path, errors: &mut Errors) {
+        let name = path.get_ident().map(ToString::to_string).unwrap_or_default();
+        if !name.is_empty() && !self.0.insert(name.clone()) {
+            errors.on(path, format!("`{name}` is given twice: leave out one of the two"));
         }
     }
 }

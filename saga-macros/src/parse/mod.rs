@@ -6,7 +6,7 @@ mod item;
 mod row;
 mod upcast;
 
-pub(crate) use item::{Item, items};
+pub(crate) use item::{Item, Once, items};
 pub(crate) use upcast::upcasts;
 
 use proc_macro2::TokenStream;
@@ -54,8 +54,12 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         rows: Vec::new(),
     };
     let (mut initially, mut any, mut deadline) = (Vec::new(), Vec::new(), None);
+    let mut once = Once::default();
     for attribute in &input.attrs {
         let Some((name, tokens)) = ours(attribute, errors) else { continue };
+        if matches!(name.as_str(), "unhandled" | "ended_instance" | "missing_instance") {
+            once.check_attribute(attribute.path(), errors);
+        }
         match name.as_str() {
             "saga" => header(tokens, &mut model, errors),
             "initially" => initially.extend(row::rows(items(tokens, errors), &Origin::Initially, errors)),
@@ -137,7 +141,12 @@ fn ours(attribute: &Attribute, errors: &mut Errors) -> Option<(String, TokenStre
 }
 
 fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
+    let mut once = Once::default();
     for item in items(tokens, errors) {
+        // An item may have several earlier names.
+        if item.name() != "was" {
+            once.check(&item, errors);
+        }
         match item.name().as_str() {
             "name" => {
                 if let Some(name) = item.text(errors) {
@@ -182,17 +191,24 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
 fn during_any(tokens: TokenStream, errors: &mut Errors) -> Vec<Row> {
     let (mut only, mut except) = (None, Vec::new());
     let mut rows = Vec::new();
+    let mut once = Once::default();
     for item in items(tokens, errors) {
         let names = |errors: &mut Errors| -> Vec<String> {
-            item.items(errors)
+            item.some_items(errors)
                 .iter()
                 .filter_map(|item| item.ident(errors))
                 .map(|ident| ident.to_string())
                 .collect()
         };
         match item.name().as_str() {
-            "only" => only = Some(names(errors)),
-            "except" => except = names(errors),
+            "only" => {
+                once.check(&item, errors);
+                only = Some(names(errors));
+            }
+            "except" => {
+                once.check(&item, errors);
+                except = names(errors);
+            }
             _ => rows.push(item),
         }
     }
@@ -225,15 +241,22 @@ fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row
         on_leave: Vec::new(),
     };
     let mut rows = Vec::new();
+    let mut once = Once::default();
     for attribute in &variant.attrs {
         let Some((name, tokens)) = ours(attribute, errors) else { continue };
+        if matches!(name.as_str(), "unhandled" | "terminal") {
+            once.check_attribute(attribute.path(), errors);
+        }
         match name.as_str() {
             "during" => rows.extend(row::rows(items(tokens, errors), &Origin::State(index), errors)),
             "terminal" => {
                 let list = items(tokens, errors);
                 let end = match list.as_slice() {
                     [] => End::Completed,
-                    [item] if item.name() == "failure" => End::Failed,
+                    [item] if item.name() == "failure" => {
+                        item.flag(errors);
+                        End::Failed
+                    }
                     [item, ..] => {
                         errors.on(&item.path, "write `#[terminal]` or `#[terminal(failure)]`");
                         End::Failed
@@ -250,7 +273,11 @@ fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row
             "upcast" => state.upcasts.extend(upcast::upcast(tokens, attribute.span(), errors)),
             "unhandled" => state.unhandled = row::policy(tokens, attribute.span(), errors),
             "state" => {
+                let mut once = Once::default();
                 for item in items(tokens, errors) {
+                    if item.name() == "name" {
+                        once.check(&item, errors);
+                    }
                     match item.name().as_str() {
                         "name" => {
                             state.name = item.text(errors).unwrap_or_default();

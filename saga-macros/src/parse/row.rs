@@ -5,7 +5,7 @@ use proc_macro2::{Span, TokenStream};
 use syn::Path;
 use syn::spanned::Spanned;
 
-use super::item::{Item, items};
+use super::item::{Item, Once, items};
 use crate::errors::Errors;
 use crate::model::{
     Act, DEADLINE, Due, Missing, Move, MoveKind, Origin, Row, Timer, Trigger, TriggerKind, UndoUse, Verdict,
@@ -107,7 +107,7 @@ fn when_all(item: &Item, row: &mut Row, errors: &mut Errors) {
 
 fn verdict(item: &Item, verdict: Verdict, row: &mut Row, errors: &mut Errors) {
     row.verdict = Some(verdict);
-    for item in item.items(errors) {
+    for item in item.some_items(errors) {
         trigger(item, &mut row.triggers, errors);
     }
     for trigger in &row.triggers {
@@ -149,7 +149,7 @@ fn trigger(item: Item, triggers: &mut Vec<Trigger>, errors: &mut Errors) {
         }
         "superseded" => {
             let before = triggers.len();
-            for item in item.items(errors) {
+            for item in item.some_items(errors) {
                 trigger(item, triggers, errors);
             }
             for trigger in triggers.iter_mut().skip(before) {
@@ -165,7 +165,7 @@ fn trigger(item: Item, triggers: &mut Vec<Trigger>, errors: &mut Errors) {
             }
         }
         "any" => {
-            for item in item.items(errors) {
+            for item in item.some_items(errors) {
                 trigger(item, triggers, errors);
             }
         }
@@ -198,7 +198,14 @@ impl Timing {
     fn read(item: &Item, row: &mut Row, errors: &mut Errors) -> Self {
         let mut timing = Self::default();
         let repeats = item.name() == "every";
+        let mut once = Once::default();
         for item in item.items(errors) {
+            if matches!(
+                item.name().as_str(),
+                "millis" | "seconds" | "minutes" | "hours" | "days" | "name" | "times" | "after" | "at"
+            ) {
+                once.check(&item, errors);
+            }
             let unit = match item.name().as_str() {
                 "millis" => (1, "ms"),
                 "seconds" => (1_000, "s"),
@@ -226,12 +233,12 @@ impl Timing {
                     continue;
                 }
                 // The period of `every` is fixed. There `after` and `at` are unknown clauses.
-                "after" if !repeats => {
-                    timing.method = item.one_ident("method", errors).map(Due::AfterMethod);
-                    continue;
-                }
-                "at" if !repeats => {
-                    timing.method = item.one_ident("method", errors).map(Due::AtMethod);
+                "after" | "at" if !repeats => {
+                    if timing.method.is_some() {
+                        errors.on(&item.path, "the time is given twice: leave out `after` or `at`");
+                    }
+                    let due = if item.name() == "after" { Due::AfterMethod } else { Due::AtMethod };
+                    timing.method = item.one_ident("method", errors).map(due);
                     continue;
                 }
                 _ => {
@@ -251,18 +258,19 @@ impl Timing {
 fn timeout(item: &Item, row: &mut Row, errors: &mut Errors) {
     let before = errors.len();
     let timing = Timing::read(item, row, errors);
-    let (due, given) = match (timing.method, timing.millis) {
-        (Some(Due::AfterMethod(method) | Due::AtMethod(method)), 1..) => {
+    // A unit of zero is a time, too.
+    let (due, given) = match (timing.method, !timing.given.is_empty()) {
+        (Some(Due::AfterMethod(method) | Due::AtMethod(method)), true) => {
             errors.on(&method, "the time is given twice: leave out the method, or the units");
             return;
         }
         // The name of the method is the default name of the timer.
-        (Some(due @ (Due::AfterMethod(_) | Due::AtMethod(_))), 0) => {
+        (Some(due @ (Due::AfterMethod(_) | Due::AtMethod(_))), false) => {
             let (Due::AfterMethod(method) | Due::AtMethod(method)) = &due else { return };
             let given = method.to_string();
             (due, given)
         }
-        (_, millis) => (Due::After(millis), timing.given),
+        _ => (Due::After(timing.millis), timing.given),
     };
     // A unit that could not be read is already reported.
     if due == Due::After(0) && errors.len() == before {
@@ -290,13 +298,14 @@ fn every(item: &Item, row: &mut Row, errors: &mut Errors) {
 
 fn timer(timer: Timer, item: &Item, row: &mut Row, errors: &mut Errors) {
     // The deadline is stored as a timer with this name.
-    if timer.name == DEADLINE {
+    if std::iter::once(&timer.name).chain(&timer.was).any(|name| name == DEADLINE) {
         errors.on(
             &item.path,
             "`deadline` is the name of the timer of the whole saga; give this timer another name",
         );
     }
-    let is_own = |name: &str| name == "when_all" || name.starts_with("all_finished");
+    let is_own =
+        |name: &str| name == "when_all" || name == "all_finished" || name.starts_with("all_finished ");
     if let Some(name) = std::iter::once(&timer.name).chain(&timer.was).find(|name| is_own(name)) {
         // The machine sets timers with these names for sets and for the ends of children.
         errors.on(
@@ -355,24 +364,42 @@ fn clause(item: &Item, row: &mut Row, errors: &mut Errors) {
             }
             go((!targets.is_empty()).then_some(MoveKind::To(targets)), errors);
         }
-        "stay" => go(Some(MoveKind::Stay), errors),
-        "reenter" => go(Some(MoveKind::Reenter), errors),
-        "park" => go(Some(MoveKind::Park), errors),
+        word @ ("stay" | "reenter" | "park") => {
+            item.flag(errors);
+            let kind = match word {
+                "stay" => MoveKind::Stay,
+                "reenter" => MoveKind::Reenter,
+                _ => MoveKind::Park,
+            };
+            go(Some(kind), errors);
+        }
         "guard" => match item.one_ident("method", errors) {
             Some(_) if row.guard.is_some() => {
                 errors.on(&item.path, "a row has one guard: this is the second");
             }
             guard => row.guard = guard,
         },
-        "compensate" => row.compensate = Some(item.span()),
+        "compensate" => {
+            item.flag(errors);
+            row.compensate = Some(item.span());
+        }
         "not_owed" => row.not_owed.extend(paths(item, errors)),
         "waive" => match (&item.args, &mut row.waive) {
+            (None, Waive::Named(_)) | (Some(_), Waive::All) => errors.on(
+                &item.path,
+                "`waive` drops all obligations, `waive(Undo)` drops one: leave out one of the two",
+            ),
             // `waive` without a list drops all obligations (rule R10).
             (None, waive) => *waive = Waive::All,
             (Some(_), Waive::Named(named)) => named.extend(paths(item, errors)),
             (Some(_), waive) => *waive = Waive::Named(paths(item, errors)),
         },
-        "doc" => row.doc = item.text(errors).unwrap_or_default(),
+        "doc" => {
+            if !row.doc.is_empty() {
+                errors.on(&item.path, "`doc` is given twice: leave out one of the two");
+            }
+            row.doc = item.text(errors).unwrap_or_default();
+        }
         _ => {
             let act = act(item, errors);
             match act {
@@ -387,7 +414,7 @@ fn clause(item: &Item, row: &mut Row, errors: &mut Errors) {
 }
 
 fn paths(item: &Item, errors: &mut Errors) -> Vec<Path> {
-    item.items(errors).into_iter().filter_map(|item| item.only_path(errors)).collect()
+    item.some_items(errors).into_iter().filter_map(|item| item.only_path(errors)).collect()
 }
 
 /// Reads `run`, `send`, `publish`, `start`, `claim` or `release`. The outer `None` means another
@@ -426,7 +453,10 @@ fn alias(claim: bool, item: &Item, errors: &mut Errors) -> Option<Act> {
     let mut each = false;
     for item in list {
         match item.name().as_str() {
-            "each" => each = true,
+            "each" => {
+                item.flag(errors);
+                each = true;
+            }
             _ => errors.on(&item.path, format!("unknown option; `{word}` takes `each`")),
         }
     }
@@ -445,11 +475,19 @@ fn start(item: &Item, errors: &mut Errors) -> Option<Act> {
     let child = first.only_path(errors)?;
     let mut method = method_for(&child);
     let (mut each, mut limit, mut detached) = (false, None, false);
+    let mut once = Once::default();
     for item in list {
+        once.check(&item, errors);
         match item.name().as_str() {
             "with" => method = item.one_ident("method", errors).unwrap_or(method),
-            "each" => each = true,
-            "detached" => detached = true,
+            "each" => {
+                item.flag(errors);
+                each = true;
+            }
+            "detached" => {
+                item.flag(errors);
+                detached = true;
+            }
             "limit" => match item.number(errors).map(u32::try_from) {
                 Some(Ok(number)) if number > 0 => limit = Some(number),
                 Some(_) => errors.on(&item.path, "a limit allows at least one child: `limit = 1`"),
@@ -488,10 +526,15 @@ fn built(
     let path = first.only_path(errors)?;
     let mut method = method_for(&path);
     let (mut each, mut undo) = (false, None);
+    let mut once = Once::default();
     for item in list {
+        once.check(&item, errors);
         match item.name().as_str() {
             "with" => method = item.one_ident("method", errors).unwrap_or(method),
-            "each" => each = true,
+            "each" => {
+                item.flag(errors);
+                each = true;
+            }
             "undo" if command => undo = undo_use(&item, errors),
             _ => errors.on(
                 &item.path,
@@ -518,7 +561,9 @@ pub(super) fn undo_use(item: &Item, errors: &mut Errors) -> Option<UndoUse> {
     };
     let command = first.only_path(errors)?;
     let mut method = method_for(&command);
+    let mut once = Once::default();
     for item in list {
+        once.check(&item, errors);
         match item.name().as_str() {
             "with" => method = item.one_ident("method", errors).unwrap_or(method),
             _ => errors.on(&item.path, "unknown option; an undo takes `with(method)`"),
@@ -531,7 +576,11 @@ pub(super) fn undo_use(item: &Item, errors: &mut Errors) -> Option<UndoUse> {
 fn method_for(path: &Path) -> syn::Ident {
     let ident = last_ident(path);
     let name = lower(&ident.to_string(), '_');
-    // A keyword is an identifier only in its raw form.
+    // These four keywords have no raw form.
+    if matches!(name.as_str(), "crate" | "self" | "super" | "_") {
+        return syn::Ident::new(&format!("{name}_"), ident.span());
+    }
+    // Another keyword is an identifier only in its raw form.
     syn::parse_str::<syn::Ident>(&name)
         .map_or_else(|_| syn::Ident::new_raw(&name, ident.span()), |_| syn::Ident::new(&name, ident.span()))
 }
@@ -555,9 +604,14 @@ pub(super) fn acts(tokens: TokenStream, errors: &mut Errors) -> Vec<Act> {
 pub(super) fn policy(tokens: TokenStream, span: Span, errors: &mut Errors) -> Option<Verdict> {
     let list = items(tokens, errors);
     match list.as_slice() {
-        [item] if item.name() == "ignore" => Some(Verdict::Ignore),
-        [item] if item.name() == "reject" => Some(Verdict::Reject),
-        [item] if item.name() == "defer" => Some(Verdict::Defer),
+        [item] if matches!(item.name().as_str(), "ignore" | "reject" | "defer") => {
+            item.flag(errors);
+            Some(match item.name().as_str() {
+                "ignore" => Verdict::Ignore,
+                "reject" => Verdict::Reject,
+                _ => Verdict::Defer,
+            })
+        }
         [item] => {
             errors.on(&item.path, "write `ignore`, `reject` or `defer`");
             None
@@ -578,19 +632,33 @@ pub(super) fn missing(tokens: TokenStream, span: Span, errors: &mut Errors) -> O
         return None;
     };
     match item.name().as_str() {
-        "ignore" => Some(Missing::Ignore),
-        "reject" => Some(Missing::Reject),
+        "ignore" => {
+            item.flag(errors);
+            Some(Missing::Ignore)
+        }
+        "reject" => {
+            item.flag(errors);
+            Some(Missing::Reject)
+        }
         "defer" => {
             // `Timing::read` needs a row for clauses. This row is dropped.
             let mut row = empty(Origin::Initially, span);
             // A missing list gets the message below instead of the message of `Item::items`.
             let timing =
                 if item.args.is_some() { Timing::read(item, &mut row, errors) } else { Timing::default() };
-            if timing.millis == 0 || timing.method.is_some() || timing.name.is_some() || row.to.is_some() {
+            let clauses = row.to.is_some()
+                || row.guard.is_some()
+                || row.compensate.is_some()
+                || !row.acts.is_empty()
+                || !row.not_owed.is_empty()
+                || !matches!(row.waive, Waive::Nothing)
+                || !row.doc.is_empty();
+            let named = timing.name.is_some() || !timing.was.is_empty();
+            if timing.millis == 0 || timing.method.is_some() || named || clauses {
                 errors.on(
                     &item.path,
-                    "`defer` needs the time of the wait: `defer(minutes = 5)`; the units are millis, seconds, \
-                     minutes, hours, days",
+                    "`defer` takes the time of the wait and nothing else: `defer(minutes = 5)`; the units are millis, \
+                     seconds, minutes, hours, days",
                 );
             }
             Some(Missing::Defer(timing.millis))
