@@ -8,7 +8,6 @@
 
 mod driver;
 mod family;
-#[path = "../../../tests/support/mod.rs"]
 mod order;
 mod scripted;
 mod second_saga;

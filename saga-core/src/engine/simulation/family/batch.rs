@@ -1,21 +1,89 @@
 //! The parent: a batch books a truck, has its parcels shipped, a few at a time, awaits them and then the batch within
 //! it. Some batches hear of each parcel, others only of all.
 
+use saga_macros::Saga;
 use serde::{Deserialize, Serialize};
 
-use super::table::{
-    ALL_PARCELS, ALL_WITHIN, CALL_OFF, DEFINITION, ENLARGE, HEARD, HEARD_WITHIN, HURRY, LAST, NO_TRUCK,
-    PARCEL, PAUSE, PLACE, RECALL, RECALL_HELD, RESUME, SPOILED, WITHIN, WORRY,
-};
 use super::{
-    BatchPlaced, BookTruck, CancelTruck, Enlarged, Kind, LIMIT, ParcelOrdered, ParcelState, Plan, Recalled,
+    BatchPlaced, BookTruck, CancelTruck, Cancelled, Enlarged, Hurried, Kind, ParcelOrdered, ParcelState,
+    Paused, Plan, Recalled, Resumed,
 };
-use crate::Saga;
-use crate::definition::Definition;
-use crate::machine::{
-    AllFinished, Cause, Child, ChildEnd, Context, Finished, Outbox, Undone, Wait, encode_command,
-};
-use crate::message::{ActionResult, Message, Payload, PayloadError};
+use crate::machine::{AllFinished, ChildEnd, Context, Finished};
+use crate::message::ActionResult;
+
+/// The stored name of the state that only an event from outside ends.
+pub(in super::super) const ON_HOLD: &str = "on-hold";
+
+#[derive(Clone, Copy, Debug, PartialEq, Saga)]
+#[saga(
+    name = "batch",
+    version = 1,
+    data(Batch),
+    actions(BatchActions),
+    on_abort(CalledOff),
+    crate(saga_core)
+)]
+#[initially(when(
+    BatchPlaced,
+    run(place),
+    send(BookTruck, undo(CancelTruck)),
+    start(ParcelState, with(placed_parcels), each, limit = 2),
+    start(BatchState, with(placed_within), each),
+    start(ParcelState, with(placed_sample), each, detached),
+    transition_to(Packing)
+))]
+#[during_any(
+    when(Cancelled, compensate, transition_to(CalledOff)),
+    when(any(failed(BookTruck), unknown(BookTruck)), compensate, transition_to(CalledOff))
+)]
+#[unhandled(ignore)]
+pub(in super::super) enum BatchState {
+    #[during(
+        when(finished(ParcelState), guard(is_spoiled), compensate, transition_to(CalledOff)),
+        when(finished(ParcelState), guard(is_last), transition_to(Packed)),
+        when(finished(ParcelState), guard(hears_each), run(hear), stay),
+        when(finished(BatchState), run(hear_within), stay),
+        when(all_finished(ParcelState), run(sum_parcels), transition_to(Gathering)),
+        when(any(parked(ParcelState), parked(BatchState)), run(worry), stay),
+        when(Enlarged, run(enlarge), start(ParcelState, with(more_parcels), each, limit = 2), stay),
+        when(Hurried, transition_to(Packed)),
+        when(Paused, transition_to(OnHold)),
+        when(
+            Recalled,
+            compensate,
+            run(begin_anew),
+            send(BookTruck, undo(CancelTruck)),
+            start(ParcelState, with(recalled_parcels), each, limit = 2),
+            start(BatchState, with(recalled_within), each),
+            start(ParcelState, with(recalled_sample), each, detached),
+            reenter
+        )
+    )]
+    Packing,
+    #[during(
+        when(Resumed, transition_to(Packing)),
+        when(
+            Recalled,
+            compensate,
+            run(begin_anew),
+            send(BookTruck, undo(CancelTruck)),
+            start(ParcelState, with(recalled_parcels), each, limit = 2),
+            start(BatchState, with(recalled_within), each),
+            start(ParcelState, with(recalled_sample), each, detached),
+            transition_to(Packing)
+        )
+    )]
+    OnHold,
+    #[during(
+        when(all_finished(BatchState), run(sum_within), transition_to(Packed)),
+        when(any(parked(ParcelState), parked(BatchState)), run(worry), stay)
+    )]
+    Gathering,
+    #[terminal]
+    Packed,
+    #[terminal(failure)]
+    CalledOff,
+}
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in super::super) struct Batch {
@@ -55,81 +123,29 @@ impl Batch {
         }
     }
 
-    /// Starts the last parcels.
-    fn start_parcels(&self, count: usize, out: &mut Outbox) -> ActionResult<()> {
-        out.starts(PARCEL);
-        for (parcel, kind) in &self.parcels[self.parcels.len() - count..] {
-            let event = ParcelOrdered { parcel: parcel.clone(), kind: *kind };
-            out.start::<ParcelState>(PARCEL, Some(LIMIT as u32), false, &event)?;
-        }
-        Ok(())
+    /// The last parcels.
+    fn last_parcels(&self, count: usize) -> Vec<ParcelOrdered> {
+        let ordered = |(parcel, kind): &(String, Kind)| ParcelOrdered { parcel: parcel.clone(), kind: *kind };
+        self.parcels[self.parcels.len() - count..].iter().map(ordered).collect()
     }
 
-    fn start_all(&self, plan: &Plan, out: &mut Outbox) -> ActionResult<()> {
-        out.send(Some(0), &BookTruck { batch: self.id.clone(), round: self.round.to_string() })?;
-        self.start_parcels(plan.parcels.len(), out)?;
-        out.starts(WITHIN);
-        if let (Some(parcels), Some(batch)) = (&plan.within, self.within.last()) {
+    fn batch_within(&self, plan: &Plan) -> Vec<BatchPlaced> {
+        let within = plan.within.as_ref().zip(self.within.last()).map(|(parcels, batch)| {
             let plan = Plan { parcels: parcels.clone(), within: None, sample: false };
-            let event = BatchPlaced { batch: batch.clone(), plan, hears: self.hears };
-            out.start::<BatchState>(WITHIN, None, false, &event)?;
-        }
-        if let (true, Some(parcel)) = (plan.sample, self.samples.last()) {
-            let event = ParcelOrdered { parcel: parcel.clone(), kind: Kind::Plain };
-            out.start::<ParcelState>(PARCEL, None, true, &event)?;
-        }
-        Ok(())
+            BatchPlaced { batch: batch.clone(), plan, hears: self.hears }
+        });
+        within.into_iter().collect()
+    }
+
+    fn sample(&self, plan: &Plan) -> Vec<ParcelOrdered> {
+        let sample = self.samples.last().filter(|_| plan.sample);
+        sample.map(|parcel| ParcelOrdered { parcel: parcel.clone(), kind: Kind::Plain }).into_iter().collect()
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in super::super) enum BatchState {
-    Packing,
-    OnHold,
-    Gathering,
-    Packed,
-    CalledOff,
-}
-
-impl Child for BatchState {
-    type Start = BatchPlaced;
-}
-
-impl Saga for BatchState {
-    type Data = Batch;
-    const NAME: &'static str = super::BATCH;
-    const VERSION: u32 = 1;
-
-    fn definition() -> &'static Definition {
-        &DEFINITION
-    }
-
-    fn __index(&self) -> usize {
-        *self as usize
-    }
-
-    fn __encode(&self) -> Result<Option<Payload>, PayloadError> {
-        Ok(None)
-    }
-
-    fn __decode(index: usize, _: Option<&Payload>, _: u32) -> Result<Self, PayloadError> {
-        Ok([Self::Packing, Self::OnHold, Self::Gathering, Self::Packed, Self::CalledOff][index])
-    }
-
-    fn __guard(row: usize, on: Option<(&Batch, &Self)>, cause: Cause<'_>, _: &Context) -> bool {
-        match row {
-            SPOILED => {
-                let child = cause.get::<Finished<ParcelState>>();
-                child.data.kind == Kind::Precious && child.end != ChildEnd::Completed
-            }
-            LAST => cause.get::<Finished<ParcelState>>().data.kind == Kind::Last,
-            _ => on.is_some_and(|(data, _)| data.hears),
-        }
-    }
-
-    fn __begin(_: usize, cause: Cause<'_>, _: &mut Context) -> ActionResult<(Batch, Self)> {
-        let event = cause.get::<BatchPlaced>();
-        let mut data = Batch {
+impl BatchActions for Batch {
+    fn place(event: &BatchPlaced, _: &mut Context) -> ActionResult<Self> {
+        let mut data = Self {
             id: event.batch.clone(),
             hears: event.hears,
             round: 0,
@@ -141,77 +157,92 @@ impl Saga for BatchState {
             worries: 0,
         };
         data.begin(&event.plan);
-        Ok((data, Self::Packing))
+        Ok(data)
     }
 
-    fn __run(
-        row: usize,
-        data: &mut Batch,
-        _: &mut Self,
-        cause: Cause<'_>,
-        _: &mut Context,
-    ) -> ActionResult<Option<Self>> {
-        match row {
-            ENLARGE => data.add(&cause.get::<Enlarged>().parcels),
-            HEARD => {
-                let child = cause.get::<Finished<ParcelState>>();
-                data.heard.push((child.key.to_string(), child.end));
-                if child.data.kind == Kind::Cursed {
-                    return Err("it is cursed".into());
-                }
-            }
-            HEARD_WITHIN => {
-                let child = cause.get::<Finished<Self>>();
-                data.heard.push((child.key.to_string(), child.end));
-            }
-            ALL_PARCELS => data.sums.push((super::PARCEL.to_owned(), *cause.get())),
-            ALL_WITHIN => data.sums.push((super::BATCH.to_owned(), *cause.get())),
-            WORRY => data.worries += 1,
-            RECALL | RECALL_HELD => data.begin(&cause.get::<Recalled>().plan),
-            _ => {}
+    fn book_truck(&self, _: &mut Context) -> BookTruck {
+        BookTruck { batch: self.id.clone(), round: self.round.to_string() }
+    }
+
+    fn cancel_truck(&self, command: &BookTruck, _: &mut Context) -> CancelTruck {
+        CancelTruck { batch: command.batch.clone(), round: command.round.clone() }
+    }
+
+    fn placed_parcels(&self, event: &BatchPlaced, _: &mut Context) -> Vec<ParcelOrdered> {
+        self.last_parcels(event.plan.parcels.len())
+    }
+
+    fn placed_within(&self, event: &BatchPlaced, _: &mut Context) -> Vec<BatchPlaced> {
+        self.batch_within(&event.plan)
+    }
+
+    fn placed_sample(&self, event: &BatchPlaced, _: &mut Context) -> Vec<ParcelOrdered> {
+        self.sample(&event.plan)
+    }
+
+    fn is_spoiled(&self, child: &Finished<ParcelState>, _: &Context) -> bool {
+        child.data.kind == Kind::Precious && child.end != ChildEnd::Completed
+    }
+
+    fn is_last(&self, child: &Finished<ParcelState>, _: &Context) -> bool {
+        child.data.kind == Kind::Last
+    }
+
+    fn hears_each(&self, _: &Finished<ParcelState>, _: &Context) -> bool {
+        self.hears
+    }
+
+    fn hear(&mut self, child: &Finished<ParcelState>, _: &mut Context) -> ActionResult<()> {
+        self.heard.push((child.key.to_string(), child.end));
+        if child.data.kind == Kind::Cursed {
+            return Err("it is cursed".into());
         }
-        Ok(match row {
-            RESUME | RECALL_HELD => Some(Self::Packing),
-            PAUSE => Some(Self::OnHold),
-            ALL_PARCELS => Some(Self::Gathering),
-            ALL_WITHIN | HURRY | LAST => Some(Self::Packed),
-            SPOILED | CALL_OFF | NO_TRUCK => Some(Self::CalledOff),
-            _ => None,
-        })
-    }
-
-    fn __build(
-        row: usize,
-        data: &Batch,
-        _: Option<&Self>,
-        _: Option<&Self>,
-        cause: Cause<'_>,
-        _: &mut Context,
-        out: &mut Outbox,
-    ) -> ActionResult<()> {
-        match row {
-            PLACE => data.start_all(&cause.get::<BatchPlaced>().plan, out),
-            RECALL | RECALL_HELD => data.start_all(&cause.get::<Recalled>().plan, out),
-            ENLARGE => data.start_parcels(cause.get::<Enlarged>().parcels.len(), out),
-            _ => Ok(()),
-        }
-    }
-
-    fn __enter(_: &mut Batch, _: &mut Self, _: &mut Context, _: &mut Outbox) -> ActionResult<()> {
         Ok(())
     }
 
-    fn __leave(_: &mut Batch, _: &mut Self, _: &mut Context, _: &mut Outbox) -> ActionResult<()> {
+    fn hear_within(&mut self, child: &Finished<BatchState>, _: &mut Context) -> ActionResult<()> {
+        self.heard.push((child.key.to_string(), child.end));
         Ok(())
     }
 
-    fn __due(_: usize, _: &Batch, _: &Self, _: &mut Context) -> ActionResult<Wait> {
-        Err("no timer of this table asks a method".into())
+    fn sum_parcels(&mut self, all: &AllFinished, _: &mut Context) -> ActionResult<()> {
+        self.sums.push((super::PARCEL.to_owned(), *all));
+        Ok(())
     }
 
-    fn __undo(_: usize, _: &Batch, of: Undone<'_, Self>, _: &mut Context) -> ActionResult<Message> {
-        let Undone::Command(command) = of else { return Err("no such undo".into()) };
-        let BookTruck { batch, round } = command.command()?;
-        Ok(encode_command(&CancelTruck { batch, round })?)
+    fn sum_within(&mut self, all: &AllFinished, _: &mut Context) -> ActionResult<()> {
+        self.sums.push((super::BATCH.to_owned(), *all));
+        Ok(())
+    }
+
+    fn worry(&mut self, _: &mut Context) -> ActionResult<()> {
+        self.worries += 1;
+        Ok(())
+    }
+
+    fn enlarge(&mut self, event: &Enlarged, _: &mut Context) -> ActionResult<()> {
+        self.add(&event.parcels);
+        Ok(())
+    }
+
+    fn more_parcels(&self, event: &Enlarged, _: &mut Context) -> Vec<ParcelOrdered> {
+        self.last_parcels(event.parcels.len())
+    }
+
+    fn begin_anew(&mut self, event: &Recalled, _: &mut Context) -> ActionResult<()> {
+        self.begin(&event.plan);
+        Ok(())
+    }
+
+    fn recalled_parcels(&self, event: &Recalled, _: &mut Context) -> Vec<ParcelOrdered> {
+        self.last_parcels(event.plan.parcels.len())
+    }
+
+    fn recalled_within(&self, event: &Recalled, _: &mut Context) -> Vec<BatchPlaced> {
+        self.batch_within(&event.plan)
+    }
+
+    fn recalled_sample(&self, event: &Recalled, _: &mut Context) -> Vec<ParcelOrdered> {
+        self.sample(&event.plan)
     }
 }

@@ -8,19 +8,18 @@ mod batch;
 mod depot;
 mod parcel;
 mod seen;
-mod table;
 
+use saga_macros::{Command, Event};
 use serde::{Deserialize, Serialize};
 
 use super::Random;
-use crate::message::{Command, Correlated, Event, Key, NoReply, ReplyTo};
+use crate::message::Key;
 use crate::store::Address;
 
-pub(super) use batch::{Batch, BatchState};
+pub(super) use batch::{Batch, BatchState, ON_HOLD};
 pub(super) use depot::Depot;
 pub(super) use parcel::ParcelState;
 pub(super) use seen::SeenChildren;
-pub(super) use table::ON_HOLD;
 
 /// How many parcels of a batch may be under way.
 pub(super) const LIMIT: usize = 2;
@@ -74,19 +73,9 @@ pub(super) fn kinds(random: &mut Random, limit: usize) -> Vec<Kind> {
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident $wire:literal $key:ident { $($field:ident: $ty:ty),* })*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Event, Serialize, Deserialize)]
+        #[event(name = $wire, key($key), crate(saga_core))]
         pub(super) struct $name { pub(super) $key: String, $(pub(super) $field: $ty),* }
-
-        impl Event for $name {
-            const NAME: &'static str = $wire;
-            const KEYED: bool = true;
-        }
-
-        impl Correlated for $name {
-            fn key(&self, _: &str) -> String {
-                self.$key.clone()
-            }
-        }
     )*};
 }
 
@@ -104,38 +93,39 @@ events! {
     ParcelOrdered "parcel.ordered" parcel { kind: Kind }
 }
 
-macro_rules! messages {
-    ($trait:ident: $($name:ident $wire:literal { $($field:ident),* })*) => {$(
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        pub(super) struct $name { $(pub(super) $field: String),* }
+#[derive(Clone, Debug, PartialEq, Event, Serialize, Deserialize)]
+#[event(name = "parcel.shipped", crate(saga_core))]
+pub(super) struct Shipped {}
 
-        impl $trait for $name {
-            const NAME: &'static str = $wire;
-            messages!(@ $trait $name);
-        }
-    )*};
-    (@ Event $name:ident) => { const KEYED: bool = false; };
-    (@ Command Ship) => {
-        const REPLIES: &'static [&'static str] = &[Shipped::NAME, Declined::NAME];
-    };
-    (@ Command $name:ident) => { const REPLIES: &'static [&'static str] = &[]; };
+#[derive(Clone, Debug, PartialEq, Event, Serialize, Deserialize)]
+#[event(name = "parcel.declined", crate(saga_core))]
+pub(super) struct Declined {}
+
+#[derive(Clone, Debug, PartialEq, Command, Serialize, Deserialize)]
+#[command(name = "parcel.ship", replies(Shipped, Declined), crate(saga_core))]
+pub(super) struct Ship {
+    pub(super) parcel: String,
 }
 
-messages! { Event:
-    Shipped "parcel.shipped" {}
-    Declined "parcel.declined" {}
+#[derive(Clone, Debug, PartialEq, Command, Serialize, Deserialize)]
+#[command(name = "parcel.take-back", crate(saga_core))]
+pub(super) struct TakeBack {
+    pub(super) parcel: String,
 }
-messages! { Command:
-    Ship "parcel.ship" { parcel }
-    TakeBack "parcel.take-back" { parcel }
-    CancelTruck "truck.cancel" { batch, round }
-    BookTruck "truck.book" { batch, round }
+
+#[derive(Clone, Debug, PartialEq, Command, Serialize, Deserialize)]
+#[command(name = "truck.cancel", crate(saga_core))]
+pub(super) struct CancelTruck {
+    pub(super) batch: String,
+    pub(super) round: String,
 }
-impl ReplyTo<Ship> for Shipped {}
-impl ReplyTo<Ship> for Declined {}
-impl NoReply for TakeBack {}
-impl NoReply for BookTruck {}
-impl NoReply for CancelTruck {}
+
+#[derive(Clone, Debug, PartialEq, Command, Serialize, Deserialize)]
+#[command(name = "truck.book", crate(saga_core))]
+pub(super) struct BookTruck {
+    pub(super) batch: String,
+    pub(super) round: String,
+}
 
 pub(super) fn batch(key: &str) -> Address {
     Address::new(BATCH, Key::new(key).expect("a good key"))
