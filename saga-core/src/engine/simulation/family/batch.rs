@@ -1,6 +1,8 @@
 //! The parent: a batch books a truck, has its parcels shipped, a few at a time, awaits them and then the batch within
 //! it. Some batches hear of each parcel, others only of all.
 
+#![allow(clippy::duplicated_attributes)] // Several rows on the enum share words.
+
 use saga_macros::Saga;
 use serde::{Deserialize, Serialize};
 
