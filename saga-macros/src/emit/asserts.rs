@@ -20,9 +20,14 @@ pub(super) fn all(table: &Table<'_>) -> TokenStream {
     out
 }
 
-fn check(span: Span, holds: &TokenStream, message: &str, out: &mut TokenStream) {
+/// Writes one assertion. The compiler shows `name` beside the message.
+fn check(name: &str, span: Span, holds: &TokenStream, message: &str, out: &mut TokenStream) {
+    let name = syn::Ident::new(name, span);
     out.extend(quote_spanned! {span=>
-        const _: () = ::core::assert!(#holds, #message);
+        const _: () = {
+            #[allow(dead_code)]
+            const #name: () = ::core::assert!(#holds, #message);
+        };
     });
 }
 
@@ -34,6 +39,7 @@ fn keys(table: &Table<'_>, out: &mut TokenStream) {
     for event in &table.events {
         let name = last(event);
         check(
+            "EVENT_HAS_A_KEY",
             event.span(),
             &quote! {
                 <#event as #private::Event>::KEYED
@@ -57,6 +63,7 @@ fn starts(table: &Table<'_>, out: &mut TokenStream) {
         let name = last(event);
         let saga = &table.model.name;
         check(
+            "START_HAS_A_KEY",
             event.span(),
             &quote!(!<#event as #private::Event>::BY_ALIAS.holds(#saga)),
             &format!(
@@ -74,6 +81,7 @@ fn replies(table: &Table<'_>, out: &mut TokenStream) {
     for command in table.model.sent() {
         let name = last(command);
         check(
+            "REPLY_HAS_A_ROW",
             command.span(),
             &quote! {
                 #private::all_names_in(
@@ -97,6 +105,7 @@ fn at_most_once(table: &Table<'_>, out: &mut TokenStream) {
         if let Some(state) = without_unknown(table.model, command) {
             let name = last(command);
             check(
+                "UNKNOWN_OUTCOME_HAS_A_ROW",
                 command.span(),
                 &quote!(!<#command as #private::Command>::AT_MOST_ONCE),
                 &format!(
@@ -152,6 +161,7 @@ fn undos(table: &Table<'_>, out: &mut TokenStream) {
         let undo = &entry.undo.command;
         let name = last(undo);
         check(
+            "UNDO_IS_TRIED_UNTIL_SUCCESS",
             undo.span(),
             &quote! {
                 !<#undo as #private::Command>::AT_MOST_ONCE

@@ -26,7 +26,8 @@ pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
     let krate = &model.krate;
     let private = quote!(#krate::__private_0_1_0);
     let methods = Methods::collect(model, &private, &mut errors);
-    let table = Table::new(model, private.clone());
+    let short = quote!(__saga);
+    let table = Table::new(model, short.clone());
     let sound = errors.is_empty();
     let errors = errors.into_tokens();
     let (Some(data), Some(actions)) = (&model.data, &model.actions) else {
@@ -40,7 +41,7 @@ pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
         let ident = &model.ident;
         quote_spanned! {path.span()=>
             #[automatically_derived]
-            impl #private::EventOf<#ident> for #path {
+            impl #short::EventOf<#ident> for #path {
                 const INDEX: usize = #index;
             }
         }
@@ -51,7 +52,8 @@ pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
             let ident = &model.ident;
             quote! {
                 #[automatically_derived]
-                impl #private::Child for #ident {
+                #[diagnostic::do_not_recommend]
+                impl #short::Child for #ident {
                     type Start = #event;
                 }
             }
@@ -64,6 +66,9 @@ pub(crate) fn saga(model: &Model, mut errors: Errors) -> TokenStream {
         #targets
         #action_trait
         const _: () = {
+            // The alias keeps the generated code short. Only this block sees the alias.
+            #[allow(unused_imports)]
+            use #private as __saga;
             #implement
             #(#event_of)*
             #child
