@@ -10,6 +10,7 @@ use std::process::Command;
 const COMPILER: &str = "rustc 1.95.";
 
 #[test]
+#[allow(clippy::print_stdout)] // A skipped test says so.
 fn mistakes_are_underlined_and_sound_tables_compile() {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let version =
