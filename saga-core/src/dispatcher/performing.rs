@@ -15,7 +15,7 @@ use super::tempo::Busy;
 use super::{Health, Shared};
 use crate::engine::{In, Out};
 use crate::message::{Timestamp, chain};
-use crate::store::{Batch, StepOutcome, StoreError};
+use crate::store::{Batch, StepOutcome, Store, StoreError};
 
 /// The shortest and the longest wait before the next call to the store.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
@@ -93,47 +93,48 @@ impl EventLoop {
                     }
                 }
             }),
-            Out::FetchInbox(after) => self.read(move || {
-                let store = Arc::clone(&store);
-                async move {
-                    let rows = store.inbox(after, page).await?;
-                    let more = rows.len() >= page;
-                    Ok(In::Inbox { rows, more })
-                }
-            }),
-            Out::FetchTasks(after) => self.read(move || {
-                let store = Arc::clone(&store);
-                async move {
-                    let rows = store.open_tasks(after, page).await?;
-                    let more = rows.len() >= page;
-                    Ok(In::Tasks { rows, more })
-                }
-            }),
-            Out::FetchCompensating(after) => self.read(move || {
-                let store = Arc::clone(&store);
-                async move {
-                    let rows = store.compensating(after, page).await?;
-                    let more = rows.len() >= page;
-                    Ok(In::Compensating { rows, more })
-                }
-            }),
-            Out::FetchDeliveries(after) => self.read(move || {
-                let store = Arc::clone(&store);
-                async move {
-                    let rows = store.deliveries(after, page).await?;
-                    let more = rows.len() >= page;
-                    Ok(In::Deliveries { rows, more })
-                }
-            }),
-            Out::FetchTimers(after) => self.read(move || {
-                let (store, after) = (Arc::clone(&store), after.clone());
-                async move {
-                    let rows = store.timers(Timestamp::MAX, after, page).await?;
-                    let more = rows.len() >= page;
-                    Ok(In::Timers { rows, more })
-                }
-            }),
+            Out::FetchInbox(after) => self.read_page(
+                move |store, page| async move { store.inbox(after, page).await },
+                |rows, more| In::Inbox { rows, more },
+            ),
+            Out::FetchTasks(after) => self.read_page(
+                move |store, page| async move { store.open_tasks(after, page).await },
+                |rows, more| In::Tasks { rows, more },
+            ),
+            Out::FetchCompensating(after) => self.read_page(
+                move |store, page| async move { store.compensating(after, page).await },
+                |rows, more| In::Compensating { rows, more },
+            ),
+            Out::FetchDeliveries(after) => self.read_page(
+                move |store, page| async move { store.deliveries(after, page).await },
+                |rows, more| In::Deliveries { rows, more },
+            ),
+            Out::FetchTimers(after) => self.read_page(
+                move |store, page| {
+                    let after = after.clone();
+                    async move { store.timers(Timestamp::MAX, after, page).await }
+                },
+                |rows, more| In::Timers { rows, more },
+            ),
         }
+    }
+
+    /// Reads one page. A full page may have a successor.
+    fn read_page<T, F, R>(&mut self, read: F, input: fn(Vec<T>, bool) -> In)
+    where
+        T: Send + 'static,
+        F: Fn(Arc<dyn Store>, usize) -> R + Send + 'static,
+        R: Future<Output = Result<Vec<T>, StoreError>> + Send + 'static,
+    {
+        let (store, page) = (Arc::clone(&self.store), self.page);
+        self.read(move || {
+            let rows = read(Arc::clone(&store), page);
+            async move {
+                let rows = rows.await?;
+                let more = rows.len() >= page;
+                Ok(input(rows, more))
+            }
+        });
     }
 
     /// Reads the store, and retries while the store is not available.
