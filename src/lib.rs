@@ -111,8 +111,8 @@ pub mod what_happens_if {}
 #[doc = include_str!("docs/guarantees.md")]
 pub mod guarantees {}
 
-#[doc = include_str!("../docs/rules.md")]
-pub mod rules {}
+#[doc(inline)]
+pub use saga_core::rules;
 
 #[doc = include_str!("docs/glossary.md")]
 pub mod glossary {}

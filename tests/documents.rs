@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use sources::{Function, files, functions, read, root};
 
 const RULES: &str = "docs/rules.md";
+/// The copy that the documentation of the crate includes. A crate cannot include a file outside of its folder.
+const RULES_OF_CORE: &str = "saga-core/rules.md";
 /// Set it to have the tests of each rule written into the document.
 const UPDATE: &str = "SAGA_UPDATE";
 /// What begins the line with the tests of a rule.
@@ -35,6 +37,9 @@ fn tests_of_rules() -> BTreeMap<u32, Vec<String>> {
 /// The document with the tests of each rule at the end of its section.
 fn with_tests(document: &str) -> String {
     let tests = tests_of_rules();
+    let anchor = |line: &&str| line.starts_with("<a id=");
+    let document: String =
+        document.lines().filter(|line| !anchor(line)).flat_map(|line| [line, "\n"]).collect();
     let mut sections = document.split("\n## R");
     let mut written = sections.next().unwrap_or_default().trim_end().to_owned();
     for section in sections {
@@ -42,7 +47,8 @@ fn with_tests(document: &str) -> String {
             section.split(' ').next().unwrap_or_default().parse().expect("a heading has a number");
         let text = section.split(&format!("\n{TESTS}")).next().unwrap_or_default().trim_end();
         let listed = tests.get(&number).map_or(String::new(), |tests| tests.join(", "));
-        written.push_str(&format!("\n\n## R{text}\n\n{TESTS}{listed}"));
+        // The anchor is short, so that rustdoc can link to it.
+        written.push_str(&format!("\n\n<a id=\"r{number}\"></a>\n\n## R{text}\n\n{TESTS}{listed}"));
     }
     written + "\n"
 }
@@ -51,10 +57,13 @@ fn with_tests(document: &str) -> String {
 fn each_rule_has_tests_and_each_test_of_a_rule_is_listed() {
     let document = read(RULES);
     let written = with_tests(&document);
-    if document != written && std::env::var_os(UPDATE).is_some() {
-        std::fs::write(root().join(RULES), written).expect("the document is written");
+    if std::env::var_os(UPDATE).is_some() {
+        for copy in [RULES, RULES_OF_CORE] {
+            std::fs::write(root().join(copy), &written).expect("the document is written");
+        }
         return;
     }
+    assert!(written == read(RULES_OF_CORE), "{RULES_OF_CORE} is no copy: run this test with {UPDATE}=1");
     assert!(document == written, "{RULES} lists other tests than there are: run this test with {UPDATE}=1");
     let headings: Vec<u32> = document
         .lines()
@@ -76,13 +85,21 @@ fn every_rule_that_the_sources_cite_is_there() {
     for folder in ["src", "saga-core/src", "saga-macros/src", "saga-sqlite/src", "docs"] {
         for path in files(folder, "rs").into_iter().chain(files(folder, "md")) {
             let text = read(&path);
+            let text = text.replace("[R", "R");
             for cited in text.split("rule R").skip(1).chain(text.split("rules R").skip(1)) {
-                let number: String = cited.chars().take_while(char::is_ascii_digit).collect();
-                let number = number.parse().unwrap_or(0);
+                let number = first_number(cited);
                 assert!(known.contains(&number), "{}: rule R{number}", path.display());
+            }
+            for link in text.split("](").filter(|link| link.contains("::rules#r")) {
+                let anchor = link.split("::rules#r").nth(1).map_or(0, first_number);
+                assert!(known.contains(&anchor), "{}: the link {link}", path.display());
             }
         }
     }
+}
+
+fn first_number(text: &str) -> u32 {
+    text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap_or(0)
 }
 
 /// What stands between backquotes.

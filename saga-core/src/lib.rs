@@ -15,6 +15,8 @@ pub mod message;
 pub mod recurring;
 #[cfg(feature = "routing-slip")]
 pub mod routing_slip;
+#[doc = include_str!("../rules.md")]
+pub mod rules {}
 mod shape;
 pub mod step;
 pub mod store;

@@ -75,7 +75,8 @@ pub struct State {
     pub upcasts: &'static [UpcastFrom],
     /// Set on `#[terminal]` states.
     pub end: Option<End>,
-    /// The rows that apply here, in search order (rule R2): the state's own, then those of `during_any`.
+    /// The rows that apply here, in search order (rule [R2](crate::rules#r2)): the state's own, then those of
+    /// `during_any`.
     pub rows: &'static [usize],
     /// What decides an event that no row took; `None` when rows decide them all.
     pub unhandled: Option<Verdict>,
@@ -106,11 +107,11 @@ pub enum Verdict {
     Ignore,
     /// Kept as a dead letter.
     Reject,
-    /// Waits, in its place, until the instance is in another visit (rule R6).
+    /// Waits, in its place, until the instance is in another visit (rule [R6](crate::rules#r6)).
     Defer,
 }
 
-/// What becomes of an event for an instance that does not exist (rule R27).
+/// What becomes of an event for an instance that does not exist (rule [R27](crate::rules#r27)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
@@ -180,7 +181,7 @@ pub enum Trigger {
     Unknown(usize),
     /// A timer, by index into [`Definition::timers`].
     Timer(usize),
-    /// An answer to a command that has been sent again in a later visit (rule R9).
+    /// An answer to a command that has been sent again in a later visit (rule [R9](crate::rules#r9)).
     Superseded(Answer),
     /// The set of a `when_all(..)`, by index of its row into [`Definition::rows`].
     All(usize),
@@ -280,7 +281,7 @@ pub enum Clause {
         /// Whether nothing more is heard of it.
         detached: bool,
     },
-    /// Claims an alias for the instance (rule R35).
+    /// Claims an alias for the instance (rule [R35](crate::rules#r35)).
     Claim {
         /// The method that names it.
         method: &'static str,

@@ -11,7 +11,7 @@ use crate::message::Timestamp;
 /// The source of time for a dispatcher.
 ///
 /// The dispatcher compares due times with the wall clock and waits by the monotonic clock. No wait is longer than 30 s,
-/// so that the dispatcher notices a corrected wall clock (rule R33).
+/// so that the dispatcher notices a corrected wall clock (rule [R33](crate::rules#r33)).
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// Reads both clocks together.
     fn now(&self) -> Moment;

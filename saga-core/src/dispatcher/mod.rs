@@ -256,8 +256,8 @@ impl Dispatcher {
         self.read_instance(Key::new(key)?).await
     }
 
-    /// Returns the instance of `S` that has claimed this alias (rule R35), in the state after its last committed step.
-    /// Returns `None` when no instance has claimed the alias.
+    /// Returns the instance of `S` that has claimed this alias (rule [R35](crate::rules#r35)), in the state after its
+    /// last committed step. Returns `None` when no instance has claimed the alias.
     ///
     /// # Errors
     /// The errors of [`instance`](Self::instance).
@@ -291,7 +291,7 @@ impl Dispatcher {
     // Operator verbs.
 
     /// Turns an instance that has not ended. The instance undoes its obligations. It then ends in the state of
-    /// `on_abort(..)` or as aborted (rule R15). The history records the operator and the reason.
+    /// `on_abort(..)` or as aborted (rule [R15](crate::rules#r15)). The history records the operator and the reason.
     ///
     /// # Errors
     /// [`InstanceError::Declined`] when the instance has ended or does not exist.
@@ -303,7 +303,8 @@ impl Dispatcher {
         self.operate::<S>(key, Verb::Abort, operator).await
     }
 
-    /// Makes a parked instance repeat the failed work: the event, or the command with the same key (rule R16).
+    /// Makes a parked instance repeat the failed work: the event, or the command with the same key (rule
+    /// [R16](crate::rules#r16)).
     ///
     /// # Errors
     /// [`InstanceError::Declined`] when the instance is not parked, or is parked over an at-most-once command.

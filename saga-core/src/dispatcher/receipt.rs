@@ -3,7 +3,8 @@
 use crate::engine::Disposition;
 use crate::message::{InstanceName, MessageId};
 
-/// The result of publishing a durable event. The event survives `kill -9` and power loss (rule R24).
+/// The result of publishing a durable event. The event survives `kill -9` and power loss (rule
+/// [R24](crate::rules#r24)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {

@@ -24,7 +24,7 @@ pub struct Instance<S: Saga> {
     pub obligations: Vec<String>,
     /// The timers that are set, by due time.
     pub timers: Vec<SetTimer>,
-    /// The aliases that the instance has claimed (rule R35), in text order.
+    /// The aliases that the instance has claimed (rule [R35](crate::rules#r35)), in text order.
     pub aliases: Vec<Alias>,
     /// The commands, undos and children that have not ended, in queue order.
     pub open: Vec<OpenCommand>,

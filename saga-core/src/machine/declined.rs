@@ -55,7 +55,7 @@ pub enum DeclinedReason {
         /// The error.
         why: String,
     },
-    /// A command with `at_most_once` has been called, so `retry` would call it again (rule R18).
+    /// A command with `at_most_once` has been called, so `retry` would call it again (rule [R18](crate::rules#r18)).
     #[error("`{command}` is called at most once and cannot be retried; `resolve` the command instead")]
     #[non_exhaustive]
     AtMostOnce {
@@ -124,7 +124,7 @@ pub enum DeclinedReason {
         /// The instance.
         instance: Address,
     },
-    /// The instance cannot be read or written (rule R31).
+    /// The instance cannot be read or written (rule [R31](crate::rules#r31)).
     #[error("{instance} is quarantined: {why}")]
     #[non_exhaustive]
     Quarantined {

@@ -9,11 +9,11 @@ use crate::step::{Address, Mail, MailKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OperatorVerb {
-    /// Undo all obligations and end the instance (rule R15).
+    /// Undo all obligations and end the instance (rule [R15](crate::rules#r15)).
     Abort,
-    /// Repeat exactly the work that parked the instance (rule R16).
+    /// Repeat exactly the work that parked the instance (rule [R16](crate::rules#r16)).
     Retry,
-    /// Continue without the work that parked the instance (rule R16).
+    /// Continue without the work that parked the instance (rule [R16](crate::rules#r16)).
     Skip,
 }
 

@@ -19,7 +19,8 @@ pub trait Saga: Send + Sync + Sized + 'static {
     type Data: serde::Serialize + serde::de::DeserializeOwned + Send + Sync + 'static;
     /// The stored name of the saga.
     const NAME: &'static str;
-    /// Earlier stored names of the saga. The start of a dispatcher renames data under these names (rule R34).
+    /// Earlier stored names of the saga. The start of a dispatcher renames data under these names (rule
+    /// [R34](crate::rules#r34)).
     const WAS: &'static [&'static str] = &[];
     /// The version of the definition, of the shape of the data, and of the payloads of the states.
     const VERSION: u32;

@@ -25,17 +25,18 @@ use super::timestamp::Timestamp;
 pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The stored name, such as `payment.make`.
     const NAME: &'static str;
-    /// Earlier stored names. Commands stored under these names can still be read (rule R34). A command keeps the name
-    /// under which it was sent. Its idempotency key therefore stays the same.
+    /// Earlier stored names. Commands stored under these names can still be read (rule [R34](crate::rules#r34)). A
+    /// command keeps the name under which it was sent. Its idempotency key therefore stays the same.
     const WAS: &'static [&'static str] = &[];
     /// The version of the shape of the payload.
     const VERSION: u32 = 1;
     /// The stored names of the events that a handler may answer with. Empty if the handler answers [`Done`].
     const REPLIES: &'static [&'static str];
-    /// Whether the command is called at most once. A call with a lost outcome is `unknown` and is never repeated
-    /// (rule R18).
+    /// Whether the command is called at most once. A call with a lost outcome is `unknown` and is never repeated (rule
+    /// [R18](crate::rules#r18)).
     const AT_MOST_ONCE: bool = false;
-    /// Whether failures are only recorded and counted. They reach no row and never park the instance (rule R3).
+    /// Whether failures are only recorded and counted. They reach no row and never park the instance (rule
+    /// [R3](crate::rules#r3)).
     const BEST_EFFORT: bool = false;
 
     /// The earlier versions with an upcast, in order.
@@ -159,7 +160,7 @@ impl<C> Unknown<C> {
     }
 }
 
-/// The outcome of a command, for the action that builds its undo (rule R14).
+/// The outcome of a command, for the action that builds its undo (rule [R14](crate::rules#r14)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Report {

@@ -8,7 +8,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 /// The result of an action. `?` converts any error into an [`ActionError`].
 pub type ActionResult<T> = Result<T, ActionError>;
 
-/// The error of an action. Nothing of the step happens, and the instance is parked (rule R8).
+/// The error of an action. Nothing of the step happens, and the instance is parked (rule [R8](crate::rules#r8)).
 ///
 /// This type does not implement [`std::error::Error`]. `?` can therefore convert from every type that implements it.
 pub struct ActionError(BoxError);
@@ -48,7 +48,7 @@ pub enum HandlerErrorKind {
     /// The effect may or may not have happened.
     Indeterminate,
     /// *This attempt* surely had no effect, and another attempt would not help. Without an earlier indeterminate
-    /// attempt the command is `failed`. Otherwise the command is `unknown` (rule R17).
+    /// attempt the command is `failed`. Otherwise the command is `unknown` (rule [R17](crate::rules#r17)).
     Refused,
     /// The handler has looked up the key. No attempt ever had an effect.
     RefusedForGood,
@@ -61,7 +61,8 @@ pub enum HandlerErrorKind {
 impl HandlerError {
     /// Reports that this attempt surely had no effect. The command is not tried again.
     ///
-    /// Without an earlier indeterminate attempt the command is `failed`. Otherwise the command is `unknown` (rule R17).
+    /// Without an earlier indeterminate attempt the command is `failed`. Otherwise the command is `unknown` (rule
+    /// [R17](crate::rules#r17)).
     pub fn refused(reason: impl Into<BoxError>) -> Self {
         Self { kind: HandlerErrorKind::Refused, source: reason.into() }
     }

@@ -21,7 +21,7 @@ use super::payload::{Payload, PayloadError};
 pub trait Event: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The stored name, such as `order.placed`. Renaming the Rust type does not change the stored name.
     const NAME: &'static str;
-    /// Earlier stored names. Events stored under these names can still be read (rule R34).
+    /// Earlier stored names. Events stored under these names can still be read (rule [R34](crate::rules#r34)).
     const WAS: &'static [&'static str] = &[];
     /// The version of the shape of the payload.
     const VERSION: u32 = 1;
@@ -62,7 +62,8 @@ pub trait Correlated: Event {
     }
 }
 
-/// The sagas for which an event has an alias (rule R35): `alias(field)` and `alias_for(Saga, field)`.
+/// The sagas for which an event has an alias (rule [R35](crate::rules#r35)): `alias(field)` and `alias_for(Saga,
+/// field)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByAlias {
     others: bool,

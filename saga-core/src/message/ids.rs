@@ -83,7 +83,7 @@ impl fmt::Debug for Incarnation {
     }
 }
 
-/// The id of a message, for the recognition of repetitions (rule R26). At most 256 printable bytes.
+/// The id of a message, for the recognition of repetitions (rule [R26](crate::rules#r26)). At most 256 printable bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(Arc<str>);
 

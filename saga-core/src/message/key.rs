@@ -20,7 +20,7 @@ const ALIAS: char = '\u{1}';
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
-/// A further name of an instance. At most one instance of a saga holds an alias (rule R35).
+/// A further name of an instance. At most one instance of a saga holds an alias (rule [R35](crate::rules#r35)).
 ///
 /// The limits on the text are those of a [`Key`]. A key and an alias with the same text are different names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 use super::Address;
 use crate::message::{Message, MessageId, Timestamp};
 
-/// A deduplication record: this consumer has already received this message (rule R26).
+/// A deduplication record: this consumer has already received this message (rule [R26](crate::rules#r26)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DedupRecord {
     /// The consumer (saga or subscriber) and the key.

@@ -3,7 +3,7 @@
 use crate::message::{InstanceName, Name};
 
 /// The row number of an instance, assigned by the store. The number saves the store a look-up. The number never leaves
-/// the dispatcher and the store (rule R20).
+/// the dispatcher and the store (rule [R20](crate::rules#r20)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId(pub i64);
 

@@ -15,7 +15,7 @@ pub struct InstanceChange {
     pub created_at: Timestamp,
     /// The number of the step. The first step has 1. Each later step has the `seq` of the row plus 1.
     pub seq: u64,
-    /// The id of the step. A step sent twice is recognised by this id (rule R32).
+    /// The id of the step. A step sent twice is recognised by this id (rule [R32](crate::rules#r32)).
     pub step: Id,
     /// The version of the saga that wrote the row.
     pub version: u32,

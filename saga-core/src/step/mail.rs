@@ -7,7 +7,7 @@ use crate::message::{Message, MessageId, Name, Timestamp};
 /// An inbox row for an instance or a subscriber.
 ///
 /// The inbox holds messages that cannot be applied now. The inbox also holds all messages from writers other than the
-/// lease holder (rule R23).
+/// lease holder (rule [R23](crate::rules#r23)).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mail {
     /// Saga and key, or subscriber and key of the event.

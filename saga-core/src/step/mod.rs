@@ -42,8 +42,8 @@ pub struct Step {
     pub timers: Vec<TimerChange>,
     /// Changes to the obligations of the instance.
     pub obligations: Vec<ObligationChange>,
-    /// Aliases to claim or release, in order (rule R35). An alias held by another instance of the saga fails the whole
-    /// step with [`StepOutcome::AliasTaken`].
+    /// Aliases to claim or release, in order (rule [R35](crate::rules#r35)). An alias held by another instance of the
+    /// saga fails the whole step with [`StepOutcome::AliasTaken`].
     pub aliases: Vec<AliasChange>,
     /// Inbox rows used by this step. A missing row fails the whole step with [`StepOutcome::Duplicate`]. Only one step
     /// can use an inbox row.

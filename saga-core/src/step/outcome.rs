@@ -27,8 +27,8 @@ pub enum StepOutcome {
         /// The key of the instance that holds the alias.
         by: Key,
     },
-    /// The store refuses this step, and would refuse a repetition (rule R31). The store wrote nothing. The text is the
-    /// reason.
+    /// The store refuses this step, and would refuse a repetition (rule [R31](crate::rules#r31)). The store wrote
+    /// nothing. The text is the reason.
     Refused(String),
 }
 

@@ -24,8 +24,8 @@ pub struct Parked {
     pub what: ParkedOver,
 }
 
-/// The input or task on which an instance is parked. `retry`, `resolve` and `skip` apply to this input or task
-/// (rule R16).
+/// The input or task on which an instance is parked. `retry`, `resolve` and `skip` apply to this input or task (rule
+/// [R16](crate::rules#r16)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParkedOver {
@@ -115,17 +115,17 @@ enum StoredSubject {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ParkReason {
-    /// An action returned an error or panicked (rule R8).
+    /// An action returned an error or panicked (rule [R8](crate::rules#r8)).
     ActionFailed,
     /// A row of the table requested `park`.
     Row,
-    /// A command failed or became unknown, and no row handles that outcome (rule R3).
+    /// A command failed or became unknown, and no row handles that outcome (rule [R3](crate::rules#r3)).
     OutcomeUnhandled,
-    /// A superseded command was answered (rule R9).
+    /// A superseded command was answered (rule [R9](crate::rules#r9)).
     Superseded,
-    /// A row led to a failure end while an obligation was outstanding (rule R12).
+    /// A row led to a failure end while an obligation was outstanding (rule [R12](crate::rules#r12)).
     StillOwed,
-    /// An undo command was refused (rule R14).
+    /// An undo command was refused (rule [R14](crate::rules#r14)).
     UndoRefused,
     /// The action that builds an undo panicked, or the table no longer has that action.
     UndoFailed,
@@ -133,18 +133,18 @@ pub enum ParkReason {
     UndoUnknown,
     /// An action of the arrival failed.
     ArrivalFailed,
-    /// The command was found begun after several crashes in a row (rule R19).
+    /// The command was found begun after several crashes in a row (rule [R19](crate::rules#r19)).
     CrashLoop,
-    /// A child could not be started (rule R21). Its starting action failed, or its key belongs to another instance.
-    /// `skip` counts the child as failed.
+    /// A child could not be started (rule [R21](crate::rules#r21)). Its starting action failed, or its key belongs to
+    /// another instance. `skip` counts the child as failed.
     ChildNotStarted,
-    /// A row led to an end while children were open (rule R21). The reports of the children wait during the park.
-    /// `retry` therefore fails again. `skip` lets the children continue. The event becomes a dead letter that can be
-    /// redriven.
+    /// A row led to an end while children were open (rule [R21](crate::rules#r21)). The reports of the children wait
+    /// during the park. `retry` therefore fails again. `skip` lets the children continue. The event becomes a dead
+    /// letter that can be redriven.
     ChildrenRunning,
-    /// Another instance holds an alias that the row claims (rule R35). `retry` tries again.
+    /// Another instance holds an alias that the row claims (rule [R35](crate::rules#r35)). `retry` tries again.
     AliasTaken,
-    /// This build cannot read the state, the data or a command (rule R34).
+    /// This build cannot read the state, the data or a command (rule [R34](crate::rules#r34)).
     Unreadable,
 }
 

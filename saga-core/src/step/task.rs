@@ -20,7 +20,7 @@ pub struct Task {
     pub kind: TaskKind,
     /// The command with its payload.
     pub command: Message,
-    /// The visit to which the task belongs (rule R9).
+    /// The visit to which the task belongs (rule [R9](crate::rules#r9)).
     pub visit: u32,
     /// The progress of the task.
     pub progress: TaskProgress,
@@ -64,20 +64,20 @@ pub struct TaskProgress {
     /// The number of skipped attempt numbers after unclean starts. Unrecorded attempts may have used these numbers. The
     /// value never decreases.
     pub left_out: u32,
-    /// The number of unclean starts in a row that found the task begun (rule R19).
+    /// The number of unclean starts in a row that found the task begun (rule [R19](crate::rules#r19)).
     pub recoveries: u32,
     /// The time when the task was first ready, for people and for the *overdue* flag.
     pub since: Timestamp,
-    /// The charged milliseconds: ended attempts and the waits before them (rule R17).
+    /// The charged milliseconds: ended attempts and the waits before them (rule [R17](crate::rules#r17)).
     pub spent_ms: u64,
-    /// The epoch of the lease that wrote this progress. A task written under an earlier lease may have begun
-    /// (rule R19).
+    /// The epoch of the lease that wrote this progress. A task written under an earlier lease may have begun (rule
+    /// [R19](crate::rules#r19)).
     pub epoch: u64,
-    /// The time when `due` was set (rule R33).
+    /// The time when `due` was set (rule [R33](crate::rules#r33)).
     pub armed: Timestamp,
     /// The earliest time of the next attempt. [`Timestamp::EPOCH`] means at once.
     pub due: Timestamp,
-    /// Whether the same command was sent again in a later visit (rule R9).
+    /// Whether the same command was sent again in a later visit (rule [R9](crate::rules#r9)).
     pub superseded: bool,
     /// The error text of the last attempt.
     pub error: Option<String>,
@@ -115,7 +115,8 @@ impl TaskProgress {
 pub enum TaskStage {
     /// The task runs when due. A child has not been started yet.
     Ready,
-    /// An at-most-once command has its start record: the call may have begun (rule R18). A child has been started.
+    /// An at-most-once command has its start record: the call may have begun (rule [R18](crate::rules#r18)). A child
+    /// has been started.
     Started,
     /// The task has ended, and its report is in the inbox. The task does not run again.
     Answered,

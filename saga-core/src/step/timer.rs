@@ -9,7 +9,7 @@ pub struct TimerRow {
     pub name: Name,
     /// The visit to which the timer belongs.
     pub visit: u32,
-    /// The time when the timer was set (rule R33).
+    /// The time when the timer was set (rule [R33](crate::rules#r33)).
     pub armed: Timestamp,
     /// The due time.
     pub due: Timestamp,

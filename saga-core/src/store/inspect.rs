@@ -30,12 +30,12 @@ pub trait Inspect: Send + Sync + 'static {
     /// of its status.
     async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError>;
 
-    /// Returns the names in the store with their counts, in order (rule R34). Writes may happen during the count. The
-    /// counts therefore do not describe one single moment.
+    /// Returns the names in the store with their counts, in order (rule [R34](crate::rules#r34)). Writes may happen
+    /// during the count. The counts therefore do not describe one single moment.
     async fn names(&self) -> Result<Vec<StoredName>, StoreError>;
 
-    /// Returns the retired names, each with its present name, in order (rule R34). The answer includes every
-    /// [`rename`](Maintain::rename) answered before the call.
+    /// Returns the retired names, each with its present name, in order (rule [R34](crate::rules#r34)). The answer
+    /// includes every [`rename`](Maintain::rename) answered before the call.
     async fn retired(&self) -> Result<Vec<RetiredName>, StoreError>;
 
     /// Returns at most the newest `limit` history lines of an instance, oldest first. Trimmed lines are not returned.
@@ -44,7 +44,7 @@ pub trait Inspect: Send + Sync + 'static {
     /// Returns dead letters in order. The page starts behind `after`.
     async fn dead_letters(&self, after: DeadId, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError>;
 
-    /// Returns all pairs of event and consumer (rule R28).
+    /// Returns all pairs of event and consumer (rule [R28](crate::rules#r28)).
     async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError>;
 
     /// Returns the inbox rows of one instance, oldest first.

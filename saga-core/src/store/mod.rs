@@ -108,11 +108,12 @@ pub trait Store: Inspect + Maintain {
     /// Commits the steps of `batch` in order. Each step is all or nothing.
     ///
     /// - Guarantee: there is one outcome per step. A committed step survives `kill -9`. A committed step also survives
-    ///   power loss, unless the store was opened with weaker durability. A refused step does not affect other steps.
-    ///   The last batch can be sent again at any time and gets the same answer. No batch is applied twice (rule R32).
+    /// power loss, unless the store was opened with weaker durability. A refused step does not affect other steps. The
+    /// last batch can be sent again at any time and gets the same answer. No batch is applied twice (rule
+    /// [R32](crate::rules#r32)).
     /// - Window: after [`StoreError::Unavailable`] the result of the commit is unknown.
     /// - Duty: the caller then sends the same batch again until the store answers. The store first determines the
-    ///   result of the earlier commit (rule R30).
+    /// result of the earlier commit (rule [R30](crate::rules#r30)).
     ///
     /// Within a step the checks run in this order: instance `seq`, deduplication records, alias claims.
     ///
@@ -123,9 +124,9 @@ pub trait Store: Inspect + Maintain {
     /// Adds rows to the inbox. Every process may call this method, with or without a lease.
     ///
     /// - Guarantee: all rows are durable, or none of them is written. A running lease holder is woken by
-    ///   [`pulse`](Self::pulse) or [`woken`](Self::woken).
+    /// [`pulse`](Self::pulse) or [`woken`](Self::woken).
     /// - Window: after an error, the rows may be durable. A repeated call can then add them twice.
-    /// - Duty: give each row a message id ([`Mail::id`]) if a repetition must be recognised (rule R26).
+    /// - Duty: give each row a message id ([`Mail::id`]) if a repetition must be recognised (rule [R26](crate::rules#r26)).
     async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError>;
 
     /// Loads instances with their tasks, timers, obligations and aliases.
@@ -241,7 +242,7 @@ pub enum Loaded {
     Snapshot(Box<Snapshot>),
     /// The row exists and cannot be read, for this reason. The engine quarantines the instance and changes nothing.
     Unreadable(String),
-    /// The address was an alias ([`Key::is_alias`]). The instance with this key holds the alias.
+    /// The address was an alias ([`InstanceName::is_alias`](crate::message::InstanceName::is_alias)). The instance with this key holds the alias.
     Alias(Key),
 }
 

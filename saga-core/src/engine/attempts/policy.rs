@@ -8,9 +8,9 @@ use std::time::Duration;
 /// at once. Then each wait is random between zero and a limit (full jitter). The limit doubles from `first` to `cap`.
 /// The attempts end when [`max_total_time`](Self::max_total_time) is used up.
 ///
-/// Only attempts and the waits between them are charged. Downtime and waits for a free slot cost nothing (rule R17).
-/// Undo commands ignore `total`, and their attempts are unlimited. Between two attempts they wait at most five minutes
-/// (rule R14).
+/// Only attempts and the waits between them are charged. Downtime and waits for a free slot cost nothing (rule
+/// [R17](crate::rules#r17)). Undo commands ignore `total`, and their attempts are unlimited. Between two attempts they
+/// wait at most five minutes (rule [R14](crate::rules#r14)).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     pub(crate) quick: u32,
@@ -103,7 +103,7 @@ impl Policy {
     }
 
     /// Removes the order of deliveries, for subscribers. A failing delivery then holds back no other delivery (rule
-    /// R22).
+    /// [R22](crate::rules#r22)).
     #[must_use]
     pub fn unordered(mut self) -> Self {
         self.unordered = true;
