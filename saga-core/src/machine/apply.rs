@@ -14,7 +14,7 @@ use crate::step::Status;
 use crate::step::{DeadLetterReason, HistoryKind, IgnoredReason};
 
 impl Instance {
-    /// Decides the effect of `input`. `begun` returns how far a forward task has come, and is called only at a turn.
+    /// Decides the effect of `input`. `at` holds everything that the step needs from outside.
     pub(crate) fn apply(&mut self, input: &Input, at: StepContext<'_>) -> Decision {
         if self.record.parked.is_none()
             && !self.status().is_over()

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The attempts end when [`max_total_time`](Self::max_total_time) is used up.
 ///
 /// Only attempts and the waits between them are charged. Downtime and waits for a free slot cost nothing (rule
-/// [R17](crate::rules#r17)). Undo commands ignore `total`, and their attempts are unlimited. Between two attempts they
+/// [R17](crate::rules#r17)). Undo commands ignore `max_total_time`, and their attempts are unlimited. Between two attempts they
 /// wait at most five minutes (rule [R14](crate::rules#r14)).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {

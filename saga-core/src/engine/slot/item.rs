@@ -146,7 +146,7 @@ impl Item {
     }
 
     /// The verb, if a person in another process requested it and no local caller waits. A verb from a parent's step
-    /// does not count, because its `max_hops` is not 0.
+    /// does not count, because its `hops` is not 0.
     pub(in crate::engine) fn verb_from_elsewhere(&self) -> Option<&VerbRecord> {
         match &self.what {
             Input::Verb(verb) if self.ticket.is_none() && self.hops == 0 => Some(verb),
