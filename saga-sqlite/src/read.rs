@@ -167,7 +167,10 @@ pub(crate) fn page<T>(
 /// Loads one instance with all its rows. An alias gives the key of its instance.
 pub(crate) fn load(db: &Connection, address: &Address) -> rusqlite::Result<Option<Loaded>> {
     if address.key.is_alias() {
-        return Ok(alias::owner(db, address)?.and_then(|owner| owner.key.as_key()).map(Loaded::Alias));
+        return Ok(alias::owner(db, address)?.map(|owner| match owner.key.as_key() {
+            Some(key) => Loaded::Alias(key),
+            None => Loaded::Unreadable(format!("{address}: its instance is stored under an alias")),
+        }));
     }
     let Some(row) = instance::find(db, address)? else { return Ok(None) };
     Ok(Some(match snapshot(db, row) {

@@ -172,8 +172,12 @@ impl Dispatcher {
     async fn found<S: Saga>(&self, address: &Address, until: Until) -> Result<Box<Snapshot>, InstanceError> {
         let id = WAITERS.fetch_add(1, Ordering::Relaxed);
         let (to, waiter) = (address.clone(), Waiter { id, until });
+        let place = self.mailbox.place().await.map_err(|_| InstanceError::Stopped)?;
+        // From here on a dropped call withdraws its wait. A call that still waits for a place has nothing to withdraw.
         let mut waiting = Waiting { dispatcher: self, address: address.clone(), id, answered: false };
-        let found = self.request(move |ticket| In::Wait { address: to, waiter, ticket }).await;
+        let question = move |ticket| In::Wait { address: to, waiter, ticket };
+        let answered = self.mailbox.ask(place, &*self.clock, question);
+        let found = answered.map_err(|_| InstanceError::Stopped)?.await;
         waiting.answered = true;
         let (saga, key) = (S::NAME, address.key.to_string());
         match found {

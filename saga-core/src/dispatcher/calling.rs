@@ -123,16 +123,6 @@ impl Dispatcher {
         }
     }
 
-    /// Sends a request that changes nothing.
-    pub(super) async fn request(
-        &self,
-        ask: impl FnOnce(Ticket) -> In + Send + 'static,
-    ) -> Result<Answer, NotAnswered> {
-        let place = self.mailbox.place().await.map_err(|_| NotAnswered::Stopped)?;
-        let answered = self.mailbox.ask(place, &*self.clock, ask).map_err(|_| NotAnswered::Stopped)?;
-        answered.await.map_err(|_| NotAnswered::Stopped)
-    }
-
     /// Applies the limit of a call to a read of the store.
     pub(super) async fn within<T>(
         &self,

@@ -122,11 +122,11 @@ impl EventLoop {
         self.shard.start(self.sources.rounds.began);
         self.compare_names();
         loop {
-            self.perform_all();
             if let Some(why) = self.shard.broken_invariant() {
                 let why = format!("{why}; please report this, and start the dispatcher again");
                 return self.fail(&why).await;
             }
+            self.perform_all();
             let now = self.clock.now();
             if let Some(finale) = self.end_if_due(now).await {
                 return finale;

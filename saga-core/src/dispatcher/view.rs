@@ -105,6 +105,8 @@ impl<S: Saga> Instance<S> {
             key: record.address.key.to_string(),
             why,
         };
+        let key = record.address.key.as_key();
+        let key = key.ok_or_else(|| unreadable("the store returned it under an alias".to_owned()))?;
         let position = position(snapshot)?;
         let data = S::__decode_data(&record.data, record.version)
             .map_err(|error| unreadable(format!("the data {error}")))?;
@@ -116,7 +118,7 @@ impl<S: Saga> Instance<S> {
             .iter()
             .any(|task| task.kind == TaskKind::Undo && now.since(task.progress.since) > OVERDUE);
         Ok(Self {
-            key: record.key(),
+            key,
             position,
             data,
             obligations: owed_names(&snapshot.obligations).into_iter().map(Into::into).collect(),

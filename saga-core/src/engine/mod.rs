@@ -188,7 +188,12 @@ impl Shard {
     }
 
     /// Handles one input. [`take_out`](Self::take_out) returns the resulting requests.
+    ///
+    /// After a broken invariant nothing more is handled or committed. The next start reads the store.
     pub(crate) fn handle(&mut self, input: In, moment: Moment) {
+        if self.broken.is_some() {
+            return;
+        }
         self.moment = moment;
         self.follow_clock();
         match input {
@@ -230,7 +235,8 @@ impl Shard {
 
     /// The next batch to commit. `None` if a batch is in progress or no step waits.
     pub(crate) fn next_batch(&mut self) -> Option<Arc<Batch>> {
-        if self.under_way.is_empty() && !self.ready.is_empty() { Some(self.batch()) } else { None }
+        let waits = self.under_way.is_empty() && !self.ready.is_empty() && self.broken.is_none();
+        waits.then(|| self.batch())
     }
 
     /// The batch to commit while the outcomes of the previous batch are handled. These outcomes have arrived, but
@@ -240,7 +246,7 @@ impl Shard {
     /// No step of this batch depends on those outcomes, because an instance has at most one step in progress.
     pub(crate) fn next_batch_early(&mut self) -> Option<Arc<Batch>> {
         let worth_it = self.under_way.len() == 1 && self.ready.len() >= self.limits.early_steps;
-        worth_it.then(|| self.batch())
+        (worth_it && self.broken.is_none()).then(|| self.batch())
     }
 
     fn batch(&mut self) -> Arc<Batch> {

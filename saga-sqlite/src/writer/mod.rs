@@ -45,7 +45,7 @@ pub(crate) struct Writer {
     place: Arc<StoreFile>,
     checkpoints: Arc<Checkpoints>,
     db: Option<Connection>,
-    held: Option<ApplicationConnection>,
+    held: Option<HeldLease>,
     /// The moving average of the time of a commit.
     pace: Duration,
     #[cfg(test)]
@@ -53,7 +53,7 @@ pub(crate) struct Writer {
 }
 
 /// The lease of this process.
-struct ApplicationConnection {
+struct HeldLease {
     /// The epoch known to the caller.
     presented: u64,
     /// The epoch in the file. After a renewal this epoch is later than the presented epoch.
@@ -112,7 +112,7 @@ impl Writer {
             numbers.raise(db)?;
             meta::take(db, &holder, owner)
         })?;
-        self.held = Some(ApplicationConnection {
+        self.held = Some(HeldLease {
             presented: epoch,
             epoch,
             holder,
@@ -263,14 +263,14 @@ impl Writer {
         self.held.is_some()
     }
 
-    fn holding(&self, lease: &Lease) -> Result<&ApplicationConnection, StoreError> {
+    fn holding(&self, lease: &Lease) -> Result<&HeldLease, StoreError> {
         self.held
             .as_ref()
             .filter(|held| held.presented == lease.epoch)
             .ok_or(StoreError::Fenced { epoch: lease.epoch })
     }
 
-    fn holding_mut(&mut self, lease: &Lease) -> Result<&mut ApplicationConnection, StoreError> {
+    fn holding_mut(&mut self, lease: &Lease) -> Result<&mut HeldLease, StoreError> {
         self.held
             .as_mut()
             .filter(|held| held.presented == lease.epoch)

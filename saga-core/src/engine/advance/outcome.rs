@@ -241,8 +241,11 @@ impl Shard {
         let known: Vec<_> = known.map(|task| (task.id, task.progress.clone())).collect();
         // The present progress is newer. It comes last, so it overrides earlier entries.
         slot.runs.keep_unstored(known);
-        slot.presence = Presence::Loading;
         slot.parked_input = ParkedInput::Unread;
-        self.read_instance(address);
+        // A due task may have begun a read while the step was in flight. One read answers both.
+        if !slot.is_loading() {
+            slot.presence = Presence::Loading;
+            self.read_instance(address);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::lanes::Job;
-use super::progress::count_lost;
+use super::suspects::Admission;
 use crate::engine::Shard;
 use crate::engine::advance::Purpose;
 use crate::engine::clock::progress_due;
@@ -99,27 +99,21 @@ impl Shard {
             return;
         }
         let job = Job::Delivery(id);
-        if let Some(due) = self.lanes.not_before(delivery.progress.recoveries, self.moment) {
-            self.lanes.delay(now, due, job);
-            return;
+        let quick = self.lanes.policy(lane).quick;
+        let suspects = &mut self.lanes.suspects;
+        match suspects.admit(lane, &job, &mut delivery.progress, quick, &self.limits, self.moment) {
+            Admission::Delayed(due) => return self.lanes.delay(now, due, job),
+            Admission::Waiting => return,
+            Admission::GivenUp(times) => {
+                let why = format!("the delivery was found begun after {times} crashes in a row");
+                self.give_up_delivery(id, DeadLetterReason::CrashLoop, why);
+                self.recovered(&job);
+                return;
+            }
+            Admission::Admitted => {}
         }
-        if !self.lanes.recover(&job, delivery.progress.recoveries, self.limits.recovering) {
-            self.lanes.suspect(lane, job);
-            return;
-        }
-        count_lost(&mut delivery.progress, self.lanes.policy(lane).quick);
-        delivery.progress.recoveries += 1;
         delivery.progress.epoch = epoch;
         delivery.progress.armed = now;
-        if delivery.progress.recoveries > self.limits.recoveries {
-            let why = format!(
-                "the delivery was found begun after {} crashes in a row",
-                delivery.progress.recoveries
-            );
-            self.give_up_delivery(id, DeadLetterReason::CrashLoop, why);
-            self.recovered(&job);
-            return;
-        }
         let change = DeliveryChange::Progress(id, delivery.progress.clone());
         self.take_place(lane);
         self.queue_step(Purpose::DeliveryStart(id), Step { deliveries: vec![change], ..Step::default() });

@@ -8,20 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use super::suspects::Suspects;
 use super::throttle::Throttle;
 use crate::engine::registry::Registry;
 use crate::engine::slot::Run;
-use crate::engine::{Moment, Policy, first_key};
+use crate::engine::{Policy, first_key};
 use crate::machine::AttemptState;
 use crate::message::Timestamp;
 use crate::store::{Address, DeliveryId, Lease, Task, TaskId, TaskStage};
-
-/// A suspect runs alone after it was found begun this many times (rule R19). Before that, another task may have caused
-/// the crashes.
-const RUN_ALONE_AFTER: u32 = 3;
-/// The first wait of such a suspect, counted from the start. The wait doubles with each further time. Repeated kills
-/// from outside must not count against a task that happens to run.
-const RUN_ALONE_BACKOFF: Duration = Duration::from_millis(100);
 
 /// The unit of work of a lane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,13 +59,7 @@ pub(in crate::engine) struct Lanes {
     pub(super) delays: u64,
     /// Lanes that wait for their rate or their breaker, by the time of the next check.
     pub(super) paused: BTreeSet<(Duration, usize)>,
-    /// Suspects that run or have a start record that is being committed. `true`: the suspect runs alone, because it was
-    /// found begun several times. If the process crashes now, this suspect is the cause.
-    pub(super) recovering: HashMap<Job, bool>,
-    /// Suspects that wait until a recovering job ends.
-    pub(super) suspects: VecDeque<(usize, Job)>,
-    /// Monotonic time of the start of the engine.
-    pub(in crate::engine) started: Duration,
+    pub(in crate::engine) suspects: Suspects,
 }
 
 impl Lanes {
@@ -93,9 +81,7 @@ impl Lanes {
             delayed: BTreeMap::new(),
             delays: 0,
             paused: BTreeSet::new(),
-            recovering: HashMap::new(),
-            suspects: VecDeque::new(),
-            started: Duration::ZERO,
+            suspects: Suspects::default(),
         }
     }
 
@@ -128,35 +114,9 @@ impl Lanes {
         self.attempts.len()
     }
 
-    /// Admits a suspect with this recovery count, if the limits allow. Returns whether the suspect is admitted.
-    pub(in crate::engine) fn recover(&mut self, job: &Job, recoveries: u32, most: usize) -> bool {
-        let alone = recoveries >= RUN_ALONE_AFTER;
-        let crowd = self.recovering.len();
-        if crowd >= most || alone && crowd > 0 || self.recovering.values().any(|alone| *alone) {
-            return false;
-        }
-        self.recovering.insert(job.clone(), alone);
-        true
-    }
-
-    /// The earliest start of a suspect with this recovery count. `None` for no wait. By then the process has shown that
-    /// it does not crash without this suspect.
-    pub(in crate::engine) fn not_before(&self, recoveries: u32, now: Moment) -> Option<Timestamp> {
-        let times = recoveries.checked_sub(RUN_ALONE_AFTER)?;
-        let until = self.started.saturating_add(RUN_ALONE_BACKOFF.saturating_mul(1 << times.min(16)));
-        let rest = until.checked_sub(now.mono).filter(|rest| !rest.is_zero())?;
-        // Rounded up, so that `until` has passed at the due time.
-        Some(now.wall.plus(rest).plus(Duration::from_millis(1)))
-    }
-
-    /// Queues a suspect until a recovering job has ended.
-    pub(in crate::engine) fn suspect(&mut self, lane: usize, job: Job) {
-        self.suspects.push_back((lane, job));
-    }
-
     /// Number of jobs that wait for a place in a lane.
     pub(in crate::engine) fn queued(&self) -> usize {
-        self.suspects.len() + self.lanes.iter().map(|lane| lane.queue.len()).sum::<usize>()
+        self.suspects.waiting() + self.lanes.iter().map(|lane| lane.queue.len()).sum::<usize>()
     }
 
     pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {

@@ -14,6 +14,7 @@ mod policy;
 mod progress;
 mod saved;
 mod start;
+mod suspects;
 mod throttle;
 mod wake;
 

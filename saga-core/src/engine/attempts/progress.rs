@@ -96,13 +96,6 @@ impl Shard {
     }
 }
 
-/// Counts the attempt that may have been running when the process ended. The quick attempts before it were not written.
-/// Their numbers are left out, so that no number is given twice (rule R19).
-pub(in crate::engine) fn count_lost(progress: &mut TaskProgress, quick: u32) {
-    progress.attempts = progress.attempts.saturating_add(1);
-    progress.left_out = progress.left_out.saturating_add(quick.saturating_sub(progress.attempts));
-}
-
 /// True for an error that is new: the previous attempt had another error, or ended under an earlier lease.
 pub(in crate::engine) fn is_news(progress: &TaskProgress, error: &str, epoch: u64) -> bool {
     progress.epoch != epoch || progress.error.as_deref() != Some(error)

@@ -1,7 +1,7 @@
 //! The start of an attempt. Only this file permits a start. So the engine always knows whether a task has begun.
 
 use super::lanes::{Job, Running};
-use super::progress::count_lost;
+use super::suspects::Admission;
 use crate::engine::Shard;
 use crate::engine::advance::Purpose;
 use crate::engine::clock::progress_due;
@@ -9,6 +9,9 @@ use crate::engine::io::{Attempt, Out};
 use crate::engine::slot::{Item, Late, Run, Slot};
 use crate::machine::{Input, ParkReason};
 use crate::store::{Address, RowId, Status, Step, Task, TaskChange, TaskId, TaskKind, TaskStage};
+
+/// The error of a task that was found begun.
+const MAY_HAVE_RUN: &str = "the command may have been running when the process ended";
 
 impl Shard {
     /// Puts a task that may run into its lane. A task that is not due yet waits first.
@@ -65,7 +68,6 @@ impl Shard {
     /// Permits a task to start, unless the task was withdrawn.
     fn permit(&mut self, lane: usize, address: Address, task: TaskId) {
         let (epoch, now) = (self.lease.epoch, self.moment.wall);
-        let most = self.limits.recoveries;
         let Some(slot) = self.slots.get_mut(&address) else { return };
         if slot.run(task) != Some(Run::Waiting) {
             return;
@@ -81,30 +83,23 @@ impl Shard {
         let job = Job::Task(address.clone(), task);
         // An at-most-once command without a start record has never begun, so it is not counted (rules R13, R18).
         if suspect && !at_most_once {
-            if let Some(due) = self.lanes.not_before(found.progress.recoveries, self.moment) {
-                slot.set_run(task, Run::Delayed);
-                self.lanes.delay(now, due, job);
-                return;
-            }
-            if !self.lanes.recover(&job, found.progress.recoveries, self.limits.recovering) {
-                self.lanes.suspect(lane, job);
-                return;
-            }
-            // The count comes before the run. The attempt that may have been running counts as indeterminate.
-            count_lost(&mut found.progress, self.lanes.lanes[lane].policy.quick);
-            found.progress.recoveries += 1;
-            found.progress.error =
-                Some("the command may have been running when the process ended".to_owned());
-            if found.progress.recoveries > most {
-                let why = format!(
-                    "the command was found begun after {} crashes in a row",
-                    found.progress.recoveries
-                );
-                slot.set_run(task, Run::Reported);
-                slot.queue.push_back(Item::own(Input::Stuck(task, ParkReason::CrashLoop, why), now));
-                self.recovered(&job);
-                self.schedule(&address);
-                return;
+            let quick = self.lanes.lanes[lane].policy.quick;
+            let suspects = &mut self.lanes.suspects;
+            match suspects.admit(lane, &job, &mut found.progress, quick, &self.limits, self.moment) {
+                Admission::Delayed(due) => {
+                    slot.set_run(task, Run::Delayed);
+                    return self.lanes.delay(now, due, job);
+                }
+                Admission::Waiting => return,
+                Admission::GivenUp(times) => {
+                    found.progress.error = Some(MAY_HAVE_RUN.to_owned());
+                    let why = format!("the command was found begun after {times} crashes in a row");
+                    slot.set_run(task, Run::Reported);
+                    slot.queue.push_back(Item::own(Input::Stuck(task, ParkReason::CrashLoop, why), now));
+                    self.recovered(&job);
+                    return self.schedule(&address);
+                }
+                Admission::Admitted => found.progress.error = Some(MAY_HAVE_RUN.to_owned()),
             }
         }
         if !suspect && !at_most_once {

@@ -64,17 +64,17 @@ impl Shard {
 
     /// A suspect has ended, was withdrawn or was given up. The waiting suspects are tried again.
     pub(in crate::engine) fn recovered(&mut self, job: &Job) {
-        if self.lanes.recovering.remove(job).is_none() {
+        if !self.lanes.suspects.recovered(job) {
             return;
         }
-        let mut waiting = self.lanes.suspects.len();
-        while let Some((lane, job)) = self.lanes.suspects.pop_front() {
+        let mut waiting = self.lanes.suspects.waiting();
+        while let Some((lane, job)) = self.lanes.suspects.next() {
             self.lanes.lanes[lane].queue.push_front(job);
             self.run_lane(lane);
-            if self.lanes.suspects.len() >= waiting {
+            if self.lanes.suspects.waiting() >= waiting {
                 return;
             }
-            waiting = self.lanes.suspects.len();
+            waiting = self.lanes.suspects.waiting();
         }
     }
 }

@@ -10,7 +10,7 @@ impl Shard {
     pub(crate) fn start(&mut self, moment: Moment) {
         self.moment = moment;
         self.follow_clock();
-        self.lanes.started = moment.mono;
+        self.lanes.suspects.start(moment.mono);
         self.out.push(Out::FetchTasks(None));
         self.out.push(Out::FetchCompensating(None));
         self.fetch_deliveries(DeliveryId::default());

@@ -54,6 +54,10 @@ impl Engine {
     }
 
     fn publish<E: Correlated>(&mut self, event: E, id: &str) {
+        self.handle(Self::published(event, id));
+    }
+
+    fn published<E: Correlated>(event: E, id: &str) -> In {
         let key = Key::new(event.key("order")).expect("a good key");
         let consumers = vec![(Consumer::Saga("order".into()), key.into())];
         let id = Some(MessageId::new(id).expect("a good id"));
@@ -64,7 +68,7 @@ impl Engine {
             id,
             claim: Claim::default(),
         };
-        self.handle(In::Publish { event, ticket: 0 });
+        In::Publish { event, ticket: 0 }
     }
 }
 
@@ -156,4 +160,20 @@ fn an_instance_that_is_quarantined_forgets_no_attempt() {
 fn kinds(engine: &Engine, of: &Address) -> Vec<String> {
     let history = now(engine.store.history(of, 100)).expect("read");
     history.into_iter().map(|line| line.entry.kind.to_string()).collect()
+}
+
+#[test]
+fn after_a_broken_invariant_nothing_more_is_handled_or_committed() {
+    let mut engine = Engine::new();
+    engine.handle(In::Tick);
+    engine.shard.handle(Engine::published(placed("1"), "placed"), Moment::default());
+    assert!(!engine.shard.is_committed(), "a step waits");
+    engine.shard.broken("two and two make four", None);
+    engine.shard.take_out();
+    assert!(engine.shard.next_batch().is_none(), "the step stays");
+    engine.shard.handle(In::Tick, Moment::default());
+    assert!(engine.shard.take_out().is_empty() && engine.shard.next_batch().is_none());
+    let why = engine.shard.broken_invariant().expect("it is named");
+    assert!(why.contains("two and two make four"), "{why}");
+    assert!(!engine.shard.may_release(), "the next start treats open tasks as begun");
 }
