@@ -76,8 +76,8 @@ impl Shard {
     pub(in crate::engine) fn fetched_waiting(&mut self, address: Address, rows: Vec<(InboxId, Mail)>) {
         // The scan brings later rows itself, in order. Rows of a batch with unhandled outcomes are taken up with these
         // outcomes.
-        let (cursor, told, epoch) = (self.intake.cursor, self.intake.newest_own_row, self.lease.epoch);
-        let known = |id: InboxId, mail: &Mail| id <= if mail.epoch == epoch { told } else { cursor };
+        let (cursor, own, epoch) = (self.intake.cursor, self.intake.newest_own_row, self.lease.epoch);
+        let known = |id: InboxId, mail: &Mail| id <= if mail.epoch == epoch { own } else { cursor };
         self.find_head(&address, &rows);
         let rows: Vec<(InboxId, Mail)> = rows.into_iter().filter(|(id, mail)| known(*id, mail)).collect();
         let Some(slot) = self.slots.get_mut(&address) else {
@@ -127,8 +127,8 @@ impl Shard {
             !item.skips() || item.inbox.is_none_or(|row| rows.iter().any(|(found, _)| *found == row))
         });
         let Some(head) = slot.instance().and_then(Instance::parked_head) else { return };
-        let (told, epoch) = (self.intake.newest_own_row, self.lease.epoch);
-        let there = rows.iter().filter(|(id, mail)| mail.epoch != epoch || *id <= told);
+        let (own, epoch) = (self.intake.newest_own_row, self.lease.epoch);
+        let there = rows.iter().filter(|(id, mail)| mail.epoch != epoch || *id <= own);
         let items = there.filter_map(|(id, mail)| Item::from_mail(*id, mail.clone()).ok());
         slot.parked_input = items
             .filter(|item| head.is(&item.what))
