@@ -52,6 +52,8 @@ use statements;
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::StatementStatus;
+
     use super::*;
     use crate::SqliteStore;
     use crate::open::open;
@@ -89,5 +91,24 @@ mod tests {
             let allowed = SCANS.iter().any(|scan| name.ends_with(scan));
             assert!(allowed || (!scans && !sorts), "{name}: {plan:?}");
         }
+    }
+
+    #[test]
+    fn no_statement_is_compiled_again_for_other_values() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&StoreFile::new(dir.path().join("saga.db"), SqliteStore::options())).unwrap();
+        db.execute_batch("BEGIN").unwrap();
+        for (name, sql) in all() {
+            let mut statement = db.prepare(sql).unwrap();
+            for value in [1, 2, 3] {
+                for n in 1..=statement.parameter_count() {
+                    statement.raw_bind_parameter(n, value).unwrap();
+                }
+                // The values fit no column. Only the compilation counts here.
+                let _ = statement.raw_query().next();
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{name}");
+        }
+        db.execute_batch("ROLLBACK").unwrap();
     }
 }
