@@ -1,7 +1,7 @@
 //! Runs attempts on the runtime of the application, so that no attempt can stop the dispatcher. A panic is caught. A
 //! hanging attempt is dropped. An attempt without a free worker moves to its own thread.
 
-use std::collections::HashMap;
+use crate::message::Map;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -38,7 +38,7 @@ pub(super) struct Attempts {
     mailbox: WeakMailbox,
     limits: PayloadLimits,
     registry: Arc<Registry>,
-    running: HashMap<u64, Running>,
+    running: Map<u64, Running>,
 }
 
 struct Running {
@@ -75,7 +75,7 @@ impl Attempts {
         limits: PayloadLimits,
         registry: Arc<Registry>,
     ) -> Self {
-        Self { handlers, runtime, ended, clock, mailbox, limits, registry, running: HashMap::new() }
+        Self { handlers, runtime, ended, clock, mailbox, limits, registry, running: Map::default() }
     }
 
     pub(super) fn start(&mut self, attempt: Attempt, now: Duration) {

@@ -1,6 +1,6 @@
 //! The builder of a dispatcher. `start` reports all registration problems at once.
 
-use std::collections::HashMap;
+use crate::message::Map;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -269,7 +269,7 @@ impl DispatcherBuilder {
             shared: Arc::clone(&shared),
             window,
             page,
-            tickets: HashMap::new(),
+            tickets: Map::default(),
             last_ticket: 0,
             ending: None,
             held_back: Vec::new(),

@@ -5,7 +5,7 @@
 //! timers, commits or other handlers. Does not own: the end of the thread (`ending`), or reading and writing the store
 //! (`performing`).
 
-use std::collections::HashMap;
+use crate::message::Map;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -53,7 +53,7 @@ pub(super) struct EventLoop {
     pub(super) window: Duration,
     pub(super) page: usize,
     /// The waiting callers.
-    pub(super) tickets: HashMap<Ticket, oneshot::Sender<Answer>>,
+    pub(super) tickets: Map<Ticket, oneshot::Sender<Answer>>,
     pub(super) last_ticket: Ticket,
     pub(super) ending: Option<Ending>,
     /// Holds the manual clock back until the received input has been processed.

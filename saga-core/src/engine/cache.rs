@@ -74,6 +74,16 @@ impl Shard {
         }
     }
 
+    /// Drops an ended instance at once, if nothing waits for it. A later event loads it again, as after a restart.
+    pub(super) fn forget_if_over(&mut self, address: &Address) {
+        let Some(slot) = self.slots.get(address) else { return };
+        if slot.instance().is_some_and(|instance| instance.status().is_over() && !instance.is_parked())
+            && slot.is_idle()
+        {
+            self.forget(address);
+        }
+    }
+
     /// Drops a slot. Afterwards only the store holds the instance.
     pub(super) fn forget(&mut self, address: &Address) {
         if let Some(slot) = self.slots.remove(address) {

@@ -37,7 +37,8 @@ pub(crate) use intake::{Claim, TakeUp, Withdrawal};
 pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, Ticket, Until, Waiter};
 pub(crate) use registry::{Consumer, Registry};
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use crate::message::Map;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::machine::Input;
@@ -104,9 +105,9 @@ pub(crate) struct Shard {
     offset: clock::Offset,
     random: Box<dyn FnMut() -> u128 + Send>,
     /// Boxed, because the table allocates up to twice as many entries.
-    slots: HashMap<Address, Box<Slot>>,
+    slots: Map<Address, Box<Slot>>,
     /// The instance of each row, for timers and tasks that name only the row.
-    rows: HashMap<RowId, Address>,
+    rows: Map<RowId, Address>,
     lanes: Lanes,
     deliveries: Deliveries,
     timers: Timers,
@@ -167,8 +168,8 @@ impl Shard {
             moment: Moment::default(),
             offset: clock::Offset::default(),
             random,
-            slots: HashMap::new(),
-            rows: HashMap::new(),
+            slots: Map::default(),
+            rows: Map::default(),
             lanes,
             deliveries: Deliveries::default(),
             ready: VecDeque::new(),

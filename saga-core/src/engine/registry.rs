@@ -1,6 +1,7 @@
 //! The registry of the dispatcher: its sagas, the handlers of their commands, and the consumers of events.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::message::Map;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::attempts::Policy;
@@ -36,16 +37,16 @@ pub(crate) struct LaneSpec {
 /// Everything that is registered before the start.
 #[derive(Default)]
 pub(crate) struct Registry {
-    pub(crate) sagas: HashMap<&'static str, Arc<dyn Program>>,
+    pub(crate) sagas: Map<&'static str, Arc<dyn Program>>,
     /// Earlier names of sagas, with the present name.
     pub(crate) formerly: BTreeMap<&'static str, &'static str>,
     pub(crate) lanes: Vec<LaneSpec>,
     /// The lane of each command.
-    pub(crate) handlers: HashMap<&'static str, usize>,
+    pub(crate) handlers: Map<&'static str, usize>,
     /// The lane of each subscriber, and the event it takes.
     pub(crate) subscribers: BTreeMap<Arc<str>, (usize, EventType)>,
     /// The consumers of each event, without repetition. Sagas come first.
-    pub(crate) consumers: HashMap<String, Vec<Consumer>>,
+    pub(crate) consumers: Map<String, Vec<Consumer>>,
     duplicate_sagas: Vec<&'static str>,
     duplicate_formers: Vec<(&'static str, &'static str, &'static str)>,
     /// Earlier names of commands, with the present name and its lane.

@@ -2,7 +2,8 @@
 //!
 //! Owns: the order and the indexes. Does not own: the meaning of tasks and obligations, and their storage.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::message::Map;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::message::Name;
 use crate::step::{Obligation, ObligationOf, Task, TaskId, TaskKind, TaskStage};
@@ -12,7 +13,7 @@ use crate::step::{Obligation, ObligationOf, Task, TaskId, TaskKind, TaskStage};
 pub(crate) struct Tasks {
     all: BTreeMap<TaskId, Task>,
     /// Commands that are not superseded, by stored name (rule R9).
-    current: HashMap<Name, BTreeSet<TaskId>>,
+    current: Map<Name, BTreeSet<TaskId>>,
     /// Open children, by the name of their saga.
     children: BTreeMap<Name, Children>,
     /// The total size of the payloads.
@@ -161,9 +162,9 @@ impl FromIterator<Task> for Tasks {
 pub(crate) struct Obligations {
     all: BTreeMap<TaskId, Obligation>,
     /// By the command to undo, and by the running undo.
-    by_task: HashMap<TaskId, TaskId>,
+    by_task: Map<TaskId, TaskId>,
     /// By the stored name of the undo command.
-    by_name: HashMap<Name, BTreeSet<TaskId>>,
+    by_name: Map<Name, BTreeSet<TaskId>>,
     /// Obligations of states, by visit.
     by_visit: BTreeMap<u32, BTreeSet<TaskId>>,
 }

@@ -32,6 +32,8 @@ pub(super) struct Work<'a> {
     added: Vec<usize>,
     tasks: u32,
     owed: u32,
+    /// For each obligation that this step writes, its position among the obligation changes of the step.
+    put_obligations: Vec<(TaskId, usize)>,
     /// The state before the step.
     from: Name,
 }
@@ -82,6 +84,7 @@ impl<'a> Work<'a> {
             added: Vec::new(),
             tasks: 0,
             owed: 0,
+            put_obligations: Vec::new(),
             from,
         };
         if let Some(verb) = verb {
@@ -226,7 +229,7 @@ impl<'a> Work<'a> {
         self.owed += 1;
         let obligation = Obligation { id, undo, of, report: None, task: None };
         self.instance.obligations.insert(obligation.clone());
-        self.step.obligations.push(ObligationChange::Put(obligation));
+        self.put_obligation(obligation);
     }
 
     /// Adds the obligations of the entered state.
@@ -243,19 +246,37 @@ impl<'a> Work<'a> {
 
     pub(super) fn drop_obligation(&mut self, id: TaskId) {
         self.instance.obligations.remove(id);
-        if id.seq == self.instance.record.seq {
-            // An obligation that this step added need not be written at all.
-            let put =
-                |change: &ObligationChange| matches!(change, ObligationChange::Put(put) if put.id == id);
-            self.step.obligations.retain(|change| !put(change));
-        } else {
+        // A change of an obligation that this step drops need not be written.
+        if let Some(at) = self.put_obligations.iter().position(|(put, _)| *put == id) {
+            let (_, written) = self.put_obligations.swap_remove(at);
+            self.step.obligations.swap_remove(written);
+            let moved = self.put_obligations.iter_mut().find(|(_, at)| *at == self.step.obligations.len());
+            if let Some((_, at)) = moved {
+                *at = written;
+            }
+        }
+        // An obligation that this step added is not in the store.
+        if id.seq != self.instance.record.seq {
             self.step.obligations.push(ObligationChange::Drop(id));
         }
     }
 
+    /// Writes an obligation with this step, instead of an earlier change of this step.
+    fn put_obligation(&mut self, obligation: Obligation) {
+        let id = obligation.id;
+        let change = ObligationChange::Put(obligation);
+        match self.put_obligations.iter().find(|(put, _)| *put == id) {
+            Some(&(_, at)) => self.step.obligations[at] = change,
+            None => {
+                self.put_obligations.push((id, self.step.obligations.len()));
+                self.step.obligations.push(change);
+            }
+        }
+    }
+
     pub(super) fn change_obligation(&mut self, id: TaskId, change: impl FnOnce(&mut Obligation)) {
-        if let Some(obligation) = self.instance.obligations.change(id, change) {
-            self.step.obligations.push(ObligationChange::Put(obligation.clone()));
+        if let Some(obligation) = self.instance.obligations.change(id, change).cloned() {
+            self.put_obligation(obligation);
         }
     }
 

@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod ids;
 mod key;
+mod map;
 mod name;
 mod payload;
 mod strict;
@@ -21,6 +22,7 @@ pub use ids::{Id, Incarnation, MessageId};
 #[doc(hidden)]
 pub use key::join_key;
 pub use key::{Alias, InstanceName, Key, KeyError, MAX_KEY_BYTES};
+pub(crate) use map::Map;
 #[doc(hidden)]
 pub use name::name_in;
 pub(crate) use name::name_matches;

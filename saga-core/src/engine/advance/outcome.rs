@@ -87,6 +87,7 @@ impl Shard {
             self.schedule(address);
         }
         self.answer_waiters(address);
+        self.forget_if_over(address);
         self.weigh(address);
     }
 

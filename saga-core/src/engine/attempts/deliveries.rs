@@ -1,6 +1,7 @@
 //! Deliveries of events to subscribers (rule R22): in accepted order per event key, parallel between keys.
 
-use std::collections::{HashMap, VecDeque};
+use crate::message::Map;
+use std::collections::VecDeque;
 
 use super::lanes::Job;
 use super::suspects::Admission;
@@ -16,7 +17,7 @@ use crate::store::{
 /// The open deliveries in memory, and how far the store has been read.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Deliveries {
-    pub(in crate::engine) open: HashMap<DeliveryId, Delivery>,
+    pub(in crate::engine) open: Map<DeliveryId, Delivery>,
     /// Older deliveries are still being read. The same read finds newer deliveries.
     behind: bool,
     reading: bool,
@@ -25,7 +26,7 @@ pub(in crate::engine) struct Deliveries {
     /// The newest delivery that is or was in memory.
     last: DeliveryId,
     /// Deliveries per subscriber and key, in order. Only the first one is in its lane.
-    order: HashMap<Address, VecDeque<DeliveryId>>,
+    order: Map<Address, VecDeque<DeliveryId>>,
 }
 
 impl Shard {

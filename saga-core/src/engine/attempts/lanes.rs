@@ -5,7 +5,8 @@
 //!
 //! A suspect is a task or delivery that may have been running when an earlier process ended.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use crate::message::Map;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::suspects::Suspects;
@@ -52,7 +53,7 @@ pub(super) struct Lane {
 #[derive(Debug)]
 pub(in crate::engine) struct Lanes {
     pub(super) lanes: Vec<Lane>,
-    pub(super) attempts: HashMap<u64, Running>,
+    pub(super) attempts: Map<u64, Running>,
     pub(super) last_attempt: u64,
     pub(super) deadlines: BTreeMap<(Duration, u64), ()>,
     pub(super) delayed: BTreeMap<(Timestamp, u64), (Timestamp, Job)>,
@@ -75,7 +76,7 @@ impl Lanes {
         };
         Self {
             lanes: registry.lanes.iter().map(lane).collect(),
-            attempts: HashMap::new(),
+            attempts: Map::default(),
             last_attempt: 0,
             deadlines: BTreeMap::new(),
             delayed: BTreeMap::new(),

@@ -3,7 +3,8 @@
 //! Owns: which suspect may run beside which others, when it may run, and after how many crashes it is given up. Does not
 //! own: the effect of giving up, which differs for tasks and deliveries.
 
-use std::collections::{HashMap, VecDeque};
+use crate::message::Map;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::lanes::Job;
@@ -22,7 +23,7 @@ const RUN_ALONE_BACKOFF: Duration = Duration::from_millis(100);
 pub(in crate::engine) struct Suspects {
     /// Suspects that run or have a start record that is being committed. `true`: the suspect runs alone, because it was
     /// found begun several times. If the process crashes now, this suspect is the cause.
-    recovering: HashMap<Job, bool>,
+    recovering: Map<Job, bool>,
     /// Suspects that wait until a recovering job ends, with their lanes.
     waiting: VecDeque<(usize, Job)>,
     /// Monotonic time of the start of the engine.

@@ -3,9 +3,8 @@
 //! Owns: the activity of each task, and the rule that an instance may leave memory only if no task is active and the
 //! store holds all progress. Does not own: lanes and attempts (`attempts`), or the progress itself (the machine).
 
-use std::collections::HashMap;
-
 use crate::engine::io::{AttemptEnd, Ticket};
+use crate::message::Map;
 use crate::message::Payload;
 use crate::store::{TaskId, TaskProgress};
 
@@ -42,7 +41,7 @@ pub(in crate::engine) enum Late {
 
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Runs {
-    all: HashMap<TaskId, Run>,
+    all: Map<TaskId, Run>,
     /// The number of runs other than `Run::Delayed`.
     awake: usize,
     /// Number of steps in progress that write only progress. Until they are durable, memory is ahead of the store.
@@ -158,7 +157,7 @@ impl Runs {
     /// Frees an empty table. Most instances have no task most of the time.
     fn free_empty_table(&mut self) {
         if self.all.is_empty() {
-            self.all = HashMap::new();
+            self.all = Map::default();
         }
     }
 }
