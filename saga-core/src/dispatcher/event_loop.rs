@@ -141,7 +141,7 @@ impl EventLoop {
             if let Some(input) = input {
                 self.shard.handle(input, now);
             }
-            if let Err(finale) = self.handle_waiting(now) {
+            if let Err(finale) = self.handle_waiting(now).await {
                 return finale;
             }
             self.pulse_if_due(now);
@@ -234,8 +234,13 @@ impl EventLoop {
         }
     }
 
-    /// Handles the ends of attempts and the requests that already wait. `Err` ends the thread.
-    fn handle_waiting(&mut self, now: Moment) -> Result<(), Finale> {
+    /// Handles the reads, the ends of attempts and the requests that already wait. `Err` ends the thread.
+    async fn handle_waiting(&mut self, now: Moment) -> Result<(), Finale> {
+        while let Some(read) = self.sources.reads.try_join_next() {
+            if let Some(input) = self.received(Woke::Read(read)).await? {
+                self.shard.handle(input, now);
+            }
+        }
         for _ in 0..BURST {
             let Ok(ended) = self.ended.try_recv() else { break };
             let input = self.take_ended(ended);

@@ -71,11 +71,11 @@ impl EventLoop {
             Out::Run(attempt) => self.attempts.start(*attempt, self.clock.now().mono),
             Out::Cancel(attempt) => self.attempts.cancel(attempt),
             Out::Drop(attempt) => self.attempts.drop_now(attempt),
-            Out::Load(address) => self.read(move || {
-                let (store, address) = (Arc::clone(&store), address.clone());
+            Out::Load(addresses) => self.read(move || {
+                let (store, addresses) = (Arc::clone(&store), addresses.clone());
                 async move {
-                    let found = store.load(std::slice::from_ref(&address)).await?.pop().flatten();
-                    Ok(In::Loaded { address, found })
+                    let found = store.load(&addresses).await?;
+                    Ok(In::Loaded { addresses, found })
                 }
             }),
             Out::FetchWaiting(address) => self.read(move || {

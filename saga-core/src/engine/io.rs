@@ -47,8 +47,8 @@ pub(crate) enum In {
     Save { attempt: u64, saved: Payload, ticket: Ticket },
     /// A running attempt reports that it is alive. Its timeout starts again.
     Heartbeat { attempt: u64 },
-    /// The answer to [`Out::Load`].
-    Loaded { address: Address, found: Option<Loaded> },
+    /// The answer to [`Out::Load`], in the order of the addresses.
+    Loaded { addresses: Vec<Address>, found: Vec<Option<Loaded>> },
     /// The answer to [`Out::FetchWaiting`].
     Waiting { address: Address, rows: Vec<(InboxId, Mail)> },
     /// The answer to [`Out::FetchInbox`]. `more`: the inbox may hold further rows.
@@ -119,7 +119,8 @@ impl AttemptEnd {
 #[derive(Debug)]
 pub(crate) enum Out {
     Answer(Ticket, Answer),
-    Load(Address),
+    /// Read these instances in one call. One call for each instance would cost a change of thread for each.
+    Load(Vec<Address>),
     FetchWaiting(Address),
     FetchInbox(InboxId),
     FetchTasks(Option<(RowId, TaskId)>),

@@ -211,7 +211,7 @@ impl Shard {
             In::Ended { attempt, how } => self.ended(attempt, how),
             In::Save { attempt, saved, ticket } => self.save(attempt, saved, ticket),
             In::Heartbeat { attempt } => self.heartbeat(attempt),
-            In::Loaded { address, found } => self.loaded(address, found),
+            In::Loaded { addresses, found } => self.loaded(addresses, found),
             In::Waiting { address, rows } => self.fetched_waiting(address, rows),
             In::Inbox { rows, more } => self.fetched_inbox(rows, more),
             In::Tasks { rows, more } => self.fetched_tasks(rows, more),
@@ -231,6 +231,7 @@ impl Shard {
 
     /// Takes the pending requests, in order.
     pub(crate) fn take_out(&mut self) -> Vec<Out> {
+        self.request_loads();
         std::mem::take(&mut self.out)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::engine::Shard;
 use crate::engine::io::{Accepted, Out, Ticket};
-use crate::store::{InboxId, Mail, RowId, TaskId};
+use crate::store::{Address, InboxId, Mail, RowId, TaskId};
 
 /// How far the inbox and the other stored work have been read.
 #[derive(Debug, Default)]
@@ -32,8 +32,10 @@ pub(in crate::engine) struct Intake {
     pub(super) tasks_after: Option<(RowId, TaskId)>,
     /// Where reading of the compensating instances continues.
     pub(super) compensating_after: Option<RowId>,
-    /// Number of instances that are being read.
+    /// Number of instances that are being read, or are about to be.
     pub(super) loads: usize,
+    /// Instances that the next request reads.
+    pub(super) to_load: Vec<Address>,
     /// Shared by all items from the inbox that are in memory.
     pub(super) room: Arc<()>,
     /// Events that were published while a page was being read.

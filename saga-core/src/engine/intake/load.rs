@@ -8,6 +8,9 @@ use crate::engine::slot::{Item, ParkedInput, Presence};
 use crate::machine::Instance;
 use crate::store::{Address, InboxId, Loaded, Mail};
 
+/// The maximum number of instances in one read, so that a long read does not keep the first instances waiting.
+const LOADED_AT_ONCE: usize = 64;
+
 impl Shard {
     pub(in crate::engine) fn load(&mut self, address: &Address) {
         let slot = self.slot(address);
@@ -19,11 +22,32 @@ impl Shard {
 
     pub(in crate::engine) fn read_instance(&mut self, address: &Address) {
         self.intake.loads += 1;
-        self.out.push(Out::Load(address.clone()));
+        self.intake.to_load.push(address.clone());
     }
 
-    pub(in crate::engine) fn loaded(&mut self, address: Address, found: Option<Loaded>) {
-        self.intake.loads -= 1;
+    /// Requests the reading of all instances that were named since the last call.
+    pub(in crate::engine) fn request_loads(&mut self) {
+        let mut to_load = std::mem::take(&mut self.intake.to_load);
+        while to_load.len() > LOADED_AT_ONCE {
+            let rest = to_load.split_off(LOADED_AT_ONCE);
+            self.out.push(Out::Load(std::mem::replace(&mut to_load, rest)));
+        }
+        if !to_load.is_empty() {
+            self.out.push(Out::Load(to_load));
+        }
+    }
+
+    pub(in crate::engine) fn loaded(&mut self, addresses: Vec<Address>, found: Vec<Option<Loaded>>) {
+        if addresses.len() != found.len() {
+            return self.broken("a store answers each address of a load", addresses.first());
+        }
+        self.intake.loads -= addresses.len();
+        for (address, found) in addresses.into_iter().zip(found) {
+            self.loaded_one(address, found);
+        }
+    }
+
+    fn loaded_one(&mut self, address: Address, found: Option<Loaded>) {
         if address.key.is_alias() {
             return self.alias_loaded(&address, found);
         }

@@ -698,9 +698,9 @@ impl Driver {
 /// What the engine is told when the store has answered.
 pub(super) fn read(store: &MemoryStore, page: usize, out: Out) -> In {
     match out {
-        Out::Load(address) => {
-            let found = now(store.load(std::slice::from_ref(&address))).expect("read").pop().flatten();
-            In::Loaded { address, found }
+        Out::Load(addresses) => {
+            let found = now(store.load(&addresses)).expect("read");
+            In::Loaded { addresses, found }
         }
         Out::FetchWaiting(address) => {
             let rows = now(store.waiting(&address, 1_000)).expect("read");

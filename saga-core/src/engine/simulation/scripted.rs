@@ -177,3 +177,40 @@ fn after_a_broken_invariant_nothing_more_is_handled_or_committed() {
     assert!(why.contains("two and two make four"), "{why}");
     assert!(!engine.shard.may_release(), "the next start treats open tasks as begun");
 }
+
+#[test]
+fn the_instances_of_one_pass_are_read_together() {
+    let mut engine = Engine::new();
+    engine.handle(In::Tick);
+    let event = |number| Engine::published(nudge(&format!("order-{number}"), ""), &format!("nudge-{number}"));
+    // Twice each: an instance that is being read is not read again.
+    for number in (0..100).chain(0..100) {
+        engine.shard.handle(event(number), Moment::default());
+    }
+    let reads: Vec<Vec<Address>> = engine.shard.take_out().into_iter().filter_map(loads).collect();
+    let sizes: Vec<usize> = reads.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [64, 36], "a read has a limit");
+    for addresses in reads {
+        let found = now(engine.store.load(&addresses)).expect("read");
+        engine.handle(In::Loaded { addresses, found });
+    }
+    assert!(engine.shard.is_quiet() && engine.shard.take_out().is_empty(), "each has its answer");
+}
+
+#[test]
+fn a_store_that_leaves_out_an_instance_breaks_an_invariant() {
+    let mut engine = Engine::new();
+    engine.handle(In::Tick);
+    engine.shard.handle(Engine::published(nudge("order-0", ""), "nudge"), Moment::default());
+    let addresses = engine.shard.take_out().into_iter().find_map(loads).expect("it is read first");
+    engine.shard.handle(In::Loaded { addresses, found: Vec::new() }, Moment::default());
+    let why = engine.shard.broken_invariant().expect("an answer is missing");
+    assert!(why.contains("a store answers each address of a load"), "{why}");
+}
+
+fn loads(out: Out) -> Option<Vec<Address>> {
+    match out {
+        Out::Load(addresses) => Some(addresses),
+        _ => None,
+    }
+}
