@@ -16,8 +16,9 @@ use crate::table::{alias, dead, dedup, delivery, history, inbox, instance, oblig
 /// The way in which the steps of a batch are isolated from each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isolation {
-    /// Only steps with an expected failure get a savepoint. A savepoint makes SQLite copy every page touched by the
-    /// step. After any other failure the caller writes the whole batch again with [`Each`](Self::Each).
+    /// No step gets a savepoint, because a savepoint makes SQLite copy every page touched by the step. The expected
+    /// failures are found before the step has written a row. After any other failure the caller writes the whole batch
+    /// again with [`Each`](Self::Each).
     Hopeful,
     /// Every step gets a savepoint.
     Each,
@@ -55,8 +56,7 @@ pub(crate) fn steps(
 ) -> rusqlite::Result<Option<Vec<StepOutcome>>> {
     let mut outcomes = Vec::with_capacity(steps.len());
     for step in steps {
-        // A step with a deduplication record can be a duplicate. A duplicate is an expected failure.
-        let outcome = if isolation == Isolation::Each || !step.dedup.is_empty() {
+        let outcome = if isolation == Isolation::Each {
             isolated(db, numbers, step)?
         } else {
             match write(db, numbers, step) {
@@ -96,16 +96,19 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
         return Err(Stop::Untouched(StepOutcome::Refused(reason.to_owned())));
     }
     let mut committed = Committed::default();
+    // An existing instance is an expected failure of a start, and a duplicate one of any other step. Each is found by
+    // the first row.
+    let starts = step.row.is_none() && step.instance.is_some();
+    if !starts {
+        existing_row(db, step)?;
+        dedup_records(db, step, false)?;
+    }
     if let Some(row) = instance_of(db, numbers, step)? {
-        if step.row.is_none() {
+        if starts {
             committed.row = Some(row);
+            dedup_records(db, step, true)?;
         }
         owned_rows(db, row, step)?;
-    }
-    for dedup_record in &step.dedup {
-        if let Some(outcome) = dedup::set(db, dedup_record)? {
-            return Err(Stop::With(outcome));
-        }
     }
     if let Some(row) = committed.row.or(step.row) {
         claims(db, row, step)?;
@@ -141,17 +144,37 @@ fn write(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Committe
     Ok(committed)
 }
 
+/// Checks the row of a step that does not change its instance.
+fn existing_row(db: &Connection, step: &Step) -> Result<(), Stop> {
+    match (step.row, &step.instance) {
+        (Some(row), None) if !instance::exists(db, row)? => Err(Stop::Untouched(StepOutcome::Conflict)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the deduplication records. `written`: the step has written other rows before.
+fn dedup_records(db: &Connection, step: &Step, mut written: bool) -> Result<(), Stop> {
+    for record in &step.dedup {
+        if let Some(outcome) = dedup::set(db, record)? {
+            // A repeated step is `Repeated`, not a duplicate of itself.
+            let misfit = match (step.row, &step.instance) {
+                (Some(row), Some(change)) => instance::misfit_of_row(db, row, change)?,
+                _ => None,
+            };
+            let outcome = misfit.unwrap_or(outcome);
+            return Err(if written { Stop::With(outcome) } else { Stop::Untouched(outcome) });
+        }
+        written = true;
+    }
+    Ok(())
+}
+
 /// Writes the instance and its history.
 ///
 /// The INSERT or UPDATE itself checks the step. A step that fits therefore needs no SELECT. Before an UPDATE the
 /// history is written first. Its oldest line takes the end of the chain from the instance row.
 fn instance_of(db: &Connection, numbers: &mut Numbers, step: &Step) -> Result<Option<RowId>, Stop> {
-    let Some(change) = &step.instance else {
-        return match step.row {
-            Some(row) if !instance::exists(db, row)? => Err(Stop::Untouched(StepOutcome::Conflict)),
-            row => Ok(row),
-        };
-    };
+    let Some(change) = &step.instance else { return Ok(step.row) };
     let first = numbers.history + 1;
     let newest = numbers.history + i64::try_from(step.history.len()).unwrap_or(i64::MAX);
     let last = (!step.history.is_empty()).then_some(newest);
@@ -213,4 +236,46 @@ fn claims(db: &Connection, row: RowId, step: &Step) -> Result<(), Stop> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use saga_core::message::Id;
+    use saga_core::store::conformance::{address, create, dedup_record, next};
+
+    use super::*;
+    use crate::SqliteStore;
+    use crate::open::open;
+    use crate::store_file::StoreFile;
+
+    #[test]
+    fn expected_failures_need_no_savepoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&StoreFile::new(dir.path().join("saga.db"), SqliteStore::options())).unwrap();
+        db.execute_batch("BEGIN").unwrap();
+        let mut numbers = Numbers::default();
+        let mut write = |step: &Step| {
+            let outcomes = steps(&db, &mut numbers, std::slice::from_ref(step), Isolation::Hopeful).unwrap();
+            outcomes.expect("no second pass").remove(0)
+        };
+        let record = || vec![dedup_record(&address("a"), "message", 1, 0)];
+
+        let start = Step { dedup: record(), ..create(&address("a")) };
+        let StepOutcome::Committed(committed) = write(&start) else { panic!("the first one") };
+        assert_eq!(write(&start), StepOutcome::Repeated);
+        let mut other = start.clone();
+        other.instance.as_mut().unwrap().step = Id::from_u128(99);
+        assert_eq!(write(&other), StepOutcome::Conflict);
+
+        let mut second = next(committed.row.unwrap(), start.instance.as_ref().unwrap());
+        second.dedup = record();
+        assert_eq!(write(&second), StepOutcome::Duplicate, "of the message of the start");
+        second.dedup = vec![dedup_record(&address("a"), "message", 2, 0)];
+        assert_eq!(write(&second), StepOutcome::IdConflict);
+        second.dedup = vec![dedup_record(&address("a"), "second", 2, 0)];
+        assert!(matches!(write(&second), StepOutcome::Committed(_)));
+        assert_eq!(write(&second), StepOutcome::Repeated, "and no duplicate of itself");
+        let event = Step { dedup: record(), ..Step::default() };
+        assert_eq!(write(&event), StepOutcome::Duplicate, "an event without an instance");
+    }
 }

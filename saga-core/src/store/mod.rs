@@ -115,7 +115,7 @@ pub trait Store: Inspect + Maintain {
     /// - Duty: the caller then sends the same batch again until the store answers. The store first determines the
     /// result of the earlier commit (rule [R30](crate::rules#r30)).
     ///
-    /// Within a step the checks run in this order: instance `seq`, deduplication records, alias claims.
+    /// Within a step the checks run in this order: instance `seq`, deduplication records, everything else.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] if `lease` has ended or a newer epoch exists. The caller must stop at once.

@@ -155,16 +155,37 @@ pub(crate) fn update(
 
 /// Returns the outcome of a step that does not fit its row.
 pub(crate) fn misfit(db: &Connection, row: Option<RowId>, change: &InstanceChange) -> Result<StepOutcome> {
-    let read = |row: &Row<'_>| Ok((row.get::<_, u64>(0)?, bits(row, 1)?, bits(row, 2)?));
-    let there = match row {
-        Some(row) => db.prepare_cached(STEP_OF_ROW)?.query_row((row.0,), read).optional()?,
+    let this = (change.seq, change.step.as_u128(), change.incarnation.as_u128());
+    let there = newest_step(db, row, change)?;
+    Ok(if there == Some(this) { StepOutcome::Repeated } else { StepOutcome::Conflict })
+}
+
+/// Returns the outcome of a step that does not fit its row, and `None` for a step that fits.
+pub(crate) fn misfit_of_row(
+    db: &Connection,
+    row: RowId,
+    change: &InstanceChange,
+) -> Result<Option<StepOutcome>> {
+    let incarnation = change.incarnation.as_u128();
+    let fits = newest_step(db, Some(row), change)?
+        .is_some_and(|there| there.0.checked_add(1) == Some(change.seq) && there.2 == incarnation);
+    if fits { Ok(None) } else { misfit(db, Some(row), change).map(Some) }
+}
+
+/// Returns the number and the id of the newest stored step, and the incarnation.
+fn newest_step(
+    db: &Connection,
+    row: Option<RowId>,
+    change: &InstanceChange,
+) -> Result<Option<(u64, u128, u128)>> {
+    let read = |row: &Row<'_>| Ok((row.get(0)?, bits(row, 1)?, bits(row, 2)?));
+    match row {
+        Some(row) => db.prepare_cached(STEP_OF_ROW)?.query_row((row.0,), read).optional(),
         None => db
             .prepare_cached(STEP_OF_ADDRESS)?
             .query_row((&change.address.saga, change.address.key.stored()), read)
-            .optional()?,
-    };
-    let this = (change.seq, change.step.as_u128(), change.incarnation.as_u128());
-    Ok(if there == Some(this) { StepOutcome::Repeated } else { StepOutcome::Conflict })
+            .optional(),
+    }
 }
 
 pub(crate) fn find(db: &Connection, address: &Address) -> Result<Option<RowId>> {

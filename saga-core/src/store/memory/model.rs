@@ -95,7 +95,8 @@ impl Model {
     /// Checks whether the step can be written.
     ///
     /// The instance is checked before the deduplication records. A repeated step is therefore `Repeated`, not a
-    /// duplicate of itself.
+    /// duplicate of itself. The deduplication records are checked before the rest. A duplicate is therefore a
+    /// duplicate, whatever else the step holds.
     fn judge(&self, step: &Step) -> Result<(), StepOutcome> {
         if let Some(reason) = step.contradiction() {
             return Err(StepOutcome::Refused(reason.to_owned()));
@@ -114,6 +115,20 @@ impl Model {
                 return Err(StepOutcome::Conflict);
             }
         }
+        let mut set = BTreeMap::new();
+        for dedup_record in &step.dedup {
+            let key = (dedup_record.to.clone(), dedup_record.id.clone());
+            let there = self
+                .dedup
+                .get(&key)
+                .map(|dedup_record| dedup_record.content)
+                .or_else(|| set.get(&key).copied());
+            match there {
+                Some(content) if content == dedup_record.content => return Err(StepOutcome::Duplicate),
+                Some(_) => return Err(StepOutcome::IdConflict),
+                None => drop(set.insert(key, dedup_record.content)),
+            }
+        }
         // The effect of earlier changes of this step on the open tasks.
         let mut open: HashMap<TaskId, bool> = HashMap::new();
         for change in &step.tasks {
@@ -127,20 +142,6 @@ impl Model {
                 }
                 TaskChange::Finish(id) => drop(open.insert(*id, false)),
                 TaskChange::Progress(..) => {}
-            }
-        }
-        let mut set = BTreeMap::new();
-        for dedup_record in &step.dedup {
-            let key = (dedup_record.to.clone(), dedup_record.id.clone());
-            let there = self
-                .dedup
-                .get(&key)
-                .map(|dedup_record| dedup_record.content)
-                .or_else(|| set.get(&key).copied());
-            match there {
-                Some(content) if content == dedup_record.content => return Err(StepOutcome::Duplicate),
-                Some(_) => return Err(StepOutcome::IdConflict),
-                None => drop(set.insert(key, dedup_record.content)),
             }
         }
         self.judge_claims(step)?;
