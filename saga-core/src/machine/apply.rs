@@ -82,6 +82,7 @@ impl Instance {
         }
         let decoded;
         let value = match &event.value {
+            // A publisher in this process has handed over the typed value. The store has only the payload.
             Some(value) => value,
             None => match (definition.events[index].decode)(&event.message) {
                 Ok(value) => {
@@ -110,6 +111,7 @@ impl Instance {
     }
 
     fn apply_timer(&mut self, name: &str, visit: u32, due: Timestamp, at: StepContext<'_>) -> Decision {
+        // A timer of an earlier visit, or an earlier due time of the same timer, is stale.
         let stands = self.is_due(name, visit, due, at.now) && self.status() == Status::Running;
         if stands && name == JOIN {
             return self.apply_join(at);
@@ -171,10 +173,12 @@ impl Instance {
         };
         match decided {
             Decided::NoRow if matches!(fired.trigger, Trigger::Timer(_)) => {
+                // The guards of the timer are the decision of the table, so nothing waits for a person.
                 self.consumed(&fired, IgnoredReason::NoGuard, at)
             }
             // A person has supplied this outcome, so parking over it again would not help.
             Decided::NoRow if resolving => self.consumed(&fired, IgnoredReason::ResolvedWithoutRow, at),
+            // The row asks for a person, and a person has just answered.
             Decided::Row(row) if resolving && self.definition().rows[row].to == Move::Park => {
                 self.consumed(&fired, IgnoredReason::ResolvedOverPark, at)
             }
@@ -197,6 +201,7 @@ impl Instance {
                     self.definition().describe(fired.trigger)
                 );
                 match (fired.task, fired.report) {
+                    // Nobody may lose this outcome: money may have moved. The task keeps it until a person decides.
                     (Some(task), Some(report)) => {
                         self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at)
                     }
@@ -222,6 +227,7 @@ impl Instance {
         at: StepContext<'_>,
     ) -> Decision {
         let row = &self.definition().rows[index];
+        // The user code has run before these checks, because only its result shows them. `restore` drops the result.
         if let Some(owed) = self.still_owed(row, fired, &performed) {
             self.restore();
             let subject = self.subject(fired);
@@ -390,12 +396,15 @@ impl Work<'_> {
         };
         self.leave(left);
         self.enter(state, payload, data);
+        // After `enter`, so that the commands of `on_leave` belong to the new visit as well.
         self.queue(left_out);
         self.queue(row_out);
+        // An end sets no timers and owes no undos for its state.
         if self.instance.record.status == Status::Running {
             self.settle_in(state, &dues);
         }
         self.queue(entered_out);
+        // A completed instance keeps its effects, so nothing is left to undo.
         if self.instance.record.status == Status::Completed {
             let released = self.release_all();
             if !released.is_empty() {

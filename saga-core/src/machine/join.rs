@@ -136,6 +136,7 @@ impl Work<'_> {
             complete |= !set.fired && set.events == set_of(definition, row);
         }
         self.instance.record.joined = Some(record::write(&noted));
+        // A timer, so that the row of the event commits first. The row of the set then has a step of its own.
         if complete {
             let (visit, now) = (self.instance.record.visit, self.at.now);
             self.set_timer(TimerRow { name: Name::Borrowed(JOIN), visit, armed: now, due: now, fired: 0 });
@@ -185,6 +186,7 @@ impl Instance {
         let cx = self.context(at, None);
         match self.joined(None, &cx) {
             Ok(Some(row)) => self.run_row(row, Fired::new(Trigger::All(row)), at),
+            // The guard returns false. The next event of the set asks again.
             Ok(None) => {
                 let mut work = Work::new(self, at);
                 work.clear_timer(JOIN);

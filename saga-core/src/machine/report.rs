@@ -21,6 +21,7 @@ impl Instance {
         if let ReportRecord::Child(news) = report {
             return self.apply_news(task, news, at);
         }
+        // An earlier step has ended this task. A second outcome changes nothing.
         let Some(found) = self.task(task).filter(|task| task.kind != TaskKind::Child) else {
             return Decision::nothing(Effect::Stale);
         };
@@ -35,6 +36,7 @@ impl Instance {
         let index = definition.command(&command.name);
         let best_effort = self.is_best_effort(found);
         let failed = matches!(report, ReportRecord::Refused { .. } | ReportRecord::Unknown { .. });
+        // The table has no row for these: the instance is over, the failure is harmless, or there is no reply.
         if self.status().is_over() || (best_effort && failed) || matches!(report, ReportRecord::Replied(None))
         {
             return self.recorded(task, &command, report, at);
@@ -95,6 +97,7 @@ impl Instance {
             trigger => trigger,
         };
         let refused = match report {
+            // A refused command has had no effect, so its undo is no longer owed.
             ReportRecord::Refused { .. } => self.obligation_of(task).map(|owed| owed.undo.clone()),
             _ => None,
         };
@@ -194,6 +197,7 @@ impl Work<'_> {
     ) {
         let said = report.reason().map(str::to_owned);
         self.hold_task(task, said.clone());
+        // The history keeps the reply, whatever the person decides.
         if let ReportRecord::Replied(Some(reply)) = report {
             self.line(Line::message(HistoryKind::Kept, &Message::from(reply.clone())));
         }

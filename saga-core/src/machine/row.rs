@@ -54,6 +54,7 @@ impl Instance {
         let live = self.live.as_ref().map_err(Clone::clone)?;
         for &index in state.rows {
             let row = &definition.rows[index];
+            // A set is no single trigger. `joined` decides about its row.
             if row.all || !row.triggers.contains(&trigger) {
                 continue;
             }
@@ -67,12 +68,14 @@ impl Instance {
                 Some(Verdict::Reject) => Decided::Reject("the row has `reject`"),
             });
         }
+        // A row for this event alone comes before the sets (rule R5).
         if let Trigger::Event(event) = trigger
             && self.is_member(event)
         {
             return Ok(self.joined(Some(event), cx)?.map_or(Decided::Collected, Decided::Joined));
         }
         Ok(match trigger {
+            // A publisher repeats a start after a lost answer. The repeat must do no harm.
             Trigger::Event(event) if definition.starts(event) => {
                 Decided::Ignore(IgnoredReason::AlreadyStarted)
             }
@@ -125,8 +128,10 @@ impl Instance {
                 due = dues(&**live, definition, cx)?;
                 entered = Some(state);
             }
+            // Only `run` or a move changes the state, and only `run` the data. Nothing else is encoded again.
             let payload = if changed || moves { live.keep_state()? } else { record.payload.clone() };
             let data = if changed { live.keep_data()? } else { record.data.clone() };
+            // Before any write: a result over a limit parks the instance, and the store never sees it.
             check(&out, payload.as_ref(), &data, at.limits)?;
             too_deep(record.family.as_ref(), &out)?;
             Ok(Performed { out, entered, left, payload, data, dues: due })

@@ -85,6 +85,7 @@ impl Instance {
             Ok((live, state, payload, data, dues))
         })
         .map_err(failed)?;
+        // The store has refused a claim of an earlier try. The user code may have claimed another alias now.
         if let Some(taken) = alias::taken(rejected_claims, &out) {
             return Err(not(
                 DeadLetterReason::AliasTaken,
@@ -111,6 +112,7 @@ impl Instance {
         };
         let mut instance = Self {
             program: Arc::clone(program),
+            // The store numbers the row at the commit.
             row: None,
             record,
             live: Ok(live),

@@ -49,6 +49,7 @@ impl Instance {
         let cause = TurnCause::Row(Box::new(row_record(self, row, fired)));
         let mut work = Work::new(self, at);
         work.consume(fired);
+        // Before the turn, because a waived obligation must not be undone.
         work.release_by(&definition.rows[row], fired.task, fired.refused.as_deref());
         let line = match fired.event {
             Some(event) => Line::message(HistoryKind::Compensating, event),
@@ -99,6 +100,7 @@ impl Instance {
         let (state, _) = self.state()?;
         let on_leave = self.definition().states[state].on_leave;
         let record = &self.record;
+        // A row that stays in the state does not run `on_leave`.
         if !leaves || on_leave.is_empty() {
             return Ok(Left {
                 out: Outbox::default(),
@@ -133,6 +135,7 @@ impl Instance {
         match report {
             ReportRecord::Replied(reply) => {
                 work.finish_task(task);
+                // The obligation goes in the step of its undo. Otherwise a restart would send the undo again.
                 if let Some(owed) = owed {
                     work.drop_obligation(owed);
                 }
@@ -145,6 +148,7 @@ impl Instance {
             | ReportRecord::Unknown { .. }
             | ReportRecord::Withdrawn
             | ReportRecord::Child(_) => {
+                // Nobody knows that the undo has had its effect, so only a person may drop the obligation.
                 let reason = match report {
                     ReportRecord::Refused { .. } => ParkReason::UndoRefused,
                     _ => ParkReason::UndoUnknown,
@@ -177,6 +181,7 @@ impl Instance {
         };
         line.note = report.reason().map(|reason| Name::Owned(reason.to_owned()));
         work.line(line);
+        // An unreadable turn parks the instance at the next undo, which needs the reports.
         if let Ok(mut turn) = work.instance.turn() {
             turn.note(command.name.to_string(), report);
             work.instance.record.turn = Some(record::write(&turn));
@@ -187,6 +192,7 @@ impl Instance {
 
     /// Continues the unwinding with the next undo, or arrives.
     pub(super) fn continue_unwinding(&mut self, at: StepContext<'_>) -> Decision {
+        // The end of an open task, or the verb of a person, continues the unwinding.
         if self.status() != Status::Compensating || self.is_parked() || !self.tasks.is_empty() {
             return Decision::nothing(Effect::Stale);
         }
@@ -251,6 +257,7 @@ impl Instance {
         let trigger = find_trigger(definition, state, &record.trigger).ok_or_else(changed)?;
         let row = *self.compensating_rows(trigger).get(record.nth).ok_or_else(changed)?;
         let targets: Option<Vec<usize>> = record.to.iter().map(|name| definition.state(name)).collect();
+        // A later build may have given the row other targets. The turn has not decided for those.
         if targets.is_none_or(|targets| targets != targets_of(definition, row)) {
             return Err(changed());
         }
@@ -260,6 +267,7 @@ impl Instance {
         let value = value.map_err(failed)?;
         let cause = Cause(value.as_deref());
         let mut cx = self.context(at, command.clone());
+        // `on_leave` ran at the turn already.
         let performed = self.perform(row, cause, &mut cx, false, at).map_err(failed)?;
         self.refuse_failure_end_with_debts(&performed).map_err(failed)?;
         self.refuse_taken(&performed.out)?;
@@ -267,6 +275,7 @@ impl Instance {
         work.instance.record.status = Status::Running;
         work.instance.record.turn = None;
         work.queue(held);
+        // The commands of `on_leave` come before the commands of the row, as in a move without a turn.
         let note = work.moved(performed);
         if let Trigger::Event(event) = trigger {
             work.join_event(event);
@@ -387,6 +396,7 @@ impl Instance {
             };
             let message = match &self.live {
                 Ok(live) => live.undo(undo, of, &mut cx)?,
+                // An unreadable state must not keep back the undos. An undo needs only the data and its obligation.
                 Err(_) => self.program.undo_unread((&record.data, record.version), undo, of, &mut cx)?,
             };
             message.payload.check(at.limits).map_err(|error| ActionError::from(error.to_string()))?;
@@ -402,6 +412,7 @@ impl Work<'_> {
     fn turn(&mut self, cause: TurnCause, left: Left, line: Line, mut known: Option<(TaskId, ReportRecord)>) {
         let definition = self.instance.definition();
         let Left { out, payload, data } = left;
+        // The payload of the state goes into its obligations first, because the undos are built from it.
         self.leave(payload.clone());
         self.clear_all_timers();
         self.stay(payload, data);
@@ -431,9 +442,11 @@ impl Work<'_> {
         for (id, name, attempts, state) in forward {
             let report = match state {
                 AttemptState::Running => {
+                    // The handler is asked to stop, but its effect may happen. The unwinding waits for its outcome.
                     self.stop(id);
                     continue;
                 }
+                // No attempt has begun, so the command has had no effect.
                 AttemptState::NotBegun => ReportRecord::Withdrawn,
                 AttemptState::Between => known.take_if(|(task, _)| *task == id).map_or_else(
                     || {

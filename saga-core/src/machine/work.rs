@@ -218,6 +218,7 @@ impl<'a> Work<'a> {
                 TaskProgress { attempts, left_out, superseded, saved, ..TaskProgress::queued(now, epoch) };
             let progress = task.progress.clone();
             self.step.tasks.push(TaskChange::Progress(id, progress));
+            // The lane starts the task only after the commit.
             self.after.rerun.push(id);
         }
     }
@@ -378,6 +379,7 @@ impl<'a> Work<'a> {
             && times.is_none_or(|times| row.fired + 1 < times)
         {
             let period = Duration::from_millis(millis.max(1));
+            // Periods that passed while no process was running are skipped, and one firing stands for all of them.
             let late = self.at.now.since(row.due).as_millis() / period.as_millis();
             let periods = u32::try_from(late).unwrap_or(u32::MAX).saturating_add(1);
             let due = row.due.plus(period.saturating_mul(periods));
@@ -409,6 +411,7 @@ impl<'a> Work<'a> {
     /// Adds the obligations of the entered state, and sets its timers.
     pub(super) fn settle_in(&mut self, state: usize, dues: &[Timestamp]) {
         let definition = self.instance.definition();
+        // After the commands of the row, so that the undo of the state runs before theirs.
         self.owe_for_state(state);
         let visit = self.instance.record.visit;
         for (&timer, &due) in definition.states[state].timers.iter().zip(dues) {
