@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Random;
 use super::driver::{now, read, registry, shard};
 use super::family::{BatchPlaced, Kind, Plan, Recalled, batch};
-use super::order::{cancel, nudge, placed};
+use super::order::{Nudged, cancel, nudge, placed};
 use super::world::message;
 use crate::engine::{Accepted, Attempt, AttemptEnd, Claim, Consumer, In, Limits, Moment, Out, Shard};
 use crate::message::{Correlated, Key, Message, MessageId, Timestamp};
@@ -176,6 +176,24 @@ fn after_a_broken_invariant_nothing_more_is_handled_or_committed() {
     let why = engine.shard.broken_invariant().expect("it is named");
     assert!(why.contains("two and two make four"), "{why}");
     assert!(!engine.shard.may_release(), "the next start treats open tasks as begun");
+}
+
+#[test]
+fn waiting_events_keep_their_order_when_one_of_them_is_a_duplicate() {
+    let mut engine = Engine::new();
+    engine.publish(placed("order-0"), "placed");
+    engine.publish(nudge("order-0", ""), "before");
+    engine.publish(nudge("order-0", "err"), "parks");
+    // The first one is written alone, and the others in one step. The store finds the duplicate in this step.
+    for (how, id) in [("one", "1"), ("two", "2"), ("", "before"), ("three", "3"), ("four", "4")] {
+        engine.shard.handle(Engine::published(nudge("order-0", how), id), Moment::default());
+    }
+    engine.handle(In::Tick);
+    let of = Address::new("order", Key::new("order-0").expect("a good key"));
+    let rows = now(engine.store.waiting(&of, 100)).expect("read");
+    let how = |mail: &Mail| mail.message.payload.decode::<Nudged>().expect("a nudge").how;
+    let waiting: Vec<String> = rows.iter().map(|(_, mail)| how(mail)).collect();
+    assert_eq!(waiting, ["err", "one", "two", "three", "four"]);
 }
 
 #[test]
