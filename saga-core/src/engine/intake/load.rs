@@ -27,13 +27,9 @@ impl Shard {
 
     /// Requests the reading of all instances that were named since the last call.
     pub(in crate::engine) fn request_loads(&mut self) {
-        let mut to_load = std::mem::take(&mut self.intake.to_load);
-        while to_load.len() > LOADED_AT_ONCE {
-            let rest = to_load.split_off(LOADED_AT_ONCE);
-            self.out.push(Out::Load(std::mem::replace(&mut to_load, rest)));
-        }
-        if !to_load.is_empty() {
-            self.out.push(Out::Load(to_load));
+        let mut to_load = std::mem::take(&mut self.intake.to_load).into_iter().peekable();
+        while to_load.peek().is_some() {
+            self.out.push(Out::Load(to_load.by_ref().take(LOADED_AT_ONCE).collect()));
         }
     }
 

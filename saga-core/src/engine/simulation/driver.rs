@@ -16,12 +16,12 @@ use super::order::{
     VoidLabel, VoidPayment, cancel, note, nudge, placed,
 };
 use super::second_saga::{Labelled, ThanksState, Tracked};
-use super::world::{World, message};
+use super::world::{World, accepted, message};
 use super::{Random, Seen};
 use crate::definition::EventType;
 use crate::engine::{
-    Accepted, Answer, Attempt, AttemptEnd, Claim, Consumer, Disposition, In, Limits, Moment, Out, Policy,
-    Registry, Shard, TakeUp, Ticket,
+    Answer, Attempt, AttemptEnd, Claim, Consumer, Disposition, In, Limits, Moment, Out, Policy, Registry,
+    Shard, TakeUp, Ticket,
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
 use crate::message::{Alias, Correlated, Key, Message, MessageId, Payload, Timestamp};
@@ -438,7 +438,6 @@ impl Driver {
 
     fn publish<E: Correlated>(&mut self, event: E, id: Option<&str>) {
         let ticket = self.ticket(id.unwrap_or_default());
-        let id = id.map(|id| MessageId::new(id).expect("a good id"));
         let consumers = self.registry.consumers[E::NAME].iter();
         let key = |consumer: &Consumer| match consumer {
             Consumer::Saga(saga) => event.correlation(saga),
@@ -446,14 +445,7 @@ impl Driver {
         };
         let consumers =
             consumers.map(|consumer| (consumer.clone(), key(consumer).expect("a good key"))).collect();
-        let event = Accepted {
-            message: message(&event),
-            value: Some(Box::new(event)),
-            consumers,
-            id,
-            claim: Claim::default(),
-        };
-        self.handle(In::Publish { event, ticket });
+        self.handle(In::Publish { event: accepted(event, consumers, id), ticket });
     }
 
     /// A caller who waits, for an answer about this message.

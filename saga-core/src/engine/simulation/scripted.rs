@@ -6,9 +6,9 @@ use super::Random;
 use super::driver::{now, read, registry, shard};
 use super::family::{BatchPlaced, Kind, Plan, Recalled, batch};
 use super::order::{Nudged, cancel, nudge, placed};
-use super::world::message;
-use crate::engine::{Accepted, Attempt, AttemptEnd, Claim, Consumer, In, Limits, Moment, Out, Shard};
-use crate::message::{Correlated, Key, Message, MessageId, Timestamp};
+use super::world::{accepted, message};
+use crate::engine::{Attempt, AttemptEnd, Consumer, In, Limits, Moment, Out, Shard};
+use crate::message::{Correlated, Key, Message, Timestamp};
 use crate::store::{Address, Batch, Fault, InboxId, Inspect, Lease, Mail, MailKind, MemoryStore, Store};
 
 /// An engine whose store answers at once and whose attempts never end by themselves.
@@ -60,15 +60,7 @@ impl Engine {
     fn published<E: Correlated>(event: E, id: &str) -> In {
         let key = Key::new(event.key("order")).expect("a good key");
         let consumers = vec![(Consumer::Saga("order".into()), key.into())];
-        let id = Some(MessageId::new(id).expect("a good id"));
-        let event = Accepted {
-            message: message(&event),
-            value: Some(Box::new(event)),
-            consumers,
-            id,
-            claim: Claim::default(),
-        };
-        In::Publish { event, ticket: 0 }
+        In::Publish { event: accepted(event, consumers, Some(id)), ticket: 0 }
     }
 }
 

@@ -8,8 +8,8 @@ use super::order::{
     CreateShippingLabel, LabelCreated, LabelRefused, MakePayment, PaymentCompleted, PaymentDeclined,
     RefundPayment, VoidLabel, VoidPayment,
 };
-use crate::engine::{Attempt, AttemptEnd};
-use crate::message::{Event, Message, Name, Payload};
+use crate::engine::{Accepted, Attempt, AttemptEnd, Claim, Consumer};
+use crate::message::{Event, InstanceName, Message, MessageId, Name, Payload};
 
 /// The price of every order.
 const CENTS: u64 = 4_200;
@@ -167,6 +167,21 @@ impl World {
 pub(super) fn message<E: Event>(event: &E) -> Message {
     let payload = Payload::encode(event).expect("it can be written as JSON");
     Message { name: Name::Borrowed(E::NAME), version: E::VERSION, payload }
+}
+
+/// An event as the dispatcher hands it over.
+pub(super) fn accepted<E: Event>(
+    event: E,
+    consumers: Vec<(Consumer, InstanceName)>,
+    id: Option<&str>,
+) -> Accepted {
+    Accepted {
+        message: message(&event),
+        value: Some(Box::new(event)),
+        consumers,
+        id: id.map(|id| MessageId::new(id).expect("a good id")),
+        claim: Claim::default(),
+    }
 }
 
 fn decode<C: crate::message::Command>(attempt: &Attempt) -> C {
