@@ -150,7 +150,7 @@ async fn opened() -> (Dispatcher, MemoryStore, ManualClock) {
     (start(store.clone(), &clock).await, store, clock)
 }
 
-/// The instance the one consumer is, and what became of the event there.
+/// The instance that is the only consumer, and the result of the event there.
 fn one(receipt: &Receipt) -> (&str, &str) {
     let consumer = &receipt.consumers[0];
     let became = match &consumer.disposition {

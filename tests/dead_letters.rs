@@ -75,7 +75,7 @@ impl Subscriber<Ordered> for Letters {
     }
 }
 
-/// What became of the event that `basket-1` publishes for `customer`, which may come through so many sagas.
+/// The result of the event that `basket-1` publishes for `customer`, which may come through so many sagas.
 async fn ordered(customer: &str, hops: u32) -> (Dispatcher, ManualClock, Letters) {
     let (clock, letters) = (ManualClock::default(), Letters::default());
     let builder = Dispatcher::builder(MemoryStore::new()).saga::<BasketState>().saga::<AccountState>();

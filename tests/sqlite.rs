@@ -94,7 +94,7 @@ impl House {
         self.in_time(self.dispatcher.settled::<VisitState>(guest)).await.unwrap()
     }
 
-    /// What became of an event, once it is taken up.
+    /// The result of an event, once it is taken up.
     async fn taken_up<E: Correlated>(&self, id: &MessageId, event: &E) -> Option<Disposition> {
         let receipt = self.in_time(self.dispatcher.taken_up(id, event)).await.unwrap()?;
         Some(receipt.consumers[0].disposition.clone())

@@ -384,7 +384,7 @@ async fn r34_a_command_that_cannot_be_read_parks_and_is_never_taken_for_failed()
     assert_eq!(reason.to_string(), "this build cannot read a stored value");
     assert!(detail.contains("`pack`") && detail.contains("thirteen cents cannot be converted"), "{detail}");
     assert_eq!(world.calls.lock().unwrap().len(), calls, "nothing was called");
-    // A person knows what became of it.
+    // A person knows its outcome.
     let reply = Resolved::reply(&v3::Packed {}).unwrap();
     dispatcher
         .resolve::<v3::SaleState>("1", reply, Operator::new("me").because("packed by hand"))

@@ -72,7 +72,7 @@ impl Options {
 struct Figures {
     /// Instances by the state they are in.
     states: BTreeMap<String, u64>,
-    /// Events by what became of them.
+    /// Events by their result.
     events: BTreeMap<String, u64>,
 }
 

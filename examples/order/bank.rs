@@ -32,7 +32,7 @@ pub enum Heard {
     Yes,
     /// It will not be done.
     No,
-    /// Nothing, whatever became of it.
+    /// Nothing, whatever its outcome.
     Nothing,
 }
 

@@ -35,7 +35,7 @@ pub struct Call {
 pub enum Op {
     /// Take the money.
     Charge,
-    /// Leave nothing charged, whatever became of the payment.
+    /// Leave nothing charged, whatever the outcome of the payment.
     Void,
     /// Give the money back.
     Refund,

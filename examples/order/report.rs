@@ -1,4 +1,4 @@
-//! The end of the day: what became of the orders, and whether the books balance.
+//! The end of the day: how the orders ended, and whether the books balance.
 
 use std::collections::HashSet;
 

@@ -195,7 +195,7 @@ pub struct MakePayment {
     pub cents: u64,
 }
 
-/// Whatever became of the payment, leave nothing charged.
+/// Leaves nothing charged, whatever the outcome of the payment.
 #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[command(name = "payment.void")]
 pub struct VoidPayment {
@@ -225,7 +225,7 @@ pub struct CreateShippingLabel {
     pub order: String,
 }
 
-/// Whatever became of the label, leave none in force.
+/// Leaves no label in force, whatever the outcome of the command.
 #[derive(Command, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[command(name = "label.void")]
 pub struct VoidLabel {

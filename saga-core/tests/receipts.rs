@@ -1,4 +1,4 @@
-//! What became of an event that was published under an id: asked later, and waited for. On the memory store, with a clock
+//! The result of an event that was published under an id: asked later, and waited for. On the memory store, with a clock
 //! that stands still.
 
 mod support;

@@ -201,7 +201,7 @@ impl Instance {
                     self.definition().describe(fired.trigger)
                 );
                 match (fired.task, fired.report) {
-                    // Nobody may lose this outcome: money may have moved. The task keeps it until a person decides.
+                    // Money may have moved, so this outcome must not be lost. The task keeps it until a person decides.
                     (Some(task), Some(report)) => {
                         self.held_over(task, report, ParkReason::OutcomeUnhandled, detail, at)
                     }

@@ -148,7 +148,7 @@ impl Instance {
             | ReportRecord::Unknown { .. }
             | ReportRecord::Withdrawn
             | ReportRecord::Child(_) => {
-                // Nobody knows that the undo has had its effect, so only a person may drop the obligation.
+                // The undo may not have had its effect, so only a person may drop the obligation.
                 let reason = match report {
                     ReportRecord::Refused { .. } => ParkReason::UndoRefused,
                     _ => ParkReason::UndoUnknown,

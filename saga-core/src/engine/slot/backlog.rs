@@ -41,7 +41,7 @@ impl Backlog {
         self.events += usize::from(item.is_event());
     }
 
-    /// Records that rows may exist that nobody has counted. The next read counts them.
+    /// Records that the inbox may hold uncounted rows. The next read counts them.
     pub(in crate::engine) fn keep_uncounted(&mut self) {
         self.stored = true;
     }
