@@ -340,8 +340,12 @@ async fn a_reason_that_cannot_be_read_is_a_line_of_the_list_and_harms_no_other()
         house.dispatcher.publish(arrived(guest)).await.unwrap();
     }
     let foreign = rusqlite::Connection::open(house.path()).unwrap();
-    for (guest, reason) in [("ada", "'no record'"), ("bob", "CAST(x'ff' AS TEXT)")] {
-        let park = format!("UPDATE saga_instance SET parked = {reason} WHERE key = '{guest}'");
+    for (guest, reason) in
+        [("ada", "'{\"parked\":[],'"), ("bob", "CAST(x'7b227061726b6564223a22ff222c' AS TEXT)")]
+    {
+        let park = format!(
+            "UPDATE saga_instance SET parked = 1, body = {reason} || substr(body, 2) WHERE key = '{guest}'"
+        );
         foreign.execute_batch(&park).unwrap();
     }
     let mut filter = InstanceFilter::default();

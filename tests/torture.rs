@@ -97,7 +97,15 @@ fn instances(folder: &Path) -> BTreeMap<String, (String, u64)> {
     let db = Connection::open(folder.join("orders.db")).expect("the database opens");
     let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a check");
     assert_eq!(check, "ok");
-    for table in ["saga_task", "saga_obligation", "saga_timer", "saga_inbox", "saga_dead"] {
+    for table in [
+        "saga_v_task",
+        "saga_v_obligation",
+        "saga_v_timer",
+        "saga_timer",
+        "saga_item",
+        "saga_inbox",
+        "saga_dead",
+    ] {
         let left: u64 =
             db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).expect("a count");
         assert_eq!(left, 0, "{table} is not empty although every order is settled");
@@ -105,13 +113,13 @@ fn instances(folder: &Path) -> BTreeMap<String, (String, u64)> {
     let gaps: u64 = db
         .query_row(
             "SELECT count(*) FROM saga_instance i WHERE i.seq != \
-             (SELECT count(DISTINCT h.seq) FROM saga_history h WHERE h.instance = i.id)",
+             (SELECT count(DISTINCT h.body ->> '$[0]') FROM saga_history h WHERE h.instance = i.id)",
             [],
             |row| row.get(0),
         )
         .expect("a count");
     assert_eq!(gaps, 0, "histories have gaps");
-    let mut rows = db.prepare("SELECT key, state, data FROM saga_instance").expect("a query");
+    let mut rows = db.prepare("SELECT key, state, data FROM saga_v_instance").expect("a query");
     rows.query_map([], |row| {
         let data: Value = serde_json::from_str(&row.get::<_, String>(2)?).expect("data is JSON");
         Ok((row.get(0)?, (row.get(1)?, data["cents"].as_u64().expect("a price"))))

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{
     Address, ConsumerRow, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView,
-    Loaded, Mail, RetiredName, Snapshot, Status, StoreError, StoredName, Trace,
+    Loaded, Mail, RetiredName, Snapshot, StoreError, StoredName, Trace,
 };
 
 use crate::SqliteStore;
@@ -35,7 +35,7 @@ impl Inspect for SqliteStore {
             .readers
             .inspect(move |db| {
                 let after = filter.after.unwrap_or(i64::MIN);
-                let params = (after, &filter.saga, filter.status.map(Status::as_str), filter.parked);
+                let params = (after, &filter.saga, filter.status.map(instance::status_number), filter.parked);
                 page(db, instance::list(&filter), params, filter.page(), instance::view)
             })
             .await

@@ -12,6 +12,7 @@
 //! application. The tables of the store are named `saga_*`. The `sqlite3` shell can read these tables.
 
 mod application_connection;
+mod carry_over;
 mod checkpoint;
 mod checksum;
 mod commit;
@@ -20,6 +21,7 @@ mod inspect;
 mod lock;
 mod maintain;
 mod names;
+mod numbers;
 mod open;
 mod options;
 mod read;
@@ -29,6 +31,7 @@ mod resolve;
 mod schema;
 mod store;
 mod store_file;
+mod stored;
 mod table;
 mod transaction;
 mod writer;

@@ -1,20 +1,53 @@
 //! The removal of ended instances and old deduplication records, in small portions.
 
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, Error, Result};
 use saga_core::message::Timestamp;
 use saga_core::store::Purged;
 
-use crate::table::{alias, dedup, history, instance, obligation, timer};
+use crate::stored::item::Items;
+use crate::stored::pending;
+use crate::table::instance::Over;
+use crate::table::{alias, data, dedup, history, instance, item, timer};
 
 /// Removes at most `limit` ended instances and `limit` deduplication records. All of them are older than `before`.
 pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<Purged> {
     let over = instance::over(db, before, limit)?;
-    for (row, last) in &over {
-        history::delete_chain(db, *row, *last)?;
-        timer::clear_all(db, *row)?;
-        obligation::remove_all(db, *row)?;
-        alias::release_all(db, *row)?;
-        instance::delete(db, *row)?;
+    for instance in &over {
+        rows_of_items(db, instance)?;
+        history::delete_chain(db, instance.id, instance.last)?;
+        data::delete(db, instance.id)?;
+        instance::delete(db, instance.id)?;
     }
     Ok(Purged { instances: over.len(), dedup: dedup::purge(db, before, limit)? })
+}
+
+/// Removes the rows that belong to the pending items. Most ended instances have no items.
+fn rows_of_items(db: &Connection, instance: &Over) -> Result<()> {
+    let id = instance.id;
+    let items = match &instance.items {
+        Some(Some(text)) if text == pending::NONE => return Ok(()),
+        Some(Some(text)) => pending::read(text).ok(),
+        Some(None) => None,
+        None => match item::of_instance(db, id) {
+            Err(Error::SqliteFailure(failure, text)) => return Err(Error::SqliteFailure(failure, text)),
+            items => items.ok(),
+        },
+    };
+    if let Some(Items { timers, aliases, .. }) = items {
+        let mut clear = db.prepare_cached(timer::DELETE)?;
+        for set in &timers {
+            timer::delete(&mut clear, set.due.as_millis(), id, &set.name)?;
+        }
+        for alias in &aliases {
+            alias::release(db, instance.saga, id, alias)?;
+        }
+    } else {
+        // The items of this instance cannot be read. Its rows are found without them.
+        db.prepare_cached(timer::DELETE_ALL)?.execute((id.0,))?;
+        db.prepare_cached(alias::RELEASE_ALL)?.execute((id.0,))?;
+    }
+    if instance.items.is_none() {
+        item::delete_all(db, id)?;
+    }
+    Ok(())
 }

@@ -3,39 +3,37 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Result};
-use saga_core::store::{StoreError, Stored, StoredName};
+use rusqlite::{Connection, Result, Row};
+use saga_core::store::{ObligationOf, RowId, StoreError, Stored, StoredName};
 
+use crate::error::{Kind, kind};
 use crate::read::Readers;
-use crate::table::value::text;
-use crate::table::{dead, delivery, inbox, instance, obligation, task, timer};
+use crate::stored::{instance as body, pending};
+use crate::table::value::{bad, maybe_text, text};
+use crate::table::{dead, delivery, inbox, instance, item};
 
 /// The number of ids in one read transaction.
 const RANGE: i64 = 20_000;
 
-/// The SQL for the bounds of a table, the SQL for the names in a range, and the kind of each name.
-type Scan = (&'static str, &'static str, fn(&str) -> Option<Stored>);
+/// The SQL for the bounds of a table, and the count of the names in a range.
+type Scan = (&'static str, fn(&Connection, i64, i64) -> Result<Counts>);
 
 type Counts = BTreeMap<(String, Stored, String, u32), u64>;
 
 pub(crate) async fn names(readers: &Readers) -> std::result::Result<Vec<StoredName>, StoreError> {
-    let scans: [Scan; 8] = [
-        (instance::BOUNDS, instance::NAMES, |_| Some(Stored::State)),
-        (instance::BOUNDS, task::NAMES, Stored::of_task),
-        (instance::BOUNDS, obligation::NAMES, |_| Some(Stored::Undo)),
-        (instance::BOUNDS, obligation::UNDONE, Stored::of_obligation),
-        (instance::BOUNDS, timer::NAMES, |_| Some(Stored::Timer)),
-        (inbox::BOUNDS, inbox::NAMES, Stored::of_mail),
-        (delivery::BOUNDS, delivery::NAMES, |_| Some(Stored::Event)),
-        (dead::BOUNDS, dead::NAMES, Stored::of_letter),
+    let scans: [Scan; 4] = [
+        (instance::BOUNDS, of_instances),
+        (inbox::BOUNDS, |db, after, to| range(db, inbox::NAMES, Stored::of_mail, after, to)),
+        (delivery::BOUNDS, |db, after, to| range(db, delivery::NAMES, |_| Some(Stored::Event), after, to)),
+        (dead::BOUNDS, |db, after, to| range(db, dead::NAMES, Stored::of_letter, after, to)),
     ];
     let mut counts = Counts::new();
-    for (bounds, names, what) in scans {
+    for (bounds, names) in scans {
         let (first, last) = readers.inspect(move |db| self::bounds(db, bounds)).await?;
         let mut after = first - 1;
         while after < last {
             let to = after.saturating_add(RANGE);
-            let found = readers.inspect(move |db| range(db, names, what, after, to)).await?;
+            let found = readers.inspect(move |db| names(db, after, to)).await?;
             for (name, count) in found {
                 *counts.entry(name).or_default() += count;
             }
@@ -44,6 +42,55 @@ pub(crate) async fn names(readers: &Readers) -> std::result::Result<Vec<StoredNa
     }
     let name = |((consumer, what, name, version), count)| StoredName { consumer, what, name, version, count };
     Ok(counts.into_iter().map(name).collect())
+}
+
+/// Counts the names in instances and in their pending items. An unreadable instance is reported and left out.
+fn of_instances(db: &Connection, after: i64, to: i64) -> Result<Counts> {
+    let mut counts = Counts::new();
+    let mut statement = db.prepare_cached(instance::NAMES)?;
+    let mut rows = statement.query((after, to))?;
+    while let Some(row) = rows.next()? {
+        match of_instance(db, row, &mut counts) {
+            Err(error) if kind(&error) == Kind::Step => {
+                tracing::error!(%error, "an instance cannot be read and is left out");
+            }
+            counted => counted?,
+        }
+    }
+    Ok(counts)
+}
+
+fn of_instance(db: &Connection, row: &Row<'_>, counts: &mut Counts) -> Result<()> {
+    let (saga, status) = instance::saga_and_status(row)?;
+    let outline = body::outline(text(row, 2)?).map_err(|error| bad(2, error))?;
+    let items = match maybe_text(row, 3)? {
+        Some(items) => pending::read(items).map_err(|error| bad(3, error))?,
+        None => item::of_instance(db, RowId(row.get(4)?))?,
+    };
+    let mut count = |what, name: &str, version| {
+        *counts.entry((saga.clone(), what, name.to_owned(), version)).or_default() += 1;
+    };
+    if !status.is_over() {
+        count(Stored::State, &outline.state, outline.version);
+    }
+    for task in &items.tasks {
+        if let Some(what) = Stored::of_task(task.kind.as_str()) {
+            count(what, &task.command.name, task.command.version);
+        }
+    }
+    for owed in &items.obligations {
+        count(Stored::Undo, &owed.undo, 0);
+        match &owed.of {
+            ObligationOf::Command { command, .. } => {
+                count(Stored::UndoneCommand, &command.name, command.version);
+            }
+            ObligationOf::State { state, version, .. } => count(Stored::UndoneState, state, *version),
+        }
+    }
+    for timer in &items.timers {
+        count(Stored::Timer, &timer.name, 0);
+    }
+    Ok(())
 }
 
 /// Returns the first and the last id in a table. An empty table gives an empty range.

@@ -9,13 +9,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Params, Row};
-use saga_core::store::{Address, Loaded, RowId, Snapshot, StoreError};
+use saga_core::store::{Address, DueTimer, Loaded, OpenTask, RowId, Snapshot, StoreError, TaskId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Kind, kind, of_store, unavailable};
 use crate::open::{Role, connect};
 use crate::store_file::StoreFile;
-use crate::table::{alias, instance, obligation, task, timer};
+use crate::stored::pending;
+use crate::table::instance::LoadedRow;
+use crate::table::value::{self, address};
+use crate::table::{alias, instance, item, timer};
 
 const THREADS: usize = 2;
 const QUEUE: usize = 256;
@@ -172,27 +175,68 @@ pub(crate) fn load(db: &Connection, address: &Address) -> rusqlite::Result<Optio
             None => Loaded::Unreadable(format!("{address}: its instance is stored under an alias")),
         }));
     }
-    let Some(row) = instance::find(db, address)? else { return Ok(None) };
-    Ok(Some(match snapshot(db, row) {
-        Ok(Some(snapshot)) => Loaded::Snapshot(Box::new(snapshot)),
-        Ok(None) => Loaded::Unreadable(format!("{address}: the checksum of its row is wrong")),
-        Err(error) if kind(&error) == Kind::Step => Loaded::Unreadable(format!("{address}: {error}")),
+    let unreadable = |why: String| Some(Loaded::Unreadable(format!("{address}: {why}")));
+    let LoadedRow { id, instance, items } = match instance::load(db, address)? {
+        None => return Ok(None),
+        Some(Ok(row)) => row,
+        Some(Err(why)) => return Ok(unreadable(why)),
+    };
+    let items = match items.map_or_else(|| item::of_instance(db, id), Ok) {
+        Ok(items) => items,
+        Err(error) if kind(&error) == Kind::Step => return Ok(unreadable(error.to_string())),
         Err(error) => return Err(error),
-    }))
+    };
+    Ok(Some(Loaded::Snapshot(Box::new(Snapshot {
+        row: id,
+        instance,
+        tasks: items.tasks,
+        timers: items.timers,
+        obligations: items.obligations,
+        aliases: items.aliases,
+    }))))
 }
 
-/// Returns `None` for a wrong checksum.
-fn snapshot(db: &Connection, row: RowId) -> rusqlite::Result<Option<Snapshot>> {
-    let (instance, right) = instance::load(db, row)?;
-    if !right {
-        return Ok(None);
+/// Reads a page of open tasks behind `after`, ordered by instance. An unreadable instance is reported and left out.
+pub(crate) fn open_tasks(
+    db: &Connection,
+    after: (RowId, TaskId),
+    limit: usize,
+) -> rusqlite::Result<Vec<OpenTask>> {
+    let mut statement = db.prepare_cached(instance::OPEN)?;
+    let mut rows = statement.query((after.0.0,))?;
+    let mut page = Vec::new();
+    while page.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        match tasks(db, row) {
+            Ok(open) => {
+                let behind = open.into_iter().filter(|open| (open.row, open.task.id) > after);
+                page.extend(behind.take(limit - page.len()));
+            }
+            Err(error) if kind(&error) == Kind::Step => {
+                tracing::error!(%error, "a row cannot be read and is left out");
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(Some(Snapshot {
-        row,
-        instance,
-        tasks: task::of_instance(db, row)?,
-        timers: timer::of_instance(db, row)?,
-        obligations: obligation::of_instance(db, row)?,
-        aliases: alias::of_instance(db, row)?,
-    }))
+    Ok(page)
+}
+
+fn tasks(db: &Connection, row: &Row<'_>) -> rusqlite::Result<Vec<OpenTask>> {
+    let (id, address) = (RowId(row.get(2)?), address(row, 0)?);
+    let items = match instance::checked_items(row, id, 3)? {
+        Some(text) => pending::read(text).map_err(|error| value::bad(3, error))?,
+        None => item::of_instance(db, id)?,
+    };
+    let open = |task| OpenTask { row: id, address: address.clone(), task };
+    Ok(items.tasks.into_iter().map(open).collect())
+}
+
+/// Reads a page of due timers.
+pub(crate) fn due_timers(
+    db: &Connection,
+    params: impl Params,
+    limit: usize,
+) -> rusqlite::Result<Vec<DueTimer>> {
+    page(db, timer::DUE, params, limit, |row| timer::due(db, row))
 }

@@ -5,7 +5,7 @@ use saga_core::message::InstanceName;
 use saga_core::store::{NameOf, RetiredName};
 
 use crate::commit::{KEEP, SAVE, UNDO};
-use crate::table::{alias, consumer, dead, dedup, inbox, instance, retired};
+use crate::table::{alias, consumer, dead, dedup, inbox, instance, names, retired};
 
 /// The number of instances moved by one query.
 const PAGE: usize = 500;
@@ -41,22 +41,37 @@ pub(crate) fn rename(
 
 /// Gives the rows of the saga `was` to `name`. Returns the number of moved instances, or a key that both sagas have.
 fn rename_saga(db: &Connection, was: &str, name: &str) -> Result<std::result::Result<usize, InstanceName>> {
-    let clashes = [instance::clash(db, was, name)?, alias::clash(db, was, name)?];
-    if let Some(key) = clashes.into_iter().flatten().next() {
-        return Ok(Err(key));
+    let renamed = match (names::find(db, was)?, names::find(db, name)?) {
+        (None, _) => 0,
+        (Some(saga), None) => {
+            names::rename(db, saga, name)?;
+            instance::count_of_saga(db, saga)?
+        }
+        (Some(from), Some(to)) => {
+            let clashes = [instance::clash(db, from, to)?, alias::clash(db, from, to)?];
+            if let Some(key) = clashes.into_iter().flatten().next() {
+                return Ok(Err(key));
+            }
+            join(db, from, to)?
+        }
+    };
+    for rename in [inbox::RENAME, dedup::RENAME, dead::RENAME, consumer::RENAME, retired::RENAME] {
+        db.prepare_cached(rename)?.execute((was, name))?;
     }
+    Ok(Ok(renamed))
+}
+
+/// Moves all instances of one saga to another saga, and forgets the first one.
+fn join(db: &Connection, from: i64, to: i64) -> Result<usize> {
     let mut renamed = 0;
     loop {
-        let moved = instance::rename(db, was, name, PAGE)?;
+        let moved = instance::move_to(db, from, to, PAGE)?;
         renamed += moved;
         if moved < PAGE {
             break;
         }
     }
-    for rename in
-        [alias::RENAME, inbox::RENAME, dedup::RENAME, dead::RENAME, consumer::RENAME, retired::RENAME]
-    {
-        db.prepare_cached(rename)?.execute((was, name))?;
-    }
-    Ok(Ok(renamed))
+    db.prepare_cached(alias::MOVE)?.execute((from, to))?;
+    names::delete(db, from)?;
+    Ok(renamed)
 }

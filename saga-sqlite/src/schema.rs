@@ -8,12 +8,12 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 use saga_core::store::StoreError;
 
+use crate::carry_over;
 use crate::error::of_store;
 use crate::lock::OwnerLock;
 use crate::open::{harden, open_file, set};
 use crate::refusal::{explain, refuse};
 use crate::store_file::StoreFile;
-use crate::table::history;
 
 /// The migrations in order. The last number is the version of this crate. Released migrations are never edited.
 const MIGRATIONS: &[&str] = &[
@@ -21,10 +21,13 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002_retired_names.sql"),
     include_str!("../migrations/0003_receipts.sql"),
     include_str!("../migrations/0004_words.sql"),
+    include_str!("../migrations/0005_narrow_rows.sql"),
 ];
 
 /// The migration that changes the words of history lines.
 const NEW_WORDS: usize = 4;
+/// The migration that copies all rows of instances and history.
+const NARROW_ROWS: usize = 5;
 
 const HAS_META: &str = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'saga_meta'";
 const VERSION: &str = "SELECT schema_version FROM saga_meta WHERE id = 1";
@@ -112,8 +115,10 @@ fn apply(db: &Connection) -> rusqlite::Result<()> {
     if found < latest() {
         for (number, migration) in (1..).zip(MIGRATIONS).skip(found) {
             tx.execute_batch(migration)?;
-            if number == NEW_WORDS {
-                history::change_words(&tx)?;
+            match number {
+                NEW_WORDS => carry_over::change_words(&tx)?,
+                NARROW_ROWS => carry_over::narrow_rows(&tx)?,
+                _ => {}
             }
         }
         tx.execute(SET_VERSION, (latest(),))?;
@@ -140,4 +145,111 @@ fn version(db: &Connection) -> rusqlite::Result<usize> {
         return Ok(0);
     }
     Ok(db.query_row(VERSION, [], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::SqliteStore;
+    use crate::open::{Role, connect};
+
+    const SCHEMA_4: &str = include_str!("../tests/earlier/schema_4.sql");
+    const FILES: [&str; 2] = ["saga.db", "saga.db-wal"];
+
+    fn place(dir: &Path) -> StoreFile {
+        StoreFile::new(dir.join("saga.db"), SqliteStore::options())
+    }
+
+    fn earlier(dir: &Path) {
+        Connection::open(dir.join("saga.db")).unwrap().execute_batch(SCHEMA_4).unwrap();
+    }
+
+    /// Returns all rows of all tables.
+    fn content(dir: &Path) -> String {
+        let db = Connection::open(dir.join("saga.db")).unwrap();
+        let mut tables =
+            db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap();
+        let tables: Vec<String> =
+            tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        let mut all = String::new();
+        for table in tables {
+            let mut rows = db.prepare(&format!("SELECT * FROM {table}")).unwrap();
+            let columns = rows.column_count();
+            let mut rows = rows.query([]).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                let values: Vec<_> = (0..columns).map(|at| row.get_ref(at).unwrap()).collect();
+                all += &format!("{table}: {values:?}\n");
+            }
+        }
+        all
+    }
+
+    /// Files as a kill at one moment leaves them.
+    fn copy(from: &Path, to: &Path) {
+        for name in FILES {
+            if from.join(name).exists() {
+                fs::copy(from.join(name), to.join(name)).unwrap();
+            }
+        }
+    }
+
+    fn migrated() -> String {
+        let dir = tempfile::tempdir().unwrap();
+        earlier(dir.path());
+        drop(SqliteStore::open(dir.path().join("saga.db")).unwrap());
+        content(dir.path())
+    }
+
+    #[test]
+    fn a_migration_killed_at_any_statement_changes_nothing_and_runs_again() {
+        let expected = migrated();
+        let dir = tempfile::tempdir().unwrap();
+        earlier(dir.path());
+        let mut db = connect(&place(dir.path()), Role::Write).unwrap();
+        // With a small cache, SQLite writes pages of the unfinished transaction into the log.
+        db.pragma_update(None, "cache_size", 4).unwrap();
+        let moments = Arc::new(Mutex::new(Vec::new()));
+        let (kept, from) = (Arc::clone(&moments), dir.path().to_owned());
+        let take = move || {
+            let moment = tempfile::tempdir().unwrap();
+            copy(&from, moment.path());
+            kept.lock().unwrap().push(moment);
+            false
+        };
+        db.progress_handler(100, Some(take)).unwrap();
+        apply(&db).unwrap();
+        db.progress_handler(0, None::<fn() -> bool>).unwrap();
+        let moments = std::mem::take(&mut *moments.lock().unwrap());
+        assert!(moments.len() > 100, "{} moments", moments.len());
+        let grown = moments.iter().filter(|moment| {
+            fs::metadata(moment.path().join("saga.db-wal")).is_ok_and(|log| log.len() > 100_000)
+        });
+        assert!(grown.count() > 10, "pages were written before the commit");
+        for moment in &moments {
+            let path = moment.path();
+            let found = version(&connect(&place(path), Role::Write).unwrap()).unwrap();
+            assert_eq!(found, 4);
+            drop(SqliteStore::open(path.join("saga.db")).unwrap());
+            assert!(content(path) == expected);
+        }
+        // A log that was cut while the COMMIT was written.
+        let log = fs::read(dir.path().join("saga.db-wal")).unwrap();
+        let (mut before, mut after) = (0, 0);
+        for length in (0..=log.len()).rev().step_by(4096 + 24).chain([0]) {
+            let cut = tempfile::tempdir().unwrap();
+            copy(dir.path(), cut.path());
+            fs::write(cut.path().join("saga.db-wal"), &log[..length]).unwrap();
+            match version(&connect(&place(cut.path()), Role::Write).unwrap()).unwrap() {
+                4 => before += 1,
+                _ => after += 1,
+            }
+            drop(SqliteStore::open(cut.path().join("saga.db")).unwrap());
+            assert!(content(cut.path()) == expected, "cut at {length}");
+        }
+        assert!(before > 0 && after > 0, "{before} before the COMMIT, {after} after it");
+    }
 }

@@ -19,7 +19,7 @@ use crate::options::SqliteOptions;
 use crate::read::{self, Readers};
 use crate::refusal;
 use crate::store_file::StoreFile;
-use crate::table::{delivery, inbox, instance, task, timer};
+use crate::table::{delivery, inbox, instance};
 use crate::transaction::Idle;
 use crate::writer::{Handle, Writer};
 
@@ -177,11 +177,8 @@ impl Store for SqliteStore {
         after: Option<(RowId, TaskId)>,
         limit: usize,
     ) -> Result<Vec<OpenTask>, StoreError> {
-        let (row, id) = after.unwrap_or((RowId(i64::MIN), TaskId { seq: 0, ord: 0 }));
-        self.shared
-            .readers
-            .read(move |db| read::page(db, task::OPEN, (row.0, id.seq, id.ord), limit, task::open))
-            .await
+        let after = after.unwrap_or((RowId(i64::MIN), TaskId { seq: 0, ord: 0 }));
+        self.shared.readers.read(move |db| read::open_tasks(db, after, limit)).await
     }
 
     async fn compensating(
@@ -223,9 +220,7 @@ impl Store for SqliteStore {
         };
         self.shared
             .readers
-            .read(move |db| {
-                read::page(db, timer::DUE, (until.as_millis(), due, row, name), limit, timer::due)
-            })
+            .read(move |db| read::due_timers(db, (until.as_millis(), due, row, name), limit))
             .await
     }
 

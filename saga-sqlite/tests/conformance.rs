@@ -25,7 +25,8 @@ impl Subject for File {
         let db = rusqlite::Connection::open(self.0.path().join("saga.db")).expect("the file opens");
         let flipped = db
             .execute(
-                "UPDATE saga_instance SET data = 'D' || substr(data, 2) WHERE saga = ?1 AND key = ?2",
+                "UPDATE saga_instance SET body = replace(body, '\"data\":', '\"dbta\":')
+                 WHERE saga = (SELECT id FROM saga_name WHERE name = ?1) AND key = ?2",
                 (&address.saga, address.key.text()),
             )
             .expect("the row is there");

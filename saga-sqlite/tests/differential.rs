@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use saga_core::message::Id;
+use saga_core::message::{Id, Payload};
 use saga_core::store::conformance::{
     Driver, address, create, dedup_record, delivery, mail, next, obligation, payload, task, time, timer,
 };
@@ -266,6 +266,10 @@ impl Run {
                 [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
             change.status = statuses[usize::from(plan.status)];
             change.parked = plan.parked.then(|| payload("why"));
+            // SQLite keeps large data in a row of its own.
+            if plan.history == 1 {
+                change.data = payload(&plan.status.to_string().repeat(4_000));
+            }
         }
         let entry = step.history.pop();
         step.history = entry.into_iter().cycle().take(plan.history.into()).collect();
@@ -317,7 +321,13 @@ impl Run {
 
     fn owned_rows(&self, plan: &Plan, step: &mut Step) {
         for (kind, seq, ord) in &plan.tasks {
-            let task = task(*seq, *ord);
+            let mut task = task(*seq, *ord);
+            match ord {
+                // SQLite makes rows of items that are large together, and of items with a line end.
+                1 => task.command.payload = payload(&"x".repeat(5_000)),
+                2 if plan.parked => task.command.payload = Payload::from("[1,\n2]"),
+                _ => {}
+            }
             step.tasks.push(match kind {
                 0 => TaskChange::Finish(task.id),
                 1 => {

@@ -4,14 +4,11 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Barrier};
+use std::sync::Barrier;
 use std::time::Duration;
 
-use saga_core::store::conformance::{Driver, address, create, mail};
-use saga_core::store::{
-    ConsumerRow, HistoryEntry, HistoryKind, InboxId, Inspect, Maintain, NameOf, RetiredName, Store,
-    StoreError,
-};
+use saga_core::store::conformance::{address, mail};
+use saga_core::store::{ConsumerRow, InboxId, Inspect, Maintain, Store, StoreError};
 use saga_sqlite::{SqliteStore, TransactionError, rusqlite};
 
 use support::{Dir, application, copy_with_hot_journal};
@@ -59,119 +56,11 @@ fn an_empty_file_and_a_file_with_other_tables_are_migrated() {
     drop(SqliteStore::open(&other).unwrap());
 
     for path in [dir.db(), other.clone()] {
-        assert_eq!(version(&path), 4);
+        assert_eq!(version(&path), 5);
     }
     let app = rusqlite::Connection::open(&other).unwrap();
     let name: String = app.query_row("SELECT name FROM customer", [], |row| row.get(0)).unwrap();
     assert_eq!(name, "Ada");
-}
-
-#[tokio::test]
-async fn r34_a_file_of_schema_1_is_migrated_with_everything_that_is_in_it() {
-    let (dir, present) = (Dir::new(), Dir::new());
-    let consumer =
-        ConsumerRow { event: "order.placed".to_owned(), consumer: "order".to_owned(), subscriber: false };
-    let store = SqliteStore::open(present.db()).unwrap();
-    let mut driver = Driver::lease(Arc::new(store.clone())).await;
-    let mut step = create(&address("a"));
-    step.mail = vec![mail(&address("a"), "waits")];
-    driver.created(step).await;
-    store.register(std::slice::from_ref(&consumer)).await.unwrap();
-    let written = driver.snapshot(&address("a")).await;
-    store.release(&driver.lease).await.unwrap();
-    drop((driver, store));
-
-    let db = application(&dir.db());
-    db.execute_batch(include_str!("../migrations/0001_initial.sql")).unwrap();
-    db.execute("ATTACH ?1 AS present", [present.db().to_str().unwrap()]).unwrap();
-    let tables = ["saga_instance", "saga_history", "saga_inbox"].map(|table| (table, table));
-    for (table, now) in tables.into_iter().chain([("saga_taker", "saga_consumer")]) {
-        let copied = db.execute(&format!("INSERT INTO {table} SELECT * FROM present.{now}"), []).unwrap();
-        assert_eq!(copied, 1, "{table}");
-    }
-    drop(db);
-    assert_eq!(version(&dir.db()), 1);
-
-    let store = SqliteStore::open(dir.db()).unwrap();
-    assert_eq!(version(&dir.db()), 4);
-    let driver = Driver::lease(Arc::new(store.clone())).await;
-    assert_eq!(driver.snapshot(&address("a")).await, written);
-    assert_eq!(store.history(&address("a"), 9).await.unwrap().len(), 1);
-    assert_eq!(store.waiting(&address("a"), 9).await.unwrap().len(), 1);
-    assert_eq!(store.consumers().await.unwrap(), [consumer]);
-    assert!(store.retired().await.unwrap().is_empty());
-    let (was, name) = ("order".to_owned(), "purchase".to_owned());
-    let names = [RetiredName { what: NameOf::Saga, saga: String::new(), was, name }];
-    assert_eq!(store.rename(&names).await.unwrap(), [1]);
-    assert_eq!(store.retired().await.unwrap(), names);
-}
-
-/// Makes a file of schema 1 of one of the present schema.
-const UNDO_MIGRATIONS: &str = "
-    ALTER TABLE saga_instance RENAME COLUMN joined TO noted;
-    ALTER TABLE saga_dead RENAME COLUMN consumer TO taker;
-    ALTER TABLE saga_delivery RENAME COLUMN consumer TO taker;
-    ALTER TABLE saga_inbox RENAME COLUMN deduplicated TO marked;
-    ALTER TABLE saga_inbox RENAME COLUMN consumer TO taker;
-    DROP INDEX saga_dedup_at;
-    ALTER TABLE saga_dedup RENAME COLUMN consumer TO taker;
-    ALTER TABLE saga_dedup RENAME TO saga_mark;
-    CREATE INDEX saga_mark_at ON saga_mark (at);
-    ALTER TABLE saga_consumer RENAME COLUMN consumer TO taker;
-    ALTER TABLE saga_consumer RENAME TO saga_taker;
-    DROP INDEX saga_delivery_named;
-    ALTER TABLE saga_delivery DROP COLUMN named;
-    DROP INDEX saga_dead_message;
-    ALTER TABLE saga_dead DROP COLUMN times;
-    ALTER TABLE saga_delivery DROP COLUMN left_out;
-    ALTER TABLE saga_task DROP COLUMN left_out;
-    DROP TABLE saga_retired;
-    UPDATE saga_meta SET schema_version = 1;
-";
-
-#[tokio::test]
-async fn a_file_is_not_migrated_under_a_dispatcher_of_an_earlier_version() {
-    let dir = Dir::new();
-    let owner = SqliteStore::open(dir.db()).unwrap();
-    let lease = owner.lease("the day shift").await.unwrap();
-    application(&dir.db()).execute_batch(UNDO_MIGRATIONS).unwrap();
-    match SqliteStore::open(dir.db()) {
-        Err(error @ StoreError::Owned { .. }) => {
-            assert!(error.to_string().contains("the day shift"), "{error}");
-        }
-        other => panic!("should have been refused: {other:?}"),
-    }
-    assert_eq!(version(&dir.db()), 1);
-    owner.release(&lease).await.unwrap();
-    drop(SqliteStore::open(dir.db()).unwrap());
-    assert_eq!(version(&dir.db()), 4);
-}
-
-#[tokio::test]
-async fn lines_of_history_get_their_present_words_and_a_damaged_line_stays() {
-    let dir = Dir::new();
-    let store = SqliteStore::open(dir.db()).unwrap();
-    let mut driver = Driver::lease(Arc::new(store.clone())).await;
-    let mut step = create(&address("a"));
-    let line = step.history[0].clone();
-    step.history = ["started", "turned", "noted", "held", "arrived", "turned"]
-        .map(|kind| HistoryEntry { kind: HistoryKind::from_word(kind), ..line.clone() })
-        .to_vec();
-    driver.created(step).await;
-    store.release(&driver.lease).await.unwrap();
-    drop((driver, store));
-    let db = application(&dir.db());
-    db.execute_batch(UNDO_MIGRATIONS).unwrap();
-    db.execute("UPDATE saga_history SET name = 'another' WHERE id = 6", []).unwrap();
-    drop(db);
-
-    let store = SqliteStore::open(dir.db()).unwrap();
-    let kinds: Vec<_> =
-        store.history(&address("a"), 9).await.unwrap().into_iter().map(|row| row.entry.kind).collect();
-    assert_eq!(
-        kinds.iter().map(HistoryKind::as_str).collect::<Vec<_>>(),
-        ["started", "compensating", "joined", "kept", "compensated", "unreadable"]
-    );
 }
 
 #[tokio::test]
@@ -184,7 +73,7 @@ async fn a_file_that_was_migrated_meanwhile_is_not_written_to_by_an_earlier_vers
 
     let refused = |result: Result<(), StoreError>| {
         let error = result.expect_err("a newer version has written the file").to_string();
-        assert!(error.contains("schema 1000; this version knows schema 4"), "{error}");
+        assert!(error.contains("schema 1000; this version knows schema 5"), "{error}");
     };
     refused(early.lease("the early shift").await.map(drop));
     refused(early.deliver(vec![mail(&address("a"), "m")]).await.map(drop));
@@ -312,5 +201,5 @@ fn a_file_without_room_for_the_tables_is_full_and_opens_when_there_is_room() {
         other => panic!("should have been refused: {other:?}"),
     }
     drop(SqliteStore::open(dir.db()).unwrap());
-    assert_eq!(version(&dir.db()), 4);
+    assert_eq!(version(&dir.db()), 5);
 }

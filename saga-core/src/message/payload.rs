@@ -223,12 +223,15 @@ fn depth(json: &[u8], enough: usize) -> usize {
     deepest
 }
 
+/// For stores: the text must be the JSON text of one value, as [`Payload::as_str`] returned it. A store may put the text
+/// into a larger JSON text.
 impl From<String> for Payload {
     fn from(text: String) -> Self {
         Self(text.into())
     }
 }
 
+/// For stores, as the conversion from a `String`.
 impl From<&str> for Payload {
     fn from(text: &str) -> Self {
         Self(text.into())

@@ -4,17 +4,18 @@
 
 pub(crate) mod alias;
 pub(crate) mod consumer;
+pub(crate) mod data;
 pub(crate) mod dead;
 pub(crate) mod dedup;
 pub(crate) mod delivery;
 pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod instance;
+pub(crate) mod item;
 pub(crate) mod meta;
-pub(crate) mod obligation;
+pub(crate) mod names;
 pub(crate) mod progress;
 pub(crate) mod retired;
-pub(crate) mod task;
 pub(crate) mod timer;
 pub(crate) mod value;
 
@@ -31,10 +32,11 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
         instance::STATEMENTS,
         dedup::STATEMENTS,
         meta::STATEMENTS,
-        obligation::STATEMENTS,
         retired::STATEMENTS,
         consumer::STATEMENTS,
-        task::STATEMENTS,
+        names::STATEMENTS,
+        item::STATEMENTS,
+        data::STATEMENTS,
         timer::STATEMENTS,
     ]
     .concat()
@@ -63,7 +65,9 @@ mod tests {
     const SCANS: &[&str] = &[
         "consumer::ALL",
         "retired::ALL",
-        "history::LINES_OF_KIND",
+        "names::ALL",
+        "timer::DELETE_ALL",
+        "alias::RELEASE_ALL",
         "instance::COUNT",
         "instance::COUNT_PARKED",
         "dead::RENAME",

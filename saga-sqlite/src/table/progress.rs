@@ -6,7 +6,7 @@ use saga_core::store::{TaskProgress, TaskStage};
 use super::value::{maybe_payload, maybe_text, time, word};
 
 /// Reads the progress columns, starting at column `at`.
-pub(super) fn read(row: &Row<'_>, at: usize) -> Result<TaskProgress> {
+pub(crate) fn read(row: &Row<'_>, at: usize) -> Result<TaskProgress> {
     Ok(TaskProgress {
         stage: word(row, at, TaskStage::parse)?,
         attempts: row.get(at + 1)?,

@@ -12,61 +12,60 @@ pub(crate) fn text<'r>(row: &'r Row<'_>, at: usize) -> Result<&'r str> {
     row.get_ref(at)?.as_str().map_err(|error| bad(at, error))
 }
 
-pub(super) fn maybe_text<'r>(row: &'r Row<'_>, at: usize) -> Result<Option<&'r str>> {
+pub(crate) fn maybe_text<'r>(row: &'r Row<'_>, at: usize) -> Result<Option<&'r str>> {
     row.get_ref(at)?.as_str_or_null().map_err(|error| bad(at, error))
 }
 
-pub(super) fn name(row: &Row<'_>, at: usize) -> Result<Name> {
+pub(crate) fn name(row: &Row<'_>, at: usize) -> Result<Name> {
     text(row, at).map(|text| Cow::Owned(text.to_owned()))
 }
 
-pub(super) fn maybe_name(row: &Row<'_>, at: usize) -> Result<Option<Name>> {
+pub(crate) fn maybe_name(row: &Row<'_>, at: usize) -> Result<Option<Name>> {
     Ok(maybe_text(row, at)?.map(|text| Cow::Owned(text.to_owned())))
 }
 
-pub(super) fn payload(row: &Row<'_>, at: usize) -> Result<Payload> {
+pub(crate) fn payload(row: &Row<'_>, at: usize) -> Result<Payload> {
     text(row, at).map(Payload::from)
 }
 
-pub(super) fn maybe_payload(row: &Row<'_>, at: usize) -> Result<Option<Payload>> {
+pub(crate) fn maybe_payload(row: &Row<'_>, at: usize) -> Result<Option<Payload>> {
     Ok(maybe_text(row, at)?.map(Payload::from))
 }
 
-/// Reads a payload for people. Invalid UTF-8 is replaced. The row therefore stays visible.
-pub(super) fn maybe_lossy(row: &Row<'_>, at: usize) -> Result<Option<Payload>> {
-    let bytes = row.get_ref(at)?.as_bytes_or_null().map_err(|error| bad(at, error))?;
-    Ok(bytes.map(|bytes| Payload::from(&*String::from_utf8_lossy(bytes))))
+/// Reads a text for people. Invalid UTF-8 is replaced. The row therefore stays visible.
+pub(crate) fn lossy<'r>(row: &'r Row<'_>, at: usize) -> Result<Cow<'r, str>> {
+    row.get_ref(at)?.as_bytes().map(String::from_utf8_lossy).map_err(|error| bad(at, error))
 }
 
-pub(super) fn time(row: &Row<'_>, at: usize) -> Result<Timestamp> {
+pub(crate) fn time(row: &Row<'_>, at: usize) -> Result<Timestamp> {
     row.get(at).map(Timestamp::from_millis)
 }
 
 /// Reads name, version and payload, in this order.
-pub(super) fn message(row: &Row<'_>, at: usize) -> Result<Message> {
+pub(crate) fn message(row: &Row<'_>, at: usize) -> Result<Message> {
     Ok(Message { name: name(row, at)?, version: row.get(at + 1)?, payload: payload(row, at + 2)? })
 }
 
-pub(super) fn message_id(row: &Row<'_>, at: usize) -> Result<Option<MessageId>> {
+pub(crate) fn message_id(row: &Row<'_>, at: usize) -> Result<Option<MessageId>> {
     maybe_text(row, at)?.map(MessageId::new).transpose().map_err(|error| bad(at, error))
 }
 
 /// Reads saga or subscriber, then key.
-pub(super) fn address(row: &Row<'_>, at: usize) -> Result<Address> {
+pub(crate) fn address(row: &Row<'_>, at: usize) -> Result<Address> {
     Ok(Address { saga: name(row, at)?, key: key(row, at + 1)? })
 }
 
 /// Reads the name of an instance: a key or an alias.
-pub(super) fn key(row: &Row<'_>, at: usize) -> Result<InstanceName> {
+pub(crate) fn key(row: &Row<'_>, at: usize) -> Result<InstanceName> {
     InstanceName::from_stored(text(row, at)?).map_err(|error| bad(at, error))
 }
 
 /// Reads the key of an instance. An alias there is damage.
-pub(super) fn key_only(row: &Row<'_>, at: usize) -> Result<Key> {
+pub(crate) fn key_only(row: &Row<'_>, at: usize) -> Result<Key> {
     key(row, at)?.as_key().ok_or_else(|| bad(at, StoredUnderAlias))
 }
 
-pub(super) fn maybe_task(row: &Row<'_>, at: usize) -> Result<Option<TaskId>> {
+pub(crate) fn maybe_task(row: &Row<'_>, at: usize) -> Result<Option<TaskId>> {
     match (row.get(at)?, row.get(at + 1)?) {
         (Some(seq), Some(ord)) => Ok(Some(TaskId { seq, ord })),
         _ => Ok(None),
@@ -74,13 +73,13 @@ pub(super) fn maybe_task(row: &Row<'_>, at: usize) -> Result<Option<TaskId>> {
 }
 
 /// Reads a word with the function `parse`. An unknown word is an error.
-pub(super) fn word<T>(row: &Row<'_>, at: usize, parse: fn(&str) -> Option<T>) -> Result<T> {
+pub(crate) fn word<T>(row: &Row<'_>, at: usize, parse: fn(&str) -> Option<T>) -> Result<T> {
     let text = text(row, at)?;
     parse(text).ok_or_else(|| bad(at, Unknown(text.to_owned())))
 }
 
 /// Reads sixteen bytes as a number.
-pub(super) fn bits(row: &Row<'_>, at: usize) -> Result<u128> {
+pub(crate) fn bits(row: &Row<'_>, at: usize) -> Result<u128> {
     match row.get_ref(at)? {
         ValueRef::Blob(bytes) => match <[u8; 16]>::try_from(bytes) {
             Ok(bytes) => Ok(u128::from_be_bytes(bytes)),
@@ -90,7 +89,7 @@ pub(super) fn bits(row: &Row<'_>, at: usize) -> Result<u128> {
     }
 }
 
-pub(super) fn bad(at: usize, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(crate) fn bad(at: usize, error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::FromSqlConversionFailure(at, Type::Text, Box::new(error))
 }
 

@@ -8,7 +8,7 @@
 //!                                                  │ COMMIT returns an error
 //!                                                  ▼
 //!                                   the connection is dropped; the next job opens a new connection,
-//!                                   commits a new epoch on it, and then reads the number of the last batch
+//!                                   commits a new epoch on it, and reads whether the last batch is durable
 //! ```
 
 #[cfg(test)]
@@ -19,9 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use saga_core::message::Timestamp;
+use saga_core::message::{Id, Timestamp};
 use saga_core::store::{
-    Batch, ConsumerRow, InboxId, Lease, Mail, Purged, RetiredName, StepOutcome, StoreError,
+    Batch, ConsumerRow, InboxId, Lease, Mail, Purged, RetiredName, RowId, StepOutcome, StoreError,
 };
 
 use crate::checkpoint::{Checkpoints, PASSIVE, TRUNCATE};
@@ -29,12 +29,12 @@ use crate::commit::{self, Isolation};
 use crate::error::{Kind, kind, of_store, unavailable};
 use crate::lock::OwnerLock;
 use crate::maintain;
+use crate::numbers::Numbers;
 use crate::open::{Role, connect};
 use crate::rename;
 use crate::schema;
 use crate::store_file::StoreFile;
-use crate::table::meta::{self, Numbers};
-use crate::table::{consumer, inbox};
+use crate::table::{consumer, inbox, instance, meta};
 
 pub(crate) use thread::Handle;
 
@@ -64,7 +64,7 @@ struct HeldLease {
     /// The last durable batch.
     answered: Option<Answered>,
     /// The batch with a failed COMMIT, until its result is known.
-    doubt: Option<Answered>,
+    doubt: Option<Doubt>,
     /// The lock ends with this lease, after the write of the release.
     _lock: OwnerLock,
 }
@@ -74,6 +74,42 @@ struct HeldLease {
 struct Answered {
     number: u64,
     outcomes: Vec<StepOutcome>,
+}
+
+/// A batch with a COMMIT of unknown result.
+struct Doubt {
+    batch: Answered,
+    proof: Proof,
+}
+
+/// The proof that a batch is durable.
+#[derive(Clone, Copy)]
+enum Proof {
+    /// A row of the batch is at its step. Only this batch writes this step. Nearly every batch has such a row, and
+    /// needs no page for its number.
+    Step(RowId, Id),
+    /// The number of the batch is recorded.
+    Number(u64),
+}
+
+impl Proof {
+    fn of(batch: &Batch, outcomes: &[StepOutcome]) -> Self {
+        let step = batch.steps.iter().zip(outcomes).find_map(|(step, outcome)| match outcome {
+            StepOutcome::Committed(committed) => {
+                Some(Self::Step(committed.row.or(step.row)?, step.instance.as_ref()?.step))
+            }
+            _ => None,
+        });
+        step.unwrap_or(Self::Number(batch.number))
+    }
+
+    /// Returns whether the batch is durable. `recorded` is the last recorded number of a batch.
+    fn holds(self, db: &Connection, recorded: u64) -> rusqlite::Result<bool> {
+        match self {
+            Self::Step(row, step) => instance::is_at(db, row, step),
+            Self::Number(number) => Ok(number == recorded),
+        }
+    }
 }
 
 impl std::fmt::Debug for Writer {
@@ -170,13 +206,19 @@ impl Writer {
         };
         #[cfg(test)]
         self.faults.panic_if_asked();
+        let proof = Proof::of(batch, &outcomes);
+        if let Proof::Number(number) = proof {
+            let recorded = meta::set_batch(self.open()?, number);
+            recorded.map_err(|error| self.give_up(error))?;
+        }
         let held = self.holding_mut(lease)?;
         held.numbers = numbers;
         // The batch is in doubt before the COMMIT. A panic during the COMMIT also leaves the batch in doubt.
-        held.doubt = Some(Answered { number: batch.number, outcomes: outcomes.clone() });
+        let batch = Answered { number: batch.number, outcomes: outcomes.clone() };
+        held.doubt = Some(Doubt { batch, proof });
         self.finish()?;
         let held = self.holding_mut(lease)?;
-        held.answered = held.doubt.take();
+        held.answered = held.doubt.take().map(|doubt| doubt.batch);
         Ok(outcomes)
     }
 
@@ -211,9 +253,9 @@ impl Writer {
         isolation: Isolation,
     ) -> Result<Option<(Vec<StepOutcome>, Numbers)>, StoreError> {
         let held = self.holding(lease)?;
-        let (epoch, mut numbers) = (held.epoch, held.numbers);
+        let (epoch, mut numbers) = (held.epoch, held.numbers.clone());
         self.begin()?;
-        let written = match meta::fence(self.open()?, epoch, batch.number) {
+        let written = match meta::holds(self.open()?, epoch) {
             Ok(true) => commit::steps(self.open()?, &mut numbers, &batch.steps, isolation),
             Ok(false) => {
                 self.roll_back();
@@ -238,7 +280,16 @@ impl Writer {
     }
 
     pub(crate) fn rename(&mut self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
-        let renamed = self.write_held(|db| rename::rename(db, names))?;
+        let mut numbers = self.held.as_ref().map(|held| held.numbers.clone()).unwrap_or_default();
+        let renamed = self.write_held(|db| {
+            let renamed = rename::rename(db, names)?;
+            // A rename changes the numbers of the sagas.
+            numbers.raise(db)?;
+            Ok(renamed)
+        })?;
+        if let Some(held) = &mut self.held {
+            held.numbers = numbers;
+        }
         let store = self.place.name();
         renamed.map_err(|(RetiredName { was, name, .. }, key)| {
             let store = store.to_owned();
@@ -295,10 +346,13 @@ impl Writer {
         self.db = Some(db);
         let Some(held) = &self.held else { return Ok(()) };
         let (presented, holder) = (held.presented, held.holder.clone());
-        let mut numbers = held.numbers;
+        let mut numbers = held.numbers.clone();
+        let proof = held.doubt.as_ref().map(|doubt| doubt.proof);
         let renewed = self.transaction(|db| {
             numbers.raise(db)?;
-            meta::renew(db, &holder)
+            let Some((epoch, recorded)) = meta::renew(db, &holder)? else { return Ok(None) };
+            let durable = proof.map_or(Ok(false), |proof| proof.holds(db, recorded))?;
+            Ok(Some((epoch, durable)))
         });
         let renewed = match renewed {
             Ok(renewed) => renewed,
@@ -308,15 +362,13 @@ impl Writer {
                 return Err(unavailable(self.place.name(), error));
             }
         };
-        let Some((epoch, batch)) = renewed else { return Err(self.lost(presented)) };
+        let Some((epoch, durable)) = renewed else { return Err(self.lost(presented)) };
         if let Some(held) = &mut self.held {
             held.epoch = epoch;
             held.numbers = numbers;
-            // The batch number in the file proves that the batch is durable.
-            if let Some(doubt) = held.doubt.take()
-                && batch == doubt.number
-            {
-                held.answered = Some(doubt);
+            let doubt = held.doubt.take();
+            if durable {
+                held.answered = doubt.map(|doubt| doubt.batch);
             }
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use saga_core::store::conformance::{Driver, address, create, mail, next};
-use saga_core::store::{InboxId, Lease, Maintain, NameOf, RetiredName, StepOutcome, Store, StoreError};
+use saga_core::store::{InboxId, Lease, Maintain, NameOf, RetiredName, Step, StepOutcome, Store, StoreError};
 
 use crate::{Durability, SqliteStore};
 
@@ -146,6 +146,27 @@ async fn r30_a_batch_whose_commit_failed_but_landed_is_answered_and_not_written_
 }
 
 #[tokio::test]
+async fn r30_a_batch_that_changes_no_instance_is_decided_by_its_number() {
+    use CommitFault::{After, Before};
+    for faults in [vec![Before], vec![After], vec![After, Before], vec![Before, After]] {
+        let bench = Bench::new();
+        let mut driver = bench.driver().await;
+        driver.created(create(&address("a"))).await;
+        let step = Step { mail: vec![mail(&address("a"), "m")], ..Step::default() };
+        let (count, first) = (faults.len(), faults.clone());
+        bench.arm(|of| of.commits = first.into()).await;
+        unavailable(driver.try_commit(vec![step.clone()]).await);
+        for _ in 1..count {
+            unavailable(driver.again(vec![step.clone()]).await);
+        }
+        let outcomes = driver.again(vec![step.clone()]).await.unwrap();
+        assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{outcomes:?}");
+        assert_eq!(bench.fired().await, count);
+        assert_eq!(everything(&bench.store).await, (1, 1), "{faults:?}");
+    }
+}
+
+#[tokio::test]
 async fn r30_the_renewal_of_the_epoch_may_fail_as_well() {
     use CommitFault::{After, Before};
     for faults in [[After, After], [After, Before], [Before, After], [Before, Before]] {
@@ -228,7 +249,7 @@ async fn r34_a_name_is_retired_in_the_commit_that_renames() {
         let (was, name) = ("order".to_owned(), "purchase".to_owned());
         let names = [RetiredName { what: NameOf::Saga, saga: String::new(), was, name }];
         let there = || {
-            let sql = "SELECT (SELECT count(*) FROM saga_instance WHERE saga = 'purchase'),
+            let sql = "SELECT (SELECT count(*) FROM saga_v_instance WHERE saga = 'purchase'),
                 (SELECT count(*) FROM saga_retired)";
             let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, usize>(0)?, row.get::<_, usize>(1)?));
             bench.outside().query_row(sql, [], read).unwrap()

@@ -3,6 +3,8 @@
 
 #![allow(dead_code)] // Each test file uses its own part of it.
 
+pub(crate) mod filled;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;

@@ -1,0 +1,406 @@
+//! The statements of one step, and the isolation of each step from the other steps of its batch.
+//!
+//! Owns: the order of the statements, and the outcome of a step that cannot be written.
+//! Does not own: the surrounding transaction.
+
+mod items;
+mod statements;
+
+use rusqlite::{Connection, Error};
+use saga_core::store::{Committed, DeliveryChange, DeliveryId, InstanceChange, RowId, Step, StepOutcome};
+
+use crate::error::{Kind, kind};
+use crate::numbers::Numbers;
+use crate::stored::instance as body;
+use crate::stored::item::ItemText;
+use crate::stored::pending;
+use crate::table::instance::{Current, Written};
+use crate::table::{data, dead, dedup, delivery, history, inbox, instance, timer};
+
+pub(crate) use items::Changed;
+use items::Items;
+use statements::Statements;
+
+/// The way in which the steps of a batch are isolated from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// No step gets a savepoint, because a savepoint makes SQLite copy every page touched by the step. The expected
+    /// failures are found before the step has written a row. After any other failure the caller writes the whole batch
+    /// again with [`Each`](Self::Each).
+    Hopeful,
+    /// Every step gets a savepoint.
+    Each,
+}
+
+pub(crate) const SAVE: &str = "SAVEPOINT step";
+pub(crate) const KEEP: &str = "RELEASE step";
+pub(crate) const UNDO: &str = "ROLLBACK TO step";
+
+/// The reason for the early end of a step.
+pub(crate) enum Stop {
+    /// The outcome is not committed, and nothing was written.
+    Untouched(StepOutcome),
+    /// The outcome is not committed, and some rows may have been written.
+    With(StepOutcome),
+    /// SQLite returned an error.
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Writes the steps, each all or nothing.
+///
+/// `None` means that the batch needs [`Isolation::Each`]. The caller must roll back after `None` and after an error. An
+/// error concerns the whole store.
+pub(crate) fn steps(
+    db: &Connection,
+    numbers: &mut Numbers,
+    steps: &[Step],
+    isolation: Isolation,
+) -> rusqlite::Result<Option<Vec<StepOutcome>>> {
+    let mut batch = Batch::new(db, numbers);
+    let mut outcomes = Vec::with_capacity(steps.len());
+    for step in steps {
+        let outcome = if isolation == Isolation::Each {
+            batch.isolated(step)?
+        } else {
+            match batch.write(step) {
+                Ok(committed) => StepOutcome::Committed(committed),
+                Err(Stop::Untouched(outcome)) => outcome,
+                Err(Stop::With(_)) => return Ok(None),
+                Err(Stop::Failed(error)) if kind(&error) == Kind::Step => return Ok(None),
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        };
+        outcomes.push(outcome);
+    }
+    Ok(Some(outcomes))
+}
+
+/// The parts that all steps of a batch use.
+pub(crate) struct Batch<'db, 'n> {
+    db: &'db Connection,
+    numbers: &'n mut Numbers,
+    statements: Statements<'db>,
+    texts: Texts,
+}
+
+/// The texts of one step. The buffers are used again for the next step.
+#[derive(Default)]
+struct Texts {
+    items: String,
+    item: ItemText,
+    body: String,
+    line: String,
+}
+
+impl<'db, 'n> Batch<'db, 'n> {
+    pub(crate) fn new(db: &'db Connection, numbers: &'n mut Numbers) -> Self {
+        Self { db, numbers, statements: Statements::default(), texts: Texts::default() }
+    }
+
+    fn isolated(&mut self, step: &Step) -> rusqlite::Result<StepOutcome> {
+        let db = self.db;
+        let run = |sql| db.prepare_cached(sql)?.execute([]);
+        run(SAVE)?;
+        let numbers = self.numbers.clone();
+        let outcome = match self.write(step) {
+            Ok(committed) => StepOutcome::Committed(committed),
+            Err(stop) => {
+                let outcome = match stop {
+                    Stop::Untouched(outcome) | Stop::With(outcome) => outcome,
+                    Stop::Failed(error) if kind(&error) == Kind::Step => {
+                        StepOutcome::Refused(error.to_string())
+                    }
+                    Stop::Failed(error) => return Err(error),
+                };
+                run(UNDO)?;
+                // The rows with the new numbers are gone, such as the number of a new saga.
+                *self.numbers = numbers;
+                outcome
+            }
+        };
+        run(KEEP)?;
+        Ok(outcome)
+    }
+
+    fn write(&mut self, step: &Step) -> Result<Committed, Stop> {
+        if let Some(reason) = step.contradiction() {
+            return Err(Stop::Untouched(StepOutcome::Refused(reason.to_owned())));
+        }
+        let mut committed = Committed::default();
+        // The expected failures are an existing instance for a start, and a misfit or a duplicate for any other step.
+        // Each is found before the first row is written, or by the first row.
+        match (step.row, &step.instance) {
+            (Some(row), change) => self.next(row, change.as_ref(), step)?,
+            (None, Some(change)) => committed.row = Some(self.start(change, step)?),
+            (None, None) => self.dedup_records(step, false)?,
+        }
+        self.messages(step, &mut committed)?;
+        Ok(committed)
+    }
+
+    /// Writes a step of an existing instance.
+    fn next(&mut self, row: RowId, change: Option<&InstanceChange>, step: &Step) -> Result<(), Stop> {
+        if change.is_none() && !touches_items(step) {
+            if !instance::exists(self.db, row)? {
+                return Err(Stop::Untouched(StepOutcome::Conflict));
+            }
+            return self.dedup_records(step, false);
+        }
+        let statement = self.statements.current(self.db)?;
+        let before = instance::current(statement, row, change, &mut self.texts.items)?;
+        let before = before.map_err(Stop::Untouched)?;
+        self.dedup_records(step, false)?;
+        let mut now = Changed { open: before.open, in_rows: before.in_rows, ..Changed::default() };
+        if touches_items(step) {
+            now = self.items((before.saga, row), &now).apply(step)?;
+        }
+        let Some(change) = change else {
+            let items = (!now.in_rows).then_some(&*self.texts.items);
+            return Ok(instance::set_pending(self.db, row, &before, now.open, items)?);
+        };
+        let last = self.history(row, before.last, change.seq, step)?;
+        self.data(row, &before, change)?;
+        let written = written(&mut self.texts, change, before.saga, last, &now);
+        let sql = instance::update_sql(&before, change, now.open);
+        Ok(instance::update(self.statements.update(self.db, sql)?, row, change, &written)?)
+    }
+
+    /// Writes the first step of an instance. Returns its row.
+    fn start(&mut self, change: &InstanceChange, step: &Step) -> Result<RowId, Stop> {
+        let saga = self.numbers.saga(self.db, &change.address.saga)?;
+        // Aliases have rows of their own, and these rows come before the row of the instance. Without them, a taken
+        // address is found by the row of the instance.
+        let has_rows = !step.aliases.is_empty();
+        if has_rows {
+            self.is_new(saga, change, step)?;
+        }
+        let row = RowId(self.numbers.instance + 1);
+        pending::NONE.clone_into(&mut self.texts.items);
+        let mut now = Changed::default();
+        if touches_items(step) {
+            now = match self.items((saga, row), &now).of_new_instance().apply(step) {
+                Ok(now) => now,
+                Err(stop) => {
+                    if !has_rows {
+                        self.is_new(saga, change, step)?;
+                    }
+                    return Err(stop);
+                }
+            };
+        }
+        let lines = i64::try_from(step.history.len()).unwrap_or(i64::MAX);
+        let last = (lines > 0).then(|| self.numbers.history + lines);
+        let written = written(&mut self.texts, change, saga, last, &now);
+        if !instance::insert(self.statements.insert(self.db)?, row, change, &written)? {
+            let misfit = instance::misfit_of_start(self.db, saga, change)?;
+            let outcome = misfit.unwrap_or(StepOutcome::Conflict);
+            return Err(if now.in_rows { Stop::With(outcome) } else { Stop::Untouched(outcome) });
+        }
+        self.numbers.instance += 1;
+        if !has_rows {
+            self.dedup_records(step, true)?;
+        }
+        for (due, name) in &now.timers {
+            timer::insert(self.statements.set_timer(self.db)?, *due, row, name)?;
+        }
+        if body::is_large(&change.data) {
+            data::insert(self.db, row, change.data.as_str())?;
+        }
+        self.history(row, None, change.seq, step)?;
+        Ok(row)
+    }
+
+    /// Checks the address of a start, and then writes its deduplication records.
+    fn is_new(&self, saga: i64, change: &InstanceChange, step: &Step) -> Result<(), Stop> {
+        match instance::misfit_of_start(self.db, saga, change)? {
+            Some(misfit) => Err(Stop::Untouched(misfit)),
+            None => self.dedup_records(step, false),
+        }
+    }
+
+    fn items<'a>(&'a mut self, of: (i64, RowId), before: &Changed) -> Items<'a, 'db> {
+        let texts = (&mut self.texts.items, &mut self.texts.item);
+        Items::new(self.db, &mut self.statements, of, texts, before)
+    }
+
+    /// Writes the deduplication records. `written`: the step has written other rows before.
+    fn dedup_records(&self, step: &Step, mut written: bool) -> Result<(), Stop> {
+        for record in &step.dedup {
+            if let Some(outcome) = dedup::set(self.db, record)? {
+                return Err(if written { Stop::With(outcome) } else { Stop::Untouched(outcome) });
+            }
+            written = true;
+        }
+        Ok(())
+    }
+
+    /// Appends the history lines of a step. Returns the end of the chain.
+    fn history(
+        &mut self,
+        row: RowId,
+        mut last: Option<i64>,
+        seq: u64,
+        step: &Step,
+    ) -> rusqlite::Result<Option<i64>> {
+        for entry in &step.history {
+            let id = self.numbers.history + 1;
+            let statement = self.statements.history(self.db)?;
+            history::append(statement, row, id, last, seq, entry, &mut self.texts.line)?;
+            self.numbers.history = id;
+            last = Some(id);
+        }
+        Ok(last)
+    }
+
+    /// Writes large data to its own row, or removes this row.
+    fn data(&self, row: RowId, before: &Current, change: &InstanceChange) -> rusqlite::Result<()> {
+        match (before.has_large_data, body::is_large(&change.data)) {
+            (false, false) => Ok(()),
+            (false, true) => data::insert(self.db, row, change.data.as_str()),
+            (true, true) => data::change(self.db, row, change.data.as_str()),
+            (true, false) => data::delete(self.db, row),
+        }
+    }
+
+    /// Writes the rows of a step that belong to no instance.
+    fn messages(&mut self, step: &Step, committed: &mut Committed) -> Result<(), Stop> {
+        for id in &step.consumed {
+            if !inbox::delete(self.db, *id)? {
+                return Err(Stop::With(StepOutcome::Duplicate));
+            }
+        }
+        for mail in &step.mail {
+            committed.mail.push(inbox::insert(self.db, mail)?);
+        }
+        for change in &step.deliveries {
+            match change {
+                DeliveryChange::Add(queued) => {
+                    self.numbers.delivery += 1;
+                    let id = DeliveryId(self.numbers.delivery);
+                    delivery::insert(self.db, id, queued)?;
+                    committed.deliveries.push(id);
+                }
+                DeliveryChange::Progress(id, progress) => delivery::progress(self.db, *id, progress)?,
+                DeliveryChange::Finish(id) => delivery::delete(self.db, *id)?,
+            }
+        }
+        for letter in &step.dead {
+            dead::insert(self.db, letter)?;
+        }
+        for id in &step.redriven {
+            if !dead::delete(self.db, *id)? {
+                return Err(Stop::With(StepOutcome::Refused(Step::no_letter(*id))));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The carrying over of instances from earlier tables.
+impl Batch<'_, '_> {
+    pub(crate) fn saga(&mut self, name: &str) -> rusqlite::Result<i64> {
+        self.numbers.saga(self.db, name)
+    }
+
+    /// Adds the items of an instance that has none yet.
+    pub(crate) fn carry(&mut self, saga: i64, row: RowId, items: &Step) -> Result<Changed, Stop> {
+        pending::NONE.clone_into(&mut self.texts.items);
+        self.items((saga, row), &Changed::default()).apply(items)
+    }
+
+    /// Replaces the text of the items that were added last.
+    pub(crate) fn set_items(&mut self, text: &str) {
+        text.clone_into(&mut self.texts.items);
+    }
+
+    /// Returns the text of the items that were added last. `None` if they became rows.
+    pub(crate) fn items_text(&self, now: &Changed) -> Option<&str> {
+        (!now.in_rows).then_some(&*self.texts.items)
+    }
+
+    /// Adds the row of an instance after its items.
+    pub(crate) fn insert(
+        &mut self,
+        saga: i64,
+        row: RowId,
+        change: &InstanceChange,
+        last: Option<i64>,
+        now: &Changed,
+    ) -> rusqlite::Result<()> {
+        let written = written(&mut self.texts, change, saga, last, now);
+        instance::insert(self.statements.insert(self.db)?, row, change, &written)?;
+        if body::is_large(&change.data) {
+            data::insert(self.db, row, change.data.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+fn touches_items(step: &Step) -> bool {
+    !(step.tasks.is_empty()
+        && step.timers.is_empty()
+        && step.obligations.is_empty()
+        && step.aliases.is_empty())
+}
+
+/// Writes the body of the row after a step, and returns the row.
+fn written<'a>(
+    texts: &'a mut Texts,
+    change: &InstanceChange,
+    saga: i64,
+    last: Option<i64>,
+    now: &Changed,
+) -> Written<'a> {
+    texts.body.clear();
+    body::write(&mut texts.body, change);
+    let items = (!now.in_rows).then_some(&*texts.items);
+    Written { saga, open: now.open, items, last, body: &texts.body }
+}
+
+#[cfg(test)]
+mod tests {
+    use saga_core::message::Id;
+    use saga_core::store::conformance::{address, create, dedup_record, next};
+
+    use super::*;
+    use crate::SqliteStore;
+    use crate::open::open;
+    use crate::store_file::StoreFile;
+
+    #[test]
+    fn expected_failures_need_no_savepoint() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&StoreFile::new(dir.path().join("saga.db"), SqliteStore::options())).unwrap();
+        db.execute_batch("BEGIN").unwrap();
+        let mut numbers = Numbers::default();
+        let mut write = |step: &Step| {
+            let outcomes = steps(&db, &mut numbers, std::slice::from_ref(step), Isolation::Hopeful).unwrap();
+            outcomes.expect("no second pass").remove(0)
+        };
+        let record = || vec![dedup_record(&address("a"), "message", 1, 0)];
+
+        let start = Step { dedup: record(), ..create(&address("a")) };
+        let StepOutcome::Committed(committed) = write(&start) else { panic!("the first one") };
+        assert_eq!(write(&start), StepOutcome::Repeated);
+        let mut other = start.clone();
+        other.instance.as_mut().unwrap().step = Id::from_u128(99);
+        assert_eq!(write(&other), StepOutcome::Conflict);
+
+        let mut second = next(committed.row.unwrap(), start.instance.as_ref().unwrap());
+        second.dedup = record();
+        assert_eq!(write(&second), StepOutcome::Duplicate, "of the message of the start");
+        second.dedup = vec![dedup_record(&address("a"), "message", 2, 0)];
+        assert_eq!(write(&second), StepOutcome::IdConflict);
+        second.dedup = vec![dedup_record(&address("a"), "second", 2, 0)];
+        assert!(matches!(write(&second), StepOutcome::Committed(_)));
+        assert_eq!(write(&second), StepOutcome::Repeated, "and no duplicate of itself");
+        let event = Step { dedup: record(), ..Step::default() };
+        assert_eq!(write(&event), StepOutcome::Duplicate, "an event without an instance");
+    }
+}
