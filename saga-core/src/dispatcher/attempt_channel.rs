@@ -1,8 +1,8 @@
 //! The data that an attempt saves for later attempts: the handler's side of [`In::Save`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -27,20 +27,29 @@ struct Saved {
     once: BTreeMap<String, Box<RawValue>>,
 }
 
-/// The channel from one attempt to the engine.
-#[derive(Clone, Debug)]
-pub(crate) struct AttemptChannel {
+/// The parts that all attempts of a dispatcher share.
+#[derive(Debug)]
+pub(super) struct Services {
+    /// Weak, because a running attempt must not keep the dispatcher alive after the application has dropped it.
+    pub(super) mailbox: WeakMailbox,
+    pub(super) limits: PayloadLimits,
+    pub(super) registry: Arc<Registry>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The channel from one attempt to the engine. Most handlers use none of it, so nothing is prepared for its use.
+#[derive(Debug)]
+pub(super) struct AttemptChannel {
     attempt: u64,
-    mailbox: WeakMailbox,
-    limits: PayloadLimits,
-    registry: Arc<Registry>,
-    clock: Arc<dyn Clock>,
+    services: Arc<Services>,
     /// True while a heartbeat of this attempt waits in the mailbox.
-    beating: Arc<AtomicBool>,
+    beating: OnceLock<Arc<AtomicBool>>,
     /// The number of published events of this attempt, by their content.
-    published: Arc<Mutex<HashMap<u64, u32>>>,
-    /// `Err` when the stored data cannot be read.
-    kept: Arc<Mutex<Result<Kept, String>>>,
+    published: Mutex<BTreeMap<u64, u32>>,
+    /// The data that earlier attempts have saved, as it is stored.
+    before: Option<Payload>,
+    /// `Err` when the stored data cannot be read. Nothing until the first use.
+    kept: Mutex<Option<Result<Kept, String>>>,
 }
 
 /// The data sent to the engine, and its durable part. Each save contains all earlier saves.
@@ -52,30 +61,14 @@ struct Kept {
 }
 
 impl AttemptChannel {
-    pub(super) fn new(
-        attempt: u64,
-        mailbox: WeakMailbox,
-        saved: Option<Payload>,
-        limits: PayloadLimits,
-        registry: Arc<Registry>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let kept = match saved {
-            None => Ok(Kept::default()),
-            Some(saved) => saved
-                .decode()
-                .map(|saved| Kept { saved, ..Kept::default() })
-                .map_err(|error| format!("the saved data {error}")),
-        };
+    pub(super) fn new(attempt: u64, saved: Option<Payload>, services: Arc<Services>) -> Self {
         Self {
             attempt,
-            mailbox,
-            limits,
-            registry,
-            clock,
-            beating: Arc::default(),
-            published: Arc::default(),
-            kept: Arc::new(Mutex::new(kept)),
+            services,
+            beating: OnceLock::new(),
+            published: Mutex::default(),
+            before: saved,
+            kept: Mutex::new(None),
         }
     }
 
@@ -108,7 +101,7 @@ impl AttemptChannel {
     /// Publishes under an id that the same event of another attempt shares. The id is derived from the idempotency key,
     /// the event, and the number of equal events this attempt has published before.
     pub(super) async fn publish<E: Correlated>(&self, key: &str, event: E) -> Result<Receipt, PublishError> {
-        let event = publishing::checked(&self.registry, self.limits, event, None)?;
+        let event = publishing::checked(&self.services.registry, self.services.limits, event, None)?;
         let content = event.message.content_hash();
         let nth = {
             // The counter is updated as a whole, so a poisoned lock still holds valid state.
@@ -126,7 +119,7 @@ impl AttemptChannel {
         key: &str,
         event: E,
     ) -> Result<Receipt, PublishError> {
-        let event = publishing::checked(&self.registry, self.limits, event, None)?;
+        let event = publishing::checked(&self.services.registry, self.services.limits, event, None)?;
         self.publish_as(&format!("{key}\0publish\0{}", E::NAME), event).await
     }
 
@@ -134,28 +127,27 @@ impl AttemptChannel {
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
         let id = MessageId::from(Id::from_u128(id.as_u128()));
         let event = Accepted { id: Some(id.clone()), ..event };
-        let place = self.mailbox.place().await.map_err(|_| PublishError::Stopped)?;
-        let asked = self.mailbox.ask(place, &*self.clock, move |ticket| In::Publish { event, ticket });
+        let Services { mailbox, clock, .. } = &*self.services;
+        let place = mailbox.place().await.map_err(|_| PublishError::Stopped)?;
+        let asked = mailbox.ask(place, &**clock, move |ticket| In::Publish { event, ticket });
         let answered = asked.map_err(|_| PublishError::Stopped)?;
         let stopped = |_| NotAnswered::Unknown("the dispatcher stopped".to_owned());
         publishing::answered(Some(id), answered.await.map_err(stopped))
     }
 
     pub(super) fn heartbeat(&self) {
-        self.mailbox.heartbeat(self.attempt, &self.beating);
+        self.services.mailbox.heartbeat(self.attempt, self.beating.get_or_init(Arc::default));
     }
 
     /// Changes the saved data, and returns when the change is durable. Concurrent calls lose no change of each other. A
     /// dropped call does not lose the data that it has sent.
     async fn save(&self, change: impl FnOnce(&mut Saved)) -> Result<(), HandlerError> {
         const STOPPED: &str = "the dispatcher has stopped, so nothing was saved";
-        let place = self.mailbox.place().await.map_err(|_| STOPPED)?;
+        let place = self.services.mailbox.place().await.map_err(|_| STOPPED)?;
         let (answered, number) = self.send(place, change)?;
         match answered.await {
             Ok(Answer::Saved(true)) => {
-                if let Ok(kept) = &mut *self.lock() {
-                    kept.durable = kept.durable.max(number);
-                }
+                self.with_kept(|kept| kept.durable = kept.durable.max(number))?;
                 Ok(())
             }
             Ok(Answer::Saved(_)) => Err("the attempt is over, so nothing was saved".into()),
@@ -169,31 +161,40 @@ impl AttemptChannel {
         place: Place,
         change: impl FnOnce(&mut Saved),
     ) -> Result<(oneshot::Receiver<Answer>, u64), HandlerError> {
-        let mut kept = self.lock();
-        let kept = kept.as_mut().map_err(|error| HandlerError::from(error.clone()))?;
-        let mut saved = kept.saved.clone();
-        change(&mut saved);
-        let payload = Payload::encode(&saved)
-            .and_then(|payload| payload.check(self.limits).map(|()| payload))
-            .map_err(|error| HandlerError::from(format!("the data to save {error}")))?;
-        let attempt = self.attempt;
-        let question = move |ticket| In::Save { attempt, saved: payload, ticket };
-        let answered = self
-            .mailbox
-            .ask(place, &*self.clock, question)
-            .map_err(|_| "the dispatcher has stopped, so nothing was saved")?;
-        kept.saved = saved;
-        kept.sent += 1;
-        Ok((answered, kept.sent))
+        self.with_kept(|kept| {
+            let mut saved = kept.saved.clone();
+            change(&mut saved);
+            let Services { mailbox, limits, clock, .. } = &*self.services;
+            let payload = Payload::encode(&saved)
+                .and_then(|payload| payload.check(*limits).map(|()| payload))
+                .map_err(|error| HandlerError::from(format!("the data to save {error}")))?;
+            let attempt = self.attempt;
+            let question = move |ticket| In::Save { attempt, saved: payload, ticket };
+            let answered = mailbox
+                .ask(place, &**clock, question)
+                .map_err(|_| "the dispatcher has stopped, so nothing was saved")?;
+            kept.saved = saved;
+            kept.sent += 1;
+            Ok((answered, kept.sent))
+        })?
     }
 
     fn kept(&self) -> Result<Kept, HandlerError> {
-        self.lock().clone().map_err(HandlerError::from)
+        self.with_kept(|kept| kept.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Result<Kept, String>> {
+    /// Calls `with` under the lock, with the saved data.
+    fn with_kept<T>(&self, with: impl FnOnce(&mut Kept) -> T) -> Result<T, HandlerError> {
         // The value is replaced as a whole, so a poisoned lock still holds valid state.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.get_or_insert_with(|| match &self.before {
+            None => Ok(Kept::default()),
+            Some(saved) => saved
+                .decode()
+                .map(|saved| Kept { saved, ..Kept::default() })
+                .map_err(|error| format!("the saved data {error}")),
+        });
+        kept.as_mut().map(with).map_err(|error| HandlerError::from(error.clone()))
     }
 }
 

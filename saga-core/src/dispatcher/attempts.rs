@@ -16,13 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::instrument::Instrumented;
 use tracing::{Instrument, Span};
 
-use super::attempt_channel::AttemptChannel;
+use super::attempt_channel::{AttemptChannel, Services};
 use super::clock::Clock;
 use super::handler::{AnyHandler, Attempting, HandlerContext};
-use super::mailbox::{Ended, WeakMailbox};
+use super::mailbox::Ended;
 use super::tempo::{Busy, Work};
 use crate::engine::{Attempt, AttemptEnd, Registry};
-use crate::message::PayloadLimits;
 use crate::message::panic_text;
 
 /// An attempt that no worker has polled for this time moves to its own thread.
@@ -33,19 +32,15 @@ pub(super) struct Attempts {
     handlers: Vec<Arc<dyn AnyHandler>>,
     runtime: Handle,
     ended: UnboundedSender<Ended>,
-    clock: Arc<dyn Clock>,
-    /// Weak, because a running attempt must not keep the dispatcher alive after the application has dropped it.
-    mailbox: WeakMailbox,
-    limits: PayloadLimits,
-    registry: Arc<Registry>,
+    services: Arc<Services>,
     running: Map<u64, Running>,
 }
 
 struct Running {
     abort: AbortHandle,
-    cancelled: CancellationToken,
+    cx: HandlerContext,
     /// Ends an attempt on its own thread, where `abort` has no effect.
-    dropped: CancellationToken,
+    dropped: Option<CancellationToken>,
     /// Holds the future until a worker or a thread begins to run it.
     unbegun: Arc<Mutex<Option<Reporting>>>,
     since: Duration,
@@ -57,9 +52,11 @@ impl Running {
     fn drop_now(&mut self, clock: &dyn Clock) {
         // A worker drops the attempt later. Until then, the attempt is neither active nor over.
         self.dropping = Some(Busy::by(clock));
-        self.cancelled.cancel();
+        self.cx.cancel();
         self.abort.abort();
-        self.dropped.cancel();
+        if let Some(dropped) = &self.dropped {
+            dropped.cancel();
+        }
         // The attempt has not begun. Only this value holds the future, so its drop here reports the end.
         drop(take(&self.unbegun));
     }
@@ -70,45 +67,28 @@ impl Attempts {
         handlers: Vec<Arc<dyn AnyHandler>>,
         runtime: Handle,
         ended: UnboundedSender<Ended>,
-        clock: Arc<dyn Clock>,
-        mailbox: WeakMailbox,
-        limits: PayloadLimits,
-        registry: Arc<Registry>,
+        services: Services,
     ) -> Self {
-        Self { handlers, runtime, ended, clock, mailbox, limits, registry, running: Map::default() }
+        Self { handlers, runtime, ended, services: Arc::new(services), running: Map::default() }
     }
 
     pub(super) fn start(&mut self, attempt: Attempt, now: Duration) {
-        let span = span(&self.registry, &attempt);
+        let span = span(&self.services.registry, &attempt);
         let Attempt { id, lane, message, key, number, of, saved } = attempt;
-        let cancelled = CancellationToken::new();
-        let cx = HandlerContext {
-            key: key.into(),
-            attempt: number,
-            saga: (&*of.saga).into(),
-            instance: of.key.text().into(),
-            cancelled: cancelled.clone(),
-            channel: AttemptChannel::new(
-                id,
-                self.mailbox.clone(),
-                saved,
-                self.limits,
-                Arc::clone(&self.registry),
-                Arc::clone(&self.clock),
-            ),
-        };
+        let channel = AttemptChannel::new(id, saved, Arc::clone(&self.services));
+        let cx = HandlerContext::new(key, number, of, channel);
         let handler = Arc::clone(&self.handlers[lane]);
-        let future = handler.attempt(message, cx, self.limits).instrument(span);
+        let future = handler.attempt(message, cx.clone(), self.services.limits).instrument(span);
         let report = Report {
             attempt: id,
             ended: self.ended.clone(),
             how: AttemptEnd::NotBegun,
-            work: Work::begin(&self.clock),
+            work: Work::begin(&self.services.clock),
         };
         let unbegun = Arc::new(Mutex::new(Some(Reporting { future, report })));
         let abort = self.runtime.spawn(Begin { unbegun: Arc::clone(&unbegun), begun: None }).abort_handle();
-        let dropped = CancellationToken::new();
-        self.running.insert(id, Running { abort, cancelled, dropped, unbegun, since: now, dropping: None });
+        let running = Running { abort, cx, dropped: None, unbegun, since: now, dropping: None };
+        self.running.insert(id, running);
     }
 
     pub(super) fn forget(&mut self, attempt: u64) {
@@ -117,32 +97,32 @@ impl Attempts {
 
     pub(super) fn cancel(&self, attempt: u64) {
         if let Some(running) = self.running.get(&attempt) {
-            running.cancelled.cancel();
+            running.cx.cancel();
         }
     }
 
     /// Drops an attempt as soon as it yields.
     pub(super) fn drop_now(&mut self, attempt: u64) {
         if let Some(running) = self.running.get_mut(&attempt) {
-            running.drop_now(&*self.clock);
+            running.drop_now(&*self.services.clock);
         }
     }
 
     pub(super) fn drop_all(&mut self) {
         for running in self.running.values_mut() {
-            running.drop_now(&*self.clock);
+            running.drop_now(&*self.services.clock);
         }
     }
 
     pub(super) fn cancel_all(&self) {
         for running in self.running.values() {
-            running.cancelled.cancel();
+            running.cx.cancel();
         }
     }
 
     /// Moves attempts that no worker has begun to their own threads, because all workers are blocked.
     pub(super) fn rescue(&mut self, now: Duration) {
-        for (id, running) in &self.running {
+        for (id, running) in &mut self.running {
             if now.saturating_sub(running.since) < STARVED {
                 continue;
             }
@@ -151,7 +131,8 @@ impl Attempts {
                     attempt = id,
                     "handlers block all worker threads of the runtime; the attempt runs on its own thread"
                 );
-                let (runtime, dropped) = (self.runtime.clone(), running.dropped.clone());
+                let dropped = running.dropped.insert(CancellationToken::new()).clone();
+                let runtime = self.runtime.clone();
                 drop(self.runtime.spawn_blocking(move || {
                     runtime.block_on(async move {
                         tokio::select! {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;
 
+use super::attempt_channel::Services;
 use super::attempts::Attempts;
 use super::clock::{Clock, SystemClock};
 use super::error::StartError;
@@ -259,10 +260,12 @@ impl DispatcherBuilder {
                 handlers,
                 runtime,
                 ended_sender,
-                Arc::clone(&clock),
-                mailbox.downgrade(),
-                payload,
-                Arc::clone(&registry),
+                Services {
+                    mailbox: mailbox.downgrade(),
+                    limits: payload,
+                    registry: Arc::clone(&registry),
+                    clock: Arc::clone(&clock),
+                },
             ),
             ended,
             runtime_gone,

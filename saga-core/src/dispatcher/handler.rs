@@ -4,7 +4,8 @@
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::attempt_channel::AttemptChannel;
 use super::error::PublishError;
 use super::receipt::Receipt;
-use crate::engine::AttemptEnd;
+use crate::engine::{AttemptEnd, AttemptKey};
 use crate::message::{
     Command, Correlated, Event, HandlerError, HandlerErrorKind, HandlerResult, Message, PayloadLimits,
 };
+use crate::store::Address;
 
 /// Runs the command `C`. Only handlers call external systems.
 ///
@@ -67,29 +69,56 @@ impl<E: Event, H: Subscriber<E>> Subscriber<E> for Arc<H> {
     }
 }
 
-/// The context of one attempt of a handler.
+/// The context of one attempt of a handler. A clone is the context of the same attempt.
 #[derive(Clone, Debug)]
-pub struct HandlerContext {
-    pub(crate) key: Arc<str>,
-    pub(crate) attempt: u32,
-    pub(crate) saga: Arc<str>,
-    pub(crate) instance: Arc<str>,
-    pub(crate) cancelled: CancellationToken,
-    pub(crate) channel: AttemptChannel,
+pub struct HandlerContext(Arc<Shared>);
+
+/// The parts of the context, in one allocation. A part that few handlers use is made at its first use.
+#[derive(Debug)]
+struct Shared {
+    key: AttemptKey,
+    key_text: OnceLock<Box<str>>,
+    attempt: u32,
+    of: Address,
+    cancelled: AtomicBool,
+    cancellation: OnceLock<CancellationToken>,
+    channel: AttemptChannel,
 }
 
 impl HandlerContext {
+    pub(super) fn new(key: AttemptKey, attempt: u32, of: Address, channel: AttemptChannel) -> Self {
+        Self(Arc::new(Shared {
+            key,
+            key_text: OnceLock::new(),
+            attempt,
+            of,
+            cancelled: AtomicBool::new(false),
+            cancellation: OnceLock::new(),
+            channel,
+        }))
+    }
+
+    /// Signals that the outcome is no longer wanted.
+    pub(super) fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        // A handler begins to wait in the opposite order. Between the fences, one side sees what the other side wrote.
+        fence(Ordering::SeqCst);
+        if let Some(cancellation) = self.0.cancellation.get() {
+            cancellation.cancel();
+        }
+    }
+
     /// Returns the idempotency key. It is the same for every attempt of this command and different for every other
     /// command. For a subscriber, it is the message id. Pass the key to the external system, so that this system
     /// recognises a repeated call.
     pub fn idempotency_key(&self) -> &str {
-        &self.key
+        self.0.key_text.get_or_init(|| self.0.key.to_string().into())
     }
 
     /// Returns a key for one of several calls that this command makes, such as one of many mails. The key is the same
     /// for every attempt and different for every `item`.
     pub fn idempotency_key_for(&self, item: impl std::fmt::Display) -> String {
-        let name = format!("{}\0{item}", self.key);
+        let name = format!("{}\0{item}", self.idempotency_key());
         uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
     }
 
@@ -99,7 +128,7 @@ impl HandlerContext {
     /// # Errors
     /// An error when the saved value cannot be read as a `T`.
     pub fn progress<T: DeserializeOwned>(&self) -> Result<Option<T>, HandlerError> {
-        self.channel.progress()
+        self.0.channel.progress()
     }
 
     /// Saves the progress of the work and replaces the progress saved before. The progress is durable when this method
@@ -112,7 +141,7 @@ impl HandlerContext {
     /// An error when the attempt is over, when the dispatcher has stopped, or when the progress exceeds the payload
     /// limits. Return the error with `?`.
     pub async fn save_progress<T: Serialize>(&self, progress: &T) -> Result<(), HandlerError> {
-        self.channel.save_progress(progress).await
+        self.0.channel.save_progress(progress).await
     }
 
     /// Runs `work` once for all attempts and saves its result under `name`. A repeated attempt gets the saved result
@@ -125,11 +154,11 @@ impl HandlerContext {
         T: Serialize + DeserializeOwned + Send,
         F: Future<Output = Result<T, HandlerError>> + Send,
     {
-        if let Some(known) = self.channel.result(name).await? {
+        if let Some(known) = self.0.channel.result(name).await? {
             return Ok(known);
         }
         let result = work().await?;
-        self.channel.keep_result(name, &result).await?;
+        self.0.channel.keep_result(name, &result).await?;
         Ok(result)
     }
 
@@ -143,7 +172,7 @@ impl HandlerContext {
     /// [`PublishError`]. [`PublishError::Stopped`] is also returned while the dispatcher shuts down. Return the error
     /// with `?`.
     pub async fn publish<E: Correlated>(&self, event: E) -> Result<Receipt, PublishError> {
-        self.channel.publish(&self.key, event).await
+        self.0.channel.publish(self.idempotency_key(), event).await
     }
 
     /// Publishes like [`publish`](Self::publish), for one of several items of this command. One event of this type is
@@ -157,12 +186,12 @@ impl HandlerContext {
         item: impl std::fmt::Display,
         event: E,
     ) -> Result<Receipt, PublishError> {
-        self.channel.publish_for(&self.idempotency_key_for(item), event).await
+        self.0.channel.publish_for(&self.idempotency_key_for(item), event).await
     }
 
     /// Restarts the timeout of the attempt from now. Use it for long work with an unknown total duration.
     pub fn heartbeat(&self) {
-        self.channel.heartbeat();
+        self.0.channel.heartbeat();
     }
 
     /// Returns the number of this attempt, starting with 1. The number rises with every attempt of the command, or of
@@ -177,28 +206,32 @@ impl HandlerContext {
     /// An operator's `retry` continues with the next number. A redriven dead letter of a subscriber is a new delivery
     /// and starts with 1. A build with fewer quick attempts than the killed build may use numbers again.
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.0.attempt
     }
 
     /// Returns the stored name of the saga that sent the command. For a subscriber, returns its own name.
     pub fn saga(&self) -> &str {
-        &self.saga
+        &self.0.of.saga
     }
 
     /// Returns the key of the instance that sent the command. For a subscriber, returns the key of the event.
     pub fn instance(&self) -> &str {
-        &self.instance
+        self.0.of.key.text()
     }
 
     /// Waits until the outcome is no longer wanted, because the instance turned or the dispatcher stops. A handler that
     /// can stop early should then return an error. The error counts as indeterminate.
     pub async fn cancelled(&self) {
-        self.cancelled.cancelled().await;
+        let cancellation = self.0.cancellation.get_or_init(CancellationToken::new);
+        fence(Ordering::SeqCst);
+        if !self.is_cancelled() {
+            cancellation.cancelled().await;
+        }
     }
 
     /// Returns whether the outcome is no longer wanted.
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.is_cancelled()
+        self.0.cancelled.load(Ordering::SeqCst)
     }
 }
 

@@ -7,14 +7,13 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
-use tokio_util::sync::CancellationToken;
 
-use super::attempt_channel::AttemptChannel;
+use super::attempt_channel::{AttemptChannel, Services};
 use super::clock::SystemClock;
 use super::handler::HandlerContext;
 use super::mailbox::{Mailbox, Request, Requests};
-use crate::engine::{Answer, Consumer, Disposition, In, Registry};
-use crate::message::{Correlated, Event, HandlerError, Message, Payload, PayloadLimits};
+use crate::engine::{Answer, AttemptKey, Consumer, Disposition, In, Registry};
+use crate::message::{Correlated, Event, HandlerError, Key, Message, Payload, PayloadLimits};
 use crate::store::Address;
 
 /// Builds a [`TestContext`].
@@ -89,7 +88,7 @@ impl TestContextBuilder {
     /// Builds the context.
     ///
     /// # Panics
-    /// When the system cannot start a thread.
+    /// When the key of the instance is no key, or when the system cannot start a thread.
     pub fn build(self) -> TestContext {
         let (mailbox, requests) = Mailbox::new();
         let heard = Arc::new(Mutex::new(Heard { saved: self.saved.clone(), published: Vec::new() }));
@@ -101,21 +100,18 @@ impl TestContextBuilder {
         for event in &self.events {
             registry.consumers.insert((*event).into(), vec![Consumer::Subscriber("test".into())]);
         }
-        let cx = HandlerContext {
-            key: (&*self.key).into(),
-            attempt: self.attempt,
-            saga: (&*self.saga).into(),
-            instance: (&*self.instance).into(),
-            cancelled: CancellationToken::new(),
-            channel: AttemptChannel::new(
-                1,
-                mailbox.downgrade(),
-                self.saved.clone(),
-                PayloadLimits::DEFAULT,
-                Arc::new(registry),
-                Arc::new(SystemClock::default()),
-            ),
+        let services = Services {
+            mailbox: mailbox.downgrade(),
+            limits: PayloadLimits::DEFAULT,
+            registry: Arc::new(registry),
+            clock: Arc::new(SystemClock::default()),
         };
+        let channel = AttemptChannel::new(1, self.saved.clone(), Arc::new(services));
+        let key = AttemptKey::Text(self.key.clone());
+        let instance = Key::new(&self.instance)
+            .unwrap_or_else(|error| panic!("`{}` is no key of an instance: {error}", self.instance));
+        let of = Address::new(self.saga.clone(), instance);
+        let cx = HandlerContext::new(key, self.attempt, of, channel);
         TestContext { cx, made: self, heard, _mailbox: mailbox }
     }
 }
@@ -147,7 +143,7 @@ impl TestContext {
 
     /// Signals to the handler that its outcome is no longer wanted.
     pub fn cancel(&self) {
-        self.cx.cancelled.cancel();
+        self.cx.cancel();
     }
 
     fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {

@@ -7,7 +7,7 @@ use super::intake::{Claim, TakeUp};
 use super::registry::Consumer;
 use crate::definition::Value;
 use crate::machine::{DeclinedReason, VerbRecord};
-use crate::message::{InstanceName, Message, MessageId, Payload, Timestamp};
+use crate::message::{Incarnation, InstanceName, Message, MessageId, Name, Payload, Timestamp};
 use crate::store::{
     Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, RowId,
     StepOutcome, TaskId, TimerKey,
@@ -142,14 +142,41 @@ pub(crate) struct Attempt {
     /// The index of the lane. The handler has the same index.
     pub(crate) lane: usize,
     pub(crate) message: Message,
-    /// The idempotency key.
-    pub(crate) key: String,
+    pub(crate) key: AttemptKey,
     /// The attempt number, counted from 1.
     pub(crate) number: u32,
     /// The instance that sent the command, or the subscriber and event key.
     pub(crate) of: Address,
     /// Data that earlier attempts have saved.
     pub(crate) saved: Option<Payload>,
+}
+
+/// The idempotency key of an attempt. Its text is derived only for a handler that uses it.
+#[derive(Clone)]
+pub(crate) enum AttemptKey {
+    /// The key of a command or undo: its task and its stored name (rule R20).
+    Task(Incarnation, TaskId, Name),
+    /// The message id of a delivery.
+    Message(MessageId),
+    #[cfg(any(test, feature = "testing"))]
+    Text(String),
+}
+
+impl std::fmt::Display for AttemptKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Task(incarnation, task, name) => incarnation.derive(task.seq, task.ord, name).fmt(f),
+            Self::Message(id) => id.fmt(f),
+            #[cfg(any(test, feature = "testing"))]
+            Self::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+impl std::fmt::Debug for AttemptKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 /// The answer to a caller.

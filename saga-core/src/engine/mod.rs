@@ -34,7 +34,7 @@ pub use problem::StartProblem;
 
 pub(crate) use disposition::{ConsumerAnswer, Rejection};
 pub(crate) use intake::{Claim, TakeUp, Withdrawal};
-pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, In, Out, Ticket, Until, Waiter};
+pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, AttemptKey, In, Out, Ticket, Until, Waiter};
 pub(crate) use registry::{Consumer, Registry};
 
 use crate::message::Map;

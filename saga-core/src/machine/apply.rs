@@ -271,11 +271,12 @@ impl Instance {
         line.note =
             note.or_else(|| fired.report.and_then(ReportRecord::reason).map(|r| Name::Owned(r.to_owned())));
         work.line(line);
-        let what = work.instance.definition().describe(fired.trigger);
-        match held {
-            Some((task, report)) => work.hold_over(task, report, ParkReason::Row, what),
-            None if row.to == Move::Park => work.park(ParkReason::Row, what, Subject::Nothing),
-            None => {}
+        if row.to == Move::Park {
+            let what = work.instance.definition().describe(fired.trigger);
+            match held {
+                Some((task, report)) => work.hold_over(task, report, ParkReason::Row, what),
+                None => work.park(ParkReason::Row, what, Subject::Nothing),
+            }
         }
         work.finish(Effect::Applied)
     }

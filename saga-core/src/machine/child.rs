@@ -241,8 +241,8 @@ impl Work<'_> {
         let mut launched = Vec::new();
         for (name, children) in self.instance.tasks.children() {
             let mut running = children.started.len();
-            for id in &children.waiting {
-                let Some(task) = self.instance.task(*id) else { continue };
+            for id in children.waiting.iter() {
+                let Some(task) = self.instance.task(id) else { continue };
                 let Ok(child) = record::read::<ChildRecord>("child", &task.command.payload) else { continue };
                 if child.limit.is_some_and(|limit| running >= limit as usize) {
                     // The children behind have no place either.
@@ -250,7 +250,7 @@ impl Work<'_> {
                 }
                 running += 1;
                 let Ok(key) = Key::new(&child.key) else { continue };
-                launched.push((*id, Address::new(name.clone(), key), child.event));
+                launched.push((id, Address::new(name.clone(), key), child.event));
             }
         }
         // Children of all sagas start in the order in which they were queued.

@@ -26,6 +26,7 @@ mod report;
 mod row;
 mod saga;
 mod start;
+mod task_set;
 mod unwind;
 mod verbs;
 mod work;

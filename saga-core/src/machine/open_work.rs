@@ -3,8 +3,9 @@
 //! Owns: the order and the indexes. Does not own: the meaning of tasks and obligations, and their storage.
 
 use crate::message::Map;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::task_set::TaskSet;
 use crate::message::Name;
 use crate::step::{Obligation, ObligationOf, Task, TaskId, TaskKind, TaskStage};
 
@@ -13,7 +14,7 @@ use crate::step::{Obligation, ObligationOf, Task, TaskId, TaskKind, TaskStage};
 pub(crate) struct Tasks {
     all: BTreeMap<TaskId, Task>,
     /// Commands that are not superseded, by stored name (rule R9).
-    current: Map<Name, BTreeSet<TaskId>>,
+    current: Map<Name, TaskSet>,
     /// Open children, by the name of their saga.
     children: BTreeMap<Name, Children>,
     /// The total size of the payloads.
@@ -24,8 +25,8 @@ pub(crate) struct Tasks {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Children {
     /// Children that wait for a free place (rule R21).
-    pub(super) waiting: BTreeSet<TaskId>,
-    pub(super) started: BTreeSet<TaskId>,
+    pub(super) waiting: TaskSet,
+    pub(super) started: TaskSet,
 }
 
 impl Children {
@@ -76,10 +77,10 @@ impl Tasks {
                 let children = self.children.entry(name.clone()).or_default();
                 let waits = task.progress.stage == TaskStage::Ready;
                 if waits {
-                    children.waiting.insert(id)
+                    children.waiting.insert(id);
                 } else {
-                    children.started.insert(id)
-                };
+                    children.started.insert(id);
+                }
             }
             TaskKind::Command | TaskKind::Undo => {}
         }
@@ -91,14 +92,14 @@ impl Tasks {
         let task = self.all.remove(&id)?;
         let name = &task.command.name;
         if let Some(current) = self.current.get_mut(name) {
-            current.remove(&id);
+            current.remove(id);
             if current.is_empty() {
                 self.current.remove(name);
             }
         }
         if let Some(children) = self.children.get_mut(name) {
-            children.waiting.remove(&id);
-            children.started.remove(&id);
+            children.waiting.remove(id);
+            children.started.remove(id);
             if children.len() == 0 {
                 self.children.remove(name);
             }
@@ -112,10 +113,10 @@ impl Tasks {
         let Some(current) = self.current.get_mut(name) else { return Vec::new() };
         let all = &self.all;
         // The order of ids is the order of visits, so the commands of the present visit come last.
-        let earlier = current.iter().take_while(|id| all.get(*id).is_some_and(|task| task.visit < visit));
-        let earlier: Vec<TaskId> = earlier.copied().collect();
+        let earlier = current.iter().take_while(|id| all.get(id).is_some_and(|task| task.visit < visit));
+        let earlier: Vec<TaskId> = earlier.collect();
         for id in &earlier {
-            current.remove(id);
+            current.remove(*id);
         }
         earlier
     }
@@ -131,9 +132,11 @@ impl Tasks {
 
     /// An open child other than `but`.
     pub(super) fn child_but(&self, but: Option<TaskId>) -> Option<&Task> {
-        let ids =
-            self.children.values().flat_map(|children| children.started.iter().chain(&children.waiting));
-        ids.filter(|id| Some(**id) != but).find_map(|id| self.all.get(id))
+        let ids = self
+            .children
+            .values()
+            .flat_map(|children| children.started.iter().chain(children.waiting.iter()));
+        ids.filter(|id| Some(*id) != but).find_map(|id| self.all.get(&id))
     }
 
     /// Marks a waiting child as started.
@@ -141,7 +144,7 @@ impl Tasks {
         let task = self.all.get_mut(&id)?;
         task.progress.stage = TaskStage::Started;
         if let Some(children) = self.children.get_mut(&task.command.name)
-            && children.waiting.remove(&id)
+            && children.waiting.remove(id)
         {
             children.started.insert(id);
         }
@@ -164,9 +167,9 @@ pub(crate) struct Obligations {
     /// By the command to undo, and by the running undo.
     by_task: Map<TaskId, TaskId>,
     /// By the stored name of the undo command.
-    by_name: Map<Name, BTreeSet<TaskId>>,
+    by_name: Map<Name, TaskSet>,
     /// Obligations of states, by visit.
-    by_visit: BTreeMap<u32, BTreeSet<TaskId>>,
+    by_visit: BTreeMap<u32, TaskSet>,
 }
 
 impl Obligations {
@@ -194,20 +197,24 @@ impl Obligations {
 
     /// The obligations with one of these undo names, newest first.
     pub(super) fn named<'a>(&'a self, names: &[&str]) -> impl Iterator<Item = &'a Obligation> + use<'a> {
-        let mut ids: Vec<TaskId> = Vec::new();
-        let mut sets: Vec<_> = names.iter().filter_map(|name| self.by_name.get(*name)).collect();
-        if let [one] = sets[..] {
-            // The most frequent case: no obligation is stored under an earlier name.
-            return Named::One(self, one.iter().rev());
-        }
-        sets.drain(..).for_each(|set| ids.extend(set));
-        ids.sort_unstable();
-        Named::Several(self, ids)
+        let mut sets = names.iter().filter_map(|name| self.by_name.get(*name));
+        let (first, second) = (sets.next(), sets.next());
+        // Sorted only if an obligation is stored under an earlier name.
+        let several = second.map(|second| {
+            let all = first.into_iter().chain([second]).chain(sets);
+            let mut ids: Vec<TaskId> = all.flat_map(TaskSet::iter).collect();
+            ids.sort_unstable();
+            ids
+        });
+        let one = if several.is_none() { first } else { None };
+        let ids = several.into_iter().flatten().rev();
+        let ids = ids.chain(one.into_iter().flat_map(|one| one.iter().rev()));
+        ids.filter_map(|id| self.all.get(&id))
     }
 
     /// The obligations of the state of this visit.
     pub(super) fn of_visit(&self, visit: u32) -> Vec<TaskId> {
-        self.by_visit.get(&visit).into_iter().flatten().copied().collect()
+        self.by_visit.get(&visit).into_iter().flat_map(TaskSet::iter).collect()
     }
 
     pub(super) fn insert(&mut self, owed: Obligation) {
@@ -230,7 +237,7 @@ impl Obligations {
             ObligationOf::Command { task, .. } => drop(self.by_task.remove(task)),
             ObligationOf::State { visit, .. } => {
                 if let Some(of_visit) = self.by_visit.get_mut(visit) {
-                    of_visit.remove(&id);
+                    of_visit.remove(id);
                     if of_visit.is_empty() {
                         self.by_visit.remove(visit);
                     }
@@ -241,7 +248,7 @@ impl Obligations {
             self.by_task.remove(&undo);
         }
         if let Some(named) = self.by_name.get_mut(&owed.undo) {
-            named.remove(&id);
+            named.remove(id);
             if named.is_empty() {
                 self.by_name.remove(&owed.undo);
             }
@@ -263,24 +270,6 @@ impl FromIterator<Obligation> for Obligations {
         let mut all = Self::default();
         owed.into_iter().for_each(|owed| all.insert(owed));
         all
-    }
-}
-
-/// Iterates over the obligations of one undo command, under its present and earlier names.
-enum Named<'a> {
-    One(&'a Obligations, std::iter::Rev<std::collections::btree_set::Iter<'a, TaskId>>),
-    Several(&'a Obligations, Vec<TaskId>),
-}
-
-impl<'a> Iterator for Named<'a> {
-    type Item = &'a Obligation;
-
-    fn next(&mut self) -> Option<&'a Obligation> {
-        let (owed, id) = match self {
-            Self::One(owed, ids) => (owed, *ids.next()?),
-            Self::Several(owed, ids) => (owed, ids.pop()?),
-        };
-        owed.all.get(&id)
     }
 }
 

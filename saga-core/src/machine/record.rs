@@ -32,24 +32,39 @@ pub(super) fn raw(payload: &Payload) -> Box<RawValue> {
 /// A message inside a record. Its payload is embedded as JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct MessageRecord {
-    name: String,
+    name: Name,
     version: u32,
-    payload: Box<RawValue>,
+    #[serde(with = "embedded")]
+    payload: Payload,
+}
+
+/// A payload as JSON within JSON.
+mod embedded {
+    use serde::ser::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::value::RawValue;
+
+    use crate::message::Payload;
+
+    pub(super) fn serialize<S: Serializer>(payload: &Payload, json: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(payload.as_str()).map_err(S::Error::custom)?.serialize(json)
+    }
+
+    pub(super) fn deserialize<'t, D: Deserializer<'t>>(json: D) -> Result<Payload, D::Error> {
+        // Owned, because a record can also be read from a value of serde_json.
+        Box::<RawValue>::deserialize(json).map(|raw| Payload::from(String::from(Box::<str>::from(raw))))
+    }
 }
 
 impl From<&Message> for MessageRecord {
     fn from(message: &Message) -> Self {
-        Self { name: message.name.to_string(), version: message.version, payload: raw(&message.payload) }
+        Self { name: message.name.clone(), version: message.version, payload: message.payload.clone() }
     }
 }
 
 impl From<MessageRecord> for Message {
     fn from(record: MessageRecord) -> Self {
-        Self {
-            name: Name::Owned(record.name),
-            version: record.version,
-            payload: Payload::from(record.payload.get()),
-        }
+        Self { name: record.name, version: record.version, payload: record.payload }
     }
 }
 

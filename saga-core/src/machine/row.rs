@@ -150,22 +150,23 @@ pub(super) fn check(
     data: &Payload,
     limits: PayloadLimits,
 ) -> Result<(), ActionError> {
-    let within = |what: &str, payload: &Payload| {
-        payload.check(limits).map_err(|error| ActionError::from(format!("{what} {error}")))
+    // The text is built only for an error.
+    let within = |payload: &Payload, what: &dyn Fn() -> String| {
+        payload.check(limits).map_err(|error| ActionError::from(format!("{} {error}", what())))
     };
-    within("the data", data)?;
+    within(data, &|| "the data".to_owned())?;
     if let Some(payload) = payload {
-        within("the state's payload", payload)?;
+        within(payload, &|| "the state's payload".to_owned())?;
     }
     for outbox in out {
         for sent in &outbox.sent {
-            within(&format!("command `{}`", sent.message.name), &sent.message.payload)?;
+            within(&sent.message.payload, &|| format!("command `{}`", sent.message.name))?;
         }
         for started in &outbox.started {
-            within(&format!("event `{}`", started.message.name), &started.message.payload)?;
+            within(&started.message.payload, &|| format!("event `{}`", started.message.name))?;
         }
         for published in &outbox.published {
-            within(&format!("event `{}`", published.message.name), &published.message.payload)?;
+            within(&published.message.payload, &|| format!("event `{}`", published.message.name))?;
         }
     }
     Ok(())

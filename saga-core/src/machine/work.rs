@@ -101,7 +101,7 @@ impl<'a> Work<'a> {
     }
 
     pub(super) fn line(&mut self, line: Line) {
-        self.step.history.push(HistoryEntry {
+        small(&mut self.step.history, 1).push(HistoryEntry {
             kind: line.kind,
             at: self.at.now,
             name: line.name,
@@ -158,7 +158,7 @@ impl<'a> Work<'a> {
             Task { id, kind, command, visit, progress: TaskProgress::queued(self.at.now, self.at.epoch) };
         self.instance.tasks.insert(task.clone());
         self.added.push(self.step.tasks.len());
-        self.step.tasks.push(TaskChange::Add(task));
+        small(&mut self.step.tasks, 1).push(TaskChange::Add(task));
         id
     }
 
@@ -185,8 +185,11 @@ impl<'a> Work<'a> {
 
     /// Removes a task after its report.
     pub(super) fn finish_task(&mut self, id: TaskId) {
-        self.before.extend(self.instance.tasks.remove(id));
-        self.step.tasks.push(TaskChange::Finish(id));
+        if let Some(task) = self.instance.tasks.remove(id) {
+            small(&mut self.before, 1).push(task);
+        }
+        // A step that ends a task usually queues the next one.
+        small(&mut self.step.tasks, 2).push(TaskChange::Finish(id));
     }
 
     /// Removes a task that will get no report.
@@ -270,7 +273,7 @@ impl<'a> Work<'a> {
             Some(&(_, at)) => self.step.obligations[at] = change,
             None => {
                 self.put_obligations.push((id, self.step.obligations.len()));
-                self.step.obligations.push(change);
+                small(&mut self.step.obligations, 2).push(change);
             }
         }
     }
@@ -539,6 +542,14 @@ impl Instance {
                 }
         })
     }
+}
+
+/// Makes room for the usual number of entries. The first `push` to an empty list makes room for four large ones.
+fn small<T>(list: &mut Vec<T>, usual: usize) -> &mut Vec<T> {
+    if list.is_empty() {
+        list.reserve_exact(usual);
+    }
+    list
 }
 
 fn names(command: &CommandType) -> Vec<&'static str> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::command::Command;
 use super::event::Event;
-use super::strict::{Refused, to_json};
+use super::strict::{Refused, has_json, to_json};
 
 /// A stored name: borrowed from a definition, or owned after a read from a store.
 pub type Name = Cow<'static, str>;
@@ -58,7 +58,7 @@ impl Payload {
         value: &T,
         limit: usize,
     ) -> Result<Self, PayloadError> {
-        to_json(value, limit).map(Self::from).map_err(|refused| match refused {
+        to_json(value, limit).map(Self).map_err(|refused| match refused {
             Refused::TooLong => PayloadError::TooLarge { limit },
             Refused::Because(why) => PayloadError::Encode(why),
         })
@@ -77,7 +77,10 @@ impl Payload {
     ) -> Result<(Self, T), PayloadError> {
         let written = Self::encode_within(value, limit)?;
         let read = decode(&written).map_err(PayloadError::not_read_back)?;
-        written.same_as(Some(&Self::encode_within(&read, limit)?))?;
+        // Nearly every value is read back unchanged. Only another one needs a second text.
+        if !has_json(&read, &written.0) {
+            written.same_as(Some(&Self::encode_within(&read, limit)?))?;
+        }
         Ok((written, read))
     }
 

@@ -3,7 +3,9 @@
 //! Owns: the refusal of such values, and the limit during writing.
 //! Does not own: the check that the text can be read back (`payload`).
 
+use std::cell::Cell;
 use std::io;
+use std::sync::Arc;
 
 use serde::ser::{
     self, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -11,26 +13,68 @@ use serde::ser::{
 };
 
 /// A text that grows up to a limit. A longer value is refused before it is completely in memory.
-struct Bounded {
-    text: Vec<u8>,
+struct Bounded<'a> {
+    text: &'a mut Vec<u8>,
     limit: usize,
     over: bool,
 }
 
-impl io::Write for Bounded {
+impl io::Write for Bounded<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    // A JSON text is many short pieces. The default of this method is a loop for each of them.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.len() > self.limit - self.text.len() {
             self.over = true;
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.text.extend_from_slice(bytes);
-        Ok(bytes.len())
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
+
+/// The rest of a text that a value must write. The first other byte is an error, and so is everything after it.
+struct Expected<'a> {
+    rest: &'a [u8],
+    differs: bool,
+}
+
+impl io::Write for Expected<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes).map(|()| bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.rest.strip_prefix(bytes) {
+            Some(rest) if !self.differs => {
+                self.rest = rest;
+                Ok(())
+            }
+            _ => {
+                self.differs = true;
+                Err(io::ErrorKind::InvalidData.into())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+thread_local! {
+    /// The memory for the next text. Its size becomes that of the largest usual text.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// A larger buffer is not kept for the next text.
+const KEPT: usize = 64 << 10;
 
 /// The reason why a value was not written.
 pub(super) enum Refused {
@@ -41,15 +85,34 @@ pub(super) enum Refused {
 }
 
 /// Returns the JSON of `value`, with at most `limit` bytes.
-pub(super) fn to_json<T: Serialize + ?Sized>(value: &T, limit: usize) -> Result<String, Refused> {
-    let mut out = Bounded { text: Vec::with_capacity(128.min(limit)), limit, over: false };
+pub(super) fn to_json<T: Serialize + ?Sized>(value: &T, limit: usize) -> Result<Arc<str>, Refused> {
+    // A `Serialize` of the user may encode another value in between. That value then gets a new buffer.
+    let mut text = BUFFER.take();
+    text.clear();
+    let mut out = Bounded { text: &mut text, limit, over: false };
     let written = value.serialize(Strict(&mut serde_json::Serializer::new(&mut out)));
-    if out.over {
-        // Checked first, because a `Serialize` of the user may swallow the error of the writer.
-        return Err(Refused::TooLong);
+    // Checked first, because a `Serialize` of the user may swallow the error of the writer.
+    let json = if out.over {
+        Err(Refused::TooLong)
+    } else {
+        match (written, std::str::from_utf8(&text)) {
+            (Err(error), _) => Err(Refused::Because(located(value, &error))),
+            (_, Err(error)) => Err(Refused::Because(error.to_string())),
+            (Ok(()), Ok(json)) => Ok(json.into()),
+        }
+    };
+    if text.capacity() <= KEPT {
+        BUFFER.set(text);
     }
-    written.map_err(|error| Refused::Because(located(value, &error)))?;
-    String::from_utf8(out.text).map_err(|error| Refused::Because(error.to_string()))
+    json
+}
+
+/// Returns whether `value` has exactly this JSON.
+pub(super) fn has_json<T: Serialize + ?Sized>(value: &T, json: &str) -> bool {
+    let mut expected = Expected { rest: json.as_bytes(), differs: false };
+    let written = value.serialize(Strict(&mut serde_json::Serializer::new(&mut expected)));
+    // A `Serialize` of the user may swallow the error of the writer.
+    written.is_ok() && !expected.differs && expected.rest.is_empty()
 }
 
 /// Adds the path of the field to the error. Only a second run finds the path.

@@ -8,7 +8,7 @@ use super::suspects::Admission;
 use crate::engine::Shard;
 use crate::engine::advance::Purpose;
 use crate::engine::clock::progress_due;
-use crate::engine::io::{Attempt, AttemptEnd, Out};
+use crate::engine::io::{Attempt, AttemptEnd, AttemptKey, Out};
 use crate::message::Timestamp;
 use crate::store::{
     Address, DeadLetter, DeadLetterReason, Delivery, DeliveryChange, DeliveryId, MailKind, Step,
@@ -144,7 +144,7 @@ impl Shard {
         let Some(delivery) = self.deliveries.open.get(&id) else {
             return self.broken("a starting delivery is open", None);
         };
-        let (event, key) = (delivery.event.clone(), delivery.id.to_string());
+        let (event, key) = (delivery.event.clone(), AttemptKey::Message(delivery.id.clone()));
         let (number, of) = (delivery.progress.next_attempt(), delivery.to.clone());
         let saved = delivery.progress.saved.clone();
         self.launch(Job::Delivery(id), Attempt { id: 0, lane, message: event, key, number, of, saved });

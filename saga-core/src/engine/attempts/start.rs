@@ -5,7 +5,7 @@ use super::suspects::Admission;
 use crate::engine::Shard;
 use crate::engine::advance::Purpose;
 use crate::engine::clock::progress_due;
-use crate::engine::io::{Attempt, Out};
+use crate::engine::io::{Attempt, AttemptKey, Out};
 use crate::engine::slot::{Item, Late, Run, Slot};
 use crate::machine::{Input, ParkReason};
 use crate::store::{Address, RowId, Status, Step, Task, TaskChange, TaskId, TaskKind, TaskStage};
@@ -164,15 +164,12 @@ impl Shard {
         let Some(instance) = slot.instance() else { return false };
         let Some(found) = instance.task(task) else { return false };
         let command = found.command.clone();
-        let key = instance.record.incarnation.derive(task.seq, task.ord, &command.name);
+        let key = AttemptKey::Task(instance.record.incarnation, task, command.name.clone());
         let (number, saved) = (found.progress.next_attempt(), found.progress.saved.clone());
         slot.set_run(task, Run::Running { attempt });
         let job = Job::Task(address.clone(), task);
         let of = address.clone();
-        self.launch(
-            job,
-            Attempt { id: attempt, lane, message: command, key: key.to_string(), number, of, saved },
-        );
+        self.launch(job, Attempt { id: attempt, lane, message: command, key, number, of, saved });
         true
     }
 

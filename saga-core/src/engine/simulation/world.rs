@@ -63,21 +63,25 @@ impl World {
         }
         if self.label_once && name == "label.create" {
             self.askers.insert(attempt.of.key.to_string());
-            assert!(self.asked.insert(attempt.key.clone()), "a label of {} was asked for twice", attempt.of);
+            assert!(
+                self.asked.insert(attempt.key.to_string()),
+                "a label of {} was asked for twice",
+                attempt.of
+            );
         }
         if !self.calm && random.one_in(4) {
             // No effect, and nobody knows.
             return AttemptEnd::Indeterminate("the line is dead".to_owned());
         }
         if name == "tracked" {
-            self.rung.insert((attempt.of.key.to_string(), attempt.key.clone()));
+            self.rung.insert((attempt.of.key.to_string(), attempt.key.to_string()));
             return self.perhaps_lost(AttemptEnd::Replied(None), random);
         }
         if name == "order.completed" {
             self.told.insert(attempt.of.key.to_string());
             return self.perhaps_lost(AttemptEnd::Replied(None), random);
         }
-        if !self.calm && random.one_in(20) && !self.answers.contains_key(&attempt.key) {
+        if !self.calm && random.one_in(20) && !self.answers.contains_key(&attempt.key.to_string()) {
             // Surely no effect, of this attempt; the handler says so.
             return AttemptEnd::Refused("try another bank".to_owned());
         }
@@ -106,7 +110,7 @@ impl World {
         let name: &str = &attempt.message.name;
         if Depot::runs(name) {
             let effect = || self.depot.effect(attempt, random);
-            return *self.answers.entry(attempt.key.clone()).or_insert_with(effect);
+            return *self.answers.entry(attempt.key.to_string()).or_insert_with(effect);
         }
         let order = match name {
             "payment.make" => decode::<MakePayment>(attempt).order,
@@ -122,11 +126,11 @@ impl World {
         assert_eq!(order, attempt.of.key.text(), "a command of another order");
         let account = self.accounts.entry(order).or_default();
         match name {
-            "payment.make" => drop(account.charge_keys.insert(attempt.key.clone())),
-            "label.create" => drop(account.label_keys.insert(attempt.key.clone())),
+            "payment.make" => drop(account.charge_keys.insert(attempt.key.to_string())),
+            "label.create" => drop(account.label_keys.insert(attempt.key.to_string())),
             _ => {}
         }
-        if let Some(done) = self.answers.get(&attempt.key) {
+        if let Some(done) = self.answers.get(&attempt.key.to_string()) {
             return *done;
         }
         let done = match name {
@@ -149,7 +153,7 @@ impl World {
             _ => {}
         }
         account.calls.push(format!("{name} {} attempt {}: {done}", attempt.key, attempt.number));
-        self.answers.insert(attempt.key.clone(), done);
+        self.answers.insert(attempt.key.to_string(), done);
         done
     }
 

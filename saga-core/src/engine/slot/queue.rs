@@ -61,6 +61,10 @@ impl Queue {
 
     pub(in crate::engine) fn push_back(&mut self, item: Item) {
         self.count(&item);
+        if self.items.is_empty() {
+            // Most queues hold one item. `push_back` alone would make room for four.
+            self.items.reserve_exact(1);
+        }
         self.items.push_back(item);
     }
 

@@ -39,9 +39,70 @@ pub(in crate::engine) enum Late {
     Saved(u64, Payload, Ticket),
 }
 
+/// The runs by task. Nearly all instances have at most one, which needs no memory of its own.
+#[derive(Debug)]
+enum ByTask {
+    One(Option<(TaskId, Run)>),
+    /// Several runs. The table is freed with its last run.
+    Many(Map<TaskId, Run>),
+}
+
+impl Default for ByTask {
+    fn default() -> Self {
+        Self::One(None)
+    }
+}
+
+impl ByTask {
+    fn get(&self, task: TaskId) -> Option<Run> {
+        match self {
+            Self::One(one) => one.filter(|(of, _)| *of == task).map(|(_, run)| run),
+            Self::Many(all) => all.get(&task).copied(),
+        }
+    }
+
+    fn insert(&mut self, task: TaskId, run: Run) -> Option<Run> {
+        match self {
+            Self::One(one) => match one {
+                Some((of, before)) if *of == task => Some(std::mem::replace(before, run)),
+                None => {
+                    *one = Some((task, run));
+                    None
+                }
+                Some(other) => {
+                    *self = Self::Many([*other, (task, run)].into_iter().collect());
+                    None
+                }
+            },
+            Self::Many(all) => all.insert(task, run),
+        }
+    }
+
+    fn remove(&mut self, task: TaskId) -> Option<Run> {
+        match self {
+            Self::One(one) => one.take_if(|(of, _)| *of == task).map(|(_, run)| run),
+            Self::Many(all) => {
+                let before = all.remove(&task);
+                if all.is_empty() {
+                    *self = Self::default();
+                }
+                before
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (TaskId, Run)> {
+        let (one, many) = match self {
+            Self::One(one) => (*one, None),
+            Self::Many(all) => (None, Some(all)),
+        };
+        one.into_iter().chain(many.into_iter().flatten().map(|(task, run)| (*task, *run)))
+    }
+}
+
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Runs {
-    all: Map<TaskId, Run>,
+    all: ByTask,
     /// The number of runs other than `Run::Delayed`.
     awake: usize,
     /// Number of steps in progress that write only progress. Until they are durable, memory is ahead of the store.
@@ -57,11 +118,14 @@ pub(in crate::engine) struct Runs {
 impl Runs {
     /// The size of the tables in bytes.
     pub(in crate::engine) fn bytes(&self) -> usize {
-        self.all.capacity() * size_of::<(TaskId, Run)>() * 8 / 7
+        match &self.all {
+            ByTask::One(_) => 0,
+            ByTask::Many(all) => all.capacity() * size_of::<(TaskId, Run)>() * 8 / 7,
+        }
     }
 
     pub(in crate::engine) fn get(&self, task: TaskId) -> Option<Run> {
-        self.all.get(&task).copied()
+        self.all.get(task)
     }
 
     pub(in crate::engine) fn set(&mut self, task: TaskId, run: Run) {
@@ -71,9 +135,8 @@ impl Runs {
     }
 
     pub(in crate::engine) fn remove(&mut self, task: TaskId) {
-        let before = self.all.remove(&task);
+        let before = self.all.remove(task);
         self.awake -= usize::from(before.is_some_and(|before| before != Run::Delayed));
-        self.free_empty_table();
     }
 
     pub(in crate::engine) fn remove_unless_running(&mut self, task: TaskId) {
@@ -83,13 +146,13 @@ impl Runs {
     }
 
     pub(in crate::engine) fn iter(&self) -> impl Iterator<Item = (TaskId, Run)> {
-        self.all.iter().map(|(task, run)| (*task, *run))
+        self.all.iter()
     }
 
     pub(in crate::engine) fn retain(&mut self, keep: impl Fn(TaskId, Run) -> bool) {
-        self.all.retain(|task, run| keep(*task, *run));
-        self.awake = self.all.values().filter(|run| **run != Run::Delayed).count();
-        self.free_empty_table();
+        let dropped: Vec<TaskId> =
+            self.iter().filter(|(task, run)| !keep(*task, *run)).map(|(task, _)| task).collect();
+        dropped.into_iter().for_each(|task| self.remove(task));
     }
 
     /// True if the store holds all progress, and every run waits for its time. Then the instance may leave memory.
@@ -151,13 +214,6 @@ impl Runs {
         }
         if self.due.is_empty() {
             self.due = Vec::new();
-        }
-    }
-
-    /// Frees an empty table. Most instances have no task most of the time.
-    fn free_empty_table(&mut self) {
-        if self.all.is_empty() {
-            self.all = Map::default();
         }
     }
 }

@@ -50,8 +50,8 @@ impl Depot {
             );
         }
         if **name == *Ship::NAME {
-            let key = self.keys.entry(of.to_owned()).or_insert_with(|| attempt.key.clone());
-            assert_eq!(*key, attempt.key, "{of} is shipped under two keys");
+            let key = self.keys.entry(of.to_owned()).or_insert_with(|| attempt.key.to_string());
+            assert_eq!(*key, attempt.key.to_string(), "{of} is shipped under two keys");
         }
     }
 
