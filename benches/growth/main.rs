@@ -5,12 +5,14 @@
 
 #![allow(missing_docs, clippy::print_stdout, unreachable_pub)] // A program that prints.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use saga::prelude::*;
+use saga::sqlite::Durability;
 use saga::store::MemoryStore;
-use saga::{Dispatcher, Operator, Policy};
+use saga::{Dispatcher, DispatcherBuilder, Operator, Policy, SqliteStore};
 use tokio::sync::watch;
 
 const SIZES: [u32; 4] = [10, 100, 1_000, 10_000];
@@ -145,11 +147,26 @@ impl Handler<Cancel> for World {
     }
 }
 
-/// A dispatcher of its own for every line, so that none pays for the one before.
+/// Where the instances are stored. `cargo bench --bench growth -- sqlite` sets a folder.
+static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+static FILES: AtomicU32 = AtomicU32::new(0);
+
+/// A dispatcher on a new store, for each line its own, so that none pays for the one before.
+fn builder() -> DispatcherBuilder {
+    match FOLDER.get() {
+        None => Dispatcher::builder(MemoryStore::new()),
+        Some(folder) => {
+            let file = folder.path().join(format!("{}.db", FILES.fetch_add(1, Ordering::Relaxed)));
+            let options = SqliteStore::options().durability(Durability::Relaxed);
+            Dispatcher::builder(options.open(file).expect("a new file"))
+        }
+    }
+}
+
 async fn open() -> (Dispatcher, watch::Receiver<u32>) {
     let calls = Arc::new(watch::Sender::new(0));
     let (world, answered) = (World(Arc::clone(&calls)), calls.subscribe());
-    let dispatcher = Dispatcher::builder(MemoryStore::new())
+    let dispatcher = builder()
         .saga::<ManyState>()
         .saga::<PartState>()
         .handler_with::<Ask>(world.clone(), Policy::default().concurrency(256))
@@ -242,8 +259,7 @@ async fn aliases(n: u32) -> Duration {
 
 async fn timers(n: u32) -> Duration {
     use timed::{Rung, TimedState};
-    let dispatcher =
-        Dispatcher::builder(MemoryStore::new()).saga::<TimedState>().start().await.expect("it starts");
+    let dispatcher = builder().saga::<TimedState>().start().await.expect("it starts");
     let began = Instant::now();
     for key in 0..n {
         dispatcher.publish(Rung { key: key.to_string() }).await.expect("begun");
@@ -285,13 +301,18 @@ mod timed {
 
 #[tokio::main]
 async fn main() {
-    println!("microseconds for each, in a release build, on a store in memory\n");
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    if args.iter().any(|arg| arg == "sqlite") {
+        FOLDER.set(tempfile::tempdir().expect("a folder")).expect("set once");
+    }
+    let store = if FOLDER.get().is_some() { "in SQLite without fsync" } else { "in memory" };
+    println!("microseconds for each, in a release build, on a store {store}\n");
     print!("{:40}", "one instance with so many");
     SIZES.iter().for_each(|n| print!("{n:>10}"));
     println!("{:>20}", "10,000 against 100");
-    let only = std::env::args().nth(1).filter(|only| !only.starts_with('-'));
+    let only = args.iter().find(|arg| *arg != "sqlite");
     for (name, run) in
-        LINES.into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| name.contains(only)))
+        LINES.into_iter().filter(|(name, _)| only.is_none_or(|only| name.contains(only.as_str())))
     {
         print!("{name:40}");
         let mut each = Vec::new();

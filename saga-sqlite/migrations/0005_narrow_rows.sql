@@ -79,6 +79,7 @@ CREATE TABLE saga_history (
     body     TEXT NOT NULL
 ) STRICT;
 
+-- A damaged text is no JSON, and would end a query for all rows. The views show NULL instead.
 CREATE VIEW saga_v_instance AS
 SELECT i.id, n.name AS saga, i.key,
     CASE i.status WHEN 1 THEN 'running' WHEN 2 THEN 'compensating' WHEN 3 THEN 'completed' WHEN 4 THEN 'failed'
@@ -89,16 +90,18 @@ SELECT i.id, n.name AS saga, i.key,
     i.body -> '$.turn' AS turn, i.body -> '$.joined' AS joined, i.body -> '$.family' AS family,
     i.body ->> '$.incarnation' AS incarnation, i.body ->> '$.step' AS step,
     i.body ->> '$.created_at' AS created_at, i.body ->> '$.changed_at' AS changed_at, i.over_at, i.last
-FROM saga_instance AS i JOIN saga_name AS n ON n.id = i.saga;
+FROM (SELECT id, saga, key, status, seq, last, over_at, iif(json_valid(body), body, NULL) AS body FROM saga_instance) AS i
+    JOIN saga_name AS n ON n.id = i.saga;
 
 -- The item of each pending task, obligation, timer and alias.
 CREATE VIEW saga_v_item AS
 SELECT i.id AS instance, n.name AS saga, i.key, item.key AS item, item.value AS value
-FROM saga_instance AS i JOIN saga_name AS n ON n.id = i.saga, json_each(i.pending) AS item
+FROM saga_instance AS i JOIN saga_name AS n ON n.id = i.saga, json_each(iif(json_valid(i.pending), i.pending, NULL)) AS item
 UNION ALL
 SELECT i.id, n.name, i.key, ('"' || item.item || '"') ->> '$',
     iif(item.progress IS NULL, item.body, json_set(item.body, '$.progress', json(item.progress)))
-FROM saga_item AS item JOIN saga_instance AS i ON i.id = item.instance JOIN saga_name AS n ON n.id = i.saga;
+FROM saga_item AS item JOIN saga_instance AS i ON i.id = item.instance JOIN saga_name AS n ON n.id = i.saga
+WHERE json_valid(item.body) AND (item.progress IS NULL OR json_valid(item.progress));
 
 CREATE VIEW saga_v_task AS
 SELECT instance, saga, key, CAST(substr(item, 6) AS INTEGER) AS seq,
@@ -131,4 +134,5 @@ SELECT h.id, h.instance, n.name AS saga, i.key, h.prev, h.body ->> '$[0]' AS seq
     h.body ->> '$[2]' AS at, h.body ->> '$[3]' AS name, h.body -> '$[8]' AS payload,
     h.body ->> '$[4]' AS from_state, h.body ->> '$[5]' AS to_state, h.body ->> '$[6]' AS cause,
     h.body ->> '$[7]' AS note
-FROM saga_history AS h JOIN saga_instance AS i ON i.id = h.instance JOIN saga_name AS n ON n.id = i.saga;
+FROM (SELECT id, instance, prev, iif(json_valid(body), body, NULL) AS body FROM saga_history) AS h
+    JOIN saga_instance AS i ON i.id = h.instance JOIN saga_name AS n ON n.id = i.saga;

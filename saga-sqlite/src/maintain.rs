@@ -46,7 +46,7 @@ fn rows_of_items(db: &Connection, instance: &Over) -> Result<()> {
         db.prepare_cached(timer::DELETE_ALL)?.execute((id.0,))?;
         db.prepare_cached(alias::RELEASE_ALL)?.execute((id.0,))?;
     }
-    if instance.items.is_none() {
+    if !matches!(instance.items, Some(Some(_))) {
         item::delete_all(db, id)?;
     }
     Ok(())

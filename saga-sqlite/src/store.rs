@@ -23,10 +23,10 @@ use crate::table::{delivery, inbox, instance};
 use crate::transaction::Idle;
 use crate::writer::{Handle, Writer};
 
-/// The maximum number of steps that the calling thread writes itself. For such a batch, a change of thread takes about
-/// as long as the write. Batches are larger under load. A larger batch is prepared during the write of the batch
-/// before.
-const STEPS_HERE: usize = 4;
+/// The maximum number of steps that the calling thread writes itself. For such a batch, two changes of thread take
+/// longer than the write. Batches are larger under load. A larger batch is prepared during the write of the batch
+/// before. On a slow disk the calling thread writes nothing itself (`Writer::commit_promptly`).
+const STEPS_HERE: usize = 16;
 
 /// A store in one SQLite file. Clones share threads and connections. The last clone closes them.
 #[derive(Clone)]

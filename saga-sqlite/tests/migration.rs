@@ -141,6 +141,8 @@ async fn damaged_rows_stay_damaged_and_keep_their_content() {
             WHERE instance = (SELECT id FROM saga_instance WHERE key = 'parked');
         UPDATE saga_timer SET due_at = due_at, name = CAST(x'ff' AS TEXT)
             WHERE name = 'deadline' AND instance = (SELECT id FROM saga_instance WHERE key = 'many');
+        UPDATE saga_obligation SET payload = 'no JSON either'
+            WHERE instance = (SELECT id FROM saga_instance WHERE saga <> 'order');
         UPDATE saga_history SET name = 'another'
             WHERE id = (SELECT last FROM saga_instance WHERE key = 'empty')";
     let dir = Dir::quick();
@@ -152,8 +154,16 @@ async fn damaged_rows_stay_damaged_and_keep_their_content() {
     }
     let history = store.history(&address("empty"), 9).await.unwrap();
     assert_eq!((history.len(), &history[0].entry.kind), (1, &HistoryKind::Unreadable));
-    let sound = store.load(&[addresses().remove(6)]).await.unwrap();
+    let another = store.load(&[addresses().remove(6)]).await.unwrap();
+    assert!(matches!(another[..], [Some(Loaded::Unreadable(_))]), "{another:?}");
+    let sound = store.load(&[address("empty")]).await.unwrap();
     assert!(matches!(sound[..], [Some(Loaded::Snapshot(_))]), "{sound:?}");
+    // The aliases of damaged instances stay claimed.
+    for key in ["parked", "many"] {
+        let alias = Address::new("order", Alias::new(format!("alias of {key}")).unwrap());
+        let holder = store.load(&[alias]).await.unwrap();
+        assert!(matches!(&holder[..], [Some(Loaded::Alias(of))] if of.as_str() == key), "{holder:?}");
+    }
 
     let db = application(&dir.db());
     let text = |sql: &str| db.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
@@ -165,6 +175,9 @@ async fn damaged_rows_stay_damaged_and_keep_their_content() {
     assert_eq!(of("ended", "body ->> '$.damaged.status'"), "sleeping");
     assert!(of("parked", "pending").contains("dancing"));
     assert!(of("many", "pending ->> '$.damaged.timer'").contains('\u{fffd}'));
+    assert_eq!(of("parked", "CAST(open AS TEXT)"), "1", "a start finds its tasks");
+    let readable = text("SELECT CAST(count(*) AS TEXT) FROM saga_v_task");
+    assert_eq!(readable, "6", "of `full` and `large`");
     let line = text("SELECT body ->> '$[1].name' FROM saga_history WHERE body LIKE '%another%'");
     assert_eq!(line, "another");
 }

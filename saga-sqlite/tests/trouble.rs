@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use saga_core::message::{Key, Payload};
-use saga_core::store::conformance::{Driver, address, create, mail, next, task, time};
+use saga_core::store::conformance::{Driver, address, create, dedup_record, mail, next, task, time};
 use saga_core::store::{
     Address, Inspect, Loaded, Maintain, Status, Step, StepOutcome, Store, StoreError, TaskChange,
 };
@@ -93,6 +93,27 @@ async fn a_full_store_says_so_writes_nothing_and_recovers() {
     let outcomes = driver.again(steps).await.unwrap();
     assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{outcomes:?}");
     assert_eq!(driver.snapshot(&address(&key)).await.instance.seq, 1);
+}
+
+#[tokio::test]
+async fn a_start_that_finds_no_space_for_its_items_leaves_no_deduplication_record() {
+    let bench = Bench::with(|options| options.max_pages(100));
+    let mut driver = bench.driver().await;
+    for n in 0..6 {
+        driver.created(large(&format!("k{n}"), Status::Completed, 20_000)).await;
+    }
+    let mut step = create(&address("a"));
+    step.dedup = vec![dedup_record(&address("a"), "message", 1, 0)];
+    step.tasks = (0..3_000).map(|ord| TaskChange::Add(task(1, ord))).collect();
+    let full = driver.try_commit(vec![step.clone()]).await;
+    assert!(matches!(full, Err(StoreError::Full { .. })), "{full:?}");
+    let kept = rusqlite::Connection::open(bench.db()).unwrap();
+    let records = kept.query_row("SELECT count(*) FROM saga_dedup", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(records, 0);
+    // The step fits with fewer items. It is no duplicate of itself.
+    step.tasks.truncate(100);
+    let outcomes = driver.again(vec![step]).await.unwrap();
+    assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{outcomes:?}");
 }
 
 #[tokio::test]

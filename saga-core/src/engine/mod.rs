@@ -252,7 +252,8 @@ impl Shard {
     }
 
     fn batch(&mut self) -> Arc<Batch> {
-        let (mut steps, mut purposes, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let room = self.ready.len().min(self.limits.batch_steps);
+        let (mut steps, mut purposes, mut bytes) = (Vec::with_capacity(room), Vec::with_capacity(room), 0);
         while let Some(next) = self.ready.pop_front() {
             bytes += weight(&next.step);
             steps.push(next.step);

@@ -71,10 +71,13 @@ impl Shard {
             self.timers.set.insert(address.clone());
         }
         let wanted = instance.timers.clone();
-        let before = std::mem::replace(&mut slot.armed, wanted.clone());
-        for timer in before.into_iter().filter(|timer| !wanted.contains(timer)) {
-            self.timers.window.remove(&(timer.due, row, timer.name.into_owned()));
+        if slot.armed != wanted {
+            let before = std::mem::replace(&mut slot.armed, wanted.clone());
+            for timer in before.into_iter().filter(|timer| !wanted.contains(timer)) {
+                self.timers.window.remove(&(timer.due, row, timer.name.into_owned()));
+            }
         }
+        // Also timers that are seen again. One of them may have been beyond the horizon.
         for timer in wanted {
             self.arm(row, address, &timer);
         }

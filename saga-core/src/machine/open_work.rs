@@ -196,8 +196,11 @@ impl Obligations {
     }
 
     /// The obligations with one of these undo names, newest first.
-    pub(super) fn named<'a>(&'a self, names: &[&str]) -> impl Iterator<Item = &'a Obligation> + use<'a> {
-        let mut sets = names.iter().filter_map(|name| self.by_name.get(*name));
+    pub(super) fn named<'a, 'n>(
+        &'a self,
+        names: impl Iterator<Item = &'n str>,
+    ) -> impl Iterator<Item = &'a Obligation> {
+        let mut sets = names.filter_map(|name| self.by_name.get(name));
         let (first, second) = (sets.next(), sets.next());
         // Sorted only if an obligation is stored under an earlier name.
         let several = second.map(|second| {
@@ -328,8 +331,9 @@ mod tests {
                 .collect();
         assert_eq!(all.newest().map(|owed| owed.id), Some(id(2)));
         assert_eq!(all.of_visit(7), [id(2)]);
-        let named =
-            |all: &Obligations, names: &[&str]| all.named(names).map(|owed| owed.id).collect::<Vec<_>>();
+        let named = |all: &Obligations, names: &[&str]| {
+            all.named(names.iter().copied()).map(|owed| owed.id).collect::<Vec<_>>()
+        };
         assert_eq!(named(&all, &["cancel", "was"]), [id(1), id(0)], "newest first, under each name");
         assert_eq!(named(&all, &["refund"]), [id(2)]);
         assert!(all.change(id(0), |owed| owed.task = Some(id(9))).is_some());

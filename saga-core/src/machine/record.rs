@@ -40,14 +40,14 @@ pub(crate) struct MessageRecord {
 
 /// A payload as JSON within JSON.
 mod embedded {
-    use serde::ser::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use serde_json::value::RawValue;
 
     use crate::message::Payload;
 
     pub(super) fn serialize<S: Serializer>(payload: &Payload, json: S) -> Result<S::Ok, S::Error> {
-        serde_json::from_str::<&RawValue>(payload.as_str()).map_err(S::Error::custom)?.serialize(json)
+        // A payload is always JSON.
+        serde_json::from_str::<&RawValue>(payload.as_str()).unwrap_or(RawValue::NULL).serialize(json)
     }
 
     pub(super) fn deserialize<'t, D: Deserializer<'t>>(json: D) -> Result<Payload, D::Error> {

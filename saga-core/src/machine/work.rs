@@ -517,13 +517,13 @@ impl Instance {
 
     /// The obligations of the undo command with this index, newest first.
     fn owed_as(&self, undo: usize) -> impl Iterator<Item = &Obligation> {
-        self.obligations.named(&names(&self.definition().commands[undo]))
+        self.obligations.named(names(&self.definition().commands[undo]))
     }
 
     /// The stored names of a command: its present name and its earlier names.
-    fn names_of_command(&self, name: &str) -> Vec<&'static str> {
+    fn names_of_command(&self, name: &str) -> impl Iterator<Item = &'static str> + use<> {
         let definition = self.definition();
-        definition.command(name).map_or_else(Vec::new, |index| names(&definition.commands[index]))
+        definition.command(name).into_iter().flat_map(|index| names(&definition.commands[index]))
     }
 
     /// The undo of the definition that builds the undo command of this obligation.
@@ -552,6 +552,6 @@ fn small<T>(list: &mut Vec<T>, usual: usize) -> &mut Vec<T> {
     list
 }
 
-fn names(command: &CommandType) -> Vec<&'static str> {
-    std::iter::once(command.name).chain(command.was.iter().copied()).collect()
+fn names(command: &'static CommandType) -> impl Iterator<Item = &'static str> {
+    std::iter::once(command.name).chain(command.was.iter().copied())
 }

@@ -119,7 +119,7 @@ impl Payload {
             return Err(PayloadError::TooLarge { limit: limits.bytes });
         }
         // A text with few opening brackets cannot be deep. Counting them is much cheaper than reading the nesting.
-        let opening = self.0.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+        let opening = memchr::memchr2_iter(b'[', b'{', self.0.as_bytes()).take(limits.depth + 1).count();
         if opening > limits.depth && depth(self.0.as_bytes(), limits.depth) > limits.depth {
             return Err(PayloadError::TooDeep { limit: limits.depth });
         }

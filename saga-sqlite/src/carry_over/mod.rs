@@ -12,10 +12,13 @@ mod task;
 mod timer;
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Result, Row};
+use rusqlite::{Connection, Error, Result, Row};
+use saga_core::message::Payload;
 use saga_core::store::{
-    AliasChange, HistoryRow, InstanceChange, ObligationChange, RowId, Step, TaskChange, TimerChange,
+    AliasChange, HistoryRow, InstanceChange, ObligationChange, ObligationOf, RowId, Step, TaskChange,
+    TimerChange,
 };
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use crate::commit::{Batch, Changed, Stop};
@@ -53,24 +56,16 @@ pub(crate) fn narrow_rows(db: &Connection) -> Result<()> {
 fn carry_instance(db: &Connection, batch: &mut Batch<'_, '_>, row: &Row<'_>) -> Result<()> {
     let (id, last): (i64, Option<i64>) = (row.get(18)?, row.get(19)?);
     let id = RowId(id);
-    let saga = batch.saga(&text(row, 0)?)?;
+    let saga = batch.saga(&unique_text(row, 0, id)?)?;
     let items = match items(db, id) {
-        Ok(items) => Some(items),
+        Ok(items) => Some(items).filter(has_json),
         Err(error) if kind(&error) == Kind::Step => None,
         Err(error) => return Err(error),
     };
-    let damaged_items = items.is_none();
-    let items = items.unwrap_or_default();
-    let now = match batch.carry(saga, id, &items) {
-        Ok(now) => now,
-        Err(Stop::Failed(error)) => return Err(error),
-        // The earlier tables had the same unique columns.
-        Err(Stop::Untouched(_) | Stop::With(_)) => Changed::default(),
+    let now = match &items {
+        Some(items) => carry_items(batch, saga, id, items)?,
+        None => carry_damaged_items(db, batch, saga, id)?,
     };
-    if damaged_items {
-        let raw = raw_items(db, id)?;
-        batch.set_items(&format!("{{\n\"damaged\":{raw}\n}}"));
-    }
     let change = match instance::read(row) {
         Ok(Some(change)) if is_readable(&change) => Some(change),
         Ok(_) => None,
@@ -88,15 +83,58 @@ fn carry_instance(db: &Connection, batch: &mut Batch<'_, '_>, row: &Row<'_>) -> 
             ]));
             let status = text(row, 7)?;
             let damaged = table::instance::Damaged {
-                key: &text(row, 1)?,
+                key: &unique_text(row, 1, id)?,
                 status: saga_core::store::Status::parse(&status),
                 seq: row.get(4).unwrap_or_default(),
                 body: &body.to_string(),
             };
-            table::instance::insert_damaged(db, id, saga, &damaged, batch.items_text(&now), last)?;
+            let items = (batch.items_text(&now), now.open);
+            table::instance::insert_damaged(db, id, saga, &damaged, items, last)?;
         }
     }
     Ok(())
+}
+
+fn carry_items(batch: &mut Batch<'_, '_>, saga: i64, id: RowId, items: &Step) -> Result<Changed> {
+    batch.carry(saga, id, items).map_err(|stop| match stop {
+        Stop::Failed(error) => error,
+        // The earlier tables had the same unique columns.
+        Stop::Untouched(_) | Stop::With(_) => Error::StatementChangedRows(0),
+    })
+}
+
+/// Keeps the rows of unreadable items in the item `damaged`. The aliases stay claimed, and the instance stays open.
+fn carry_damaged_items(db: &Connection, batch: &mut Batch<'_, '_>, saga: i64, id: RowId) -> Result<Changed> {
+    let aliases = match timer::aliases_of(db, id) {
+        Ok(aliases) => aliases.into_iter().map(AliasChange::Claim).collect(),
+        Err(error) if kind(&error) == Kind::Step => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    carry_items(batch, saga, id, &Step { aliases, ..Step::default() })?;
+    batch.set_items(&format!("{{\n\"damaged\":{}\n}}", raw_items(db, id)?));
+    Ok(Changed { open: task::any(db, id)?, ..Changed::default() })
+}
+
+/// Returns whether all payloads of the items are JSON. Nothing else in the text of the items comes from outside.
+fn has_json(items: &Step) -> bool {
+    let is_json = |payload: &Payload| serde_json::from_str::<IgnoredAny>(payload.as_str()).is_ok();
+    let tasks = items.tasks.iter().all(|change| match change {
+        TaskChange::Add(task) => {
+            is_json(&task.command.payload) && task.progress.saved.as_ref().is_none_or(is_json)
+        }
+        _ => true,
+    });
+    tasks
+        && items.obligations.iter().all(|change| match change {
+            ObligationChange::Put(owed) => {
+                let of = match &owed.of {
+                    ObligationOf::Command { command, .. } => Some(&command.payload),
+                    ObligationOf::State { payload, .. } => payload.as_ref(),
+                };
+                of.is_none_or(is_json) && owed.report.as_ref().is_none_or(is_json)
+            }
+            ObligationChange::Drop(_) => true,
+        })
 }
 
 /// Returns whether the body of the instance can be read again. A payload of an earlier version was always JSON.
@@ -171,6 +209,14 @@ fn columns(row: &Row<'_>) -> Result<Value> {
         columns.insert(name, value);
     }
     Ok(Value::Object(columns))
+}
+
+/// Returns a text that must stay unique. A text that was not UTF-8 gets the number of its row.
+fn unique_text(row: &Row<'_>, at: usize, id: RowId) -> Result<String> {
+    match row.get_ref(at)? {
+        ValueRef::Text(bytes) if std::str::from_utf8(bytes).is_ok() => text(row, at),
+        _ => Ok(format!("{} (row {})", text(row, at)?, id.0)),
+    }
 }
 
 /// Returns a text of a row that may be damaged. Another type gives an empty text.

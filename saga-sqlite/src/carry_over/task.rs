@@ -18,6 +18,11 @@ pub(super) fn of_instance(db: &Connection, instance: RowId) -> Result<Vec<Task>>
     rows.collect()
 }
 
+/// Returns whether the instance has a task.
+pub(super) fn any(db: &Connection, instance: RowId) -> Result<bool> {
+    db.prepare_cached("SELECT 1 FROM saga_task_4 WHERE instance = ?1 LIMIT 1")?.exists((instance.0,))
+}
+
 fn read(row: &Row<'_>) -> Result<Task> {
     Ok(Task {
         id: TaskId { seq: row.get(0)?, ord: row.get(1)? },

@@ -3,7 +3,7 @@
 //! Items are in the column `pending`. Many or large items are rows of `saga_item` instead, because SQLite writes the
 //! column as a whole. Items that became rows stay rows until the last one is removed.
 
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, Error, Result};
 use saga_core::message::Name;
 use saga_core::store::{
     AliasChange, ObligationChange, RowId, Step, StepOutcome, TaskChange, TimerChange, TimerRow,
@@ -202,7 +202,10 @@ impl<'a, 'db> Items<'a, 'db> {
     fn move_to_rows(&mut self) -> Result<()> {
         if !self.in_rows {
             for (name, body, progress) in pending::items(self.text) {
-                item::insert(self.db, self.row, name, &body, progress)?;
+                if !item::insert(self.db, self.row, name, &body, progress)? {
+                    // A row of another instance with this number would be damage.
+                    return Err(Error::StatementChangedRows(0));
+                }
             }
             self.text.clear();
             self.in_rows = true;

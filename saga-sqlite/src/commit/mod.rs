@@ -46,6 +46,16 @@ pub(crate) enum Stop {
     Failed(Error),
 }
 
+impl Stop {
+    /// The same end, after the step has written rows.
+    fn after_a_write(self) -> Self {
+        match self {
+            Self::Untouched(outcome) => Self::With(outcome),
+            stop => stop,
+        }
+    }
+}
+
 impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -186,12 +196,14 @@ impl<'db, 'n> Batch<'db, 'n> {
         if touches_items(step) {
             now = match self.items((saga, row), &now).of_new_instance().apply(step) {
                 Ok(now) => now,
-                Err(stop) => {
+                // Items may be rows already. A taken address is therefore found by the second pass, with a savepoint.
+                Err(Stop::With(outcome)) => {
                     if !has_rows {
-                        self.is_new(saga, change, step)?;
+                        self.is_new(saga, change, step).map_err(Stop::after_a_write)?;
                     }
-                    return Err(stop);
+                    return Err(Stop::With(outcome));
                 }
+                Err(stop) => return Err(stop),
             };
         }
         let lines = i64::try_from(step.history.len()).unwrap_or(i64::MAX);
@@ -334,7 +346,9 @@ impl Batch<'_, '_> {
         now: &Changed,
     ) -> rusqlite::Result<()> {
         let written = written(&mut self.texts, change, saga, last, now);
-        instance::insert(self.statements.insert(self.db)?, row, change, &written)?;
+        if !instance::insert(self.statements.insert(self.db)?, row, change, &written)? {
+            return Err(Error::StatementChangedRows(0));
+        }
         if body::is_large(&change.data) {
             data::insert(self.db, row, change.data.as_str())?;
         }

@@ -1,7 +1,7 @@
 //! `saga_instance`: one narrow row per instance, as its last step left it.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, Row};
+use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Result, Row};
 use saga_core::machine::Parked;
 use saga_core::message::{Id, InstanceName, Payload, Timestamp};
 use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, RowId, Status, StepOutcome};
@@ -220,16 +220,28 @@ pub(crate) fn insert_damaged(
     id: RowId,
     saga: i64,
     row: &Damaged<'_>,
-    items: Option<&str>,
+    (items, open): (Option<&str>, bool),
     last: Option<i64>,
 ) -> Result<()> {
     let status = row.status.map_or(0, status_number);
     let right = step_checksum(id, saga, row.key, status, row.seq, last, row.body, None);
-    let sum = checksum::joined(!right, pending_checksum(id, false, items.unwrap_or_default()));
+    let sum = checksum::joined(!right, pending_checksum(id, open, items.unwrap_or_default()));
     let none = None::<i64>;
-    db.prepare_cached(INSERT)?
-        .execute((id.0, saga, row.key, status, none, none, none, row.seq, last, sum, row.body, items))?;
-    Ok(())
+    let added = db.prepare_cached(INSERT)?.execute((
+        id.0,
+        saga,
+        row.key,
+        status,
+        none,
+        flag(open),
+        none,
+        row.seq,
+        last,
+        sum,
+        row.body,
+        items,
+    ))?;
+    if added == 1 { Ok(()) } else { Err(Error::StatementChangedRows(0)) }
 }
 
 /// Returns the statement that writes a step over the row before it.

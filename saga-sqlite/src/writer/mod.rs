@@ -420,7 +420,14 @@ impl Writer {
                 self.pace = (self.pace * 3 + began.elapsed()) / 4;
                 self.checkpoints.after_commit(self.open()?);
                 // A commit to a deleted file is lost, although SQLite still writes to the file.
-                self.place.check()
+                let checked = self.place.check();
+                #[cfg(test)]
+                let checked = tests::checked(fault, checked);
+                if checked.is_err() {
+                    // The caller sends the batch again. The next connection finds out whether the batch is durable.
+                    self.db = None;
+                }
+                checked
             }
             Err(error) => {
                 tracing::warn!(store = self.place.name(), %error, "the outcome of the commit is not known");

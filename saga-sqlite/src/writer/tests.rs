@@ -24,6 +24,8 @@ pub(super) enum CommitFault {
     Before,
     /// The COMMIT was run.
     After,
+    /// The COMMIT was run and succeeded. The check of the file after it fails.
+    Check,
 }
 
 impl Faults {
@@ -50,9 +52,16 @@ pub(super) fn around(
         Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None))
     };
     match fault {
-        None => commit(),
+        None | Some(CommitFault::Check) => commit(),
         Some(CommitFault::Before) => error(),
         Some(CommitFault::After) => commit().and_then(|_| error()),
+    }
+}
+
+pub(super) fn checked(fault: Option<CommitFault>, checked: Result<(), StoreError>) -> Result<(), StoreError> {
+    match fault {
+        Some(CommitFault::Check) => Err(crate::error::unavailable("saga.db", "asked for by the test")),
+        _ => checked,
     }
 }
 
@@ -146,9 +155,14 @@ async fn r30_a_batch_whose_commit_failed_but_landed_is_answered_and_not_written_
 }
 
 #[tokio::test]
+async fn r30_a_batch_is_not_written_again_when_only_the_check_of_the_file_failed() {
+    in_doubt(&[CommitFault::Check]).await;
+}
+
+#[tokio::test]
 async fn r30_a_batch_that_changes_no_instance_is_decided_by_its_number() {
-    use CommitFault::{After, Before};
-    for faults in [vec![Before], vec![After], vec![After, Before], vec![Before, After]] {
+    use CommitFault::{After, Before, Check};
+    for faults in [vec![Before], vec![After], vec![Check], vec![After, Before], vec![Before, After]] {
         let bench = Bench::new();
         let mut driver = bench.driver().await;
         driver.created(create(&address("a"))).await;

@@ -182,11 +182,9 @@ impl Shard {
             Presence::Present(instance) => instance.snapshot().map(|found| Loaded::Snapshot(Box::new(found))),
             _ => None,
         };
-        let waiters = std::mem::take(&mut slot.waiters);
-        let (over, waiting): (Vec<_>, Vec<_>) = waiters.into_iter().partition(|(waiter, _)| is_over(waiter));
-        slot.waiters = waiting;
-        for (_, ticket) in over {
-            self.out.push(Out::Answer(ticket, Answer::Found(found(&slot.presence))));
+        let (presence, out) = (&slot.presence, &mut self.out);
+        for (_, ticket) in slot.waiters.extract_if(.., |(waiter, _)| is_over(waiter)) {
+            out.push(Out::Answer(ticket, Answer::Found(found(presence))));
         }
     }
 
