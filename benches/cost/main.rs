@@ -40,8 +40,8 @@ struct Cost {
 
 /// The limits of a step, for one saga at a time and for 256.
 const LIMITS: [(u64, u64, Limit); 2] = [
-    (1, 500, Limit { allocations: 70.0, written: 26_000.0 }),
-    (256, 5_000, Limit { allocations: 45.0, written: 2_600.0 }),
+    (1, 500, Limit { allocations: 90.0, written: 19_500.0 }),
+    (256, 5_000, Limit { allocations: 46.0, written: 2_000.0 }),
 ];
 
 #[derive(Debug)]
@@ -58,8 +58,8 @@ fn main() -> Answer<()> {
     let run = |side: &str, sagas: u64, at_a_time: usize| -> Answer<Cost> {
         SAGAS.store(sagas, Ordering::SeqCst);
         match side {
-            "saga" => runtime.block_on(by_saga::round(at_a_time))?,
-            _ => runtime.block_on(by_hand::round(at_a_time))?,
+            "saga" => runtime.block_on(by_saga::round(at_a_time, true))?,
+            _ => runtime.block_on(by_hand::round(at_a_time, by_hand::Layout::Tables, true))?,
         };
         Ok(*MEASURED.lock().expect("no thread panics with the lock"))
     };

@@ -1,4 +1,6 @@
 //! The same process by hand: one writer thread, group commit, prepared statements.
+//!
+//! Two layouts: tables with a column for each value, as most people write them, and narrow rows with a JSON body.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
@@ -8,10 +10,14 @@ use tokio::sync::oneshot;
 
 use crate::Order;
 
-const SCHEMA: &str = "
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-PRAGMA wal_autocheckpoint = 4000;
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 4000;";
+const NARROW: &str = "
+CREATE TABLE instance (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, seq INTEGER NOT NULL, wake_at INTEGER,
+                       body TEXT NOT NULL) STRICT;
+CREATE INDEX instance_wake ON instance (wake_at) WHERE wake_at IS NOT NULL;
+CREATE TABLE history (id INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+";
+const TABLES: &str = "
 CREATE TABLE instance (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, state TEXT NOT NULL, seq INTEGER NOT NULL,
                        data TEXT NOT NULL, changed_at INTEGER NOT NULL) STRICT;
 CREATE TABLE history (id INTEGER PRIMARY KEY, instance INTEGER NOT NULL, seq INTEGER NOT NULL, event TEXT NOT NULL,
@@ -49,7 +55,55 @@ fn now() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(0)
 }
 
-fn write(db: &mut Connection, steps: &Receiver<Step>) -> rusqlite::Result<()> {
+/// The layout of the hand-written program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    Tables,
+    Narrow,
+}
+
+/// Writes one step as one narrow row and one line.
+fn write_narrow(tx: &Connection, step: &Step, at: i64) -> rusqlite::Result<()> {
+    let Step { instance, seq, event, payload, state, key, data, task, owe, .. } = step;
+    let (task, owe) = (task.as_ref().map_or(("", ""), both), owe.as_ref().map_or(("", ""), both));
+    let body = format!(
+        r#"{{"state":"{state}","at":{at},"task":"{}","task_payload":{:?},"key":"{}","owed":"{}","owed_payload":{:?},"data":{data}}}"#,
+        task.0,
+        task.1,
+        uuid::Uuid::now_v7(),
+        owe.0,
+        owe.1,
+    );
+    match key {
+        Some(key) => {
+            tx.prepare_cached("INSERT INTO instance VALUES (?, ?, ?, ?, ?)")?.execute(params![
+                instance,
+                key,
+                seq,
+                at + 900_000,
+                body
+            ])?;
+        }
+        None => {
+            let sql = if *seq == 2 {
+                "UPDATE instance SET seq = ?, body = ?, wake_at = NULL WHERE id = ? AND seq = ?"
+            } else {
+                "UPDATE instance SET seq = ?, body = ? WHERE id = ? AND seq = ?"
+            };
+            let changed = tx.prepare_cached(sql)?.execute(params![seq, body, instance, seq - 1])?;
+            assert_eq!(changed, 1);
+        }
+    }
+    let line = format!(r#"[{instance},{seq},"{event}",{payload:?},"{state}",{at}]"#);
+    tx.prepare_cached("INSERT INTO history VALUES (NULL, ?)")?.execute(params![line])?;
+    Ok(())
+}
+
+fn both<'a>((name, payload): &'a (&'static str, String)) -> (&'a str, &'a str) {
+    (name, payload)
+}
+
+fn write(db: &mut Connection, steps: &Receiver<Step>, layout: Layout) -> rusqlite::Result<()> {
     let mut batch = Vec::new();
     while let Ok(first) = steps.recv() {
         batch.push(first);
@@ -60,6 +114,10 @@ fn write(db: &mut Connection, steps: &Receiver<Step>) -> rusqlite::Result<()> {
         let at = now();
         let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         for step in &batch {
+            if layout == Layout::Narrow {
+                write_narrow(&tx, step, at)?;
+                continue;
+            }
             let Step { instance, seq, event, payload, state, key, data, task, owe, forget, .. } = step;
             match key {
                 Some(key) => {
@@ -188,13 +246,19 @@ async fn saga(writer: Sender<Step>, n: u64) {
 }
 
 /// Sagas per second in one round on a fresh database.
-pub async fn round(at_a_time: usize) -> Result<f64, Box<dyn std::error::Error>> {
+pub async fn round(
+    at_a_time: usize,
+    layout: Layout,
+    durable: bool,
+) -> Result<f64, Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let mut db = Connection::open(folder.path().join("hand.db"))?;
-    db.execute_batch(SCHEMA)?;
+    db.execute_batch(PRAGMAS)?;
+    db.pragma_update(None, "synchronous", if durable { "FULL" } else { "NORMAL" })?;
+    db.execute_batch(if layout == Layout::Narrow { NARROW } else { TABLES })?;
     db.set_prepared_statement_cache_capacity(64);
     let (writer, steps) = channel();
-    let thread = std::thread::spawn(move || write(&mut db, &steps));
+    let thread = std::thread::spawn(move || write(&mut db, &steps, layout));
     let rate = crate::drive(at_a_time, move |n| saga(writer.clone(), n)).await;
     thread.join().map_err(|_| "the writer panicked")??;
     Ok(rate)

@@ -1,6 +1,7 @@
 //! The order saga through the public API.
 
 use saga::prelude::*;
+use saga::sqlite::Durability;
 use saga::{Dispatcher, SqliteStore};
 
 use crate::Order;
@@ -133,10 +134,12 @@ impl Handler<Refund> for World {
 }
 
 /// Sagas per second in one round on a fresh database.
-pub async fn round(at_a_time: usize) -> Result<f64, Box<dyn std::error::Error>> {
+pub async fn round(at_a_time: usize, durable: bool) -> Result<f64, Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let policy = || saga::Policy::default().concurrency(1024);
-    let dispatcher = Dispatcher::builder(SqliteStore::open(folder.path().join("saga.db"))?)
+    let durability = if durable { Durability::Durable } else { Durability::Relaxed };
+    let store = SqliteStore::options().durability(durability).open(folder.path().join("saga.db"))?;
+    let dispatcher = Dispatcher::builder(store)
         .saga::<OrderState>()
         .handler_with::<Pay>(World, policy())
         .handler_with::<Ship>(World, policy())

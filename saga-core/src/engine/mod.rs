@@ -272,7 +272,9 @@ impl Shard {
     pub(crate) fn next_wake(&self) -> (Option<crate::message::Timestamp>, Option<std::time::Duration>) {
         // A stopping engine starts no attempt, so a due attempt needs no wake-up.
         let attempt = self.lanes.next_due().filter(|_| !self.stopping);
-        let wall = [self.timers.next(), attempt, self.next_awaited()].into_iter().flatten().min();
+        // A commit or a load in progress wakes the engine before the next timer fires.
+        let timer = self.timers.next().filter(|_| self.has_room_for_timers());
+        let wall = [timer, attempt, self.next_awaited()].into_iter().flatten().min();
         (wall, self.lanes.next_deadline())
     }
 

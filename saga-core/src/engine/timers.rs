@@ -173,10 +173,18 @@ impl Shard {
         }
     }
 
+    /// True if a due timer may fire now. Many timers may be due at once, and other events must not wait for all of them.
+    /// Each commit and each load makes room, and the next timers fire then.
+    pub(super) fn has_room_for_timers(&self) -> bool {
+        self.ready.len() + self.intake.loads < self.limits.batch_steps
+    }
+
     /// Puts due timers into the queues of their instances.
     pub(super) fn fire_timers(&mut self) {
         let now = self.moment.wall;
-        while let Some(entry) = self.timers.window.first_entry() {
+        while self.has_room_for_timers()
+            && let Some(entry) = self.timers.window.first_entry()
+        {
             if entry.key().0 > now {
                 break;
             }

@@ -33,7 +33,7 @@ pub(in crate::engine) struct Intake {
     /// Where reading of the compensating instances continues.
     pub(super) compensating_after: Option<RowId>,
     /// Number of instances that are being read, or are about to be.
-    pub(super) loads: usize,
+    pub(in crate::engine) loads: usize,
     /// Instances that the next request reads.
     pub(super) to_load: Vec<Address>,
     /// Shared by all items from the inbox that are in memory.

@@ -224,3 +224,29 @@ fn loads(out: Out) -> Option<Vec<Address>> {
         _ => None,
     }
 }
+
+#[test]
+fn many_timers_due_at_once_fire_in_portions() {
+    let mut engine = Engine::new();
+    let portion = Limits::default().batch_steps;
+    let orders = 3 * portion;
+    for number in 0..orders {
+        engine.publish(placed(&format!("order-{number}")), "placed");
+    }
+    let hours = std::time::Duration::from_secs(48 * 3_600);
+    let later = Moment { wall: Timestamp::EPOCH.plus(hours), mono: hours };
+    let (mut input, mut fired, mut portions) = (In::Tick, 0, 0);
+    loop {
+        engine.shard.handle(input, later);
+        assert_eq!(engine.shard.broken_invariant(), None);
+        engine.shard.take_out();
+        let Some(batch) = engine.shard.next_batch() else { break };
+        fired += batch.steps.iter().filter(|step| !step.timers.is_empty()).count();
+        portions += 1;
+        // An event that comes now waits behind one portion, and not behind all timers.
+        assert!(batch.steps.len() <= portion, "{} steps", batch.steps.len());
+        assert!(engine.shard.next_batch_early().is_none(), "no more than a portion is ready");
+        input = In::Committed(now(engine.store.commit(&engine.lease, batch)).expect("committed"));
+    }
+    assert!(fired >= orders && portions >= 3, "{fired} timers in {portions} portions");
+}
