@@ -29,6 +29,8 @@ pub async fn run(args: &[String]) -> Answer<Vec<f64>> {
     match args.first().map(String::as_str) {
         Some("touches") => touches(number(1)?).await,
         Some("touches-by-hand") => touches_by_hand(number(1)?).await,
+        Some("latency") => latency(number(1)?).await,
+        Some("latency-by-hand") => latency_by_hand(number(1)?).await,
         Some("fill") => fill(Path::new(&args[1]), number(2)?).await,
         Some("open") => open(Path::new(&args[1])).await,
         Some("orders") => orders(number(1)?).await,
@@ -122,6 +124,69 @@ async fn touches_by_hand(instances: u64) -> Answer<Vec<f64>> {
         async move { to.send(key(place(n, instances)), false).await }
     });
     Ok(vec![new, touched.await, memory()])
+}
+
+/// Sends so many events a second for five seconds, whether the earlier ones are answered or not. Returns the wait that
+/// 99 % of them do not exceed, in milliseconds.
+async fn steadily<F, R>(rate: u64, one: F) -> f64
+where
+    F: Fn(u64) -> R + Send + Sync + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let one = Arc::new(one);
+    let mut tick = tokio::time::interval(Duration::from_millis(1));
+    let mut events = tokio::task::JoinSet::new();
+    for round in 0..5_000 {
+        tick.tick().await;
+        for n in round * rate / 1_000..(round + 1) * rate / 1_000 {
+            let one = Arc::clone(&one);
+            events.spawn(async move {
+                let began = Instant::now();
+                one(n).await;
+                began.elapsed()
+            });
+        }
+    }
+    let mut waits = events.join_all().await;
+    waits.sort_unstable();
+    waits.get(waits.len() * 99 / 100).map_or(0.0, |wait| wait.as_secs_f64() * 1e3)
+}
+
+const STEADY: u64 = 1_000;
+
+async fn latency(rate: u64) -> Answer<Vec<f64>> {
+    let folder = tempfile::tempdir()?;
+    let dispatcher = by_saga(&folder.path().join("saga.db")).await?;
+    let to = dispatcher.clone();
+    let new = all(STEADY, move |n| {
+        let to = to.clone();
+        async move { drop(to.publish(Opened { key: key(n) }).await.expect("accepted")) }
+    });
+    new.await;
+    let to = dispatcher.clone();
+    let p99 = steadily(rate, move |n| {
+        let to = to.clone();
+        async move { drop(to.publish(Touched { key: key(place(n, STEADY)) }).await.expect("accepted")) }
+    });
+    let p99 = p99.await;
+    dispatcher.shutdown(Duration::from_secs(5)).await?;
+    Ok(vec![p99])
+}
+
+async fn latency_by_hand(rate: u64) -> Answer<Vec<f64>> {
+    let folder = tempfile::tempdir()?;
+    let hand = ByHand::start(&folder.path().join("hand.db"))?;
+    let to = hand.clone();
+    let new = all(STEADY, move |n| {
+        let to = to.clone();
+        async move { to.send(key(n), true).await }
+    });
+    new.await;
+    let p99 = steadily(rate, move |n| {
+        let to = hand.clone();
+        async move { to.send(key(place(n, STEADY)), false).await }
+    });
+    Ok(vec![p99.await])
 }
 
 /// Fills a file with instances that wait.

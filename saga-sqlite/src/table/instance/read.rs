@@ -1,0 +1,140 @@
+//! The reading of instances: for the engine, for people and for a purge.
+
+use rusqlite::{Connection, Result, Row};
+use saga_core::machine::Parked;
+use saga_core::message::{Payload, Timestamp};
+use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, RowId, Status};
+
+use super::sums::{pending_checksum, step_checksum};
+use super::{LIST, LIST_PARKED, LIST_SAGA, LOAD, OVER, status};
+use crate::checksum;
+use crate::stored::item::Items;
+use crate::stored::{instance as body, pending};
+use crate::table::value::{address, bad, lossy, maybe_text, name, text};
+
+/// A loaded row. The items are `None` while they are rows of `saga_item`.
+pub(crate) struct LoadedRow {
+    pub(crate) id: RowId,
+    pub(crate) instance: InstanceChange,
+    pub(crate) items: Option<Items>,
+}
+
+/// Loads the instance at `address`. The inner error is the reason why the row cannot be read.
+pub(crate) fn load(
+    db: &Connection,
+    address: &Address,
+) -> Result<Option<std::result::Result<LoadedRow, String>>> {
+    let mut statement = db.prepare_cached(LOAD)?;
+    let mut rows = statement.query((&address.saga, address.key.stored()))?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(read(row, address).map_err(|error| error.to_string())))
+}
+
+fn read(row: &Row<'_>, address: &Address) -> std::result::Result<LoadedRow, Unreadable> {
+    let (id, saga, seq) = (RowId(row.get(0)?), row.get(1)?, row.get::<_, i64>(5)?);
+    let (stored, items) = (text(row, 8)?, maybe_text(row, 9)?);
+    let large = maybe_text(row, 10)?;
+    let open = row.get::<_, Option<i64>>(4)?.is_some();
+    let (number, last, stored_checksum) = (row.get(2)?, row.get(6)?, row.get(7)?);
+    let key = address.key.stored();
+    let data = if body::has_large_data(stored) { large } else { None };
+    let step = step_checksum(id, saga, key, number, seq, last, stored, data);
+    if !checksum::is_step(stored_checksum, step)
+        || !checksum::is_pending(stored_checksum, pending_checksum(id, open, items.unwrap_or_default()))
+    {
+        return Err(Unreadable::Checksum);
+    }
+    let data = data.map(Payload::from);
+    let instance = body::read(address.clone(), status(row, 2)?, seq.cast_unsigned(), stored, data)?;
+    if instance.parked.is_some() != row.get::<_, Option<i64>>(3)?.is_some() {
+        return Err(Unreadable::Parked);
+    }
+    Ok(LoadedRow { id, instance, items: items.map(pending::read).transpose()? })
+}
+
+/// An ended instance to be removed.
+pub(crate) struct Over {
+    pub(crate) id: RowId,
+    pub(crate) saga: i64,
+    pub(crate) last: Option<i64>,
+    /// The items, `None` while they are rows. The inner value is `None` for damaged items.
+    pub(crate) items: Option<Option<String>>,
+}
+
+/// Returns instances ended before `before` without tasks, oldest first.
+pub(crate) fn over(db: &Connection, before: Timestamp, limit: usize) -> Result<Vec<Over>> {
+    let mut statement = db.prepare_cached(OVER)?;
+    let rows = statement.query_map((before.as_millis(), limit), |row| {
+        let id = RowId(row.get(0)?);
+        let items = match checked_items(row, id, 3) {
+            Ok(items) => items.map(|items| Some(items.to_owned())),
+            Err(_) => Some(None),
+        };
+        Ok(Over { id, saga: row.get(1)?, last: row.get(2)?, items })
+    })?;
+    rows.collect()
+}
+
+/// Reads the columns `pending`, `open` and `checksum`. Damaged items are an error. `None` while the items are rows.
+pub(crate) fn checked_items<'r>(row: &'r Row<'_>, id: RowId, at: usize) -> Result<Option<&'r str>> {
+    let items = maybe_text(row, at)?;
+    let open = row.get::<_, Option<i64>>(at + 1)?.is_some();
+    let sum = pending_checksum(id, open, items.unwrap_or_default());
+    if checksum::is_pending(row.get(at + 2)?, sum) { Ok(items) } else { Err(bad(at, Unreadable::Checksum)) }
+}
+
+/// Returns the number of instances for each pair of saga and status, for all or for parked instances.
+pub(crate) fn count(db: &Connection, sql: &'static str) -> Result<Vec<(String, String, u64)>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map((i64::MIN,), |row| {
+        let status =
+            status(row, 1).map_or_else(|_| "unknown".to_owned(), |status| status.as_str().to_owned());
+        Ok((row.get(0)?, status, row.get(2)?))
+    })?;
+    rows.collect()
+}
+
+/// Returns the list statement with the best index for `filter`. Every list statement has the parameters position, saga,
+/// status and parked.
+pub(crate) fn list(filter: &InstanceFilter) -> &'static str {
+    match (filter.parked, &filter.saga, filter.status) {
+        (Some(true), ..) => LIST_PARKED,
+        (_, Some(_), Some(_)) => LIST_SAGA,
+        _ => LIST,
+    }
+}
+
+/// Reads a row of a list statement. A body that cannot be read gives an empty state, and the row stays visible.
+pub(crate) fn view(row: &Row<'_>) -> Result<InstanceView> {
+    let stored = lossy(row, 5)?;
+    let outline = body::outline(&stored).unwrap_or_default();
+    let changed_at = Timestamp::from_millis(outline.changed_at);
+    let is_parked = row.get::<_, Option<i64>>(6)?.is_some();
+    let record = outline.parked.or_else(|| is_parked.then(|| Payload::from("")));
+    Ok(InstanceView {
+        address: address(row, 0)?,
+        position: row.get(2)?,
+        status: status(row, 3)?,
+        state: outline.state.into_owned().into(),
+        parked: record.map(|record| Parked::from_stored(&record, changed_at)),
+        seq: row.get(4)?,
+        changed_at,
+    })
+}
+
+/// Reads the saga and the status in a row of [`NAMES`].
+pub(crate) fn saga_and_status(row: &Row<'_>) -> Result<(String, Status)> {
+    Ok((name(row, 0)?.into_owned(), status(row, 1)?))
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error("the checksum of its row is wrong")]
+    Checksum,
+    #[error("the column `parked` does not fit the row")]
+    Parked,
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Column(#[from] rusqlite::Error),
+}
