@@ -34,7 +34,7 @@ impl Default for SqliteOptions {
     fn default() -> Self {
         Self {
             durability: Durability::Durable,
-            cache_kib: 64 * 1024,
+            cache_kib: 32 * 1024,
             max_pages: None,
             create: true,
             busy_timeout: Duration::from_secs(5),
@@ -51,7 +51,7 @@ impl SqliteOptions {
         self
     }
 
-    /// Sets the page cache of the writing connection, in KiB. The default is 64 MiB.
+    /// Sets the page cache of the writing connection, in KiB. The default is 32 MiB.
     #[must_use]
     pub fn cache_kib(mut self, cache_kib: u32) -> Self {
         self.cache_kib = cache_kib;

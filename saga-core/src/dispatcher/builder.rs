@@ -115,7 +115,7 @@ impl DispatcherBuilder {
         self
     }
 
-    /// Sets the cache size for instances, in bytes. Default: 64 MiB. The size of an instance includes its table
+    /// Sets the cache size for instances, in bytes. Default: 32 MiB. The size of an instance includes its table
     /// entries. An instance with little data that waits for a timer takes about 2 KiB. The cache never evicts an
     /// instance with state in memory only, such as a step or a running attempt.
     ///

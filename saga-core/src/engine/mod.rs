@@ -83,7 +83,7 @@ impl Default for Limits {
             payload: PayloadLimits::DEFAULT,
             waiting: 1_000,
             hops: 100,
-            cache_bytes: 64 << 20,
+            cache_bytes: 32 << 20,
             batch_steps: 256,
             batch_bytes: 1 << 20,
             early_steps: 16,
