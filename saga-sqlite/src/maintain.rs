@@ -6,7 +6,7 @@ use saga_core::store::Purged;
 
 use crate::stored::item::Items;
 use crate::stored::pending;
-use crate::table::instance::Over;
+use crate::table::instance::{Over, OverItems};
 use crate::table::{alias, data, dedup, history, instance, item, timer};
 
 /// Removes at most `limit` ended instances and `limit` deduplication records. All of them are older than `before`.
@@ -25,10 +25,10 @@ pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<
 fn rows_of_items(db: &Connection, instance: &Over) -> Result<()> {
     let id = instance.id;
     let items = match &instance.items {
-        Some(Some(text)) if text == pending::NONE => return Ok(()),
-        Some(Some(text)) => pending::read(text).ok(),
-        Some(None) => None,
-        None => match item::of_instance(db, id) {
+        OverItems::InColumn(text) if text == pending::NONE => return Ok(()),
+        OverItems::InColumn(text) => pending::read(text).ok(),
+        OverItems::Damaged => None,
+        OverItems::InRows => match item::of_instance(db, id) {
             Err(Error::SqliteFailure(failure, text)) => return Err(Error::SqliteFailure(failure, text)),
             items => items.ok(),
         },
@@ -46,7 +46,7 @@ fn rows_of_items(db: &Connection, instance: &Over) -> Result<()> {
         db.prepare_cached(timer::DELETE_ALL)?.execute((id.0,))?;
         db.prepare_cached(alias::RELEASE_ALL)?.execute((id.0,))?;
     }
-    if !matches!(instance.items, Some(Some(_))) {
+    if !matches!(instance.items, OverItems::InColumn(_)) {
         item::delete_all(db, id)?;
     }
     Ok(())

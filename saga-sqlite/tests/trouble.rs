@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use saga_core::message::{Key, Payload};
-use saga_core::store::conformance::{Driver, address, create, dedup_record, mail, next, task, time};
+use saga_core::message::{Alias, Key, Payload};
+use saga_core::store::conformance::{
+    Driver, address, create, dedup_record, mail, next, obligation, task, time, timer,
+};
 use saga_core::store::{
-    Address, Inspect, Loaded, Maintain, Status, Step, StepOutcome, Store, StoreError, TaskChange,
+    Address, AliasChange, Inspect, Loaded, Maintain, ObligationChange, Status, Step, StepOutcome, Store,
+    StoreError, TaskChange, TimerChange,
 };
 use saga_sqlite::{Durability, SqliteOptions, SqliteStore, rusqlite};
 
@@ -172,7 +175,7 @@ async fn a_flipped_byte_in_any_column_makes_only_its_instance_unreadable() {
             .unwrap();
         assert_eq!(changed, 1);
         if *column == "saga = saga + 1" {
-            // The row is under another saga now. Nobody finds it under the address of this one.
+            // The row is under another saga now. A load at its former address does not find it.
             let name =
                 "INSERT INTO saga_name (id, name) SELECT saga, 'other' FROM saga_instance WHERE key = 'k0'";
             outside.execute(name, []).unwrap();
@@ -185,6 +188,30 @@ async fn a_flipped_byte_in_any_column_makes_only_its_instance_unreadable() {
         assert!(matches!(found[1], Some(Loaded::Snapshot(_))));
         assert!(matches!(bench.store.instance(&damaged).await, Err(StoreError::Corrupt { .. })));
     }
+}
+
+#[tokio::test]
+async fn a_purge_of_a_damaged_instance_leaves_nothing_of_it() {
+    let bench = Bench::new();
+    let mut driver = bench.driver().await;
+    for (key, items) in [("few", 2), ("many", 200)] {
+        let mut step = create(&address(key));
+        step.instance.as_mut().unwrap().status = Status::Failed;
+        step.obligations = (0..items).map(|ord| ObligationChange::Put(obligation(1, ord))).collect();
+        step.timers = vec![TimerChange::Set(timer("deadline", 5))];
+        step.aliases = vec![AliasChange::Claim(Alias::new(format!("alias of {key}")).unwrap())];
+        driver.created(step).await;
+    }
+    let outside = bench.outside();
+    let left = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        outside.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let tables = ["saga_instance", "saga_item", "saga_timer", "saga_alias", "saga_history"];
+    assert_eq!(tables.map(left), [2, 202, 2, 2, 2]);
+    assert_eq!(outside.execute("UPDATE saga_instance SET checksum = checksum + 1", []).unwrap(), 2);
+    assert_eq!(bench.store.purge(time(i64::MAX), 10).await.unwrap().instances, 2);
+    assert_eq!(tables.map(left), [0; 5]);
 }
 
 #[tokio::test]

@@ -112,9 +112,7 @@ impl<'a, 'db> Items<'a, 'db> {
                     item::set_progress(self.db, self.row, &self.item.name, &self.item.progress)?;
                 } else {
                     pending::set_progress(self.text, &self.item.name, &self.item.progress);
-                    if self.text.len() > IN_COLUMN {
-                        self.move_to_rows()?;
-                    }
+                    self.keep_short()?;
                 }
             }
             TaskChange::Finish(id) => {
@@ -183,9 +181,7 @@ impl<'a, 'db> Items<'a, 'db> {
             return item::add(self.db, self.row, self.item);
         }
         pending::add(self.text, self.item);
-        if self.text.len() > IN_COLUMN {
-            self.move_to_rows()?;
-        }
+        self.keep_short()?;
         Ok(true)
     }
 
@@ -197,6 +193,11 @@ impl<'a, 'db> Items<'a, 'db> {
             pending::remove(self.text, &self.item.name);
         }
         Ok(())
+    }
+
+    /// Makes rows of the items if their text has become long.
+    fn keep_short(&mut self) -> Result<()> {
+        if self.text.len() > IN_COLUMN { self.move_to_rows() } else { Ok(()) }
     }
 
     fn move_to_rows(&mut self) -> Result<()> {

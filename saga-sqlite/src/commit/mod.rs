@@ -14,7 +14,7 @@ use crate::numbers::Numbers;
 use crate::stored::instance as body;
 use crate::stored::item::ItemText;
 use crate::stored::pending;
-use crate::table::instance::{Current, Written};
+use crate::table::instance::{Current, Update, Written};
 use crate::table::{data, dead, dedup, delivery, history, inbox, instance, timer};
 
 pub(crate) use items::Changed;
@@ -177,8 +177,8 @@ impl<'db, 'n> Batch<'db, 'n> {
         let last = self.history(row, before.last, change.seq, step)?;
         self.data(row, &before, change)?;
         let written = written(&mut self.texts, change, before.saga, last, &now);
-        let sql = instance::update_sql(&before, change, now.open);
-        Ok(instance::update(self.statements.update(self.db, sql)?, row, change, &written)?)
+        let update = Update::of(&before, change, now.open);
+        Ok(instance::update(self.statements.update(self.db, update)?, update, row, change, &written)?)
     }
 
     /// Writes the first step of an instance. Returns its row.

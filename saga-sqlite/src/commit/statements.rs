@@ -2,6 +2,7 @@
 
 use rusqlite::{CachedStatement, Connection, Result};
 
+use crate::table::instance::Update;
 use crate::table::{history, instance, timer};
 
 /// Statements by first use. They go back to the cache of the connection at the end of the batch.
@@ -9,7 +10,9 @@ use crate::table::{history, instance, timer};
 pub(super) struct Statements<'db> {
     current: Slot<'db>,
     insert: Slot<'db>,
-    updates: [(&'static str, Slot<'db>); 3],
+    advance: Slot<'db>,
+    reopen: Slot<'db>,
+    turn: Slot<'db>,
     history: Slot<'db>,
     set_timer: Slot<'db>,
     clear_timer: Slot<'db>,
@@ -27,15 +30,13 @@ impl<'db> Statements<'db> {
         find(&mut self.insert, db, instance::INSERT)
     }
 
-    /// Returns one of the statements that write a step over its row.
-    pub(super) fn update(&mut self, db: &'db Connection, sql: &'static str) -> Found<'_, 'db> {
-        let free = self.updates.iter().position(|(held, slot)| *held == sql || slot.is_none()).unwrap_or(0);
-        let (held, slot) = &mut self.updates[free];
-        if *held != sql {
-            *held = sql;
-            *slot = None;
-        }
-        find(slot, db, sql)
+    pub(super) fn update(&mut self, db: &'db Connection, update: Update) -> Found<'_, 'db> {
+        let slot = match update {
+            Update::Advance => &mut self.advance,
+            Update::Reopen => &mut self.reopen,
+            Update::Turn => &mut self.turn,
+        };
+        find(slot, db, update.sql())
     }
 
     pub(super) fn history(&mut self, db: &'db Connection) -> Found<'_, 'db> {

@@ -11,11 +11,12 @@ use saga_core::store::{Address, RowId, Status};
 use super::value::{address, bad, key, text};
 use crate::stored::instance as body;
 
-pub(crate) use read::{LoadedRow, Over, checked_items, count, list, load, over, saga_and_status, view};
+pub(crate) use read::{
+    LoadedRow, Over, OverItems, checked_items, count, list, load, over, saga_and_status, view,
+};
 pub(crate) use sums::move_to;
 pub(crate) use write::{
-    Current, Damaged, Written, current, insert, insert_damaged, misfit_of_start, set_pending, update,
-    update_sql,
+    Current, Damaged, Update, Written, current, insert, insert_damaged, misfit_of_start, set_pending, update,
 };
 
 super::statements! {
@@ -24,8 +25,6 @@ super::statements! {
               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
               ON CONFLICT DO NOTHING";
     CURRENT = "SELECT saga, seq, status, parked, open, last, checksum, body, pending FROM saga_instance WHERE id = ?1";
-    /// Most steps change no column of an index. SQLite rewrites an index for each named column, even if the value stays
-    /// the same.
     ADVANCE = "UPDATE saga_instance SET seq = ?2, last = ?3, checksum = ?4, body = ?5, pending = ?6 WHERE id = ?1";
     REOPEN = "UPDATE saga_instance SET seq = ?2, last = ?3, checksum = ?4, body = ?5, pending = ?6, open = ?7 WHERE id = ?1";
     TURN = "UPDATE saga_instance SET seq = ?2, last = ?3, checksum = ?4, body = ?5, pending = ?6, open = ?7, status = ?8,

@@ -5,7 +5,7 @@ use saga_core::machine::Parked;
 use saga_core::message::{Payload, Timestamp};
 use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, RowId, Status};
 
-use super::sums::{pending_checksum, step_checksum};
+use super::sums::{StepColumns, pending_checksum};
 use super::{LIST, LIST_PARKED, LIST_SAGA, LOAD, OVER, status};
 use crate::checksum;
 use crate::stored::item::Items;
@@ -31,21 +31,28 @@ pub(crate) fn load(
 }
 
 fn read(row: &Row<'_>, address: &Address) -> std::result::Result<LoadedRow, Unreadable> {
-    let (id, saga, seq) = (RowId(row.get(0)?), row.get(1)?, row.get::<_, i64>(5)?);
-    let (stored, items) = (text(row, 8)?, maybe_text(row, 9)?);
-    let large = maybe_text(row, 10)?;
+    let (id, seq) = (RowId(row.get(0)?), row.get::<_, i64>(5)?);
+    let body = text(row, 8)?;
+    let data = if body::has_large_data(body) { maybe_text(row, 10)? } else { None };
+    let columns = StepColumns {
+        id,
+        saga: row.get(1)?,
+        key: address.key.stored(),
+        status: row.get(2)?,
+        seq,
+        last: row.get(6)?,
+        body,
+        large: data,
+    };
     let open = row.get::<_, Option<i64>>(4)?.is_some();
-    let (number, last, stored_checksum) = (row.get(2)?, row.get(6)?, row.get(7)?);
-    let key = address.key.stored();
-    let data = if body::has_large_data(stored) { large } else { None };
-    let step = step_checksum(id, saga, key, number, seq, last, stored, data);
-    if !checksum::is_step(stored_checksum, step)
-        || !checksum::is_pending(stored_checksum, pending_checksum(id, open, items.unwrap_or_default()))
+    let (stored, items) = (row.get(7)?, maybe_text(row, 9)?);
+    if !checksum::is_step(stored, columns.checksum())
+        || !checksum::is_pending(stored, pending_checksum(id, open, items.unwrap_or_default()))
     {
         return Err(Unreadable::Checksum);
     }
     let data = data.map(Payload::from);
-    let instance = body::read(address.clone(), status(row, 2)?, seq.cast_unsigned(), stored, data)?;
+    let instance = body::read(address.clone(), status(row, 2)?, seq.cast_unsigned(), body, data)?;
     if instance.parked.is_some() != row.get::<_, Option<i64>>(3)?.is_some() {
         return Err(Unreadable::Parked);
     }
@@ -57,8 +64,15 @@ pub(crate) struct Over {
     pub(crate) id: RowId,
     pub(crate) saga: i64,
     pub(crate) last: Option<i64>,
-    /// The items, `None` while they are rows. The inner value is `None` for damaged items.
-    pub(crate) items: Option<Option<String>>,
+    pub(crate) items: OverItems,
+}
+
+/// The items of an ended instance.
+pub(crate) enum OverItems {
+    /// The text of the column.
+    InColumn(String),
+    InRows,
+    Damaged,
 }
 
 /// Returns instances ended before `before` without tasks, oldest first.
@@ -67,8 +81,9 @@ pub(crate) fn over(db: &Connection, before: Timestamp, limit: usize) -> Result<V
     let rows = statement.query_map((before.as_millis(), limit), |row| {
         let id = RowId(row.get(0)?);
         let items = match checked_items(row, id, 3) {
-            Ok(items) => items.map(|items| Some(items.to_owned())),
-            Err(_) => Some(None),
+            Ok(Some(items)) => OverItems::InColumn(items.to_owned()),
+            Ok(None) => OverItems::InRows,
+            Err(_) => OverItems::Damaged,
         };
         Ok(Over { id, saga: row.get(1)?, last: row.get(2)?, items })
     })?;

@@ -14,15 +14,23 @@ pub(crate) fn move_to(db: &Connection, from: i64, to: i64, limit: usize) -> Resu
     let rows: Vec<(i64, i64)> = statement
         .query_map((from, limit), |row| {
             let (id, stored): (i64, i64) = (row.get(0)?, row.get(5)?);
-            let sums = text(row, 6).and_then(|body| {
-                let data = if body::has_large_data(body) { maybe_text(row, 7)? } else { None };
-                let key = text(row, 2)?;
-                let (status, seq, last) = (row.get(1)?, row.get(3)?, row.get(4)?);
-                let sum = |saga| step_checksum(RowId(id), saga, key, status, seq, last, body, data);
-                Ok((sum(from), sum(to)))
+            let columns = text(row, 6).and_then(|body| {
+                Ok(StepColumns {
+                    id: RowId(id),
+                    saga: from,
+                    key: text(row, 2)?,
+                    status: row.get(1)?,
+                    seq: row.get(3)?,
+                    last: row.get(4)?,
+                    body,
+                    large: if body::has_large_data(body) { maybe_text(row, 7)? } else { None },
+                })
             });
-            Ok(match sums {
-                Ok((was, now)) if checksum::is_step(stored, was) => (id, checksum::joined(now, stored)),
+            Ok(match columns {
+                Ok(columns) if checksum::is_step(stored, columns.checksum()) => {
+                    let moved = StepColumns { saga: to, ..columns };
+                    (id, checksum::joined(moved.checksum(), stored))
+                }
                 // The stored checksum does not fit the new saga either.
                 _ => (id, stored),
             })
@@ -34,26 +42,28 @@ pub(crate) fn move_to(db: &Connection, from: i64, to: i64, limit: usize) -> Resu
     Ok(rows.len())
 }
 
-/// Returns the checksum over everything that a step decides, except the pending items.
-#[allow(clippy::too_many_arguments)] // The columns of the row, once to write and once to read.
-pub(super) fn step_checksum(
-    id: RowId,
-    saga: i64,
-    key: &str,
-    status: i64,
-    seq: i64,
-    last: Option<i64>,
-    body: &str,
-    large: Option<&str>,
-) -> i64 {
-    // The row numbers of history lines begin at 1.
-    let sum = Checksum::new().number(id.0).number(saga).text(key).number(status).number(seq);
-    let sum = sum.number(last.unwrap_or(0)).text(body);
-    large.map_or_else(|| sum.end(), |data| sum_with(&sum, data))
+/// Everything that a step decides, except the pending items.
+#[derive(Clone, Copy)]
+pub(super) struct StepColumns<'a> {
+    pub(super) id: RowId,
+    pub(super) saga: i64,
+    pub(super) key: &'a str,
+    pub(super) status: i64,
+    pub(super) seq: i64,
+    pub(super) last: Option<i64>,
+    pub(super) body: &'a str,
+    /// The data, if it has a row of its own.
+    pub(super) large: Option<&'a str>,
 }
 
-fn sum_with(sum: &Checksum, data: &str) -> i64 {
-    Checksum::new().number(sum.end()).text(data).end()
+impl StepColumns<'_> {
+    pub(super) fn checksum(&self) -> i64 {
+        let sum = Checksum::new().number(self.id.0).number(self.saga).text(self.key);
+        // The row numbers of history lines begin at 1.
+        let sum =
+            sum.number(self.status).number(self.seq).number(self.last.unwrap_or(0)).text(self.body).end();
+        self.large.map_or(sum, |data| Checksum::new().number(sum).text(data).end())
+    }
 }
 
 /// Returns the checksum over the pending items and the flag for recovery.

@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Result, Row};
 use saga_core::store::{InstanceChange, RowId, Status, StepOutcome};
 
-use super::sums::{pending_checksum, step_checksum};
+use super::sums::{StepColumns, pending_checksum};
 use super::{ADVANCE, INSERT, REOPEN, SET_PENDING, SET_PENDING_OPEN, STEP_OF_ADDRESS, TURN, status_number};
 use crate::checksum;
 use crate::stored::instance as body;
@@ -86,19 +86,17 @@ pub(crate) struct Written<'a> {
 
 impl Written<'_> {
     fn checksum(&self, id: RowId, change: &InstanceChange) -> i64 {
-        let data = body::is_large(&change.data).then(|| change.data.as_str());
-        let number = status_number(change.status);
-        let step = step_checksum(
+        let step = StepColumns {
             id,
-            self.saga,
-            change.address.key.stored(),
-            number,
-            change.seq.cast_signed(),
-            self.last,
-            self.body,
-            data,
-        );
-        checksum::joined(step, pending_checksum(id, self.open, self.items.unwrap_or_default()))
+            saga: self.saga,
+            key: change.address.key.stored(),
+            status: status_number(change.status),
+            seq: change.seq.cast_signed(),
+            last: self.last,
+            body: self.body,
+            large: body::is_large(&change.data).then(|| change.data.as_str()),
+        };
+        checksum::joined(step.checksum(), pending_checksum(id, self.open, self.items.unwrap_or_default()))
     }
 }
 
@@ -144,62 +142,91 @@ pub(crate) fn insert_damaged(
     last: Option<i64>,
 ) -> Result<()> {
     let status = row.status.map_or(0, status_number);
-    let right = step_checksum(id, saga, row.key, status, row.seq, last, row.body, None);
-    let sum = checksum::joined(!right, pending_checksum(id, open, items.unwrap_or_default()));
+    let Damaged { key, seq, body, .. } = *row;
+    let right = StepColumns { id, saga, key, status, seq, last, body, large: None };
+    let sum = checksum::joined(!right.checksum(), pending_checksum(id, open, items.unwrap_or_default()));
     let none = None::<i64>;
     let added = db.prepare_cached(INSERT)?.execute((
         id.0,
         saga,
-        row.key,
+        key,
         status,
         none,
         flag(open),
         none,
-        row.seq,
+        seq,
         last,
         sum,
-        row.body,
+        body,
         items,
     ))?;
     if added == 1 { Ok(()) } else { Err(Error::StatementChangedRows(0)) }
 }
 
-/// Returns the statement that writes a step over the row before it.
-pub(crate) fn update_sql(before: &Current, change: &InstanceChange, open: bool) -> &'static str {
-    if status_number(change.status) != before.status
-        || change.parked.is_some() != before.parked
-        || change.status.is_over()
-    {
-        TURN
-    } else if open != before.open {
-        REOPEN
-    } else {
-        ADVANCE
+/// The columns that a step changes. SQLite rewrites the index of each named column, even if the value stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Update {
+    /// No column of an index.
+    Advance,
+    /// The flag for recovery.
+    Reopen,
+    /// The status, the park or the end.
+    Turn,
+}
+
+impl Update {
+    pub(crate) fn of(before: &Current, change: &InstanceChange, open: bool) -> Self {
+        if status_number(change.status) != before.status
+            || change.parked.is_some() != before.parked
+            || change.status.is_over()
+        {
+            Self::Turn
+        } else if open != before.open {
+            Self::Reopen
+        } else {
+            Self::Advance
+        }
+    }
+
+    pub(crate) const fn sql(self) -> &'static str {
+        match self {
+            Self::Advance => ADVANCE,
+            Self::Reopen => REOPEN,
+            Self::Turn => TURN,
+        }
     }
 }
 
-/// Writes a step over the row before it with the statement of [`update_sql`].
+/// Writes a step over the row before it. `statement` is the one of `update`.
 pub(crate) fn update(
     statement: &mut CachedStatement<'_>,
+    update: Update,
     id: RowId,
     change: &InstanceChange,
     row: &Written<'_>,
 ) -> Result<()> {
-    let columns = statement.parameter_count();
-    let checksum = row.checksum(id, change);
-    let advance = (id.0, change.seq, row.last, checksum, row.body, row.items);
-    if columns == 6 {
-        statement.execute(advance)?;
-        return Ok(());
-    }
-    let (id, seq, last, checksum, body, items) = advance;
+    let (id, seq, last, body, items) = (id.0, change.seq, row.last, row.body, row.items);
+    let checksum = row.checksum(RowId(id), change);
     let open = flag(row.open);
-    if columns == 7 {
-        statement.execute((id, seq, last, checksum, body, items, open))?;
-    } else {
-        let (status, parked) = (status_number(change.status), flag(change.parked.is_some()));
-        statement.execute((id, seq, last, checksum, body, items, open, status, parked, over_at(change)))?;
-    }
+    match update {
+        Update::Advance => statement.execute((id, seq, last, checksum, body, items))?,
+        Update::Reopen => statement.execute((id, seq, last, checksum, body, items, open))?,
+        Update::Turn => {
+            let (status, parked) = (status_number(change.status), flag(change.parked.is_some()));
+            statement.execute((
+                id,
+                seq,
+                last,
+                checksum,
+                body,
+                items,
+                open,
+                status,
+                parked,
+                over_at(change),
+            ))?
+        }
+    };
     Ok(())
 }
 
