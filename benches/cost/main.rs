@@ -9,14 +9,17 @@
 mod by_hand;
 #[path = "../order/by_saga.rs"]
 mod by_saga;
+#[path = "../order/counted.rs"]
+mod counted;
 #[path = "../order/order.rs"]
 mod order;
 
 use std::alloc::System;
 use std::future::Future;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
+use counted::counted;
 pub use order::Order;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -105,28 +108,13 @@ where
     F: Fn(u64) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let sagas = SAGAS.load(Ordering::SeqCst);
-    let (one, next) = (Arc::new(one), Arc::new(AtomicU64::new(1)));
     let (region, before) = (Region::new(ALLOCATOR), written());
-    let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..at_a_time {
-        let (one, next) = (Arc::clone(&one), Arc::clone(&next));
-        workers.spawn(async move {
-            loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n > sagas {
-                    break;
-                }
-                one(n).await;
-            }
-        });
-    }
-    while workers.join_next().await.is_some() {}
+    let rate = counted(at_a_time, SAGAS.load(Ordering::SeqCst), one).await;
     let change = region.change();
     *MEASURED.lock().expect("no thread panics with the lock") = Cost {
         allocations: (change.allocations + change.reallocations) as u64,
         allocated: change.bytes_allocated as u64,
         written: written() - before,
     };
-    1.0
+    rate
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use saga::prelude::*;
@@ -54,9 +55,40 @@ pub struct Touched {
     pub key: String,
 }
 
-/// The library on a file.
-pub async fn by_saga(path: &Path) -> Result<Dispatcher, Box<dyn std::error::Error>> {
-    Ok(Dispatcher::builder(SqliteStore::open(path)?).saga::<CounterState>().start().await?)
+/// One of the two programs on a file.
+#[derive(Clone)]
+pub enum Side {
+    Saga(Dispatcher),
+    ByHand(ByHand),
+}
+
+impl Side {
+    pub async fn by_saga(path: &Path) -> Result<Self, Box<dyn std::error::Error>> {
+        Ok(Self::Saga(Dispatcher::builder(SqliteStore::open(path)?).saga::<CounterState>().start().await?))
+    }
+
+    /// Begins a new instance, and returns when it is durable.
+    pub async fn open(&self, key: String) {
+        match self {
+            Self::Saga(dispatcher) => drop(dispatcher.publish(Opened { key }).await.expect("accepted")),
+            Self::ByHand(hand) => hand.send(key, true).await,
+        }
+    }
+
+    /// Sends an event to an instance, and returns when its step is durable.
+    pub async fn touch(&self, key: String) {
+        match self {
+            Self::Saga(dispatcher) => drop(dispatcher.publish(Touched { key }).await.expect("accepted")),
+            Self::ByHand(hand) => hand.send(key, false).await,
+        }
+    }
+
+    pub async fn end(self) -> Result<(), Box<dyn std::error::Error>> {
+        if let Self::Saga(dispatcher) = self {
+            dispatcher.shutdown(Duration::from_secs(5)).await?;
+        }
+        Ok(())
+    }
 }
 
 /// A request to the hand-written program: a key, and whether it is new.
@@ -83,7 +115,7 @@ impl ByHand {
         Ok(Self(requests))
     }
 
-    pub async fn send(&self, key: String, new: bool) {
+    async fn send(&self, key: String, new: bool) {
         let (done, written) = oneshot::channel();
         self.0.send((key, new, done)).expect("the writer lives");
         written.await.expect("the writer answers");

@@ -9,6 +9,8 @@
 mod by_hand;
 #[path = "../order/by_saga.rs"]
 mod by_saga;
+#[path = "../order/counted.rs"]
+mod counted;
 mod counter;
 #[path = "../order/order.rs"]
 mod order;
@@ -111,8 +113,8 @@ fn write_touches(out: &mut String) -> Answer<()> {
     writeln!(out, "|---|---|---|---|---|---|---|")?;
     let mut half = String::new();
     for instances in ["1000", "100000", "1000000"] {
-        let ours = child(&["touches", instances])?;
-        let hand = child(&["touches-by-hand", instances])?;
+        let ours = child(&["touches", "saga", instances])?;
+        let hand = child(&["touches", "by-hand", instances])?;
         if half.is_empty() {
             half = format!("{:.0}", ours[1] / 2.0);
         }
@@ -123,7 +125,7 @@ fn write_touches(out: &mut String) -> Answer<()> {
             ours[0], ours[1], hand[1], ours[2], hand[2]
         )?;
     }
-    let (ours, hand) = (child(&["latency", &half])?[0], child(&["latency-by-hand", &half])?[0]);
+    let (ours, hand) = (child(&["latency", "saga", &half])?[0], child(&["latency", "by-hand", &half])?[0]);
     writeln!(
         out,
         "\nAt {half} events a second to 1,000 instances, 99 % of the events are durable within {ours:.1} ms (by hand \
@@ -183,7 +185,7 @@ where
     if limit == 0 {
         return rates::drive(at_a_time, one).await;
     }
-    let rate = runs::all(limit, one).await;
+    let rate = counted::counted(at_a_time, limit, one).await;
     MEMORY.store(runs::memory_kib(), Ordering::SeqCst);
     rate
 }

@@ -3,12 +3,13 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::counter::{ByHand, CounterState, Opened, Touched, by_saga};
+use crate::counted::counted;
+use crate::counter::{ByHand, CounterState, Opened, Side};
 
-const CALLERS: u64 = 256;
+const CALLERS: usize = 256;
 const TOUCHES: u64 = 60_000;
 
 pub type Answer<T> = Result<T, Box<dyn std::error::Error>>;
@@ -27,10 +28,8 @@ pub fn child(args: &[&str]) -> Answer<Vec<f64>> {
 pub async fn run(args: &[String]) -> Answer<Vec<f64>> {
     let number = |at: usize| -> Answer<u64> { Ok(args.get(at).ok_or("an argument is missing")?.parse()?) };
     match args.first().map(String::as_str) {
-        Some("touches") => touches(number(1)?).await,
-        Some("touches-by-hand") => touches_by_hand(number(1)?).await,
-        Some("latency") => latency(number(1)?).await,
-        Some("latency-by-hand") => latency_by_hand(number(1)?).await,
+        Some("touches") => touches(&args[1], number(2)?).await,
+        Some("latency") => latency(&args[1], number(2)?).await,
         Some("fill") => fill(Path::new(&args[1]), number(2)?).await,
         Some("open") => open(Path::new(&args[1])).await,
         Some("orders") => orders(number(1)?).await,
@@ -48,28 +47,22 @@ fn place(n: u64, of: u64) -> u64 {
     n.wrapping_mul(2_654_435_761) % of
 }
 
-/// Calls `one` with each number, so many at a time. Returns calls per second.
-pub async fn all<F, R>(count: u64, one: F) -> f64
-where
-    F: Fn(u64) -> R + Send + Sync + 'static,
-    R: Future<Output = ()> + Send + 'static,
-{
-    let (one, next, began) = (Arc::new(one), Arc::new(AtomicU64::new(0)), Instant::now());
-    let mut callers = tokio::task::JoinSet::new();
-    for _ in 0..CALLERS {
-        let (one, next) = (Arc::clone(&one), Arc::clone(&next));
-        callers.spawn(async move {
-            loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                if n >= count {
-                    break;
-                }
-                one(n).await;
-            }
-        });
+/// One of the two programs on a new file.
+async fn side(name: &str, folder: &Path) -> Answer<Side> {
+    match name {
+        "saga" => Side::by_saga(&folder.join("saga.db")).await,
+        _ => Ok(Side::ByHand(ByHand::start(&folder.join("hand.db"))?)),
     }
-    while callers.join_next().await.is_some() {}
-    number(count) / began.elapsed().as_secs_f64()
+}
+
+/// Begins so many instances. Returns instances per second.
+async fn begin(side: &Side, instances: u64) -> f64 {
+    let side = side.clone();
+    let one = move |n| {
+        let side = side.clone();
+        async move { side.open(key(n)).await }
+    };
+    counted(CALLERS, instances, one).await
 }
 
 // No count is above 2^52.
@@ -89,41 +82,20 @@ pub fn memory_kib() -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// Random touches of instances in flight: new instances a second, touches a second, MiB.
-async fn touches(instances: u64) -> Answer<Vec<f64>> {
+/// Random events to instances in flight: new instances a second, events a second, MiB.
+async fn touches(name: &str, instances: u64) -> Answer<Vec<f64>> {
     let folder = tempfile::tempdir()?;
-    let dispatcher = by_saga(&folder.path().join("saga.db")).await?;
-    let to = dispatcher.clone();
-    let new = all(instances, move |n| {
+    let side = side(name, folder.path()).await?;
+    let new = begin(&side, instances).await;
+    let to = side.clone();
+    let touched = counted(CALLERS, TOUCHES, move |n| {
         let to = to.clone();
-        async move { drop(to.publish(Opened { key: key(n) }).await.expect("accepted")) }
-    });
-    let new = new.await;
-    let to = dispatcher.clone();
-    let touched = all(TOUCHES, move |n| {
-        let to = to.clone();
-        async move { drop(to.publish(Touched { key: key(place(n, instances)) }).await.expect("accepted")) }
+        async move { to.touch(key(place(n, instances))).await }
     });
     let touched = touched.await;
     let memory = memory();
-    dispatcher.shutdown(Duration::from_secs(5)).await?;
+    side.end().await?;
     Ok(vec![new, touched, memory])
-}
-
-async fn touches_by_hand(instances: u64) -> Answer<Vec<f64>> {
-    let folder = tempfile::tempdir()?;
-    let hand = ByHand::start(&folder.path().join("hand.db"))?;
-    let to = hand.clone();
-    let new = all(instances, move |n| {
-        let to = to.clone();
-        async move { to.send(key(n), true).await }
-    });
-    let new = new.await;
-    let touched = all(TOUCHES, move |n| {
-        let to = hand.clone();
-        async move { to.send(key(place(n, instances)), false).await }
-    });
-    Ok(vec![new, touched.await, memory()])
 }
 
 /// Sends so many events a second for five seconds, whether the earlier ones are answered or not. Returns the wait that
@@ -154,70 +126,44 @@ where
 
 const STEADY: u64 = 1_000;
 
-async fn latency(rate: u64) -> Answer<Vec<f64>> {
+async fn latency(name: &str, rate: u64) -> Answer<Vec<f64>> {
     let folder = tempfile::tempdir()?;
-    let dispatcher = by_saga(&folder.path().join("saga.db")).await?;
-    let to = dispatcher.clone();
-    let new = all(STEADY, move |n| {
-        let to = to.clone();
-        async move { drop(to.publish(Opened { key: key(n) }).await.expect("accepted")) }
-    });
-    new.await;
-    let to = dispatcher.clone();
+    let side = side(name, folder.path()).await?;
+    begin(&side, STEADY).await;
+    let to = side.clone();
     let p99 = steadily(rate, move |n| {
         let to = to.clone();
-        async move { drop(to.publish(Touched { key: key(place(n, STEADY)) }).await.expect("accepted")) }
+        async move { to.touch(key(place(n, STEADY))).await }
     });
     let p99 = p99.await;
-    dispatcher.shutdown(Duration::from_secs(5)).await?;
+    side.end().await?;
     Ok(vec![p99])
-}
-
-async fn latency_by_hand(rate: u64) -> Answer<Vec<f64>> {
-    let folder = tempfile::tempdir()?;
-    let hand = ByHand::start(&folder.path().join("hand.db"))?;
-    let to = hand.clone();
-    let new = all(STEADY, move |n| {
-        let to = to.clone();
-        async move { to.send(key(n), true).await }
-    });
-    new.await;
-    let p99 = steadily(rate, move |n| {
-        let to = hand.clone();
-        async move { to.send(key(place(n, STEADY)), false).await }
-    });
-    Ok(vec![p99.await])
 }
 
 /// Fills a file with instances that wait.
 async fn fill(path: &Path, instances: u64) -> Answer<Vec<f64>> {
-    let dispatcher = by_saga(path).await?;
-    let to = dispatcher.clone();
-    let new = all(instances, move |n| {
-        let to = to.clone();
-        async move { drop(to.publish(Opened { key: key(n) }).await.expect("accepted")) }
-    });
-    let new = new.await;
-    dispatcher.shutdown(Duration::from_secs(5)).await?;
+    let side = Side::by_saga(path).await?;
+    let new = begin(&side, instances).await;
+    side.end().await?;
     Ok(vec![new])
 }
 
 /// Opens a file with many waiting instances: milliseconds to the start, milliseconds of the first step, MiB.
 async fn open(path: &Path) -> Answer<Vec<f64>> {
     let began = Instant::now();
-    let dispatcher = by_saga(path).await?;
+    let side = Side::by_saga(path).await?;
     let started = began.elapsed();
-    dispatcher.publish(Touched { key: key(7) }).await?;
+    side.touch(key(7)).await;
     let stepped = began.elapsed() - started;
     let memory = memory();
-    dispatcher.shutdown(Duration::from_secs(5)).await?;
+    side.end().await?;
     Ok(vec![started.as_secs_f64() * 1e3, stepped.as_secs_f64() * 1e3, memory])
 }
 
 /// MiB after so many orders, 256 at a time.
 async fn orders(sagas: u64) -> Answer<Vec<f64>> {
     crate::LIMIT.store(sagas, Ordering::SeqCst);
-    crate::by_saga::round(256, true).await?;
+    crate::by_saga::round(CALLERS, true).await?;
     Ok(vec![number(crate::MEMORY.load(Ordering::SeqCst)) / 1024.0])
 }
 
@@ -232,7 +178,7 @@ async fn timers(count: u64) -> Answer<Vec<f64>> {
     let due = std::time::SystemTime::now() + Duration::from_secs(10 + count / 8_000);
     let due_ms = u64::try_from(due.duration_since(std::time::UNIX_EPOCH)?.as_millis())?;
     let to = dispatcher.clone();
-    let set = all(count, move |n| {
+    let set = counted(CALLERS, count, move |n| {
         let to = to.clone();
         async move { drop(to.publish(Rung { key: key(n), due_ms }).await.expect("accepted")) }
     });
@@ -243,7 +189,7 @@ async fn timers(count: u64) -> Answer<Vec<f64>> {
     tokio::time::sleep(wait).await;
     let began = Instant::now();
     let others = dispatcher.clone();
-    let running = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let running = Arc::new(AtomicBool::new(true));
     let on = Arc::clone(&running);
     let latencies = tokio::spawn(async move {
         let (mut all, mut n) = (Vec::new(), 0);
@@ -256,7 +202,7 @@ async fn timers(count: u64) -> Answer<Vec<f64>> {
         all
     });
     let last = dispatcher.clone();
-    let settled = all(count, move |n| {
+    let settled = counted(CALLERS, count, move |n| {
         let last = last.clone();
         async move { drop(last.settled::<TimedState>(key(n)).await.expect("settled")) }
     });
