@@ -211,7 +211,7 @@ pub struct CreditRefused {
 use std::time::Duration;
 
 use saga::error::{PublishError, StartError};
-use saga::store::Inspect;
+use saga::store::{Inspect, Status};
 use saga::{Dispatcher, SqliteStore};
 
 type AnyError = Box<dyn std::error::Error>;
@@ -242,8 +242,9 @@ async fn killed_in_the_middle(store: &SqliteStore, bank: Dispatcher) -> Result<D
         transfer(&bank, &format!("small-{n}"), "berta", "ada", 100).await?;
     }
     bank.kill().await;
-    let running = ("transfer".to_owned(), "running".to_owned());
-    println!("    {} are under way", store.counts().await?.get(&running).unwrap_or(&0));
+    let counts = store.counts().await?;
+    let running = counts.iter().filter(|of| of.saga == "transfer" && of.status == Some(Status::Running));
+    println!("    {} are under way", running.map(|of| of.instances).sum::<u64>());
     let bank = open(store).await?;
     for n in 0..20 {
         let settled = bank.settled::<TransferState>(format!("small-{n}")).await?;

@@ -85,11 +85,11 @@ pub mod store {
     pub use saga_core::store::{
         Address, AliasChange, Batch, Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterReason,
         DeadLetterRow, DedupRecord, Delivery, DeliveryChange, DeliveryId, DueTimer, HistoryEntry,
-        HistoryKind, HistoryRow, InboxId, Inspect, InstanceChange, InstanceFilter, InstanceView, Lease,
-        Loaded, Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation, ObligationChange, ObligationOf,
-        OpenTask, Purged, RetiredName, RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError, Stored,
-        StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimerChange, TimerKey,
-        TimerRow, Trace, async_trait,
+        HistoryKind, HistoryRow, InboxId, Inspect, InstanceChange, InstanceCount, InstanceFilter,
+        InstanceView, Lease, Loaded, Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation,
+        ObligationChange, ObligationOf, OpenTask, Purged, RetiredName, RowId, Snapshot, Status, Step,
+        StepOutcome, Store, StoreError, Stored, StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress,
+        TaskStage, TimerChange, TimerKey, TimerRow, Trace, async_trait,
     };
 }
 

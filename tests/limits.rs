@@ -206,7 +206,7 @@ impl Stall {
 
     /// How many instances are stored.
     async fn stored(&self) -> u64 {
-        self.store.counts().await.unwrap().into_values().sum()
+        self.store.counts().await.unwrap().iter().map(|count| count.instances).sum()
     }
 }
 

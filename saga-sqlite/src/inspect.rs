@@ -1,19 +1,17 @@
 //! Reads for people, on the connections of the readers.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use rusqlite::Connection;
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{
-    Address, ConsumerRow, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceFilter, InstanceView,
-    Loaded, Mail, RetiredName, Snapshot, StoreError, StoredName, Trace,
+    Address, ConsumerRow, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter,
+    InstanceView, Loaded, Mail, RetiredName, Snapshot, StoreError, StoredName, Trace,
 };
 
 use crate::SqliteStore;
 use crate::names;
 use crate::read::{self, page};
-use crate::table::{alias, consumer, dead, dedup, delivery, history, inbox, instance, retired};
+use crate::table::{alias, consumer, count, dead, dedup, delivery, history, inbox, instance, retired};
 
 #[async_trait]
 impl Inspect for SqliteStore {
@@ -41,8 +39,8 @@ impl Inspect for SqliteStore {
             .await
     }
 
-    async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError> {
-        self.shared.readers.inspect(counts).await
+    async fn counts(&self) -> Result<Vec<InstanceCount>, StoreError> {
+        self.shared.readers.inspect(count::show).await
     }
 
     async fn names(&self) -> Result<Vec<StoredName>, StoreError> {
@@ -110,24 +108,6 @@ fn trace(db: &Connection, id: &MessageId, event: &Message, to: &Address) -> rusq
         }
     }
     Ok(trace)
-}
-
-fn counts(db: &Connection) -> rusqlite::Result<BTreeMap<(String, String), u64>> {
-    let mut counts = BTreeMap::new();
-    for (saga, status, n) in instance::count(db, instance::COUNT)? {
-        counts.insert((saga, status), n);
-    }
-    for (saga, status, n) in instance::count(db, instance::COUNT_PARKED)? {
-        // A parked instance counts as `parked` instead of its status.
-        if let Some(all) = counts.get_mut(&(saga.clone(), status.clone())) {
-            *all -= n;
-            if *all == 0 {
-                counts.remove(&(saga.clone(), status));
-            }
-        }
-        *counts.entry((saga, "parked".to_owned())).or_default() += n;
-    }
-    Ok(counts)
 }
 
 /// Reads the chain of history lines from the newest line.

@@ -16,6 +16,7 @@ mod carry_over;
 mod checkpoint;
 mod checksum;
 mod commit;
+mod counts;
 mod error;
 mod inspect;
 mod lock;

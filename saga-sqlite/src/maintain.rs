@@ -4,15 +4,26 @@ use rusqlite::{Connection, Error, Result};
 use saga_core::message::Timestamp;
 use saga_core::store::Purged;
 
+use crate::numbers::Numbers;
 use crate::stored::item::Items;
 use crate::stored::pending;
 use crate::table::instance::{Over, OverItems};
 use crate::table::{alias, data, dedup, history, instance, item, timer};
 
 /// Removes at most `limit` ended instances and `limit` deduplication records. All of them are older than `before`.
-pub(crate) fn purge(db: &Connection, before: Timestamp, limit: usize) -> Result<Purged> {
+pub(crate) fn purge(
+    db: &Connection,
+    numbers: &mut Numbers,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Purged> {
     let over = instance::over(db, before, limit)?;
+    if !over.is_empty() {
+        // A removed line may hold a change of the counts.
+        numbers.counts.take_in(db, numbers.history)?;
+    }
     for instance in &over {
+        numbers.counts.leave(db, instance.group())?;
         rows_of_items(db, instance)?;
         history::delete_chain(db, instance.id, instance.last)?;
         data::delete(db, instance.id)?;

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Result};
 
+use crate::counts::Counts;
 use crate::table::{meta, names};
 
-/// The highest numbers in use, and the numbers of the sagas.
+/// The highest numbers in use, the counts of instances, and the numbers of the sagas.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Numbers {
     pub(crate) instance: i64,
     pub(crate) history: i64,
     pub(crate) delivery: i64,
+    pub(crate) counts: Counts,
     sagas: Arc<BTreeMap<String, i64>>,
 }
 
@@ -23,6 +25,9 @@ impl Numbers {
         self.instance = self.instance.max(max(meta::LAST_INSTANCE)?.unwrap_or(0));
         self.history = self.history.max(max(meta::LAST_HISTORY)?.unwrap_or(0));
         self.delivery = self.delivery.max(max(meta::LAST_DELIVERY)?.unwrap_or(0));
+        self.counts = Counts::read(db)?;
+        // A purge may have removed the newest lines. Later lines must not get the numbers of counted lines.
+        self.history = self.history.max(self.counts.counted());
         self.sagas = Arc::new(names::all(db)?.into_iter().map(|(id, name)| (name, id)).collect());
         Ok(())
     }

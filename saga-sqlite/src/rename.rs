@@ -5,16 +5,18 @@ use saga_core::message::InstanceName;
 use saga_core::store::{NameOf, RetiredName};
 
 use crate::commit::{KEEP, SAVE, UNDO};
-use crate::table::{alias, consumer, dead, dedup, inbox, instance, names, retired};
+use crate::numbers::Numbers;
+use crate::table::{alias, consumer, count, dead, dedup, inbox, instance, names, retired};
 
 /// The number of instances moved by one query.
 const PAGE: usize = 500;
 
 /// Retires the names in order. Returns the number of moved instances for each name.
 ///
-/// A clash gives the name and a key that both sagas have. Nothing is changed then.
+/// A clash gives the name and a key that both sagas have. Nothing is changed then. `numbers` must be read again afterwards.
 pub(crate) fn rename(
     db: &Connection,
+    numbers: &mut Numbers,
     names: &[RetiredName],
 ) -> Result<std::result::Result<Vec<usize>, (RetiredName, InstanceName)>> {
     let run = |sql| db.prepare_cached(sql)?.execute([]);
@@ -22,7 +24,7 @@ pub(crate) fn rename(
     let mut moved = Vec::with_capacity(names.len());
     for name in names {
         let instances = match name.what {
-            NameOf::Saga => rename_saga(db, &name.was, &name.name)?,
+            NameOf::Saga => rename_saga(db, numbers, &name.was, &name.name)?,
             _ => Ok(0),
         };
         match instances {
@@ -40,7 +42,12 @@ pub(crate) fn rename(
 }
 
 /// Gives the rows of the saga `was` to `name`. Returns the number of moved instances, or a key that both sagas have.
-fn rename_saga(db: &Connection, was: &str, name: &str) -> Result<std::result::Result<usize, InstanceName>> {
+fn rename_saga(
+    db: &Connection,
+    numbers: &mut Numbers,
+    was: &str,
+    name: &str,
+) -> Result<std::result::Result<usize, InstanceName>> {
     let renamed = match (names::find(db, was)?, names::find(db, name)?) {
         (None, _) => 0,
         (Some(saga), None) => {
@@ -52,6 +59,8 @@ fn rename_saga(db: &Connection, was: &str, name: &str) -> Result<std::result::Re
             if let Some(key) = clashes.into_iter().flatten().next() {
                 return Ok(Err(key));
             }
+            // The lines of the instances keep the rows of the counts before.
+            numbers.counts.take_in(db, numbers.history)?;
             join(db, from, to)?
         }
     };
@@ -72,6 +81,7 @@ fn join(db: &Connection, from: i64, to: i64) -> Result<usize> {
         }
     }
     db.prepare_cached(alias::MOVE)?.execute((from, to))?;
+    count::join(db, from, to)?;
     names::delete(db, from)?;
     Ok(renamed)
 }

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_receipts.sql"),
     include_str!("../migrations/0004_words.sql"),
     include_str!("../migrations/0005_narrow_rows.sql"),
+    include_str!("../migrations/0006_counts.sql"),
 ];
 
 /// The migration that changes the words of history lines.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use saga::store::async_trait;
 use saga::store::{
     Address, Batch, ConsumerRow, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, HistoryRow, InboxId,
-    Inspect, InstanceFilter, InstanceView, Lease, Loaded, Mail, Maintain, OpenTask, Purged, RetiredName,
-    RowId, Snapshot, StepOutcome, Store, StoreError, StoredName, TaskId, TimerKey, Trace,
+    Inspect, InstanceCount, InstanceFilter, InstanceView, Lease, Loaded, Mail, Maintain, OpenTask, Purged,
+    RetiredName, RowId, Snapshot, StepOutcome, Store, StoreError, StoredName, TaskId, TimerKey, Trace,
 };
 use saga::{Message, MessageId, Timestamp};
 use tokio::sync::watch;
@@ -283,7 +283,7 @@ impl Inspect for Faulty {
         self.inner.instances(filter).await
     }
 
-    async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError> {
+    async fn counts(&self) -> Result<Vec<InstanceCount>, StoreError> {
         self.enter("counts", false).await?;
         self.inner.counts().await
     }

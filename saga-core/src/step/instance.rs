@@ -43,7 +43,7 @@ pub struct InstanceChange {
 }
 
 /// The status of an instance. Parked is not a status. A running or compensating instance can be parked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// In a state that accepts events.
     Running,

@@ -4,8 +4,6 @@
 //! ([`Store`](super::Store)). Both traits grow by fields of structs, never by further positional arguments.
 
 use crate::step::DeadLetterReason;
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 
 use super::{
@@ -26,9 +24,9 @@ pub trait Inspect: Send + Sync + 'static {
     /// Returns the instances that match `filter`, ordered by row.
     async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<InstanceView>, StoreError>;
 
-    /// Returns the number of instances for each pair of saga and status. A parked instance counts as `parked` instead
-    /// of its status.
-    async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError>;
+    /// Returns the number of instances for each saga, state, status and park, in order. The counts describe one moment.
+    /// The cost does not grow with the number of instances.
+    async fn counts(&self) -> Result<Vec<InstanceCount>, StoreError>;
 
     /// Returns the names in the store with their counts, in order (rule [R34](crate::rules#r34)). Writes may happen
     /// during the count. The counts therefore do not describe one single moment.
@@ -151,6 +149,21 @@ pub struct InstanceView {
     pub changed_at: Timestamp,
     /// The position in the list, for [`InstanceFilter::after`].
     pub position: i64,
+}
+
+/// The number of instances with the same saga, state, status and park.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InstanceCount {
+    /// The stored name of the saga.
+    pub saga: String,
+    /// The stored name of the state. Empty for damaged instances without a readable state.
+    pub state: String,
+    /// The status. `None` for damaged instances without a readable status.
+    pub status: Option<Status>,
+    /// Whether the instances are parked.
+    pub parked: bool,
+    /// The number of instances. Never 0.
+    pub instances: u64,
 }
 
 /// One history line with the number of its step.

@@ -11,8 +11,8 @@ mod memory;
 
 pub use crate::step::*;
 pub use inspect::{
-    ConsumerRow, DeadLetterRow, HistoryRow, Inspect, InstanceFilter, InstanceView, Maintain, NameOf, Purged,
-    RetiredName, Stored, StoredName, Trace,
+    ConsumerRow, DeadLetterRow, HistoryRow, Inspect, InstanceCount, InstanceFilter, InstanceView, Maintain,
+    NameOf, Purged, RetiredName, Stored, StoredName, Trace,
 };
 #[cfg(any(test, feature = "testing"))]
 pub use memory::Fault;

@@ -16,6 +16,9 @@ pub(super) const ALL: &str =
 const LINE: &str =
     "SELECT instance, prev, seq, kind, at, name, payload, from_state, to_state, cause, note, checksum
     FROM saga_history WHERE id = ?1";
+/// Adds a line to the table of schema 5.
+pub(super) const INSERT: &str =
+    "INSERT INTO saga_history (id, instance, prev, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5)";
 const SET_KIND: &str = "UPDATE saga_history SET kind = ?2, checksum = ?3 WHERE id = ?1";
 const LINES_OF_KIND: &str = "SELECT id FROM saga_history WHERE kind = ?1";
 

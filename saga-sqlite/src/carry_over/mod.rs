@@ -21,7 +21,7 @@ use saga_core::store::{
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use crate::commit::{Batch, Changed, Stop};
+use crate::commit::{Batch, Changed, Stop, Texts};
 use crate::error::{Kind, kind};
 use crate::numbers::Numbers;
 use crate::stored;
@@ -34,8 +34,8 @@ pub(crate) fn change_words(db: &Connection) -> Result<()> {
 
 /// Migration 5: copies the rows of all earlier tables, and drops these tables.
 pub(crate) fn narrow_rows(db: &Connection) -> Result<()> {
-    let mut numbers = Numbers::default();
-    let mut batch = Batch::new(db, &mut numbers);
+    let (mut numbers, mut texts) = (Numbers::default(), Texts::default());
+    let mut batch = Batch::new(db, &mut numbers, &mut texts);
     let mut instances = db.prepare(instance::ALL)?;
     let mut rows = instances.query([])?;
     while let Some(row) = rows.next()? {
@@ -188,7 +188,7 @@ fn carry_line(db: &Connection, row: &Row<'_>) -> Result<()> {
     }
     let sum = table::history::checksum(id, RowId(instance), prev, &body);
     let sum = if right { sum } else { !sum };
-    db.prepare_cached(table::history::INSERT)?.execute((id, instance, prev, sum, body))?;
+    db.prepare_cached(history::INSERT)?.execute((id, instance, prev, sum, body))?;
     Ok(())
 }
 

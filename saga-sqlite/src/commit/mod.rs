@@ -14,6 +14,8 @@ use crate::numbers::Numbers;
 use crate::stored::instance as body;
 use crate::stored::item::ItemText;
 use crate::stored::pending;
+use crate::table::count::{self, Moved};
+use crate::table::history::NewLine;
 use crate::table::instance::{Current, Update, Written};
 use crate::table::{data, dead, dedup, delivery, history, inbox, instance, timer};
 
@@ -69,10 +71,11 @@ impl From<Error> for Stop {
 pub(crate) fn steps(
     db: &Connection,
     numbers: &mut Numbers,
+    texts: &mut Texts,
     steps: &[Step],
     isolation: Isolation,
 ) -> rusqlite::Result<Option<Vec<StepOutcome>>> {
-    let mut batch = Batch::new(db, numbers);
+    let mut batch = Batch::new(db, numbers, texts);
     let mut outcomes = Vec::with_capacity(steps.len());
     for step in steps {
         let outcome = if isolation == Isolation::Each {
@@ -88,6 +91,9 @@ pub(crate) fn steps(
         };
         outcomes.push(outcome);
     }
+    drop(batch);
+    texts.shrink();
+    numbers.counts.take_in_many(db, numbers.history)?;
     Ok(Some(outcomes))
 }
 
@@ -96,21 +102,36 @@ pub(crate) struct Batch<'db, 'n> {
     db: &'db Connection,
     numbers: &'n mut Numbers,
     statements: Statements<'db>,
-    texts: Texts,
+    texts: &'n mut Texts,
 }
 
 /// The texts of one step. The buffers are used again for the next step.
 #[derive(Default)]
-struct Texts {
+pub(crate) struct Texts {
     items: String,
     item: ItemText,
     body: String,
     line: String,
+    /// The state before the step.
+    state: String,
+}
+
+/// Buffers above this length are not kept.
+const KEPT: usize = 1 << 20;
+
+impl Texts {
+    /// Frees the buffers that one large instance has made large.
+    fn shrink(&mut self) {
+        for text in [&mut self.items, &mut self.body, &mut self.line].into_iter().chain(self.item.buffers()) {
+            text.clear();
+            text.shrink_to(KEPT);
+        }
+    }
 }
 
 impl<'db, 'n> Batch<'db, 'n> {
-    pub(crate) fn new(db: &'db Connection, numbers: &'n mut Numbers) -> Self {
-        Self { db, numbers, statements: Statements::default(), texts: Texts::default() }
+    pub(crate) fn new(db: &'db Connection, numbers: &'n mut Numbers, texts: &'n mut Texts) -> Self {
+        Self { db, numbers, statements: Statements::default(), texts }
     }
 
     fn isolated(&mut self, step: &Step) -> rusqlite::Result<StepOutcome> {
@@ -163,7 +184,8 @@ impl<'db, 'n> Batch<'db, 'n> {
             return self.dedup_records(step, false);
         }
         let statement = self.statements.current(self.db)?;
-        let before = instance::current(statement, row, change, &mut self.texts.items)?;
+        let texts = (&mut self.texts.items, &mut self.texts.state);
+        let before = instance::current(statement, row, change, texts)?;
         let before = before.map_err(Stop::Untouched)?;
         self.dedup_records(step, false)?;
         let mut now = Changed { open: before.open, in_rows: before.in_rows, ..Changed::default() };
@@ -174,9 +196,10 @@ impl<'db, 'n> Batch<'db, 'n> {
             let items = (!now.in_rows).then_some(&*self.texts.items);
             return Ok(instance::set_pending(self.db, row, &before, now.open, items)?);
         };
-        let last = self.history(row, before.last, change.seq, step)?;
+        let moved = self.moved(&before, change)?;
+        let last = self.history(row, before.last, change.seq, step, moved)?;
         self.data(row, &before, change)?;
-        let written = written(&mut self.texts, change, before.saga, last, &now);
+        let written = written(self.texts, change, before.saga, last, &now);
         let update = Update::of(&before, change, now.open);
         Ok(instance::update(self.statements.update(self.db, update)?, update, row, change, &written)?)
     }
@@ -208,7 +231,7 @@ impl<'db, 'n> Batch<'db, 'n> {
         }
         let lines = i64::try_from(step.history.len()).unwrap_or(i64::MAX);
         let last = (lines > 0).then(|| self.numbers.history + lines);
-        let written = written(&mut self.texts, change, saga, last, &now);
+        let written = written(self.texts, change, saga, last, &now);
         if !instance::insert(self.statements.insert(self.db)?, row, change, &written)? {
             let misfit = instance::misfit_of_start(self.db, saga, change)?;
             let outcome = misfit.unwrap_or(StepOutcome::Conflict);
@@ -224,7 +247,8 @@ impl<'db, 'n> Batch<'db, 'n> {
         if body::is_large(&change.data) {
             data::insert(self.db, row, change.data.as_str())?;
         }
-        self.history(row, None, change.seq, step)?;
+        let to = self.numbers.counts.row(self.db, instance::group(saga, change))?;
+        self.history(row, None, change.seq, step, Some(Moved { from: None, to }))?;
         Ok(row)
     }
 
@@ -252,18 +276,36 @@ impl<'db, 'n> Batch<'db, 'n> {
         Ok(())
     }
 
-    /// Appends the history lines of a step. Returns the end of the chain.
+    /// Returns the change of the counts. `None` if the instance stays in its count.
+    fn moved(&mut self, before: &Current, change: &InstanceChange) -> rusqlite::Result<Option<Moved>> {
+        let (was, is) = (before.group(&self.texts.state), instance::group(before.saga, change));
+        if was == is {
+            return Ok(None);
+        }
+        let from = self.numbers.counts.row(self.db, was)?;
+        Ok(Some(Moved { from: Some(from), to: self.numbers.counts.row(self.db, is)? }))
+    }
+
+    /// Appends the history lines of a step, and the change of the counts to the first one. Returns the end of the chain.
     fn history(
         &mut self,
         row: RowId,
         mut last: Option<i64>,
         seq: u64,
         step: &Step,
+        moved: Option<Moved>,
     ) -> rusqlite::Result<Option<i64>> {
+        let mut number = moved.filter(|_| !step.history.is_empty()).and_then(Moved::number);
+        match (moved, number) {
+            (Some(moved), Some(_)) => self.numbers.counts.note(moved),
+            (Some(moved), None) => count::add_moved(self.db, moved)?,
+            (None, _) => {}
+        }
         for entry in &step.history {
             let id = self.numbers.history + 1;
             let statement = self.statements.history(self.db)?;
-            history::append(statement, row, id, last, seq, entry, &mut self.texts.line)?;
+            let line = NewLine { instance: row, id, prev: last, moved: number.take() };
+            history::append(statement, line, seq, entry, &mut self.texts.line)?;
             self.numbers.history = id;
             last = Some(id);
         }
@@ -345,7 +387,7 @@ impl Batch<'_, '_> {
         last: Option<i64>,
         now: &Changed,
     ) -> rusqlite::Result<()> {
-        let written = written(&mut self.texts, change, saga, last, now);
+        let written = written(self.texts, change, saga, last, now);
         if !instance::insert(self.statements.insert(self.db)?, row, change, &written)? {
             return Err(Error::StatementChangedRows(0));
         }
@@ -394,7 +436,8 @@ mod tests {
         db.execute_batch("BEGIN").unwrap();
         let mut numbers = Numbers::default();
         let mut write = |step: &Step| {
-            let outcomes = steps(&db, &mut numbers, std::slice::from_ref(step), Isolation::Hopeful).unwrap();
+            let one = std::slice::from_ref(step);
+            let outcomes = steps(&db, &mut numbers, &mut Texts::default(), one, Isolation::Hopeful).unwrap();
             outcomes.expect("no second pass").remove(0)
         };
         let record = || vec![dedup_record(&address("a"), "message", 1, 0)];

@@ -16,6 +16,7 @@ pub(crate) const LARGE_DATA: usize = 2_048;
 
 const INCARNATION: &str = "{\"incarnation\":\"";
 const STEP: &str = "\",\"step\":\"";
+const STATE: &str = "\",\"state\":\"";
 /// The end of a body with its data in a row of its own. No other body ends like this, because a value cannot.
 const LARGE: &str = ",\"large\":true}";
 
@@ -62,6 +63,16 @@ pub(crate) fn identities(body: &str) -> Option<(u128, u128)> {
     let step = rest.strip_prefix(STEP)?.get(..Hyphenated::LENGTH)?;
     let bits = |text| Uuid::try_parse(text).ok().map(|id| id.as_u128());
     Some((bits(incarnation)?, bits(step)?))
+}
+
+/// Returns the state in a body, without a parse of the body. Empty for a damaged body.
+pub(crate) fn state(body: &str) -> Cow<'_, str> {
+    let text = body.get(INCARNATION.len() + STEP.len() + 2 * Hyphenated::LENGTH..);
+    let Some(text) = text.and_then(|rest| rest.strip_prefix(STATE)) else { return Cow::Borrowed("") };
+    match text.find(['"', '\\']) {
+        Some(end) if text.as_bytes()[end] == b'"' => Cow::Borrowed(&text[..end]),
+        _ => outline(body).map_or(Cow::Borrowed(""), |outline| outline.state),
+    }
 }
 
 #[derive(Deserialize)]
@@ -158,7 +169,19 @@ mod tests {
             assert!(!has_large_data(&body));
             assert_eq!(read(change.address.clone(), change.status, change.seq, &body, None).unwrap(), change);
             assert_eq!(outline(&body).unwrap().state, change.state);
+            assert_eq!(state(&body), change.state);
         }
+    }
+
+    #[test]
+    fn a_damaged_body_has_no_state() {
+        let mut body = String::new();
+        write(&mut body, &change());
+        for length in 0..body.len() {
+            let found = state(&body[..length]).into_owned();
+            assert!(found.is_empty() || found == change().state, "{found}");
+        }
+        assert_eq!(state("{\"state\":\"running\"}"), "");
     }
 
     #[test]

@@ -124,6 +124,10 @@ impl ItemText {
         has(&self.body) || has(&self.progress)
     }
 
+    pub(crate) fn buffers(&mut self) -> [&mut String; 3] {
+        [&mut self.name, &mut self.body, &mut self.progress]
+    }
+
     fn begin(&mut self, kind: &str) {
         self.name.clear();
         self.body.clear();

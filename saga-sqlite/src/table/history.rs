@@ -10,25 +10,35 @@ use crate::error::{Kind, kind};
 use crate::stored::history as body;
 
 super::statements! {
-    INSERT = "INSERT INTO saga_history (id, instance, prev, checksum, body) VALUES (?1, ?2, ?3, ?4, ?5)";
+    INSERT = "INSERT INTO saga_history (id, instance, prev, checksum, body, moved) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     LINE = "SELECT instance, prev, checksum, body FROM saga_history WHERE id = ?1";
     LINK = "SELECT prev FROM saga_history WHERE id = ?1 AND instance = ?2";
     DELETE = "DELETE FROM saga_history WHERE id = ?1";
 }
 
-/// Appends one line. `prev` is the line before in the chain of the instance. `text` is used for the body.
+/// A new line, without its text.
+#[derive(Clone, Copy)]
+pub(crate) struct NewLine {
+    pub(crate) instance: RowId,
+    pub(crate) id: i64,
+    /// The line before in the chain of the instance.
+    pub(crate) prev: Option<i64>,
+    /// The change of the counts.
+    pub(crate) moved: Option<i64>,
+}
+
+/// Appends one line. `text` is used for the body.
 pub(crate) fn append(
     statement: &mut CachedStatement<'_>,
-    instance: RowId,
-    id: i64,
-    prev: Option<i64>,
+    line: NewLine,
     seq: u64,
     entry: &HistoryEntry,
     text: &mut String,
 ) -> Result<()> {
     text.clear();
     body::write(text, seq, entry);
-    statement.execute((id, instance.0, prev, checksum(id, instance, prev, text), &*text))?;
+    let NewLine { instance, id, prev, moved } = line;
+    statement.execute((id, instance.0, prev, checksum(id, instance, prev, text), &*text, moved))?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod alias;
 pub(crate) mod consumer;
+pub(crate) mod count;
 pub(crate) mod data;
 pub(crate) mod dead;
 pub(crate) mod dedup;
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
         meta::STATEMENTS,
         retired::STATEMENTS,
         consumer::STATEMENTS,
+        count::STATEMENTS,
         names::STATEMENTS,
         item::STATEMENTS,
         data::STATEMENTS,
@@ -68,8 +70,8 @@ mod tests {
         "names::ALL",
         "timer::DELETE_ALL",
         "alias::RELEASE_ALL",
-        "instance::COUNT",
-        "instance::COUNT_PARKED",
+        "count::ALL",
+        "count::SHOW",
         "dead::RENAME",
         "consumer::RENAME",
     ];

@@ -25,7 +25,7 @@ use saga_core::store::{
 };
 
 use crate::checkpoint::{Checkpoints, PASSIVE, TRUNCATE};
-use crate::commit::{self, Isolation};
+use crate::commit::{self, Isolation, Texts};
 use crate::error::{Kind, kind, of_store, unavailable};
 use crate::lock::OwnerLock;
 use crate::maintain;
@@ -46,6 +46,8 @@ pub(crate) struct Writer {
     checkpoints: Arc<Checkpoints>,
     db: Option<Connection>,
     held: Option<HeldLease>,
+    /// The buffers of a step, for the next batch.
+    texts: Texts,
     /// The moving average of the time of a commit.
     pace: Duration,
     #[cfg(test)]
@@ -130,6 +132,7 @@ impl Writer {
             checkpoints,
             db: Some(db),
             held: None,
+            texts: Texts::default(),
             pace: Duration::ZERO,
             #[cfg(test)]
             faults: tests::Faults::default(),
@@ -255,14 +258,16 @@ impl Writer {
         let held = self.holding(lease)?;
         let (epoch, mut numbers) = (held.epoch, held.numbers.clone());
         self.begin()?;
+        let mut texts = std::mem::take(&mut self.texts);
         let written = match meta::holds(self.open()?, epoch) {
-            Ok(true) => commit::steps(self.open()?, &mut numbers, &batch.steps, isolation),
+            Ok(true) => commit::steps(self.open()?, &mut numbers, &mut texts, &batch.steps, isolation),
             Ok(false) => {
                 self.roll_back();
                 return Err(self.lost(lease.epoch));
             }
             Err(error) => Err(error),
         };
+        self.texts = texts;
         let outcomes = written.map_err(|error| self.give_up(error))?;
         Ok(outcomes.map(|outcomes| (outcomes, numbers)))
     }
@@ -276,20 +281,16 @@ impl Writer {
     }
 
     pub(crate) fn purge(&mut self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
-        self.write_held(|db| maintain::purge(db, before, limit))
+        self.write_numbered(|db, numbers| maintain::purge(db, numbers, before, limit))
     }
 
     pub(crate) fn rename(&mut self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
-        let mut numbers = self.held.as_ref().map(|held| held.numbers.clone()).unwrap_or_default();
-        let renamed = self.write_held(|db| {
-            let renamed = rename::rename(db, names)?;
-            // A rename changes the numbers of the sagas.
+        let renamed = self.write_numbered(|db, numbers| {
+            let renamed = rename::rename(db, numbers, names)?;
+            // A rename changes the numbers of the sagas and the rows of the counts.
             numbers.raise(db)?;
             Ok(renamed)
         })?;
-        if let Some(held) = &mut self.held {
-            held.numbers = numbers;
-        }
         let store = self.place.name();
         renamed.map_err(|(RetiredName { was, name, .. }, key)| {
             let store = store.to_owned();
@@ -297,16 +298,21 @@ impl Writer {
         })
     }
 
-    /// Runs a write that needs the lease.
-    fn write_held<T>(
+    /// Runs a write that needs the lease, and keeps the numbers as the write has left them.
+    fn write_numbered<T>(
         &mut self,
-        body: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        body: impl FnOnce(&Connection, &mut Numbers) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.ready()?;
         let Some(held) = &self.held else { return Err(StoreError::Fenced { epoch: 0 }) };
-        let (presented, epoch) = (held.presented, held.epoch);
-        let written = self.write(|db| if meta::holds(db, epoch)? { body(db).map(Some) } else { Ok(None) })?;
-        written.ok_or_else(|| self.lost(presented))
+        let (presented, epoch, mut numbers) = (held.presented, held.epoch, held.numbers.clone());
+        let written = self
+            .write(|db| if meta::holds(db, epoch)? { body(db, &mut numbers).map(Some) } else { Ok(None) })?;
+        let Some(written) = written else { return Err(self.lost(presented)) };
+        if let Some(held) = &mut self.held {
+            held.numbers = numbers;
+        }
+        Ok(written)
     }
 
     /// Returns whether this process holds a lease. A lease holder finds its own deliveries without the wake file.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use saga_core::store::conformance::{Driver, address, create, mail, next};
-use saga_core::store::{InboxId, Lease, Maintain, NameOf, RetiredName, Step, StepOutcome, Store, StoreError};
+use saga_core::store::{
+    InboxId, Inspect, Lease, Maintain, NameOf, RetiredName, Step, StepOutcome, Store, StoreError,
+};
 
 use crate::{Durability, SqliteStore};
 
@@ -112,6 +114,11 @@ async fn everything(store: &dyn Store) -> (usize, usize) {
     (inbox, store.history(&address("a"), 100).await.unwrap().len())
 }
 
+/// Returns the number of instances according to the counts.
+async fn counted(store: &SqliteStore) -> u64 {
+    store.counts().await.unwrap().iter().map(|count| count.instances).sum()
+}
+
 fn unavailable<T: std::fmt::Debug>(result: Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
 }
@@ -134,6 +141,7 @@ async fn in_doubt(faults: &[CommitFault]) -> (Bench, Driver) {
     assert_eq!(bench.fired().await, faults.len());
     assert!(bench.epoch() > before, "a new epoch was committed before anything was believed");
     assert_eq!(everything(&bench.store).await, (1, 1));
+    assert_eq!(counted(&bench.store).await, 1);
     assert_eq!(driver.again(vec![step.clone()]).await.unwrap(), outcomes);
 
     // The presented lease continues, and the answered numbers are valid.

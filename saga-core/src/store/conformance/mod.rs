@@ -132,7 +132,8 @@ macro_rules! conformance {
             history_is_kept_in_order
             history_is_cut_at_its_old_end
             lists_filter_and_page
-            counts_are_by_saga_and_status
+            counts_are_by_saga_state_status_and_park
+            counts_follow_each_step
             consumers_are_added_and_never_removed
             names_are_counted_where_they_stand
             a_renamed_saga_keeps_everything_that_is_stored_for_it

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::super::{
     Address, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect,
-    InstanceChange, InstanceFilter, InstanceView, Loaded, Mail, NameOf, OpenTask, RetiredName, RowId,
-    Snapshot, Status, StoreError, StoredName, TaskId, TimerKey, Trace,
+    InstanceChange, InstanceCount, InstanceFilter, InstanceView, Loaded, Mail, NameOf, OpenTask, RetiredName,
+    RowId, Snapshot, Status, StoreError, StoredName, TaskId, TimerKey, Trace,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
@@ -148,13 +148,21 @@ impl Inspect for MemoryStore {
             .collect())
     }
 
-    async fn counts(&self) -> Result<BTreeMap<(String, String), u64>, StoreError> {
+    async fn counts(&self) -> Result<Vec<InstanceCount>, StoreError> {
         let mut counts = BTreeMap::new();
         for kept in self.model().instances.values() {
-            let status = if kept.change.parked.is_some() { "parked" } else { kept.change.status.as_str() };
-            *counts.entry((kept.change.address.saga.to_string(), status.to_owned())).or_default() += 1;
+            let InstanceChange { address, state, status, parked, .. } = &kept.change;
+            let of = (address.saga.to_string(), state.to_string(), *status, parked.is_some());
+            *counts.entry(of).or_default() += 1;
         }
-        Ok(counts)
+        let count = |((saga, state, status, parked), instances)| InstanceCount {
+            saga,
+            state,
+            status: Some(status),
+            parked,
+            instances,
+        };
+        Ok(counts.into_iter().map(count).collect())
     }
 
     async fn names(&self) -> Result<Vec<StoredName>, StoreError> {

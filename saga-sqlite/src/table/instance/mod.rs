@@ -11,12 +11,11 @@ use saga_core::store::{Address, RowId, Status};
 use super::value::{address, bad, key, text};
 use crate::stored::instance as body;
 
-pub(crate) use read::{
-    LoadedRow, Over, OverItems, checked_items, count, list, load, over, saga_and_status, view,
-};
+pub(crate) use read::{LoadedRow, Over, OverItems, checked_items, list, load, over, saga_and_status, view};
 pub(crate) use sums::move_to;
 pub(crate) use write::{
-    Current, Damaged, Update, Written, current, insert, insert_damaged, misfit_of_start, set_pending, update,
+    Current, Damaged, Update, Written, current, group, insert, insert_damaged, misfit_of_start, set_pending,
+    update,
 };
 
 super::statements! {
@@ -44,8 +43,8 @@ super::statements! {
                     WHERE status = 2 AND saga_instance.id > ?1 ORDER BY saga_instance.id";
     OPEN = "SELECT name, key, saga_instance.id, pending, open, checksum
             FROM saga_instance JOIN saga_name ON saga_name.id = saga
-            WHERE open = 1 AND saga_instance.id >= ?1 ORDER BY saga_instance.id";
-    OVER = "SELECT id, saga, last, pending, open, checksum FROM saga_instance
+            WHERE open = 1 AND (over_at IS NULL OR open = 1) AND saga_instance.id >= ?1 ORDER BY saga_instance.id";
+    OVER = "SELECT id, saga, last, pending, open, checksum, status, parked, body FROM saga_instance
             WHERE over_at < ?1 AND open IS NULL ORDER BY over_at LIMIT ?2";
     NAMES = "SELECT name, status, body, pending, saga_instance.id
              FROM saga_instance JOIN saga_name ON saga_name.id = saga
@@ -57,11 +56,6 @@ super::statements! {
     MOVE = "UPDATE saga_instance SET saga = ?2, checksum = ?3 WHERE id = ?1";
     COUNT_OF_SAGA = "SELECT count(*) FROM saga_instance WHERE saga = ?1";
     DELETE = "DELETE FROM saga_instance WHERE id = ?1";
-    COUNT = "SELECT name, status, count(*)
-             FROM saga_instance JOIN saga_name ON saga_name.id = saga WHERE ?1 IS NOT NULL GROUP BY saga, status";
-    COUNT_PARKED = "SELECT name, status, count(*)
-                    FROM saga_instance INDEXED BY saga_instance_parked JOIN saga_name ON saga_name.id = saga
-                    WHERE parked = 1 AND saga_instance.id > ?1 GROUP BY saga, status";
     LIST = "SELECT name, key, saga_instance.id, status, seq, body, parked
             FROM saga_instance JOIN saga_name ON saga_name.id = saga
             WHERE saga_instance.id > ?1 AND (?2 IS NULL OR name = ?2) AND (?3 IS NULL OR status = ?3)
@@ -72,10 +66,27 @@ super::statements! {
                    WHERE parked = 1 AND saga_instance.id > ?1 AND (?2 IS NULL OR name = ?2)
                      AND (?3 IS NULL OR status = ?3) AND ?4 = 1
                    ORDER BY saga_instance.id";
-    LIST_SAGA = "SELECT ?2, key, id, status, seq, body, parked FROM saga_instance
-                 WHERE saga = (SELECT id FROM saga_name WHERE name = ?2) AND status = ?3 AND id > ?1
-                   AND (?4 IS NULL OR (parked IS NOT NULL) = ?4)
-                 ORDER BY id";
+    LIST_RUNNING = "SELECT * FROM
+                        (SELECT name, key, saga_instance.id, status, seq, body, parked
+                         FROM saga_instance INDEXED BY saga_instance_live JOIN saga_name ON saga_name.id = saga
+                         WHERE open = 1 AND (over_at IS NULL OR open = 1) AND saga_instance.id > ?1
+                           AND (?2 IS NULL OR name = ?2) AND status = ?3 AND (?4 IS NULL OR (parked IS NOT NULL) = ?4)
+                         UNION ALL
+                         SELECT name, key, saga_instance.id, status, seq, body, parked
+                         FROM saga_instance INDEXED BY saga_instance_live JOIN saga_name ON saga_name.id = saga
+                         WHERE open IS NULL AND over_at IS NULL AND saga_instance.id > ?1
+                           AND (?2 IS NULL OR name = ?2) AND status = ?3 AND (?4 IS NULL OR (parked IS NOT NULL) = ?4))
+                    ORDER BY id";
+    LIST_COMPENSATING = "SELECT name, key, saga_instance.id, status, seq, body, parked
+                         FROM saga_instance INDEXED BY saga_instance_compensating JOIN saga_name ON saga_name.id = saga
+                         WHERE status = 2 AND saga_instance.id > ?1 AND (?2 IS NULL OR name = ?2) AND status = ?3
+                           AND (?4 IS NULL OR (parked IS NOT NULL) = ?4)
+                         ORDER BY saga_instance.id";
+    LIST_FAILED = "SELECT name, key, saga_instance.id, status, seq, body, parked
+                   FROM saga_instance INDEXED BY saga_instance_failed JOIN saga_name ON saga_name.id = saga
+                   WHERE status >= 4 AND status = ?3 AND saga_instance.id > ?1 AND (?2 IS NULL OR name = ?2)
+                     AND (?4 IS NULL OR (parked IS NOT NULL) = ?4)
+                   ORDER BY saga_instance.id";
 }
 
 /// The number of a status in the column `status`.
@@ -89,12 +100,15 @@ pub(crate) const fn status_number(status: Status) -> i64 {
     }
 }
 
+/// Returns the status with the number. `None` for a damaged number.
+pub(crate) fn known_status(number: i64) -> Option<Status> {
+    let all = [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
+    all.into_iter().find(|status| status_number(*status) == number)
+}
+
 fn status(row: &Row<'_>, at: usize) -> Result<Status> {
     let number: i64 = row.get(at)?;
-    let all = [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
-    all.into_iter()
-        .find(|status| status_number(*status) == number)
-        .ok_or_else(|| bad(at, UnknownStatus(number)))
+    known_status(number).ok_or_else(|| bad(at, UnknownStatus(number)))
 }
 
 /// Returns whether the last step of the instance is `step`.

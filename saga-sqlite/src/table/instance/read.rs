@@ -6,10 +6,11 @@ use saga_core::message::{Payload, Timestamp};
 use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, RowId, Status};
 
 use super::sums::{StepColumns, pending_checksum};
-use super::{LIST, LIST_PARKED, LIST_SAGA, LOAD, OVER, status};
+use super::{LIST, LIST_COMPENSATING, LIST_FAILED, LIST_PARKED, LIST_RUNNING, LOAD, OVER, status};
 use crate::checksum;
 use crate::stored::item::Items;
 use crate::stored::{instance as body, pending};
+use crate::table::count::Group;
 use crate::table::value::{address, bad, lossy, maybe_text, name, text};
 
 /// A loaded row. The items are `None` while they are rows of `saga_item`.
@@ -65,6 +66,16 @@ pub(crate) struct Over {
     pub(crate) saga: i64,
     pub(crate) last: Option<i64>,
     pub(crate) items: OverItems,
+    state: String,
+    status: i64,
+    parked: bool,
+}
+
+impl Over {
+    /// Returns the count that contains the instance.
+    pub(crate) fn group(&self) -> Group<'_> {
+        Group { saga: self.saga, state: &self.state, status: self.status, parked: self.parked }
+    }
 }
 
 /// The items of an ended instance.
@@ -85,7 +96,15 @@ pub(crate) fn over(db: &Connection, before: Timestamp, limit: usize) -> Result<V
             Ok(None) => OverItems::InRows,
             Err(_) => OverItems::Damaged,
         };
-        Ok(Over { id, saga: row.get(1)?, last: row.get(2)?, items })
+        Ok(Over {
+            id,
+            saga: row.get(1)?,
+            last: row.get(2)?,
+            items,
+            state: body::state(&lossy(row, 8)?).into_owned(),
+            status: row.get(6)?,
+            parked: row.get::<_, Option<i64>>(7)?.is_some(),
+        })
     })?;
     rows.collect()
 }
@@ -98,24 +117,15 @@ pub(crate) fn checked_items<'r>(row: &'r Row<'_>, id: RowId, at: usize) -> Resul
     if checksum::is_pending(row.get(at + 2)?, sum) { Ok(items) } else { Err(bad(at, Unreadable::Checksum)) }
 }
 
-/// Returns the number of instances for each pair of saga and status, for all or for parked instances.
-pub(crate) fn count(db: &Connection, sql: &'static str) -> Result<Vec<(String, String, u64)>> {
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map((i64::MIN,), |row| {
-        let status =
-            status(row, 1).map_or_else(|_| "unknown".to_owned(), |status| status.as_str().to_owned());
-        Ok((row.get(0)?, status, row.get(2)?))
-    })?;
-    rows.collect()
-}
-
 /// Returns the list statement with the best index for `filter`. Every list statement has the parameters position, saga,
 /// status and parked.
 pub(crate) fn list(filter: &InstanceFilter) -> &'static str {
-    match (filter.parked, &filter.saga, filter.status) {
-        (Some(true), ..) => LIST_PARKED,
-        (_, Some(_), Some(_)) => LIST_SAGA,
-        _ => LIST,
+    match (filter.parked, filter.status) {
+        (Some(true), _) => LIST_PARKED,
+        (_, Some(Status::Running)) => LIST_RUNNING,
+        (_, Some(Status::Compensating)) => LIST_COMPENSATING,
+        (_, Some(Status::Failed | Status::Aborted)) => LIST_FAILED,
+        (_, Some(Status::Completed) | None) => LIST,
     }
 }
 

@@ -8,6 +8,7 @@ use super::sums::{StepColumns, pending_checksum};
 use super::{ADVANCE, INSERT, REOPEN, SET_PENDING, SET_PENDING_OPEN, STEP_OF_ADDRESS, TURN, status_number};
 use crate::checksum;
 use crate::stored::instance as body;
+use crate::table::count::Group;
 use crate::table::value::{bad, text};
 
 /// The stored row before a step, without its texts.
@@ -23,14 +24,29 @@ pub(crate) struct Current {
     parked: bool,
 }
 
-/// Reads the row before a step, and its items into `items`. Returns the outcome instead if the step does not fit.
+impl Current {
+    /// Returns the count that contains the instance before the step. `state` is the state that was read with the row.
+    pub(crate) fn group<'a>(&self, state: &'a str) -> Group<'a> {
+        Group { saga: self.saga, state, status: self.status, parked: self.parked }
+    }
+}
+
+/// Returns the count that contains the instance after a step.
+pub(crate) fn group(saga: i64, change: &InstanceChange) -> Group<'_> {
+    let (status, parked) = (status_number(change.status), change.parked.is_some());
+    Group { saga, state: &change.state, status, parked }
+}
+
+/// Reads the row before a step, and its items and its state into the texts. Returns the outcome instead if the step does
+/// not fit.
 pub(crate) fn current(
     statement: &mut CachedStatement<'_>,
     id: RowId,
     change: Option<&InstanceChange>,
-    items: &mut String,
+    (items, state): (&mut String, &mut String),
 ) -> Result<std::result::Result<Current, StepOutcome>> {
     items.clear();
+    state.clear();
     let mut rows = statement.query((id.0,))?;
     let Some(row) = rows.next()? else { return Ok(Err(StepOutcome::Conflict)) };
     let stored = text(row, 7)?;
@@ -39,6 +55,7 @@ pub(crate) fn current(
     {
         return Ok(Err(misfit));
     }
+    state.push_str(&body::state(stored));
     let in_rows = match row.get_ref(8)? {
         ValueRef::Null => true,
         value => {
