@@ -86,10 +86,11 @@ pub mod store {
         Address, AliasChange, Batch, Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterReason,
         DeadLetterRow, DedupRecord, Delivery, DeliveryChange, DeliveryId, DueTimer, HistoryEntry,
         HistoryKind, HistoryRow, InboxId, Inspect, InstanceChange, InstanceCount, InstanceFilter,
-        InstanceView, Lease, Loaded, Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation,
-        ObligationChange, ObligationOf, OpenTask, Purged, RetiredName, RowId, Snapshot, Status, Step,
-        StepOutcome, Store, StoreError, Stored, StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress,
-        TaskStage, TimerChange, TimerKey, TimerRow, Trace, async_trait,
+        InstanceOrder, InstancePage, InstanceView, Lease, Loaded, Mail, MailKind, Maintain, MemoryStore,
+        NameOf, Obligation, ObligationChange, ObligationOf, OpenTask, PageFrom, Position, PositionError,
+        Purged, RetiredName, RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError, Stored,
+        StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimeRange, TimerChange,
+        TimerKey, TimerRow, Trace, async_trait,
     };
 }
 

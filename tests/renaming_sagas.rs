@@ -294,7 +294,7 @@ macro_rules! on_each_store {
 
 /// Everything that a start could change, except who had the lease.
 async fn contents(store: &impl Store) -> String {
-    let instances = store.instances(&InstanceFilter::default()).await.unwrap();
+    let instances = store.instances(&InstanceFilter::default()).await.unwrap().instances;
     let addresses: Vec<_> = instances.iter().map(|view| view.address.clone()).collect();
     let loaded = store.load(&addresses).await.unwrap();
     let inbox = store.inbox(InboxId(0), 100).await.unwrap();
@@ -347,7 +347,11 @@ async fn an_older_build_is_refused(store: impl Store + Clone) {
         (crew.position == Position::In(after::CrewState::Ready)).then_some(crew.data.hired)
     };
     assert_eq!(dispatcher.wait_for::<after::CrewState, _>("7", SECOND, ready).await.unwrap(), 3);
-    assert_eq!(store.instances(&InstanceFilter::default()).await.unwrap().len(), 4, "a crew and its hands");
+    assert_eq!(
+        store.instances(&InstanceFilter::default()).await.unwrap().instances.len(),
+        4,
+        "a crew and its hands"
+    );
     dispatcher.shutdown(SECOND).await.unwrap();
 }
 

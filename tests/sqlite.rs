@@ -350,7 +350,7 @@ async fn a_reason_that_cannot_be_read_is_a_line_of_the_list_and_harms_no_other()
     }
     let mut filter = InstanceFilter::default();
     filter.parked = Some(true);
-    let list = house.dispatcher.store().instances(&filter).await.unwrap();
+    let list = house.dispatcher.store().instances(&filter).await.unwrap().instances;
     assert_eq!(list.iter().map(|line| line.address.key.text()).collect::<Vec<_>>(), ["ada", "bob"]);
     for line in list {
         let parked = line.parked.expect("it is parked");

@@ -5,10 +5,11 @@ use rusqlite::Connection;
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{
     Address, ConsumerRow, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter,
-    InstanceView, Loaded, Mail, RetiredName, Snapshot, StoreError, StoredName, Trace,
+    InstancePage, Loaded, Mail, RetiredName, Snapshot, StoreError, StoredName, Trace,
 };
 
 use crate::SqliteStore;
+use crate::list;
 use crate::names;
 use crate::read::{self, page};
 use crate::table::{alias, consumer, count, dead, dedup, delivery, history, inbox, instance, retired};
@@ -27,16 +28,9 @@ impl Inspect for SqliteStore {
         }
     }
 
-    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<InstanceView>, StoreError> {
+    async fn instances(&self, filter: &InstanceFilter) -> Result<InstancePage, StoreError> {
         let filter = filter.clone();
-        self.shared
-            .readers
-            .inspect(move |db| {
-                let after = filter.after.unwrap_or(i64::MIN);
-                let params = (after, &filter.saga, filter.status.map(instance::status_number), filter.parked);
-                page(db, instance::list(&filter), params, filter.page(), instance::view)
-            })
-            .await
+        self.shared.readers.inspect(move |db| list::page(db, &filter)).await
     }
 
     async fn counts(&self) -> Result<Vec<InstanceCount>, StoreError> {

@@ -19,6 +19,7 @@ mod commit;
 mod counts;
 mod error;
 mod inspect;
+mod list;
 mod lock;
 mod maintain;
 mod names;

@@ -11,9 +11,9 @@ use saga_core::store::conformance::{
     Driver, address, create, dedup_record, delivery, mail, next, obligation, payload, task, time, timer,
 };
 use saga_core::store::{
-    Address, DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, InstanceChange, InstanceFilter, Loaded,
-    MailKind, MemoryStore, ObligationChange, RowId, Status, Step, StepOutcome, Store, TaskChange,
-    TimerChange,
+    Address, DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, InstanceChange, InstanceFilter,
+    InstanceOrder, InstanceView, Loaded, MailKind, MemoryStore, ObligationChange, PageFrom, Position, RowId,
+    Status, Step, StepOutcome, Store, TaskChange, TimerChange,
 };
 use saga_sqlite::{Durability, SqliteStore};
 
@@ -400,13 +400,44 @@ impl Run {
             .map(|row| row.letter)
             .collect::<Vec<_>>());
         put(&store.counts().await.unwrap());
-        for parked in [None, Some(true), Some(false)] {
-            let mut filter = InstanceFilter::default();
-            filter.parked = parked;
-            let list = store.instances(&filter).await.unwrap();
-            put(&list.into_iter().map(|view| (view.address, view.status, view.seq)).collect::<Vec<_>>());
+        for order in [InstanceOrder::Created, InstanceOrder::Changed, InstanceOrder::Key, InstanceOrder::Due]
+        {
+            for (parked, status, owed) in LISTS {
+                let mut filter = InstanceFilter::default();
+                (filter.parked, filter.status, filter.owed, filter.order) = (parked, status, owed, order);
+                let mut lines = Vec::new();
+                for mut view in pages(&**store, filter).await {
+                    // The numbers of rows and lines belong to the store.
+                    view.position = Position::Line(0);
+                    lines.push(view);
+                }
+                put(&lines);
+            }
         }
         all
+    }
+}
+
+/// The conditions of the lists: parked, status, owed.
+const LISTS: [(Option<bool>, Option<Status>, Option<bool>); 7] = [
+    (None, None, None),
+    (Some(true), None, None),
+    (Some(false), Some(Status::Running), None),
+    (None, Some(Status::Compensating), None),
+    (None, Some(Status::Failed), None),
+    (None, Some(Status::Aborted), Some(true)),
+    (None, Some(Status::Completed), Some(false)),
+];
+
+/// Returns all pages of a list.
+async fn pages(store: &dyn Store, mut filter: InstanceFilter) -> Vec<InstanceView> {
+    filter.limit = 1;
+    let mut views = Vec::new();
+    loop {
+        let page = store.instances(&filter).await.unwrap();
+        views.extend(page.instances);
+        let Some(more) = page.more else { return views };
+        filter.from = Some(PageFrom::After(more));
     }
 }
 

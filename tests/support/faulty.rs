@@ -11,7 +11,7 @@ use std::sync::Arc;
 use saga::store::async_trait;
 use saga::store::{
     Address, Batch, ConsumerRow, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, HistoryRow, InboxId,
-    Inspect, InstanceCount, InstanceFilter, InstanceView, Lease, Loaded, Mail, Maintain, OpenTask, Purged,
+    Inspect, InstanceCount, InstanceFilter, InstancePage, Lease, Loaded, Mail, Maintain, OpenTask, Purged,
     RetiredName, RowId, Snapshot, StepOutcome, Store, StoreError, StoredName, TaskId, TimerKey, Trace,
 };
 use saga::{Message, MessageId, Timestamp};
@@ -278,7 +278,7 @@ impl Inspect for Faulty {
         self.inner.instance(address).await
     }
 
-    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<InstanceView>, StoreError> {
+    async fn instances(&self, filter: &InstanceFilter) -> Result<InstancePage, StoreError> {
         self.enter("instances", false).await?;
         self.inner.instances(filter).await
     }

@@ -7,11 +7,10 @@ use crate::step::DeadLetterReason;
 use async_trait::async_trait;
 
 use super::{
-    Address, DeadId, DeadLetter, HistoryEntry, InboxId, Mail, MailKind, Snapshot, Status, StoreError,
-    TaskKind,
+    Address, DeadId, DeadLetter, HistoryEntry, InboxId, InstanceFilter, InstancePage, Mail, MailKind,
+    Snapshot, Status, StoreError, TaskKind,
 };
-use crate::message::{Message, MessageId, Name, Timestamp};
-use crate::step::Parked;
+use crate::message::{Message, MessageId, Timestamp};
 
 /// Reads for people.
 ///
@@ -21,8 +20,8 @@ pub trait Inspect: Send + Sync + 'static {
     /// Returns one instance with its obligations, timers and open tasks. `address` holds a key or a claimed alias.
     async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError>;
 
-    /// Returns the instances that match `filter`, ordered by row.
-    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<InstanceView>, StoreError>;
+    /// Returns one page of the instances that match `filter`.
+    async fn instances(&self, filter: &InstanceFilter) -> Result<InstancePage, StoreError>;
 
     /// Returns the number of instances for each saga, state, status and park, in order. The counts describe one moment.
     /// The cost does not grow with the number of instances.
@@ -102,53 +101,6 @@ pub struct Purged {
     pub instances: usize,
     /// The number of removed deduplication records.
     pub dedup: usize,
-}
-
-/// The filter of a list of instances.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct InstanceFilter {
-    /// Only instances of this saga.
-    pub saga: Option<String>,
-    /// Only instances with this status.
-    pub status: Option<Status>,
-    /// `true`: only parked instances. `false`: only instances that are not parked.
-    pub parked: Option<bool>,
-    /// Only instances behind this position: the [`position`](InstanceView::position) of the last line of the page
-    /// before.
-    pub after: Option<i64>,
-    /// The most lines of a page. 0 means the default of 50. The maximum is 200.
-    pub limit: usize,
-}
-
-impl InstanceFilter {
-    /// Returns the number of lines of a page.
-    pub fn page(&self) -> usize {
-        match self.limit {
-            0 => 50,
-            limit => limit.min(200),
-        }
-    }
-}
-
-/// One line of a list of instances.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InstanceView {
-    /// Saga and key of the instance.
-    pub address: Address,
-    /// The status of the instance.
-    pub status: Status,
-    /// The stored name of the state.
-    pub state: Name,
-    /// The reason of the park, for a parked instance. A store creates the reason with [`Parked::from_stored`]. An
-    /// unreadable reason therefore affects only its own line.
-    pub parked: Option<Parked>,
-    /// The number of the last step.
-    pub seq: u64,
-    /// The time of the last step.
-    pub changed_at: Timestamp,
-    /// The position in the list, for [`InstanceFilter::after`].
-    pub position: i64,
 }
 
 /// The number of instances with the same saga, state, status and park.

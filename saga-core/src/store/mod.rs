@@ -7,12 +7,16 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod inspect;
+mod list;
 mod memory;
 
 pub use crate::step::*;
 pub use inspect::{
-    ConsumerRow, DeadLetterRow, HistoryRow, Inspect, InstanceCount, InstanceFilter, InstanceView, Maintain,
-    NameOf, Purged, RetiredName, Stored, StoredName, Trace,
+    ConsumerRow, DeadLetterRow, HistoryRow, Inspect, InstanceCount, Maintain, NameOf, Purged, RetiredName,
+    Stored, StoredName, Trace,
+};
+pub use list::{
+    InstanceFilter, InstanceOrder, InstancePage, InstanceView, PageFrom, Position, PositionError, TimeRange,
 };
 #[cfg(any(test, feature = "testing"))]
 pub use memory::Fault;

@@ -135,6 +135,8 @@ pub(crate) struct Outline<'t> {
     #[serde(borrow)]
     pub(crate) state: Cow<'t, str>,
     pub(crate) version: u32,
+    #[serde(default)]
+    pub(crate) created_at: i64,
     pub(crate) changed_at: i64,
     #[serde(default, deserialize_with = "json::present")]
     pub(crate) parked: Option<Payload>,

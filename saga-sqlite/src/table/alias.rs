@@ -16,6 +16,11 @@ super::statements! {
     OWNER = "SELECT name, key FROM saga_name JOIN saga_alias ON saga_alias.saga = saga_name.id
                  JOIN saga_instance ON saga_instance.id = instance
              WHERE name = ?1 AND alias = ?2";
+    /// For lists: the columns of a line, and its newest history line as its place.
+    HOLDER_LINE = "SELECT saga_name.name, key, saga_instance.id, status, parked, seq, body, pending, open, checksum, last
+                   FROM saga_alias JOIN saga_instance ON saga_instance.id = instance
+                       JOIN saga_name ON saga_name.id = saga_instance.saga
+                   WHERE saga_alias.saga = ?1 AND alias = ?2";
     MOVE = "UPDATE saga_alias SET saga = ?2 WHERE saga = ?1";
     CLASH = "SELECT alias FROM saga_alias AS one WHERE saga = ?1
                AND EXISTS (SELECT 1 FROM saga_alias AS other WHERE other.saga = ?2 AND other.alias = one.alias) LIMIT 1";

@@ -31,6 +31,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
         history::STATEMENTS,
         inbox::STATEMENTS,
         instance::STATEMENTS,
+        instance::list::STATEMENTS,
         dedup::STATEMENTS,
         meta::STATEMENTS,
         retired::STATEMENTS,

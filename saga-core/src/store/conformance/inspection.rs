@@ -5,11 +5,11 @@ use super::fixtures::{
     Driver, address, change, create, mail, next, obligation, ok, payload, task, time, timer,
 };
 use crate::machine::ParkReason;
-use crate::message::Key;
-use crate::store::HistoryKind;
+use crate::message::{Alias, Key};
 use crate::store::{
-    Address, ConsumerRow, InstanceFilter, Loaded, ObligationChange, Purged, Status, Step, TaskChange, TaskId,
-    TimerChange,
+    Address, AliasChange, ConsumerRow, HistoryKind, InstanceChange, InstanceFilter, InstanceOrder,
+    InstanceView, Loaded, ObligationChange, PageFrom, Position, Purged, RowId, Status, Step, Store,
+    TaskChange, TaskId, TaskKind, TimeRange, TimerChange,
 };
 
 /// The history has exactly the lines of the committed steps, oldest first.
@@ -74,47 +74,164 @@ async fn population(driver: &mut Driver) {
     }
 }
 
-/// Every combination of filters returns all matching instances.
-pub async fn lists_filter_and_page<S: Subject>(subject: &S) {
-    let mut driver = Driver::start(subject).await;
-    population(&mut driver).await;
-    let all = [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
-    let mut filters = Vec::new();
-    for saga in [None, Some("order"), Some("invoice"), Some("none")] {
-        for status in [None].into_iter().chain(all.map(Some)) {
-            filters.extend([None, Some(true), Some(false)].map(|parked| (saga, status, parked)));
+/// Returns a store with instances of all kinds: with and without tasks, timers, obligations and an alias. Some have moved
+/// on since.
+async fn varied(driver: &mut Driver) {
+    let statuses =
+        [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
+    let mut started = Vec::new();
+    for n in 0..30_u32 {
+        let saga = ["order", "invoice", "refund"][n as usize % 3];
+        let key = Key::new(format!("{}-{n}", ["a", "b"][n as usize % 2])).expect("a good key");
+        let mut step = create(&Address::new(saga, key));
+        let change = step.instance.as_mut().expect("a start");
+        change.status = statuses[n as usize % 5];
+        change.state = ["paying", "shipping"][n as usize % 2].into();
+        change.parked = (n % 7 == 0).then(|| payload("why"));
+        (change.created_at, change.changed_at) = (time(n.into()), time(i64::from(n) * 10));
+        if n % 4 == 1 {
+            let mut one = task(1, 0);
+            (one.kind, one.progress.since) = (TaskKind::Undo, time(n.into()));
+            one.progress.error = (n % 8 == 1).then(|| "Connection RESET by peer".to_owned());
+            step.tasks = vec![TaskChange::Add(one), TaskChange::Add(task(1, 1))];
+        }
+        if n % 3 == 1 {
+            step.obligations = vec![ObligationChange::Put(obligation(1, 0))];
+        }
+        let timers = ["b", "a", "c"].map(|name| TimerChange::Set(timer(name, (70 - i64::from(n)) / 4)));
+        step.timers = timers.into_iter().take(n as usize % 4).collect();
+        if n == 11 {
+            step.aliases = vec![AliasChange::Claim(Alias::new("the one").expect("a good alias"))];
+        }
+        started.push((driver.created(step.clone()).await, change_of(step)));
+    }
+    for (row, before) in started.into_iter().step_by(7) {
+        let mut step = next(row, &before);
+        step.instance.as_mut().expect("a change").status = before.status;
+        driver.committed(step).await;
+    }
+}
+
+fn change_of(step: Step) -> InstanceChange {
+    step.instance.expect("a step of an instance")
+}
+
+/// The conditions of a filter, each alone and with an order.
+fn conditions() -> Vec<InstanceFilter> {
+    let filter = |set: &dyn Fn(&mut InstanceFilter)| {
+        let mut filter = InstanceFilter::default();
+        set(&mut filter);
+        filter
+    };
+    let range = |from, until| TimeRange { from: Some(time(from)), until: Some(time(until)) };
+    let mut all = vec![
+        filter(&|_| {}),
+        filter(&|filter| filter.saga = Some("order".to_owned())),
+        filter(&|filter| filter.saga = Some("none".to_owned())),
+        filter(&|filter| filter.state = Some("paying".to_owned())),
+        filter(&|filter| filter.reason = Some(ParkReason::Unreadable)),
+        filter(&|filter| filter.reason = Some(ParkReason::Row)),
+        filter(&|filter| filter.key_prefix = Some("a-1".to_owned())),
+        filter(&|filter| filter.key_prefix = Some("zzz".to_owned())),
+        filter(&|filter| filter.alias = Some("the one".to_owned())),
+        filter(&|filter| filter.alias = Some("another".to_owned())),
+        filter(&|filter| filter.error = Some("connection reset".to_owned())),
+        filter(&|filter| filter.waiting_for = Some(task(1, 0).command.name.to_string())),
+        filter(&|filter| filter.waiting_for = Some("nothing".to_owned())),
+        filter(&|filter| filter.undo_before = Some(time(12))),
+        filter(&|filter| filter.created = range(3, 12)),
+        filter(&|filter| filter.changed = range(40, 120)),
+        filter(&|filter| filter.due = range(5, 12)),
+    ];
+    let statuses =
+        [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
+    for status in [None].into_iter().chain(statuses.map(Some)) {
+        for parked in [None, Some(true), Some(false)] {
+            for owed in [None, Some(true), Some(false)] {
+                all.push(filter(&|filter| {
+                    (filter.status, filter.parked, filter.owed) = (status, parked, owed);
+                }));
+            }
         }
     }
-    for (saga, status, parked) in filters {
-        // Of ten instances of each saga, two have each status, and the first two are parked.
-        let one = |n: usize| {
-            status.is_none_or(|status| status == all[n % 5]) && parked.is_none_or(|parked| parked == (n < 2))
-        };
-        let sagas = ["order", "invoice"].iter().filter(|name| saga.is_none_or(|saga| saga == **name)).count();
-        let n = sagas * (0..10).filter(|n| one(*n)).count();
-        let mut filter = InstanceFilter {
-            saga: saga.map(str::to_owned),
-            status,
-            parked,
-            limit: 3,
-            ..InstanceFilter::default()
-        };
-        let mut seen = Vec::new();
-        loop {
-            let page = ok(driver.store.instances(&filter).await);
-            assert!(page.len() <= 3);
-            let Some(last) = page.last() else { break };
-            filter.after = Some(last.position);
-            seen.extend(page);
+    all
+}
+
+/// Reads a list page by page, from one end to the other one.
+async fn pages(store: &dyn Store, filter: &InstanceFilter) -> Vec<InstanceView> {
+    let mut filter = filter.clone();
+    let mut views = Vec::new();
+    loop {
+        let page = ok(store.instances(&filter).await);
+        assert!(page.instances.len() <= 4);
+        views.extend(page.instances);
+        let Some(more) = page.more else { return views };
+        filter.from = Some(PageFrom::After(more));
+    }
+}
+
+/// Each filter returns all matching instances in each order and direction, and no other ones.
+pub async fn lists_filter_sort_and_page<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    varied(&mut driver).await;
+    for order in [InstanceOrder::Created, InstanceOrder::Changed, InstanceOrder::Key, InstanceOrder::Due] {
+        let mut all = InstanceFilter { order, limit: 4, ..InstanceFilter::default() };
+        let views = pages(&*driver.store, &all).await;
+        assert!(views.is_sorted_by_key(|view| view.position.clone()), "{order:?}");
+        let expected = if order == InstanceOrder::Due { 22 } else { 30 };
+        assert_eq!(views.len(), expected, "{order:?}");
+        match order {
+            InstanceOrder::Created => assert!(views.is_sorted_by_key(|view| view.created_at)),
+            InstanceOrder::Key => assert!(views.is_sorted_by_key(|view| view.address.clone())),
+            InstanceOrder::Due => assert!(views.is_sorted_by_key(|view| view.due)),
+            InstanceOrder::Changed => {
+                let moved: Vec<_> = views[25..].iter().map(|view| view.seq).collect();
+                assert_eq!(moved, [2; 5], "the last steps come last");
+            }
         }
-        assert!(seen.is_sorted_by_key(|view| view.position));
-        assert_eq!(seen.len(), n, "{filter:?}");
-        for view in seen {
-            assert!(saga.is_none_or(|saga| view.address.saga == saga));
-            assert!(status.is_none_or(|status| view.status == status));
-            assert!(parked.is_none_or(|parked| view.parked.is_some() == parked));
-            // The payload is not a record of the machine. The list still shows the line.
-            assert!(view.parked.is_none_or(|parked| parked.reason == ParkReason::Unreadable));
+        all.descending = true;
+        let mut reversed = pages(&*driver.store, &all).await;
+        reversed.reverse();
+        assert_eq!(reversed, views, "{order:?} from the end");
+
+        for condition in conditions() {
+            for descending in [false, true] {
+                let filter = InstanceFilter { order, descending, limit: 4, ..condition.clone() };
+                let holder = |view: &&InstanceView| match condition.alias.as_deref() {
+                    None => true,
+                    Some(alias) => alias == "the one" && view.address.key.text() == "b-11",
+                };
+                let mut expected: Vec<_> =
+                    views.iter().filter(|view| condition.matches(view)).filter(holder).cloned().collect();
+                if descending {
+                    expected.reverse();
+                }
+                assert_eq!(pages(&*driver.store, &filter).await, expected, "{filter:?}");
+            }
+        }
+    }
+}
+
+/// The page before a position ends just before this position. A position of another order begins anew.
+pub async fn lists_go_back<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    varied(&mut driver).await;
+    for order in [InstanceOrder::Created, InstanceOrder::Changed, InstanceOrder::Key, InstanceOrder::Due] {
+        for descending in [false, true] {
+            let mut filter = InstanceFilter { order, descending, limit: 4, ..InstanceFilter::default() };
+            let all = pages(&*driver.store, &filter).await;
+            for at in [0, 3, 9, all.len() - 1] {
+                filter.from = Some(PageFrom::Before(all[at].position.clone()));
+                let page = ok(driver.store.instances(&filter).await);
+                assert_eq!(page.instances, all[at.saturating_sub(4)..at], "{filter:?}");
+                assert_eq!(page.more.is_some(), at > 4, "{filter:?}");
+            }
+            let foreign = match order {
+                InstanceOrder::Created => Position::Line(7),
+                _ => Position::Row(RowId(7)),
+            };
+            filter.from = Some(PageFrom::After(foreign));
+            assert_eq!(ok(driver.store.instances(&filter).await).instances, all[..4], "{filter:?}");
         }
     }
 }

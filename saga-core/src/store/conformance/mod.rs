@@ -131,7 +131,8 @@ macro_rules! conformance {
 
             history_is_kept_in_order
             history_is_cut_at_its_old_end
-            lists_filter_and_page
+            lists_filter_sort_and_page
+            lists_go_back
             counts_are_by_saga_state_status_and_park
             counts_follow_each_step
             consumers_are_added_and_never_removed

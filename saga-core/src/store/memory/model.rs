@@ -35,6 +35,7 @@ pub(super) struct Model {
     pub(super) retired: BTreeMap<(NameOf, String, String), String>,
     pub(super) damaged: BTreeSet<Address>,
     last_row: i64,
+    last_line: i64,
     last_mail: i64,
     last_delivery: i64,
     last_dead: i64,
@@ -43,6 +44,8 @@ pub(super) struct Model {
 /// An instance with all its rows.
 pub(super) struct Kept {
     pub(super) change: InstanceChange,
+    /// The number of its newest history line.
+    pub(super) last: Option<i64>,
     pub(super) history: Vec<HistoryRow>,
     pub(super) tasks: BTreeMap<TaskId, Task>,
     pub(super) timers: BTreeMap<Name, TimerRow>,
@@ -199,6 +202,9 @@ impl Model {
         };
         if let Some(kept) = row.and_then(|row| self.instances.get_mut(&row)) {
             kept.write(step);
+            if step.instance.is_some() && !step.history.is_empty() {
+                kept.last = Some(next(&mut self.last_line));
+            }
         }
         if let Some(row) = row {
             self.change_aliases(row, &step.aliases);
@@ -241,6 +247,7 @@ impl Model {
             row,
             Kept {
                 change: change.clone(),
+                last: None,
                 history: Vec::new(),
                 tasks: BTreeMap::new(),
                 timers: BTreeMap::new(),

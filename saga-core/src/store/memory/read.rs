@@ -7,12 +7,13 @@ use async_trait::async_trait;
 
 use super::super::{
     Address, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect,
-    InstanceChange, InstanceCount, InstanceFilter, InstanceView, Loaded, Mail, NameOf, OpenTask, RetiredName,
-    RowId, Snapshot, Status, StoreError, StoredName, TaskId, TimerKey, Trace,
+    InstanceChange, InstanceCount, InstanceFilter, InstanceOrder, InstancePage, InstanceView, Loaded, Mail,
+    NameOf, OpenTask, Position, RetiredName, RowId, Snapshot, Status, StoreError, StoredName, TaskId,
+    TimerKey, Trace,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
-use crate::message::{Message, MessageId, Timestamp};
+use crate::message::{Alias, Message, MessageId, Timestamp};
 use crate::step::Parked;
 
 impl Model {
@@ -104,16 +105,48 @@ impl Model {
     }
 }
 
-fn view(position: i64, change: &InstanceChange) -> InstanceView {
-    let changed_at = change.changed_at;
-    InstanceView {
-        address: change.address.clone(),
-        status: change.status,
-        state: change.state.clone(),
-        parked: change.parked.as_ref().map(|parked| Parked::from_stored(parked, changed_at)),
-        seq: change.seq,
-        changed_at,
-        position,
+impl Model {
+    /// Returns the line of an instance. `None` if the instance is not in a list of this order.
+    fn view(&self, row: RowId, kept: &Kept, order: InstanceOrder) -> Option<InstanceView> {
+        let InstanceChange { address, status, state, seq, created_at, changed_at, .. } = &kept.change;
+        let due = kept.timers.values().map(|timer| timer.due).min();
+        let position = match order {
+            InstanceOrder::Created => Position::Row(row),
+            InstanceOrder::Changed => Position::Line(kept.last?),
+            InstanceOrder::Key => Position::Address(address.clone()),
+            InstanceOrder::Due => Position::Due(due?, row),
+        };
+        let parked = kept.change.parked.as_ref();
+        let mut view = InstanceView {
+            address: address.clone(),
+            status: *status,
+            state: state.clone(),
+            parked: parked.map(|parked| Parked::from_stored(parked, *changed_at)),
+            seq: *seq,
+            created_at: *created_at,
+            changed_at: *changed_at,
+            due,
+            waiting_for: Vec::new(),
+            errors: Vec::new(),
+            owed: kept.obligations.len(),
+            undo_since: None,
+            position,
+        };
+        view.set_tasks(kept.tasks.values());
+        Some(view)
+    }
+
+    fn page(&self, filter: &InstanceFilter) -> InstancePage {
+        let holds = |row: RowId, kept: &Kept| match &filter.alias {
+            None => true,
+            Some(alias) => Alias::new(alias).is_ok_and(|alias| {
+                let alias = Address::new(kept.change.address.saga.clone(), alias);
+                self.aliases.get(&alias) == Some(&row)
+            }),
+        };
+        let rows = self.instances.iter().filter(|(row, kept)| holds(**row, kept));
+        let views = rows.filter_map(|(row, kept)| self.view(*row, kept, filter.order)).collect();
+        InstancePage::of_all(filter, views)
     }
 }
 
@@ -131,21 +164,8 @@ impl Inspect for MemoryStore {
         }
     }
 
-    async fn instances(&self, filter: &InstanceFilter) -> Result<Vec<InstanceView>, StoreError> {
-        let model = self.model();
-        let wanted = |kept: &Kept| {
-            filter.saga.as_ref().is_none_or(|saga| kept.change.address.saga == *saga)
-                && filter.status.is_none_or(|status| kept.change.status == status)
-                && filter.parked.is_none_or(|parked| kept.change.parked.is_some() == parked)
-        };
-        let after = filter.after.map_or(Unbounded, |after| Excluded(RowId(after)));
-        Ok(model
-            .instances
-            .range((after, Unbounded))
-            .filter(|(_, kept)| wanted(kept))
-            .take(filter.page())
-            .map(|(row, kept)| view(row.0, &kept.change))
-            .collect())
+    async fn instances(&self, filter: &InstanceFilter) -> Result<InstancePage, StoreError> {
+        Ok(self.model().page(filter))
     }
 
     async fn counts(&self) -> Result<Vec<InstanceCount>, StoreError> {

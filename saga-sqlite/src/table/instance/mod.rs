@@ -1,5 +1,6 @@
 //! `saga_instance`: one narrow row per instance, as its last step left it.
 
+pub(crate) mod list;
 mod read;
 mod sums;
 mod write;
@@ -11,7 +12,7 @@ use saga_core::store::{Address, RowId, Status};
 use super::value::{address, bad, key, text};
 use crate::stored::instance as body;
 
-pub(crate) use read::{LoadedRow, Over, OverItems, checked_items, list, load, over, saga_and_status, view};
+pub(crate) use read::{LoadedRow, Over, OverItems, checked_items, load, over, saga_and_status};
 pub(crate) use sums::move_to;
 pub(crate) use write::{
     Current, Damaged, Update, Written, current, group, insert, insert_damaged, misfit_of_start, set_pending,
@@ -56,37 +57,6 @@ super::statements! {
     MOVE = "UPDATE saga_instance SET saga = ?2, checksum = ?3 WHERE id = ?1";
     COUNT_OF_SAGA = "SELECT count(*) FROM saga_instance WHERE saga = ?1";
     DELETE = "DELETE FROM saga_instance WHERE id = ?1";
-    LIST = "SELECT name, key, saga_instance.id, status, seq, body, parked
-            FROM saga_instance JOIN saga_name ON saga_name.id = saga
-            WHERE saga_instance.id > ?1 AND (?2 IS NULL OR name = ?2) AND (?3 IS NULL OR status = ?3)
-              AND (?4 IS NULL OR (parked IS NOT NULL) = ?4)
-            ORDER BY saga_instance.id";
-    LIST_PARKED = "SELECT name, key, saga_instance.id, status, seq, body, parked
-                   FROM saga_instance INDEXED BY saga_instance_parked JOIN saga_name ON saga_name.id = saga
-                   WHERE parked = 1 AND saga_instance.id > ?1 AND (?2 IS NULL OR name = ?2)
-                     AND (?3 IS NULL OR status = ?3) AND ?4 = 1
-                   ORDER BY saga_instance.id";
-    LIST_RUNNING = "SELECT * FROM
-                        (SELECT name, key, saga_instance.id, status, seq, body, parked
-                         FROM saga_instance INDEXED BY saga_instance_live JOIN saga_name ON saga_name.id = saga
-                         WHERE open = 1 AND (over_at IS NULL OR open = 1) AND saga_instance.id > ?1
-                           AND (?2 IS NULL OR name = ?2) AND status = ?3 AND (?4 IS NULL OR (parked IS NOT NULL) = ?4)
-                         UNION ALL
-                         SELECT name, key, saga_instance.id, status, seq, body, parked
-                         FROM saga_instance INDEXED BY saga_instance_live JOIN saga_name ON saga_name.id = saga
-                         WHERE open IS NULL AND over_at IS NULL AND saga_instance.id > ?1
-                           AND (?2 IS NULL OR name = ?2) AND status = ?3 AND (?4 IS NULL OR (parked IS NOT NULL) = ?4))
-                    ORDER BY id";
-    LIST_COMPENSATING = "SELECT name, key, saga_instance.id, status, seq, body, parked
-                         FROM saga_instance INDEXED BY saga_instance_compensating JOIN saga_name ON saga_name.id = saga
-                         WHERE status = 2 AND saga_instance.id > ?1 AND (?2 IS NULL OR name = ?2) AND status = ?3
-                           AND (?4 IS NULL OR (parked IS NOT NULL) = ?4)
-                         ORDER BY saga_instance.id";
-    LIST_FAILED = "SELECT name, key, saga_instance.id, status, seq, body, parked
-                   FROM saga_instance INDEXED BY saga_instance_failed JOIN saga_name ON saga_name.id = saga
-                   WHERE status >= 4 AND status = ?3 AND saga_instance.id > ?1 AND (?2 IS NULL OR name = ?2)
-                     AND (?4 IS NULL OR (parked IS NOT NULL) = ?4)
-                   ORDER BY saga_instance.id";
 }
 
 /// The number of a status in the column `status`.

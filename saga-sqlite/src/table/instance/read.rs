@@ -1,17 +1,16 @@
 //! The reading of instances: for the engine, for people and for a purge.
 
 use rusqlite::{Connection, Result, Row};
-use saga_core::machine::Parked;
 use saga_core::message::{Payload, Timestamp};
-use saga_core::store::{Address, InstanceChange, InstanceFilter, InstanceView, RowId, Status};
+use saga_core::store::{Address, InstanceChange, RowId, Status};
 
 use super::sums::{StepColumns, pending_checksum};
-use super::{LIST, LIST_COMPENSATING, LIST_FAILED, LIST_PARKED, LIST_RUNNING, LOAD, OVER, status};
+use super::{LOAD, OVER, status};
 use crate::checksum;
 use crate::stored::item::Items;
 use crate::stored::{instance as body, pending};
 use crate::table::count::Group;
-use crate::table::value::{address, bad, lossy, maybe_text, name, text};
+use crate::table::value::{bad, lossy, maybe_text, name, text};
 
 /// A loaded row. The items are `None` while they are rows of `saga_item`.
 pub(crate) struct LoadedRow {
@@ -115,36 +114,6 @@ pub(crate) fn checked_items<'r>(row: &'r Row<'_>, id: RowId, at: usize) -> Resul
     let open = row.get::<_, Option<i64>>(at + 1)?.is_some();
     let sum = pending_checksum(id, open, items.unwrap_or_default());
     if checksum::is_pending(row.get(at + 2)?, sum) { Ok(items) } else { Err(bad(at, Unreadable::Checksum)) }
-}
-
-/// Returns the list statement with the best index for `filter`. Every list statement has the parameters position, saga,
-/// status and parked.
-pub(crate) fn list(filter: &InstanceFilter) -> &'static str {
-    match (filter.parked, filter.status) {
-        (Some(true), _) => LIST_PARKED,
-        (_, Some(Status::Running)) => LIST_RUNNING,
-        (_, Some(Status::Compensating)) => LIST_COMPENSATING,
-        (_, Some(Status::Failed | Status::Aborted)) => LIST_FAILED,
-        (_, Some(Status::Completed) | None) => LIST,
-    }
-}
-
-/// Reads a row of a list statement. A body that cannot be read gives an empty state, and the row stays visible.
-pub(crate) fn view(row: &Row<'_>) -> Result<InstanceView> {
-    let stored = lossy(row, 5)?;
-    let outline = body::outline(&stored).unwrap_or_default();
-    let changed_at = Timestamp::from_millis(outline.changed_at);
-    let is_parked = row.get::<_, Option<i64>>(6)?.is_some();
-    let record = outline.parked.or_else(|| is_parked.then(|| Payload::from("")));
-    Ok(InstanceView {
-        address: address(row, 0)?,
-        position: row.get(2)?,
-        status: status(row, 3)?,
-        state: outline.state.into_owned().into(),
-        parked: record.map(|record| Parked::from_stored(&record, changed_at)),
-        seq: row.get(4)?,
-        changed_at,
-    })
 }
 
 /// Reads the saga and the status in a row of [`NAMES`].
