@@ -60,7 +60,8 @@ pub mod error {
     };
     pub use saga_core::engine::StartProblem;
     pub use saga_core::message::{
-        ActionError, BoxError, Chain, HandlerError, HandlerErrorKind, KeyError, PayloadError, chain,
+        ActionError, BoxError, Chain, HandlerError, HandlerErrorKind, KeyError, PayloadError, TimestampError,
+        chain,
     };
     #[cfg(feature = "routing-slip")]
     pub use saga_core::routing_slip::SlipError;

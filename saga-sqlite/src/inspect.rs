@@ -12,60 +12,60 @@ use crate::SqliteStore;
 use crate::list;
 use crate::names;
 use crate::read::{self, page};
+use crate::reader::SqliteReader;
 use crate::table::{alias, consumer, count, dead, dedup, delivery, history, inbox, instance, retired};
 
 #[async_trait]
-impl Inspect for SqliteStore {
+impl Inspect for SqliteReader {
     async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError> {
         let (address, saga) = (address.clone(), address.saga.clone());
-        match self.shared.readers.inspect(move |db| read::load(db, &address)).await? {
+        match self.readers.inspect(move |db| read::load(db, &address)).await? {
             None => Ok(None),
             Some(Loaded::Alias(key)) => self.instance(&Address::new(saga, key)).await,
             Some(Loaded::Snapshot(snapshot)) => Ok(Some(*snapshot)),
             Some(Loaded::Unreadable(detail)) => {
-                Err(StoreError::Corrupt { store: self.shared.place.name().to_owned(), detail })
+                Err(StoreError::Corrupt { store: self.readers.name().to_owned(), detail })
             }
         }
     }
 
     async fn instances(&self, filter: &InstanceFilter) -> Result<InstancePage, StoreError> {
         let filter = filter.clone();
-        self.shared.readers.inspect(move |db| list::page(db, &filter)).await
+        self.readers.inspect(move |db| list::page(db, &filter)).await
     }
 
     async fn counts(&self) -> Result<Vec<InstanceCount>, StoreError> {
-        self.shared.readers.inspect(count::show).await
+        self.readers.inspect(count::show).await
     }
 
     async fn names(&self) -> Result<Vec<StoredName>, StoreError> {
-        names::names(&self.shared.readers).await
+        names::names(&self.readers).await
     }
 
     async fn retired(&self) -> Result<Vec<RetiredName>, StoreError> {
         // An unreadable retired name is an error. Without the name, an outdated build would start (rule R34).
         let read = |db: &Connection| db.prepare_cached(retired::ALL)?.query_map([], retired::read)?.collect();
-        let mut names: Vec<RetiredName> = self.shared.readers.inspect(read).await?;
+        let mut names: Vec<RetiredName> = self.readers.inspect(read).await?;
         names.sort();
         Ok(names)
     }
 
     async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         let address = address.clone();
-        self.shared.readers.inspect(move |db| lines(db, &address, limit)).await
+        self.readers.inspect(move |db| lines(db, &address, limit)).await
     }
 
     async fn dead_letters(&self, after: DeadId, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError> {
-        self.shared.readers.inspect(move |db| page(db, dead::PAGE, (after.0,), limit, dead::read)).await
+        self.readers.inspect(move |db| page(db, dead::PAGE, (after.0,), limit, dead::read)).await
     }
 
     async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError> {
-        self.shared.readers.inspect(|db| page(db, consumer::ALL, [], usize::MAX, consumer::read)).await
+        self.readers.inspect(|db| page(db, consumer::ALL, [], usize::MAX, consumer::read)).await
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
         let address = address.clone();
-        self.shared
-            .readers
+        self.readers
             .inspect(move |db| {
                 page(db, inbox::WAITING, (&address.saga, address.key.stored()), limit, inbox::read)
             })
@@ -79,10 +79,56 @@ impl Inspect for SqliteStore {
         consumers: &[Address],
     ) -> Result<Vec<Trace>, StoreError> {
         let (id, event, consumers) = (id.clone(), event.clone(), consumers.to_vec());
-        self.shared
-            .readers
-            .inspect(move |db| consumers.iter().map(|to| trace(db, &id, &event, to)).collect())
-            .await
+        self.readers.inspect(move |db| consumers.iter().map(|to| trace(db, &id, &event, to)).collect()).await
+    }
+}
+
+/// Reads through [`SqliteStore::reader`].
+#[async_trait]
+impl Inspect for SqliteStore {
+    async fn instance(&self, address: &Address) -> Result<Option<Snapshot>, StoreError> {
+        self.reader().instance(address).await
+    }
+
+    async fn instances(&self, filter: &InstanceFilter) -> Result<InstancePage, StoreError> {
+        self.reader().instances(filter).await
+    }
+
+    async fn counts(&self) -> Result<Vec<InstanceCount>, StoreError> {
+        self.reader().counts().await
+    }
+
+    async fn names(&self) -> Result<Vec<StoredName>, StoreError> {
+        self.reader().names().await
+    }
+
+    async fn retired(&self) -> Result<Vec<RetiredName>, StoreError> {
+        self.reader().retired().await
+    }
+
+    async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
+        self.reader().history(address, limit).await
+    }
+
+    async fn dead_letters(&self, after: DeadId, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError> {
+        self.reader().dead_letters(after, limit).await
+    }
+
+    async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError> {
+        self.reader().consumers().await
+    }
+
+    async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
+        self.reader().waiting(address, limit).await
+    }
+
+    async fn traces(
+        &self,
+        id: &MessageId,
+        event: &Message,
+        consumers: &[Address],
+    ) -> Result<Vec<Trace>, StoreError> {
+        self.reader().traces(id, event, consumers).await
     }
 }
 

@@ -27,6 +27,7 @@ mod numbers;
 mod open;
 mod options;
 mod read;
+mod reader;
 mod refusal;
 mod rename;
 mod resolve;
@@ -40,6 +41,7 @@ mod writer;
 
 pub use checkpoint::CheckpointStats;
 pub use options::{Durability, SqliteOptions};
+pub use reader::SqliteReader;
 pub use store::SqliteStore;
 pub use transaction::{Transaction, TransactionConnection, TransactionError};
 

@@ -56,6 +56,22 @@ pub(crate) fn open(place: &StoreFile) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
+/// Checks that the file exists and has the tables of this version.
+pub(crate) fn check_for_reading(place: &StoreFile) -> Result<(), StoreError> {
+    match fs::metadata(place.path()) {
+        Ok(metadata) if metadata.is_file() => {
+            refuse_links(&metadata).map_err(|detail| refuse(place, detail))?;
+        }
+        Ok(_) => return Err(refuse(place, "the path is not a file; name a file")),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(refuse(place, "the file does not exist; name the file of a store"));
+        }
+        Err(error) => return Err(refuse(place, error.to_string())),
+    }
+    let db = connect(place, Role::Read).map_err(|error| explain(place, error))?;
+    schema::check_present(place, &db)
+}
+
 /// Creates the file if it is missing. Returns whether a file was created.
 fn create(place: &StoreFile) -> Result<bool, StoreError> {
     let path = place.path();

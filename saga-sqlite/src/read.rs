@@ -63,6 +63,15 @@ impl Readers {
         Ok(readers)
     }
 
+    /// Returns the name of the store, for errors.
+    pub(crate) fn name(&self) -> &str {
+        self.place.name()
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.place.path()
+    }
+
     /// Runs a read for the dispatcher, without a time limit.
     pub(crate) async fn read<T: Send + 'static>(
         &self,

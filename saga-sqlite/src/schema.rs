@@ -51,6 +51,23 @@ pub(crate) fn check_still(place: &StoreFile, db: &Connection) -> Result<(), Stor
     check(place, found.map_err(|error| of_store(place.name(), error))?)
 }
 
+/// Refuses a file without the tables of this version. Nothing is migrated.
+pub(crate) fn check_present(place: &StoreFile, db: &Connection) -> Result<(), StoreError> {
+    let found = version(db).map_err(|error| explain(place, error))?;
+    check(place, found)?;
+    let known = latest();
+    match found {
+        0 => Err(refuse(place, "the file has no tables of a store; name the file of a store")),
+        found if found < known => Err(refuse(
+            place,
+            format!(
+                "the file was written by an earlier version (schema {found}; this version knows schema {known}); open it with the application once, which migrates it"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Reads the version on a separate connection without lasting changes.
 ///
 /// A read-only connection is not sufficient. It cannot roll back the unfinished transaction of a killed process. It

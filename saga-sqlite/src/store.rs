@@ -17,6 +17,7 @@ use crate::checkpoint::{CheckpointStats, Checkpoints};
 use crate::open;
 use crate::options::SqliteOptions;
 use crate::read::{self, Readers};
+use crate::reader::SqliteReader;
 use crate::refusal;
 use crate::store_file::StoreFile;
 use crate::table::{delivery, inbox, instance};
@@ -37,7 +38,7 @@ pub struct SqliteStore {
 pub(crate) struct Shared {
     pub(crate) place: Arc<StoreFile>,
     pub(crate) writer: Handle,
-    pub(crate) readers: Readers,
+    pub(crate) readers: Arc<Readers>,
     pub(crate) delivered: Notify,
     pub(crate) idle: Idle,
     pub(crate) watch: Watch,
@@ -74,7 +75,7 @@ impl SqliteStore {
             let (background, of) = (Arc::clone(&checkpoints), Arc::clone(&place));
             Ok(Shared {
                 writer: Handle::start(Arc::clone(&place), writer)?,
-                readers: Readers::start(&place)?,
+                readers: Arc::new(Readers::start(&place)?),
                 checkpointer: Some(
                     std::thread::Builder::new()
                         .name("saga-checkpoint".to_owned())
@@ -94,6 +95,11 @@ impl SqliteStore {
     /// Returns the absolute path of the file, without symbolic links.
     pub fn path(&self) -> &Path {
         self.shared.place.path()
+    }
+
+    /// Returns a handle that only reads, for a part of the application that must not change the store.
+    pub fn reader(&self) -> SqliteReader {
+        SqliteReader { readers: Arc::clone(&self.shared.readers) }
     }
 
     /// Returns counts of the checkpoints since the store was opened.

@@ -346,8 +346,8 @@ impl Dispatcher {
         operator: Operator,
     ) -> Result<(), InstanceError> {
         let address = Address::new(S::NAME, Key::new(key)?);
-        let Operator { who, why } = operator;
-        let verb = VerbRecord { verb, by: who, why, seq: None };
+        let Operator { who, why, seq } = operator;
+        let verb = VerbRecord { verb, by: who, why, seq };
         let asked = self.call(Patience::default(), false, move |ticket, claim| In::Verb {
             address,
             verb,

@@ -17,23 +17,47 @@ pub enum OperatorVerb {
     Skip,
 }
 
+impl OperatorVerb {
+    /// Returns the name of the verb in the history.
+    pub fn as_str(self) -> &'static str {
+        self.verb().word()
+    }
+
+    fn verb(self) -> Verb {
+        match self {
+            Self::Abort => Verb::Abort,
+            Self::Retry => Verb::Retry,
+            Self::Skip => Verb::Skip,
+        }
+    }
+}
+
 /// The person who decides, and why. Both go to the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operator {
     pub(crate) who: String,
     pub(crate) why: String,
+    pub(crate) seq: Option<u64>,
 }
 
 impl Operator {
     /// The operator `who`, who gives no reason yet.
     pub fn new(who: impl Into<String>) -> Self {
-        Self { who: who.into(), why: String::new() }
+        Self { who: who.into(), why: String::new(), seq: None }
     }
 
     /// The reason of the decision.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {
         self.why = why.into();
+        self
+    }
+
+    /// The step at which the operator has seen the instance, its `seq`. The verb is declined if the instance has made
+    /// another step since.
+    #[must_use]
+    pub fn at_step(mut self, seq: u64) -> Self {
+        self.seq = Some(seq);
         self
     }
 }
@@ -46,14 +70,10 @@ impl Mail {
     /// `declined`. It holds the name of the verb, the operator as its cause, and the reason as its note. Without an instance
     /// there is no history, and the verb becomes a dead letter with the reason `declined`.
     pub fn operator(to: Address, verb: OperatorVerb, operator: Operator, at: Timestamp) -> Self {
-        let verb = match verb {
-            OperatorVerb::Abort => Verb::Abort,
-            OperatorVerb::Retry => Verb::Retry,
-            OperatorVerb::Skip => Verb::Skip,
-        };
+        let verb = verb.verb();
         let name = Name::Borrowed(verb.word());
-        let Operator { who, why } = operator;
-        let record = VerbRecord { verb, by: who.clone(), why, seq: None };
+        let Operator { who, why, seq } = operator;
+        let record = VerbRecord { verb, by: who.clone(), why, seq };
         Self {
             to,
             kind: MailKind::Verb,

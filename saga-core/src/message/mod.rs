@@ -28,4 +28,4 @@ pub use name::name_in;
 pub(crate) use name::name_matches;
 pub(crate) use payload::not_newer;
 pub use payload::{Message, Name, Payload, PayloadError, PayloadLimits};
-pub use timestamp::Timestamp;
+pub use timestamp::{Timestamp, TimestampError};

@@ -54,6 +54,22 @@ impl Timestamp {
     }
 }
 
+/// The text is not a time in RFC 3339.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
+#[error("the text is not a time in RFC 3339, such as 2026-03-01T09:30:00Z")]
+#[non_exhaustive]
+pub struct TimestampError;
+
+/// Reads RFC 3339, with any offset. Fractions of a millisecond are cut.
+impl std::str::FromStr for Timestamp {
+    type Err = TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, TimestampError> {
+        let time: jiff::Timestamp = text.parse().map_err(|_| TimestampError)?;
+        Ok(Self(time.as_millisecond()))
+    }
+}
+
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
@@ -107,6 +123,18 @@ impl fmt::Display for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_read_back_from_its_text() {
+        for millis in [0, -1, 1_767_225_600_250] {
+            let time = Timestamp::from_millis(millis);
+            assert_eq!(time.to_string().parse(), Ok(time));
+        }
+        assert_eq!("2026-03-01T10:30:00+01:00".parse(), "2026-03-01T09:30:00Z".parse::<Timestamp>());
+        for text in ["", "2026-03-01", "yesterday", "12"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError), "{text}");
+        }
+    }
 
     #[test]
     fn shows_rfc_3339_and_saturates() {

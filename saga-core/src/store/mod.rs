@@ -7,6 +7,7 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod inspect;
+mod json;
 mod list;
 mod memory;
 

@@ -1,0 +1,252 @@
+//! The arguments: verbs, options and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use saga_core::message::Timestamp;
+use saga_core::store::{InstanceFilter, InstanceOrder, PageFrom, ParkReason, Position, Status, TimeRange};
+
+/// Shows the instances of a saga store, and decides what waits for a person.
+///
+/// Exit codes: 0 all is well, 1 the store cannot be used, 2 wrong usage, 3 not found, 4 the instance has declined the verb, 5
+/// no dispatcher has applied the verb yet.
+#[derive(Debug, Parser)]
+#[command(name = "saga", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// The SQLite file of the store.
+    #[arg(long, env = "SAGA_DB", value_name = "FILE", global = true)]
+    pub(crate) db: Option<PathBuf>,
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = Format::Table, global = true)]
+    pub(crate) output: Format,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table for people.
+    Table,
+    /// One JSON value.
+    Json,
+    /// One JSON value in each line.
+    Jsonl,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Lists instances.
+    Ls(Ls),
+    /// Shows one instance: state, data, open commands, obligations and timers.
+    Show(Of),
+    /// Shows the history of one instance, oldest line first.
+    Trace(Trace),
+    /// Counts the instances of each saga, state and status.
+    Count {
+        /// Only this saga.
+        #[arg(long)]
+        saga: Option<String>,
+    },
+    /// Lists and shows dead letters.
+    #[command(subcommand)]
+    Dead(Dead),
+    /// Lists the consumers of each event.
+    Consumers,
+    /// Repeats the work that parked an instance.
+    Retry(Decide),
+    /// Continues a parked instance without the work that parked it.
+    Skip(Decide),
+    /// Undoes everything that is owed, and ends the instance.
+    Abort(Decide),
+    /// Prints the completions for a shell.
+    Completions { shell: clap_complete::Shell },
+}
+
+/// The address of an instance.
+#[derive(Args, Debug)]
+pub(crate) struct Of {
+    /// The stored name of the saga.
+    pub(crate) saga: String,
+    /// The key of the instance.
+    pub(crate) key: String,
+    /// The text is an alias and not a key.
+    #[arg(long)]
+    pub(crate) alias: bool,
+}
+
+/// A decision about one instance. It is declined if the instance has made a step since it was read.
+#[derive(Args, Debug)]
+pub(crate) struct Decide {
+    #[command(flatten)]
+    pub(crate) of: Of,
+    /// Why. The history of the instance keeps the text.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) because: String,
+    /// Who decides. The history of the instance keeps the name.
+    #[arg(long, env = "USER", value_name = "NAME")]
+    pub(crate) by: String,
+    /// The step at which the instance was seen. The default is its present step.
+    #[arg(long)]
+    pub(crate) step: Option<u64>,
+    /// Does not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// How many seconds to wait until the dispatcher has applied the verb.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) wait: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Trace {
+    #[command(flatten)]
+    pub(crate) of: Of,
+    /// The most lines, counted from the newest one.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dead {
+    /// Lists dead letters, oldest first.
+    Ls {
+        /// Only letters after this number.
+        #[arg(long, default_value_t = 0)]
+        after: i64,
+        /// The most letters.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
+        limit: u16,
+    },
+    /// Shows one dead letter with its payload.
+    Show {
+        /// The number of the letter.
+        id: i64,
+    },
+}
+
+/// The conditions of a list. An instance must meet every condition.
+#[derive(Args, Debug)]
+pub(crate) struct Ls {
+    /// Only this saga.
+    #[arg(long)]
+    saga: Option<String>,
+    /// Only this state.
+    #[arg(long)]
+    state: Option<String>,
+    /// Only this status: running, compensating, completed, failed or aborted.
+    #[arg(long, value_parser = status)]
+    status: Option<Status>,
+    /// Only parked instances.
+    #[arg(long, conflicts_with = "not_parked")]
+    parked: bool,
+    /// Only instances that are not parked.
+    #[arg(long)]
+    not_parked: bool,
+    /// Only instances that are parked for this reason, such as `undo-refused`.
+    #[arg(long, value_parser = reason)]
+    reason: Option<ParkReason>,
+    /// Only keys that begin with this text.
+    #[arg(long, value_name = "PREFIX")]
+    key: Option<String>,
+    /// Only the holder of this alias.
+    #[arg(long)]
+    alias: Option<String>,
+    /// Only instances with this text in an error or in the reason of a park.
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+    /// Only instances that wait for this command, undo or child.
+    #[arg(long, value_name = "COMMAND")]
+    waiting_for: Option<String>,
+    /// Only instances with an obligation.
+    #[arg(long, conflicts_with = "not_owed")]
+    owed: bool,
+    /// Only instances without an obligation.
+    #[arg(long)]
+    not_owed: bool,
+    /// Only instances with an undo that was ready before this time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    undo_before: Option<Timestamp>,
+    /// Only instances created at this time or later (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    created_from: Option<Timestamp>,
+    /// Only instances created before this time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    created_until: Option<Timestamp>,
+    /// Only instances with their last step at this time or later (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    changed_from: Option<Timestamp>,
+    /// Only instances with their last step before this time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    changed_until: Option<Timestamp>,
+    /// Only instances with their next timer before this time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    due_until: Option<Timestamp>,
+    /// The order of the list.
+    #[arg(long, value_enum, default_value_t = Sort::Created)]
+    sort: Sort,
+    /// Lowest first. The default is highest first, except for keys and timers.
+    #[arg(long, conflicts_with = "descending")]
+    ascending: bool,
+    /// Highest first.
+    #[arg(long)]
+    descending: bool,
+    /// The most instances.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+    /// Only instances behind this position, as the last line of an earlier list says.
+    #[arg(long, value_name = "POSITION")]
+    after: Option<Position>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    Created,
+    Changed,
+    Key,
+    Due,
+}
+
+impl Ls {
+    /// Returns the filter of the first page.
+    pub(crate) fn filter(&self) -> InstanceFilter {
+        let either = |yes: bool, no: bool| if yes { Some(true) } else { no.then_some(false) };
+        let mut filter = InstanceFilter::default();
+        filter.saga.clone_from(&self.saga);
+        filter.state.clone_from(&self.state);
+        filter.status = self.status;
+        filter.parked = either(self.parked, self.not_parked);
+        filter.reason = self.reason;
+        filter.key_prefix.clone_from(&self.key);
+        filter.alias.clone_from(&self.alias);
+        filter.error.clone_from(&self.error);
+        filter.waiting_for.clone_from(&self.waiting_for);
+        filter.owed = either(self.owed, self.not_owed);
+        filter.undo_before = self.undo_before;
+        filter.created = TimeRange { from: self.created_from, until: self.created_until };
+        filter.changed = TimeRange { from: self.changed_from, until: self.changed_until };
+        filter.due = TimeRange { from: None, until: self.due_until };
+        filter.order = match self.sort {
+            Sort::Created => InstanceOrder::Created,
+            Sort::Changed => InstanceOrder::Changed,
+            Sort::Key => InstanceOrder::Key,
+            Sort::Due => InstanceOrder::Due,
+        };
+        let newest_first = matches!(self.sort, Sort::Created | Sort::Changed);
+        filter.descending = self.descending || newest_first && !self.ascending;
+        filter.from = self.after.clone().map(PageFrom::After);
+        filter
+    }
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    Status::parse(text)
+        .ok_or_else(|| "expected running, compensating, completed, failed or aborted".to_owned())
+}
+
+fn reason(text: &str) -> Result<ParkReason, String> {
+    let json = serde_json::Value::from(text);
+    serde_json::from_value(json).map_err(|error| error.to_string())
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| "expected a time in RFC 3339, such as 2026-11-27T08:30:00Z".to_owned())
+}

@@ -1,0 +1,155 @@
+//! The decisions of an operator: retry, skip and abort.
+//!
+//! Owns: the question before a decision, and the wait for its outcome. Does not own: the decision itself. The dispatcher
+//! applies it as a step, and the history of the instance keeps it.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use saga_core::machine::{Operator, OperatorVerb};
+use saga_core::message::Timestamp;
+use saga_core::store::{Address, HistoryKind, HistoryRow, Inspect, Mail, Parked, Snapshot, Store};
+use saga_sqlite::{SqliteReader, SqliteStore};
+use serde::Serialize;
+
+use crate::Ended;
+use crate::args::Decide;
+use crate::output::{Output, plain};
+use crate::verbs::{address, not_found};
+
+/// The interval of the looks for the outcome. A dispatcher in another process looks into the inbox within a second.
+const LOOK: Duration = Duration::from_millis(50);
+/// The number of history lines in which the outcome is looked for.
+const LINES: usize = 20;
+
+pub(crate) async fn decide(
+    verb: OperatorVerb,
+    decide: &Decide,
+    reader: &SqliteReader,
+    output: &mut Output<'_>,
+) -> Result<Ended> {
+    let Some(before) = reader.instance(&address(&decide.of)?).await? else {
+        return Ok(not_found(&decide.of));
+    };
+    let word = verb.as_str();
+    let asked = describe(&before);
+    if !decide.yes && !confirmed(word, &asked)? {
+        return Ok(Ended::Usage);
+    }
+    let to = before.instance.address.clone();
+    let operator = Operator::new(&decide.by)
+        .because(&decide.because)
+        .at_step(decide.step.unwrap_or(before.instance.seq));
+    let at = Timestamp::now();
+    let store = SqliteStore::options().create(false).open(reader.path())?;
+    store.deliver(vec![Mail::operator(to.clone(), verb, operator, at)]).await?;
+    let deadline = Instant::now() + Duration::from_secs(decide.wait);
+    let mut answer = Answer::new(word, &to);
+    loop {
+        if let Some(line) = outcome(reader, &before, word, &decide.by, at).await? {
+            answer.declined = (line.entry.kind == HistoryKind::Declined)
+                .then(|| line.entry.note.as_deref().unwrap_or_default().to_owned());
+            answer.seq = Some(line.seq);
+            break;
+        }
+        if Instant::now() >= deadline {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let after = reader.instance(&to).await?;
+    if let Some(after) = &after {
+        (answer.status, answer.state) = (after.instance.status.as_str(), &after.instance.state);
+    }
+    let ended = match (&answer.seq, &answer.declined) {
+        (None, _) => Ended::Waiting,
+        (Some(_), Some(_)) => Ended::Declined,
+        (Some(_), None) => Ended::Well,
+    };
+    output.one(&answer, |answer| match ended {
+        Ended::Declined => {
+            let why = answer.declined.as_deref().unwrap_or_default();
+            format!("declined: {}", plain(why))
+        }
+        Ended::Well => {
+            let now = after.as_ref().map(describe).unwrap_or_default();
+            format!("{word}: done in step {}; now {now}", answer.seq.unwrap_or_default())
+        }
+        _ => format!(
+            "{word}: no dispatcher has applied it within {} seconds; it stays in the inbox, and a dispatcher applies it",
+            decide.wait
+        ),
+    })?;
+    Ok(ended)
+}
+
+/// The outcome of a decision.
+#[derive(Serialize)]
+struct Answer<'a> {
+    verb: &'a str,
+    saga: &'a str,
+    key: &'a str,
+    /// The step that holds the answer. `null` while no dispatcher has applied the verb.
+    seq: Option<u64>,
+    /// Why the instance has declined the verb.
+    declined: Option<String>,
+    status: &'a str,
+    state: &'a str,
+}
+
+impl<'a> Answer<'a> {
+    fn new(verb: &'a str, to: &'a Address) -> Self {
+        Self { verb, saga: &to.saga, key: to.key.text(), seq: None, declined: None, status: "", state: "" }
+    }
+}
+
+/// Describes where an instance is.
+fn describe(snapshot: &Snapshot) -> String {
+    let record = &snapshot.instance;
+    let mut text = format!(
+        "{} `{}` is {} in `{}` at step {}",
+        record.address.saga,
+        record.address.key.text(),
+        record.status.as_str(),
+        record.state,
+        record.seq
+    );
+    if let Some(parked) = &record.parked {
+        text += &format!("; parked: {}", Parked::from_stored(parked, record.changed_at));
+    }
+    plain(&text).into_owned()
+}
+
+/// Asks the person at the terminal. Without a terminal nobody can answer, and the decision needs `--yes`.
+fn confirmed(word: &str, asked: &str) -> Result<bool> {
+    if !std::io::stdin().is_terminal() {
+        eprintln!("saga: {asked}");
+        eprintln!("saga: nobody can be asked here; add --yes to {word}");
+        return Ok(false);
+    }
+    eprint!("{asked}\n{word} it? [y/N] ");
+    std::io::stderr().flush()?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).context("the answer cannot be read")?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+/// Returns the history line with the answer to the verb.
+async fn outcome(
+    reader: &SqliteReader,
+    before: &Snapshot,
+    word: &str,
+    by: &str,
+    at: Timestamp,
+) -> Result<Option<HistoryRow>> {
+    let lines = reader.history(&before.instance.address, LINES).await?;
+    let is_answer = |line: &HistoryRow| {
+        matches!(line.entry.kind, HistoryKind::Verb | HistoryKind::Declined)
+            && line.entry.name == word
+            && line.entry.cause.as_deref() == Some(by)
+            && line.seq > before.instance.seq
+            && line.entry.at >= at
+    };
+    Ok(lines.into_iter().find(is_answer))
+}

@@ -1,0 +1,62 @@
+//! `saga`: the command line. It reads a store, and hands decisions to the dispatcher by the inbox.
+//!
+//! Owns: the verbs, their output and the exit codes. Does not own: the reads themselves (`Inspect`).
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr)] // A program, not a library.
+
+mod args;
+mod decide;
+mod output;
+mod verbs;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use args::{Arguments, Verb};
+use clap::{CommandFactory, Parser};
+use output::Output;
+use saga_sqlite::SqliteReader;
+
+/// How a verb has ended, as the exit code says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Ended {
+    Well = 0,
+    /// The store cannot be used.
+    Failed = 1,
+    /// Nobody could be asked whether the decision is meant.
+    Usage = 2,
+    /// The instance or the letter does not exist.
+    NotFound = 3,
+    /// The instance has declined the decision.
+    Declined = 4,
+    /// No dispatcher has applied the decision yet.
+    Waiting = 5,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut written = Vec::new();
+    let ended = run(arguments, &mut written);
+    // A reader such as `head` may close the pipe early.
+    let _ = std::io::stdout().write_all(&written);
+    let ended = ended.unwrap_or_else(|error| {
+        eprintln!("saga: {}", output::plain(&format!("{error:#}")));
+        Ended::Failed
+    });
+    ExitCode::from(ended as u8)
+}
+
+fn run(arguments: Arguments, to: &mut Vec<u8>) -> Result<Ended> {
+    if let Verb::Completions { shell } = arguments.verb {
+        clap_complete::generate(shell, &mut Arguments::command(), "saga", to);
+        return Ok(Ended::Well);
+    }
+    let path = arguments.db.context("name the store with --db FILE, or set SAGA_DB")?;
+    let store = SqliteReader::open(path)?;
+    let mut output = Output::new(arguments.output, to);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(verbs::run(arguments.verb, &store, &mut output))
+}

@@ -1,0 +1,140 @@
+//! The forms of the output: a table, one JSON value, or one JSON value in each line.
+//!
+//! Stored text may come from outside. No character of it controls the terminal, in any form of the output.
+
+use std::borrow::Cow;
+
+use comfy_table::{Cell, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::args::Format;
+
+/// The longest cell of a table, in characters.
+const CELL: usize = 60;
+
+pub(crate) struct Output<'a> {
+    format: Format,
+    to: &'a mut Vec<u8>,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(format: Format, to: &'a mut Vec<u8>) -> Self {
+        Self { format, to }
+    }
+
+    /// Writes a list. `row` gives the cells of a table.
+    pub(crate) fn list<T: Serialize, const N: usize>(
+        &mut self,
+        header: [&str; N],
+        items: &[T],
+        row: impl Fn(&T) -> [String; N],
+    ) -> serde_json::Result<()> {
+        match self.format {
+            Format::Table if items.is_empty() => {}
+            Format::Table => self.table(header, items.iter().map(row)),
+            Format::Json => self.json(&serde_json::to_string_pretty(items)?),
+            Format::Jsonl => {
+                for item in items {
+                    self.json(&serde_json::to_string(item)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes one value. `text` gives its form for people.
+    pub(crate) fn one<T: Serialize>(
+        &mut self,
+        value: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> serde_json::Result<()> {
+        match self.format {
+            Format::Table => self.line(&text(value)),
+            Format::Json => self.json(&serde_json::to_string_pretty(value)?),
+            Format::Jsonl => self.json(&serde_json::to_string(value)?),
+        }
+        Ok(())
+    }
+
+    fn table<const N: usize>(&mut self, header: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+        let mut table = Table::new();
+        table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+        table.set_header(header.map(|title| Cell::new(title.to_uppercase())));
+        for row in rows {
+            table.add_row(row.map(|cell| Cell::new(short(&plain(&cell)))));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        self.line(&table.trim_fmt());
+    }
+
+    /// Control characters are escaped in JSON. Others that a terminal interprets are escaped here.
+    fn json(&mut self, json: &str) {
+        let text: String = json.chars().map(escape_in_json).collect();
+        self.line(&text);
+    }
+
+    fn line(&mut self, text: &str) {
+        self.to.extend_from_slice(text.trim_end().as_bytes());
+        self.to.push(b'\n');
+    }
+}
+
+/// Returns whether a terminal interprets the character: it moves the cursor, or changes the direction of text.
+fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn escape_in_json(c: char) -> Cow<'static, str> {
+    match c {
+        // Line ends are between the fields. Within a text, JSON has escaped them.
+        '\n' => Cow::Borrowed("\n"),
+        c if is_control(c) => Cow::Owned(format!("\\u{:04x}", u32::from(c))),
+        c => Cow::Owned(c.to_string()),
+    }
+}
+
+/// Returns the text with each control character as an escape, such as `\u{1b}`.
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_control) {
+        return Cow::Borrowed(text);
+    }
+    let escaped =
+        text.chars().map(|c| if is_control(c) { c.escape_unicode().to_string() } else { c.to_string() });
+    Cow::Owned(escaped.collect())
+}
+
+/// Returns the beginning of a long text.
+fn short(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(CELL) {
+        None => Cow::Borrowed(text),
+        Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_control_character_reaches_the_terminal() {
+        let hostile = "a\u{1b}[31mred\u{9b}2J\u{202e}\r\n\t\u{7f}";
+        let shown = plain(hostile);
+        assert_eq!(shown, "a\\u{1b}[31mred\\u{9b}2J\\u{202e}\\u{d}\\u{a}\\u{9}\\u{7f}");
+        let mut written = Vec::new();
+        Output::new(Format::Jsonl, &mut written).one(&hostile, |_| unreachable!("JSON")).unwrap();
+        let written = String::from_utf8(written).unwrap();
+        assert!(!written.trim_end().chars().any(is_control), "{written:?}");
+        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), hostile, "the JSON keeps the text");
+    }
+
+    #[test]
+    fn a_long_cell_is_cut_between_characters() {
+        assert_eq!(short("é"), "é");
+        let long = "é".repeat(61);
+        assert_eq!(short(&long).chars().count(), 61);
+        assert!(short(&long).ends_with("é…"));
+    }
+}

@@ -1,0 +1,240 @@
+//! The verbs: what each reads, and how people see it.
+
+use std::fmt::Write;
+
+use anyhow::{Context, Result};
+use saga_core::machine::OperatorVerb;
+use saga_core::message::{Alias, Key, Timestamp};
+use saga_core::store::{
+    Address, DeadId, DeadLetterRow, HistoryRow, Inspect, InstanceCount, InstanceView, PageFrom, Parked,
+    Snapshot, TaskStage,
+};
+
+use saga_sqlite::SqliteReader;
+
+use crate::Ended;
+use crate::args::{Dead, Ls, Of, Trace, Verb};
+use crate::decide::decide;
+use crate::output::{Output, plain};
+
+pub(crate) async fn run(verb: Verb, store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
+    match verb {
+        Verb::Retry(of) => decide(OperatorVerb::Retry, &of, store, output).await,
+        Verb::Skip(of) => decide(OperatorVerb::Skip, &of, store, output).await,
+        Verb::Abort(of) => decide(OperatorVerb::Abort, &of, store, output).await,
+        Verb::Ls(ls) => list(&ls, store, output).await,
+        Verb::Show(of) => show(&of, store, output).await,
+        Verb::Trace(trace) => self::trace(&trace, store, output).await,
+        Verb::Count { saga } => count(saga.as_deref(), store, output).await,
+        Verb::Dead(Dead::Ls { after, limit }) => letters(after, limit.into(), store, output).await,
+        Verb::Dead(Dead::Show { id }) => letter(id, store, output).await,
+        Verb::Consumers => consumers(store, output).await,
+        Verb::Completions { .. } => Ok(Ended::Well),
+    }
+}
+
+/// Reads pages until the list has enough lines. Standard error says where the list continues.
+async fn list(ls: &Ls, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let (mut filter, limit) = (ls.filter(), usize::try_from(ls.limit)?);
+    let mut views: Vec<InstanceView> = Vec::new();
+    let more = loop {
+        filter.limit = (limit - views.len()).min(200);
+        let page = store.instances(&filter).await?;
+        views.extend(page.instances);
+        match page.more {
+            Some(more) if views.len() < limit => filter.from = Some(PageFrom::After(more)),
+            more => break more,
+        }
+    };
+    let header = ["saga", "key", "status", "state", "waits for", "next timer", "changed", "problem"];
+    output.list(header, &views, |view| {
+        [
+            view.address.saga.to_string(),
+            view.address.key.text().to_owned(),
+            status(view),
+            view.state.to_string(),
+            view.waiting_for.join(", "),
+            view.due.map(|due| due.to_string()).unwrap_or_default(),
+            view.changed_at.to_string(),
+            problem(view),
+        ]
+    })?;
+    if views.is_empty() {
+        eprintln!("no instance meets the conditions");
+    }
+    if let Some(more) = more {
+        eprintln!("more instances: add --after '{}'", plain(&more.to_string()));
+    }
+    Ok(Ended::Well)
+}
+
+fn status(view: &InstanceView) -> String {
+    let status = view.status.as_str();
+    if view.parked.is_some() { format!("{status}, parked") } else { status.to_owned() }
+}
+
+fn problem(view: &InstanceView) -> String {
+    let parked = view.parked.as_ref().map(|parked| format!("{}: {}", parked.reason, parked.detail));
+    parked.or_else(|| view.errors.last().cloned()).unwrap_or_default()
+}
+
+pub(crate) fn address(of: &Of) -> Result<Address> {
+    let saga = of.saga.clone();
+    Ok(match of.alias {
+        true => Address::new(saga, Alias::new(&of.key).context("the alias is not valid")?),
+        false => Address::new(saga, Key::new(&of.key).context("the key is not valid")?),
+    })
+}
+
+pub(crate) fn not_found(of: &Of) -> Ended {
+    let kind = if of.alias { "alias" } else { "key" };
+    eprintln!("saga: `{}` has no instance with the {kind} `{}`", plain(&of.saga), plain(&of.key));
+    Ended::NotFound
+}
+
+async fn show(of: &Of, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let Some(snapshot) = store.instance(&address(of)?).await? else { return Ok(not_found(of)) };
+    output.one(&snapshot, page)?;
+    Ok(Ended::Well)
+}
+
+/// The page of an instance.
+fn page(snapshot: &Snapshot) -> String {
+    let record = &snapshot.instance;
+    let mut page = String::new();
+    let mut field = |name: &str, value: &str| {
+        // Writing to a string does not fail.
+        let _ = writeln!(page, "{name:<12} {}", plain(value));
+    };
+    field("saga", &record.address.saga);
+    field("key", record.address.key.text());
+    for alias in &snapshot.aliases {
+        field("alias", alias.as_str());
+    }
+    field("status", record.status.as_str());
+    field("state", &record.state);
+    if let Some(payload) = &record.payload {
+        field("with", payload.as_str());
+    }
+    if let Some(parked) = &record.parked {
+        field("parked", &Parked::from_stored(parked, record.changed_at).to_string());
+    }
+    field("created", &record.created_at.to_string());
+    field("changed", &format!("{}, step {}", record.changed_at, record.seq));
+    field("data", record.data.as_str());
+    for task in &snapshot.tasks {
+        let progress = &task.progress;
+        let mut line =
+            format!("{} `{}`, {} attempts", task.kind.as_str(), task.command.name, progress.attempts);
+        if progress.stage == TaskStage::Held {
+            line += ", held until a person decides";
+        } else if progress.due != Timestamp::EPOCH {
+            line += &format!(", next at {}", progress.due);
+        }
+        if let Some(error) = &progress.error {
+            line += &format!(", last error: {error}");
+        }
+        field("waits for", &line);
+    }
+    for owed in snapshot.obligations.iter().rev() {
+        field("owes", &owed.undo);
+    }
+    for timer in &snapshot.timers {
+        field("timer", &format!("{} at {}", timer.name, timer.due));
+    }
+    page
+}
+
+async fn trace(trace: &Trace, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let address = address(&trace.of)?;
+    let Some(snapshot) = store.instance(&address).await? else { return Ok(not_found(&trace.of)) };
+    let lines = store.history(&snapshot.instance.address, trace.limit).await?;
+    let header = ["step", "at", "kind", "name", "from", "to", "cause", "note"];
+    output.list(header, &lines, |HistoryRow { seq, entry }| {
+        [
+            seq.to_string(),
+            entry.at.to_string(),
+            entry.kind.as_str().to_owned(),
+            entry.name.to_string(),
+            entry.from.to_string(),
+            entry.to.to_string(),
+            entry.cause.as_deref().unwrap_or_default().to_owned(),
+            entry.note.as_deref().unwrap_or_default().to_owned(),
+        ]
+    })?;
+    Ok(Ended::Well)
+}
+
+async fn count(saga: Option<&str>, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let mut counts = store.counts().await?;
+    counts.retain(|count| saga.is_none_or(|saga| count.saga == saga));
+    output.list(["saga", "state", "status", "parked", "instances"], &counts, |count: &InstanceCount| {
+        [
+            count.saga.clone(),
+            count.state.clone(),
+            count.status.map_or("unknown", |status| status.as_str()).to_owned(),
+            if count.parked { "parked".to_owned() } else { String::new() },
+            count.instances.to_string(),
+        ]
+    })?;
+    Ok(Ended::Well)
+}
+
+async fn letters(after: i64, limit: usize, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let letters = store.dead_letters(DeadId(after), limit).await?;
+    let header = ["id", "consumer", "key", "message", "reason", "times", "at", "detail"];
+    output.list(header, &letters, |DeadLetterRow { id, letter }| {
+        [
+            id.0.to_string(),
+            letter.to.saga.to_string(),
+            letter.to.key.text().to_owned(),
+            letter.message.name.to_string(),
+            letter.reason.as_str().to_owned(),
+            letter.times.to_string(),
+            letter.at.to_string(),
+            letter.detail.clone(),
+        ]
+    })?;
+    match letters.last() {
+        None => eprintln!("no dead letter"),
+        Some(last) if letters.len() == limit => eprintln!("more letters: add --after {}", last.id.0),
+        Some(_) => {}
+    }
+    Ok(Ended::Well)
+}
+
+async fn letter(id: i64, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let found = store.dead_letters(DeadId(id.saturating_sub(1)), 1).await?;
+    let Some(row) = found.into_iter().find(|row| row.id.0 == id) else {
+        eprintln!("saga: there is no dead letter {id}");
+        return Ok(Ended::NotFound);
+    };
+    output.one(&row, |DeadLetterRow { id, letter }| {
+        let mut page = String::new();
+        let mut field = |name: &str, value: &str| {
+            let _ = writeln!(page, "{name:<12} {}", plain(value));
+        };
+        field("id", &id.0.to_string());
+        field("consumer", &letter.to.saga);
+        field(if letter.to.key.is_alias() { "alias" } else { "key" }, letter.to.key.text());
+        field(letter.kind.as_str(), &format!("{} version {}", letter.message.name, letter.message.version));
+        if let Some(id) = &letter.id {
+            field("message id", id.as_str());
+        }
+        field("reason", &letter.reason.to_string());
+        field("detail", &letter.detail);
+        field("at", &format!("{}, {} times", letter.at, letter.times));
+        field("payload", letter.message.payload.as_str());
+        page
+    })?;
+    Ok(Ended::Well)
+}
+
+async fn consumers(store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let consumers = store.consumers().await?;
+    output.list(["event", "consumer", "kind"], &consumers, |row| {
+        let kind = if row.subscriber { "subscriber" } else { "saga" };
+        [row.event.clone(), row.consumer.clone(), kind.to_owned()]
+    })?;
+    Ok(Ended::Well)
+}

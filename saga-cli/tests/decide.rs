@@ -1,0 +1,177 @@
+//! Decisions from the command line are steps of the running dispatcher.
+
+#![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use saga::prelude::*;
+use saga::{Dispatcher, Position, SqliteStore};
+
+#[derive(Saga, Clone, Debug, PartialEq)]
+#[saga(name = "order", version = 1, data(Order), actions(OrderActions), on_abort(Cancelled))]
+#[initially(when(Placed, run(place), send(Pay, undo(Void)), transition_to(Paying)))]
+#[unhandled(reject)]
+pub enum OrderState {
+    #[during(when(Paid, not_owed(Void), transition_to(Done)), when(any(failed(Pay), unknown(Pay)), park))]
+    Paying,
+    #[terminal]
+    Done,
+    #[terminal(failure)]
+    Cancelled,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {}
+
+impl OrderActions for Order {
+    fn place(_: &Placed, _: &mut Context) -> ActionResult<Self> {
+        Ok(Self {})
+    }
+    fn pay(&self, _: &Placed, _: &mut Context) -> Pay {
+        Pay {}
+    }
+    fn void(&self, _: &Pay, _: &mut Context) -> Void {
+        Void {}
+    }
+}
+
+#[derive(saga::Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "placed", key(order))]
+pub struct Placed {
+    pub order: String,
+}
+#[derive(saga::Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "paid")]
+pub struct Paid {}
+#[derive(saga::Command, Clone, Debug, Serialize, Deserialize)]
+#[command(name = "pay", replies(Paid))]
+pub struct Pay {}
+#[derive(saga::Command, Clone, Debug, Serialize, Deserialize)]
+#[command(name = "void")]
+pub struct Void {}
+
+/// Pays once the shop is mended.
+struct Bank(Arc<AtomicBool>);
+
+impl Handler<Pay> for Bank {
+    async fn handle(&self, _: Pay, _: &HandlerContext) -> HandlerResult<Pay> {
+        if self.0.load(Ordering::SeqCst) {
+            Ok(Paid {}.into())
+        } else {
+            Err(HandlerError::refused_for_good("no money"))
+        }
+    }
+}
+impl Handler<Void> for Bank {
+    async fn handle(&self, _: Void, _: &HandlerContext) -> HandlerResult<Void> {
+        Ok(saga::Done.into())
+    }
+}
+
+/// A shop with one parked order.
+struct Shop {
+    dir: tempfile::TempDir,
+    dispatcher: Dispatcher,
+    mended: Arc<AtomicBool>,
+}
+
+impl Shop {
+    async fn parked() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mended = Arc::new(AtomicBool::new(false));
+        let store = SqliteStore::open(dir.path().join("shop.db")).unwrap();
+        let bank = || Bank(Arc::clone(&mended));
+        let builder = Dispatcher::builder(store).saga::<OrderState>();
+        let dispatcher = builder.handler::<Pay>(bank()).handler::<Void>(bank()).start().await.unwrap();
+        dispatcher.publish(Placed { order: "A-1".to_owned() }).await.unwrap();
+        let settled = dispatcher.settled::<OrderState>("A-1").await.unwrap();
+        assert!(matches!(settled, Position::Parked { .. }), "{settled:?}");
+        Self { dir, dispatcher, mended }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("shop.db")
+    }
+
+    async fn says(&self, args: &[&str]) -> (i32, String) {
+        let (path, args): (_, Vec<String>) = (self.path(), args.iter().map(|&arg| arg.to_owned()).collect());
+        let output = tokio::task::spawn_blocking(move || saga(&path, &args)).await.unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+    }
+
+    async fn position(&self) -> Position<OrderState> {
+        self.dispatcher.settled::<OrderState>("A-1").await.unwrap()
+    }
+}
+
+fn saga(db: &Path, args: &[String]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_saga"));
+    command.env("USER", "ada").arg("--db").arg(db).args(args).stdin(std::process::Stdio::null());
+    command.output().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_is_applied_by_the_dispatcher_and_stands_in_the_history() {
+    let shop = Shop::parked().await;
+    shop.mended.store(true, Ordering::SeqCst);
+    let (code, said) = shop.says(&["retry", "order", "A-1", "--because", "the bank is back", "--yes"]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.starts_with("retry: done in step "), "{said}");
+    assert_eq!(shop.position().await, Position::In(OrderState::Done));
+    let (_, history) = shop.says(&["trace", "order", "A-1"]).await;
+    assert!(history.contains("the bank is back") && history.contains("ada"), "{history}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_undoes_what_is_owed() {
+    let shop = Shop::parked().await;
+    let (code, said) =
+        shop.says(&["-o", "json", "abort", "order", "A-1", "--because", "a mistake", "--yes"]).await;
+    assert_eq!(code, 0, "{said}");
+    let answer: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((answer["verb"].as_str(), &answer["declined"]), (Some("abort"), &serde_json::Value::Null));
+    assert_eq!(shop.position().await, Position::In(OrderState::Cancelled));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_about_an_earlier_step_is_declined() {
+    let shop = Shop::parked().await;
+    let args = ["skip", "order", "A-1", "--because", "tired", "--step", "1", "--yes"];
+    let (code, said) = shop.says(&args).await;
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("declined: ") && said.contains("not at step 1"), "{said}");
+    assert!(matches!(shop.position().await, Position::Parked { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_person_to_ask_nothing_is_decided() {
+    let shop = Shop::parked().await;
+    let (code, said) = shop.says(&["abort", "order", "A-1", "--because", "a mistake"]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("add --yes") && said.contains("parked"), "{said}");
+    assert!(matches!(shop.position().await, Position::Parked { .. }));
+    let (code, said) = shop.says(&["abort", "order", "A-7", "--because", "a mistake", "--yes"]).await;
+    assert_eq!(code, 3, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_decision_waits_in_the_inbox_for_the_next_dispatcher() {
+    let shop = Shop::parked().await;
+    shop.dispatcher.clone().shutdown(Duration::from_secs(5)).await.unwrap();
+    let args = ["abort", "order", "A-1", "--because", "a mistake", "--yes", "--wait", "0"];
+    let (code, said) = shop.says(&args).await;
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("stays in the inbox"), "{said}");
+    let bank = || Bank(Arc::clone(&shop.mended));
+    let builder = Dispatcher::builder(SqliteStore::open(shop.path()).unwrap()).saga::<OrderState>();
+    let next = builder.handler::<Pay>(bank()).handler::<Void>(bank()).start().await.unwrap();
+    let ended = |order: &saga::Instance<OrderState>| {
+        (order.position == Position::In(OrderState::Cancelled)).then_some(())
+    };
+    next.wait_for::<OrderState, _>("A-1", Duration::from_secs(60), ended).await.unwrap();
+}

@@ -1,0 +1,251 @@
+//! Every verb on a filled store, in each form of the output.
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use saga_core::message::{Alias, Key};
+use saga_core::store::conformance::{Driver, create, next, obligation, payload, task, time, timer};
+use saga_core::store::{
+    Address, AliasChange, ConsumerRow, DeadLetter, DeadLetterReason, MailKind, Maintain, ObligationChange,
+    Status, Step, TaskChange, TimerChange,
+};
+use saga_sqlite::SqliteStore;
+
+fn address(saga: &str, key: &str) -> Address {
+    Address::new(saga.to_owned(), Key::new(key).unwrap())
+}
+
+/// A store with one instance of each kind, and with hostile texts.
+struct Shop {
+    dir: tempfile::TempDir,
+}
+
+impl Shop {
+    fn filled() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(dir.path().join("shop.db")).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(fill(&store));
+        Self { dir }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        saga(&self.dir.path().join("shop.db"), args)
+    }
+
+    /// Returns both outputs and the exit code.
+    fn says(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let code = output.status.code().unwrap();
+        let mut said = text(&output.stdout);
+        for line in text(&output.stderr).lines() {
+            said += &format!("(stderr) {line}\n");
+        }
+        said + &format!("(exit code {code})")
+    }
+}
+
+fn saga(db: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_saga"));
+    command.env_remove("SAGA_DB").arg("--db").arg(db).args(args);
+    command.output().unwrap()
+}
+
+async fn fill(store: &SqliteStore) {
+    let mut driver = Driver::lease(Arc::new(store.clone())).await;
+    let mut paying = create(&address("order", "A-1"));
+    paying.instance.as_mut().unwrap().state = "paying".into();
+    let mut open = task(1, 0);
+    open.progress.attempts = 3;
+    (open.progress.due, open.progress.error) = (time(60_000), Some("connection reset".to_owned()));
+    paying.tasks = vec![TaskChange::Add(open)];
+    paying.obligations = vec![ObligationChange::Put(obligation(1, 0))];
+    paying.timers = vec![TimerChange::Set(timer("timeout", 900_000))];
+    paying.aliases = vec![AliasChange::Claim(Alias::new("invoice 7").unwrap())];
+    let row = driver.created(paying.clone()).await;
+    let mut moved = next(row, paying.instance.as_ref().unwrap());
+    moved.instance.as_mut().unwrap().state = "shipping".into();
+    driver.committed(moved).await;
+
+    let mut done = create(&address("order", "A-2"));
+    let change = done.instance.as_mut().unwrap();
+    (change.state, change.status) = ("done".into(), Status::Completed);
+    driver.created(done).await;
+
+    let mut parked = create(&address("refund", "R \u{202e}1"));
+    let change = parked.instance.as_mut().unwrap();
+    change.data = payload("\u{1b}[31mred\u{9b}2J");
+    let record =
+        r#"{"reason":"undo-refused","detail":"the bank said \u001b[2Jno","at":5000,"subject":"nothing"}"#;
+    change.parked = Some(record.into());
+    parked.dead = vec![DeadLetter {
+        detail: "no row takes it".to_owned(),
+        ..DeadLetter::new(
+            address("order", "A-9"),
+            MailKind::Event,
+            task(1, 0).command,
+            DeadLetterReason::Unhandled,
+            time(7_000),
+        )
+    }];
+    driver.created(parked).await;
+    let consumer = |consumer: &str, subscriber| ConsumerRow {
+        event: "order.paid".to_owned(),
+        consumer: consumer.to_owned(),
+        subscriber,
+    };
+    store.register(&[consumer("order", false), consumer("mailer", true)]).await.unwrap();
+    let more = (0..3).map(|n| create(&address("zebra", &format!("z-{n}")))).collect::<Vec<Step>>();
+    driver.commit(more).await;
+}
+
+#[test]
+fn every_verb_prints_a_table() {
+    let shop = Shop::filled();
+    for (name, args) in [
+        ("ls", &["ls"][..]),
+        ("ls_parked", &["ls", "--parked"]),
+        ("ls_keys", &["ls", "--sort", "key", "--limit", "2"]),
+        ("ls_none", &["ls", "--waiting-for", "nothing"]),
+        ("show", &["show", "order", "A-1"]),
+        ("show_alias", &["show", "order", "invoice 7", "--alias"]),
+        ("show_hostile", &["show", "refund", "R \u{202e}1"]),
+        ("trace", &["trace", "order", "A-1"]),
+        ("count", &["count"]),
+        ("count_of_saga", &["count", "--saga", "order"]),
+        ("dead_ls", &["dead", "ls"]),
+        ("dead_show", &["dead", "show", "1"]),
+        ("consumers", &["consumers"]),
+    ] {
+        insta::assert_snapshot!(name, shop.says(args));
+    }
+}
+
+#[test]
+fn json_is_the_documented_one_and_jsonl_has_one_value_in_each_line() {
+    let shop = Shop::filled();
+    for args in [
+        &["ls"][..],
+        &["show", "order", "A-1"],
+        &["trace", "order", "A-1"],
+        &["count"],
+        &["dead", "ls"],
+        &["dead", "show", "1"],
+        &["consumers"],
+    ] {
+        let json = shop.run(&[&["-o", "json"], args].concat());
+        let whole: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        let lines = shop.run(&[&["-o", "jsonl"], args].concat());
+        let lines = String::from_utf8(lines.stdout).unwrap();
+        let each: Vec<serde_json::Value> =
+            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        match whole {
+            serde_json::Value::Array(items) => assert_eq!(items, each, "{args:?}"),
+            one => assert_eq!([one], each[..], "{args:?}"),
+        }
+        assert!(!lines.contains('\u{1b}') && !lines.contains('\u{202e}') && !lines.contains('\u{9b}'));
+    }
+    let empty = shop.run(&["-o", "json", "ls", "--state", "none"]);
+    assert_eq!(String::from_utf8(empty.stdout).unwrap(), "[]\n");
+}
+
+#[test]
+fn every_condition_selects_the_expected_instances() {
+    let shop = Shop::filled();
+    let keys = |args: &[&str]| {
+        let output = shop.run(&[&["-o", "jsonl", "ls", "--sort", "key"], args].concat());
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let key = |line: &str| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["key"].as_str().unwrap().to_owned()
+        };
+        lines.lines().map(key).collect::<Vec<_>>()
+    };
+    let refund = "R \u{202e}1";
+    for (args, expected) in [
+        (&["--saga", "order"][..], &["A-1", "A-2"][..]),
+        (&["--state", "shipping"], &["A-1"]),
+        (&["--status", "completed"], &["A-2"]),
+        (&["--parked"], &[refund]),
+        (&["--not-parked", "--saga", "refund"], &[]),
+        (&["--reason", "undo-refused"], &[refund]),
+        (&["--key", "z-"], &["z-0", "z-1", "z-2"]),
+        (&["--alias", "invoice 7"], &["A-1"]),
+        (&["--error", "RESET"], &["A-1"]),
+        (&["--waiting-for", "payment.make"], &["A-1"]),
+        (&["--owed"], &["A-1"]),
+        (&["--not-owed", "--saga", "order"], &["A-2"]),
+        (&["--due-until", "2000-01-01T00:00:00Z"], &["A-1"]),
+        (&["--created-from", "2000-01-01T00:00:00Z"], &[]),
+        (&["--created-until", "1970-01-01T00:00:01Z"], &[]),
+        (&["--changed-from", "1970-01-01T00:00:01.001Z"], &["A-1"]),
+        (&["--descending", "--saga", "zebra"], &["z-2", "z-1", "z-0"]),
+        (&["--saga", "zebra", "--limit", "1"], &["z-0"]),
+        (&["--after", "key.5.zebraz-1"], &["z-2"]),
+    ] {
+        assert_eq!(keys(args), expected, "{args:?}");
+    }
+}
+
+#[test]
+fn exit_codes_tell_what_happened() {
+    let shop = Shop::filled();
+    let code = |args: &[&str]| shop.run(args).status.code().unwrap();
+    assert_eq!(code(&["ls"]), 0);
+    assert_eq!(code(&["ls", "--status", "waiting"]), 2);
+    assert_eq!(code(&["ls", "--after", "nowhere"]), 2);
+    assert_eq!(code(&["show", "order", "none"]), 3);
+    assert_eq!(code(&["trace", "order", "none"]), 3);
+    assert_eq!(code(&["dead", "show", "99"]), 3);
+    let missing = saga(&shop.dir.path().join("none.db"), &["ls"]);
+    assert_eq!(missing.status.code(), Some(1));
+    let said = String::from_utf8(missing.stderr).unwrap();
+    assert!(said.contains("none.db") && said.contains("does not exist"), "{said}");
+    assert!(!shop.dir.path().join("none.db").exists(), "nothing is created");
+    let unnamed = Command::new(env!("CARGO_BIN_EXE_saga")).env_remove("SAGA_DB").arg("ls").output().unwrap();
+    assert_eq!(unnamed.status.code(), Some(1));
+    assert!(String::from_utf8(unnamed.stderr).unwrap().contains("SAGA_DB"));
+}
+
+#[test]
+fn a_file_of_another_version_is_refused_and_stays_as_it_is() {
+    let shop = Shop::filled();
+    let path = shop.dir.path().join("shop.db");
+    for (version, says) in [(5, "earlier version"), (7, "newer version")] {
+        let db = saga_sqlite::rusqlite::Connection::open(&path).unwrap();
+        db.execute("UPDATE saga_meta SET schema_version = ?1", [version]).unwrap();
+        drop(db);
+        let before = std::fs::read(&path).unwrap();
+        let output = shop.run(&["ls"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(says), "{said}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+}
+
+#[test]
+fn it_reads_beside_a_running_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut driver = Driver::lease(Arc::new(store.clone())).await;
+        for n in 0..3 {
+            driver.created(create(&address("order", &format!("A-{n}")))).await;
+            let output = saga(&path, &["-o", "jsonl", "ls"]);
+            assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), n + 1);
+        }
+    });
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_saga")).args(["completions", shell]).output().unwrap();
+        assert!(output.status.success() && output.stdout.len() > 1_000, "{shell}");
+    }
+}
