@@ -89,9 +89,9 @@ pub mod store {
         HistoryKind, HistoryRow, InboxId, Inspect, InstanceChange, InstanceCount, InstanceFilter,
         InstanceOrder, InstancePage, InstanceView, Lease, Loaded, Mail, MailKind, Maintain, MemoryStore,
         NameOf, Obligation, ObligationChange, ObligationOf, OpenTask, PageFrom, Position, PositionError,
-        Purged, RetiredName, RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError, Stored,
-        StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimeRange, TimerChange,
-        TimerKey, TimerRow, Trace, async_trait,
+        Problem, ProblemKind, Problems, Purged, RetiredName, RowId, Snapshot, Status, Step, StepOutcome,
+        Store, StoreError, Stored, StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
+        TimeRange, TimerChange, TimerKey, TimerRow, Trace, async_trait,
     };
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use saga_core::machine::OperatorVerb;
 use saga_core::message::Timestamp;
 use saga_core::store::{InstanceFilter, InstanceOrder, PageFrom, ParkReason, Position, Status, TimeRange};
 
@@ -50,6 +51,8 @@ pub(crate) enum Verb {
     /// Lists and shows dead letters.
     #[command(subcommand)]
     Dead(Dead),
+    /// Groups what waits for a person by reason and error: parked instances and dead letters.
+    Problems,
     /// Lists the consumers of each event.
     Consumers,
     /// Repeats the work that parked an instance.
@@ -58,6 +61,8 @@ pub(crate) enum Verb {
     Skip(Decide),
     /// Undoes everything that is owed, and ends the instance.
     Abort(Decide),
+    /// Decides about all instances that meet the conditions.
+    Batch(Batch),
     /// Prints the completions for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -96,6 +101,46 @@ pub(crate) struct Decide {
     pub(crate) wait: u64,
 }
 
+/// One decision about many instances. Each instance declines it if it has made a step since it was read. A batch that was
+/// interrupted is run again: it finds the instances that still meet the conditions.
+#[derive(Args, Debug)]
+pub(crate) struct Batch {
+    /// The decision. Retry and skip are for parked instances, and abort is for instances that have not ended.
+    #[arg(value_enum)]
+    pub(crate) verb: BatchVerb,
+    #[command(flatten)]
+    pub(crate) conditions: Conditions,
+    /// Why. The history of each instance keeps the text.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) because: String,
+    /// Who decides. The history of each instance keeps the name.
+    #[arg(long, env = "USER", value_name = "NAME")]
+    pub(crate) by: String,
+    /// The most instances.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) limit: usize,
+    /// Does not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BatchVerb {
+    Retry,
+    Skip,
+    Abort,
+}
+
+impl From<BatchVerb> for OperatorVerb {
+    fn from(verb: BatchVerb) -> Self {
+        match verb {
+            BatchVerb::Retry => Self::Retry,
+            BatchVerb::Skip => Self::Skip,
+            BatchVerb::Abort => Self::Abort,
+        }
+    }
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Trace {
     #[command(flatten)]
@@ -125,7 +170,7 @@ pub(crate) enum Dead {
 
 /// The conditions of a list. An instance must meet every condition.
 #[derive(Args, Debug)]
-pub(crate) struct Ls {
+pub(crate) struct Conditions {
     /// Only this saga.
     #[arg(long)]
     saga: Option<String>,
@@ -180,6 +225,13 @@ pub(crate) struct Ls {
     /// Only instances with their next timer before this time (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = time)]
     due_until: Option<Timestamp>,
+}
+
+/// A list of instances.
+#[derive(Args, Debug)]
+pub(crate) struct Ls {
+    #[command(flatten)]
+    conditions: Conditions,
     /// The order of the list.
     #[arg(long, value_enum, default_value_t = Sort::Created)]
     sort: Sort,
@@ -205,8 +257,8 @@ enum Sort {
     Due,
 }
 
-impl Ls {
-    /// Returns the filter of the first page.
+impl Conditions {
+    /// Returns the filter of the first page, in the order of creation.
     pub(crate) fn filter(&self) -> InstanceFilter {
         let either = |yes: bool, no: bool| if yes { Some(true) } else { no.then_some(false) };
         let mut filter = InstanceFilter::default();
@@ -224,6 +276,14 @@ impl Ls {
         filter.created = TimeRange { from: self.created_from, until: self.created_until };
         filter.changed = TimeRange { from: self.changed_from, until: self.changed_until };
         filter.due = TimeRange { from: None, until: self.due_until };
+        filter
+    }
+}
+
+impl Ls {
+    /// Returns the filter of the first page.
+    pub(crate) fn filter(&self) -> InstanceFilter {
+        let mut filter = self.conditions.filter();
         filter.order = match self.sort {
             Sort::Created => InstanceOrder::Created,
             Sort::Changed => InstanceOrder::Changed,

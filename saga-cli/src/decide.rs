@@ -34,7 +34,7 @@ pub(crate) async fn decide(
     };
     let word = verb.as_str();
     let asked = describe(&before);
-    if !decide.yes && !confirmed(word, &asked)? {
+    if !decide.yes && !confirmed(&format!("{word} it?"), &asked)? {
         return Ok(Ended::Usage);
     }
     let to = before.instance.address.clone();
@@ -122,13 +122,12 @@ fn describe(snapshot: &Snapshot) -> String {
 }
 
 /// Asks the person at the terminal. Without a terminal nobody can answer, and the decision needs `--yes`.
-fn confirmed(word: &str, asked: &str) -> Result<bool> {
+pub(crate) fn confirmed(question: &str, about: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
-        eprintln!("saga: {asked}");
-        eprintln!("saga: nobody can be asked here; add --yes to {word}");
+        eprintln!("saga: {about}\nsaga: nobody can be asked here: \"{question}\"; add --yes");
         return Ok(false);
     }
-    eprint!("{asked}\n{word} it? [y/N] ");
+    eprint!("{about}\n{question} [y/N] ");
     std::io::stderr().flush()?;
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).context("the answer cannot be read")?;

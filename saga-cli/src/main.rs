@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // A program, not a library.
 
 mod args;
+mod batch;
 mod decide;
 mod output;
 mod verbs;

@@ -6,14 +6,14 @@ use anyhow::{Context, Result};
 use saga_core::machine::OperatorVerb;
 use saga_core::message::{Alias, Key, Timestamp};
 use saga_core::store::{
-    Address, DeadId, DeadLetterRow, HistoryRow, Inspect, InstanceCount, InstanceView, PageFrom, Parked,
-    Snapshot, TaskStage,
+    Address, DeadId, DeadLetterRow, HistoryRow, Inspect, InstanceCount, InstanceView, PageFrom, Problem,
+    Problems, Snapshot, TaskStage,
 };
-
 use saga_sqlite::SqliteReader;
 
 use crate::Ended;
 use crate::args::{Dead, Ls, Of, Trace, Verb};
+use crate::batch::batch;
 use crate::decide::decide;
 use crate::output::{Output, plain};
 
@@ -22,12 +22,14 @@ pub(crate) async fn run(verb: Verb, store: &SqliteReader, output: &mut Output<'_
         Verb::Retry(of) => decide(OperatorVerb::Retry, &of, store, output).await,
         Verb::Skip(of) => decide(OperatorVerb::Skip, &of, store, output).await,
         Verb::Abort(of) => decide(OperatorVerb::Abort, &of, store, output).await,
+        Verb::Batch(batch) => self::batch(&batch, store, output).await,
         Verb::Ls(ls) => list(&ls, store, output).await,
         Verb::Show(of) => show(&of, store, output).await,
         Verb::Trace(trace) => self::trace(&trace, store, output).await,
         Verb::Count { saga } => count(saga.as_deref(), store, output).await,
         Verb::Dead(Dead::Ls { after, limit }) => letters(after, limit.into(), store, output).await,
         Verb::Dead(Dead::Show { id }) => letter(id, store, output).await,
+        Verb::Problems => problems(store, output).await,
         Verb::Consumers => consumers(store, output).await,
         Verb::Completions { .. } => Ok(Ended::Well),
     }
@@ -116,11 +118,9 @@ fn page(snapshot: &Snapshot) -> String {
     if let Some(payload) = &record.payload {
         field("with", payload.as_str());
     }
-    if let Some(parked) = &record.parked {
-        field("parked", &Parked::from_stored(parked, record.changed_at).to_string());
-    }
     field("created", &record.created_at.to_string());
     field("changed", &format!("{}, step {}", record.changed_at, record.seq));
+    field("now", &snapshot.waiting());
     field("data", record.data.as_str());
     for task in &snapshot.tasks {
         let progress = &task.progress;
@@ -227,6 +227,30 @@ async fn letter(id: i64, store: &dyn Inspect, output: &mut Output<'_>) -> Result
         field("payload", letter.message.payload.as_str());
         page
     })?;
+    Ok(Ended::Well)
+}
+
+async fn problems(store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
+    let Problems { groups, complete, .. } = Problems::read(store).await?;
+    let header = ["what", "consumer", "reason", "count", "oldest", "newest", "example", "error"];
+    output.list(header, &groups, |group: &Problem| {
+        [
+            group.kind.as_str().to_owned(),
+            group.consumer.clone(),
+            group.reason.clone(),
+            group.count.to_string(),
+            group.oldest.to_string(),
+            group.newest.to_string(),
+            group.example.key.text().to_owned(),
+            group.error.clone(),
+        ]
+    })?;
+    if groups.is_empty() {
+        eprintln!("nothing waits for a person");
+    }
+    if !complete {
+        eprintln!("there is more than could be read; these are the oldest ones");
+    }
     Ok(Ended::Well)
 }
 

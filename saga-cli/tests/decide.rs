@@ -160,6 +160,33 @@ async fn without_a_person_to_ask_nothing_is_decided() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_counts_first_and_decides_about_the_instances_that_meet_the_conditions() {
+    let shop = Shop::parked().await;
+    for n in 2..5 {
+        shop.dispatcher.publish(Placed { order: format!("A-{n}") }).await.unwrap();
+        shop.dispatcher.settled::<OrderState>(format!("A-{n}")).await.unwrap();
+    }
+    let batch = ["batch", "retry", "--error", "no money", "--key", "A-", "--because", "mended"];
+    let (code, said) = shop.says(&batch).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("4 instances meet the conditions") && said.contains("add --yes"), "{said}");
+    shop.mended.store(true, Ordering::SeqCst);
+    let (code, said) = shop.says(&[&batch[..], &["--limit", "3", "--yes"]].concat()).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("for 3 instances"), "{said}");
+    let (code, said) = shop.says(&["batch", "skip", "--error", "thunder", "--because", "no", "--yes"]).await;
+    assert_eq!(code, 3, "{said}");
+    let done =
+        |order: &saga::Instance<OrderState>| (order.position == Position::In(OrderState::Done)).then_some(());
+    for n in 1..4 {
+        let key = format!("A-{n}");
+        shop.dispatcher.wait_for::<OrderState, _>(key, Duration::from_secs(60), done).await.unwrap();
+    }
+    let left = shop.dispatcher.settled::<OrderState>("A-4").await.unwrap();
+    assert!(matches!(left, Position::Parked { .. }), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_decision_waits_in_the_inbox_for_the_next_dispatcher() {
     let shop = Shop::parked().await;
     shop.dispatcher.clone().shutdown(Duration::from_secs(5)).await.unwrap();

@@ -117,6 +117,7 @@ fn every_verb_prints_a_table() {
         ("count_of_saga", &["count", "--saga", "order"]),
         ("dead_ls", &["dead", "ls"]),
         ("dead_show", &["dead", "show", "1"]),
+        ("problems", &["problems"]),
         ("consumers", &["consumers"]),
     ] {
         insta::assert_snapshot!(name, shop.says(args));
@@ -133,6 +134,7 @@ fn json_is_the_documented_one_and_jsonl_has_one_value_in_each_line() {
         &["count"],
         &["dead", "ls"],
         &["dead", "show", "1"],
+        &["problems"],
         &["consumers"],
     ] {
         let json = shop.run(&[&["-o", "json"], args].concat());

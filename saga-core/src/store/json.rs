@@ -7,7 +7,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{
-    Address, ConsumerRow, DeadLetterRow, HistoryRow, InstanceCount, InstancePage, InstanceView, Snapshot,
+    Address, ConsumerRow, DeadLetterRow, HistoryRow, InstanceCount, InstancePage, InstanceView, Problem,
+    Problems, Snapshot,
 };
 use crate::message::{Message, Payload, Timestamp};
 use crate::step::{Obligation, ObligationOf, ParkReason, Parked, ParkedOver, Task, TaskId, TimerRow};
@@ -178,6 +179,7 @@ struct SnapshotJson<'a> {
     payload: Option<Json<'a>>,
     data: Json<'a>,
     version: u32,
+    waiting: String,
     parked: Option<Parked>,
     seq: u64,
     visit: u32,
@@ -198,6 +200,7 @@ json!(Snapshot, snapshot => {
         payload: record.payload.as_ref().map(Json),
         data: Json(&record.data),
         version: record.version,
+        waiting: snapshot.waiting(),
         parked: record.parked.as_ref().map(|parked| Parked::from_stored(parked, record.changed_at)),
         seq: record.seq,
         visit: record.visit,
@@ -333,6 +336,37 @@ json!(DeadLetterRow, row => {
 });
 
 #[derive(Serialize)]
+struct ProblemJson<'a> {
+    kind: &'static str,
+    consumer: &'a str,
+    reason: &'a str,
+    error: &'a str,
+    count: usize,
+    oldest: Time,
+    newest: Time,
+    example: AddressJson<'a>,
+}
+
+json!(Problem, problem => ProblemJson {
+    kind: problem.kind.as_str(),
+    consumer: &problem.consumer,
+    reason: &problem.reason,
+    error: &problem.error,
+    count: problem.count,
+    oldest: Time(problem.oldest),
+    newest: Time(problem.newest),
+    example: (&problem.example).into(),
+});
+
+#[derive(Serialize)]
+struct ProblemsJson<'a> {
+    groups: &'a [Problem],
+    complete: bool,
+}
+
+json!(Problems, problems => ProblemsJson { groups: &problems.groups, complete: problems.complete });
+
+#[derive(Serialize)]
 struct ConsumerJson<'a> {
     event: &'a str,
     consumer: &'a str,
@@ -353,7 +387,8 @@ mod tests {
     use crate::message::{Alias, Key, MessageId};
     use crate::store::conformance::{address, create, obligation, payload, task, time, timer};
     use crate::store::{
-        DeadId, DeadLetter, DeadLetterReason, HistoryEntry, HistoryKind, MailKind, Position, RowId, Status,
+        DeadId, DeadLetter, DeadLetterReason, HistoryEntry, HistoryKind, MailKind, Position, ProblemKind,
+        RowId, Status,
     };
 
     fn json(value: &impl Serialize) -> Value {
@@ -404,6 +439,20 @@ mod tests {
         DeadLetterRow { id: DeadId(4), letter: DeadLetter { id, ..letter } }
     }
 
+    fn problems() -> Problems {
+        let problem = Problem {
+            kind: ProblemKind::Parked,
+            consumer: "order".to_owned(),
+            reason: ParkReason::UndoRefused.to_string(),
+            error: "payment # is gone".to_owned(),
+            count: 2,
+            oldest: time(5),
+            newest: time(9),
+            example: address("a"),
+        };
+        Problems { groups: vec![problem], complete: true }
+    }
+
     fn line() -> HistoryRow {
         let entry = HistoryEntry {
             kind: HistoryKind::Applied,
@@ -430,7 +479,8 @@ mod tests {
         let list = InstancePage::of_walk(&Default::default(), vec![view()], Some(Position::Row(RowId(7))));
         let consumer = ConsumerRow { event: "paid".into(), consumer: "mailer".into(), subscriber: true };
         let all = [pretty(&count), pretty(&list), pretty(&snapshot()), pretty(&line())];
-        let all = all.into_iter().chain([pretty(&letter(address("a"))), pretty(&consumer)]);
+        let all =
+            all.into_iter().chain([pretty(&letter(address("a"))), pretty(&consumer), pretty(&problems())]);
         let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/json.md");
         let documented = std::fs::read_to_string(page).unwrap();
         let missing: Vec<String> = all

@@ -10,6 +10,8 @@ mod inspect;
 mod json;
 mod list;
 mod memory;
+mod problems;
+mod waiting;
 
 pub use crate::step::*;
 pub use inspect::{
@@ -22,6 +24,7 @@ pub use list::{
 #[cfg(any(test, feature = "testing"))]
 pub use memory::Fault;
 pub use memory::MemoryStore;
+pub use problems::{Problem, ProblemKind, Problems};
 
 use std::sync::Arc;
 
