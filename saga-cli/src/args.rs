@@ -10,7 +10,7 @@ use saga_core::store::{InstanceFilter, InstanceOrder, PageFrom, ParkReason, Posi
 /// Shows the instances of a saga store, and decides what waits for a person.
 ///
 /// Exit codes: 0 all is well, 1 the store cannot be used, 2 wrong usage, 3 not found, 4 the instance has declined the verb, 5
-/// no dispatcher has applied the verb yet.
+/// not yet: the dispatcher has not applied the verb, or the wait is over, 6 damage was found.
 #[derive(Debug, Parser)]
 #[command(name = "saga", version, max_term_width = 100)]
 pub(crate) struct Arguments {
@@ -63,6 +63,15 @@ pub(crate) enum Verb {
     Abort(Decide),
     /// Decides about all instances that meet the conditions.
     Batch(Batch),
+    /// Waits until an instance has ended, is parked, or is in a state.
+    Wait(Wait),
+    /// Reads every instance with its history, and reports damage.
+    Check,
+    /// Copies the store into a new file, while the dispatcher runs.
+    Backup {
+        /// The new file.
+        to: PathBuf,
+    },
     /// Prints the completions for a shell.
     Completions { shell: clap_complete::Shell },
 }
@@ -77,6 +86,21 @@ pub(crate) struct Of {
     /// The text is an alias and not a key.
     #[arg(long)]
     pub(crate) alias: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Wait {
+    #[command(flatten)]
+    pub(crate) of: Of,
+    /// Waits for a park as well as for the end.
+    #[arg(long)]
+    pub(crate) parked: bool,
+    /// Waits for this state. An end in another state is not what was waited for.
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// The most seconds.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub(crate) timeout: u64,
 }
 
 /// A decision about one instance. It is declined if the instance has made a step since it was read.
@@ -97,7 +121,7 @@ pub(crate) struct Decide {
     #[arg(short, long)]
     pub(crate) yes: bool,
     /// How many seconds to wait until the dispatcher has applied the verb.
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub(crate) wait: u64,
 }
 

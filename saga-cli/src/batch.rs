@@ -3,7 +3,7 @@
 //! Owns: the selection, the question with its number, and the hand-over in portions. Does not own: the outcome of each
 //! decision, which the history of its instance has.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use saga_core::machine::{Operator, OperatorVerb};
 use saga_core::message::Timestamp;
 use saga_core::store::{Inspect, InstanceView, Mail, PageFrom, Store};
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::Ended;
 use crate::args::Batch;
 use crate::decide::confirmed;
-use crate::output::{Output, plain};
+use crate::output::{Output, plain, tell};
 
 /// The number of decisions in one transaction.
 const PORTION: usize = 200;
@@ -23,7 +23,7 @@ pub(crate) async fn batch(batch: &Batch, reader: &SqliteReader, output: &mut Out
     let word = verb.as_str();
     let (found, more) = select(batch, verb, reader).await?;
     let Some(first) = found.first() else {
-        eprintln!("saga: no instance to {word} meets the conditions");
+        tell(&format!("saga: no instance to {word} meets the conditions"));
         return Ok(Ended::NotFound);
     };
     let mut about = format!(
@@ -48,7 +48,7 @@ pub(crate) async fn batch(batch: &Batch, reader: &SqliteReader, output: &mut Out
         });
         store.deliver(mails.collect()).await?;
         asked += portion.len();
-        eprintln!("{asked} of {}", found.len());
+        tell(&format!("{asked} of {}", found.len()));
     }
     output.one(&Asked { verb: word, asked, more }, |answer| {
         format!("{}: handed to the dispatcher for {} instances", answer.verb, answer.asked)
@@ -72,6 +72,11 @@ async fn select(
 ) -> Result<(Vec<InstanceView>, bool)> {
     let mut filter = batch.conditions.filter();
     if verb != OperatorVerb::Abort {
+        ensure!(
+            filter.parked != Some(false),
+            "{} is for parked instances; leave out --not-parked",
+            verb.as_str()
+        );
         filter.parked = Some(true);
     }
     filter.limit = PORTION;

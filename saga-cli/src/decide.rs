@@ -15,13 +15,15 @@ use serde::Serialize;
 
 use crate::Ended;
 use crate::args::Decide;
-use crate::output::{Output, plain};
+use crate::output::{Output, plain, tell};
 use crate::verbs::{address, not_found};
 
 /// The interval of the looks for the outcome. A dispatcher in another process looks into the inbox within a second.
 const LOOK: Duration = Duration::from_millis(50);
-/// The number of history lines in which the outcome is looked for.
+/// The number of history lines in which the outcome is looked for first.
 const LINES: usize = 20;
+/// The number of inbox rows in which the verb is looked for.
+const WAITING: usize = 1_000;
 
 pub(crate) async fn decide(
     verb: OperatorVerb,
@@ -41,13 +43,12 @@ pub(crate) async fn decide(
     let operator = Operator::new(&decide.by)
         .because(&decide.because)
         .at_step(decide.step.unwrap_or(before.instance.seq));
-    let at = Timestamp::now();
     let store = SqliteStore::options().create(false).open(reader.path())?;
-    store.deliver(vec![Mail::operator(to.clone(), verb, operator, at)]).await?;
+    let mails = store.deliver(vec![Mail::operator(to.clone(), verb, operator, Timestamp::now())]).await?;
     let deadline = Instant::now() + Duration::from_secs(decide.wait);
     let mut answer = Answer::new(word, &to);
     loop {
-        if let Some(line) = outcome(reader, &before, word, &decide.by, at).await? {
+        if let Some(line) = outcome(reader, &before, word, decide).await? {
             answer.declined = (line.entry.kind == HistoryKind::Declined)
                 .then(|| line.entry.note.as_deref().unwrap_or_default().to_owned());
             answer.seq = Some(line.seq);
@@ -62,8 +63,12 @@ pub(crate) async fn decide(
     if let Some(after) = &after {
         (answer.status, answer.state) = (after.instance.status.as_str(), &after.instance.state);
     }
+    if answer.seq.is_none() {
+        let waiting = reader.waiting(&to, WAITING).await?;
+        answer.taken_up = waiting.len() < WAITING && !waiting.iter().any(|(id, _)| mails.contains(id));
+    }
     let ended = match (&answer.seq, &answer.declined) {
-        (None, _) => Ended::Waiting,
+        (None, _) => Ended::NotYet,
         (Some(_), Some(_)) => Ended::Declined,
         (Some(_), None) => Ended::Well,
     };
@@ -75,6 +80,9 @@ pub(crate) async fn decide(
         Ended::Well => {
             let now = after.as_ref().map(describe).unwrap_or_default();
             format!("{word}: done in step {}; now {now}", answer.seq.unwrap_or_default())
+        }
+        _ if answer.taken_up => {
+            format!("{word}: it was taken up, and the history does not say how; look at `saga dead ls` and `saga trace`")
         }
         _ => format!(
             "{word}: no dispatcher has applied it within {} seconds; it stays in the inbox, and a dispatcher applies it",
@@ -94,13 +102,24 @@ struct Answer<'a> {
     seq: Option<u64>,
     /// Why the instance has declined the verb.
     declined: Option<String>,
+    /// Whether a dispatcher has taken up the verb without an answer in the history, because the instance was removed.
+    taken_up: bool,
     status: &'a str,
     state: &'a str,
 }
 
 impl<'a> Answer<'a> {
     fn new(verb: &'a str, to: &'a Address) -> Self {
-        Self { verb, saga: &to.saga, key: to.key.text(), seq: None, declined: None, status: "", state: "" }
+        Self {
+            verb,
+            saga: &to.saga,
+            key: to.key.text(),
+            seq: None,
+            declined: None,
+            taken_up: false,
+            status: "",
+            state: "",
+        }
     }
 }
 
@@ -124,7 +143,7 @@ fn describe(snapshot: &Snapshot) -> String {
 /// Asks the person at the terminal. Without a terminal nobody can answer, and the decision needs `--yes`.
 pub(crate) fn confirmed(question: &str, about: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
-        eprintln!("saga: {about}\nsaga: nobody can be asked here: \"{question}\"; add --yes");
+        tell(&format!("saga: {about}\nsaga: nobody can be asked here: \"{question}\"; add --yes"));
         return Ok(false);
     }
     eprint!("{about}\n{question} [y/N] ");
@@ -139,16 +158,27 @@ async fn outcome(
     reader: &SqliteReader,
     before: &Snapshot,
     word: &str,
-    by: &str,
-    at: Timestamp,
+    decide: &Decide,
 ) -> Result<Option<HistoryRow>> {
-    let lines = reader.history(&before.instance.address, LINES).await?;
     let is_answer = |line: &HistoryRow| {
-        matches!(line.entry.kind, HistoryKind::Verb | HistoryKind::Declined)
-            && line.entry.name == word
-            && line.entry.cause.as_deref() == Some(by)
-            && line.seq > before.instance.seq
-            && line.entry.at >= at
+        let entry = &line.entry;
+        let mine = entry.name == word && entry.cause.as_deref() == Some(&*decide.by);
+        // A declined verb has the reason of the instance as its note, and an applied one that of the operator.
+        let applied = entry.kind == HistoryKind::Verb && entry.note.as_deref() == Some(&*decide.because);
+        line.seq > before.instance.seq && mine && (applied || entry.kind == HistoryKind::Declined)
     };
+    let lines = new_lines(reader, before).await?;
     Ok(lines.into_iter().find(is_answer))
+}
+
+/// Reads the history lines since the instance was read.
+async fn new_lines(reader: &SqliteReader, before: &Snapshot) -> Result<Vec<HistoryRow>> {
+    let mut limit = LINES;
+    loop {
+        let lines = reader.history(&before.instance.address, limit).await?;
+        if lines.len() < limit || lines.first().is_none_or(|line| line.seq <= before.instance.seq) {
+            return Ok(lines);
+        }
+        limit *= 4;
+    }
 }

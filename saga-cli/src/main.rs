@@ -7,17 +7,20 @@
 
 mod args;
 mod batch;
+mod check;
 mod decide;
 mod output;
 mod verbs;
+mod wait;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use args::{Arguments, Verb};
 use clap::{CommandFactory, Parser};
-use output::Output;
+use output::{Output, tell};
+use saga_core::store::StoreError;
 use saga_sqlite::SqliteReader;
 
 /// How a verb has ended, as the exit code says.
@@ -33,19 +36,28 @@ enum Ended {
     NotFound = 3,
     /// The instance has declined the decision.
     Declined = 4,
-    /// No dispatcher has applied the decision yet.
-    Waiting = 5,
+    /// No dispatcher has applied the decision yet, or the instance is not where the wait ends.
+    NotYet = 5,
+    /// The store has damage.
+    Damaged = 6,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut written = Vec::new();
     let ended = run(arguments, &mut written);
+    let mut to = std::io::stdout();
+    let written = to.write_all(&written).and_then(|()| to.flush());
     // A reader such as `head` may close the pipe early.
-    let _ = std::io::stdout().write_all(&written);
+    let written =
+        written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) });
+    let ended = ended.and_then(|ended| written.context("the output cannot be written").map(|()| ended));
     let ended = ended.unwrap_or_else(|error| {
-        eprintln!("saga: {}", output::plain(&format!("{error:#}")));
-        Ended::Failed
+        tell(&format!("saga: {}", output::plain(&format!("{error:#}"))));
+        match error.downcast_ref::<StoreError>() {
+            Some(StoreError::Corrupt { .. }) => Ended::Damaged,
+            _ => Ended::Failed,
+        }
     });
     ExitCode::from(ended as u8)
 }

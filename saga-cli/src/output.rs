@@ -3,6 +3,7 @@
 //! Stored text may come from outside. No character of it controls the terminal, in any form of the output.
 
 use std::borrow::Cow;
+use std::io::Write;
 
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use serde::Serialize;
@@ -79,6 +80,11 @@ impl<'a> Output<'a> {
         self.to.extend_from_slice(text.trim_end().as_bytes());
         self.to.push(b'\n');
     }
+}
+
+/// Writes a line for the person to standard error. A closed standard error stops nothing.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Returns whether a terminal interprets the character: it moves the cursor, or changes the direction of text.

@@ -1,6 +1,7 @@
 //! The verbs: what each reads, and how people see it.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use saga_core::machine::OperatorVerb;
@@ -10,12 +11,15 @@ use saga_core::store::{
     Problems, Snapshot, TaskStage,
 };
 use saga_sqlite::SqliteReader;
+use serde::Serialize;
 
 use crate::Ended;
 use crate::args::{Dead, Ls, Of, Trace, Verb};
 use crate::batch::batch;
+use crate::check::check;
 use crate::decide::decide;
-use crate::output::{Output, plain};
+use crate::output::{Output, plain, tell};
+use crate::wait::wait;
 
 pub(crate) async fn run(verb: Verb, store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
     match verb {
@@ -31,6 +35,9 @@ pub(crate) async fn run(verb: Verb, store: &SqliteReader, output: &mut Output<'_
         Verb::Dead(Dead::Show { id }) => letter(id, store, output).await,
         Verb::Problems => problems(store, output).await,
         Verb::Consumers => consumers(store, output).await,
+        Verb::Wait(wait) => self::wait(&wait, store, output).await,
+        Verb::Check => check(store, output).await,
+        Verb::Backup { to } => backup(&to, store, output),
         Verb::Completions { .. } => Ok(Ended::Well),
     }
 }
@@ -62,10 +69,10 @@ async fn list(ls: &Ls, store: &dyn Inspect, output: &mut Output<'_>) -> Result<E
         ]
     })?;
     if views.is_empty() {
-        eprintln!("no instance meets the conditions");
+        tell("no instance meets the conditions");
     }
     if let Some(more) = more {
-        eprintln!("more instances: add --after '{}'", plain(&more.to_string()));
+        tell(&format!("more instances: add --after {more}"));
     }
     Ok(Ended::Well)
 }
@@ -90,7 +97,7 @@ pub(crate) fn address(of: &Of) -> Result<Address> {
 
 pub(crate) fn not_found(of: &Of) -> Ended {
     let kind = if of.alias { "alias" } else { "key" };
-    eprintln!("saga: `{}` has no instance with the {kind} `{}`", plain(&of.saga), plain(&of.key));
+    tell(&format!("saga: `{}` has no instance with the {kind} `{}`", plain(&of.saga), plain(&of.key)));
     Ended::NotFound
 }
 
@@ -101,7 +108,7 @@ async fn show(of: &Of, store: &dyn Inspect, output: &mut Output<'_>) -> Result<E
 }
 
 /// The page of an instance.
-fn page(snapshot: &Snapshot) -> String {
+pub(crate) fn page(snapshot: &Snapshot) -> String {
     let record = &snapshot.instance;
     let mut page = String::new();
     let mut field = |name: &str, value: &str| {
@@ -196,8 +203,8 @@ async fn letters(after: i64, limit: usize, store: &dyn Inspect, output: &mut Out
         ]
     })?;
     match letters.last() {
-        None => eprintln!("no dead letter"),
-        Some(last) if letters.len() == limit => eprintln!("more letters: add --after {}", last.id.0),
+        None => tell("no dead letter"),
+        Some(last) if letters.len() == limit => tell(&format!("more letters: add --after {}", last.id.0)),
         Some(_) => {}
     }
     Ok(Ended::Well)
@@ -206,7 +213,7 @@ async fn letters(after: i64, limit: usize, store: &dyn Inspect, output: &mut Out
 async fn letter(id: i64, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
     let found = store.dead_letters(DeadId(id.saturating_sub(1)), 1).await?;
     let Some(row) = found.into_iter().find(|row| row.id.0 == id) else {
-        eprintln!("saga: there is no dead letter {id}");
+        tell(&format!("saga: there is no dead letter {id}"));
         return Ok(Ended::NotFound);
     };
     output.one(&row, |DeadLetterRow { id, letter }| {
@@ -230,6 +237,20 @@ async fn letter(id: i64, store: &dyn Inspect, output: &mut Output<'_>) -> Result
     Ok(Ended::Well)
 }
 
+fn backup(to: &Path, store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
+    store.backup(to)?;
+    let bytes = std::fs::metadata(to)?.len();
+    let copy = Copied { file: to.display().to_string(), bytes };
+    output.one(&copy, |copy| plain(&format!("{}: {} bytes", copy.file, copy.bytes)).into_owned())?;
+    Ok(Ended::Well)
+}
+
+#[derive(Serialize)]
+struct Copied {
+    file: String,
+    bytes: u64,
+}
+
 async fn problems(store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
     let Problems { groups, complete, .. } = Problems::read(store).await?;
     let header = ["what", "consumer", "reason", "count", "oldest", "newest", "example", "error"];
@@ -246,10 +267,10 @@ async fn problems(store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended
         ]
     })?;
     if groups.is_empty() {
-        eprintln!("nothing waits for a person");
+        tell("nothing waits for a person");
     }
     if !complete {
-        eprintln!("there is more than could be read; these are the oldest ones");
+        tell("there is more than could be read; these are the oldest ones");
     }
     Ok(Ended::Well)
 }

@@ -170,6 +170,8 @@ async fn a_batch_counts_first_and_decides_about_the_instances_that_meet_the_cond
     let (code, said) = shop.says(&batch).await;
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("4 instances meet the conditions") && said.contains("add --yes"), "{said}");
+    let (code, said) = shop.says(&[&batch[..], &["--not-parked", "--yes"]].concat()).await;
+    assert!(code == 1 && said.contains("leave out --not-parked"), "{said}");
     shop.mended.store(true, Ordering::SeqCst);
     let (code, said) = shop.says(&[&batch[..], &["--limit", "3", "--yes"]].concat()).await;
     assert_eq!(code, 0, "{said}");

@@ -185,7 +185,7 @@ fn every_condition_selects_the_expected_instances() {
         (&["--changed-from", "1970-01-01T00:00:01.001Z"], &["A-1"]),
         (&["--descending", "--saga", "zebra"], &["z-2", "z-1", "z-0"]),
         (&["--saga", "zebra", "--limit", "1"], &["z-0"]),
-        (&["--after", "key.5.zebraz-1"], &["z-2"]),
+        (&["--after", "key.zebra.z-1"], &["z-2"]),
     ] {
         assert_eq!(keys(args), expected, "{args:?}");
     }
@@ -242,6 +242,45 @@ fn it_reads_beside_a_running_owner() {
             assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), n + 1);
         }
     });
+}
+
+#[test]
+fn a_backup_is_a_store_with_the_same_instances() {
+    let shop = Shop::filled();
+    let copy = shop.dir.path().join("copy.db");
+    let output = shop.run(&["backup", copy.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let listed = |db: &Path| String::from_utf8(saga(db, &["-o", "json", "ls"]).stdout).unwrap();
+    assert_eq!(listed(&copy), listed(&shop.dir.path().join("shop.db")));
+    assert_eq!(shop.run(&["backup", copy.to_str().unwrap()]).status.code(), Some(1), "it is not overwritten");
+}
+
+#[test]
+fn a_check_reads_everything_and_names_each_damage() {
+    let shop = Shop::filled();
+    insta::assert_snapshot!("check", shop.says(&["check"]));
+    let db = saga_sqlite::rusqlite::Connection::open(shop.dir.path().join("shop.db")).unwrap();
+    db.execute_batch(
+        "UPDATE saga_instance SET body = replace(body, 'shipping', 'SHIPPING') WHERE key = 'A-1';
+         UPDATE saga_history SET checksum = checksum + 1 WHERE id = 3;
+         UPDATE saga_count SET instances = instances + 5 WHERE id = 1;",
+    )
+    .unwrap();
+    drop(db);
+    insta::assert_snapshot!("check_damaged", shop.says(&["check"]));
+}
+
+#[test]
+fn a_wait_ends_where_it_is_told() {
+    let shop = Shop::filled();
+    let code =
+        |args: &[&str]| shop.run(&[&["wait"], args, &["--timeout", "0"]].concat()).status.code().unwrap();
+    assert_eq!(code(&["order", "A-2"]), 0, "it has ended");
+    assert_eq!(code(&["order", "A-1"]), 5);
+    assert_eq!(code(&["order", "A-1", "--state", "shipping"]), 0);
+    assert_eq!(code(&["order", "A-2", "--state", "shipping"]), 5, "it has ended in another state");
+    assert_eq!(code(&["refund", "R \u{202e}1", "--parked"]), 0);
+    assert_eq!(code(&["order", "none"]), 3);
 }
 
 #[test]

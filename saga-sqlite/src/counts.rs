@@ -13,6 +13,10 @@ use crate::table::count::{self, Group, Moved};
 /// The number of history lines after which the rows take in the changes. A reader reads at most these lines and those of
 /// one batch.
 const LINES: i64 = 1_000;
+/// The bytes of history lines after which the rows take in the changes. A reader passes through the text of each line.
+const BYTES: usize = 1 << 20;
+/// No store has more lines. A higher number is damage, and must not become the number of the next line.
+const MOST_LINES: i64 = 1 << 62;
 
 /// The rows known to the lease holder, and the changes that they do not contain yet.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +24,8 @@ pub(crate) struct Counts {
     rows: Arc<Rows>,
     changes: BTreeMap<i64, i64>,
     counted: i64,
+    /// The bytes of the lines since then.
+    bytes: usize,
 }
 
 /// The numbers of the rows, by saga, status and park, and then by state.
@@ -32,7 +38,8 @@ impl Counts {
         count::all(db, |Group { saga, state, status, parked }, row| {
             rows.entry((saga, status, parked)).or_default().insert(state.to_owned(), row);
         })?;
-        Ok(Self { rows: Arc::new(rows), changes: count::changes(db)?, counted: count::counted(db)? })
+        let counted = Some(count::counted(db)?).filter(|counted| *counted < MOST_LINES).unwrap_or(0);
+        Ok(Self { rows: Arc::new(rows), changes: count::changes(db)?, counted, bytes: 0 })
     }
 
     /// Returns the last history line whose change is part of the rows.
@@ -62,16 +69,22 @@ impl Counts {
         moved.add_to(&mut self.changes);
     }
 
+    /// Records the length of a new line.
+    pub(crate) fn wrote(&mut self, bytes: usize) {
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+
     /// Adds the changes to the rows if they are those of many lines. `last` is the newest line.
     pub(crate) fn take_in_many(&mut self, db: &Connection, last: i64) -> Result<()> {
-        if last.saturating_sub(self.counted) >= LINES { self.take_in(db, last) } else { Ok(()) }
+        let many = last.saturating_sub(self.counted) >= LINES || self.bytes >= BYTES;
+        if many { self.take_in(db, last) } else { Ok(()) }
     }
 
     /// Adds the changes to the rows, before their lines are removed.
     pub(crate) fn take_in(&mut self, db: &Connection, last: i64) -> Result<()> {
         count::take_in(db, &self.changes, last)?;
         self.changes.clear();
-        self.counted = last;
+        (self.counted, self.bytes) = (last, 0);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@
 //! application. The tables of the store are named `saga_*`. The `sqlite3` shell can read these tables.
 
 mod application_connection;
+mod backup;
 mod carry_over;
 mod checkpoint;
 mod checksum;

@@ -3,7 +3,7 @@
 //! Owns: the index along which a list walks, and the number of rows that it examines. Does not own: the conditions
 //! (`InstanceFilter`).
 
-use rusqlite::{Connection, Params, Result, Row};
+use rusqlite::{Connection, Error, ErrorCode, Params, Result, Row};
 use saga_core::message::{Alias, InstanceName, Timestamp};
 use saga_core::store::{
     Address, InstanceFilter, InstanceOrder, InstancePage, InstanceView, Position, RowId, Status,
@@ -16,7 +16,7 @@ use crate::table::{alias, names};
 
 /// The cost at which a page ends. It is a few hundredths of a second. A step along an index costs 1.
 const COST: usize = 20_000;
-/// The cost of the JSON of a row. Each item costs 1 more.
+/// The cost of the JSON of a row. Each item costs 1 more, and so do 512 bytes.
 const PARSE: usize = 5;
 /// The number of history lines for one page in the order of the last steps.
 const LINES: i64 = 20_000;
@@ -83,25 +83,29 @@ impl Walk<'_> {
 
     /// Walks along the history lines, a limited number of them.
     fn by_line(&mut self, from: Option<&Position>) -> Result<()> {
-        let bounds = |row: &Row<'_>| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?));
-        let (Some(first), Some(last)) =
-            self.db.prepare_cached(list::BOUNDS_OF_LINES)?.query_row([], bounds)?
-        else {
-            return Ok(());
-        };
         let from = match from {
             Some(Position::Line(line)) => *line,
-            _ if self.up => first.saturating_sub(1),
-            _ => last.saturating_add(1),
+            _ if self.up => i64::MIN,
+            _ => i64::MAX,
         };
-        let to = if self.up { from.saturating_add(LINES) } else { from.saturating_sub(LINES) };
+        // A purge leaves wide gaps between the numbers.
+        let Some(first) = self.next_line(from)? else { return Ok(()) };
+        let (from, to) = match self.up {
+            true => (first.saturating_sub(1), first.saturating_add(LINES)),
+            false => (first.saturating_add(1), first.saturating_sub(LINES)),
+        };
         let of_line = |row: &Row<'_>| Ok(Place::At(Position::Line(row.get(list::PLACE)?)));
         self.rows(self.either(list::BY_LINE, list::BY_LINE_DOWN), (from, to), of_line)?;
-        let is_end = if self.up { to >= last } else { to <= first };
-        if !self.is_over && !is_end {
+        if !self.is_over && self.next_line(to)?.is_some() {
             self.more = Some(Position::Line(to));
         }
         Ok(())
+    }
+
+    /// Returns the next existing line behind a number.
+    fn next_line(&self, from: i64) -> Result<Option<i64>> {
+        let sql = self.either(list::NEXT_LINE, list::NEXT_LINE_DOWN);
+        self.db.prepare_cached(sql)?.query_row((from,), |row| row.get(0))
     }
 
     /// Walks along the keys of each saga.
@@ -122,21 +126,25 @@ impl Walk<'_> {
                 break;
             }
             let known = from.filter(|from| from.saga == saga).map(|from| from.key.stored());
-            let begins = match known {
-                Some(known) => known.to_owned(),
-                None if self.up => prefix.to_owned(),
-                None => prefix.to_owned() + &HIGHEST.repeat(64),
+            let highest = prefix.to_owned() + &HIGHEST.repeat(64);
+            let begins = match (known, self.up) {
+                (None, true) => prefix,
+                (None, false) => &highest,
+                (Some(known), true) => known.max(prefix),
+                (Some(known), false) => known.min(&highest),
             };
             let of_key = |row: &Row<'_>| {
-                let text = row.get_ref(1)?.as_str().unwrap_or_default();
-                Ok(match InstanceName::from_stored(text) {
-                    // The statement begins with the known key, because a prefix can be a key as well.
-                    _ if known == Some(text) => Place::Known,
-                    _ if !text.starts_with(prefix) => Place::Behind,
-                    Ok(key) => Place::At(Position::Address(Address { saga: name(row, 0)?, key })),
-                    // Damaged. The row has no place, and is left out.
-                    Err(_) => Place::Known,
-                })
+                // A damaged key has no place. The row is left out.
+                let Ok(text) = row.get_ref(1)?.as_str() else { return Ok(Place::Known) };
+                let Ok(key) = InstanceName::from_stored(text) else { return Ok(Place::Known) };
+                // The statement begins with the known key, because a prefix can be a key as well.
+                if known == Some(text) {
+                    return Ok(Place::Known);
+                }
+                if !text.starts_with(prefix) {
+                    return Ok(Place::Behind);
+                }
+                Ok(Place::At(Position::Address(Address { saga: name(row, 0)?, key })))
             };
             self.rows(self.either(list::BY_KEY, list::BY_KEY_DOWN), (begins, number), of_key)?;
             if self.is_over {
@@ -172,11 +180,16 @@ impl Walk<'_> {
     ) -> Result<()> {
         let mut statement = self.db.prepare_cached(sql)?;
         let mut rows = statement.query(params)?;
-        while let Some(row) = rows.next()? {
+        loop {
+            let row = match rows.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => return Ok(()),
+                Err(error) => return self.interrupted(error),
+            };
             let position = match place(row)? {
                 Place::At(position) => position,
                 Place::Known => continue,
-                Place::Behind => break,
+                Place::Behind => return Ok(()),
             };
             if self.views.len() >= self.filter.page() || self.cost >= COST {
                 (self.is_over, self.more) = (true, self.last.take());
@@ -187,10 +200,19 @@ impl Walk<'_> {
                 Err(error) if kind(&error) == Kind::Step => {
                     tracing::error!(%error, "a row cannot be read and is left out");
                 }
-                examined => examined?,
+                Err(error) => return self.interrupted(error),
+                Ok(()) => {}
             }
             self.last = Some(position);
         }
+    }
+
+    /// Ends the page where the time of the read was over. Without any row examined, the error stays an error.
+    fn interrupted(&mut self, error: Error) -> Result<()> {
+        if error.sqlite_error_code() != Some(ErrorCode::OperationInterrupted) || self.last.is_none() {
+            return Err(error);
+        }
+        (self.is_over, self.more) = (true, self.last.take());
         Ok(())
     }
 
@@ -199,8 +221,8 @@ impl Walk<'_> {
         if !self.filter.may_match(&line.address, line.status, line.parked) {
             return Ok(());
         }
-        let (view, items) = list::view(self.db, row, line, position.clone())?;
-        self.cost += PARSE + items;
+        let (view, cost) = list::view(self.db, row, line, position.clone())?;
+        self.cost += PARSE + cost;
         if let Position::Due(due, _) = position
             // An instance is in the list once, at its next timer. Two timers can have the same time.
             && (view.due != Some(*due) || self.last.as_ref() == Some(position))

@@ -68,8 +68,8 @@ impl Readers {
         self.place.name()
     }
 
-    pub(crate) fn path(&self) -> &std::path::Path {
-        self.place.path()
+    pub(crate) fn place(&self) -> &StoreFile {
+        &self.place
     }
 
     /// Runs a read for the dispatcher, without a time limit.

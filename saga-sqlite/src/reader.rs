@@ -42,7 +42,7 @@ impl SqliteReader {
 
     /// Returns the absolute path of the file, without symbolic links.
     pub fn path(&self) -> &Path {
-        self.readers.path()
+        self.readers.place().path()
     }
 }
 

@@ -137,6 +137,20 @@ async fn a_count_reads_no_instance_and_few_lines() {
 }
 
 #[tokio::test]
+async fn large_lines_are_taken_in_early() {
+    let mut shop = Shop::open().await;
+    for n in 0..8 {
+        let mut step = create(&address("order", n));
+        step.history[0].payload = Some(payload(&"x".repeat(300_000)));
+        shop.driver.created(step).await;
+    }
+    let db = rusqlite::Connection::open(shop.dir.db()).unwrap();
+    let counted: i64 = db.query_row("SELECT counted FROM saga_meta", [], |row| row.get(0)).unwrap();
+    assert_eq!(counted, 8, "two megabytes in eight lines");
+    shop.check("large lines").await;
+}
+
+#[tokio::test]
 async fn damaged_counts_stop_nothing() {
     let mut shop = Shop::open().await;
     shop.work(30).await;
@@ -145,6 +159,8 @@ async fn damaged_counts_stop_nothing() {
     let db = support::application(&shop.dir.db());
     db.execute_batch(
         "UPDATE saga_count SET state = CAST(x'ff' AS TEXT), instances = -7 WHERE id = 1;
+         UPDATE saga_count SET instances = 9223372036854775807 WHERE id = 2;
+         UPDATE saga_meta SET counted = 9223372036854775807;
          UPDATE saga_history SET moved = -1 WHERE id = 5; UPDATE saga_history SET moved = 1 << 62 WHERE id = 9;",
     )
     .unwrap();

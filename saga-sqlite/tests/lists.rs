@@ -5,9 +5,9 @@ mod support;
 use std::sync::Arc;
 
 use saga_core::message::Key;
-use saga_core::store::conformance::{Driver, create, task, time};
+use saga_core::store::conformance::{Driver, create, payload, task, time};
 use saga_core::store::{
-    Address, Inspect, InstanceFilter, InstanceOrder, InstanceView, PageFrom, Step, TaskChange,
+    Address, Inspect, InstanceFilter, InstanceOrder, InstanceView, PageFrom, Position, Step, TaskChange,
 };
 use saga_sqlite::SqliteStore;
 
@@ -75,6 +75,62 @@ async fn a_key_prefix_is_found_without_the_keys_before_it() {
         let (views, pages) = pages(&store, filter).await;
         assert_eq!((views.len(), pages), (10, 1));
     }
+}
+
+#[tokio::test]
+async fn a_damaged_key_hides_no_other_and_a_position_before_the_prefix_is_no_end() {
+    let dir = Dir::quick();
+    let store = filled(&dir).await;
+    let db = support::application(&dir.db());
+    // Between two keys of the prefix.
+    let sql = "UPDATE saga_instance SET key = CAST(x'6b65792d3038383835ff' AS TEXT) WHERE key = 'key-08886'";
+    assert_eq!(db.execute(sql, []).unwrap(), 1);
+    for (descending, before) in [(false, "key-00001"), (true, "key-08999")] {
+        let mut filter = InstanceFilter::default();
+        filter.key_prefix = Some("key-0888".to_owned());
+        (filter.order, filter.descending) = (InstanceOrder::Key, descending);
+        let address = Address::new("order", Key::new(before).unwrap());
+        for from in [None, Some(PageFrom::After(Position::Address(address)))] {
+            filter.from = from;
+            assert_eq!(pages(&store, filter.clone()).await.0.len(), 9, "{filter:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wide_gap_between_the_lines_costs_no_page() {
+    let dir = Dir::quick();
+    let store = filled(&dir).await;
+    let db = support::application(&dir.db());
+    db.execute_batch(
+        "UPDATE saga_history SET id = id + 1000000000000 WHERE id > 10;
+         UPDATE saga_instance SET last = last + 1000000000000 WHERE last > 10;",
+    )
+    .unwrap();
+    for descending in [false, true] {
+        let mut filter = InstanceFilter::default();
+        (filter.order, filter.descending, filter.limit) = (InstanceOrder::Changed, descending, 200);
+        let (views, pages) = pages(&store, filter).await;
+        assert_eq!(views.len() as u32, INSTANCES);
+        assert!(pages < 60, "{pages} pages");
+    }
+}
+
+#[tokio::test]
+async fn large_rows_make_short_pages() {
+    let dir = Dir::quick();
+    let store = SqliteStore::open(dir.db()).unwrap();
+    let mut driver = Driver::lease(Arc::new(store.clone())).await;
+    for n in 0..60 {
+        let mut step = create(&Address::new("order", Key::new(format!("key-{n}")).unwrap()));
+        step.instance.as_mut().unwrap().payload = Some(payload(&"x".repeat(400_000)));
+        driver.created(step).await;
+    }
+    let mut filter = InstanceFilter::default();
+    filter.state = Some("none".to_owned());
+    let (views, pages) = pages(&store, filter).await;
+    assert_eq!(views.len(), 0);
+    assert!((3..10).contains(&pages), "{pages} pages");
 }
 
 #[tokio::test]

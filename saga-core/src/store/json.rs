@@ -3,6 +3,8 @@
 //! Owns: names and forms of the fields. A field is never renamed or removed, and new fields may be added. Does not own: the
 //! stored form of any value.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
@@ -22,16 +24,38 @@ impl Serialize for Time {
     }
 }
 
-/// A payload as JSON. A damaged payload is a string.
+/// A payload as JSON in one line. A damaged payload is a string.
 struct Json<'a>(&'a Payload);
 
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match serde_json::from_str::<&RawValue>(self.0.as_str()) {
+        match serde_json::from_str::<&RawValue>(&dense(self.0.as_str())) {
             Ok(json) => json.serialize(serializer),
             Err(_) => serializer.serialize_str(self.0.as_str()),
         }
     }
+}
+
+/// Returns JSON without the space between its tokens. Such space can come from raw JSON of the application, and would
+/// break a line in two. Numbers keep their digits.
+fn dense(json: &str) -> Cow<'_, str> {
+    let is_space = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
+    if !json.contains(is_space) {
+        return Cow::Borrowed(json);
+    }
+    let (mut dense, mut in_text, mut escaped) = (String::with_capacity(json.len()), false, false);
+    for c in json.chars() {
+        if in_text || !is_space(c) {
+            dense.push(c);
+        }
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = in_text,
+            '"' => in_text = !in_text,
+            _ => {}
+        }
+    }
+    Cow::Owned(dense)
 }
 
 /// The id of a task or an obligation, such as `3.0`.
@@ -494,6 +518,18 @@ mod tests {
     fn numbers_of_a_payload_keep_their_digits() {
         let text = serde_json::to_string(&snapshot()).unwrap();
         assert!(text.contains("{\"cents\":12345678901234567890.10}"), "{text}");
+    }
+
+    #[test]
+    fn a_payload_is_one_line() {
+        for (text, expected) in [
+            ("{ \"a\" :\r\n\t[1, 2.50 ] }", "{\"a\":[1,2.50]}"),
+            ("\"a  b\\n \\\" c\"", "\"a  b\\n \\\" c\""),
+            ("[\"x\\\\\", \"y z\"]", "[\"x\\\\\",\"y z\"]"),
+            (" null ", "null"),
+        ] {
+            assert_eq!(serde_json::to_string(&Json(&Payload::from(text))).unwrap(), expected);
+        }
     }
 
     #[test]

@@ -186,10 +186,40 @@ impl fmt::Display for Position {
         match self {
             Self::Row(RowId(row)) => write!(f, "row.{row}"),
             Self::Line(line) => write!(f, "line.{line}"),
-            Self::Address(Address { saga, key }) => write!(f, "key.{}.{saga}{}", saga.len(), key.stored()),
+            Self::Address(Address { saga, key }) => {
+                write!(f, "key.{}.{}", Encoded(saga), Encoded(key.stored()))
+            }
             Self::Due(due, RowId(row)) => write!(f, "due.{}.{row}", due.as_millis()),
         }
     }
+}
+
+/// A text in which every byte except ASCII letters, digits, `_` and `-` is written as `%` with two digits. A position is
+/// therefore safe in an address of a web page and in a shell.
+struct Encoded<'a>(&'a str);
+
+impl fmt::Display for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.0.bytes() {
+            match byte {
+                b'_' | b'-' => write!(f, "{}", char::from(byte))?,
+                byte if byte.is_ascii_alphanumeric() => write!(f, "{}", char::from(byte))?,
+                byte => write!(f, "%{byte:02X}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once('%') {
+        bytes.extend_from_slice(before.as_bytes());
+        bytes.push(u8::from_str_radix(after.get(..2)?, 16).ok()?);
+        rest = &after[2..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8(bytes).ok()
 }
 
 /// The text is not a position of a list.
@@ -208,9 +238,11 @@ impl FromStr for Position {
                 "row" => Self::Row(RowId(rest.parse().ok()?)),
                 "line" => Self::Line(rest.parse().ok()?),
                 "key" => {
-                    let (length, rest) = rest.split_once('.')?;
-                    let (saga, key) = rest.split_at_checked(length.parse().ok()?)?;
-                    Self::Address(Address::new(saga.to_owned(), InstanceName::from_stored(key).ok()?))
+                    let (saga, key) = rest.split_once('.')?;
+                    Self::Address(Address::new(
+                        decoded(saga)?,
+                        InstanceName::from_stored(&decoded(key)?).ok()?,
+                    ))
                 }
                 "due" => {
                     let (due, row) = rest.split_once('.')?;
@@ -325,18 +357,33 @@ mod tests {
         for position in [
             Position::Row(RowId(-7)),
             Position::Line(i64::MAX),
-            Position::Address(Address::new(saga.clone(), Key::new("x.y é").unwrap())),
+            Position::Address(Address::new(saga.clone(), Key::new("x.y é'; rm % \u{202e}").unwrap())),
             Position::Address(Address::new(saga, Alias::new("x").unwrap())),
             Position::Due(Timestamp::from_millis(-5), RowId(3)),
         ] {
-            assert_eq!(position.to_string().parse(), Ok(position));
+            let text = position.to_string();
+            assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_%".contains(c)), "{text}");
+            assert_eq!(text.parse(), Ok(position));
         }
     }
 
     #[test]
     fn no_other_text_is_a_position() {
-        for text in ["", "row", "row.", "row.x", "key.9.ab", "key.1.éa", "key.1.a", "due.1", "due.1.x", "x.1"]
-        {
+        for text in [
+            "",
+            "row",
+            "row.",
+            "row.x",
+            "key.ab",
+            "key.a.%",
+            "key.a.%4",
+            "key.a.%zz",
+            "key.a.%ff",
+            "key.a.",
+            "due.1",
+            "due.1.x",
+            "x.1",
+        ] {
             assert_eq!(text.parse::<Position>(), Err(PositionError), "{text}");
         }
     }

@@ -306,6 +306,7 @@ impl<'db, 'n> Batch<'db, 'n> {
             let statement = self.statements.history(self.db)?;
             let line = NewLine { instance: row, id, prev: last, moved: number.take() };
             history::append(statement, line, seq, entry, &mut self.texts.line)?;
+            self.numbers.counts.wrote(self.texts.line.len());
             self.numbers.history = id;
             last = Some(id);
         }

@@ -16,7 +16,8 @@ super::statements! {
     SHOW = "SELECT saga_count.id, name, state, status, parked, instances
             FROM saga_count JOIN saga_name ON saga_name.id = saga";
     ADD_ROW = "INSERT INTO saga_count (saga, state, status, parked, instances) VALUES (?1, ?2, ?3, ?4, 0) RETURNING id";
-    ADD = "UPDATE saga_count SET instances = instances + ?2 WHERE id = ?1";
+    /// A damaged number stays an INTEGER.
+    ADD = "UPDATE saga_count SET instances = min(max(instances, -1000000000000), 1000000000000) + ?2 WHERE id = ?1";
     JOIN = "INSERT INTO saga_count (saga, state, status, parked, instances)
             SELECT ?2, state, status, parked, instances FROM saga_count WHERE saga = ?1
             ON CONFLICT (saga, state, status, parked) DO UPDATE SET instances = instances + excluded.instances";

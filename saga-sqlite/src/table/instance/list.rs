@@ -77,7 +77,8 @@ crate::table::statements! {
     BY_DUE_DOWN = "SELECT saga_name.name, key, saga_instance.id, status, parked, seq, saga_instance.body, pending, open, saga_instance.checksum, due_at
                    FROM saga_timer CROSS JOIN saga_instance ON saga_instance.id = instance CROSS JOIN saga_name ON saga_name.id = saga
                    WHERE (due_at, instance) < (?1, ?2) ORDER BY due_at DESC, instance DESC, saga_timer.name DESC";
-    BOUNDS_OF_LINES = "SELECT (SELECT min(id) FROM saga_history), (SELECT max(id) FROM saga_history)";
+    NEXT_LINE = "SELECT min(id) FROM saga_history WHERE id > ?1";
+    NEXT_LINE_DOWN = "SELECT max(id) FROM saga_history WHERE id < ?1";
 }
 
 /// The columns of a line that need no parse.
@@ -102,7 +103,7 @@ pub(crate) fn line(row: &Row<'_>) -> Result<Line> {
 
 /// Reads the rest of a line. Unreadable parts are empty, and the line stays visible.
 ///
-/// Returns the number of items as well, because each of them costs time.
+/// Returns the cost as well: one for each item, and one for each 512 bytes.
 pub(crate) fn view(
     db: &Connection,
     row: &Row<'_>,
@@ -115,6 +116,7 @@ pub(crate) fn view(
     let record = outline.parked.or_else(|| line.parked.then(|| Payload::from("")));
     let items = items(db, row, line.id)?;
     let count = items.tasks.len() + items.obligations.len() + items.timers.len() + items.aliases.len();
+    let bytes = stored.len() + row.get_ref(7)?.as_bytes().map_or(0, <[u8]>::len);
     let mut view = InstanceView {
         address: line.address,
         status: line.status,
@@ -131,7 +133,7 @@ pub(crate) fn view(
         position,
     };
     view.set_tasks(&items.tasks);
-    Ok((view, count))
+    Ok((view, count + bytes / 512))
 }
 
 /// Returns the pending items. Damaged items are left out.
