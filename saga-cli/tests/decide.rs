@@ -119,7 +119,8 @@ fn saga(db: &Path, args: &[String]) -> Output {
 async fn a_retry_is_applied_by_the_dispatcher_and_stands_in_the_history() {
     let shop = Shop::parked().await;
     shop.mended.store(true, Ordering::SeqCst);
-    let (code, said) = shop.says(&["retry", "order", "A-1", "--because", "the bank is back", "--yes"]).await;
+    let (code, said) =
+        shop.says(&["retry", "order", "A-1", "--because", "the bank is back", "--yes", "--wait", "60"]).await;
     assert_eq!(code, 0, "{said}");
     assert!(said.starts_with("retry: done in step "), "{said}");
     assert_eq!(shop.position().await, Position::In(OrderState::Done));
@@ -130,8 +131,9 @@ async fn a_retry_is_applied_by_the_dispatcher_and_stands_in_the_history() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_abort_undoes_what_is_owed() {
     let shop = Shop::parked().await;
-    let (code, said) =
-        shop.says(&["-o", "json", "abort", "order", "A-1", "--because", "a mistake", "--yes"]).await;
+    let (code, said) = shop
+        .says(&["-o", "json", "abort", "order", "A-1", "--because", "a mistake", "--yes", "--wait", "60"])
+        .await;
     assert_eq!(code, 0, "{said}");
     let answer: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!((answer["verb"].as_str(), &answer["declined"]), (Some("abort"), &serde_json::Value::Null));
@@ -141,7 +143,7 @@ async fn an_abort_undoes_what_is_owed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_decision_about_an_earlier_step_is_declined() {
     let shop = Shop::parked().await;
-    let args = ["skip", "order", "A-1", "--because", "tired", "--step", "1", "--yes"];
+    let args = ["skip", "order", "A-1", "--because", "tired", "--step", "1", "--yes", "--wait", "60"];
     let (code, said) = shop.says(&args).await;
     assert_eq!(code, 4, "{said}");
     assert!(said.contains("declined: ") && said.contains("not at step 1"), "{said}");
