@@ -11,6 +11,8 @@ mod by_saga;
 mod by_statig;
 #[path = "../../../../benches/order/order.rs"]
 mod order;
+#[path = "../../../../benches/order/order_saga.rs"]
+mod order_saga;
 
 use std::hint::black_box;
 use std::time::Instant;
