@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use saga_core::machine::OperatorVerb;
+use saga_core::machine::{Operator, OperatorVerb};
 use saga_core::message::Timestamp;
 use saga_core::store::{InstanceFilter, InstanceOrder, PageFrom, ParkReason, Position, Status, TimeRange};
 
@@ -103,23 +103,37 @@ pub(crate) struct Wait {
     pub(crate) timeout: u64,
 }
 
-/// A decision about one instance. It is declined if the instance has made a step since it was read.
+/// The person who decides.
 #[derive(Args, Debug)]
-pub(crate) struct Decide {
-    #[command(flatten)]
-    pub(crate) of: Of,
+pub(crate) struct Who {
     /// Why. The history of the instance keeps the text.
     #[arg(long, value_name = "REASON")]
     pub(crate) because: String,
     /// Who decides. The history of the instance keeps the name.
     #[arg(long, env = "USER", value_name = "NAME")]
     pub(crate) by: String,
-    /// The step at which the instance was seen. The default is its present step.
-    #[arg(long)]
-    pub(crate) step: Option<u64>,
     /// Does not ask.
     #[arg(short, long)]
     pub(crate) yes: bool,
+}
+
+impl Who {
+    /// Returns the operator, who has seen the instance at the step `seq`.
+    pub(crate) fn at_step(&self, seq: u64) -> Operator {
+        Operator::new(&self.by).because(&self.because).at_step(seq)
+    }
+}
+
+/// A decision about one instance. It is declined if the instance has made a step since it was read.
+#[derive(Args, Debug)]
+pub(crate) struct Decide {
+    #[command(flatten)]
+    pub(crate) of: Of,
+    #[command(flatten)]
+    pub(crate) who: Who,
+    /// The step at which the instance was seen. The default is its present step.
+    #[arg(long)]
+    pub(crate) step: Option<u64>,
     /// How many seconds to wait until the dispatcher has applied the verb.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub(crate) wait: u64,
@@ -134,18 +148,11 @@ pub(crate) struct Batch {
     pub(crate) verb: BatchVerb,
     #[command(flatten)]
     pub(crate) conditions: Conditions,
-    /// Why. The history of each instance keeps the text.
-    #[arg(long, value_name = "REASON")]
-    pub(crate) because: String,
-    /// Who decides. The history of each instance keeps the name.
-    #[arg(long, env = "USER", value_name = "NAME")]
-    pub(crate) by: String,
+    #[command(flatten)]
+    pub(crate) who: Who,
     /// The most instances.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) limit: usize,
-    /// Does not ask.
-    #[arg(short, long)]
-    pub(crate) yes: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

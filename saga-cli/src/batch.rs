@@ -4,7 +4,7 @@
 //! decision, which the history of its instance has.
 
 use anyhow::{Result, ensure};
-use saga_core::machine::{Operator, OperatorVerb};
+use saga_core::machine::OperatorVerb;
 use saga_core::message::Timestamp;
 use saga_core::store::{Inspect, InstanceView, Mail, PageFrom, Store};
 use saga_sqlite::{SqliteReader, SqliteStore};
@@ -36,16 +36,15 @@ pub(crate) async fn batch(batch: &Batch, reader: &SqliteReader, output: &mut Out
     if more {
         about += &format!("; there are more than --limit {}", batch.limit);
     }
-    if !batch.yes && !confirmed(&format!("{word} all {} of them?", found.len()), &about)? {
+    if !batch.who.yes && !confirmed(&format!("{word} all {} of them?", found.len()), &about)? {
         return Ok(Ended::Usage);
     }
     let store = SqliteStore::options().create(false).open(reader.path())?;
     let (mut asked, at) = (0, Timestamp::now());
     for portion in found.chunks(PORTION) {
-        let mails = portion.iter().map(|view| {
-            let operator = Operator::new(&batch.by).because(&batch.because).at_step(view.seq);
-            Mail::operator(view.address.clone(), verb, operator, at)
-        });
+        let mails = portion
+            .iter()
+            .map(|view| Mail::operator(view.address.clone(), verb, batch.who.at_step(view.seq), at));
         store.deliver(mails.collect()).await?;
         asked += portion.len();
         tell(&format!("{asked} of {}", found.len()));

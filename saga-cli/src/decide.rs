@@ -7,7 +7,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use saga_core::machine::{Operator, OperatorVerb};
+use saga_core::machine::OperatorVerb;
 use saga_core::message::Timestamp;
 use saga_core::store::{Address, HistoryKind, HistoryRow, Inspect, Mail, Parked, Snapshot, Store};
 use saga_sqlite::{SqliteReader, SqliteStore};
@@ -36,13 +36,11 @@ pub(crate) async fn decide(
     };
     let word = verb.as_str();
     let asked = describe(&before);
-    if !decide.yes && !confirmed(&format!("{word} it?"), &asked)? {
+    if !decide.who.yes && !confirmed(&format!("{word} it?"), &asked)? {
         return Ok(Ended::Usage);
     }
     let to = before.instance.address.clone();
-    let operator = Operator::new(&decide.by)
-        .because(&decide.because)
-        .at_step(decide.step.unwrap_or(before.instance.seq));
+    let operator = decide.who.at_step(decide.step.unwrap_or(before.instance.seq));
     let store = SqliteStore::options().create(false).open(reader.path())?;
     let mails = store.deliver(vec![Mail::operator(to.clone(), verb, operator, Timestamp::now())]).await?;
     let deadline = Instant::now() + Duration::from_secs(decide.wait);
@@ -162,9 +160,9 @@ async fn outcome(
 ) -> Result<Option<HistoryRow>> {
     let is_answer = |line: &HistoryRow| {
         let entry = &line.entry;
-        let mine = entry.name == word && entry.cause.as_deref() == Some(&*decide.by);
+        let mine = entry.name == word && entry.cause.as_deref() == Some(&*decide.who.by);
         // A declined verb has the reason of the instance as its note, and an applied one that of the operator.
-        let applied = entry.kind == HistoryKind::Verb && entry.note.as_deref() == Some(&*decide.because);
+        let applied = entry.kind == HistoryKind::Verb && entry.note.as_deref() == Some(&*decide.who.because);
         line.seq > before.instance.seq && mine && (applied || entry.kind == HistoryKind::Declined)
     };
     let lines = new_lines(reader, before).await?;

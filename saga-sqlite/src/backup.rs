@@ -12,9 +12,9 @@ use rusqlite::{Connection, OpenFlags};
 use saga_core::store::StoreError;
 
 use crate::error::of_store;
-use crate::open::{Role, connect};
+use crate::open::{Role, connect, private};
 use crate::reader::SqliteReader;
-use crate::refusal::{full, is_full, refuse};
+use crate::refusal::{refuse, uncreated};
 use crate::resolve::resolve;
 use crate::store_file::StoreFile;
 
@@ -41,11 +41,12 @@ impl SqliteReader {
         let mut name = to.clone().into_os_string();
         name.push(format!(".partial-{}", std::process::id()));
         let partial = Partial(PathBuf::from(name));
-        create(&place, &partial.0)?;
+        let created = private().create(true).truncate(true).open(&partial.0);
+        created.map_err(|error| uncreated(&place, error))?;
         copy(from, &place, &partial.0)?;
         publish(&partial.0, &to).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => refuse(&place, EXISTS),
-            _ => refused(&place, error),
+            _ => uncreated(&place, error),
         })
     }
 }
@@ -63,15 +64,6 @@ impl Drop for Partial {
         // After a success, the copy has its own name as well.
         let _ = fs::remove_file(&self.0);
     }
-}
-
-/// Creates the new file, for its owner alone.
-fn create(place: &StoreFile, partial: &Path) -> Result<(), StoreError> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(partial).map(drop).map_err(|error| refused(place, error))
 }
 
 fn copy(from: &StoreFile, place: &StoreFile, partial: &Path) -> Result<(), StoreError> {
@@ -116,12 +108,4 @@ fn publish(partial: &Path, to: &Path) -> io::Result<()> {
         File::open(directory)?.sync_all()?;
     }
     Ok(())
-}
-
-fn refused(place: &StoreFile, error: io::Error) -> StoreError {
-    if is_full(&error) {
-        full(place, error)
-    } else {
-        refuse(place, format!("the copy cannot be made: {error}"))
-    }
 }

@@ -38,7 +38,8 @@ impl Counts {
         count::all(db, |Group { saga, state, status, parked }, row| {
             rows.entry((saga, status, parked)).or_default().insert(state.to_owned(), row);
         })?;
-        let counted = Some(count::counted(db)?).filter(|counted| *counted < MOST_LINES).unwrap_or(0);
+        let counted = count::counted(db)?;
+        let counted = if counted < MOST_LINES { counted } else { 0 };
         Ok(Self { rows: Arc::new(rows), changes: count::changes(db)?, counted, bytes: 0 })
     }
 

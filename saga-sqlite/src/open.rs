@@ -3,7 +3,7 @@
 //! Owns: flags, pragmas and their order.
 //! Does not own: tables, or the error texts for a file (`refusal`).
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
@@ -86,17 +86,21 @@ fn create(place: &StoreFile) -> Result<bool, StoreError> {
     if !place.options.create {
         return Err(refuse(place, "the file does not exist; `create(false)` forbids the creation of a file"));
     }
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    // SQLite gives its other files the same permissions.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
+    match private().create_new(true).open(path) {
         Ok(_) => Ok(true),
         // Another process has created the file in the meantime.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(uncreated(place, error)),
     }
+}
+
+/// Returns options to write a file. A new file is for its owner alone. SQLite gives its other files the same permissions.
+pub(crate) fn private() -> OpenOptions {
+    let mut options = File::options();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// Opens an existing file. A file that cannot be written is an error for a writing connection.

@@ -14,7 +14,7 @@ impl Snapshot {
     /// ```text
     /// waits for attempt 4 of `payment.make` at 2026-11-27T12:03:00Z, after: connection reset
     /// waits for the outcome of `payment.make`, since 2026-11-27T12:00:00Z; timer `timeout` is due at 2026-11-27T12:15:00Z
-    /// waits for a person: an undo was refused: no such payment; parked since ..; release the instance with `retry` or `skip`
+    /// waits for a person: undo refused: no such payment; parked since ..; release the instance with `retry` or `skip`
     /// ```
     ///
     /// The progress is that of the last commit. An attempt that runs right now may not be stored yet.
@@ -27,7 +27,7 @@ impl Snapshot {
             return format!("has ended as {} at {}", record.status.as_str(), record.changed_at);
         }
         let mut text = self.tasks();
-        // The next timer can move the instance as well. While it waits for commands alone, no timer is set.
+        // The next timer can move the instance as well.
         if let Some(timer) = self.timers.iter().min_by_key(|timer| timer.due) {
             // Writing to a string does not fail.
             let _ = write!(text, "; timer `{}` is due at {}", timer.name, timer.due);
@@ -40,9 +40,8 @@ impl Snapshot {
         let Some(first) = self.tasks.iter().find(|task| task.progress.stage != TaskStage::Answered) else {
             return "waits for an event".to_owned();
         };
-        let of_kind = |kind| self.tasks.iter().filter(move |task| task.kind == kind).count();
-        let children = of_kind(TaskKind::Child);
         if first.kind == TaskKind::Child {
+            let children = self.tasks.iter().filter(|task| task.kind == TaskKind::Child).count();
             let them = if children == 1 { "child" } else { "children" };
             return format!(
                 "waits for {children} {them} of `{}`, since {}",
