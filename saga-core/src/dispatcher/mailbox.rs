@@ -6,13 +6,16 @@
 //! A request needs a place, so that a fast caller waits instead of filling the memory. Exceptions need no place, because
 //! another limit bounds them: an admitted publish, the withdrawal of a wait, one heartbeat per attempt, and the stop.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::unconstrained;
 
 use super::clock::Clock;
 use super::error::ShutdownError;
@@ -77,7 +80,7 @@ pub(super) struct WeakMailbox {
     places: Arc<Semaphore>,
 }
 
-/// The thread's side. Its drop ends the waits for a place.
+/// The thread's side. Its drop ends the waits for a place, and drops every request that was sent.
 pub(super) struct Requests {
     requests: UnboundedReceiver<Request>,
     places: Arc<Semaphore>,
@@ -176,8 +179,16 @@ impl Requests {
 }
 
 impl Drop for Requests {
+    /// A sender first announces its request and then stores it. The drop of a tokio receiver between these two moments
+    /// leaves the request in the channel while any sender lives, and its caller would wait without end. `recv` also
+    /// waits for announced requests.
     fn drop(&mut self) {
-        self.places.close();
+        self.close();
+        let mut rest = pin!(unconstrained(async { while self.recv().await.is_some() {} }));
+        let mut cx = Context::from_waker(Waker::noop());
+        while rest.as_mut().poll(&mut cx).is_pending() {
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -188,6 +199,9 @@ async fn place(places: &Arc<Semaphore>) -> Result<Place, Gone> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
+
     use super::super::clock::SystemClock;
     use super::*;
 
@@ -218,6 +232,49 @@ mod tests {
         drop(requests);
         assert!(matches!(poll_once(&mut next), Some(Err(Gone))));
         drop(places);
+    }
+
+    /// The end of the thread and a request meet at every distance. The mailbox lives on, so only the drop of the
+    /// thread's side can drop the request.
+    #[test]
+    fn a_request_sent_at_the_end_of_the_thread_is_dropped_with_it() {
+        const ROUNDS: usize = 400_000;
+        let (begun, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let next = Mutex::new(None);
+        let wait = |counter: &AtomicUsize, round| {
+            for turn in 0.. {
+                if counter.load(Ordering::Acquire) >= round {
+                    break;
+                }
+                // On one core the other thread needs its turn.
+                if turn < 1_000 { std::hint::spin_loop() } else { std::thread::yield_now() }
+            }
+        };
+        let mut stuck = 0;
+        let pass = |turns| (0..turns).for_each(|_| std::hint::spin_loop());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    wait(&begun, round);
+                    let requests: Option<Requests> = next.lock().expect("no holder panics").take();
+                    pass(round % 32);
+                    drop(requests);
+                    ended.store(round, Ordering::Release);
+                }
+            });
+            for round in 1..=ROUNDS {
+                let (mailbox, requests) = Mailbox::new();
+                *next.lock().expect("no holder panics") = Some(requests);
+                let (answer, mut answered) = oneshot::channel();
+                begun.store(round, Ordering::Release);
+                pass(round / 32 % 32);
+                // The request may come before or after the end.
+                let _ = mailbox.send(Request::Shutdown(Duration::ZERO, answer));
+                wait(&ended, round);
+                stuck += usize::from(matches!(answered.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+            }
+        });
+        assert_eq!(stuck, 0);
     }
 
     #[test]
