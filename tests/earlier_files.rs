@@ -17,6 +17,8 @@ const SCHEMA_4: [&str; 2] =
     [include_str!("earlier/orders_schema_4.sql"), include_str!("earlier/orders_schema_4.bank")];
 const SCHEMA_5: [&str; 2] =
     [include_str!("earlier/orders_schema_5.sql"), include_str!("earlier/orders_schema_5.bank")];
+const SCHEMA_6: [&str; 2] =
+    [include_str!("earlier/orders_schema_6.sql"), include_str!("earlier/orders_schema_6.bank")];
 /// How the shop was started.
 const ARGS: [&str; 8] = ["--count", "30", "--flaky", "60", "--decline", "10", "--label-refused", "30"];
 
@@ -57,6 +59,11 @@ fn a_file_of_schema_4_is_opened_and_its_orders_are_finished() {
 #[test]
 fn a_file_of_schema_5_is_opened_and_its_orders_are_finished() {
     finish(SCHEMA_5, "saga_v_instance");
+}
+
+#[test]
+fn a_file_of_schema_6_is_opened_and_its_orders_are_finished() {
+    finish(SCHEMA_6, "saga_v_instance");
 }
 
 /// `instances` is the table with the words for the status in the earlier file.

@@ -55,6 +55,10 @@ pub(crate) enum Verb {
     Problems,
     /// Lists the consumers of each event.
     Consumers,
+    /// Lists the sagas that have run on the store, with their versions.
+    Sagas,
+    /// Draws the table of a saga.
+    Graph(Graph),
     /// Repeats the work that parked an instance.
     Retry(Decide),
     /// Continues a parked instance without the work that parked it.
@@ -86,6 +90,28 @@ pub(crate) struct Of {
     /// The text is an alias and not a key.
     #[arg(long)]
     pub(crate) alias: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Graph {
+    /// The stored name of the saga.
+    pub(crate) saga: String,
+    /// The form of the drawing.
+    #[arg(long, value_enum, default_value_t = GraphFormat::Mermaid)]
+    pub(crate) format: GraphFormat,
+    /// The version of the definition. The default is the newest one.
+    #[arg(long)]
+    pub(crate) version: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// A Mermaid state diagram.
+    Mermaid,
+    /// A Graphviz digraph.
+    Dot,
+    /// The whole definition: states, rows, events, commands and shapes.
+    Json,
 }
 
 #[derive(Args, Debug)]

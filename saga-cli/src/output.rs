@@ -57,6 +57,12 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// Writes lines that another program reads. The form of the output does not change them.
+    pub(crate) fn text(&mut self, text: &str) {
+        let lines: Vec<_> = text.lines().map(plain).collect();
+        self.line(&lines.join("\n"));
+    }
+
     fn table<const N: usize>(&mut self, header: [&str; N], rows: impl Iterator<Item = [String; N]>) {
         let mut table = Table::new();
         table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use saga_core::definition::StoredDefinition;
 use saga_core::machine::OperatorVerb;
 use saga_core::message::{Alias, Key, Timestamp};
 use saga_core::store::{
@@ -14,7 +15,7 @@ use saga_sqlite::SqliteReader;
 use serde::Serialize;
 
 use crate::Ended;
-use crate::args::{Dead, Ls, Of, Trace, Verb};
+use crate::args::{Dead, Graph, GraphFormat, Ls, Of, Trace, Verb};
 use crate::batch::batch;
 use crate::check::check;
 use crate::decide::decide;
@@ -35,6 +36,8 @@ pub(crate) async fn run(verb: Verb, store: &SqliteReader, output: &mut Output<'_
         Verb::Dead(Dead::Show { id }) => letter(id, store, output).await,
         Verb::Problems => problems(store, output).await,
         Verb::Consumers => consumers(store, output).await,
+        Verb::Sagas => sagas(store, output).await,
+        Verb::Graph(graph) => self::graph(&graph, store, output).await,
         Verb::Wait(wait) => self::wait(&wait, store, output).await,
         Verb::Check => check(store, output).await,
         Verb::Backup { to } => backup(&to, store, output),
@@ -281,5 +284,44 @@ async fn consumers(store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended
         let kind = if row.subscriber { "subscriber" } else { "saga" };
         [row.event.clone(), row.consumer.clone(), kind.to_owned()]
     })?;
+    Ok(Ended::Well)
+}
+
+async fn sagas(store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let definitions = store.definitions().await?;
+    output.list(
+        ["saga", "version", "states", "data", "about"],
+        &definitions,
+        |definition: &StoredDefinition| {
+            [
+                definition.saga.clone(),
+                definition.version.to_string(),
+                definition.states.len().to_string(),
+                definition.data.type_name.clone(),
+                definition.doc.lines().next().unwrap_or_default().trim().to_owned(),
+            ]
+        },
+    )?;
+    if definitions.is_empty() {
+        tell("no dispatcher has written a definition to this store");
+    }
+    Ok(Ended::Well)
+}
+
+async fn graph(graph: &Graph, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let wanted = |found: &StoredDefinition| {
+        found.saga == graph.saga && graph.version.is_none_or(|version| version == found.version)
+    };
+    // The last one has the highest version.
+    let Some(definition) = store.definitions().await?.into_iter().rfind(wanted) else {
+        let version = graph.version.map(|version| format!(" version {version}")).unwrap_or_default();
+        tell(&format!("saga: the store has no definition of `{}`{version}", plain(&graph.saga)));
+        return Ok(Ended::NotFound);
+    };
+    match graph.format {
+        GraphFormat::Mermaid => output.text(&definition.mermaid()),
+        GraphFormat::Dot => output.text(&definition.dot()),
+        GraphFormat::Json => output.text(&serde_json::to_string_pretty(&definition)?),
+    }
     Ok(Ended::Well)
 }

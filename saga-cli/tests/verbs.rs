@@ -91,6 +91,27 @@ async fn fill(store: &SqliteStore) {
         )
     }];
     driver.created(parked).await;
+    let definition = |version: u32, states: serde_json::Value| {
+        serde_json::from_value(serde_json::json!({
+            "saga": "order", "version": version, "doc": "An order.", "data": { "type_name": "Order" },
+            "states": states, "initially": [0],
+            "rows": [
+                { "triggers": [{ "on": "event", "name": "order.placed", "label": "OrderPlaced" }],
+                  "clauses": [{ "do": "send", "name": "payment.make", "type_name": "MakePayment", "method": "pay" }],
+                  "to": { "to": ["paying"] } },
+                { "triggers": [{ "on": "event", "name": "payment.done", "label": "PaymentDone" }],
+                  "to": { "to": ["done"] } },
+            ],
+            "events": [], "ended_instance": "ignore", "missing_instance": "reject",
+            "commands": [{ "name": "payment.make", "version": 1, "replies": ["payment.done"], "type_name": "MakePayment" }],
+        }))
+        .unwrap()
+    };
+    let paying = serde_json::json!({ "name": "paying", "variant": "Paying", "rows": [1] });
+    let done = serde_json::json!({ "name": "done", "variant": "Done", "rows": [], "end": "completed" });
+    let definitions =
+        [definition(1, serde_json::json!([paying])), definition(2, serde_json::json!([paying, done]))];
+    store.define(&definitions).await.unwrap();
     let consumer = |consumer: &str, subscriber| ConsumerRow {
         event: "order.paid".to_owned(),
         consumer: consumer.to_owned(),
@@ -119,6 +140,11 @@ fn every_verb_prints_a_table() {
         ("dead_show", &["dead", "show", "1"]),
         ("problems", &["problems"]),
         ("consumers", &["consumers"]),
+        ("sagas", &["sagas"]),
+        ("graph_mermaid", &["graph", "order"]),
+        ("graph_dot", &["graph", "order", "--format", "dot"]),
+        ("graph_of_version", &["graph", "order", "--version", "1"]),
+        ("graph_none", &["graph", "nothing"]),
     ] {
         insta::assert_snapshot!(name, shop.says(args));
     }
@@ -136,6 +162,7 @@ fn json_is_the_documented_one_and_jsonl_has_one_value_in_each_line() {
         &["dead", "show", "1"],
         &["problems"],
         &["consumers"],
+        &["sagas"],
     ] {
         let json = shop.run(&[&["-o", "json"], args].concat());
         let whole: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
@@ -215,7 +242,7 @@ fn exit_codes_tell_what_happened() {
 fn a_file_of_another_version_is_refused_and_stays_as_it_is() {
     let shop = Shop::filled();
     let path = shop.dir.path().join("shop.db");
-    for (version, says) in [(5, "earlier version"), (7, "newer version")] {
+    for (version, says) in [(6, "earlier version"), (8, "newer version")] {
         let db = saga_sqlite::rusqlite::Connection::open(&path).unwrap();
         db.execute("UPDATE saga_meta SET schema_version = ?1", [version]).unwrap();
         drop(db);

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+use saga_core::definition::StoredDefinition;
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{
     Address, ConsumerRow, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter,
@@ -13,7 +14,9 @@ use crate::list;
 use crate::names;
 use crate::read::{self, page};
 use crate::reader::SqliteReader;
-use crate::table::{alias, consumer, count, dead, dedup, delivery, history, inbox, instance, retired};
+use crate::table::{
+    alias, consumer, count, dead, dedup, definition, delivery, history, inbox, instance, retired,
+};
 
 #[async_trait]
 impl Inspect for SqliteReader {
@@ -61,6 +64,10 @@ impl Inspect for SqliteReader {
 
     async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError> {
         self.readers.inspect(|db| page(db, consumer::ALL, [], usize::MAX, consumer::read)).await
+    }
+
+    async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError> {
+        self.readers.inspect(|db| page(db, definition::ALL, [], usize::MAX, definition::read)).await
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
@@ -116,6 +123,10 @@ impl Inspect for SqliteStore {
 
     async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError> {
         self.reader().consumers().await
+    }
+
+    async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError> {
+        self.reader().definitions().await
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {

@@ -6,7 +6,7 @@ use saga_core::store::{NameOf, RetiredName};
 
 use crate::commit::{KEEP, SAVE, UNDO};
 use crate::numbers::Numbers;
-use crate::table::{alias, consumer, count, dead, dedup, inbox, instance, names, retired};
+use crate::table::{alias, consumer, count, dead, dedup, definition, inbox, instance, names, retired};
 
 /// The number of instances moved by one query.
 const PAGE: usize = 500;
@@ -64,7 +64,9 @@ fn rename_saga(
             join(db, from, to)?
         }
     };
-    for rename in [inbox::RENAME, dedup::RENAME, dead::RENAME, consumer::RENAME, retired::RENAME] {
+    let by_name =
+        [inbox::RENAME, dedup::RENAME, dead::RENAME, consumer::RENAME, definition::RENAME, retired::RENAME];
+    for rename in by_name {
         db.prepare_cached(rename)?.execute((was, name))?;
     }
     Ok(Ok(renamed))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use saga_core::definition::StoredDefinition;
 use saga_core::message::Timestamp;
 use saga_core::store::{
     Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
@@ -245,6 +246,11 @@ impl Maintain for SqliteStore {
     async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
         let consumers = consumers.to_vec();
         self.shared.writer.call(move |writer| writer.register(&consumers)).await
+    }
+
+    async fn define(&self, definitions: &[StoredDefinition]) -> Result<(), StoreError> {
+        let definitions = definitions.to_vec();
+        self.shared.writer.call(move |writer| writer.define(&definitions)).await
     }
 
     async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use saga::definition::StoredDefinition;
 use saga::store::async_trait;
 use saga::store::{
     Address, Batch, ConsumerRow, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, HistoryRow, InboxId,
@@ -308,6 +309,11 @@ impl Inspect for Faulty {
         self.inner.consumers().await
     }
 
+    async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError> {
+        self.enter("definitions", false).await?;
+        self.inner.definitions().await
+    }
+
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
         self.enter("waiting", false).await?;
         self.inner.waiting(address, limit).await
@@ -334,6 +340,11 @@ impl Maintain for Faulty {
     async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
         self.enter("register", true).await?;
         self.inner.register(consumers).await
+    }
+
+    async fn define(&self, definitions: &[StoredDefinition]) -> Result<(), StoreError> {
+        self.enter("define", true).await?;
+        self.inner.define(definitions).await
     }
 
     async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {

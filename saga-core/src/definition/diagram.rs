@@ -2,46 +2,71 @@
 
 use std::fmt::Write;
 
-use super::{Clause, Definition, End, Move, Row, UndoOf};
+use super::stored::{StateMove, StoredDefinition, StoredMove, StoredRow};
 
-/// One arrow: from (`None` is the start), to, label.
-type Arrow = (Option<usize>, usize, String);
-
-pub(super) fn mermaid(definition: &Definition) -> String {
+pub(super) fn mermaid(definition: &StoredDefinition) -> String {
     let mut out = String::from("stateDiagram-v2\n");
     for (from, to, label) in arrows(definition) {
-        let from = from.map_or("[*]", |state| definition.states[state].variant);
+        let from = from.map_or("[*]", |state| &definition.states[state].variant);
         line(&mut out, format_args!("    {from} --> {}: {label}", definition.states[to].variant));
     }
-    for (index, state) in definition.states.iter().enumerate() {
+    for state in &definition.states {
         if state.end.is_some() {
             line(&mut out, format_args!("    {} --> [*]", state.variant));
         }
-        if let Some(owed) = owed(definition, index) {
+        if let Some(owed) = owed(definition, &state.owes) {
             line(&mut out, format_args!("    note right of {}: owes {owed}", state.variant));
         }
     }
     out
 }
 
-pub(super) fn dot(definition: &Definition) -> String {
-    let mut out = format!("digraph \"{}\" {{\n", definition.name);
+pub(super) fn dot(definition: &StoredDefinition) -> String {
+    let mut out = format!("digraph \"{}\" {{\n", definition.saga);
     line(&mut out, format_args!("    rankdir=LR;\n    start [shape=point];"));
-    for (index, state) in definition.states.iter().enumerate() {
-        let shape = match state.end {
+    for state in &definition.states {
+        let shape = match state.end.as_deref() {
             None => "box",
-            Some(End::Completed) => "doublecircle",
-            Some(End::Failed) => "doubleoctagon",
+            Some("completed") => "doublecircle",
+            Some(_) => "doubleoctagon",
         };
-        let owed = owed(definition, index).map(|owed| format!("\\nowes {owed}")).unwrap_or_default();
+        let owed = owed(definition, &state.owes).map(|owed| format!("\\nowes {owed}")).unwrap_or_default();
         line(&mut out, format_args!("    {0} [shape={shape}, label=\"{0}{owed}\"];", state.variant));
     }
     for (from, to, label) in arrows(definition) {
-        let from = from.map_or("start", |state| definition.states[state].variant);
+        let from = from.map_or("start", |state| &definition.states[state].variant);
         line(&mut out, format_args!("    {from} -> {} [label=\"{label}\"];", definition.states[to].variant));
     }
     out.push_str("}\n");
     out
+}
+
+/// Returns the moves of all rows, for each state in which they apply. A stored index outside the table is left out.
+pub(super) fn moves(definition: &StoredDefinition) -> Vec<StateMove<'_>> {
+    let mut moves = Vec::new();
+    let mut push = |from: Option<usize>, rows: &[usize]| {
+        for row in rows.iter().filter_map(|&row| definition.rows.get(row)) {
+            match (&row.to, from) {
+                _ if row.verdict.is_some() => {}
+                (StoredMove::To(states), _) => {
+                    let index =
+                        |name: &String| definition.states.iter().position(|state| state.name == *name);
+                    let targets = states.iter().filter_map(index);
+                    moves.extend(targets.map(|to| StateMove { from, to: Some(to), row }));
+                }
+                (StoredMove::Stay | StoredMove::Reenter, Some(_)) => {
+                    moves.push(StateMove { from, to: from, row });
+                }
+                (StoredMove::Park, Some(_)) => moves.push(StateMove { from, to: None, row }),
+                (StoredMove::Stay | StoredMove::Reenter | StoredMove::Park, None) => {}
+            }
+        }
+    };
+    push(None, &definition.initially);
+    for (index, state) in definition.states.iter().enumerate() {
+        push(Some(index), &state.rows);
+    }
+    moves
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -49,55 +74,31 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = writeln!(out, "{text}");
 }
 
-fn arrows(definition: &Definition) -> Vec<Arrow> {
-    let mut arrows = Vec::new();
-    for &row in definition.initially {
-        push(definition, &mut arrows, None, &definition.rows[row]);
-    }
-    for (index, state) in definition.states.iter().enumerate() {
-        for &row in state.rows {
-            push(definition, &mut arrows, Some(index), &definition.rows[row]);
-        }
-    }
-    arrows
+/// One arrow: from (`None` is the start), to, label.
+type Arrow = (Option<usize>, usize, String);
+
+fn arrows(definition: &StoredDefinition) -> Vec<Arrow> {
+    let arrow = |StateMove { from, to, row }| match (to, from) {
+        (Some(to), _) => Some((from, to, label(row))),
+        (None, Some(state)) => Some((from, state, format!("{} (park)", label(row)))),
+        (None, None) => None,
+    };
+    moves(definition).into_iter().filter_map(arrow).collect()
 }
 
-fn push(definition: &Definition, arrows: &mut Vec<Arrow>, from: Option<usize>, row: &Row) {
-    if row.verdict.is_some() {
-        return;
-    }
-    let label = label(definition, row);
-    match (row.to, from) {
-        (Move::To(targets), _) => arrows.extend(targets.iter().map(|&to| (from, to, label.clone()))),
-        (Move::Stay | Move::Reenter, Some(state)) => arrows.push((from, state, label)),
-        (Move::Park, Some(state)) => arrows.push((from, state, format!("{label} (park)"))),
-        (Move::Stay | Move::Reenter | Move::Park, None) => {}
-    }
-}
-
-fn label(definition: &Definition, row: &Row) -> String {
-    let triggers: Vec<String> = row.triggers.iter().map(|&t| definition.describe(t)).collect();
+fn label(row: &StoredRow) -> String {
+    let triggers: Vec<&str> = row.triggers.iter().map(|trigger| &*trigger.label).collect();
     let mut label = if row.all { format!("all of {}", triggers.join(", ")) } else { triggers.join(" | ") };
-    if let Some(guard) = row.guard {
+    if let Some(guard) = &row.guard {
         let _ = write!(label, " [{guard}]");
     }
     let mut does: Vec<String> = Vec::new();
     if row.compensate {
         does.push("compensate".to_owned());
     }
-    for clause in row.clauses {
-        match *clause {
-            Clause::Run { .. } => {}
-            Clause::Send { command, .. } => {
-                does.push(format!("send {}", definition.commands[command].type_name));
-            }
-            Clause::Publish { event, .. } => does.push(format!("publish {}", event.type_name)),
-            Clause::Start { child, .. } => {
-                does.push(format!("start {}", definition.children[child].type_name));
-            }
-            Clause::Claim { method, .. } => does.push(format!("claim {method}")),
-            Clause::Release { method, .. } => does.push(format!("release {method}")),
-        }
+    for clause in row.clauses.iter().filter(|clause| clause.what != "run") {
+        let named = if clause.type_name.is_empty() { &clause.method } else { &clause.type_name };
+        does.push(format!("{} {named}", clause.what));
     }
     if !does.is_empty() {
         let _ = write!(label, " / {}", does.join(", "));
@@ -105,13 +106,10 @@ fn label(definition: &Definition, row: &Row) -> String {
     label
 }
 
-fn owed(definition: &Definition, state: usize) -> Option<String> {
-    let owed: Vec<&str> = definition.states[state]
-        .compensations
-        .iter()
-        .map(|&undo| definition.undos[undo])
-        .filter(|undo| matches!(undo.of, UndoOf::State(_)))
-        .map(|undo| definition.commands[undo.command].type_name)
-        .collect();
+fn owed(definition: &StoredDefinition, undos: &[String]) -> Option<String> {
+    let named = |undo: &String| {
+        definition.command(undo).map_or_else(|| undo.clone(), |command| command.payload.type_name.clone())
+    };
+    let owed: Vec<String> = undos.iter().map(named).collect();
     (!owed.is_empty()).then(|| owed.join(", "))
 }

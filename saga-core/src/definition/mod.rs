@@ -9,11 +9,16 @@
 
 pub(crate) mod child_end;
 mod diagram;
+mod stored;
 mod types;
 
 use crate::message::name_matches;
 pub use crate::shape::UpcastFrom;
 pub(crate) use child_end::EndRecord;
+pub use stored::{
+    StateMove, StoredClause, StoredCommand, StoredDefinition, StoredEvent, StoredMove, StoredRow,
+    StoredState, StoredTimer, StoredTrigger, StoredType,
+};
 pub(crate) use types::Value;
 pub use types::{ChildType, CommandType, EventType, PayloadType};
 
@@ -404,11 +409,11 @@ impl Definition {
 
     /// The table as a Mermaid state diagram.
     pub fn mermaid(&self) -> String {
-        diagram::mermaid(self)
+        StoredDefinition::without_shapes(self).mermaid()
     }
 
     /// The table as a Graphviz digraph.
     pub fn dot(&self) -> String {
-        diagram::dot(self)
+        StoredDefinition::without_shapes(self).dot()
     }
 }

@@ -8,9 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::child_end::EndRecord;
 use crate::message::{Command, Event, Failed, Message, PayloadError, Unknown, panic_text};
-#[cfg(any(test, feature = "testing"))]
-use crate::shape::Shape;
-use crate::shape::UpcastFrom;
+use crate::shape::{Shape, UpcastFrom};
 
 /// A decoded value whose type the table knows.
 pub(crate) type Value = Box<dyn Any + Send + Sync>;
@@ -20,18 +18,13 @@ pub(crate) type Value = Box<dyn Any + Send + Sync>;
 pub struct PayloadType {
     /// The type, as written in the table.
     pub type_name: &'static str,
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) shape: fn() -> Shape,
 }
 
 impl PayloadType {
     #[doc(hidden)]
     pub const fn of<T: DeserializeOwned>(type_name: &'static str) -> Self {
-        Self {
-            type_name,
-            #[cfg(any(test, feature = "testing"))]
-            shape: Shape::of::<T>,
-        }
+        Self { type_name, shape: Shape::of::<T> }
     }
 }
 
@@ -56,7 +49,6 @@ pub struct EventType {
     pub keyed: bool,
     /// The earlier versions from which there is an upcast.
     pub upcasts: &'static [UpcastFrom],
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) shape: fn() -> Shape,
     pub(crate) decode: fn(&Message) -> Result<Value, PayloadError>,
 }
@@ -80,7 +72,6 @@ pub struct CommandType {
     pub best_effort: bool,
     /// The earlier versions from which there is an upcast.
     pub upcasts: &'static [UpcastFrom],
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) shape: fn() -> Shape,
     pub(crate) failed: fn(&Message, u32, String) -> Result<Value, PayloadError>,
     pub(crate) unknown: fn(&Message, u32, String) -> Result<Value, PayloadError>,
@@ -114,7 +105,6 @@ impl EventType {
             version: E::VERSION,
             keyed: E::KEYED,
             upcasts: E::UPCASTS,
-            #[cfg(any(test, feature = "testing"))]
             shape: Shape::of::<E>,
             decode: |message| {
                 let read = catch_unwind(AssertUnwindSafe(|| message.event::<E>()));
@@ -139,7 +129,6 @@ impl CommandType {
             at_most_once: C::AT_MOST_ONCE,
             best_effort: C::BEST_EFFORT,
             upcasts: C::UPCASTS,
-            #[cfg(any(test, feature = "testing"))]
             shape: Shape::of::<C>,
             failed: |message, attempts, reason| {
                 Ok(Box::new(Failed::__new(message.command::<C>()?, attempts, reason)))

@@ -155,7 +155,7 @@ impl Drop for Leased {
     }
 }
 
-/// Prepares the stored data for this build: the present names, and the consumers of each event. Returns the reason when
+/// Prepares the stored data for this build: the present names, the consumers of each event, and the definitions. Returns the reason when
 /// this build must not run on the store, without any change. Duty: hold the lease, so that no other build renames
 /// anything meanwhile.
 pub(super) async fn prepare(
@@ -179,6 +179,11 @@ pub(super) async fn prepare(
     }
     if consumers.iter().any(|consumer| !stored.contains(consumer)) {
         store.register(consumers).await?;
+    }
+    let known = store.definitions().await?;
+    let changed: Vec<_> = registry.definitions().filter(|definition| !known.contains(definition)).collect();
+    if !changed.is_empty() {
+        store.define(&changed).await?;
     }
     Ok(problems)
 }

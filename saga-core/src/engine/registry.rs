@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::attempts::Policy;
 use super::problem::StartProblem;
-use crate::definition::{Clause, Definition, EventType};
+use crate::definition::{Clause, Definition, EventType, StoredDefinition};
 use crate::machine::Program;
 use crate::store::ConsumerRow;
 
@@ -134,6 +134,11 @@ impl Registry {
             }
         }
         if problems.is_empty() { Ok(known) } else { Err(problems) }
+    }
+
+    /// Returns the definitions of all sagas, in no order.
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = StoredDefinition> {
+        self.sagas.values().map(|program| StoredDefinition::from(program.definition()))
     }
 
     fn problems(&self) -> Vec<StartProblem> {

@@ -3,10 +3,10 @@
 //! Owns: the places of a type in its JSON, and what an upcast reads. Does not own: what is compared with them
 //! (`testing::Lock`), or the calls of upcasts, which the derives write.
 
-#[cfg(any(test, feature = "testing"))]
 mod places;
 mod upcast;
 
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use places::{Place, Shape};
+pub(crate) use places::Place;
+pub(crate) use places::Shape;
 pub use upcast::{Reads, UpcastFrom};

@@ -83,6 +83,7 @@ impl Shape {
     }
 
     /// Why what was written in the shape `old` cannot surely be read in this one; empty when it can.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn misfits(&self, old: &Self) -> Vec<String> {
         let mut misfits = Vec::new();
         // A state that carried nothing is read as `()`.
@@ -125,6 +126,7 @@ impl fmt::Display for Shape {
 }
 
 /// The places around one.
+#[cfg(any(test, feature = "testing"))]
 fn parents(place: &str) -> impl Iterator<Item = &str> {
     place.char_indices().filter(|(_, c)| matches!(c, '.' | '[' | '{' | '<')).map(|(at, _)| &place[..at])
 }

@@ -10,6 +10,7 @@ use super::{
     Address, DeadId, DeadLetter, HistoryEntry, InboxId, InstanceFilter, InstancePage, Mail, MailKind,
     Snapshot, Status, StoreError, TaskKind,
 };
+use crate::definition::StoredDefinition;
 use crate::message::{Message, MessageId, Timestamp};
 
 /// Reads for people.
@@ -44,6 +45,10 @@ pub trait Inspect: Send + Sync + 'static {
     /// Returns all pairs of event and consumer (rule [R28](crate::rules#r28)).
     async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError>;
 
+    /// Returns the definition of each saga and version that has run on the store, in order. The answer includes every
+    /// [`define`](Maintain::define) answered before the call. A renamed saga has its present name.
+    async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError>;
+
     /// Returns the inbox rows of one instance, oldest first.
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError>;
 
@@ -69,10 +74,14 @@ pub trait Maintain: Send + Sync + 'static {
     /// Adds the missing consumers. A consumer is never removed.
     async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError>;
 
+    /// Keeps these definitions. Each replaces the definition with the same saga and version. A definition is never
+    /// removed.
+    async fn define(&self, definitions: &[StoredDefinition]) -> Result<(), StoreError>;
+
     /// Retires names in order: all of them or none. Returns the number of moved instances for each name.
     ///
     /// The present name of a saga takes over the rows of the earlier name. These rows are instances with their
-    /// partitions, aliases, inbox rows, deduplication records, dead letters, consumers and retired names. Rows under
+    /// partitions, aliases, inbox rows, deduplication records, dead letters, consumers, definitions and retired names. Rows under
     /// the earlier name of a state, an event or a command stay unchanged.
     ///
     /// On `Ok` each earlier name is retired, even without any row under the name. Names retired earlier now lead to the

@@ -515,6 +515,30 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_definition_can_be_read() {
+        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/json.md");
+        let page = std::fs::read_to_string(page).unwrap();
+        let (_, section) = page.split_once("## A definition").unwrap();
+        let example = section.split("```").nth(1).unwrap().trim_start_matches("json");
+        let read: crate::definition::StoredDefinition = serde_json::from_str(example).unwrap();
+        assert_eq!(read.moves().len(), 2);
+        // A misspelt field would be ignored like a later one.
+        fn within(part: &Value, whole: &Value) -> bool {
+            match (part, whole) {
+                (Value::Object(part), Value::Object(whole)) => {
+                    part.iter().all(|(name, part)| whole.get(name).is_some_and(|whole| within(part, whole)))
+                }
+                (Value::Array(part), Value::Array(whole)) => {
+                    part.len() == whole.len()
+                        && part.iter().zip(whole).all(|(part, whole)| within(part, whole))
+                }
+                (part, whole) => part == whole,
+            }
+        }
+        assert!(within(&serde_json::from_str(example).unwrap(), &json(&read)));
+    }
+
+    #[test]
     fn numbers_of_a_payload_keep_their_digits() {
         let text = serde_json::to_string(&snapshot()).unwrap();
         assert!(text.contains("{\"cents\":12345678901234567890.10}"), "{text}");

@@ -8,6 +8,7 @@ pub(crate) mod count;
 pub(crate) mod data;
 pub(crate) mod dead;
 pub(crate) mod dedup;
+pub(crate) mod definition;
 pub(crate) mod delivery;
 pub(crate) mod history;
 pub(crate) mod inbox;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
         meta::STATEMENTS,
         retired::STATEMENTS,
         consumer::STATEMENTS,
+        definition::STATEMENTS,
         count::STATEMENTS,
         names::STATEMENTS,
         item::STATEMENTS,
@@ -67,6 +69,7 @@ mod tests {
     /// These statements read a whole table on purpose.
     const SCANS: &[&str] = &[
         "consumer::ALL",
+        "definition::ALL",
         "retired::ALL",
         "names::ALL",
         "timer::DELETE_ALL",

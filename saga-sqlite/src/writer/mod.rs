@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use saga_core::definition::StoredDefinition;
 use saga_core::message::{Id, Timestamp};
 use saga_core::store::{
     Batch, ConsumerRow, InboxId, Lease, Mail, Purged, RetiredName, RowId, StepOutcome, StoreError,
@@ -34,7 +35,7 @@ use crate::open::{Role, connect};
 use crate::rename;
 use crate::schema;
 use crate::store_file::StoreFile;
-use crate::table::{consumer, inbox, instance, meta};
+use crate::table::{consumer, definition, inbox, instance, meta};
 
 pub(crate) use thread::Handle;
 
@@ -278,6 +279,10 @@ impl Writer {
 
     pub(crate) fn register(&mut self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
         self.write(|db| consumers.iter().try_for_each(|consumer| consumer::insert(db, consumer)))
+    }
+
+    pub(crate) fn define(&mut self, definitions: &[StoredDefinition]) -> Result<(), StoreError> {
+        self.write(|db| definitions.iter().try_for_each(|definition| definition::put(db, definition)))
     }
 
     pub(crate) fn purge(&mut self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {

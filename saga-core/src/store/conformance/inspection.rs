@@ -8,8 +8,8 @@ use crate::machine::ParkReason;
 use crate::message::{Alias, Key};
 use crate::store::{
     Address, AliasChange, ConsumerRow, HistoryKind, InstanceChange, InstanceFilter, InstanceOrder,
-    InstanceView, Loaded, ObligationChange, PageFrom, Position, Purged, RowId, Status, Step, Store,
-    TaskChange, TaskId, TaskKind, TimeRange, TimerChange,
+    InstanceView, Loaded, NameOf, ObligationChange, PageFrom, Position, Purged, RetiredName, RowId, Status,
+    Step, Store, TaskChange, TaskId, TaskKind, TimeRange, TimerChange,
 };
 
 /// The history has exactly the lines of the committed steps, oldest first.
@@ -321,6 +321,30 @@ pub async fn consumers_are_added_and_never_removed<S: Subject>(subject: &S) {
     ok(store.register(&[a.clone(), b.clone()]).await);
     ok(store.register(&[c.clone(), a.clone()]).await);
     assert_eq!(ok(store.consumers().await), [c, b, a]);
+}
+
+/// A definition replaces the one with the same version, and follows the name of its saga.
+pub async fn definitions_are_kept_by_saga_and_version<S: Subject>(subject: &S) {
+    let driver = Driver::start(subject).await;
+    let store = &driver.store;
+    let definition = |saga: &str, version, doc: &str| {
+        let json = serde_json::json!({
+            "saga": saga, "version": version, "doc": doc, "data": { "type_name": "Data" },
+            "states": [{ "name": "paying", "variant": "Paying", "rows": [0], "a_later_field": 1 }],
+            "initially": [], "rows": [{ "triggers": [], "to": { "to": ["paying"] } }],
+            "events": [], "commands": [], "ended_instance": "ignore", "missing_instance": "reject",
+        });
+        serde_json::from_value::<crate::definition::StoredDefinition>(json).expect("the fields have defaults")
+    };
+    let of = |saga| (definition(saga, 1, "old"), definition(saga, 2, "new"));
+    let (first, second) = of("order");
+    ok(store.define(&[second.clone(), definition("order", 1, "before")]).await);
+    ok(store.define(&[first.clone(), definition("a", 1, "")]).await);
+    assert_eq!(ok(store.definitions().await), [definition("a", 1, ""), first, second]);
+    let (was, name) = ("order".to_owned(), "purchase".to_owned());
+    ok(store.rename(&[RetiredName { what: NameOf::Saga, saga: String::new(), was, name }]).await);
+    let (first, second) = of("purchase");
+    assert_eq!(ok(store.definitions().await), [definition("a", 1, ""), first, second]);
 }
 
 /// The rows belong to one instance, oldest first.

@@ -136,6 +136,7 @@ macro_rules! conformance {
             counts_are_by_saga_state_status_and_park
             counts_follow_each_step
             consumers_are_added_and_never_removed
+            definitions_are_kept_by_saga_and_version
             names_are_counted_where_they_stand
             a_renamed_saga_keeps_everything_that_is_stored_for_it
             a_saga_is_not_renamed_to_one_that_has_the_same_key

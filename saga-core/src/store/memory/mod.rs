@@ -23,6 +23,7 @@ use super::{
     Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
     OpenTask, Purged, RetiredName, RowId, StepOutcome, Store, StoreError, TaskId, TimerKey,
 };
+use crate::definition::StoredDefinition;
 use crate::message::Timestamp;
 
 /// A store in memory.
@@ -175,6 +176,13 @@ impl Store for MemoryStore {
 impl Maintain for MemoryStore {
     async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
         self.model().consumers.extend(consumers.iter().cloned());
+        Ok(())
+    }
+
+    async fn define(&self, definitions: &[StoredDefinition]) -> Result<(), StoreError> {
+        let of = |definition: &StoredDefinition| (definition.saga.clone(), definition.version);
+        let known = definitions.iter().map(|definition| (of(definition), definition.clone()));
+        self.model().definitions.extend(known);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use super::super::{
     Obligation, ObligationChange, Purged, RowId, Step, StepOutcome, StoreError, Task, TaskChange, TaskId,
     TimerChange, TimerRow,
 };
+use crate::definition::StoredDefinition;
 use crate::message::{MessageId, Name, Timestamp};
 
 #[derive(Default)]
@@ -31,6 +32,8 @@ pub(super) struct Model {
     pub(super) dedup: BTreeMap<(Address, MessageId), DedupRecord>,
     pub(super) dead: BTreeMap<DeadId, DeadLetter>,
     pub(super) consumers: BTreeSet<ConsumerRow>,
+    /// By saga and version.
+    pub(super) definitions: BTreeMap<(String, u32), StoredDefinition>,
     /// The present name of each retired name. The key is kind, saga and retired name.
     pub(super) retired: BTreeMap<(NameOf, String, String), String>,
     pub(super) damaged: BTreeSet<Address>,

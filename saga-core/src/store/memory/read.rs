@@ -13,6 +13,7 @@ use super::super::{
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
+use crate::definition::StoredDefinition;
 use crate::message::{Alias, Message, MessageId, Timestamp};
 use crate::step::Parked;
 
@@ -212,6 +213,10 @@ impl Inspect for MemoryStore {
 
     async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError> {
         Ok(self.model().consumers.iter().cloned().collect())
+    }
+
+    async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError> {
+        Ok(self.model().definitions.values().cloned().collect())
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {

@@ -55,6 +55,13 @@ impl Model {
             kept.change.address = present(&kept.change.address);
             instances += 1;
         }
+        let (moved, mut rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            std::mem::take(&mut self.definitions).into_iter().partition(|((saga, _), _)| saga == was);
+        rest.extend(moved.into_iter().map(|((_, version), mut definition)| {
+            name.clone_into(&mut definition.saga);
+            ((name.to_owned(), version), definition)
+        }));
+        self.definitions = rest;
         // Deliveries have subscribers as consumers. Subscribers keep their names.
         for mail in self.inbox.values_mut().filter(|mail| mail.kind != MailKind::Delivery) {
             mail.to = renamed(mail.to.clone());
