@@ -44,13 +44,15 @@ pub use saga_core::message::{
 // The dispatcher.
 pub use saga_core::dispatcher::{
     Clock, ConsumerReceipt, Dispatcher, DispatcherBuilder, Disposition, Handler, HandlerContext, Health,
-    Instance, OpenCommand, PublishOptions, Receipt, Resolved, SetTimer, Subscriber, SystemClock, UnknownName,
+    Instance, OpenCommand, PublishOptions, Receipt, SetTimer, Subscriber, SystemClock, UnknownName,
     WeakDispatcher,
 };
 pub use saga_core::engine::{Moment, Policy, Tally};
 
 // Operating.
-pub use saga_core::machine::{DeclinedReason, Operator, OperatorVerb, ParkReason, Parked, ParkedOver};
+pub use saga_core::machine::{
+    DeclinedReason, Operator, OperatorVerb, ParkReason, Parked, ParkedOver, Resolved,
+};
 pub use saga_core::store::{DeadLetterReason, HistoryKind, IgnoredReason};
 
 /// All errors.

@@ -226,6 +226,8 @@ enum Over {
     Report,
     /// Over a timer.
     Timer,
+    /// It is not parked, and waits for a timer.
+    SetTimer,
     /// Over a command that has replies.
     Ask,
     /// The same, in a state that defers the reply.
@@ -250,6 +252,7 @@ enum Word {
     Refused,
     Abort,
     Redrive,
+    Fire,
 }
 
 impl Word {
@@ -259,13 +262,17 @@ impl Word {
             Self::Skip => Some(OperatorVerb::Skip),
             Self::Retry => Some(OperatorVerb::Retry),
             Self::Abort => Some(OperatorVerb::Abort),
-            Self::Reply | Self::Done | Self::Refused | Self::Redrive => None,
+            Self::Reply => Some(OperatorVerb::Resolve(Resolved::reply(&Answered {}).unwrap())),
+            Self::Done => Some(OperatorVerb::Resolve(Resolved::done())),
+            Self::Refused => Some(OperatorVerb::Resolve(Resolved::refused())),
+            Self::Fire => Some(OperatorVerb::Fire { timer: "1m".to_owned() }),
+            Self::Redrive => None,
         }
     }
 
     /// Whether it makes something run that would fail again, so that the deal is mended before.
     fn runs_something(self) -> bool {
-        matches!(self, Self::Retry | Self::Abort)
+        matches!(self, Self::Retry | Self::Abort | Self::Fire)
     }
 }
 
@@ -356,6 +363,7 @@ impl Bench {
                 self.clock.advance(MINUTE);
                 self.clock.idle().await;
             }
+            Over::SetTimer => publish!(Opened WaitWanted),
             Over::Ask => publish!(Opened AskWanted),
             Over::QuietAsk => publish!(Opened QuietWanted),
             Over::Tell => publish!(Opened TellWanted),
@@ -383,6 +391,7 @@ impl Bench {
                     .resolve::<DealState>(deal, Resolved::refused(), Operator::new(by).because(why))
                     .await
             }
+            Word::Fire => dispatcher.fire::<DealState>(deal, "1m", Operator::new(by).because(why)).await,
             Word::Redrive => {
                 let letter = dispatcher.dead_letters(None).await?.remove(0);
                 dispatcher.redrive(letter).await
@@ -436,8 +445,8 @@ async fn whenever_it_dies_there(over: Over, word: Word, elsewhere: Option<Operat
     for side in [Side::Before, Side::After] {
         let mut deaths = 0;
         loop {
-            let bench = Bench::new(format!("{over:?}-{word:?}-{elsewhere:?}-{side:?}-{deaths}"));
-            if !dies_there(&bench, over, word, elsewhere, (deaths + 1, side), whole).await {
+            let bench = Bench::new(format!("{over:?}-{word:?}-{}-{side:?}-{deaths}", elsewhere.is_some()));
+            if !dies_there(&bench, over, word, elsewhere.clone(), (deaths + 1, side), whole).await {
                 break;
             }
             deaths += 1;
@@ -459,7 +468,7 @@ async fn dies_there(
     bench.lead(&dispatcher, over).await;
     let calls = bench.world.calls();
     let before = bench.seen(&dispatcher, calls).await;
-    let parked = !matches!(over, Over::Debt | Over::Letter);
+    let parked = !matches!(over, Over::Debt | Over::Letter | Over::SetTimer);
     assert_eq!(before.position.is_parked(), parked, "{}: {before:?}", bench.deal);
     if word.runs_something() {
         mend(&bench.deal);
@@ -628,4 +637,42 @@ async fn a_redriven_letter_is_applied_once_and_gone() {
     let data = Deal { notes: 1, ..Deal::default() };
     let whole = Seen { data, verbs: 0, ..after(DealState::Open) };
     whenever_it_dies(Over::Letter, Word::Redrive, whole).await;
+}
+
+// Timers.
+
+#[tokio::test]
+async fn r07_a_timer_that_a_person_fires_fires_once() {
+    let data = Deal { rings: 1, ..Deal::default() };
+    whenever_it_dies(Over::SetTimer, Word::Fire, Seen { data, ..after(DealState::Open) }).await;
+}
+
+#[tokio::test]
+async fn r07_a_postponed_timer_fires_at_its_new_time() {
+    let bench = Bench::new("postponed".to_owned());
+    mend(&bench.deal);
+    let (dispatcher, _) = bench.start().await;
+    bench.lead(&dispatcher, Over::SetTimer).await;
+    let set = dispatcher.instance::<DealState>(&bench.deal).await.unwrap().unwrap().timers.remove(0);
+    let until = set.due.plus(10 * MINUTE);
+    let ann = || Operator::new("ann").because("the customer is on holiday");
+    dispatcher.postpone::<DealState>(&bench.deal, "1m", until, ann()).await.unwrap();
+    let moved = dispatcher.instance::<DealState>(&bench.deal).await.unwrap().unwrap().timers.remove(0);
+    assert_eq!((&*moved.name, moved.due), ("1m", until));
+    bench.clock.advance(10 * MINUTE);
+    bench.clock.idle().await;
+    let rings = async || bench.seen(&dispatcher, 0).await.data.rings;
+    assert_eq!(rings().await, 0);
+    bench.clock.advance(MINUTE);
+    bench.clock.idle().await;
+    assert_eq!(rings().await, 1);
+    let history = dispatcher.history::<DealState>(&bench.deal).await.unwrap();
+    let line = history.iter().find(|line| line.entry.kind == HistoryKind::Verb).unwrap();
+    assert_eq!(line.entry.name, "postpone");
+    assert_eq!(
+        line.entry.payload.as_ref().unwrap().as_str(),
+        format!(r#"{{"timer":"1m","until":"{until}"}}"#)
+    );
+    let none = dispatcher.fire::<DealState>(&bench.deal, "1m", ann()).await.unwrap_err();
+    assert!(none.to_string().contains("has no timer `1m`; it has none at all"), "{none}");
 }

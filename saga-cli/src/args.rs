@@ -65,6 +65,14 @@ pub(crate) enum Verb {
     Skip(Decide),
     /// Undoes everything that is owed, and ends the instance.
     Abort(Decide),
+    /// Supplies the outcome of the command over which an instance is parked.
+    Resolve(Resolve),
+    /// Makes a timer of an instance due now.
+    Fire(Fire),
+    /// Gives a timer of an instance another due time.
+    Postpone(Postpone),
+    /// Sends an event to an instance. An event that starts the saga starts it.
+    Send(Send),
     /// Decides about all instances that meet the conditions.
     Batch(Batch),
     /// Waits until an instance has ended, is parked, or is in a state.
@@ -163,6 +171,64 @@ pub(crate) struct Decide {
     /// How many seconds to wait until the dispatcher has applied the verb.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=86_400))]
     pub(crate) wait: u64,
+}
+
+/// The outcome of a command as the operator knows it.
+#[derive(Args, Debug)]
+pub(crate) struct Resolve {
+    #[command(flatten)]
+    pub(crate) decide: Decide,
+    /// The command is done. For commands without replies, and for undos.
+    #[arg(long, conflicts_with_all = ["refused", "reply"], required_unless_present_any = ["refused", "reply"])]
+    pub(crate) done: bool,
+    /// The command certainly had no effect.
+    #[arg(long, conflicts_with = "reply")]
+    pub(crate) refused: bool,
+    /// The command was answered by this reply: a stored name.
+    #[arg(long, value_name = "EVENT", requires = "body")]
+    pub(crate) reply: Option<String>,
+    /// The JSON of the reply.
+    #[arg(long, value_name = "JSON", requires = "reply")]
+    pub(crate) body: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Fire {
+    #[command(flatten)]
+    pub(crate) decide: Decide,
+    /// The stored name of the timer, as `saga show` prints it.
+    #[arg(long)]
+    pub(crate) timer: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Postpone {
+    #[command(flatten)]
+    pub(crate) decide: Decide,
+    /// The stored name of the timer, as `saga show` prints it.
+    #[arg(long)]
+    pub(crate) timer: String,
+    /// The due time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) until: Timestamp,
+}
+
+/// An event for one instance. Other consumers of the event do not get it.
+#[derive(Args, Debug)]
+pub(crate) struct Send {
+    #[command(flatten)]
+    pub(crate) of: Of,
+    /// The stored name of the event.
+    pub(crate) event: String,
+    /// The JSON of the event.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) body: String,
+    /// The message id. A repetition under the same id has no effect. The default is a new id.
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// Does not ask.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
 }
 
 /// One decision about many instances. Each instance declines it if it has made a step since it was read. A batch that was

@@ -21,7 +21,7 @@ const PORTION: usize = 200;
 pub(crate) async fn batch(batch: &Batch, reader: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
     let verb = OperatorVerb::from(batch.verb);
     let word = verb.as_str();
-    let (found, more) = select(batch, verb, reader).await?;
+    let (found, more) = select(batch, &verb, reader).await?;
     let Some(first) = found.first() else {
         tell(&format!("saga: no instance to {word} meets the conditions"));
         return Ok(Ended::NotFound);
@@ -44,7 +44,7 @@ pub(crate) async fn batch(batch: &Batch, reader: &SqliteReader, output: &mut Out
     for portion in found.chunks(PORTION) {
         let mails = portion
             .iter()
-            .map(|view| Mail::operator(view.address.clone(), verb, batch.who.at_step(view.seq), at));
+            .map(|view| Mail::operator(view.address.clone(), verb.clone(), batch.who.at_step(view.seq), at));
         store.deliver(mails.collect()).await?;
         asked += portion.len();
         tell(&format!("{asked} of {}", found.len()));
@@ -66,11 +66,11 @@ struct Asked<'a> {
 /// Returns the instances to which the verb can apply, and whether there are more.
 async fn select(
     batch: &Batch,
-    verb: OperatorVerb,
+    verb: &OperatorVerb,
     reader: &SqliteReader,
 ) -> Result<(Vec<InstanceView>, bool)> {
     let mut filter = batch.conditions.filter();
-    if verb != OperatorVerb::Abort {
+    if *verb != OperatorVerb::Abort {
         ensure!(
             filter.parked != Some(false),
             "{} is for parked instances; leave out --not-parked",
@@ -83,7 +83,7 @@ async fn select(
     loop {
         let page = reader.instances(&filter).await?;
         found.extend(
-            page.instances.into_iter().filter(|view| verb != OperatorVerb::Abort || !view.status.is_over()),
+            page.instances.into_iter().filter(|view| *verb != OperatorVerb::Abort || !view.status.is_over()),
         );
         if found.len() > batch.limit {
             found.truncate(batch.limit);

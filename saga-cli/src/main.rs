@@ -7,6 +7,7 @@
 
 mod args;
 mod batch;
+mod body;
 mod check;
 mod decide;
 mod output;

@@ -15,8 +15,9 @@ use saga_sqlite::SqliteReader;
 use serde::Serialize;
 
 use crate::Ended;
-use crate::args::{Dead, Graph, GraphFormat, Ls, Of, Trace, Verb};
+use crate::args::{Dead, Fire, Graph, GraphFormat, Ls, Of, Postpone, Trace, Verb};
 use crate::batch::batch;
+use crate::body;
 use crate::check::check;
 use crate::decide::decide;
 use crate::output::{Output, plain, tell};
@@ -27,6 +28,14 @@ pub(crate) async fn run(verb: Verb, store: &SqliteReader, output: &mut Output<'_
         Verb::Retry(of) => decide(OperatorVerb::Retry, &of, store, output).await,
         Verb::Skip(of) => decide(OperatorVerb::Skip, &of, store, output).await,
         Verb::Abort(of) => decide(OperatorVerb::Abort, &of, store, output).await,
+        Verb::Resolve(resolve) => body::resolve(&resolve, store, output).await,
+        Verb::Fire(Fire { decide: of, timer }) => {
+            decide(OperatorVerb::Fire { timer }, &of, store, output).await
+        }
+        Verb::Postpone(Postpone { decide: of, timer, until }) => {
+            decide(OperatorVerb::Postpone { timer, until }, &of, store, output).await
+        }
+        Verb::Send(send) => body::send(&send, store, output).await,
         Verb::Batch(batch) => self::batch(&batch, store, output).await,
         Verb::Ls(ls) => list(&ls, store, output).await,
         Verb::Show(of) => show(&of, store, output).await,

@@ -16,7 +16,11 @@ use saga::{Dispatcher, Position, SqliteStore};
 #[initially(when(Placed, run(place), send(Pay, undo(Void)), transition_to(Paying)))]
 #[unhandled(reject)]
 pub enum OrderState {
-    #[during(when(Paid, not_owed(Void), transition_to(Done)), when(any(failed(Pay), unknown(Pay)), park))]
+    #[during(
+        when(Paid, not_owed(Void), transition_to(Done)),
+        when(any(failed(Pay), unknown(Pay)), park),
+        timeout(days = 1, compensate, transition_to(Cancelled))
+    )]
     Paying,
     #[terminal]
     Done,
@@ -46,7 +50,9 @@ pub struct Placed {
 }
 #[derive(saga::Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "paid")]
-pub struct Paid {}
+pub struct Paid {
+    pub cents: u32,
+}
 #[derive(saga::Command, Clone, Debug, Serialize, Deserialize)]
 #[command(name = "pay", replies(Paid))]
 pub struct Pay {}
@@ -60,7 +66,7 @@ struct Bank(Arc<AtomicBool>);
 impl Handler<Pay> for Bank {
     async fn handle(&self, _: Pay, _: &HandlerContext) -> HandlerResult<Pay> {
         if self.0.load(Ordering::SeqCst) {
-            Ok(Paid {}.into())
+            Ok(Paid { cents: 1 }.into())
         } else {
             Err(HandlerError::refused_for_good("no money"))
         }
@@ -205,4 +211,66 @@ async fn a_decision_waits_in_the_inbox_for_the_next_dispatcher() {
         (order.position == Position::In(OrderState::Cancelled)).then_some(())
     };
     next.wait_for::<OrderState, _>("A-1", Duration::from_secs(60), ended).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_is_checked_before_it_resolves_a_command() {
+    let shop = Shop::parked().await;
+    let resolve = ["resolve", "order", "A-1", "--because", "the bank statement", "--yes", "--wait", "60"];
+    let says = async |more: &[&str]| shop.says(&[&resolve[..], more].concat()).await;
+    let (code, said) = says(&["--reply", "paid", "--body", r#"{"cent":1}"#]).await;
+    let expected = "the body is no `Paid`: `cents` is missing; `cent` is not a field of `Paid`";
+    assert!(code == 1 && said.contains(expected), "{said}");
+    let (code, said) = says(&["--reply", "refunded", "--body", "{}"]).await;
+    assert!(
+        code == 1 && said.contains("`order` has no event `refunded`; its events are: placed, paid"),
+        "{said}"
+    );
+    let (code, said) = says(&["--done"]).await;
+    assert!(code == 4 && said.contains("`pay` needs a reply"), "{said}");
+    let (code, said) = says(&[]).await;
+    assert!(code == 2 && said.contains("--done"), "{said}");
+    let (code, said) = says(&["--reply", "paid", "--body", r#"{"cents":12}"#]).await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(shop.position().await, Position::In(OrderState::Done));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_timer_is_fired_and_postponed() {
+    let shop = Shop::parked().await;
+    let because = ["--because", "a test", "--yes", "--wait", "60"];
+    let says = async |verb: &[&str]| shop.says(&[verb, &because].concat()).await;
+    let postpone = ["postpone", "order", "A-1", "--timer", "1d", "--until", "2999-01-01T00:00:00Z"];
+    let (code, said) = says(&postpone).await;
+    assert!(code == 0 && said.starts_with("postpone: done"), "{said}");
+    assert!(shop.says(&["show", "order", "A-1"]).await.1.contains("1d at 2999-01-01T00:00:00"));
+    let (code, said) = says(&["fire", "order", "A-1", "--timer", "2d"]).await;
+    assert!(code == 4 && said.contains("has no timer `2d`; set are: 1d"), "{said}");
+    let (code, said) = says(&["fire", "order", "A-1", "--timer", "1d"]).await;
+    assert_eq!(code, 0, "{said}");
+    // The parked instance keeps the due timer until a person releases it.
+    let (code, said) = says(&["skip", "order", "A-1"]).await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(shop.position().await, Position::In(OrderState::Cancelled));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_is_sent_once_under_its_message_id() {
+    let shop = Shop::parked().await;
+    let body = r#"{"order":"A-2"}"#;
+    shop.mended.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let send = ["send", "order", "A-2", "placed", "--body", body, "--id", "m-1", "--yes"];
+        let (code, said) = shop.says(&send).await;
+        assert!(code == 0 && said.contains("under the message id m-1"), "{said}");
+    }
+    let id = saga::MessageId::new("m-1").unwrap();
+    let event = Placed { order: "A-2".to_owned() };
+    let receipt = shop.dispatcher.taken_up(&id, &event).await.unwrap().unwrap();
+    assert!(receipt.is_accepted(), "{receipt:?}");
+    assert_eq!(shop.dispatcher.settled::<OrderState>("A-2").await.unwrap(), Position::In(OrderState::Done));
+    let (code, said) = shop.says(&["send", "order", "A-3", "placed", "--body", "{", "--yes"]).await;
+    assert!(code == 1 && said.contains("the body is not JSON"), "{said}");
+    let (code, said) = shop.says(&["send", "order", "A-3", "placed", "--body", "{}"]).await;
+    assert!(code == 1 && said.contains("`order` is missing"), "{said}");
 }

@@ -7,6 +7,7 @@
 //! The derive writes a definition as one `static`; everything refers to everything else by index into its slices, in
 //! source order.
 
+mod body;
 pub(crate) mod child_end;
 mod diagram;
 mod stored;

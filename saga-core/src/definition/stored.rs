@@ -497,3 +497,8 @@ fn places(shape: fn() -> Shape) -> BTreeMap<String, String> {
     });
     places.collect()
 }
+
+#[cfg(test)]
+pub(super) fn typed(of: PayloadType) -> StoredType {
+    StoredType { type_name: of.type_name.to_owned(), shape: places(of.shape) }
+}

@@ -19,6 +19,7 @@ mod mailbox;
 #[cfg(any(test, feature = "testing"))]
 mod manual_clock;
 mod names;
+mod operating;
 mod performing;
 mod publishing;
 mod receipt;
@@ -31,6 +32,7 @@ mod view;
 mod weak;
 
 pub use crate::engine::Disposition;
+pub use crate::machine::Resolved;
 pub use builder::DispatcherBuilder;
 pub use clock::{Clock, SystemClock};
 pub use error::{AskError, InstanceError, PublishError, ReceiptError, ShutdownError, StartError};
@@ -57,10 +59,10 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::engine::{Accepted, Answer, In, Registry, Tally};
-use crate::machine::{MessageRecord, Operator, Resolution, Saga, Verb, VerbRecord};
-use crate::message::{Alias, Correlated, Event, InstanceName, Key, Message, MessageId, PayloadLimits};
-use crate::store::{Address, DeadId, DeadLetterRow, HistoryRow, Inspect, Store};
+use crate::engine::{Accepted, In, Registry, Tally};
+use crate::machine::Saga;
+use crate::message::{Alias, Correlated, InstanceName, Key, MessageId, PayloadLimits};
+use crate::store::{Address, HistoryRow, Inspect, Store};
 use calling::Patience;
 use mailbox::{Mailbox, Request};
 
@@ -288,105 +290,6 @@ impl Dispatcher {
         self.within(self.store.history(&address, 10_000)).await
     }
 
-    // Operator verbs.
-
-    /// Turns an instance that has not ended. The instance undoes its obligations. It then ends in the state of
-    /// `on_abort(..)` or as aborted (rule [R15](crate::rules#r15)). The history records the operator and the reason.
-    ///
-    /// # Errors
-    /// [`InstanceError::Declined`] when the instance has ended or does not exist.
-    pub async fn abort<S: Saga>(
-        &self,
-        key: impl AsRef<str>,
-        operator: Operator,
-    ) -> Result<(), InstanceError> {
-        self.operate::<S>(key, Verb::Abort, operator).await
-    }
-
-    /// Makes a parked instance repeat the failed work: the event, or the command with the same key (rule
-    /// [R16](crate::rules#r16)).
-    ///
-    /// # Errors
-    /// [`InstanceError::Declined`] when the instance is not parked, or is parked over an at-most-once command.
-    pub async fn retry<S: Saga>(
-        &self,
-        key: impl AsRef<str>,
-        operator: Operator,
-    ) -> Result<(), InstanceError> {
-        self.operate::<S>(key, Verb::Retry, operator).await
-    }
-
-    /// Makes a parked instance continue without the failed work. A failed event becomes a dead letter. The outcome of a
-    /// failed command has no effect. A failed undo is given up.
-    ///
-    /// # Errors
-    /// [`InstanceError::Declined`] when the instance is not parked, or waits for its arrival.
-    pub async fn skip<S: Saga>(&self, key: impl AsRef<str>, operator: Operator) -> Result<(), InstanceError> {
-        self.operate::<S>(key, Verb::Skip, operator).await
-    }
-
-    /// Supplies the outcome of the command over which an instance is parked.
-    ///
-    /// # Errors
-    /// [`InstanceError::Declined`] when the instance is not parked over a command. The same error is returned when the
-    /// outcome does not belong to that command.
-    pub async fn resolve<S: Saga>(
-        &self,
-        key: impl AsRef<str>,
-        outcome: Resolved,
-        operator: Operator,
-    ) -> Result<(), InstanceError> {
-        self.operate::<S>(key, Verb::Resolve(outcome.0), operator).await
-    }
-
-    async fn operate<S: Saga>(
-        &self,
-        key: impl AsRef<str>,
-        verb: Verb,
-        operator: Operator,
-    ) -> Result<(), InstanceError> {
-        let address = Address::new(S::NAME, Key::new(key)?);
-        let Operator { who, why, seq } = operator;
-        let verb = VerbRecord { verb, by: who, why, seq };
-        let asked = self.call(Patience::default(), false, move |ticket, claim| In::Verb {
-            address,
-            verb,
-            ticket,
-            claim,
-        });
-        match asked.await {
-            Ok(Answer::Verb(Ok(()))) => Ok(()),
-            Ok(Answer::Verb(Err(why))) => Err(InstanceError::Declined(why)),
-            Ok(_) => Err(InstanceError::Stopped),
-            Err(not) => Err(not.into()),
-        }
-    }
-
-    /// Returns dead letters in order, starting with the first one or with the first one after `after`. Returns at most
-    /// 200.
-    ///
-    /// # Errors
-    /// [`InstanceError::Store`] when the store cannot be read.
-    pub async fn dead_letters(&self, after: Option<DeadId>) -> Result<Vec<DeadLetterRow>, InstanceError> {
-        self.within(self.store.dead_letters(after.unwrap_or_default(), 200)).await
-    }
-
-    /// Delivers a dead letter again. One commit removes the dead letter and queues its delivery.
-    ///
-    /// # Errors
-    /// [`InstanceError::Declined`] when the dead letter is an outcome, a declined verb, or an event without a key.
-    /// These cannot be delivered again.
-    pub async fn redrive(&self, letter: DeadLetterRow) -> Result<(), InstanceError> {
-        let asked =
-            self.call(Patience::default(), false, move |ticket, claim| In::Redrive { letter, ticket, claim });
-        match asked.await {
-            Ok(Answer::Redriven(Ok(()))) => Ok(()),
-            Ok(Answer::Redriven(Err(why))) => Err(InstanceError::Declined(why)),
-            Ok(_) => Err(InstanceError::Stopped),
-            Err(not) => Err(not.into()),
-        }
-    }
-
     // The dispatcher itself.
 
     /// Returns the current health.
@@ -450,30 +353,6 @@ impl Dispatcher {
         if self.mailbox.send(Request::Kill(done)).is_ok() {
             let _ = killed.await;
         }
-    }
-}
-
-/// The outcome of a command as an operator knows it, for [`Dispatcher::resolve`].
-#[derive(Clone, Debug)]
-pub struct Resolved(Resolution);
-
-impl Resolved {
-    /// The command was answered by this reply.
-    ///
-    /// # Errors
-    /// [`PayloadError`](crate::message::PayloadError) when the reply cannot be written as JSON.
-    pub fn reply<E: Event>(reply: &E) -> Result<Self, crate::message::PayloadError> {
-        Ok(Self(Resolution::Replied(MessageRecord::from(&Message::of_event(reply)?))))
-    }
-
-    /// The command is done. Use this for commands without replies and for undos.
-    pub fn done() -> Self {
-        Self(Resolution::Done)
-    }
-
-    /// The command certainly had no effect.
-    pub fn refused() -> Self {
-        Self(Resolution::Refused)
     }
 }
 

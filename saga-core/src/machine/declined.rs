@@ -117,6 +117,20 @@ pub enum DeclinedReason {
         /// The command.
         command: String,
     },
+    /// The timer is not set.
+    #[error("{instance} has no timer `{timer}`; {}", match set.is_empty() {
+        true => "it has none at all".to_owned(),
+        false => format!("set are: {}", set.join(", ")),
+    })]
+    #[non_exhaustive]
+    NoTimer {
+        /// The instance.
+        instance: Address,
+        /// The stored name of the timer.
+        timer: String,
+        /// The stored names of the timers that are set.
+        set: Vec<String>,
+    },
     /// The instance does not exist.
     #[error("{instance} does not exist")]
     #[non_exhaustive]
@@ -168,6 +182,7 @@ impl DeclinedReason {
             Self::UndoCannotBeRefused { .. } => "undo-cannot-be-refused",
             Self::NeedsReply { .. } => "needs-reply",
             Self::NotAReply { .. } => "not-a-reply",
+            Self::NoTimer { .. } => "no-timer",
             Self::NoInstance { .. } => "no-instance",
             Self::Quarantined { .. } => "quarantined",
             Self::Refused { .. } => "refused",

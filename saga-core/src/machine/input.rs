@@ -3,9 +3,9 @@
 use super::declined::DeclinedReason;
 use super::family::{Outgoing, ParentRecord};
 use super::outbox::Published;
-use super::record::{MessageRecord, ParkReason, ReportRecord};
+use super::record::{MessageRecord, ParkReason, ReportRecord, write};
 use crate::definition::Value;
-use crate::message::{Id, Message, MessageId, PayloadLimits, Timestamp};
+use crate::message::{Id, Message, MessageId, Payload, PayloadLimits, Timestamp};
 use crate::step::{DeadLetterReason, IgnoredReason};
 use crate::step::{Step, Task, TaskId};
 
@@ -72,18 +72,27 @@ pub(crate) struct VerbRecord {
     pub(crate) seq: Option<u64>,
 }
 
-/// An operator's action on an instance (rules R15, R16).
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+/// An operator's action on an instance (rules R7, R15, R16).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verb {
     Abort,
     Retry,
     Skip,
     Resolve(Resolution),
+    /// Makes a set timer due now.
+    Fire {
+        timer: String,
+    },
+    /// Sets the due time of a set timer, in milliseconds.
+    Postpone {
+        timer: String,
+        until: i64,
+    },
 }
 
 /// The outcome that an operator supplies for a command.
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Resolution {
     Done,
@@ -99,6 +108,20 @@ impl Verb {
             Self::Retry => "retry",
             Self::Skip => "skip",
             Self::Resolve(_) => "resolve",
+            Self::Fire { .. } => "fire",
+            Self::Postpone { .. } => "postpone",
+        }
+    }
+
+    /// Returns the choice that the operator made with the verb, for the history.
+    pub(crate) fn details(&self) -> Option<Payload> {
+        match self {
+            Self::Fire { timer } => Some(write(&serde_json::json!({ "timer": timer }))),
+            Self::Postpone { timer, until } => {
+                let until = Timestamp::from_millis(*until).to_string();
+                Some(write(&serde_json::json!({ "timer": timer, "until": until })))
+            }
+            Self::Abort | Self::Retry | Self::Skip | Self::Resolve(_) => None,
         }
     }
 }

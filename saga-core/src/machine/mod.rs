@@ -35,7 +35,7 @@ pub use crate::step::{ParkReason, Parked, ParkedOver};
 pub use context::Context;
 pub use declined::DeclinedReason;
 pub use family::{AllFinished, Child, ChildEnd, ChildParked, Finished};
-pub use operator::{Operator, OperatorVerb};
+pub use operator::{Operator, OperatorVerb, Resolved};
 pub use outbox::{Outbox, encode_command};
 pub use position::Position;
 pub use saga::{Cause, EventOf, Saga, Undone, Wait};

@@ -1,12 +1,13 @@
-//! Operators' verbs as inbox rows, for everyone except the lease holder (rule R23).
+//! Operators' verbs as values, and as inbox rows for everyone except the lease holder (rule R23).
 
-use super::input::{Verb, VerbRecord};
-use super::record::write;
-use crate::message::{Message, Name, Timestamp};
+use super::input::{Resolution, Verb, VerbRecord};
+use super::record::{MessageRecord, write};
+use crate::message::{Event, Message, Name, PayloadError, Timestamp};
 use crate::step::{Address, Mail, MailKind};
 
-/// A verb that can be requested through the inbox of an instance, without the lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A verb on one instance. The dispatcher takes it with [`decide`](crate::dispatcher::Dispatcher::decide), and any process
+/// writes it into the inbox of the instance with [`Mail::operator`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OperatorVerb {
     /// Undo all obligations and end the instance (rule [R15](crate::rules#r15)).
@@ -15,20 +16,77 @@ pub enum OperatorVerb {
     Retry,
     /// Continue without the work that parked the instance (rule [R16](crate::rules#r16)).
     Skip,
+    /// Supply the outcome of the command over which the instance is parked.
+    Resolve(Resolved),
+    /// Make a timer of the instance due now (rule [R7](crate::rules#r7)). A periodic timer counts its next periods from now.
+    Fire {
+        /// The stored name of the timer.
+        timer: String,
+    },
+    /// Give a timer of the instance another due time (rule [R7](crate::rules#r7)). A time in the past makes it due now.
+    Postpone {
+        /// The stored name of the timer.
+        timer: String,
+        /// The due time.
+        until: Timestamp,
+    },
 }
 
 impl OperatorVerb {
     /// Returns the name of the verb in the history.
-    pub fn as_str(self) -> &'static str {
-        self.verb().word()
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Abort => Verb::Abort.word(),
+            Self::Retry => Verb::Retry.word(),
+            Self::Skip => Verb::Skip.word(),
+            Self::Resolve(_) => "resolve",
+            Self::Fire { .. } => "fire",
+            Self::Postpone { .. } => "postpone",
+        }
     }
 
-    fn verb(self) -> Verb {
-        match self {
+    /// Returns the record of the verb.
+    pub(crate) fn record(self, operator: Operator) -> VerbRecord {
+        let verb = match self {
             Self::Abort => Verb::Abort,
             Self::Retry => Verb::Retry,
             Self::Skip => Verb::Skip,
-        }
+            Self::Resolve(Resolved(outcome)) => Verb::Resolve(outcome),
+            Self::Fire { timer } => Verb::Fire { timer },
+            Self::Postpone { timer, until } => Verb::Postpone { timer, until: until.as_millis() },
+        };
+        let Operator { who, why, seq } = operator;
+        VerbRecord { verb, by: who, why, seq }
+    }
+}
+
+/// The outcome of a command as an operator knows it, for [`OperatorVerb::Resolve`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved(pub(crate) Resolution);
+
+impl Resolved {
+    /// The command was answered by this reply.
+    ///
+    /// # Errors
+    /// [`PayloadError`](crate::message::PayloadError) when the reply cannot be written as JSON.
+    pub fn reply<E: Event>(reply: &E) -> Result<Self, PayloadError> {
+        Ok(Self::replied(&Message::of_event(reply)?))
+    }
+
+    /// The command was answered by this reply, for tools without the type of the reply. The instance reads the payload when
+    /// it applies the verb.
+    pub fn replied(reply: &Message) -> Self {
+        Self(Resolution::Replied(MessageRecord::from(reply)))
+    }
+
+    /// The command is done. Use this for commands without replies and for undos.
+    pub fn done() -> Self {
+        Self(Resolution::Done)
+    }
+
+    /// The command certainly had no effect.
+    pub fn refused() -> Self {
+        Self(Resolution::Refused)
     }
 }
 
@@ -70,21 +128,10 @@ impl Mail {
     /// `declined`. It holds the name of the verb, the operator as its cause, and the reason as its note. Without an instance
     /// there is no history, and the verb becomes a dead letter with the reason `declined`.
     pub fn operator(to: Address, verb: OperatorVerb, operator: Operator, at: Timestamp) -> Self {
-        let verb = verb.verb();
-        let name = Name::Borrowed(verb.word());
-        let Operator { who, why, seq } = operator;
-        let record = VerbRecord { verb, by: who.clone(), why, seq };
-        Self {
-            to,
-            kind: MailKind::Verb,
-            message: Message { name, version: 1, payload: write(&record) },
-            id: None,
-            deduplicated: false,
-            task: None,
-            hops: 0,
-            epoch: 0,
-            cause: Some(Name::Owned(who)),
-            at,
-        }
+        let record = verb.record(operator);
+        let name = Name::Borrowed(record.verb.word());
+        let cause = Some(Name::Owned(record.by.clone()));
+        let message = Message { name, version: 1, payload: write(&record) };
+        Self { cause, ..Self::new(to, MailKind::Verb, message, at) }
     }
 }

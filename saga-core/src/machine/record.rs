@@ -30,7 +30,7 @@ pub(super) fn raw(payload: &Payload) -> Box<RawValue> {
 }
 
 /// A message inside a record. Its payload is embedded as JSON.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MessageRecord {
     name: Name,
     version: u32,

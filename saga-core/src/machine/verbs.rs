@@ -1,15 +1,16 @@
-//! Operators' verbs (rules R15, R16): abort an instance, or release a parked instance.
+//! Operators' verbs (rules R7, R15, R16): abort an instance, release a parked instance, or move a timer.
 
 use super::declined::DeclinedReason;
 use super::family::{Outgoing, REPORT, all_finished};
 use super::input::{Decision, Effect, Input, Resolution, StepContext, Verb, VerbRecord};
 use super::instance::Instance;
+use super::is_own_timer;
 use super::join::JOIN;
 use super::record::{self, HeadRecord, ParkReason, ParkedRecord, ReportRecord, Subject, TurnCause};
 use super::work::{Line, Work};
-use crate::message::{Message, Name};
+use crate::message::{Message, Name, Timestamp};
 use crate::step::{DeadLetterReason, HistoryKind};
-use crate::step::{MailKind, Status, TaskId, TaskKind};
+use crate::step::{MailKind, Status, TaskId, TaskKind, TimerRow};
 
 impl Instance {
     pub(super) fn apply_verb(&mut self, record: VerbRecord, at: StepContext<'_>) -> Decision {
@@ -25,6 +26,13 @@ impl Instance {
         }
         if let Verb::Abort = record.verb {
             return self.abort(record, at);
+        }
+        match &record.verb {
+            Verb::Fire { timer } => return self.move_timer(timer.clone(), at.now, record, at),
+            Verb::Postpone { timer, until } => {
+                return self.move_timer(timer.clone(), Timestamp::from_millis(*until), record, at);
+            }
+            _ => {}
         }
         let parked = match self.parked() {
             None => {
@@ -47,7 +55,8 @@ impl Instance {
             Verb::Retry => self.retry(parked, at),
             Verb::Skip => self.skip(parked, at),
             Verb::Resolve(resolution) => self.resolve(parked, resolution, at),
-            Verb::Abort => self.abort(record, at),
+            // Decided above, without a park.
+            Verb::Abort | Verb::Fire { .. } | Verb::Postpone { .. } => Decision::nothing(Effect::Stale),
         };
         self.verb = None;
         decision
@@ -94,6 +103,32 @@ impl Instance {
             work.unpark();
             work.continue_after();
         }
+        work.finish(Effect::Applied)
+    }
+
+    /// Gives a set timer another due time. A periodic timer counts its next periods from that time.
+    fn move_timer(
+        &mut self,
+        name: String,
+        due: Timestamp,
+        record: VerbRecord,
+        at: StepContext<'_>,
+    ) -> Decision {
+        let found =
+            self.timers.iter().find(|timer| timer.name == name && !is_own_timer(&timer.name)).cloned();
+        let Some(timer) = found else {
+            let set = self.timers.iter().map(|timer| timer.name.to_string());
+            let why = DeclinedReason::NoTimer {
+                instance: self.record.address.clone(),
+                timer: name,
+                set: set.filter(|name| !is_own_timer(name)).collect(),
+            };
+            return Decision::nothing(Effect::Declined(why));
+        };
+        self.verb = Some(record);
+        let mut work = Work::new(self, at);
+        work.clear_timer(&timer.name);
+        work.set_timer(TimerRow { armed: at.now, due, ..timer });
         work.finish(Effect::Applied)
     }
 

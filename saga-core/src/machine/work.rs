@@ -89,7 +89,7 @@ impl<'a> Work<'a> {
         };
         if let Some(verb) = verb {
             let line = Line::new(HistoryKind::Verb, verb.verb.word()).cause(Some(Name::Owned(verb.by)));
-            work.line(line.note(verb.why));
+            work.line(Line { payload: verb.verb.details(), ..line.note(verb.why) });
         }
         work
     }

@@ -213,7 +213,14 @@ impl Driver {
                 96 => self.see(true),
                 97 if self.random.one_in(4) => {
                     let order = name(self.random.below(self.orders));
-                    self.verb(address(&order), Verb::Abort);
+                    let (timer, minutes) = ("15m".to_owned(), self.random.below(60));
+                    let until = self.now.wall.plus(Duration::from_secs(60 * minutes as u64)).as_millis();
+                    let verb = match self.random.below(4) {
+                        0 => Verb::Fire { timer },
+                        1 => Verb::Postpone { timer, until },
+                        _ => Verb::Abort,
+                    };
+                    self.verb(address(&order), verb);
                 }
                 97 if self.random.one_in(2) => drop(self.operate_on_family(seen)),
                 97 => drop(self.operate(seen)),

@@ -137,6 +137,9 @@ impl Driver {
                 history.iter().filter(|l| l.entry.kind == HistoryKind::Verb && l.entry.name == *verb).count();
             assert!(kept >= told, "{of}: `{verb}` was answered {told} times and is kept {kept} times");
             seen.verbs += told as u64;
+            if matches!(*verb, "fire" | "postpone") {
+                seen.moved_timers += told as u64;
+            }
         }
         for (order, nudges) in &self.nudges {
             let history = now(self.store.history(&address(order), 100_000)).expect("read");

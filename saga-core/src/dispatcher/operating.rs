@@ -1,0 +1,151 @@
+//! Verbs of operators: decisions about instances and dead letters.
+//!
+//! Owns: the calls of a program. Does not own: the effect of a verb (the machine), or verbs of other processes
+//! (`machine/operator.rs`).
+
+use super::Dispatcher;
+use super::calling::Patience;
+use super::error::InstanceError;
+use crate::engine::{Answer, In};
+use crate::machine::{Operator, OperatorVerb, Resolved, Saga};
+use crate::message::{Key, Timestamp};
+use crate::store::{Address, DeadId, DeadLetterRow};
+
+impl Dispatcher {
+    /// Turns an instance that has not ended. The instance undoes its obligations. It then ends in the state of
+    /// `on_abort(..)` or as aborted (rule [R15](crate::rules#r15)). The history records the operator and the reason.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when the instance has ended or does not exist.
+    pub async fn abort<S: Saga>(
+        &self,
+        key: impl AsRef<str>,
+        operator: Operator,
+    ) -> Result<(), InstanceError> {
+        self.decide(at::<S>(key)?, OperatorVerb::Abort, operator).await
+    }
+
+    /// Makes a parked instance repeat the failed work: the event, or the command with the same key (rule
+    /// [R16](crate::rules#r16)).
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when the instance is not parked, or is parked over an at-most-once command.
+    pub async fn retry<S: Saga>(
+        &self,
+        key: impl AsRef<str>,
+        operator: Operator,
+    ) -> Result<(), InstanceError> {
+        self.decide(at::<S>(key)?, OperatorVerb::Retry, operator).await
+    }
+
+    /// Makes a parked instance continue without the failed work. A failed event becomes a dead letter. The outcome of a
+    /// failed command has no effect. A failed undo is given up.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when the instance is not parked, or waits for its arrival.
+    pub async fn skip<S: Saga>(&self, key: impl AsRef<str>, operator: Operator) -> Result<(), InstanceError> {
+        self.decide(at::<S>(key)?, OperatorVerb::Skip, operator).await
+    }
+
+    /// Supplies the outcome of the command over which an instance is parked.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when the instance is not parked over a command. The same error is returned when the
+    /// outcome does not belong to that command.
+    pub async fn resolve<S: Saga>(
+        &self,
+        key: impl AsRef<str>,
+        outcome: Resolved,
+        operator: Operator,
+    ) -> Result<(), InstanceError> {
+        self.decide(at::<S>(key)?, OperatorVerb::Resolve(outcome), operator).await
+    }
+
+    /// Makes a set timer due now. `timer` is its stored name, as [`SetTimer`](super::SetTimer) says. A periodic timer counts
+    /// its next periods from now.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when the instance has no such timer, or does not exist.
+    pub async fn fire<S: Saga>(
+        &self,
+        key: impl AsRef<str>,
+        timer: impl Into<String>,
+        operator: Operator,
+    ) -> Result<(), InstanceError> {
+        self.decide(at::<S>(key)?, OperatorVerb::Fire { timer: timer.into() }, operator).await
+    }
+
+    /// Gives a set timer another due time. A time in the past makes it due now.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when the instance has no such timer, or does not exist.
+    pub async fn postpone<S: Saga>(
+        &self,
+        key: impl AsRef<str>,
+        timer: impl Into<String>,
+        until: Timestamp,
+        operator: Operator,
+    ) -> Result<(), InstanceError> {
+        self.decide(at::<S>(key)?, OperatorVerb::Postpone { timer: timer.into(), until }, operator).await
+    }
+
+    /// Applies a verb to the instance at an address, for callers that do not know its type. The address has a key, not an
+    /// alias.
+    ///
+    /// The verb is a step of its own. On `Ok` this step is durable. The history records the operator and the reason.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] says why the verb is not possible. Nothing has changed then.
+    ///
+    /// # Cancellation
+    /// Dropping the future withdraws the verb if the engine has not begun it.
+    pub async fn decide(
+        &self,
+        address: Address,
+        verb: OperatorVerb,
+        operator: Operator,
+    ) -> Result<(), InstanceError> {
+        let verb = verb.record(operator);
+        let asked = self.call(Patience::default(), false, move |ticket, claim| In::Verb {
+            address,
+            verb,
+            ticket,
+            claim,
+        });
+        match asked.await {
+            Ok(Answer::Verb(Ok(()))) => Ok(()),
+            Ok(Answer::Verb(Err(why))) => Err(InstanceError::Declined(why)),
+            Ok(_) => Err(InstanceError::Stopped),
+            Err(not) => Err(not.into()),
+        }
+    }
+
+    /// Returns dead letters in order, starting with the first one or with the first one after `after`. Returns at most
+    /// 200.
+    ///
+    /// # Errors
+    /// [`InstanceError::Store`] when the store cannot be read.
+    pub async fn dead_letters(&self, after: Option<DeadId>) -> Result<Vec<DeadLetterRow>, InstanceError> {
+        self.within(self.store.dead_letters(after.unwrap_or_default(), 200)).await
+    }
+
+    /// Delivers a dead letter again. One commit removes the dead letter and queues its delivery.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when the dead letter is an outcome, a declined verb, or an event without a key.
+    /// These cannot be delivered again.
+    pub async fn redrive(&self, letter: DeadLetterRow) -> Result<(), InstanceError> {
+        let asked =
+            self.call(Patience::default(), false, move |ticket, claim| In::Redrive { letter, ticket, claim });
+        match asked.await {
+            Ok(Answer::Redriven(Ok(()))) => Ok(()),
+            Ok(Answer::Redriven(Err(why))) => Err(InstanceError::Declined(why)),
+            Ok(_) => Err(InstanceError::Stopped),
+            Err(not) => Err(not.into()),
+        }
+    }
+}
+
+fn at<S: Saga>(key: impl AsRef<str>) -> Result<Address, InstanceError> {
+    Ok(Address::new(S::NAME, Key::new(key)?))
+}
