@@ -108,7 +108,7 @@ fn only_the_store_of_sqlite_speaks_sql() {
 
 #[test]
 fn no_library_prints_or_is_unsafe() {
-    for folder in ["saga-core/src", "saga-macros/src", "saga-sqlite/src", "src"] {
+    for folder in ["saga-core/src", "saga-dashboard/src", "saga-macros/src", "saga-sqlite/src", "src"] {
         for path in shipped(folder) {
             let code = code(&path);
             for word in ["println!", "eprintln!", "print!", "dbg!", "unsafe "] {
@@ -130,7 +130,7 @@ fn one_file_gives_the_permit_to_start_an_attempt() {
 
 #[test]
 fn every_file_says_what_it_owns() {
-    for folder in ["saga-core/src", "saga-macros/src", "saga-sqlite/src", "src"] {
+    for folder in ["saga-core/src", "saga-dashboard/src", "saga-macros/src", "saga-sqlite/src", "src"] {
         for path in files(folder, "rs") {
             let text = read(&path);
             assert!(text.starts_with("//!") || text.starts_with("#!["), "{} has no header", path.display());

@@ -82,7 +82,15 @@ fn each_rule_has_tests_and_each_test_of_a_rule_is_listed() {
 #[test]
 fn every_rule_that_the_sources_cite_is_there() {
     let known: BTreeSet<u32> = (1..=35).collect();
-    for folder in ["src", "saga-core/src", "saga-macros/src", "saga-sqlite/src", "docs"] {
+    for folder in [
+        "src",
+        "saga-cli/src",
+        "saga-core/src",
+        "saga-dashboard/src",
+        "saga-macros/src",
+        "saga-sqlite/src",
+        "docs",
+    ] {
         for path in files(folder, "rs").into_iter().chain(files(folder, "md")) {
             let text = read(&path);
             let text = text.replace("[R", "R");
@@ -183,7 +191,7 @@ fn the_code_map_names_every_file() {
             named.insert(path);
         }
     }
-    for crate_ in ["saga-core", "saga-macros", "saga-sqlite"] {
+    for crate_ in ["saga-cli", "saga-core", "saga-dashboard", "saga-macros", "saga-sqlite"] {
         for path in files(&format!("{crate_}/src"), "rs") {
             let text = path.to_string_lossy().into_owned();
             let is_named = named.contains(&text)
@@ -239,7 +247,15 @@ fn retired_words_are_not_used() {
         quoted(retired.expect("the glossary retires words")).map(str::to_owned).collect();
     assert!(!retired.is_empty());
     let mut texts = vec!["README.md".into(), "ARCHITECTURE.md".into()];
-    for folder in ["src", "docs", "saga-core/src", "saga-macros/src", "saga-sqlite/src"] {
+    for folder in [
+        "src",
+        "docs",
+        "saga-cli/src",
+        "saga-core/src",
+        "saga-dashboard/src",
+        "saga-macros/src",
+        "saga-sqlite/src",
+    ] {
         texts.extend(files(folder, "rs").into_iter().chain(files(folder, "md")));
     }
     for path in texts {

@@ -79,6 +79,12 @@ pub(crate) enum Verb {
     Wait(Wait),
     /// Reads every instance with its history, and reports damage.
     Check,
+    /// Shows the store in a browser.
+    #[cfg(feature = "ui")]
+    Ui(Ui),
+    /// Runs a shop that fails and recovers, with the dashboard and a button that kills it.
+    #[cfg(feature = "demo")]
+    Demo(Demo),
     /// Copies the store into a new file, while the dispatcher runs.
     Backup {
         /// The new file.
@@ -100,6 +106,35 @@ pub(crate) struct Of {
     pub(crate) alias: bool,
 }
 
+/// The dashboard on the file. A decision goes through the inbox, and the dispatcher of the store applies it.
+#[cfg(feature = "ui")]
+#[derive(Args, Debug)]
+pub(crate) struct Ui {
+    /// The port on 127.0.0.1. 0 takes a free one.
+    #[arg(long, default_value_t = 7242)]
+    pub(crate) port: u16,
+    /// Decides nothing.
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Ends after this many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+}
+
+#[cfg(feature = "demo")]
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// The port on 127.0.0.1. 0 takes a free one.
+    #[arg(long, default_value_t = 7242)]
+    pub(crate) port: u16,
+    /// Ends after this many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+    /// Runs the shop itself on this file. The demo starts this process.
+    #[arg(long, hide = true)]
+    pub(crate) worker: Option<PathBuf>,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct Graph {
     /// The stored name of the saga.
@@ -118,6 +153,9 @@ pub(crate) enum GraphFormat {
     Mermaid,
     /// A Graphviz digraph.
     Dot,
+    /// A drawing with its colours.
+    #[cfg(feature = "ui")]
+    Svg,
     /// The whole definition: states, rows, events, commands and shapes.
     Json,
 }

@@ -10,7 +10,11 @@ mod batch;
 mod body;
 mod check;
 mod decide;
+#[cfg(feature = "demo")]
+mod demo;
 mod output;
+#[cfg(feature = "ui")]
+mod ui;
 mod verbs;
 mod wait;
 
@@ -68,9 +72,13 @@ fn run(arguments: Arguments, to: &mut Vec<u8>) -> Result<Ended> {
         clap_complete::generate(shell, &mut Arguments::command(), "saga", to);
         return Ok(Ended::Well);
     }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    #[cfg(feature = "demo")]
+    if let Verb::Demo(demo) = &arguments.verb {
+        return runtime.block_on(demo::demo(demo));
+    }
     let path = arguments.db.context("name the store with --db FILE, or set SAGA_DB")?;
     let store = SqliteReader::open(path)?;
     let mut output = Output::new(arguments.output, to);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(verbs::run(arguments.verb, &store, &mut output))
 }

@@ -5,7 +5,10 @@
 use std::borrow::Cow;
 use std::io::Write;
 
+pub(crate) use saga_core::message::visible as plain;
+
 use comfy_table::{Cell, ContentArrangement, Table, presets};
+use saga_core::message::is_control;
 use serde::Serialize;
 
 use crate::args::Format;
@@ -93,12 +96,6 @@ pub(crate) fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Returns whether a terminal interprets the character: it moves the cursor, or changes the direction of text.
-fn is_control(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 fn escape_in_json(c: char) -> Cow<'static, str> {
     match c {
         // Line ends are between the fields. Within a text, JSON has escaped them.
@@ -106,16 +103,6 @@ fn escape_in_json(c: char) -> Cow<'static, str> {
         c if is_control(c) => Cow::Owned(format!("\\u{:04x}", u32::from(c))),
         c => Cow::Owned(c.to_string()),
     }
-}
-
-/// Returns the text with each control character as an escape, such as `\u{1b}`.
-pub(crate) fn plain(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_control) {
-        return Cow::Borrowed(text);
-    }
-    let escaped =
-        text.chars().map(|c| if is_control(c) { c.escape_unicode().to_string() } else { c.to_string() });
-    Cow::Owned(escaped.collect())
 }
 
 /// Returns the beginning of a long text.

@@ -47,10 +47,15 @@ pub(crate) async fn run(verb: Verb, store: &SqliteReader, output: &mut Output<'_
         Verb::Consumers => consumers(store, output).await,
         Verb::Sagas => sagas(store, output).await,
         Verb::Graph(graph) => self::graph(&graph, store, output).await,
+        #[cfg(feature = "ui")]
+        Verb::Ui(ui) => crate::ui::ui(&ui, store).await,
         Verb::Wait(wait) => self::wait(&wait, store, output).await,
         Verb::Check => check(store, output).await,
         Verb::Backup { to } => backup(&to, store, output),
+        // These work without a store.
         Verb::Completions { .. } => Ok(Ended::Well),
+        #[cfg(feature = "demo")]
+        Verb::Demo(_) => Ok(Ended::Well),
     }
 }
 
@@ -330,6 +335,8 @@ async fn graph(graph: &Graph, store: &dyn Inspect, output: &mut Output<'_>) -> R
     match graph.format {
         GraphFormat::Mermaid => output.text(&definition.mermaid()),
         GraphFormat::Dot => output.text(&definition.dot()),
+        #[cfg(feature = "ui")]
+        GraphFormat::Svg => output.text(&saga_dashboard::svg(&definition)),
         GraphFormat::Json => output.text(&serde_json::to_string_pretty(&definition)?),
     }
     Ok(Ended::Well)

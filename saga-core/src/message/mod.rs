@@ -13,6 +13,7 @@ mod name;
 mod payload;
 mod strict;
 mod timestamp;
+mod visible;
 
 pub use command::{Command, Done, Failed, HandlerResult, NoReply, Reply, ReplyTo, Report, Tick, Unknown};
 pub(crate) use error::panic_text;
@@ -29,3 +30,4 @@ pub(crate) use name::name_matches;
 pub(crate) use payload::not_newer;
 pub use payload::{Message, Name, Payload, PayloadError, PayloadLimits};
 pub use timestamp::{Timestamp, TimestampError};
+pub use visible::{is_control, visible};

@@ -1,0 +1,101 @@
+//! The dashboard of `saga`: pages that show the instances of a store, and decide what waits for a person.
+//!
+//! [`router`] returns an axum router. Mount it in your application, next to the dispatcher:
+//!
+//! ```no_run
+//! # async fn mount(dispatcher: saga_core::dispatcher::Dispatcher) -> std::io::Result<()> {
+//! use saga_dashboard::{Options, Source, Token};
+//!
+//! let token = Token::from_env("SAGA_DASHBOARD_TOKEN").unwrap_or_else(Token::random);
+//! let options = Options::new(token).name("orders");
+//! let dashboard = saga_dashboard::router(Source::dispatcher(&dispatcher), options);
+//! let app = axum::Router::new().nest("/saga", dashboard);
+//! # let _ = app;
+//! # Ok(()) }
+//! ```
+//!
+//! # Security
+//! Nobody sees a page without the token, also on loopback. A request must name a known host ([`Options::host`]). Each
+//! change needs a form of the dashboard itself. Pages contain no script and no style of their own, and load nothing from
+//! elsewhere. Stored text is escaped in every place. [`Options::viewer`] adds a token that may read and not decide, and that
+//! sees no payloads. [`Options::read_only`] leaves out the routes that decide.
+//!
+//! The dashboard speaks plain HTTP. Bind it to loopback, or put it behind a proxy that speaks TLS.
+
+mod assets;
+mod diagram;
+mod events;
+mod guard;
+mod options;
+mod page;
+mod parts;
+mod screens;
+mod session;
+mod source;
+mod text;
+mod verbs;
+
+pub use diagram::svg;
+pub use options::{Options, Token};
+pub use source::{Inbox, Source};
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use session::Sessions;
+
+/// The most bytes of a request.
+const BODY: usize = 64 * 1024;
+
+/// What all requests share.
+pub(crate) struct Dashboard {
+    pub(crate) source: Source,
+    pub(crate) options: Options,
+    pub(crate) sessions: Sessions,
+    pub(crate) streams: events::Streams,
+}
+
+/// Returns the routes of the dashboard. They can be mounted at any path with [`Router::nest`].
+///
+/// Every route but the log-in page and its two files answers `401` without a session or a token.
+pub fn router(source: Source, options: Options) -> Router {
+    let read_only = options.read_only || !source.decides();
+    let dashboard = Arc::new(Dashboard {
+        source,
+        options: Options { read_only, ..options },
+        sessions: Sessions::default(),
+        streams: events::Streams::default(),
+    });
+    let mut routes = Router::new()
+        .route("/", get(screens::overview))
+        .route("/instances", get(screens::instances))
+        .route("/instance", get(screens::instance))
+        .route("/attention", get(screens::attention))
+        .route("/dead", get(screens::dead_letters))
+        .route("/timers", get(screens::timers))
+        .route("/sagas", get(screens::sagas))
+        .route("/subscribers", get(screens::subscribers))
+        .route("/about", get(screens::about))
+        .route("/events", get(events::stream))
+        .route("/log-in", get(session::page).post(session::log_in))
+        .route("/log-out", post(session::log_out))
+        .route("/theme", post(session::theme))
+        .route("/icon.svg", get(assets::icon))
+        .route("/saga.css", get(assets::css))
+        .route("/dashboard.js", get(assets::script));
+    if !read_only {
+        routes = routes.route("/decide", post(verbs::decide)).route("/batch", post(verbs::batch));
+        if dashboard.options.button.is_some() {
+            routes = routes.route("/button", post(verbs::button));
+        }
+    }
+    routes
+        .fallback(screens::not_found)
+        .layer(from_fn_with_state(Arc::clone(&dashboard), guard::guard))
+        .layer(DefaultBodyLimit::max(BODY))
+        .with_state(dashboard)
+}

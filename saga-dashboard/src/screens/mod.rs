@@ -1,0 +1,216 @@
+//! The screens. Each of them answers one question in words before it shows a number.
+//!
+//! Owns: what a request needs to become a page. Does not own: the frame of a page (`page`), or decisions (`verbs`).
+
+mod about;
+mod attention;
+mod dead;
+mod instance;
+mod instances;
+mod overview;
+mod sagas;
+mod subscribers;
+mod timers;
+
+pub(crate) use about::about;
+pub(crate) use attention::attention;
+pub(crate) use dead::dead_letters;
+pub(crate) use instance::{Of, Said, instance, page as instance_page};
+pub(crate) use instances::{Filter, instances};
+pub(crate) use overview::overview;
+pub(crate) use sagas::sagas;
+pub(crate) use subscribers::subscribers;
+pub(crate) use timers::timers;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+use saga_core::definition::StoredDefinition;
+use saga_core::message::{Timestamp, chain};
+use saga_core::store::{DeadId, InstanceCount, InstanceView, Status, StoreError};
+
+use crate::Dashboard;
+use crate::guard::Base;
+use crate::page::{Badges, Frame, bare};
+use crate::parts::empty;
+use crate::session::{Session, chosen_theme};
+use crate::source::Opened;
+
+/// The most dead letters that are counted for the navigation.
+const LETTERS: usize = 100;
+
+/// A request for a page.
+pub(crate) struct Screen {
+    pub(crate) dashboard: Arc<Dashboard>,
+    pub(crate) base: Base,
+    pub(crate) session: Session,
+    theme: Option<&'static str>,
+    here: String,
+    pub(crate) now: Timestamp,
+}
+
+impl FromRequestParts<Arc<Dashboard>> for Screen {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<Dashboard>) -> Result<Self, Response> {
+        let session = Session::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let Ok(base) = Base::from_request_parts(parts, state).await;
+        Ok(Self {
+            dashboard: Arc::clone(state),
+            base,
+            session,
+            theme: chosen_theme(&parts.headers),
+            here: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+            now: Timestamp::now(),
+        })
+    }
+}
+
+/// Why there is no page.
+pub(crate) enum NoPage {
+    Store(StoreError),
+    Stopped,
+    NotFound(String),
+    Bad(String),
+}
+
+impl From<StoreError> for NoPage {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The numbers of a store that every page shows.
+pub(crate) struct Numbers {
+    pub(crate) counts: Vec<InstanceCount>,
+    pub(crate) badges: Badges,
+    pub(crate) variants: Variants,
+}
+
+/// The variant of each stored state, because people know the names in the source.
+#[derive(Default)]
+pub(crate) struct Variants(HashMap<String, HashMap<String, String>>);
+
+impl Variants {
+    fn of(definitions: Vec<StoredDefinition>) -> Self {
+        let mut variants: HashMap<String, HashMap<String, String>> = HashMap::new();
+        // A later version comes later.
+        for definition in definitions {
+            let states = definition.states.into_iter().map(|state| (state.name, state.variant));
+            variants.entry(definition.saga).or_default().extend(states);
+        }
+        Self(variants)
+    }
+
+    /// Returns the variant of the state of an instance, or the stored name if no definition has it.
+    pub(crate) fn variant<'a>(&'a self, view: &'a InstanceView) -> &'a str {
+        let of_saga = self.0.get(&*view.address.saga);
+        of_saga.and_then(|states| states.get(&*view.state)).map_or(&*view.state, |variant| variant)
+    }
+}
+
+impl Numbers {
+    /// Returns the number of the instances that meet the condition.
+    pub(crate) fn of(&self, is: impl Fn(&InstanceCount) -> bool) -> u64 {
+        self.counts.iter().filter(|count| is(count)).map(|count| count.instances).sum()
+    }
+}
+
+pub(crate) fn is_active(count: &InstanceCount) -> bool {
+    count.status.is_none_or(|status| !status.is_over())
+}
+
+pub(crate) fn has(count: &InstanceCount, status: Status) -> bool {
+    count.status == Some(status)
+}
+
+impl Screen {
+    pub(crate) fn store(&self) -> Result<Opened, NoPage> {
+        self.dashboard.source.open().ok_or(NoPage::Stopped)
+    }
+
+    /// Reads the numbers for the navigation.
+    pub(crate) async fn numbers(&self, store: &Opened) -> Result<Numbers, NoPage> {
+        let counts = store.counts().await?;
+        let letters = store.dead_letters(DeadId::default(), LETTERS + 1).await?;
+        let sum = |is: &dyn Fn(&InstanceCount) -> bool| {
+            counts.iter().filter(|count| is(count)).map(|count| count.instances).sum()
+        };
+        let badges = Badges {
+            active: sum(&is_active),
+            parked: sum(&|count| count.parked),
+            dead: Some((letters.len().min(LETTERS) as u64, letters.len() > LETTERS)),
+        };
+        let variants = Variants::of(store.definitions().await?);
+        Ok(Numbers { counts, badges, variants })
+    }
+
+    /// Returns the page of a screen.
+    pub(crate) fn page(&self, path: &str, title: &str, badges: Badges, body: &Markup) -> Markup {
+        let crumbs = html! { span aria-current="page" { (title) } };
+        self.page_at(path, title, badges, &crumbs, body)
+    }
+
+    pub(crate) fn page_at(
+        &self,
+        path: &str,
+        title: &str,
+        badges: Badges,
+        crumbs: &Markup,
+        body: &Markup,
+    ) -> Markup {
+        let frame = Frame {
+            dashboard: &self.dashboard,
+            base: &self.base,
+            session: &self.session,
+            theme: self.theme,
+            here: self.here.clone(),
+            badges,
+        };
+        frame.page(path, title, crumbs, body)
+    }
+
+    /// Returns the answer to a request, with a page for each error.
+    pub(crate) fn answer(&self, page: Result<Markup, NoPage>) -> Response {
+        let (status, title, why) = match page {
+            Ok(page) => return page.into_response(),
+            Err(NoPage::NotFound(why)) => (StatusCode::NOT_FOUND, "Not found", why),
+            Err(NoPage::Bad(why)) => (StatusCode::BAD_REQUEST, "This cannot be read", why),
+            Err(NoPage::Stopped) => {
+                let why = "The dispatcher of this dashboard has ended. Start the program again.";
+                (StatusCode::SERVICE_UNAVAILABLE, "Stopped", why.to_owned())
+            }
+            Err(NoPage::Store(error)) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "The store cannot be read", chain(&error).to_string())
+            }
+        };
+        let body = html! {
+            section.panel { (empty(title, &html! { (why) })) }
+        };
+        (status, self.page("", title, Badges::default(), &body)).into_response()
+    }
+
+    /// A payload, for those who may see it.
+    pub(crate) fn payload(&self, json: &str) -> Markup {
+        html! {
+            @if self.session.role == crate::session::Role::Operator {
+                pre.diff.body { (crate::text::pretty(json).lines().map(saga_core::message::visible).collect::<Vec<_>>().join("\n")) }
+            } @else {
+                p.muted.small { "hidden: this token may not see payloads" }
+            }
+        }
+    }
+}
+
+pub(crate) async fn not_found(base: Base) -> Response {
+    let body = html! {
+        h1 { "Not found" }
+        p { "The dashboard has no such page. " a href=(base.to("/")) { "Overview" } }
+    };
+    (StatusCode::NOT_FOUND, bare(&base, "Not found", &body)).into_response()
+}

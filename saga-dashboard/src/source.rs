@@ -1,0 +1,165 @@
+//! The store behind the pages, and the way of a decision.
+//!
+//! Owns: the difference between a dispatcher in this process and a file of another one. Does not own: the reads
+//! (`Inspect`), or the effect of a verb.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use saga_core::dispatcher::{Dispatcher, Health, InstanceError, WeakDispatcher};
+use saga_core::machine::{Operator, OperatorVerb};
+use saga_core::message::{Timestamp, chain};
+use saga_core::store::{Address, Inspect, Mail, StoreError};
+
+/// Puts rows into the inbox of a store that another process may own.
+#[async_trait]
+pub trait Inbox: Send + Sync + 'static {
+    /// Writes the rows, as [`Store::deliver`](saga_core::store::Store::deliver) does.
+    async fn deliver(&self, mail: Vec<Mail>) -> Result<(), StoreError>;
+}
+
+/// The store that a dashboard shows, and how its decisions are applied.
+#[derive(Clone)]
+pub struct Source(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Dispatcher(WeakDispatcher),
+    Store { store: Arc<dyn Inspect>, inbox: Option<Arc<dyn Inbox>> },
+}
+
+/// The condition of the dispatcher of the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Condition {
+    /// Another process has it, if one runs.
+    Elsewhere,
+    Running,
+    Degraded(String),
+    Stopped(String),
+}
+
+/// Why a decision was not applied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotDecided {
+    /// The instance has declined it.
+    #[error("{0}")]
+    Declined(String),
+    /// Nobody could apply it, or nobody knows.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What became of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decided {
+    /// It is a step of the instance.
+    Done,
+    /// It waits in the inbox for the dispatcher of the store.
+    HandedOver,
+}
+
+/// The store, while a request uses it.
+pub(crate) enum Opened {
+    Dispatcher(Dispatcher),
+    Store(Arc<dyn Inspect>),
+}
+
+impl Deref for Opened {
+    type Target = dyn Inspect;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Dispatcher(dispatcher) => dispatcher.store(),
+            Self::Store(store) => &**store,
+        }
+    }
+}
+
+impl Source {
+    /// Shows the store of a dispatcher in this process, which applies the decisions at once. The dashboard does not keep the
+    /// dispatcher alive.
+    pub fn dispatcher(dispatcher: &Dispatcher) -> Self {
+        Self(Kind::Dispatcher(dispatcher.downgrade()))
+    }
+
+    /// Shows a store, and decides nothing.
+    pub fn store(store: impl Inspect) -> Self {
+        Self(Kind::Store { store: Arc::new(store), inbox: None })
+    }
+
+    /// Shows a store that another process may own. A decision goes through the inbox, and the dispatcher of that process
+    /// applies it.
+    pub fn store_with_inbox(store: impl Inspect, inbox: impl Inbox) -> Self {
+        Self(Kind::Store { store: Arc::new(store), inbox: Some(Arc::new(inbox)) })
+    }
+
+    pub(crate) fn decides(&self) -> bool {
+        !matches!(self.0, Kind::Store { inbox: None, .. })
+    }
+
+    /// Returns the store. `None` after the end of the dispatcher.
+    pub(crate) fn open(&self) -> Option<Opened> {
+        match &self.0 {
+            Kind::Dispatcher(dispatcher) => dispatcher.upgrade().map(Opened::Dispatcher),
+            Kind::Store { store, .. } => Some(Opened::Store(Arc::clone(store))),
+        }
+    }
+
+    /// Returns the condition of the dispatcher.
+    pub(crate) fn condition(&self) -> Condition {
+        match &self.0 {
+            Kind::Dispatcher(dispatcher) => {
+                match dispatcher.upgrade().map(|dispatcher| dispatcher.health()) {
+                    Some(Health::Running) => Condition::Running,
+                    Some(Health::Degraded { why, .. }) => Condition::Degraded(why),
+                    Some(Health::Stopped { why, .. }) => Condition::Stopped(why),
+                    Some(other) => Condition::Degraded(format!("{other:?}")),
+                    None => Condition::Stopped("the last handle of the dispatcher was dropped".to_owned()),
+                }
+            }
+            Kind::Store { .. } => Condition::Elsewhere,
+        }
+    }
+
+    /// Applies a verb, or hands it over.
+    pub(crate) async fn decide(
+        &self,
+        to: Address,
+        verb: OperatorVerb,
+        operator: Operator,
+    ) -> Result<Decided, NotDecided> {
+        match &self.0 {
+            Kind::Dispatcher(dispatcher) => {
+                let Some(dispatcher) = dispatcher.upgrade() else {
+                    return Err(NotDecided::Failed("the dispatcher has stopped".to_owned()));
+                };
+                match dispatcher.decide(to, verb, operator).await {
+                    Ok(()) => Ok(Decided::Done),
+                    Err(InstanceError::Declined(why)) => Err(NotDecided::Declined(why.to_string())),
+                    Err(error) => Err(NotDecided::Failed(chain(&error).to_string())),
+                }
+            }
+            Kind::Store { inbox: Some(inbox), .. } => {
+                let mail = Mail::operator(to, verb, operator, Timestamp::now());
+                match inbox.deliver(vec![mail]).await {
+                    Ok(()) => Ok(Decided::HandedOver),
+                    Err(error) => Err(NotDecided::Failed(chain(&error).to_string())),
+                }
+            }
+            Kind::Store { inbox: None, .. } => {
+                Err(NotDecided::Failed("this dashboard only shows the store".to_owned()))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Kind::Dispatcher(_) => "Source(dispatcher)",
+            Kind::Store { .. } => "Source(store)",
+        })
+    }
+}

@@ -1,0 +1,333 @@
+//! Decisions: about one instance, and about many.
+//!
+//! Owns: the reading and the checks of a form. Does not own: the effect of a verb, which the instance decides.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use saga_core::machine::{Operator, OperatorVerb, Resolved};
+use saga_core::message::{Key, Message, Payload, Timestamp, visible};
+use saga_core::store::{Address, Inspect, PageFrom};
+use subtle::ConstantTimeEq;
+
+use crate::Dashboard;
+use crate::parts::{empty, id, panel};
+use crate::screens::{Filter, NoPage, Said, Screen, instance_page};
+use crate::source::{Decided, NotDecided};
+use crate::text::{count, number, query};
+
+/// The most instances of one decision.
+const MOST: usize = 500;
+/// The declined ones that are shown.
+const SHOWN: usize = 20;
+
+/// The fields of a form, in order. A name may come more than once.
+struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim())
+    }
+
+    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| &**value)
+    }
+
+    /// Returns the person and the reason.
+    fn operator(&self) -> Result<Operator, String> {
+        let (who, why) = (self.get("who"), self.get("why"));
+        if who.is_empty() || why.chars().count() < 4 {
+            return Err("say who decides, and why in at least four characters".to_owned());
+        }
+        Ok(Operator::new(who).because(why))
+    }
+}
+
+/// Whether a page of the dashboard has sent the form. A program with a token needs no proof.
+fn is_proven(screen: &Screen, fields: &Fields) -> bool {
+    let proof = &screen.session.proof;
+    proof.is_empty() || proof.as_bytes().ct_eq(fields.get("proof").as_bytes()).into()
+}
+
+fn unproven() -> Response {
+    (StatusCode::FORBIDDEN, "the form belongs to another session; read the page again").into_response()
+}
+
+/// Presses the button of the application.
+pub(crate) async fn button(screen: Screen, Form(fields): Form<Vec<(String, String)>>) -> Response {
+    if !is_proven(&screen, &Fields(fields)) {
+        return unproven();
+    }
+    if let Some(button) = &screen.dashboard.options.button {
+        (button.press)();
+    }
+    Redirect::to(&screen.base.to("/")).into_response()
+}
+
+/// Decides about one instance.
+pub(crate) async fn decide(
+    screen: Screen,
+    State(dashboard): State<Arc<Dashboard>>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let fields = Fields(fields);
+    if !is_proven(&screen, &fields) {
+        return unproven();
+    }
+    let (saga, key, verb) = (fields.get("saga"), fields.get("key"), fields.get("verb"));
+    let refused = match one(&dashboard, &fields).await {
+        Ok(decided) => {
+            let done = if decided == Decided::Done { verb } else { "handed-over" };
+            let to = query(&[("saga", saga), ("key", key), ("done", done)]);
+            return Redirect::to(&screen.base.to(&format!("/instance{to}"))).into_response();
+        }
+        Err(refused) => refused,
+    };
+    let (status, text) = match refused {
+        Refused::Form(why) => (StatusCode::UNPROCESSABLE_ENTITY, why),
+        Refused::Decision(NotDecided::Declined(why)) => (StatusCode::CONFLICT, why),
+        Refused::Decision(NotDecided::Failed(why)) => (StatusCode::SERVICE_UNAVAILABLE, why),
+    };
+    let of = crate::screens::Of::new(saga, key, verb);
+    let page = instance_page(&screen, &of, Some(Said { text })).await;
+    (status, screen.answer(page)).into_response()
+}
+
+enum Refused {
+    /// The form cannot be read.
+    Form(String),
+    Decision(NotDecided),
+}
+
+async fn one(dashboard: &Dashboard, fields: &Fields) -> Result<Decided, Refused> {
+    let key = Key::new(fields.get("key")).map_err(|error| Refused::Form(error.to_string()))?;
+    let to = Address::new(fields.get("saga").to_owned(), key);
+    let seq: u64 = fields.get("seq").parse().map_err(|_| Refused::Form("the form has no step".to_owned()))?;
+    let operator = fields.operator().map_err(Refused::Form)?.at_step(seq);
+    if fields.get("verb") == "abort" && fields.get("confirm") != fields.get("key") {
+        return Err(Refused::Form("type the key of the instance to confirm the abort".to_owned()));
+    }
+    let verb = verb(dashboard, fields).await.map_err(Refused::Form)?;
+    dashboard.source.decide(to, verb, operator).await.map_err(Refused::Decision)
+}
+
+async fn verb(dashboard: &Dashboard, fields: &Fields) -> Result<OperatorVerb, String> {
+    let timer = || match fields.get("timer") {
+        "" => Err("name the timer".to_owned()),
+        timer => Ok(timer.to_owned()),
+    };
+    Ok(match fields.get("verb") {
+        "retry" => OperatorVerb::Retry,
+        "skip" => OperatorVerb::Skip,
+        "abort" => OperatorVerb::Abort,
+        "fire" => OperatorVerb::Fire { timer: timer()? },
+        "postpone" => OperatorVerb::Postpone { timer: timer()?, until: until(fields.get("until"))? },
+        "resolve" => OperatorVerb::Resolve(outcome(dashboard, fields).await?),
+        other => return Err(format!("there is no verb `{other}`")),
+    })
+}
+
+/// Reads a time of a form, which has no zone and perhaps no seconds.
+fn until(text: &str) -> Result<Timestamp, String> {
+    let forms = [text.to_owned(), format!("{text}Z"), format!("{text}:00Z")];
+    forms
+        .iter()
+        .find_map(|form| form.parse().ok())
+        .ok_or_else(|| "the time must be like 2026-12-01T09:00, in UTC".to_owned())
+}
+
+/// Reads the outcome of a command, and checks the body of a reply against the stored shape.
+async fn outcome(dashboard: &Dashboard, fields: &Fields) -> Result<Resolved, String> {
+    let reply = match fields.get("outcome") {
+        "done" => return Ok(Resolved::done()),
+        "refused" => return Ok(Resolved::refused()),
+        other => other.strip_prefix("reply:").ok_or("choose the outcome")?,
+    };
+    let saga = fields.get("saga");
+    let store = dashboard.source.open().ok_or("the dispatcher has stopped")?;
+    let definitions = store.definitions().await.map_err(|error| error.to_string())?;
+    let newest = definitions.into_iter().rfind(|definition| definition.saga == saga);
+    let newest = newest.ok_or("the store has no definition of the saga")?;
+    let event = newest.event(reply).ok_or_else(|| format!("`{saga}` has no event `{reply}`"))?;
+    let body = match fields.get("body") {
+        "" => "{}",
+        body => body,
+    };
+    let json: serde_json::Value =
+        serde_json::from_str(body).map_err(|error| format!("the body is not JSON: {error}"))?;
+    let misfits = event.payload.misfits(&json);
+    if !misfits.is_empty() {
+        return Err(format!("the body is no `{}`: {}", event.payload.type_name, misfits.join("; ")));
+    }
+    let message =
+        Message { name: event.name.clone().into(), version: event.version, payload: Payload::from(body) };
+    Ok(Resolved::replied(&message))
+}
+
+/// An instance as the operator has seen it.
+struct Seen {
+    to: Address,
+    seq: u64,
+}
+
+/// Decides about many instances: the first request shows which, and the second one does it.
+pub(crate) async fn batch(
+    screen: Screen,
+    State(dashboard): State<Arc<Dashboard>>,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let fields = Fields(fields);
+    if !is_proven(&screen, &fields) {
+        return unproven();
+    }
+    let page = many(&screen, &dashboard, &fields).await;
+    screen.answer(page)
+}
+
+async fn many(screen: &Screen, dashboard: &Dashboard, fields: &Fields) -> Result<Markup, NoPage> {
+    let (name, verb) = match fields.get("verb") {
+        "retry" => ("Retry", OperatorVerb::Retry),
+        "skip" => ("Skip", OperatorVerb::Skip),
+        "abort" => ("Abort", OperatorVerb::Abort),
+        other => return Err(NoPage::Bad(format!("there is no verb `{other}` for many instances"))),
+    };
+    let store = screen.store()?;
+    let numbers = screen.numbers(&store).await?;
+    let (found, more) = match fields.get("scope") {
+        "all" => select(&*store, fields, &verb).await?,
+        _ => (fields.all("pick").filter_map(picked).take(MOST).collect(), false),
+    };
+    let body = if found.is_empty() {
+        let what =
+            if verb == OperatorVerb::Abort { "an instance that has not ended" } else { "a parked instance" };
+        html! { section.panel { (empty("Nothing to decide", &html! { "Tick " (what) ", or choose all that match." })) } }
+    } else if fields.get("confirmed") == "yes" {
+        match fields.operator() {
+            Ok(operator) => done(screen, dashboard, name, &verb, &operator, &found).await,
+            Err(why) => preview(screen, fields, name, &found, more, Some(&why)),
+        }
+    } else {
+        preview(screen, fields, name, &found, more, None)
+    };
+    Ok(screen.page("/instances", name, numbers.badges, &body))
+}
+
+fn picked(text: &str) -> Option<Seen> {
+    let mut parts = text.splitn(3, '\n').map(|part| part.trim_end_matches('\r'));
+    let (saga, seq, key) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Seen { to: Address::new(saga.to_owned(), Key::new(key).ok()?), seq: seq.parse().ok()? })
+}
+
+/// Returns the instances that match and can take the verb, and whether there are more.
+async fn select(
+    store: &dyn Inspect,
+    fields: &Fields,
+    verb: &OperatorVerb,
+) -> Result<(Vec<Seen>, bool), NoPage> {
+    let of = |name: &str| fields.get(name).to_owned();
+    let of = Filter {
+        saga: of("saga"),
+        state: of("state"),
+        status: of("status"),
+        reason: of("reason"),
+        key: of("key"),
+        alias: of("alias"),
+        error: of("error"),
+        waiting: of("waiting"),
+        owed: of("owed"),
+        sort: "created".to_owned(),
+        ..Filter::default()
+    };
+    let mut filter = of.parse()?;
+    if *verb != OperatorVerb::Abort {
+        filter.parked = Some(true);
+    }
+    filter.limit = 200;
+    let mut found = Vec::new();
+    loop {
+        let page = store.instances(&filter).await?;
+        let views = page.instances.into_iter().filter(|view| of.takes(view));
+        let views = views.filter(|view| *verb != OperatorVerb::Abort || !view.status.is_over());
+        found.extend(views.map(|view| Seen { to: view.address, seq: view.seq }));
+        if found.len() > MOST {
+            found.truncate(MOST);
+            return Ok((found, true));
+        }
+        let Some(more) = page.more else { return Ok((found, false)) };
+        filter.from = Some(PageFrom::After(more));
+    }
+}
+
+fn preview(
+    screen: &Screen,
+    fields: &Fields,
+    name: &str,
+    found: &[Seen],
+    more: bool,
+    wrong: Option<&str>,
+) -> Markup {
+    let verb = fields.get("verb");
+    let these = count(found.len() as u64, "instance", "instances");
+    let body = html! {
+        div.decide {
+            div {
+                p { b { (name) " " (these) } ". " span.muted { "Nothing has been written." } }
+                @if more { p.note.note-parked { "More instances match. One decision takes " (number(MOST as u64)) "; decide again for the others." } }
+                @if verb == "abort" { p.note.note-unwinding { "Each instance undoes what it owes, and ends." } }
+                ol.steps { @for one in found.iter().take(SHOWN) { li { div { (id(one.to.key.text())) " " span.muted { (visible(&one.to.saga)) ", step " (one.seq) } } } } }
+                @if found.len() > SHOWN { p.muted { "and " (number((found.len() - SHOWN) as u64)) " more" } }
+            }
+            form.form method="post" action=(screen.base.to("/batch")) {
+                @if let Some(wrong) = wrong { p.note.note-parked role="alert" { (visible(wrong)) } }
+                input type="hidden" name="proof" value=(screen.session.proof);
+                input type="hidden" name="confirmed" value="yes";
+                input type="hidden" name="verb" value=(verb);
+                // The same instances as shown, each at the step that was seen.
+                input type="hidden" name="scope" value="ticked";
+                @for one in found { input type="hidden" name="pick" value=(format!("{}\n{}\n{}", one.to.saga, one.seq, one.to.key.text())); }
+                label { "Who" input.field name="who" required maxlength="100" autocomplete="username" value=(fields.get("who")); }
+                label { "Why" textarea.field name="why" required minlength="4" maxlength="1000" { (fields.get("why")) } }
+                button class=(if verb == "abort" { "btn btn-danger is-armed" } else { "btn btn-main" }) { (name) ", " (these) }
+                p.small.muted { "An instance that has moved on declines." }
+            }
+        }
+    };
+    panel("batch-h", "What would happen", None, &body)
+}
+
+async fn done(
+    screen: &Screen,
+    dashboard: &Dashboard,
+    name: &str,
+    verb: &OperatorVerb,
+    operator: &Operator,
+    found: &[Seen],
+) -> Markup {
+    let (mut applied, mut handed_over, mut declined) = (0, 0, Vec::new());
+    for one in found {
+        match dashboard.source.decide(one.to.clone(), verb.clone(), operator.clone().at_step(one.seq)).await {
+            Ok(Decided::Done) => applied += 1,
+            Ok(Decided::HandedOver) => handed_over += 1,
+            Err(why) => declined.push((one, why.to_string())),
+        }
+    }
+    let instance = |one: &Seen| {
+        screen.base.to(&format!("/instance{}", query(&[("saga", &one.to.saga), ("key", one.to.key.text())])))
+    };
+    let body = html! {
+        div.pad role="status" {
+            @if applied > 0 { p { b { (count(applied, "instance", "instances")) } " took it." } }
+            @if handed_over > 0 { p { b { (count(handed_over, "decision", "decisions")) } " went to the inbox. The dispatcher of the store applies them." } }
+            @if !declined.is_empty() {
+                p { b { (count(declined.len() as u64, "instance", "instances")) } " declined." }
+                ul.steps { @for (one, why) in declined.iter().take(SHOWN) { li { div { a href=(instance(one)) { (id(one.to.key.text())) } " " span.muted { (visible(why)) } } } } }
+            }
+            p { a href=(screen.base.to("/instances")) { "Instances" } }
+        }
+    };
+    panel("done-h", name, None, &body)
+}

@@ -1,0 +1,319 @@
+//! Each screen answers its question, with any text in the store, and each verb does what its form says.
+
+#![allow(missing_docs)]
+
+mod support;
+
+use std::sync::atomic::Ordering;
+
+use axum::http::{StatusCode, header};
+use saga::Position;
+use support::{Browser, Noted, OPERATOR, OrderState, Shop};
+
+async fn shop() -> (Shop, Browser) {
+    let shop = Shop::open().await;
+    let browser = shop.dashboard().log_in(OPERATOR).await;
+    (shop, browser)
+}
+
+#[tokio::test]
+async fn an_empty_store_says_what_to_do() {
+    let (_shop, browser) = shop().await;
+    for (path, says) in [
+        ("/saga", "No instance has been started."),
+        ("/saga/instances", "No instance meets the conditions"),
+        ("/saga/attention", "All is well"),
+        ("/saga/dead", "No dead letters"),
+        ("/saga/timers", "No timer is set"),
+    ] {
+        let page = browser.get(path).await;
+        assert!(page.status == StatusCode::OK && page.text.contains(says), "{path}: {}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn the_screens_show_a_parked_order() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "for ann").await;
+    for (path, says) in [
+        ("/saga", &["1\u{a0}thing</b> waits for a person", "no money", ">Paying</text>"][..]),
+        ("/saga/instances", &["A-1", "Paying, parked", "a person: the row has `park`", "1\u{a0}instance"]),
+        ("/saga/instances?status=active&key=A", &["A-1", "key begins with"]),
+        ("/saga/attention", &["1\u{a0}cause", "no money", "Decide about them"]),
+        ("/saga/timers", &["A-1", "in 23\u{a0}h"]),
+        ("/saga/sagas", &["Where an order is.", "owes void", "timeout 1d", "cents: u32"]),
+        ("/saga/subscribers", &["placed", "order"]),
+        ("/saga/about", &["applied by the dispatcher in this process", "running"]),
+        (
+            "/saga/instance?saga=order&key=A-1",
+            &["Has waited for a person", "for ann", "held for a person", "started the instance"],
+        ),
+    ] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        for text in says {
+            assert!(page.text.contains(text), "{path} lacks {text}: {}", page.text);
+        }
+    }
+}
+
+/// Stored text never becomes a tag, an attribute or a direction of text.
+#[tokio::test]
+async fn hostile_text_is_only_text() {
+    let evil = "</title><script>alert(1)</script>\"onmouseover=\"alert(2)\u{202e}";
+    let shop = Shop::with_error(evil).await;
+    let browser = shop.dashboard_with(Shop::options().name(evil)).log_in(OPERATOR).await;
+    let key = "<img src=x onerror=alert(3)>\"&'";
+    shop.parked(key, evil).await;
+    let of = "/saga/instance?saga=order&key=%3Cimg%20src%3Dx%20onerror%3Dalert(3)%3E%22%26%27";
+    let pages = [
+        "/saga",
+        "/saga/instances",
+        "/saga/attention",
+        "/saga/timers",
+        of,
+        "/saga/instances?key=%22%3E%3Cb%3E",
+    ];
+    for path in
+        pages.into_iter().chain([&*format!("{of}&verb=abort"), &format!("{of}&verb=retry&done=%3Cb%3E")])
+    {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
+        for forbidden in ["<script>", "<img", "\"onmouseover", "\u{202e}", "<b>\"", "=\"&'"] {
+            assert!(!page.text.contains(forbidden), "{path} has {forbidden}");
+        }
+        assert_eq!(page.text.matches("<script").count(), 1, "only the script of the dashboard");
+    }
+    assert!(browser.get(of).await.text.contains("&lt;img src=x onerror=alert(3)&gt;"));
+}
+
+#[tokio::test]
+async fn a_wrong_address_has_a_page_that_says_so() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "").await;
+    for (path, status, says) in [
+        ("/saga/instance?saga=order&key=none", StatusCode::NOT_FOUND, "order has no instance none."),
+        ("/saga/instance?saga=order&key=", StatusCode::BAD_REQUEST, "The key is not valid"),
+        ("/saga/instances?status=waiting", StatusCode::BAD_REQUEST, "`waiting` is no status"),
+        ("/saga/instances?after=nowhere", StatusCode::BAD_REQUEST, "not a position"),
+        ("/saga/instances?sort=luck", StatusCode::BAD_REQUEST, "no order"),
+        ("/saga/elsewhere", StatusCode::NOT_FOUND, "no such page"),
+    ] {
+        let page = browser.get(path).await;
+        assert!(page.status == status && page.text.contains(says), "{path}: {} {}", page.status, page.text);
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_paged_in_both_directions() {
+    let (shop, browser) = shop().await;
+    for n in 0..120 {
+        shop.parked(&format!("A-{n:03}"), "").await;
+    }
+    let keys = |text: &str| {
+        let cells = text.split("<td class=\"title key\">").skip(1);
+        cells.map(|cell| cell.split("title=\"").nth(1).unwrap()[..5].to_owned()).collect::<Vec<_>>()
+    };
+    let link = |text: &str, rel: &str| {
+        let (before, _) = text.split_once(&format!("\" rel=\"{rel}\""))?;
+        Some(before.rsplit_once("href=\"").unwrap().1.replace("&amp;", "&"))
+    };
+    let first = browser.get("/saga/instances?sort=key").await.text;
+    let second = browser.get(&link(&first, "next").unwrap()).await.text;
+    let third = browser.get(&link(&second, "next").unwrap()).await.text;
+    let expected: Vec<String> = (0..120).map(|n| format!("A-{n:03}")).collect();
+    assert_eq!(keys(&first), expected[..50]);
+    assert_eq!(keys(&second), expected[50..100]);
+    assert_eq!(keys(&third), expected[100..]);
+    assert_eq!((link(&first, "prev"), link(&third, "next")), (None, None));
+    let back = browser.get(&link(&third, "prev").unwrap()).await.text;
+    assert_eq!(keys(&back), expected[50..100]);
+}
+
+async fn decide(browser: &Browser, key: &str, verb: &str, more: &[(&str, &str)]) -> support::Answer {
+    let page = browser.get(&format!("/saga/instance?saga=order&key={key}&verb={verb}")).await;
+    assert!(page.text.contains("What would happen"), "{}", page.text);
+    let (proof, seq) = (page.field("proof"), page.field("seq"));
+    let fields = [
+        ("proof", &*proof),
+        ("saga", "order"),
+        ("key", key),
+        ("seq", &seq),
+        ("verb", verb),
+        ("who", "ann"),
+        ("why", "she knows"),
+    ];
+    browser.post("/saga/decide", &[&fields[..], more].concat()).await
+}
+
+#[tokio::test]
+async fn a_retry_goes_on_with_the_order() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "").await;
+    shop.mended.store(true, Ordering::SeqCst);
+    let answer = decide(&browser, "A-1", "retry", &[]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    let page = browser.get(answer.header(header::LOCATION)).await;
+    assert!(page.text.contains("Retry is done."), "{}", page.text);
+    assert!(page.text.contains("she knows") && page.text.contains("by <span class=\"id\">ann</span>"));
+    assert_eq!(shop.position("A-1").await, Position::In(OrderState::Done_));
+}
+
+#[tokio::test]
+async fn an_abort_needs_the_key_and_says_what_it_undoes() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "").await;
+    let page = browser.get("/saga/instance?saga=order&key=A-1&verb=abort").await;
+    assert!(page.text.contains("arrive in <b>Cancelled</b>") && page.text.contains("Abort, 1\u{a0}undo"));
+    let answer = decide(&browser, "A-1", "abort", &[("confirm", "A-2")]).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text.contains("type the key of the instance"), "{}", answer.text);
+    let answer = decide(&browser, "A-1", "abort", &[("confirm", "A-1")]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    assert_eq!(shop.position("A-1").await, Position::In(OrderState::Cancelled));
+}
+
+#[tokio::test]
+async fn a_reply_is_checked_before_it_resolves_a_command() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "").await;
+    for (outcome, body, says) in [
+        ("reply:paid", "{\"cent\":1}", "`cents` is missing; `cent` is not a field of `Paid`"),
+        ("reply:paid", "{", "the body is not JSON"),
+        ("reply:nothing", "{}", "`order` has no event `nothing`"),
+        ("", "", "choose the outcome"),
+    ] {
+        let answer = decide(&browser, "A-1", "resolve", &[("outcome", outcome), ("body", body)]).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.text.contains(says), "{outcome}: {}", answer.text);
+    }
+    let answer =
+        decide(&browser, "A-1", "resolve", &[("outcome", "reply:paid"), ("body", "{\"cents\":7}")]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    assert_eq!(shop.position("A-1").await, Position::In(OrderState::Done_));
+}
+
+#[tokio::test]
+async fn a_timer_is_postponed_and_fired() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "").await;
+    let fields = [("timer", "1d"), ("until", "2999-01-01T09:00")];
+    let answer = decide(&browser, "A-1", "postpone", &fields).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    assert!(browser.get("/saga/timers").await.text.contains("2999-01-01 09:00:00 UTC"));
+    let answer = decide(&browser, "A-1", "fire", &[("timer", "1d")]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    // The parked order keeps the due timer until a person releases it.
+    let answer = decide(&browser, "A-1", "skip", &[]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    assert_eq!(shop.position("A-1").await, Position::In(OrderState::Cancelled));
+}
+
+#[tokio::test]
+async fn an_instance_that_has_moved_on_declines() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "").await;
+    let page = browser.get("/saga/instance?saga=order&key=A-1&verb=skip").await;
+    let (proof, seq) = (page.field("proof"), page.field("seq"));
+    assert_eq!(decide(&browser, "A-1", "fire", &[("timer", "1d")]).await.status, StatusCode::SEE_OTHER);
+    let fields = [("proof", &*proof), ("saga", "order"), ("key", "A-1"), ("seq", &seq), ("verb", "skip")];
+    let late =
+        browser.post("/saga/decide", &[&fields[..], &[("who", "bob"), ("why", "too late")]].concat()).await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+    assert!(
+        late.text.contains("Nothing has changed.") && late.text.contains("read the instance again"),
+        "{}",
+        late.text
+    );
+    assert!(matches!(shop.position("A-1").await, Position::Parked { .. }));
+}
+
+#[tokio::test]
+async fn a_decision_needs_a_person_and_a_reason() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "").await;
+    let page = browser.get("/saga/instance?saga=order&key=A-1&verb=skip").await;
+    let (proof, seq) = (page.field("proof"), page.field("seq"));
+    let fields = [("proof", &*proof), ("saga", "order"), ("key", "A-1"), ("seq", &seq), ("verb", "skip")];
+    for who in [[("who", ""), ("why", "a reason")], [("who", "ann"), ("why", " ")]] {
+        let answer = browser.post("/saga/decide", &[&fields[..], &who].concat()).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text);
+        assert!(answer.text.contains("say who decides, and why"));
+    }
+}
+
+#[tokio::test]
+async fn many_instances_are_shown_before_they_are_decided() {
+    let (shop, browser) = shop().await;
+    for order in ["A-1", "A-2", "B-1"] {
+        shop.parked(order, "").await;
+    }
+    let list = browser.get("/saga/instances?key=A").await;
+    let proof = list.field("proof");
+    let all = [("proof", &*proof), ("scope", "all"), ("key", "A"), ("verb", "abort")];
+    let preview = browser.post("/saga/batch", &all).await;
+    assert!(preview.text.contains("<b>Abort 2\u{a0}instances</b>"), "{}", preview.text);
+    assert!(!preview.text.contains("B-1") && preview.text.contains("Nothing has been written."));
+    assert!(matches!(shop.position("A-1").await, Position::Parked { .. }), "nothing was done");
+
+    let picks: Vec<String> = preview
+        .text
+        .split("name=\"pick\" value=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap().to_owned())
+        .collect();
+    // One of them moves on in the meantime.
+    assert_eq!(decide(&browser, "A-2", "fire", &[("timer", "1d")]).await.status, StatusCode::SEE_OTHER);
+    let mut fields = vec![
+        ("proof", &*proof),
+        ("confirmed", "yes"),
+        ("scope", "ticked"),
+        ("verb", "abort"),
+        ("who", "ann"),
+        ("why", "the warehouse has burnt down"),
+    ];
+    fields.extend(picks.iter().map(|pick| ("pick", &**pick)));
+    let done = browser.post("/saga/batch", &fields).await;
+    assert!(done.text.contains("1\u{a0}instance</b> took it."), "{}", done.text);
+    assert!(done.text.contains("1\u{a0}instance</b> declined."), "{}", done.text);
+    assert_eq!(shop.position("A-1").await, Position::In(OrderState::Cancelled));
+    assert!(matches!(shop.position("B-1").await, Position::Parked { .. }));
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_listed_with_its_body() {
+    let (shop, browser) = shop().await;
+    let noted = Noted { order: "A-9".to_owned(), text: "call first".to_owned() };
+    shop.dispatcher.publish(noted).await.unwrap();
+    let page = browser.get("/saga/dead").await;
+    assert!(page.text.contains("missing-instance") && page.text.contains("call first"), "{}", page.text);
+    assert!(browser.get("/saga").await.text.contains("1<span class=\"sr\"> dead letters</span>"));
+}
+
+#[tokio::test]
+async fn a_stopped_dispatcher_is_said_and_nothing_hangs() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "").await;
+    let page = browser.get("/saga/instance?saga=order&key=A-1&verb=skip").await;
+    let (proof, seq) = (page.field("proof"), page.field("seq"));
+    shop.dispatcher.clone().shutdown(std::time::Duration::ZERO).await.unwrap();
+    assert!(browser.get("/saga/about").await.text.contains("stopped"));
+    let fields = [("proof", &*proof), ("saga", "order"), ("key", "A-1"), ("seq", &seq), ("verb", "skip")];
+    let answer =
+        browser.post("/saga/decide", &[&fields[..], &[("who", "ann"), ("why", "a test")]].concat()).await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    drop(shop);
+    let page = browser.get("/saga").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(page.text.contains("The dispatcher of this dashboard has ended."), "{}", page.text);
+}
+
+#[tokio::test]
+async fn the_theme_is_kept_in_the_browser() {
+    let (_shop, mut browser) = shop().await;
+    let answer = browser.post("/saga/theme", &[("theme", "dark"), ("to", "/instances?key=a")]).await;
+    assert_eq!(answer.header(header::LOCATION), "/saga/instances?key=a");
+    let theme = answer.header(header::SET_COOKIE).split(';').next().unwrap().to_owned();
+    browser.cookie = Some(format!("{}; {theme}", browser.cookie.unwrap()));
+    assert!(browser.get("/saga").await.text.contains("<html lang=\"en\" data-theme=\"dark\">"));
+}
