@@ -32,7 +32,15 @@ fn no_refused_crate_is_locked() {
 
 #[test]
 fn every_crate_comes_from_the_registry_or_from_here() {
-    let from_here = ["saga-rs", "saga-core", "saga-macros", "saga-sqlite", "saga-cli", "saga-dashboard"];
+    let from_here = [
+        "saga-rs",
+        "saga-core",
+        "saga-macros",
+        "saga-sqlite",
+        "saga-cli",
+        "saga-dashboard",
+        "saga-browser-tests",
+    ];
     for (name, source) in locked() {
         match source {
             None => assert!(from_here.contains(&name.as_str()), "`{name}` is of no registry"),

@@ -6,13 +6,17 @@
 const busy = (region) =>
   region.contains(document.activeElement) || region.querySelector("details[open], input:checked") !== null;
 
+// The answer to a form is not read again, and has no stream.
+const live = document.querySelector("[data-stream]");
 let reading = false;
 async function refresh() {
-  if (reading || document.hidden) return;
+  if (!live || reading || document.hidden) return;
   reading = true;
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-    if (answer.redirected || !answer.ok) return location.reload();
+    // The session has ended.
+    if (answer.redirected) return location.assign(answer.url);
+    if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const region of document.querySelectorAll("[data-live]")) {
       const next = fresh.querySelector(`[data-live="${region.dataset.live}"]`);
@@ -26,15 +30,34 @@ async function refresh() {
   }
 }
 
-const live = document.querySelector("[data-stream]");
-if (live && window.EventSource) {
-  const events = new EventSource(live.dataset.stream);
-  const say = (text) => (live.querySelector("[data-say]").textContent = text);
-  events.addEventListener("change", refresh);
-  events.onopen = () => say("Live");
-  events.onerror = () => say("Not connected");
+// A browser has few connections to one host, so only the page in front holds one.
+const say = (text) => (live.querySelector("[data-say]").textContent = text);
+let events = null;
+function listen() {
+  const wanted = live && window.EventSource && !document.hidden;
+  if (wanted && !events) {
+    events = new EventSource(live.dataset.stream);
+    events.addEventListener("change", refresh);
+    events.onopen = () => say("Live");
+    events.onerror = () => say("Not connected");
+  } else if (!wanted && events) {
+    leave();
+  }
 }
-document.addEventListener("visibilitychange", refresh);
+function leave() {
+  events?.close();
+  events = null;
+}
+listen();
+document.addEventListener("visibilitychange", () => {
+  listen();
+  refresh();
+});
+addEventListener("pagehide", leave);
+addEventListener("pageshow", (event) => {
+  listen();
+  if (event.persisted) refresh();
+});
 // Ages grow also while nothing happens.
 setInterval(refresh, 5000);
 

@@ -54,7 +54,8 @@ pub(crate) async fn stream(State(dashboard): State<Arc<Dashboard>>) -> Response 
             tokio::time::sleep(LOOK).await;
             let now = look(&dashboard).await;
             if std::mem::replace(&mut seen, now) != now {
-                let event = Ok::<_, Infallible>(Event::default().event("change").data(""));
+                // A browser drops an event without data.
+                let event = Ok::<_, Infallible>(Event::default().event("change").data("store"));
                 return Some((event, (dashboard, place, seen)));
             }
         }

@@ -31,9 +31,15 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 pub(crate) struct Base(String);
 
 impl Base {
-    /// Returns the address of a page. `path` begins with a slash.
+    /// Returns the address of a page. `path` begins with a slash. The first page of a mounted router has no slash at its end,
+    /// because axum does not route that address to the router.
     pub(crate) fn to(&self, path: &str) -> String {
-        format!("{}{path}", self.0)
+        match path.strip_prefix('/') {
+            Some(rest) if !self.0.is_empty() && (rest.is_empty() || rest.starts_with('?')) => {
+                format!("{}{rest}", self.0)
+            }
+            _ => format!("{}{path}", self.0),
+        }
     }
 
     fn of(original: &str, inner: &str) -> Self {
@@ -174,5 +180,8 @@ mod tests {
         ] {
             assert_eq!(Base::of(original, inner).to("/x"), format!("{base}/x"), "{original}");
         }
+        let (mounted, alone) = (Base("/saga".to_owned()), Base(String::new()));
+        assert_eq!((&*mounted.to("/"), &*mounted.to("/?saga=a")), ("/saga", "/saga?saga=a"));
+        assert_eq!((&*alone.to("/"), &*alone.to("/?saga=a")), ("/", "/?saga=a"));
     }
 }

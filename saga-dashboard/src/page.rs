@@ -43,6 +43,8 @@ pub(crate) struct Frame<'a> {
     /// The path and query of the page, below the dashboard.
     pub(crate) here: String,
     pub(crate) badges: Badges,
+    /// Whether the page can be read again. The answer to a form cannot: that would send the form again.
+    pub(crate) live: bool,
 }
 
 impl Frame<'_> {
@@ -66,7 +68,7 @@ impl Frame<'_> {
                                     input #jump name="key" placeholder="Key" autocomplete="off";
                                     kbd aria-hidden="true" { "/" }
                                 }
-                                span.live data-stream=(base.to("/events")) { (glyph("moving")) span data-say { "As of now" } }
+                                span.live data-stream=[self.live.then(|| base.to("/events"))] { (glyph("moving")) span data-say { "As of now" } }
                             }
                             (body)
                             (keys())

@@ -170,6 +170,8 @@ fn form(base: &Base, to: &str, wrong: Option<&str>) -> maud::Markup {
             @if let Some(wrong) = wrong { p.note.note-parked role="alert" { (wrong) } }
             form.form method="post" action=(base.to("/log-in")) {
                 input type="hidden" name="to" value=(to);
+                // Programs that keep passwords file the token under a name.
+                input type="text" name="username" value="saga" autocomplete="username" hidden;
                 label { "Token" input.field.id type="password" name="token" required autofocus autocomplete="current-password"; }
                 button.btn.btn-main { "Log in" }
             }

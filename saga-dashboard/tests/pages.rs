@@ -253,6 +253,8 @@ async fn many_instances_are_shown_before_they_are_decided() {
     let all = [("proof", &*proof), ("scope", "all"), ("key", "A"), ("verb", "abort")];
     let preview = browser.post("/saga/batch", &all).await;
     assert!(preview.text.contains("<b>Abort 2\u{a0}instances</b>"), "{}", preview.text);
+    assert!(!preview.text.contains("data-stream"), "the answer to a form is never read again");
+    assert!(list.text.contains("data-stream"));
     assert!(!preview.text.contains("B-1") && preview.text.contains("Nothing has been written."));
     assert!(matches!(shop.position("A-1").await, Position::Parked { .. }), "nothing was done");
 
@@ -316,4 +318,28 @@ async fn the_theme_is_kept_in_the_browser() {
     let theme = answer.header(header::SET_COOKIE).split(';').next().unwrap().to_owned();
     browser.cookie = Some(format!("{}; {theme}", browser.cookie.unwrap()));
     assert!(browser.get("/saga").await.text.contains("<html lang=\"en\" data-theme=\"dark\">"));
+}
+
+/// The links of all pages, followed from the first one.
+#[tokio::test]
+async fn every_link_leads_to_a_page() {
+    let (shop, browser) = shop().await;
+    for order in ["A-1", "B & <1>"] {
+        shop.parked(order, "").await;
+    }
+    let noted = Noted { order: "A-9".to_owned(), text: String::new() };
+    shop.dispatcher.publish(noted).await.unwrap();
+    let (mut known, mut next) = (std::collections::BTreeSet::new(), vec!["/saga".to_owned()]);
+    while let Some(path) = next.pop() {
+        if !known.insert(path.clone()) || path == "/saga/events" {
+            continue;
+        }
+        let page = browser.get(&path).await;
+        let missing = path.contains("A-9") && page.status == StatusCode::NOT_FOUND;
+        assert!(page.status == StatusCode::OK || missing, "{path}: {}", page.status);
+        let links = page.text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let inside = links.filter(|link| link.starts_with("/saga"));
+        next.extend(inside.map(|link| link.replace("&amp;", "&")));
+    }
+    assert!(known.len() > 30, "{known:?}");
 }

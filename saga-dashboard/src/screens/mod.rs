@@ -26,8 +26,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use saga_core::definition::StoredDefinition;
@@ -51,6 +51,7 @@ pub(crate) struct Screen {
     pub(crate) session: Session,
     theme: Option<&'static str>,
     here: String,
+    live: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -66,6 +67,7 @@ impl FromRequestParts<Arc<Dashboard>> for Screen {
             session,
             theme: chosen_theme(&parts.headers),
             here: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+            live: parts.method == Method::GET,
             now: Timestamp::now(),
         })
     }
@@ -171,6 +173,7 @@ impl Screen {
             theme: self.theme,
             here: self.here.clone(),
             badges,
+            live: self.live,
         };
         frame.page(path, title, crumbs, body)
     }

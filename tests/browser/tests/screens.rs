@@ -1,0 +1,385 @@
+//! The screens of the dashboard in Chromium: no script error, no foreign request, no dialog, whatever the store holds.
+//!
+//! Without a ChromeDriver these tests are skipped with a line that says how to have it. `SAGA_REQUIRE_BROWSER=1` makes that
+//! a failure.
+
+#![allow(missing_docs, clippy::print_stderr)]
+
+#[path = "../../../saga-dashboard/tests/support/mod.rs"]
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use saga::Position;
+use saga_dashboard::{Options, Source};
+use support::{OPERATOR, OrderState, Shop};
+
+/// How long a page may take to show a change. It only bounds a failure.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A ChromeDriver, which ends with this value.
+struct Driver {
+    process: Child,
+    port: u16,
+}
+
+impl Driver {
+    /// Returns `None` if there is no ChromeDriver.
+    fn start() -> Option<Self> {
+        let started =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut process = match started {
+            Ok(process) => process,
+            Err(error) => {
+                assert!(
+                    std::env::var_os("SAGA_REQUIRE_BROWSER").is_none(),
+                    "chromedriver cannot be started: {error}"
+                );
+                eprintln!("skipped: there is no chromedriver; install chromium and chromium-driver");
+                return None;
+            }
+        };
+        let output = BufReader::new(process.stdout.take().expect("it is piped"));
+        let port = output.lines().map_while(Result::ok).find_map(|line| {
+            line.strip_prefix("ChromeDriver was started successfully on port ")?
+                .trim_end_matches('.')
+                .parse()
+                .ok()
+        });
+        Some(Self { process, port: port.expect("chromedriver says its port") })
+    }
+
+    async fn browser(&self, more: &[&str]) -> Client {
+        let mut args = vec![
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1440,1000",
+        ];
+        args.extend(more);
+        let wanted = serde_json::json!({
+            "goog:chromeOptions": { "args": args },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let serde_json::Value::Object(wanted) = wanted else { unreachable!("it is an object") };
+        let driver = format!("http://127.0.0.1:{}", self.port);
+        ClientBuilder::new(HttpConnector::new())
+            .capabilities(wanted)
+            .connect(&driver)
+            .await
+            .expect("Chromium starts")
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // An ended process is what is wanted.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The log of the browser: errors of scripts, and violations of the policy.
+#[derive(Debug)]
+struct Log;
+
+impl WebDriverCompatibleCommand for Log {
+    fn endpoint(&self, base_url: &url::Url, session_id: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base_url.join(&format!("session/{}/se/log", session_id.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (axum::http::Method, Option<String>) {
+        (axum::http::Method::POST, Some("{\"type\":\"browser\"}".to_owned()))
+    }
+}
+
+/// A dashboard on a port of its own.
+async fn serve(shop: &Shop, options: Options) -> SocketAddr {
+    let router = saga_dashboard::router(Source::dispatcher(&shop.dispatcher), options);
+    let app = axum::Router::new().nest("/saga", router);
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    drop(tokio::spawn(async move { axum::serve(listener, app).await }));
+    address
+}
+
+const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'";
+const NOTE: &str = "</pre></title><script>alert(2)</script>\u{202e}";
+
+const SCREENS: [&str; 10] = [
+    "/saga",
+    "/saga/instances",
+    "/saga/instances?status=parked",
+    "/saga/attention",
+    "/saga/dead",
+    "/saga/timers",
+    "/saga/sagas",
+    "/saga/subscribers",
+    "/saga/about",
+    "/saga/nothing",
+];
+
+/// A browser that has logged in, and its dashboard.
+struct Session {
+    client: Client,
+    at: SocketAddr,
+}
+
+impl Session {
+    async fn open(driver: &Driver, at: SocketAddr, more: &[&str]) -> Self {
+        let client = driver.browser(more).await;
+        let session = Self { client, at };
+        session.go("/saga").await;
+        session.fill("input[name=token]", OPERATOR).await;
+        session.click("main button").await;
+        session.see("h1", "Overview").await;
+        session
+    }
+
+    async fn go(&self, path: &str) {
+        self.client.goto(&format!("http://{}{path}", self.at)).await.expect("the page is read");
+    }
+
+    async fn fill(&self, css: &str, text: &str) {
+        let field =
+            self.client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        field.send_keys(text).await.expect("it is a field");
+    }
+
+    async fn click(&self, css: &str) {
+        let element =
+            self.client.find(Locator::Css(css)).await.unwrap_or_else(|error| panic!("{css}: {error}"));
+        element.click().await.unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// Waits until an element has this text.
+    async fn see(&self, css: &str, text: &str) {
+        let script = "return [...document.querySelectorAll(arguments[0])].some(e => e.textContent.includes(arguments[1]))";
+        let seen = async {
+            loop {
+                let found = self.client.execute(script, vec![css.into(), text.into()]).await;
+                if found.is_ok_and(|found| found == true) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, seen).await.is_err() {
+            panic!("{css} never had {text}: {}", self.client.source().await.unwrap_or_default());
+        }
+    }
+
+    /// No script failed, the policy was kept, and nothing came from elsewhere.
+    async fn assert_clean(&self, path: &str) {
+        let log = self.client.issue_cmd(Log).await.expect("the log can be read");
+        // A page that is not there is answered with 404, which the browser logs.
+        let of_status = |line: &serde_json::Value| {
+            line["message"].as_str().is_some_and(|text| text.contains("status of"))
+        };
+        let lines: Vec<_> = log.as_array().into_iter().flatten().filter(|line| !of_status(line)).collect();
+        assert!(lines.is_empty(), "{path}: {lines:?}");
+        let script = "return performance.getEntriesByType('resource').map(e => e.name)";
+        let loaded = self.client.execute(script, Vec::new()).await.expect("no dialog is open");
+        for url in loaded.as_array().into_iter().flatten().filter_map(|url| url.as_str()) {
+            assert!(url.starts_with(&format!("http://{}/saga", self.at)), "{path} has loaded {url}");
+        }
+    }
+
+    async fn keep_screenshot(&self, name: &str) {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
+        std::fs::create_dir_all(&folder).expect("the folder for screenshots");
+        // ChromeDriver sometimes refuses a picture while a page settles. A dialog fails all the time.
+        let picture = async {
+            loop {
+                match self.client.screenshot().await {
+                    Ok(picture) => break picture,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+                }
+            }
+        };
+        let picture = tokio::time::timeout(PATIENCE, picture).await.expect("no dialog is open");
+        std::fs::write(folder.join(format!("{name}.png")), picture).expect("the screenshot can be written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_screen_is_clean_with_hostile_text() {
+    let Some(driver) = Driver::start() else { return };
+    let shop = Shop::with_error(NOTE).await;
+    shop.parked(HOSTILE, NOTE).await;
+    shop.parked("A-1", "for ann").await;
+    let noted = support::Noted { order: HOSTILE.to_owned() + "2", text: NOTE.to_owned() };
+    shop.dispatcher.publish(noted).await.unwrap();
+    let at = serve(&shop, Shop::options().name(HOSTILE)).await;
+    let session = Session::open(&driver, at, &[]).await;
+    let of = "/saga/instance?saga=order&key=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%22%27";
+    let verbs = ["retry", "resolve", "skip", "fire", "postpone", "abort"];
+    let forms: Vec<String> = verbs.iter().map(|verb| format!("{of}&verb={verb}")).collect();
+    for path in SCREENS.into_iter().chain([of]).chain(forms.iter().map(|form| &**form)) {
+        session.go(path).await;
+        session.assert_clean(path).await;
+    }
+    for (path, name) in SCREENS.into_iter().zip([
+        "overview",
+        "instances",
+        "parked",
+        "attention",
+        "dead",
+        "timers",
+        "sagas",
+        "subscribers",
+        "about",
+        "nothing",
+    ]) {
+        session.go(path).await;
+        session.keep_screenshot(name).await;
+    }
+    session.go(&forms[5]).await;
+    session.keep_screenshot("instance").await;
+    session.client.set_window_size(400, 900).await.unwrap();
+    for (path, name) in
+        [("/saga", "overview-phone"), ("/saga/instances", "instances-phone"), (of, "instance-phone")]
+    {
+        session.go(path).await;
+        session.keep_screenshot(name).await;
+        let wide = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1";
+        assert_eq!(
+            session.client.execute(wide, Vec::new()).await.unwrap(),
+            true,
+            "{path} is wider than a phone"
+        );
+    }
+    session.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_is_a_form_with_the_key_and_the_reason() {
+    let Some(driver) = Driver::start() else { return };
+    let shop = Shop::open().await;
+    shop.parked("A-1", "for ann").await;
+    let at = serve(&shop, Shop::options()).await;
+    let session = Session::open(&driver, at, &[]).await;
+    session.go("/saga/instances").await;
+    session.click("td.title a").await;
+    session.see("h1", "A-1").await;
+    session.click(".verbs .btn-danger").await;
+    session.see(".decide", "arrive in Cancelled").await;
+    session.fill("input[name=who]", "ann").await;
+    session.fill("textarea[name=why]", "the customer has called").await;
+    session.fill("input[name=confirm]", "A-1").await;
+    session.click(".decide button").await;
+    session.see(".note-done", "Abort is done.").await;
+    session.see(".who", "Cancelled").await;
+    session.see(".hist", "the customer has called").await;
+    assert_eq!(shop.position("A-1").await, Position::In(OrderState::Cancelled));
+    session.assert_clean("the abort").await;
+    session.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ticked_instances_are_decided_after_a_preview() {
+    let Some(driver) = Driver::start() else { return };
+    let shop = Shop::open().await;
+    for order in ["A-1", "A-2", "A-3"] {
+        shop.parked(order, "").await;
+    }
+    let at = serve(&shop, Shop::options()).await;
+    let session = Session::open(&driver, at, &[]).await;
+    session.go("/saga/instances?sort=key").await;
+    session.click("tbody tr:nth-child(1) input").await;
+    session.click("tbody tr:nth-child(3) input").await;
+    session.click("button[value=skip]").await;
+    session.see(".decide", "Skip 2\u{a0}instances").await;
+    session.fill("input[name=who]", "ann").await;
+    session.fill("textarea[name=why]", "they are paid in cash").await;
+    session.click(".decide button").await;
+    session.see("[role=status]", "2\u{a0}instances took it.").await;
+    session.go("/saga/instances?status=parked").await;
+    session.see("tbody", "A-2").await;
+    session.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_follows_the_store_without_a_reload() {
+    let Some(driver) = Driver::start() else { return };
+    let shop = Shop::open().await;
+    let at = serve(&shop, Shop::options()).await;
+    let session = Session::open(&driver, at, &[]).await;
+    session.see("[data-say]", "Live").await;
+    // Without its regular look, the page knows of a change by the stream alone.
+    let marked = "window.samePage = true; for (let n = 0; n < 1000; n++) clearInterval(n)";
+    session.client.execute(marked, Vec::new()).await.unwrap();
+    shop.parked("A-1", "").await;
+    session.see("[data-live=activity]", "A-1").await;
+    session.see("[data-live=attention]", "no money").await;
+    let same = session.client.execute("return window.samePage === true", Vec::new()).await.unwrap();
+    assert_eq!(same, true, "the page was not loaded again");
+    session.assert_clean("a live page").await;
+    session.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_lead_to_the_screens_and_decide_nothing() {
+    let Some(driver) = Driver::start() else { return };
+    let shop = Shop::open().await;
+    shop.parked("A-1", "").await;
+    let at = serve(&shop, Shop::options()).await;
+    let session = Session::open(&driver, at, &[]).await;
+    for (keys, title) in [("gi", "Instances"), ("ga", "Attention"), ("gt", "Timers"), ("go", "Overview")] {
+        session.fill("body", keys).await;
+        session.see("title", &format!("{title} · saga")).await;
+        // The script of the next page listens before the next keys.
+        session.see("[data-say]", "Live").await;
+    }
+    session.fill("body", "gi").await;
+    session.see("title", "Instances · saga").await;
+    session.see("[data-say]", "Live").await;
+    session.fill("body", "jx").await;
+    let ticked = "return document.querySelectorAll('input:checked').length";
+    assert_eq!(session.client.execute(ticked, Vec::new()).await.unwrap(), 1);
+    assert!(matches!(shop.position("A-1").await, Position::Parked { .. }));
+    session.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_there_without_a_script() {
+    let Some(driver) = Driver::start() else { return };
+    let shop = Shop::open().await;
+    shop.parked("A-1", "for ann").await;
+    let pressed = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&pressed);
+    let options = Shop::options().button("Press", "Counts.", move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let at = serve(&shop, options).await;
+    let client = driver.browser(&["--blink-settings=scriptEnabled=false"]).await;
+    let text = async |css: &str| client.find(Locator::Css(css)).await.unwrap().text().await.unwrap();
+    client.goto(&format!("http://{at}/saga/instance?saga=order&key=A-1")).await.unwrap();
+    client.find(Locator::Css("input[name=token]")).await.unwrap().send_keys(OPERATOR).await.unwrap();
+    client.find(Locator::Css("main button")).await.unwrap().click().await.unwrap();
+    assert!(
+        text(".sentence").await.starts_with("Has waited for a person"),
+        "it is the page that was asked for"
+    );
+    assert!(text("[data-say]").await.contains("As of now"));
+    client.find(Locator::Css(".rail .btn-danger")).await.unwrap().click().await.unwrap();
+    assert_eq!(pressed.load(Ordering::SeqCst), 1);
+    client.find(Locator::Css("button[value=dark]")).await.unwrap().click().await.unwrap();
+    let dark = client.wait().at_most(PATIENCE).for_element(Locator::Css("html[data-theme=dark]"));
+    dark.await.expect("the page is dark");
+    client.close().await.unwrap();
+}
