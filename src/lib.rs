@@ -44,14 +44,14 @@ pub use saga_core::message::{
 // The dispatcher.
 pub use saga_core::dispatcher::{
     Clock, ConsumerReceipt, Dispatcher, DispatcherBuilder, Disposition, Handler, HandlerContext, Health,
-    Instance, OpenCommand, PublishOptions, Receipt, SetTimer, Subscriber, SystemClock, UnknownName,
+    Instance, OpenCommand, Proposed, PublishOptions, Receipt, SetTimer, Subscriber, SystemClock, UnknownName,
     WeakDispatcher,
 };
 pub use saga_core::engine::{Moment, Policy, Tally};
 
 // Operating.
 pub use saga_core::machine::{
-    DeclinedReason, Operator, OperatorVerb, ParkReason, Parked, ParkedOver, Resolved,
+    DeclinedReason, Operator, OperatorVerb, ParkReason, Parked, ParkedOver, Preview, Resolved,
 };
 pub use saga_core::store::{DeadLetterReason, HistoryKind, IgnoredReason};
 

@@ -8,8 +8,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use saga_core::dispatcher::{Dispatcher, Health, InstanceError, WeakDispatcher};
-use saga_core::machine::{Operator, OperatorVerb};
+use saga_core::dispatcher::{Dispatcher, Health, InstanceError, Proposed, WeakDispatcher};
+use saga_core::machine::{Operator, OperatorVerb, Preview};
 use saga_core::message::{Timestamp, chain};
 use saga_core::store::{Address, Inspect, Mail, StoreError};
 
@@ -121,6 +121,13 @@ impl Source {
             }
             Kind::Store { .. } => Condition::Elsewhere,
         }
+    }
+
+    /// Returns what a verb would do. `None` without the dispatcher, which alone has the actions of the saga.
+    pub(crate) async fn preview(&self, address: &Address, verb: OperatorVerb) -> Option<Preview> {
+        let Kind::Dispatcher(dispatcher) = &self.0 else { return None };
+        // A failed preview only leaves the page with its words.
+        dispatcher.upgrade()?.preview(address, Proposed::Verb(verb)).await.ok()
     }
 
     /// Applies a verb, or hands it over.

@@ -164,7 +164,13 @@ async fn an_abort_needs_the_key_and_says_what_it_undoes() {
     let (shop, browser) = shop().await;
     shop.parked("A-1", "").await;
     let page = browser.get("/saga/instance?saga=order&key=A-1&verb=abort").await;
-    assert!(page.text.contains("arrive in <b>Cancelled</b>") && page.text.contains("Abort, 1\u{a0}undo"));
+    assert!(page.text.contains("arrive in <b>Cancelled</b>"), "{}", page.text);
+    // The payment was refused, so that nothing is to be undone.
+    assert!(page.text.contains("is-armed\">Abort</button>") && !page.text.contains("undo with"));
+    let fire = browser.get("/saga/instance?saga=order&key=A-1&verb=fire").await;
+    assert!(fire.text.contains("Timer <span class=\"id\" title=\"1d\">1d</span>"), "{}", fire.text);
+    let retry = browser.get("/saga/instance?saga=order&key=A-1&verb=retry").await;
+    assert!(retry.text.contains("again, under the same idempotency key"), "{}", retry.text);
     let answer = decide(&browser, "A-1", "abort", &[("confirm", "A-2")]).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(answer.text.contains("type the key of the instance"), "{}", answer.text);

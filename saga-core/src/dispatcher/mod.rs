@@ -21,6 +21,7 @@ mod manual_clock;
 mod names;
 mod operating;
 mod performing;
+mod preview;
 mod publishing;
 mod receipt;
 mod retired;
@@ -32,7 +33,7 @@ mod view;
 mod weak;
 
 pub use crate::engine::Disposition;
-pub use crate::machine::Resolved;
+pub use crate::machine::{Preview, Resolved};
 pub use builder::DispatcherBuilder;
 pub use clock::{Clock, SystemClock};
 pub use error::{AskError, InstanceError, PublishError, ReceiptError, ShutdownError, StartError};
@@ -46,6 +47,7 @@ pub use handler::{Handler, HandlerContext, Subscriber};
 #[cfg(any(test, feature = "testing"))]
 pub use manual_clock::ManualClock;
 pub use names::UnknownName;
+pub use preview::Proposed;
 pub use receipt::{ConsumerReceipt, Receipt};
 #[cfg(any(test, feature = "testing"))]
 pub use test_context::{TestContext, TestContextBuilder};

@@ -1,13 +1,13 @@
 //! Inputs of the machine, and the decisions that it returns.
 
 use super::declined::DeclinedReason;
-use super::family::{Outgoing, ParentRecord};
+use super::family::{Outgoing, ParentRecord, StartRecord};
 use super::outbox::Published;
-use super::record::{MessageRecord, ParkReason, ReportRecord, write};
+use super::record::{MessageRecord, ParkReason, ReportRecord, read, write};
 use crate::definition::Value;
 use crate::message::{Id, Message, MessageId, Payload, PayloadLimits, Timestamp};
 use crate::step::{DeadLetterReason, IgnoredReason};
-use crate::step::{Step, Task, TaskId};
+use crate::step::{Mail, MailKind, Step, Task, TaskId};
 
 /// Everything that a step needs from outside the instance.
 #[derive(Clone, Copy)]
@@ -59,6 +59,29 @@ pub(crate) enum Input {
     /// Continue unwinding, with the next undo or the arrival.
     Continue,
     Verb(VerbRecord),
+}
+
+impl Input {
+    /// Reads an inbox row of an instance. `Err` holds the reason why the row cannot be read.
+    pub(crate) fn of_mail(mail: Mail) -> Result<Self, String> {
+        Ok(match mail.kind {
+            MailKind::Event => {
+                Self::Event(EventIn { message: mail.message, value: None, id: mail.id, parent: None })
+            }
+            MailKind::Start => {
+                let start: StartRecord = read("start", &mail.message.payload)?;
+                let (message, parent) = (start.event.into(), Some(start.parent));
+                Self::Event(EventIn { message, value: None, id: None, parent })
+            }
+            MailKind::Report => {
+                let report: ReportRecord = read("report", &mail.message.payload)?;
+                let task = mail.task.ok_or("the report names no task")?;
+                Self::Report(task, report)
+            }
+            MailKind::Verb => Self::Verb(read("verb", &mail.message.payload)?),
+            MailKind::Delivery => return Err("a delivery is not for an instance".to_owned()),
+        })
+    }
 }
 
 /// An operator's verb, as stored in the inbox, with its author, its reason and the step that the operator saw.

@@ -4,7 +4,8 @@ use axum::extract::Query;
 use axum::response::Response;
 use maud::{Markup, html};
 use saga_core::definition::{StoredDefinition, StoredState};
-use saga_core::message::{Alias, InstanceName, Key, Timestamp, visible};
+use saga_core::machine::{OperatorVerb, Preview};
+use saga_core::message::{Alias, InstanceName, Key, Message, Timestamp, visible};
 use saga_core::store::{
     Address, HistoryKind, HistoryRow, InboxId, Mail, MailKind, ObligationOf, Parked, ParkedOver, Snapshot,
     Status, Task, TaskKind, TaskStage,
@@ -21,6 +22,8 @@ use crate::text::{count, length, number, query};
 const LINES: usize = 200;
 /// The waiting rows of a page.
 const WAITING: usize = 50;
+/// The timers of which a preview is shown.
+const TIMERS: usize = 4;
 
 /// Which instance, and what to show of it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -106,6 +109,11 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
     let record = &seen.snapshot.instance;
     let key = record.address.key.text();
     let decides = !screen.dashboard.options.read_only && screen.session.role == Role::Operator;
+    let verb = chosen(of, &seen).filter(|_| decides);
+    let previews = match verb {
+        Some(verb) => preview(screen, verb, &seen).await,
+        None => Vec::new(),
+    };
     let crumbs = html! {
         a href=(screen.base.to("/instances")) { "Instances" } span aria-hidden="true" { "/" }
         a href=(screen.base.to(&format!("/instances{}", query(&[("saga", &record.address.saga)])))) { (visible(&record.address.saga)) }
@@ -128,7 +136,7 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
         div.stack {
             div.split {
                 div.stack {
-                    @if let (true, Some(verb)) = (decides, chosen(of, &seen)) { (form(screen, verb, &seen)) }
+                    @if let Some(verb) = verb { (form(screen, verb, &seen, &previews)) }
                     (where_it_is(screen, &seen))
                     (open_work(screen, &seen))
                     (history(screen, of, &seen, limit))
@@ -262,14 +270,35 @@ fn verbs(screen: &Screen, of: &Of, seen: &Seen) -> Markup {
     }
 }
 
+/// What the verb would do, decided on a copy of the instance. A timer has its name before it.
+async fn preview(screen: &Screen, verb: &Verb, seen: &Seen) -> Vec<(String, Preview)> {
+    let timers = || seen.snapshot.timers.iter().take(TIMERS);
+    let verbs: Vec<(String, OperatorVerb)> = match verb.name {
+        "retry" => vec![(String::new(), OperatorVerb::Retry)],
+        "skip" => vec![(String::new(), OperatorVerb::Skip)],
+        "abort" => vec![(String::new(), OperatorVerb::Abort)],
+        "fire" => {
+            let fire = |name: &str| (name.to_owned(), OperatorVerb::Fire { timer: name.to_owned() });
+            timers().map(|timer| fire(&timer.name)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let mut previews = Vec::new();
+    for (name, verb) in verbs {
+        let address = &seen.snapshot.instance.address;
+        previews.extend(screen.dashboard.source.preview(address, verb).await.map(|preview| (name, preview)));
+    }
+    previews
+}
+
 /// The effect of the verb, and the form beside it.
-fn form(screen: &Screen, verb: &Verb, seen: &Seen) -> Markup {
+fn form(screen: &Screen, verb: &Verb, seen: &Seen, previews: &[(String, Preview)]) -> Markup {
     let record = &seen.snapshot.instance;
     let key = record.address.key.text();
     let timers = &seen.snapshot.timers;
     let body = html! {
         div.decide {
-            div { (effect(verb, seen)) }
+            div { (effect(screen, verb, seen, previews)) }
             form.form method="post" action=(screen.base.to("/decide")) {
                 input type="hidden" name="proof" value=(screen.session.proof);
                 input type="hidden" name="saga" value=(record.address.saga);
@@ -287,7 +316,7 @@ fn form(screen: &Screen, verb: &Verb, seen: &Seen) -> Markup {
                 @if verb.name == "abort" {
                     label { "Type the key to confirm" input.field.id name="confirm" required placeholder=(visible(key)) autocomplete="off"; }
                 }
-                button class=(if verb.name == "abort" { "btn btn-danger is-armed" } else { "btn btn-main" }) { (button(verb, seen)) }
+                button class=(if verb.name == "abort" { "btn btn-danger is-armed" } else { "btn btn-main" }) { (button(verb, seen, previews)) }
                 p.small.muted { "Declined if the instance has moved on from step " (record.seq) "." }
             }
         }
@@ -295,15 +324,16 @@ fn form(screen: &Screen, verb: &Verb, seen: &Seen) -> Markup {
     panel("verb-h", "What would happen", None, &body)
 }
 
-fn button(verb: &Verb, seen: &Seen) -> String {
-    let owed = seen.snapshot.obligations.len() as u64;
+fn button(verb: &Verb, seen: &Seen, previews: &[(String, Preview)]) -> String {
+    // An obligation may turn out as not owed, because its command surely had no effect.
+    let owed = previews.first().map_or(seen.snapshot.obligations.len(), |(_, preview)| preview.undos.len());
     match verb.name {
-        "abort" if owed > 0 => format!("Abort, {}", count(owed, "undo", "undos")),
+        "abort" if owed > 0 => format!("Abort, {}", count(owed as u64, "undo", "undos")),
         _ => verb.title.to_owned(),
     }
 }
 
-fn effect(verb: &Verb, seen: &Seen) -> Markup {
+fn effect(screen: &Screen, verb: &Verb, seen: &Seen, previews: &[(String, Preview)]) -> Markup {
     let record = &seen.snapshot.instance;
     let end = seen.definition.as_ref().and_then(|definition| {
         let end = definition.on_abort.as_ref()?;
@@ -311,7 +341,11 @@ fn effect(verb: &Verb, seen: &Seen) -> Markup {
     });
     html! {
         p { b { (verb.title) " at step " (record.seq) } " " (verb.effect) " " span.muted { "Nothing has been written." } }
-        @if verb.name == "abort" {
+        @for (timer, preview) in previews {
+            @if !timer.is_empty() { h3 { "Timer " (id(timer)) } }
+            (previewed(screen, seen, preview))
+        }
+        @if verb.name == "abort" && previews.is_empty() {
             ol.steps {
                 @for owed in seen.snapshot.obligations.iter().rev() {
                     li { div { span.id { (visible(&owed.undo)) } " " span.muted { "for " (undone(&owed.of)) } } }
@@ -324,6 +358,39 @@ fn effect(verb: &Verb, seen: &Seen) -> Markup {
         }
         @if let (true, Some(parked)) = (matches!(verb.name, "retry" | "skip"), &seen.parked) {
             p.note.small { "It was parked because " (parked.reason) ": " span.err { (visible(&parked.detail)) } }
+        }
+    }
+}
+
+/// The steps that would follow, in their order.
+fn previewed(screen: &Screen, seen: &Seen, preview: &Preview) -> Markup {
+    let variant = |name: &str| {
+        let definition = seen.definition.as_ref();
+        definition
+            .and_then(|of| of.state(name))
+            .map_or_else(|| name.to_owned(), |state| state.variant.clone())
+    };
+    let messages = |verb: &str, messages: &[Message]| {
+        html! { @for message in messages {
+            li { div { (verb) " " (id(&message.name)) details.small { summary { "body" } (screen.payload(message.payload.as_str())) } } }
+        } }
+    };
+    let arrives = preview.state != *seen.snapshot.instance.state || preview.status.is_over();
+    html! {
+        @if let Some(why) = &preview.declined { p.note.note-parked { "It would be declined: " (visible(why)) } }
+        @else {
+            ol.steps {
+                @for command in &preview.again { li { div { "call " (id(command)) " again, under the same idempotency key" } } }
+                (messages("undo with", &preview.undos))
+                @if arrives { li { div { "arrive in " b { (visible(&variant(&preview.state))) } } } }
+                (messages("send", &preview.commands))
+                (messages("publish", &preview.published))
+                @for (reason, detail) in &preview.dead { li { div { "a dead letter: " (visible(reason.as_str())) " " span.err { (visible(detail)) } } } }
+                @if let Some(parked) = &preview.parked { li { div { (status("parked", "parked")) " " span.err { (visible(parked)) } } } }
+                @for (timer, due) in preview.timers.iter().filter(|_| arrives) { li { div { "set the timer " (id(timer)) ", due " (time(*due, screen.now)) } } }
+            }
+            @if preview.cut_off { p.muted { "and more" } }
+            p.small.muted { "Decided on a copy of the instance. Each undo counts as answered, and each open command as begun." }
         }
     }
 }

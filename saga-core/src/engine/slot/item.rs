@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::definition::Value;
 use crate::engine::intake::{Claim, Watch};
 use crate::engine::io::Ticket;
-use crate::machine::{EventIn, Input, REPORT, ReportRecord, StartRecord, Verb, VerbRecord};
+use crate::machine::{EventIn, Input, REPORT, StartRecord, Verb, VerbRecord};
 use crate::message::{InstanceName, Message, MessageId, Name, Timestamp};
 use crate::store::{Address, InboxId, Mail, MailKind};
 
@@ -99,23 +99,8 @@ impl Item {
     /// The item of an inbox row. `Err` holds the reason why the row cannot be read.
     pub(in crate::engine) fn from_mail(inbox: InboxId, mail: Mail) -> Result<Self, String> {
         let internal = mail.deduplicated || mail.id.is_none();
-        let what = match mail.kind {
-            MailKind::Event => {
-                Input::Event(EventIn { message: mail.message, value: None, id: mail.id, parent: None })
-            }
-            MailKind::Start => {
-                let start: StartRecord = crate::machine::read("start", &mail.message.payload)?;
-                let (message, parent) = (start.event.into(), Some(start.parent));
-                Input::Event(EventIn { message, value: None, id: None, parent })
-            }
-            MailKind::Report => {
-                let report: ReportRecord = crate::machine::read("report", &mail.message.payload)?;
-                let task = mail.task.ok_or("the report names no task")?;
-                Input::Report(task, report)
-            }
-            MailKind::Verb => Input::Verb(crate::machine::read("verb", &mail.message.payload)?),
-            MailKind::Delivery => return Err("a delivery is not for an instance".to_owned()),
-        };
+        let (hops, at) = (mail.hops, mail.at);
+        let what = Input::of_mail(mail)?;
         Ok(Self {
             what,
             inbox: Some(inbox),
@@ -123,8 +108,8 @@ impl Item {
             ticket: None,
             claim: None,
             alias: None,
-            hops: mail.hops,
-            at: mail.at,
+            hops,
+            at,
             _room: None,
             watches: Vec::new(),
         })
