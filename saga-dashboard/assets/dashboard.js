@@ -2,9 +2,18 @@
 "use strict";
 
 // A page is read again when the server says that something has changed. Only regions with `data-live` are replaced, and
-// never the one that has the focus, an open `details` or a ticked box.
+// never the one that has the focus, selected text, an open `details` or a ticked box.
 const busy = (region) =>
-  region.contains(document.activeElement) || region.querySelector("details[open], input:checked") !== null;
+  region.contains(document.activeElement) ||
+  region.querySelector("details[open], input:checked") !== null ||
+  (!getSelection().isCollapsed && getSelection().containsNode(region, true));
+
+// A wide drawing or table keeps the place to which it was scrolled.
+function replace(region, next) {
+  const scrolled = [...region.querySelectorAll(".scroll")].map((part) => part.scrollLeft);
+  region.replaceWith(document.adoptNode(next));
+  next.querySelectorAll(".scroll").forEach((part, at) => (part.scrollLeft = scrolled[at] ?? 0));
+}
 
 // The answer to a form is not read again, and has no stream.
 const live = document.querySelector("[data-stream]");
@@ -20,7 +29,7 @@ async function refresh() {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const region of document.querySelectorAll("[data-live]")) {
       const next = fresh.querySelector(`[data-live="${region.dataset.live}"]`);
-      if (next && !busy(region)) region.replaceWith(document.adoptNode(next));
+      if (next && !busy(region)) replace(region, next);
     }
     document.title = fresh.title;
   } catch {

@@ -17,11 +17,16 @@ use futures_util::stream::unfold;
 use saga_core::store::{InstanceFilter, InstanceOrder};
 
 use crate::Dashboard;
+use crate::source::Condition;
 
 /// The most open streams.
 const MOST: usize = 32;
 /// The time between two looks.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The looks of one stream. A browser opens another one after the end. A server that stops waits for the end of all
+/// answers, so that no stream may stay.
+const LOOKS: u32 = 20;
 
 /// The number of open streams.
 #[derive(Clone, Debug, Default)]
@@ -49,17 +54,20 @@ pub(crate) async fn stream(State(dashboard): State<Arc<Dashboard>>) -> Response 
         return (StatusCode::TOO_MANY_REQUESTS, "too many pages are open").into_response();
     };
     let seen = look(&dashboard).await;
-    let changes = unfold((dashboard, place, seen), |(dashboard, place, mut seen)| async move {
-        loop {
-            tokio::time::sleep(LOOK).await;
-            let now = look(&dashboard).await;
-            if std::mem::replace(&mut seen, now) != now {
-                // A browser drops an event without data.
-                let event = Ok::<_, Infallible>(Event::default().event("change").data("store"));
-                return Some((event, (dashboard, place, seen)));
+    let changes =
+        unfold((dashboard, place, seen, LOOKS), |(dashboard, place, mut seen, mut left)| async move {
+            while left > 0 && !matches!(dashboard.source.condition(), Condition::Stopped(_)) {
+                tokio::time::sleep(LOOK).await;
+                left -= 1;
+                let now = look(&dashboard).await;
+                if std::mem::replace(&mut seen, now) != now {
+                    // A browser drops an event without data.
+                    let event = Ok::<_, Infallible>(Event::default().event("change").data("store"));
+                    return Some((event, (dashboard, place, seen, left)));
+                }
             }
-        }
-    });
+            None
+        });
     Sse::new(changes).keep_alive(KeepAlive::default()).into_response()
 }
 

@@ -20,6 +20,8 @@ use crate::session::{Role, Session, TooMany};
 const OPEN: [&str; 3] = ["/log-in", "/saga.css", "/icon.svg"];
 /// The routes that change something and need no decision.
 const OWN: [&str; 3] = ["/log-in", "/log-out", "/theme"];
+/// The names of this machine.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// The header that a browser adds and a page cannot change.
 const FETCH_SITE: &str = "sec-fetch-site";
 
@@ -109,8 +111,12 @@ fn judge(dashboard: &Dashboard, base: &Base, parts: &mut Parts) -> Result<(), Bo
             }
         },
     };
-    // A program with a token has no browser that another page could use.
-    if changes && bearer.is_none() && parts.headers.get(FETCH_SITE).is_none_or(|site| site != "same-origin") {
+    // A program with a token names no site. A proxy may add the token to the request of a browser, which does name one.
+    let own_page = match parts.headers.get(FETCH_SITE) {
+        Some(site) => site == "same-origin",
+        None => bearer.is_some(),
+    };
+    if changes && !own_page {
         let why = "The form was not sent by a page of this dashboard. Browsers say so over HTTPS and on localhost only.";
         return Err(refuse(base, StatusCode::FORBIDDEN, why));
     }
@@ -141,16 +147,23 @@ fn ask_to_log_in(base: &Base, parts: &Parts, changes: bool) -> Box<Response> {
 
 fn is_known_host(dashboard: &Dashboard, parts: &Parts) -> bool {
     let named = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let Some(host) = named.or_else(|| parts.uri.host()) else { return false };
-    // The port, but not the colons of an IPv6 address.
-    let host = match host.rsplit_once(':') {
+    let Some(host) = named.or_else(|| parts.uri.host()).map(without_port) else { return false };
+    let known = LOOPBACK.into_iter().chain(dashboard.options.hosts.iter().map(|host| without_port(host)));
+    known.into_iter().any(|known| known.eq_ignore_ascii_case(host))
+}
+
+/// Returns whether the request was sent to this machine by one of its own names.
+pub(crate) fn is_loopback(headers: &HeaderMap) -> bool {
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(without_port);
+    named.is_some_and(|host| LOOPBACK.iter().any(|known| known.eq_ignore_ascii_case(host)))
+}
+
+/// Cuts off the port, but not the colons of an IPv6 address.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !port.is_empty() => name,
         _ => host,
-    };
-    let known = ["localhost", "127.0.0.1", "[::1]"].into_iter();
-    known
-        .chain(dashboard.options.hosts.iter().map(|host| &**host))
-        .any(|known| known.eq_ignore_ascii_case(host))
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

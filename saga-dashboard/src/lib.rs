@@ -23,6 +23,7 @@
 //! The dashboard speaks plain HTTP. Bind it to loopback, or put it behind a proxy that speaks TLS.
 
 mod assets;
+mod cached;
 mod diagram;
 mod events;
 mod guard;
@@ -46,10 +47,17 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
+use saga_core::store::Problems;
+use tokio::sync::Semaphore;
+
+use cached::Cached;
 use session::Sessions;
 
 /// The most bytes of a request.
-const BODY: usize = 64 * 1024;
+const BODY: usize = 2 * 1024 * 1024;
+
+/// The most pages that are read at a time. Others wait for their turn.
+const PAGES: usize = 4;
 
 /// What all requests share.
 pub(crate) struct Dashboard {
@@ -57,11 +65,17 @@ pub(crate) struct Dashboard {
     pub(crate) options: Options,
     pub(crate) sessions: Sessions,
     pub(crate) streams: events::Streams,
+    /// The places of pages that are read at a time. The dispatcher reads the same store.
+    pub(crate) pages: Arc<Semaphore>,
+    pub(crate) problems: Cached<Arc<Problems>>,
+    /// The number of dead letters, and whether there are more.
+    pub(crate) letters: Cached<(u64, bool)>,
 }
 
 /// Returns the routes of the dashboard. They can be mounted at any path with [`Router::nest`].
 ///
-/// Every route but the log-in page and its two files answers `401` without a session or a token.
+/// Without a session or a token, every route but the log-in page and its files answers `401`, and leads a browser to the
+/// log-in page.
 pub fn router(source: Source, options: Options) -> Router {
     let read_only = options.read_only || !source.decides();
     let dashboard = Arc::new(Dashboard {
@@ -69,6 +83,9 @@ pub fn router(source: Source, options: Options) -> Router {
         options: Options { read_only, ..options },
         sessions: Sessions::default(),
         streams: events::Streams::default(),
+        pages: Arc::new(Semaphore::new(PAGES)),
+        problems: Cached::default(),
+        letters: Cached::default(),
     });
     let mut routes = Router::new()
         .route("/", get(screens::overview))

@@ -98,7 +98,8 @@ impl Options {
         }
     }
 
-    /// Adds a token that may read and not decide. It does not see payloads.
+    /// Adds a token that may read and not decide. It does not see payloads. It does see the texts of errors, which can quote
+    /// values.
     #[must_use]
     pub fn viewer(mut self, token: Token) -> Self {
         self.viewer = Some(token);

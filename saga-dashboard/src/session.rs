@@ -14,12 +14,12 @@ use maud::html;
 use serde::Deserialize;
 
 use crate::Dashboard;
-use crate::guard::Base;
+use crate::guard::{Base, is_loopback};
 use crate::options::secret;
 use crate::page::bare;
 
-/// The name of the cookie of a session.
-const COOKIE: &str = "saga_session";
+/// The beginning of the name of the cookie of a session.
+const COOKIE: &str = "saga_session_";
 /// The name of the cookie of a theme.
 const THEME: &str = "saga_theme";
 /// The length of a session.
@@ -47,8 +47,18 @@ pub(crate) struct Session {
     pub(crate) proof: String,
 }
 
-#[derive(Default)]
-pub(crate) struct Sessions(Mutex<Known>);
+pub(crate) struct Sessions {
+    known: Mutex<Known>,
+    /// The name of the cookie. A browser sends a cookie to all ports of a host, so each dashboard has its own name.
+    cookie: String,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        let cookie = format!("{COOKIE}{}", &secret()[..8]);
+        Self { known: Mutex::default(), cookie }
+    }
+}
 
 #[derive(Default)]
 struct Known {
@@ -62,12 +72,12 @@ struct Known {
 impl Sessions {
     fn state(&self) -> MutexGuard<'_, Known> {
         // No code panics while it holds the lock, so a poisoned lock still holds valid state.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the session of the cookie.
     pub(crate) fn of(&self, headers: &HeaderMap) -> Option<Session> {
-        let id = cookie(headers, COOKIE)?;
+        let id = cookie(headers, &self.cookie)?;
         let state = self.state();
         let (session, began) = state.sessions.get(id)?;
         (began.elapsed() < LENGTH).then(|| session.clone())
@@ -85,7 +95,7 @@ impl Sessions {
     }
 
     fn end(&self, headers: &HeaderMap) {
-        if let Some(id) = cookie(headers, COOKIE) {
+        if let Some(id) = cookie(headers, &self.cookie) {
             self.state().sessions.remove(id);
         }
     }
@@ -95,9 +105,6 @@ impl Sessions {
         let mut state = self.state();
         if state.since.is_some_and(|since| since.elapsed() >= MINUTE) {
             (state.failures, state.since) = (0, None);
-        }
-        if state.failures >= FAILURES {
-            return Err(TooMany);
         }
         let options = &dashboard.options;
         if options.operator.is(token) {
@@ -109,6 +116,9 @@ impl Sessions {
         }
         if options.viewer.as_ref().is_some_and(|viewer| viewer.is(token)) {
             return Ok(Some(Role::Viewer));
+        }
+        if state.failures >= FAILURES {
+            return Err(TooMany);
         }
         state.failures += 1;
         state.since.get_or_insert_with(Instant::now);
@@ -189,6 +199,7 @@ pub(crate) struct LogIn {
 pub(crate) async fn log_in(
     State(dashboard): State<Arc<Dashboard>>,
     base: Base,
+    headers: HeaderMap,
     Form(LogIn { token, to }): Form<LogIn>,
 ) -> Response {
     let role = match dashboard.sessions.role(&dashboard, token.trim()) {
@@ -203,7 +214,10 @@ pub(crate) async fn log_in(
         }
     };
     let id = dashboard.sessions.begin(role);
-    let cookie = format!("{COOKIE}={id}; HttpOnly; SameSite=Strict; Path={}", base.to("/"));
+    let name = &dashboard.sessions.cookie;
+    // A form from another host than this machine has come over TLS, because the browser has named its site.
+    let secure = if is_loopback(&headers) { "" } else { "; Secure" };
+    let cookie = format!("{name}={id}; HttpOnly; SameSite=Strict{secure}; Path={}", base.to("/"));
     with_cookie(Redirect::to(&base.to(inside(&to))).into_response(), &cookie)
 }
 
@@ -213,7 +227,8 @@ pub(crate) async fn log_out(
     headers: HeaderMap,
 ) -> Response {
     dashboard.sessions.end(&headers);
-    let cookie = format!("{COOKIE}=; HttpOnly; SameSite=Strict; Max-Age=0; Path={}", base.to("/"));
+    let name = &dashboard.sessions.cookie;
+    let cookie = format!("{name}=; HttpOnly; SameSite=Strict; Max-Age=0; Path={}", base.to("/"));
     with_cookie(Redirect::to(&base.to("/log-in")).into_response(), &cookie)
 }
 
@@ -237,8 +252,10 @@ pub(crate) async fn theme(base: Base, Form(Theme { theme, to }): Form<Theme>) ->
 
 /// Returns a path below the dashboard. An address elsewhere becomes the first page.
 fn inside(to: &str) -> &str {
-    let plain =
-        to.starts_with('/') && !to.starts_with("//") && !to.contains(['\\', '\r', '\n']) && to.is_ascii();
+    // A browser leaves out tabs and line ends, and takes a backslash for a slash.
+    let plain = to.starts_with('/')
+        && !to.starts_with("//")
+        && to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if plain { to } else { "/" }
 }
 
@@ -255,7 +272,9 @@ mod tests {
 
     #[test]
     fn a_log_in_leads_only_to_pages_of_the_dashboard() {
-        for to in ["", "//elsewhere", "https://elsewhere", "/\\elsewhere", "/a\r\nb", "/ä"] {
+        for to in
+            ["", "//elsewhere", "https://elsewhere", "/\\elsewhere", "/a\r\nb", "/ä", "/\t/elsewhere", "/a b"]
+        {
             assert_eq!(inside(to), "/", "{to}");
         }
         assert_eq!(inside("/instance?saga=a&key=b"), "/instance?saga=a&key=b");
@@ -264,8 +283,9 @@ mod tests {
     #[test]
     fn a_cookie_is_found_among_others() {
         let mut headers = HeaderMap::new();
-        headers.insert(header::COOKIE, HeaderValue::from_static("a=1; saga_session=xyz; saga_sessions=2"));
-        assert_eq!(cookie(&headers, COOKIE), Some("xyz"));
+        headers
+            .insert(header::COOKIE, HeaderValue::from_static("a=1; saga_session_1=xyz; saga_session_12=2"));
+        assert_eq!(cookie(&headers, "saga_session_1"), Some("xyz"));
         assert_eq!(cookie(&headers, "session"), None);
     }
 }

@@ -46,9 +46,12 @@ pub(crate) enum NotDecided {
     /// The instance has declined it.
     #[error("{0}")]
     Declined(String),
-    /// Nobody could apply it, or nobody knows.
+    /// Nobody could apply it, and nothing was done.
     #[error("{0}")]
-    Failed(String),
+    NotDone(String),
+    /// Nobody knows whether it was applied.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 /// What became of a decision.
@@ -140,26 +143,67 @@ impl Source {
         match &self.0 {
             Kind::Dispatcher(dispatcher) => {
                 let Some(dispatcher) = dispatcher.upgrade() else {
-                    return Err(NotDecided::Failed("the dispatcher has stopped".to_owned()));
+                    return Err(NotDecided::NotDone("the dispatcher has stopped".to_owned()));
                 };
                 match dispatcher.decide(to, verb, operator).await {
                     Ok(()) => Ok(Decided::Done),
                     Err(InstanceError::Declined(why)) => Err(NotDecided::Declined(why.to_string())),
-                    Err(error) => Err(NotDecided::Failed(chain(&error).to_string())),
+                    Err(error @ InstanceError::Unknown { .. }) => {
+                        Err(NotDecided::Unknown(chain(&error).to_string()))
+                    }
+                    Err(error) => Err(NotDecided::NotDone(chain(&error).to_string())),
                 }
             }
             Kind::Store { inbox: Some(inbox), .. } => {
                 let mail = Mail::operator(to, verb, operator, Timestamp::now());
-                match inbox.deliver(vec![mail]).await {
-                    Ok(()) => Ok(Decided::HandedOver),
-                    Err(error) => Err(NotDecided::Failed(chain(&error).to_string())),
-                }
+                handed_over(inbox.deliver(vec![mail]).await)
             }
-            Kind::Store { inbox: None, .. } => {
-                Err(NotDecided::Failed("this dashboard only shows the store".to_owned()))
-            }
+            Kind::Store { inbox: None, .. } => Err(only_shows()),
         }
     }
+
+    /// Applies a verb to many instances, each with its own step, or hands them over in one transaction.
+    pub(crate) async fn decide_all(
+        &self,
+        decisions: Vec<(Address, Operator)>,
+        verb: &OperatorVerb,
+    ) -> Vec<(Address, Result<Decided, NotDecided>)> {
+        let Kind::Store { inbox: Some(inbox), .. } = &self.0 else {
+            let mut decided = Vec::with_capacity(decisions.len());
+            for (to, operator) in decisions {
+                let outcome = self.decide(to.clone(), verb.clone(), operator).await;
+                decided.push((to, outcome));
+            }
+            return decided;
+        };
+        let at = Timestamp::now();
+        let mail = |(to, operator): &(Address, Operator)| {
+            Mail::operator(to.clone(), verb.clone(), operator.clone(), at)
+        };
+        let outcome = inbox.deliver(decisions.iter().map(mail).collect()).await.map_err(Arc::new);
+        let each = |(to, _)| {
+            let outcome = match &outcome {
+                Ok(()) => Ok(Decided::HandedOver),
+                Err(error) => Err(not_delivered(error)),
+            };
+            (to, outcome)
+        };
+        decisions.into_iter().map(each).collect()
+    }
+}
+
+fn handed_over(delivered: Result<(), StoreError>) -> Result<Decided, NotDecided> {
+    delivered.map(|()| Decided::HandedOver).map_err(|error| not_delivered(&error))
+}
+
+/// After a temporary error, the rows may be in the inbox.
+fn not_delivered(error: &StoreError) -> NotDecided {
+    let why = chain(error).to_string();
+    if error.is_temporary() { NotDecided::Unknown(why) } else { NotDecided::NotDone(why) }
+}
+
+fn only_shows() -> NotDecided {
+    NotDecided::NotDone("this dashboard only shows the store".to_owned())
 }
 
 impl fmt::Debug for Source {

@@ -82,6 +82,10 @@ pub(crate) fn pretty(json: &str) -> String {
         (String::with_capacity(json.len() * 2), 0, false, false);
     let mut chars = json.chars().peekable();
     while let Some(c) = chars.next() {
+        if out.len() > 4 * SHOWN {
+            out.push('…');
+            break;
+        }
         if in_text {
             out.push(c);
             in_text = escaped || c != '"';

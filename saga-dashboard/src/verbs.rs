@@ -22,6 +22,8 @@ use crate::text::{count, number, query};
 
 /// The most instances of one decision.
 const MOST: usize = 500;
+/// The pages of the store that are read for one decision, because a rare condition makes pages short.
+const READS: usize = 200;
 /// The declined ones that are shown.
 const SHOWN: usize = 20;
 
@@ -29,8 +31,9 @@ const SHOWN: usize = 20;
 struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    /// Returns a value as it was sent. Keys with space around them are other keys.
     fn get(&self, name: &str) -> &str {
-        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim())
+        self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -39,7 +42,7 @@ impl Fields {
 
     /// Returns the person and the reason.
     fn operator(&self) -> Result<Operator, String> {
-        let (who, why) = (self.get("who"), self.get("why"));
+        let (who, why) = (self.get("who").trim(), self.get("why").trim());
         if who.is_empty() || why.chars().count() < 4 {
             return Err("say who decides, and why in at least four characters".to_owned());
         }
@@ -79,7 +82,9 @@ pub(crate) async fn decide(
         return unproven();
     }
     let (saga, key, verb) = (fields.get("saga"), fields.get("key"), fields.get("verb"));
-    let refused = match one(&dashboard, &fields).await {
+    let decided = one(&dashboard, &fields).await;
+    dashboard.problems.forget().await;
+    let refused = match decided {
         Ok(decided) => {
             let done = if decided == Decided::Done { verb } else { "handed-over" };
             let to = query(&[("saga", saga), ("key", key), ("done", done)]);
@@ -90,10 +95,19 @@ pub(crate) async fn decide(
     let (status, text) = match refused {
         Refused::Form(why) => (StatusCode::UNPROCESSABLE_ENTITY, why),
         Refused::Decision(NotDecided::Declined(why)) => (StatusCode::CONFLICT, why),
-        Refused::Decision(NotDecided::Failed(why)) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        Refused::Decision(NotDecided::NotDone(why)) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        Refused::Decision(NotDecided::Unknown(why)) => (StatusCode::GATEWAY_TIMEOUT, why),
     };
     let of = crate::screens::Of::new(saga, key, verb);
-    let page = instance_page(&screen, &of, Some(Said { text })).await;
+    let field = |name: &str| fields.get(name).to_owned();
+    let said = Said {
+        text,
+        known: status != StatusCode::GATEWAY_TIMEOUT,
+        who: field("who"),
+        why: field("why"),
+        body: field("body"),
+    };
+    let page = instance_page(&screen, &of, Some(said)).await;
     (status, screen.answer(page)).into_response()
 }
 
@@ -125,7 +139,7 @@ async fn verb(dashboard: &Dashboard, fields: &Fields) -> Result<OperatorVerb, St
         "skip" => OperatorVerb::Skip,
         "abort" => OperatorVerb::Abort,
         "fire" => OperatorVerb::Fire { timer: timer()? },
-        "postpone" => OperatorVerb::Postpone { timer: timer()?, until: until(fields.get("until"))? },
+        "postpone" => OperatorVerb::Postpone { timer: timer()?, until: until(fields.get("until").trim())? },
         "resolve" => OperatorVerb::Resolve(outcome(dashboard, fields).await?),
         other => return Err(format!("there is no verb `{other}`")),
     })
@@ -134,10 +148,14 @@ async fn verb(dashboard: &Dashboard, fields: &Fields) -> Result<OperatorVerb, St
 /// Reads a time of a form, which has no zone and perhaps no seconds.
 fn until(text: &str) -> Result<Timestamp, String> {
     let forms = [text.to_owned(), format!("{text}Z"), format!("{text}:00Z")];
-    forms
-        .iter()
-        .find_map(|form| form.parse().ok())
-        .ok_or_else(|| "the time must be like 2026-12-01T09:00, in UTC".to_owned())
+    let until: Option<Timestamp> = forms.iter().find_map(|form| form.parse().ok());
+    let until = until.ok_or("the time must be like 2026-12-01T09:00, in UTC")?;
+    let now = Timestamp::now();
+    if until <= now {
+        // A local time that was taken for UTC would fire the timer.
+        return Err(format!("{until} is not in the future; it is {now} in UTC now"));
+    }
+    Ok(until)
 }
 
 /// Reads the outcome of a command, and checks the body of a reply against the stored shape.
@@ -150,10 +168,11 @@ async fn outcome(dashboard: &Dashboard, fields: &Fields) -> Result<Resolved, Str
     let saga = fields.get("saga");
     let store = dashboard.source.open().ok_or("the dispatcher has stopped")?;
     let definitions = store.definitions().await.map_err(|error| error.to_string())?;
-    let newest = definitions.into_iter().rfind(|definition| definition.saga == saga);
-    let newest = newest.ok_or("the store has no definition of the saga")?;
-    let event = newest.event(reply).ok_or_else(|| format!("`{saga}` has no event `{reply}`"))?;
-    let body = match fields.get("body") {
+    // The newest version that has the reply, because the form shows the version of the instance.
+    let mut newest_first = definitions.iter().rev().filter(|definition| definition.saga == saga);
+    let event = newest_first.find_map(|definition| definition.event(reply));
+    let event = event.ok_or_else(|| format!("`{saga}` has no event `{reply}`"))?;
+    let body = match fields.get("body").trim() {
         "" => "{}",
         body => body,
     };
@@ -188,7 +207,7 @@ pub(crate) async fn batch(
     screen.answer(page)
 }
 
-async fn many(screen: &Screen, dashboard: &Dashboard, fields: &Fields) -> Result<Markup, NoPage> {
+async fn many(screen: &Screen, dashboard: &Arc<Dashboard>, fields: &Fields) -> Result<Markup, NoPage> {
     let (name, verb) = match fields.get("verb") {
         "retry" => ("Retry", OperatorVerb::Retry),
         "skip" => ("Skip", OperatorVerb::Skip),
@@ -205,9 +224,9 @@ async fn many(screen: &Screen, dashboard: &Dashboard, fields: &Fields) -> Result
         let what =
             if verb == OperatorVerb::Abort { "an instance that has not ended" } else { "a parked instance" };
         html! { section.panel { (empty("Nothing to decide", &html! { "Tick " (what) ", or choose all that match." })) } }
-    } else if fields.get("confirmed") == "yes" {
+    } else if fields.get("confirmed") == "yes" && fields.get("scope") == "ticked" {
         match fields.operator() {
-            Ok(operator) => done(screen, dashboard, name, &verb, &operator, &found).await,
+            Ok(operator) => done(screen, dashboard, name, &verb, &operator, found).await,
             Err(why) => preview(screen, fields, name, &found, more, Some(&why)),
         }
     } else {
@@ -248,7 +267,7 @@ async fn select(
     }
     filter.limit = 200;
     let mut found = Vec::new();
-    loop {
+    for _ in 0..READS {
         let page = store.instances(&filter).await?;
         let views = page.instances.into_iter().filter(|view| of.takes(view));
         let views = views.filter(|view| *verb != OperatorVerb::Abort || !view.status.is_over());
@@ -260,6 +279,7 @@ async fn select(
         let Some(more) = page.more else { return Ok((found, false)) };
         filter.from = Some(PageFrom::After(more));
     }
+    Ok((found, true))
 }
 
 fn preview(
@@ -276,7 +296,7 @@ fn preview(
         div.decide {
             div {
                 p { b { (name) " " (these) } ". " span.muted { "Nothing has been written." } }
-                @if more { p.note.note-parked { "More instances match. One decision takes " (number(MOST as u64)) "; decide again for the others." } }
+                @if more { p.note.note-parked { "More instances match, or were not looked at. One decision takes at most " (number(MOST as u64)) "; decide again for the others." } }
                 @if verb == "abort" { p.note.note-unwinding { "Each instance undoes what it owes, and ends." } }
                 ol.steps { @for one in found.iter().take(SHOWN) { li { div { (id(one.to.key.text())) " " span.muted { (visible(&one.to.saga)) ", step " (one.seq) } } } } }
                 @if found.len() > SHOWN { p.muted { "and " (number((found.len() - SHOWN) as u64)) " more" } }
@@ -299,33 +319,45 @@ fn preview(
     panel("batch-h", "What would happen", None, &body)
 }
 
+/// Applies the verb to all of them. The decisions go on when the person closes the page.
 async fn done(
     screen: &Screen,
-    dashboard: &Dashboard,
+    dashboard: &Arc<Dashboard>,
     name: &str,
     verb: &OperatorVerb,
     operator: &Operator,
-    found: &[Seen],
+    found: Vec<Seen>,
 ) -> Markup {
-    let (mut applied, mut handed_over, mut declined) = (0, 0, Vec::new());
-    for one in found {
-        match dashboard.source.decide(one.to.clone(), verb.clone(), operator.clone().at_step(one.seq)).await {
-            Ok(Decided::Done) => applied += 1,
-            Ok(Decided::HandedOver) => handed_over += 1,
-            Err(why) => declined.push((one, why.to_string())),
-        }
-    }
-    let instance = |one: &Seen| {
-        screen.base.to(&format!("/instance{}", query(&[("saga", &one.to.saga), ("key", one.to.key.text())])))
+    let count_of = found.len() as u64;
+    let decisions: Vec<_> =
+        found.into_iter().map(|one| (one.to, operator.clone().at_step(one.seq))).collect();
+    let (source, verb) = (dashboard.source.clone(), verb.clone());
+    let decided = tokio::spawn(async move { source.decide_all(decisions, &verb).await }).await;
+    dashboard.problems.forget().await;
+    let Ok(decided) = decided else {
+        let text = html! { p.pad role="alert" { "The decisions ended with a panic. Read the instances before you decide again." } };
+        return panel("done-h", name, None, &text);
     };
+    let with = |is: &dyn Fn(&Result<Decided, NotDecided>) -> bool| {
+        decided.iter().filter(|(_, outcome)| is(outcome)).count() as u64
+    };
+    let applied = with(&|outcome| matches!(outcome, Ok(Decided::Done)));
+    let handed_over = with(&|outcome| matches!(outcome, Ok(Decided::HandedOver)));
+    let declined = with(&|outcome| matches!(outcome, Err(NotDecided::Declined(_))));
+    let not_done = with(&|outcome| matches!(outcome, Err(NotDecided::NotDone(_))));
+    let unknown = count_of.saturating_sub(applied + handed_over + declined + not_done);
+    let instance = |to: &Address| {
+        screen.base.to(&format!("/instance{}", query(&[("saga", &to.saga), ("key", to.key.text())])))
+    };
+    let failures = decided.iter().filter_map(|(to, outcome)| outcome.as_ref().err().map(|why| (to, why)));
     let body = html! {
         div.pad role="status" {
             @if applied > 0 { p { b { (count(applied, "instance", "instances")) } " took it." } }
             @if handed_over > 0 { p { b { (count(handed_over, "decision", "decisions")) } " went to the inbox. The dispatcher of the store applies them." } }
-            @if !declined.is_empty() {
-                p { b { (count(declined.len() as u64, "instance", "instances")) } " declined." }
-                ul.steps { @for (one, why) in declined.iter().take(SHOWN) { li { div { a href=(instance(one)) { (id(one.to.key.text())) } " " span.muted { (visible(why)) } } } } }
-            }
+            @if declined > 0 { p { b { (count(declined, "instance", "instances")) } " declined." } }
+            @if not_done > 0 { p { b { (count(not_done, "decision", "decisions")) } " could not be applied, and nothing was done." } }
+            @if unknown > 0 { p.note.note-parked { b { (count(unknown, "outcome is", "outcomes are")) } " not known. Read these instances before you decide again." } }
+            ul.steps { @for (to, why) in failures.take(SHOWN) { li { div { a href=(instance(to)) { (id(to.key.text())) } " " span.muted { (visible(&why.to_string())) } } } } }
             p { a href=(screen.base.to("/instances")) { "Instances" } }
         }
     };

@@ -215,6 +215,44 @@ async fn a_timer_is_postponed_and_fired() {
     assert_eq!(shop.position("A-1").await, Position::In(OrderState::Cancelled));
 }
 
+/// Keys with space around them are other keys.
+#[tokio::test]
+async fn a_decision_meets_exactly_its_key() {
+    let (shop, browser) = shop().await;
+    for key in ["A-1", "A-1 "] {
+        shop.parked(key, "").await;
+    }
+    shop.mended.store(true, Ordering::SeqCst);
+    let answer = decide(&browser, "A-1%20", "abort", &[("confirm", "A-1 ")]).await;
+    // The helper writes the encoded key into the form, which is the key of no instance.
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let page = browser.get("/saga/instance?saga=order&key=A-1%20&verb=abort").await;
+    let (proof, seq) = (page.field("proof"), page.field("seq"));
+    assert_eq!(page.field("key"), "A-1 ");
+    let fields = [("proof", &*proof), ("saga", "order"), ("key", "A-1 "), ("seq", &seq), ("verb", "abort")];
+    let fields = [&fields[..], &[("who", "ann"), ("why", "a test")]].concat();
+    let wrong = browser.post("/saga/decide", &[&fields[..], &[("confirm", "A-1")]].concat()).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let right = browser.post("/saga/decide", &[&fields[..], &[("confirm", "A-1 ")]].concat()).await;
+    assert_eq!(right.status, StatusCode::SEE_OTHER, "{}", right.text);
+    assert_eq!(shop.position("A-1 ").await, Position::In(OrderState::Cancelled));
+    assert!(matches!(shop.position("A-1").await, Position::Parked { .. }));
+}
+
+#[tokio::test]
+async fn a_timer_is_not_postponed_into_the_past() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "").await;
+    let fields = [("timer", "1d"), ("until", "2020-01-01T09:00")];
+    let answer = decide(&browser, "A-1", "postpone", &fields).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        answer.text.contains("is not in the future") && answer.text.contains("she knows"),
+        "{}",
+        answer.text
+    );
+}
+
 #[tokio::test]
 async fn an_instance_that_has_moved_on_declines() {
     let (shop, browser) = shop().await;
@@ -227,7 +265,8 @@ async fn an_instance_that_has_moved_on_declines() {
         browser.post("/saga/decide", &[&fields[..], &[("who", "bob"), ("why", "too late")]].concat()).await;
     assert_eq!(late.status, StatusCode::CONFLICT);
     assert!(
-        late.text.contains("Nothing has changed.") && late.text.contains("read the instance again"),
+        late.text.contains("This request has changed nothing.")
+            && late.text.contains("read the instance again"),
         "{}",
         late.text
     );
@@ -263,6 +302,9 @@ async fn many_instances_are_shown_before_they_are_decided() {
     assert!(list.text.contains("data-stream"));
     assert!(!preview.text.contains("B-1") && preview.text.contains("Nothing has been written."));
     assert!(matches!(shop.position("A-1").await, Position::Parked { .. }), "nothing was done");
+    let who = [("who", "ann"), ("why", "a shortcut"), ("confirmed", "yes")];
+    let unseen = browser.post("/saga/batch", &[&all[..], &who].concat()).await;
+    assert!(unseen.text.contains("Nothing has been written."), "all that match are shown first");
 
     let picks: Vec<String> = preview
         .text

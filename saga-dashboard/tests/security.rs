@@ -80,7 +80,7 @@ async fn every_answer_has_the_policy_and_is_kept_nowhere() {
 #[tokio::test]
 async fn a_request_to_an_unknown_host_is_refused() {
     let shop = Shop::open().await;
-    let browser = shop.dashboard_with(Shop::options().host("orders.example.com"));
+    let browser = shop.dashboard_with(Shop::options().host("orders.example.com").host("b.example.com:8443"));
     for (host, expected) in [
         ("localhost", StatusCode::OK),
         ("127.0.0.1:7242", StatusCode::OK),
@@ -88,6 +88,7 @@ async fn a_request_to_an_unknown_host_is_refused() {
         ("Orders.Example.com:443", StatusCode::OK),
         ("evil.example.com", StatusCode::MISDIRECTED_REQUEST),
         ("localhost.evil.example.com", StatusCode::MISDIRECTED_REQUEST),
+        ("b.example.com:9000", StatusCode::OK),
         ("", StatusCode::MISDIRECTED_REQUEST),
     ] {
         let mut request = browser.request(Method::GET, "/saga/log-in").body(Body::empty()).unwrap();
@@ -181,8 +182,10 @@ async fn wrong_tokens_are_limited() {
         let answer = browser.post("/saga/log-in", &[("token", "guess")]).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     }
+    let answer = browser.post("/saga/log-in", &[("token", "guess")]).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     let answer = browser.post("/saga/log-in", &[("token", OPERATOR)]).await;
-    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "even the right one waits");
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "nobody locks out those who know the token");
 }
 
 #[tokio::test]
@@ -205,6 +208,22 @@ async fn a_program_uses_the_token_itself() {
     };
     assert_eq!(send("Bearer wrong").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(send("Bearer viewer-token-0123456789").await.status, StatusCode::FORBIDDEN);
+    // A proxy may add the token to the request of a browser, and then the form must be one of the dashboard.
+    for (site, expected) in [("cross-site", StatusCode::FORBIDDEN), ("same-origin", StatusCode::CONFLICT)] {
+        let body = encoded(&[
+            ("saga", "order"),
+            ("key", "A-1"),
+            ("verb", "skip"),
+            ("seq", "9"),
+            ("who", "bot"),
+            ("why", "a script"),
+        ]);
+        let request = browser.request(Method::POST, "/saga/decide").header("sec-fetch-site", site);
+        let request = request.header(header::AUTHORIZATION, "Bearer operator-token-0123456789");
+        let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let answer = browser.send(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!(answer.status, expected, "{site}");
+    }
     // The step is another one, so that the instance declines, after the dashboard has let the request pass.
     assert_eq!(send("Bearer operator-token-0123456789").await.status, StatusCode::CONFLICT);
 }
@@ -226,6 +245,24 @@ async fn an_invitation_opens_the_dashboard_once() {
 }
 
 #[tokio::test]
+async fn a_session_behind_tls_has_a_secure_cookie_of_its_own_name() {
+    let shop = Shop::open().await;
+    let browser = shop.dashboard_with(Shop::options().host("orders.example.com"));
+    let log_in = |host: &'static str| {
+        let mut request =
+            browser.form("/saga/log-in").body(Body::from(encoded(&[("token", OPERATOR)]))).unwrap();
+        request.headers_mut().insert(header::HOST, host.parse().unwrap());
+        browser.send(request)
+    };
+    let (here, there) = (log_in("localhost:1").await, log_in("orders.example.com").await);
+    assert!(!here.header(header::SET_COOKIE).contains("Secure"));
+    assert!(there.header(header::SET_COOKIE).contains("; Secure"));
+    let other = shop.dashboard().log_in(OPERATOR).await;
+    let name = |cookie: &str| cookie.split('=').next().unwrap().to_owned();
+    assert_ne!(name(here.header(header::SET_COOKIE)), name(other.cookie.as_ref().unwrap()));
+}
+
+#[tokio::test]
 async fn a_log_out_ends_the_session() {
     let shop = Shop::open().await;
     let browser = shop.dashboard().log_in(OPERATOR).await;
@@ -238,7 +275,7 @@ async fn a_log_out_ends_the_session() {
 async fn a_large_request_is_refused() {
     let shop = Shop::open().await;
     let browser = shop.dashboard().log_in(OPERATOR).await;
-    let answer = browser.post("/saga/decide", &[("why", &"x".repeat(70_000))]).await;
+    let answer = browser.post("/saga/decide", &[("why", &"x".repeat(800_000))]).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 

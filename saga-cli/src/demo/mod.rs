@@ -28,8 +28,13 @@ const PAUSE: Duration = Duration::from_secs(4);
 
 pub(crate) async fn demo(demo: &Demo) -> Result<Ended> {
     if let Some(file) = &demo.worker {
-        // The end of the standard input is the end of the parent.
-        let parent = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+        // The end of the standard input is the end of the parent. A thread of its own does not hold back the end of a shop
+        // that fails.
+        let (alive, parent) = tokio::sync::oneshot::channel::<()>();
+        std::thread::spawn(move || {
+            let _alive = alive;
+            std::io::stdin().read_to_end(&mut Vec::new())
+        });
         tokio::select! {
             ran = shop::run(file) => ran?,
             _ = parent => {}
@@ -49,7 +54,8 @@ pub(crate) async fn demo(demo: &Demo) -> Result<Ended> {
 
     let shop = Shop::default();
     let killer = shop.clone();
-    let mut options = Options::new(Token::random()).name("shop.db").button(
+    let token = Token::random();
+    let mut options = Options::new(token.clone()).name("shop.db").button(
         "Kill the shop",
         "Ends the process of the shop at once, in the middle of its orders. It starts again after a few seconds and goes on.",
         move || killer.kill(),
@@ -57,11 +63,14 @@ pub(crate) async fn demo(demo: &Demo) -> Result<Ended> {
     let link = format!("http://{address}/log-in?code={}", options.invite());
     tell("A shop takes an order every second. Its bank and its carrier fail now and then.");
     tell(&format!("Open {link}"));
+    tell(&format!("The link works once. Later, log in with the token {}", token.reveal()));
     tell("Press \"Kill the shop\" there, and look how the orders go on. Ctrl-C ends the demo.");
     let source = Source::store_with_inbox(reader.clone(), File(reader));
     tokio::select! {
         served = serve(listener, source, options, demo.seconds) => served?,
         ran = shop.keep_running(&path) => ran?,
+        // So that the folder is removed.
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
     }
     Ok(Ended::Well)
 }
@@ -132,8 +141,7 @@ struct Folder(std::path::PathBuf);
 impl Folder {
     fn new() -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("saga-demo-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("{} cannot be created", folder.display()))?;
+        std::fs::create_dir(&folder).with_context(|| format!("{} cannot be created", folder.display()))?;
         Ok(Self(folder))
     }
 }

@@ -47,6 +47,15 @@ pub(crate) use alias::RejectedClaim;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use family::{ChildNews, all_finished};
 pub(crate) use family::{Outgoing, REPORT, StartRecord};
+
+impl crate::step::TimerRow {
+    /// Returns whether the machine has set the timer for itself: for a complete set of `when_all`, or for the end of all
+    /// children. No table has such a timer, and no operator moves it.
+    pub fn is_internal(&self) -> bool {
+        is_own_timer(&self.name)
+    }
+}
+
 /// True for a timer of the machine itself, which no table mentions.
 pub(crate) fn is_own_timer(name: &str) -> bool {
     name == join::JOIN || family::all_finished(name).is_some()

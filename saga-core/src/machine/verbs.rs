@@ -128,7 +128,8 @@ impl Instance {
         self.verb = Some(record);
         let mut work = Work::new(self, at);
         work.clear_timer(&timer.name);
-        work.set_timer(TimerRow { armed: at.now, due, ..timer });
+        // A due time in the past would count as missed periods of a periodic timer.
+        work.set_timer(TimerRow { armed: at.now, due: due.max(at.now), ..timer });
         work.finish(Effect::Applied)
     }
 

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Address, DeadId, Inspect, InstanceFilter, PageFrom, StoreError};
+use super::{Address, DeadId, Inspect, InstanceFilter, InstanceView, PageFrom, StoreError};
 use crate::message::Timestamp;
+use crate::step::Parked;
 
 /// The most parked instances, and the most dead letters, that are read for the groups.
 const MOST: usize = 10_000;
@@ -33,6 +34,17 @@ pub struct Problem {
     pub newest: Timestamp,
     /// The address of the newest one.
     pub example: Address,
+}
+
+impl Problem {
+    /// Returns whether a parked instance belongs to this group.
+    pub fn holds(&self, view: &InstanceView) -> bool {
+        let same =
+            |parked: &Parked| parked.reason.to_string() == self.reason && shape(&parked.detail) == self.error;
+        self.kind == ProblemKind::Parked
+            && view.address.saga == *self.consumer
+            && view.parked.as_ref().is_some_and(same)
+    }
 }
 
 /// The kind of a problem.
@@ -219,6 +231,12 @@ mod tests {
         assert_eq!(all[0], ("parked", "payment # is gone", 2));
         assert_eq!(groups[0].example, address("c"));
         assert_eq!((groups[0].oldest, groups[0].newest), (time(5), time(9)));
+        let page = store.instances(&InstanceFilter::default()).await.unwrap().instances;
+        let held = |group: &Problem| page.iter().filter(|view| group.holds(view)).count();
+        for group in &groups {
+            let parked = group.kind == ProblemKind::Parked;
+            assert_eq!(held(group), if parked { group.count } else { 0 }, "{group:?}");
+        }
         assert!(all.contains(&("dead-letters", "no row takes it", 1)));
         assert!(all.contains(&("parked", "no account", 1)));
         assert_eq!(all.len(), 4, "{all:?}");

@@ -69,6 +69,13 @@ struct Way {
     undo: bool,
 }
 
+impl Way {
+    fn text(&self) -> String {
+        let text = self.labels.join(", ");
+        if self.from == From::Any { format!("any: {text}") } else { text }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum From {
     Start,
@@ -107,7 +114,7 @@ impl Layout {
         let mut channels = Vec::new();
         for column in 0..=last {
             let into = ways.iter().filter(|way| columns[way.to] == column);
-            let longest = into.clone().map(|way| clipped(&way.labels.join(", ")).chars().count()).max();
+            let longest = into.clone().map(|way| clipped(&way.text()).chars().count()).max();
             // The number of ways is small.
             let turns = i32::try_from(into.count()).unwrap_or(i32::MAX / 16);
             let labels = (longest.unwrap_or_default() as f64 * CHARACTER) as i32 + 26;
@@ -116,7 +123,10 @@ impl Layout {
             lefts.push(x);
             x += BOX_WIDTH;
         }
-        let width = x + 24;
+        // Behind the last column, its ways to earlier ones turn down.
+        let leaving =
+            ways.iter().filter(|way| matches!(way.from, From::State(state) if columns[state] == last));
+        let width = x + 24 + i32::try_from(leaving.count()).unwrap_or(0) * 3;
 
         // Heights: each box has room for its ports.
         let mut boxes =
@@ -128,7 +138,8 @@ impl Layout {
             let mut y = MARGIN + 6;
             for state in states {
                 let ports = i32::try_from(ports[state].len()).unwrap_or(i32::MAX / 64);
-                let height = BOX_HEIGHT.max(ports * PORT + 14);
+                let owes = if definition.states[state].owes.is_empty() { 0 } else { 18 };
+                let height = BOX_HEIGHT.max(ports * PORT + 14) + owes;
                 boxes[state] = Box { x: left, y, width: BOX_WIDTH, height };
                 y += height + GAP;
             }
@@ -181,8 +192,7 @@ impl Layout {
                         }
                     }
                 };
-                let text = way.labels.join(", ");
-                let text = if way.from == From::Any { format!("any: {text}") } else { text };
+                let text = way.text();
                 let style = if way.undo { Style::Undo } else { Style::Forward };
                 arrows.push(Arrow { path, label: (tip - 10, y - 4), text, style });
             }
@@ -193,7 +203,12 @@ impl Layout {
 
 /// Returns the beginning of a long label.
 pub(super) fn clipped(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
+    cut(text, LONGEST)
+}
+
+/// Returns the beginning of a text with more characters than `most`.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
         None => text.to_owned(),
         Some((at, _)) => format!("{}…", &text[..at]),
     }
@@ -227,8 +242,10 @@ fn ways(definition: &StoredDefinition) -> Vec<Way> {
         let everywhere = moves.iter().filter(|other| same(one, other)).count();
         let from = match one.from {
             None => From::Start,
-            // A state does not move to itself by an arrow, so one may be missing.
-            Some(_) if open > 2 && everywhere + 1 >= open => From::Any,
+            // The target itself may be missing, because no arrow leads from a state to the same state.
+            Some(_) if open > 2 && everywhere + usize::from(definition.states[to].end.is_none()) >= open => {
+                From::Any
+            }
             Some(state) => From::State(state),
         };
         let (labels, undo) = ways.entry((from, to)).or_insert_with(|| (Vec::new(), true));
@@ -375,10 +392,14 @@ mod tests {
             &[(None, 0, "go"), (Some(0), 1, "x"), (Some(1), 2, "y"), (Some(0), 3, "stop")],
         );
         any.states[3].end = Some("failed".to_owned());
-        for state in 0..3 {
+        for state in [0, 1] {
             any.states[state].rows.push(3);
             any.states[state].rows.dedup();
         }
+        let except_one = checked(&any);
+        let texts: Vec<&str> = except_one.arrows.iter().map(|arrow| &*arrow.text).collect();
+        assert_eq!(texts.iter().filter(|text| **text == "stop").count(), 2, "{texts:?}");
+        any.states[2].rows.push(3);
         let layout = checked(&any);
         assert_eq!(layout.arrows.iter().filter(|arrow| arrow.text == "any: stop").count(), 1);
         assert_eq!(layout.arrows.len(), 4);

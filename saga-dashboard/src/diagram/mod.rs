@@ -49,7 +49,7 @@ pub(crate) fn draw(definition: &StoredDefinition, shown: &Shown<'_>) -> Markup {
     // The smallest type is then just above 10.5 pixels. A wider drawing scrolls.
     let scaled = |length: i32| format!("{:.0}", f64::from(length) * 0.9);
     html! {
-        svg.dia width=(scaled(width)) height=(scaled(height)) viewBox=(format!("0 0 {width} {height}")) role="img" aria-label=(described(definition, shown)) {
+        svg.dia width=(scaled(width)) height=(scaled(height)) viewBox=(format!("0 0 {width} {height}")) role=(if shown.link.is_some() { "group" } else { "img" }) aria-label=(described(definition, shown)) {
             defs {
                 @for (id, class) in [("tip", "tip"), ("tip-undo", "tip-undo")] {
                     marker id=(id) viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse" {
@@ -99,9 +99,9 @@ fn boxed(
     let layout::Box { x, y, width, height } = at;
     html! {
         g {
-            title { (state.doc.trim()) }
+            title { (state.variant) @if !state.doc.is_empty() { ": " (state.doc.trim()) } }
             rect class=(class) x=(x) y=(y) width=(width) height=(height) rx="5" {}
-            text.name x=(x + 12) y=(y + 23) { (state.variant) }
+            text.name x=(x + 12) y=(y + 23) { (layout::cut(&state.variant, if counted.is_some() { 16 } else { 19 })) }
             @if let Some(InState { instances, parked }) = counted {
                 @if instances > 0 || state.end.is_none() {
                     text.count x=(x + width - 12) y=(y + 24) text-anchor="end" { (crate::text::number(instances)) }
@@ -110,7 +110,7 @@ fn boxed(
             }
             @let owed = owed(definition, state);
             @if !owed.is_empty() {
-                text.lab-undo x=(x + 12) y=(y + height - 10) { "owes " (layout::clipped(&owed)) }
+                text.lab-undo x=(x + 12) y=(y + height - 10) { "owes " (layout::cut(&owed, 18)) }
             }
         }
     }

@@ -3,7 +3,7 @@
 use axum::response::Response;
 use maud::{Markup, html};
 use saga_core::message::visible;
-use saga_core::store::{InstanceFilter, InstanceView, ParkReason, Problem, ProblemKind, Problems};
+use saga_core::store::{InstanceFilter, InstanceView, ParkReason, Problem, ProblemKind};
 
 use super::overview::{address, kind, shape};
 use super::{NoPage, Screen, Variants};
@@ -23,7 +23,7 @@ pub(crate) async fn attention(screen: Screen) -> Response {
 async fn page(screen: &Screen) -> Result<Markup, NoPage> {
     let store = screen.store()?;
     let numbers = screen.numbers(&store).await?;
-    let problems = Problems::read(&*store).await?;
+    let problems = screen.problems(&store).await?;
     let mut filter = InstanceFilter::default();
     (filter.parked, filter.limit, filter.descending) = (Some(true), INSTANCES, true);
     let parked = store.instances(&filter).await?.instances;
@@ -52,17 +52,16 @@ async fn page(screen: &Screen) -> Result<Markup, NoPage> {
 
 fn group_of(screen: &Screen, group: &Problem, parked: &[InstanceView], names: &Variants) -> Markup {
     let reason = reason(group);
-    let belongs = |view: &&InstanceView| {
-        view.address.saga == group.consumer && view.parked.as_ref().map(|parked| parked.reason) == reason
-    };
-    let of_group: Vec<&InstanceView> = parked.iter().filter(belongs).take(20).collect();
+    let of_group: Vec<&InstanceView> = parked.iter().filter(|view| group.holds(view)).take(20).collect();
+    // The longest part of the error without a number tells the group from others with the same reason.
+    let part = group.error.split('#').map(str::trim).max_by_key(|part| part.len()).unwrap_or_default();
     let to = match (group.kind, reason) {
         (ProblemKind::Parked, Some(reason)) => {
             let word = serde_json::to_value(reason).ok();
             let word = word.as_ref().and_then(|word| word.as_str()).unwrap_or_default();
             format!(
                 "/instances{}",
-                query(&[("saga", &group.consumer), ("status", "parked"), ("reason", word)])
+                query(&[("saga", &group.consumer), ("status", "parked"), ("reason", word), ("error", part)])
             )
         }
         _ => "/dead".to_owned(),

@@ -8,7 +8,7 @@ use saga_core::machine::{OperatorVerb, Preview};
 use saga_core::message::{Alias, InstanceName, Key, Message, Timestamp, visible};
 use saga_core::store::{
     Address, HistoryKind, HistoryRow, InboxId, Mail, MailKind, ObligationOf, Parked, ParkedOver, Snapshot,
-    Status, Task, TaskKind, TaskStage,
+    Status, Task, TaskKind, TaskStage, TimerRow,
 };
 use serde::Deserialize;
 
@@ -22,6 +22,10 @@ use crate::text::{count, length, number, query};
 const LINES: usize = 200;
 /// The waiting rows of a page.
 const WAITING: usize = 50;
+/// The commands, timers and obligations of a page.
+const OPEN: usize = 200;
+/// The history lines of the longest page.
+const MOST_LINES: usize = 10_000;
 /// The timers of which a preview is shown.
 const TIMERS: usize = 4;
 
@@ -42,6 +46,12 @@ pub(crate) struct Of {
 /// What the page says about a decision that was not applied.
 pub(crate) struct Said {
     pub(crate) text: String,
+    /// Whether it is known that nothing has changed.
+    pub(crate) known: bool,
+    // The fields of the form, so that nobody writes them again.
+    pub(crate) who: String,
+    pub(crate) why: String,
+    pub(crate) body: String,
 }
 
 pub(crate) async fn instance(screen: Screen, Query(of): Query<Of>) -> Response {
@@ -93,7 +103,7 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
     let address = &snapshot.instance.address;
     let version = snapshot.instance.version;
     let definitions = store.definitions().await?.into_iter().filter(|known| address.saga == known.saga);
-    let limit = of.lines.unwrap_or(LINES).clamp(1, 10_000);
+    let limit = of.lines.unwrap_or(LINES).clamp(1, MOST_LINES);
     let seen = Seen {
         parked: snapshot
             .instance
@@ -131,12 +141,12 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
             }
             p.sentence { (sentence(&seen, screen.now)) }
         }
-        (notice(of, said))
+        (notice(of, said.as_ref()))
         @if decides { (verbs(screen, of, &seen)) }
         div.stack {
             div.split {
                 div.stack {
-                    @if let Some(verb) = verb { (form(screen, verb, &seen, &previews)) }
+                    @if let Some(verb) = verb { (form(screen, verb, &seen, &previews, said.as_ref())) }
                     (where_it_is(screen, &seen))
                     (open_work(screen, &seen))
                     (history(screen, of, &seen, limit))
@@ -180,12 +190,18 @@ fn capital(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-fn notice(of: &Of, said: Option<Said>) -> Markup {
+fn notice(of: &Of, said: Option<&Said>) -> Markup {
     html! {
-        @if let Some(Said { text }) = said { p.note.note-parked role="alert" { b { "Nothing has changed. " } (visible(&text)) } }
+        @if let Some(Said { text, known, .. }) = said {
+            p.note.note-parked role="alert" {
+                b { @if *known { "This request has changed nothing. " } @else { "Nobody knows whether it was done. " } }
+                (visible(text))
+                @if *known { " The history below shows who has decided meanwhile." } @else { " Read the history below before you decide again." }
+            }
+        }
         @match &*of.done {
             "" => {},
-            "handed-over" => p.note role="status" { "The decision is in the inbox. The dispatcher of the store applies it within a second." },
+            "handed-over" => p.note role="status" { "The decision is in the inbox. A running dispatcher applies it within a second, and without one it waits." },
             verb => @if let Some(verb) = VERBS.iter().find(|known| known.name == verb) {
                 p.note.note-done role="status" { (verb.title) " is done. The history below has the step." }
             },
@@ -234,7 +250,7 @@ const VERBS: [Verb; 6] = [
 fn possible(seen: &Seen) -> Vec<&'static Verb> {
     let over = seen.snapshot.instance.status.is_over();
     let what = seen.parked.as_ref().map(|parked| &parked.what);
-    let has_timer = seen.snapshot.instance.status == Status::Running && !seen.snapshot.timers.is_empty();
+    let has_timer = seen.snapshot.instance.status == Status::Running && !own_timers(seen).is_empty();
     let can = |verb: &&Verb| match verb.name {
         "retry" => what.is_some_and(|what| *what != ParkedOver::Unreadable),
         "skip" => what.is_some_and(|what| *what != ParkedOver::Unreadable),
@@ -243,6 +259,17 @@ fn possible(seen: &Seen) -> Vec<&'static Verb> {
         _ => !over,
     };
     VERBS.iter().filter(can).collect()
+}
+
+/// The timers of the table. The machine sets others for itself, and nobody moves these.
+fn own_timers(seen: &Seen) -> Vec<&TimerRow> {
+    seen.snapshot.timers.iter().filter(|timer| !timer.is_internal()).collect()
+}
+
+/// The time of the day, to compare with.
+fn utc(now: Timestamp) -> String {
+    let now = now.to_string();
+    now.get(11..16).unwrap_or_default().to_owned()
 }
 
 fn chosen(of: &Of, seen: &Seen) -> Option<&'static Verb> {
@@ -272,7 +299,7 @@ fn verbs(screen: &Screen, of: &Of, seen: &Seen) -> Markup {
 
 /// What the verb would do, decided on a copy of the instance. A timer has its name before it.
 async fn preview(screen: &Screen, verb: &Verb, seen: &Seen) -> Vec<(String, Preview)> {
-    let timers = || seen.snapshot.timers.iter().take(TIMERS);
+    let timers = || own_timers(seen).into_iter().take(TIMERS);
     let verbs: Vec<(String, OperatorVerb)> = match verb.name {
         "retry" => vec![(String::new(), OperatorVerb::Retry)],
         "skip" => vec![(String::new(), OperatorVerb::Skip)],
@@ -292,10 +319,17 @@ async fn preview(screen: &Screen, verb: &Verb, seen: &Seen) -> Vec<(String, Prev
 }
 
 /// The effect of the verb, and the form beside it.
-fn form(screen: &Screen, verb: &Verb, seen: &Seen, previews: &[(String, Preview)]) -> Markup {
+fn form(
+    screen: &Screen,
+    verb: &Verb,
+    seen: &Seen,
+    previews: &[(String, Preview)],
+    said: Option<&Said>,
+) -> Markup {
+    let written = |field: fn(&Said) -> &str| said.map_or("", field);
     let record = &seen.snapshot.instance;
     let key = record.address.key.text();
-    let timers = &seen.snapshot.timers;
+    let timers = own_timers(seen);
     let body = html! {
         div.decide {
             div { (effect(screen, verb, seen, previews)) }
@@ -306,13 +340,13 @@ fn form(screen: &Screen, verb: &Verb, seen: &Seen, previews: &[(String, Preview)
                 input type="hidden" name="seq" value=(record.seq);
                 input type="hidden" name="verb" value=(verb.name);
                 h3 { (verb.title) " " (visible(key)) }
-                label { "Who" input.field name="who" required maxlength="100" autocomplete="username"; }
-                label { "Why" textarea.field name="why" required minlength="4" maxlength="1000" {} }
+                label { "Who" input.field name="who" required maxlength="100" autocomplete="username" value=(written(|said| &said.who)); }
+                label { "Why" textarea.field name="why" required minlength="4" maxlength="1000" { (written(|said| &said.why)) } }
                 @if matches!(verb.name, "fire" | "postpone") {
-                    label { "Timer" select.field name="timer" { @for timer in timers { option value=(timer.name) { (visible(&timer.name)) } } } }
+                    label { "Timer" select.field name="timer" { @for timer in &timers { option value=(timer.name) { (visible(&timer.name)) } } } }
                 }
-                @if verb.name == "postpone" { label { "Until, UTC" input.field type="datetime-local" name="until" required; } }
-                @if verb.name == "resolve" { (outcomes(seen)) }
+                @if verb.name == "postpone" { label { "Until, in UTC (it is " (utc(screen.now)) " now)" input.field type="datetime-local" name="until" required; } }
+                @if verb.name == "resolve" { (outcomes(seen, written(|said| &said.body))) }
                 @if verb.name == "abort" {
                     label { "Type the key to confirm" input.field.id name="confirm" required placeholder=(visible(key)) autocomplete="off"; }
                 }
@@ -395,7 +429,7 @@ fn previewed(screen: &Screen, seen: &Seen, preview: &Preview) -> Markup {
     }
 }
 
-fn outcomes(seen: &Seen) -> Markup {
+fn outcomes(seen: &Seen, body: &str) -> Markup {
     let task = seen.snapshot.tasks.iter().find(|task| task.progress.stage == TaskStage::Held);
     let command = task.or(seen.snapshot.tasks.first()).map(|task| &*task.command.name);
     let definition = seen.definition.as_ref();
@@ -410,7 +444,7 @@ fn outcomes(seen: &Seen) -> Markup {
             }
         }
         @if !replies.is_empty() {
-            label { "JSON of the reply" textarea.field.id name="body" placeholder="{}" {} }
+            label { "JSON of the reply" textarea.field.id name="body" placeholder="{}" { (body) } }
             @for reply in replies {
                 @if let Some(event) = definition.and_then(|definition| definition.event(reply)) {
                     p.small.muted {
@@ -435,7 +469,7 @@ fn owed(seen: &Seen) -> Markup {
     let body = html! {
         @if obligations.is_empty() { p.pad.muted { "Nothing. An abort would undo nothing." } }
         @else {
-            ol.owed { @for (at, owed) in obligations.iter().rev().enumerate() {
+            ol.owed { @for (at, owed) in obligations.iter().rev().enumerate().take(OPEN) {
                 li {
                     span.n { (at + 1) } (id(&owed.undo))
                     span { @if owed.task.is_some() && seen.parked.is_none() { (status("unwinding", "runs")) } }
@@ -494,13 +528,14 @@ fn open_work(screen: &Screen, seen: &Seen) -> Markup {
     let Snapshot { tasks, timers, .. } = &seen.snapshot;
     let rows = tasks.len() + timers.len() + seen.waiting.len();
     let body = html! {
+        @if tasks.len() > OPEN { p.pad.muted { "These are the first " (OPEN) " of " (number(tasks.len() as u64)) " commands and children." } }
         @if rows == 0 { p.pad.muted { "No command, child, timer or waiting message." } }
         @else {
             div.scroll { table.cards {
                 thead { tr { th scope="col" { "What" } th scope="col" { "Name" } th scope="col" { "State" } th.num scope="col" { "Tries" } th.num scope="col" { "Next" } } }
                 tbody {
-                    @for task in tasks { (task_row(screen, seen, task)) }
-                    @for timer in timers {
+                    @for task in tasks.iter().take(OPEN) { (task_row(screen, seen, task)) }
+                    @for timer in timers.iter().take(OPEN) {
                         tr {
                             td.fit data-label="What" { (glyph("timer")) " timer" } td data-label="Name" { (id(&timer.name)) }
                             td data-label="State" { (status("waiting", "set")) } td.num data-label="Tries" { @if timer.fired > 0 { (timer.fired) } }
@@ -577,7 +612,7 @@ fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Markup {
                 }
             }
         }
-        @if lines.len() == limit { footer { "These are the newest " (number(limit as u64)) " lines. " a href=(all) { "Show more" } } }
+        @if lines.len() == limit && limit < MOST_LINES { footer { "These are the newest " (number(limit as u64)) " lines. " a href=(all) { "Show more" } } }
     };
     html! { div data-live="history" { (panel("history-h", "History", Some(beside), &body)) } }
 }

@@ -148,7 +148,7 @@ async fn page(screen: &Screen, of: &Filter) -> Result<Markup, NoPage> {
             (search(screen, of, &numbers))
             @if conditions > 0 { (chips(screen, of)) }
             @if found.instances.is_empty() {
-                (none(screen, of, found.more.as_ref()))
+                (none(screen, of, found.more.as_ref(), backwards))
             } @else {
                 (list(screen, of, &found, &numbers.variants))
             }
@@ -243,10 +243,10 @@ fn chips(screen: &Screen, of: &Filter) -> Markup {
     }
 }
 
-fn none(screen: &Screen, of: &Filter, more: Option<&Position>) -> Markup {
+fn none(screen: &Screen, of: &Filter, more: Option<&Position>, backwards: bool) -> Markup {
     match more {
         Some(more) => {
-            let next = of.to(&[("after", &more.to_string())]);
+            let next = of.to(&[(if backwards { "before" } else { "after" }, &more.to_string())]);
             empty(
                 "Nothing so far",
                 &html! {
@@ -336,6 +336,7 @@ fn line(screen: &Screen, view: &InstanceView, names: &Variants, decides: bool) -
 fn pager(screen: &Screen, of: &Filter, found: &InstancePage, backwards: bool) -> Markup {
     let text = |view: Option<&InstanceView>| view.map(|view| view.position.to_string());
     let (first, last) = (text(found.instances.first()), text(found.instances.last()));
+    let before_at = if backwards { found.more.as_ref().map(ToString::to_string) } else { first };
     let paged = !of.after.is_empty() || !of.before.is_empty();
     // A page before a position has another page behind it, and the other way round.
     let before = if backwards { found.more.is_some() } else { paged };
@@ -344,7 +345,7 @@ fn pager(screen: &Screen, of: &Filter, found: &InstancePage, backwards: bool) ->
     html! {
         footer.pager {
             span {
-                @if let Some(first) = first.filter(|_| before) { a href=(screen.base.to(&of.to(&[("before", &first)]))) rel="prev" { "← Before" } }
+                @if let Some(at) = before_at.filter(|_| before) { a href=(screen.base.to(&of.to(&[("before", &at)]))) rel="prev" { "← Before" } }
             }
             span {
                 @if let Some(at) = after_at.filter(|_| after) { a href=(screen.base.to(&of.to(&[("after", &at)]))) rel="next" { "After →" } }

@@ -32,7 +32,8 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use saga_core::definition::StoredDefinition;
 use saga_core::message::{Timestamp, chain};
-use saga_core::store::{DeadId, InstanceCount, InstanceView, Status, StoreError};
+use saga_core::store::{DeadId, InstanceCount, InstanceView, Problems, Status, StoreError};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Dashboard;
 use crate::guard::Base;
@@ -52,6 +53,8 @@ pub(crate) struct Screen {
     theme: Option<&'static str>,
     here: String,
     live: bool,
+    /// The place of the page among those that are read.
+    _place: OwnedSemaphorePermit,
     pub(crate) now: Timestamp,
 }
 
@@ -61,13 +64,20 @@ impl FromRequestParts<Arc<Dashboard>> for Screen {
     async fn from_request_parts(parts: &mut Parts, state: &Arc<Dashboard>) -> Result<Self, Response> {
         let session = Session::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
         let Ok(base) = Base::from_request_parts(parts, state).await;
+        let place = Arc::clone(&state.pages).acquire_owned().await;
+        let place = place.map_err(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())?;
         Ok(Self {
             dashboard: Arc::clone(state),
             base,
             session,
             theme: chosen_theme(&parts.headers),
-            here: parts.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
+            // The address of a form is no page to return to.
+            here: match parts.uri.path_and_query() {
+                Some(here) if parts.method == Method::GET => here.to_string(),
+                _ => "/".to_owned(),
+            },
             live: parts.method == Method::GET,
+            _place: place,
             now: Timestamp::now(),
         })
     }
@@ -136,18 +146,25 @@ impl Screen {
         self.dashboard.source.open().ok_or(NoPage::Stopped)
     }
 
+    /// Reads what waits for a person. Pages share one read for a moment, because it can be long.
+    pub(crate) async fn problems(&self, store: &Opened) -> Result<Arc<Problems>, NoPage> {
+        let read = async || Ok::<_, NoPage>(Arc::new(Problems::read(&**store).await?));
+        self.dashboard.problems.get(read).await
+    }
+
     /// Reads the numbers for the navigation.
     pub(crate) async fn numbers(&self, store: &Opened) -> Result<Numbers, NoPage> {
         let counts = store.counts().await?;
-        let letters = store.dead_letters(DeadId::default(), LETTERS + 1).await?;
+        let letters = async || {
+            let letters = store.dead_letters(DeadId::default(), LETTERS + 1).await?;
+            Ok::<_, NoPage>((letters.len().min(LETTERS) as u64, letters.len() > LETTERS))
+        };
+        let letters = self.dashboard.letters.get(letters).await?;
         let sum = |is: &dyn Fn(&InstanceCount) -> bool| {
             counts.iter().filter(|count| is(count)).map(|count| count.instances).sum()
         };
-        let badges = Badges {
-            active: sum(&is_active),
-            parked: sum(&|count| count.parked),
-            dead: Some((letters.len().min(LETTERS) as u64, letters.len() > LETTERS)),
-        };
+        let badges =
+            Badges { active: sum(&is_active), parked: sum(&|count| count.parked), dead: Some(letters) };
         let variants = Variants::of(store.definitions().await?);
         Ok(Numbers { counts, badges, variants })
     }

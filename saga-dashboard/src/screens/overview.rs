@@ -35,12 +35,14 @@ async fn page(screen: &Screen, saga: &str) -> Result<Markup, NoPage> {
     let store = screen.store()?;
     let numbers = screen.numbers(&store).await?;
     let definitions = newest(store.definitions().await?);
-    let problems = Problems::read(&*store).await?;
+    let problems = screen.problems(&store).await?;
     let mut filter = InstanceFilter::default();
     (filter.order, filter.descending, filter.limit) = (InstanceOrder::Changed, true, RECENT);
     let recent = store.instances(&filter).await?.instances;
     let mut due = InstanceFilter::default();
     (due.order, due.limit, due.status) = (InstanceOrder::Due, 1, Some(Status::Running));
+    // A parked instance keeps its due timers until a person releases it.
+    due.parked = Some(false);
     let due = store.instances(&due).await?.instances.into_iter().next();
     let sagas = sagas(&numbers, &definitions);
     let shown = sagas.iter().find(|(name, _)| *name == saga).or(sagas.first()).map(|(name, _)| name.clone());

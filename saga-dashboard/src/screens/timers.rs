@@ -58,7 +58,7 @@ fn line(screen: &Screen, view: &InstanceView, names: &Variants) -> Markup {
         tr {
             td.fit data-label="Due" {
                 @if let Some(due) = view.due {
-                    @if screen.now.since(due).as_secs() >= 5 { (status("overdue", "late")) " " }
+                    @if screen.now.since(due).as_secs() >= 5 && view.parked.is_none() { (status("overdue", "late")) " " }
                     (time(due, screen.now))
                 }
             }
