@@ -106,6 +106,9 @@ pub fn router(source: Source, options: Options) -> Router {
         .route("/dashboard.js", get(assets::script));
     if !read_only {
         routes = routes.route("/decide", post(verbs::decide)).route("/batch", post(verbs::batch));
+        if dashboard.source.redrives() {
+            routes = routes.route("/redrive", post(verbs::redrive));
+        }
         if dashboard.options.button.is_some() {
             routes = routes.route("/button", post(verbs::button));
         }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use saga_core::dispatcher::{Dispatcher, Health, InstanceError, Proposed, WeakDispatcher};
 use saga_core::machine::{Operator, OperatorVerb, Preview};
 use saga_core::message::{Timestamp, chain};
-use saga_core::store::{Address, Inspect, Mail, StoreError};
+use saga_core::store::{Address, DeadLetterRow, Inspect, Mail, StoreError};
 
 /// Puts rows into the inbox of a store that another process may own.
 #[async_trait]
@@ -145,14 +145,7 @@ impl Source {
                 let Some(dispatcher) = dispatcher.upgrade() else {
                     return Err(NotDecided::NotDone("the dispatcher has stopped".to_owned()));
                 };
-                match dispatcher.decide(to, verb, operator).await {
-                    Ok(()) => Ok(Decided::Done),
-                    Err(InstanceError::Declined(why)) => Err(NotDecided::Declined(why.to_string())),
-                    Err(error @ InstanceError::Unknown { .. }) => {
-                        Err(NotDecided::Unknown(chain(&error).to_string()))
-                    }
-                    Err(error) => Err(NotDecided::NotDone(chain(&error).to_string())),
-                }
+                dispatcher.decide(to, verb, operator).await.map(|()| Decided::Done).map_err(not_decided)
             }
             Kind::Store { inbox: Some(inbox), .. } => {
                 let mail = Mail::operator(to, verb, operator, Timestamp::now());
@@ -160,6 +153,23 @@ impl Source {
             }
             Kind::Store { inbox: None, .. } => Err(only_shows()),
         }
+    }
+
+    /// Returns whether a dead letter can be delivered again. Only the dispatcher removes the letter in the same commit.
+    pub(crate) fn redrives(&self) -> bool {
+        matches!(self.0, Kind::Dispatcher(_))
+    }
+
+    /// Delivers a dead letter again.
+    pub(crate) async fn redrive(&self, letter: DeadLetterRow) -> Result<(), NotDecided> {
+        let dispatcher = match &self.0 {
+            Kind::Dispatcher(dispatcher) => dispatcher.upgrade(),
+            Kind::Store { .. } => None,
+        };
+        let Some(dispatcher) = dispatcher else {
+            return Err(NotDecided::NotDone("no dispatcher runs in this process".to_owned()));
+        };
+        dispatcher.redrive(letter).await.map_err(not_decided)
     }
 
     /// Applies a verb to many instances, each with its own step, or hands them over in one transaction.
@@ -189,6 +199,14 @@ impl Source {
             (to, outcome)
         };
         decisions.into_iter().map(each).collect()
+    }
+}
+
+fn not_decided(error: InstanceError) -> NotDecided {
+    match error {
+        InstanceError::Declined(why) => NotDecided::Declined(why.to_string()),
+        error @ InstanceError::Unknown { .. } => NotDecided::Unknown(chain(&error).to_string()),
+        error => NotDecided::NotDone(chain(&error).to_string()),
     }
 }
 

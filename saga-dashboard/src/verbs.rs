@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use saga_core::machine::{Operator, OperatorVerb, Resolved};
 use saga_core::message::{Key, Message, Payload, Timestamp, visible};
-use saga_core::store::{Address, Inspect, PageFrom};
+use saga_core::store::{Address, DeadId, Inspect, PageFrom};
 use subtle::ConstantTimeEq;
 
 use crate::Dashboard;
@@ -69,6 +69,33 @@ pub(crate) async fn button(screen: Screen, Form(fields): Form<Vec<(String, Strin
         (button.press)();
     }
     Redirect::to(&screen.base.to("/")).into_response()
+}
+
+/// Delivers a dead letter again.
+pub(crate) async fn redrive(screen: Screen, Form(fields): Form<Vec<(String, String)>>) -> Response {
+    let fields = Fields(fields);
+    if !is_proven(&screen, &fields) {
+        return unproven();
+    }
+    match redriven(&screen, fields.get("id")).await {
+        Ok(()) => {
+            screen.dashboard.problems.forget().await;
+            screen.dashboard.letters.forget().await;
+            Redirect::to(&screen.base.to("/dead?done=redrive")).into_response()
+        }
+        Err(why) => screen.answer(Err(why)),
+    }
+}
+
+async fn redriven(screen: &Screen, id: &str) -> Result<(), NoPage> {
+    let id: i64 = id.parse().map_err(|_| NoPage::Bad("the form names no dead letter".to_owned()))?;
+    let found = screen.store()?.dead_letters(DeadId(id.saturating_sub(1)), 1).await?;
+    let Some(letter) = found.into_iter().find(|row| row.id.0 == id) else {
+        return Err(NoPage::NotFound(format!(
+            "There is no dead letter {id}. Somebody may have delivered it again."
+        )));
+    };
+    screen.dashboard.source.redrive(letter).await.map_err(NoPage::NotDecided)
 }
 
 /// Decides about one instance.

@@ -341,6 +341,27 @@ async fn a_dead_letter_is_listed_with_its_body() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_is_delivered_again() {
+    let (shop, browser) = shop().await;
+    let noted = Noted { order: "A-1".to_owned(), text: "call first".to_owned() };
+    shop.dispatcher.publish(noted).await.unwrap();
+    let page = browser.get("/saga/dead").await;
+    let (proof, id) = (page.field("proof"), page.field("id"));
+    shop.dispatcher.publish(support::Placed { order: "A-1".to_owned(), note: String::new() }).await.unwrap();
+    let redrive = [("proof", &*proof), ("id", &id)];
+    let answer = browser.post("/saga/redrive", &redrive).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    let page = browser.get(answer.header(header::LOCATION)).await;
+    assert!(
+        page.text.contains("is delivered again") && page.text.contains("No dead letters"),
+        "{}",
+        page.text
+    );
+    let again = browser.post("/saga/redrive", &redrive).await;
+    assert!(again.status == StatusCode::NOT_FOUND && again.text.contains("no dead letter"), "{}", again.text);
+}
+
+#[tokio::test]
 async fn a_stopped_dispatcher_is_said_and_nothing_hangs() {
     let (shop, browser) = shop().await;
     shop.parked("A-1", "").await;

@@ -21,7 +21,8 @@ const READS: [&str; 11] = [
     "/saga/dashboard.js",
     "/saga/events",
 ];
-const WRITES: [&str; 5] = ["/saga/decide", "/saga/batch", "/saga/button", "/saga/theme", "/saga/log-out"];
+const WRITES: [&str; 6] =
+    ["/saga/decide", "/saga/batch", "/saga/redrive", "/saga/button", "/saga/theme", "/saga/log-out"];
 
 #[test]
 fn the_list_of_routes_is_complete() {
@@ -154,7 +155,7 @@ async fn a_viewer_reads_without_payloads_and_decides_nothing() {
     assert_eq!(page.status, StatusCode::OK);
     assert!(!page.text.contains("the secret note") && page.text.contains("may not see payloads"));
     assert!(!page.text.contains("/saga/decide"), "there is no form");
-    for path in ["/saga/decide", "/saga/batch"] {
+    for path in ["/saga/decide", "/saga/batch", "/saga/redrive"] {
         assert_eq!(viewer.post(path, &[("verb", "abort")]).await.status, StatusCode::FORBIDDEN, "{path}");
     }
     let operator = shop.dashboard().log_in(OPERATOR).await;
@@ -167,7 +168,7 @@ async fn a_read_only_dashboard_has_no_routes_that_decide() {
     shop.parked("A-1", "").await;
     let pressed = Shop::options().button("Press", "", || panic!("it was pressed"));
     let browser = shop.dashboard_with(pressed.read_only()).log_in(OPERATOR).await;
-    for path in ["/saga/decide", "/saga/batch", "/saga/button"] {
+    for path in ["/saga/decide", "/saga/batch", "/saga/redrive", "/saga/button"] {
         assert_eq!(browser.post(path, &[("verb", "abort")]).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     let page = browser.get("/saga/instance?saga=order&key=A-1&verb=abort").await;

@@ -178,7 +178,6 @@ impl Instance {
     }
 
     /// Reads state and data back from their stored form.
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn reread(&mut self) {
         self.restore();
     }

@@ -61,8 +61,10 @@ pub(crate) fn is_own_timer(name: &str) -> bool {
     name == join::JOIN || family::all_finished(name).is_some()
 }
 
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use input::Resolution;
 pub(crate) use input::{
-    AfterCommit, AttemptState, Decision, Effect, EventIn, Input, Resolution, StepContext, Verb, VerbRecord,
+    AfterCommit, AttemptState, Decision, Effect, EventIn, Input, StepContext, Verb, VerbRecord,
 };
 pub(crate) use instance::Instance;
 #[cfg(any(test, feature = "testing"))]

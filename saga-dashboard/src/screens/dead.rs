@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{NoPage, Screen};
 use crate::parts::{empty, id, status, time};
+use crate::session::Role;
 use crate::text::{number, query};
 
 /// The letters of a page.
@@ -18,14 +19,20 @@ const LINES: usize = 50;
 pub(crate) struct Of {
     #[serde(default)]
     after: i64,
+    #[serde(default)]
+    done: String,
 }
 
 pub(crate) async fn dead_letters(screen: Screen, Query(of): Query<Of>) -> Response {
-    let page = page(&screen, of.after).await;
+    let page = page(&screen, &of).await;
     screen.answer(page)
 }
 
-async fn page(screen: &Screen, after: i64) -> Result<Markup, NoPage> {
+async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
+    let after = of.after;
+    let may_redrive = !screen.dashboard.options.read_only
+        && screen.dashboard.source.redrives()
+        && screen.session.role == Role::Operator;
     let store = screen.store()?;
     let numbers = screen.numbers(&store).await?;
     let letters = store.dead_letters(DeadId(after), LINES).await?;
@@ -35,6 +42,7 @@ async fn page(screen: &Screen, after: i64) -> Result<Markup, NoPage> {
             h1 { "Dead letters" }
             p.lead { "A dead letter is a message that could not be applied. Nothing of it is lost." }
         }
+        @if of.done == "redrive" { p.note.note-done role="status" { "The message is delivered again. If it cannot be applied now, it comes back." } }
         section.panel aria-label="Dead letters" {
             @if letters.is_empty() {
                 (empty("No dead letters", &html! { "An event for an ended or missing instance, or one that a state rejects, is kept here with its body." }))
@@ -43,8 +51,9 @@ async fn page(screen: &Screen, after: i64) -> Result<Markup, NoPage> {
                     thead { tr {
                         th.num.fit scope="col" { "No." } th scope="col" { "Message" } th scope="col" { "Consumer" } th scope="col" { "Key" }
                         th scope="col" { "Reason" } th.num scope="col" { "Times" } th.num scope="col" { "When" }
+                        @if may_redrive { th scope="col" { span.sr { "Deliver again" } } }
                     } }
-                    tbody data-live="rows" { @for row in &letters { (line(screen, row)) } }
+                    tbody data-live="rows" { @for row in &letters { (line(screen, row, may_redrive)) } }
                 } }
             }
             footer.pager {
@@ -56,7 +65,11 @@ async fn page(screen: &Screen, after: i64) -> Result<Markup, NoPage> {
     Ok(screen.page("/dead", "Dead letters", numbers.badges, &body))
 }
 
-fn line(screen: &Screen, DeadLetterRow { id: number_of, letter }: &DeadLetterRow) -> Markup {
+fn line(
+    screen: &Screen,
+    DeadLetterRow { id: number_of, letter }: &DeadLetterRow,
+    may_redrive: bool,
+) -> Markup {
     let to = &letter.to;
     let name = if to.key.is_alias() { "alias" } else { "key" };
     let instance = format!("/instance{}", query(&[("saga", &to.saga), (name, to.key.text())]));
@@ -72,6 +85,15 @@ fn line(screen: &Screen, DeadLetterRow { id: number_of, letter }: &DeadLetterRow
             td data-label="Reason" { (status("dead", letter.reason.as_str())) @if !letter.detail.is_empty() { span.sub.err { (visible(&letter.detail)) } } }
             td.num data-label="Times" { (letter.times) }
             td.num data-label="When" { (time(letter.at, screen.now)) }
+            @if may_redrive {
+                td.fit {
+                    form method="post" action=(screen.base.to("/redrive")) {
+                        input type="hidden" name="proof" value=(screen.session.proof);
+                        input type="hidden" name="id" value=(number_of.0);
+                        button.btn { "Deliver again" }
+                    }
+                }
+            }
         }
     }
 }

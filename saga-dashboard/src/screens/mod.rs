@@ -40,7 +40,7 @@ use crate::guard::Base;
 use crate::page::{Badges, Frame, bare};
 use crate::parts::empty;
 use crate::session::{Session, chosen_theme};
-use crate::source::Opened;
+use crate::source::{NotDecided, Opened};
 
 /// The most dead letters that are counted for the navigation.
 const LETTERS: usize = 100;
@@ -89,6 +89,8 @@ pub(crate) enum NoPage {
     Stopped,
     NotFound(String),
     Bad(String),
+    /// A decision that was not applied.
+    NotDecided(NotDecided),
 }
 
 impl From<StoreError> for NoPage {
@@ -200,6 +202,15 @@ impl Screen {
         let (status, title, why) = match page {
             Ok(page) => return page.into_response(),
             Err(NoPage::NotFound(why)) => (StatusCode::NOT_FOUND, "Not found", why),
+            Err(NoPage::NotDecided(NotDecided::Declined(why))) => {
+                (StatusCode::CONFLICT, "Nothing has changed", why)
+            }
+            Err(NoPage::NotDecided(NotDecided::NotDone(why))) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Nothing has changed", why)
+            }
+            Err(NoPage::NotDecided(NotDecided::Unknown(why))) => {
+                (StatusCode::GATEWAY_TIMEOUT, "Nobody knows whether it was done", why)
+            }
             Err(NoPage::Bad(why)) => (StatusCode::BAD_REQUEST, "This cannot be read", why),
             Err(NoPage::Stopped) => {
                 let why = "The dispatcher of this dashboard has ended. Start the program again.";
