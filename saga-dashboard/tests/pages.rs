@@ -46,7 +46,13 @@ async fn the_screens_show_a_parked_order() {
         ("/saga/about", &["applied by the dispatcher in this process", "running"]),
         (
             "/saga/instance?saga=order&key=A-1",
-            &["Has waited for a person", "for ann", "held for a person", "started the instance"],
+            &[
+                "Has waited for a person",
+                "for ann",
+                "held for a person",
+                "started the instance",
+                "idle time shortened",
+            ],
         ),
     ] {
         let page = browser.get(path).await;

@@ -12,6 +12,7 @@ use saga_core::store::{
 };
 use serde::Deserialize;
 
+use super::timeline::timeline;
 use super::{NoPage, Screen};
 use crate::diagram::{Shown, draw};
 use crate::parts::{Look, empty, glyph, id, panel, state, status, time};
@@ -147,6 +148,7 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
             div.split {
                 div.stack {
                     @if let Some(verb) = verb { (form(screen, verb, &seen, &previews, said.as_ref())) }
+                    (over_time(screen, &seen))
                     (where_it_is(screen, &seen))
                     (open_work(screen, &seen))
                     (history(screen, of, &seen, limit))
@@ -494,6 +496,18 @@ fn where_it_is(screen: &Screen, seen: &Seen) -> Markup {
         }
     };
     html! { div data-live="where" { (panel("where-h", "Where it is", Some(beside), &body)) } }
+}
+
+fn over_time(screen: &Screen, seen: &Seen) -> Markup {
+    let record = &seen.snapshot.instance;
+    let end = if record.status.is_over() { record.changed_at } else { screen.now };
+    let variant = |name: &str| {
+        let definition = seen.definition.as_ref();
+        definition
+            .and_then(|of| of.state(name))
+            .map_or_else(|| name.to_owned(), |state| state.variant.clone())
+    };
+    html! { div data-live="timeline" { @if let Some(timeline) = timeline(&seen.history, end, &variant) { (timeline) } } }
 }
 
 fn data(screen: &Screen, seen: &Seen) -> Markup {

@@ -10,6 +10,7 @@ mod instances;
 mod overview;
 mod sagas;
 mod subscribers;
+mod timeline;
 mod timers;
 
 pub(crate) use about::about;
