@@ -12,8 +12,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Once};
+use std::sync::Once;
 use std::time::Duration;
 
 use fantoccini::wd::WebDriverCompatibleCommand;
@@ -365,26 +364,26 @@ async fn everything_is_there_without_a_script() {
     let Some(driver) = Driver::start() else { return };
     let shop = Shop::open().await;
     shop.parked("A-1", "for ann").await;
-    let pressed = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&pressed);
-    let options = Shop::options().button("Press", "Counts.", move || {
-        count.fetch_add(1, Ordering::SeqCst);
-    });
+    let (press, mut pressed) = tokio::sync::watch::channel(0);
+    let options = Shop::options().button("Press", "Counts.", move || press.send_modify(|times| *times += 1));
     let at = serve(&shop, options).await;
     let client = driver.browser(&["--blink-settings=scriptEnabled=false"]).await;
-    let text = async |css: &str| client.find(Locator::Css(css)).await.unwrap().text().await.unwrap();
+    // A click returns before the next page is there.
+    let find = async |css: &str| {
+        let found = client.wait().at_most(PATIENCE).for_element(Locator::Css(css)).await;
+        found.unwrap_or_else(|error| panic!("{css}: {error}"))
+    };
     client.goto(&format!("http://{at}/saga/instance?saga=order&key=A-1")).await.unwrap();
-    client.find(Locator::Css("input[name=token]")).await.unwrap().send_keys(OPERATOR).await.unwrap();
-    client.find(Locator::Css("main button")).await.unwrap().click().await.unwrap();
-    assert!(
-        text(".sentence").await.starts_with("Has waited for a person"),
-        "it is the page that was asked for"
-    );
-    assert!(text("[data-say]").await.contains("As of now"));
-    client.find(Locator::Css(".rail .btn-danger")).await.unwrap().click().await.unwrap();
-    assert_eq!(pressed.load(Ordering::SeqCst), 1);
-    client.find(Locator::Css("button[value=dark]")).await.unwrap().click().await.unwrap();
-    let dark = client.wait().at_most(PATIENCE).for_element(Locator::Css("html[data-theme=dark]"));
-    dark.await.expect("the page is dark");
+    find("input[name=token]").await.send_keys(OPERATOR).await.unwrap();
+    find("main.bare button").await.click().await.unwrap();
+    let sentence = find(".sentence").await.text().await.unwrap();
+    assert!(sentence.starts_with("Has waited for a person"), "it is the page that was asked for: {sentence}");
+    assert!(find("[data-say]").await.text().await.unwrap().contains("As of now"));
+    find(".rail .btn-danger").await.click().await.unwrap();
+    let once = pressed.wait_for(|times| *times == 1);
+    drop(tokio::time::timeout(PATIENCE, once).await.expect("the button was pressed"));
+    find("[data-live=figures]").await;
+    find("button[value=dark]").await.click().await.unwrap();
+    find("html[data-theme=dark]").await;
     client.close().await.unwrap();
 }
