@@ -5,7 +5,7 @@ use saga_core::message::visible;
 
 use crate::Dashboard;
 use crate::guard::Base;
-use crate::options::{Button, Options};
+use crate::options::Button;
 use crate::parts::{glyph, status};
 use crate::session::{Role, Session};
 use crate::source::Condition;
@@ -118,8 +118,8 @@ impl Frame<'_> {
     }
 
     fn button(&self) -> Option<&Button> {
-        let Options { button, read_only, .. } = &self.dashboard.options;
-        button.as_ref().filter(|_| !read_only && self.session.role == Role::Operator)
+        let options = &self.dashboard.options;
+        options.button.as_ref().filter(|_| self.session.decides(options))
     }
 
     fn badge(&self, to: &str) -> Markup {

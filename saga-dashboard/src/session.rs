@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::Dashboard;
 use crate::guard::{Base, is_loopback};
-use crate::options::secret;
+use crate::options::{Options, secret};
 use crate::page::bare;
 
 /// The beginning of the name of the cookie of a session.
@@ -45,6 +45,13 @@ pub(crate) struct Session {
     pub(crate) role: Role,
     /// Stands in each form, and proves that a page of the dashboard has sent it. Empty for a request with a token.
     pub(crate) proof: String,
+}
+
+impl Session {
+    /// Returns whether the person may decide on this dashboard.
+    pub(crate) fn decides(&self, options: &Options) -> bool {
+        self.role == Role::Operator && !options.read_only
+    }
 }
 
 pub(crate) struct Sessions {

@@ -8,6 +8,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::http::StatusCode;
 use saga_core::dispatcher::{Dispatcher, Health, InstanceError, Proposed, WeakDispatcher};
 use saga_core::machine::{Operator, OperatorVerb, Preview};
 use saga_core::message::{Timestamp, chain};
@@ -54,7 +55,22 @@ pub(crate) enum NotDecided {
     Unknown(String),
 }
 
-/// What became of a decision.
+impl NotDecided {
+    /// Returns whether it is known that nothing has changed.
+    pub(crate) fn is_known(&self) -> bool {
+        !matches!(self, Self::Unknown(_))
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Declined(_) => StatusCode::CONFLICT,
+            Self::NotDone(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unknown(_) => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+}
+
+/// Where a decision is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decided {
     /// It is a step of the instance.
@@ -149,7 +165,8 @@ impl Source {
             }
             Kind::Store { inbox: Some(inbox), .. } => {
                 let mail = Mail::operator(to, verb, operator, Timestamp::now());
-                handed_over(inbox.deliver(vec![mail]).await)
+                let delivered = inbox.deliver(vec![mail]).await;
+                delivered.map(|()| Decided::HandedOver).map_err(|error| not_delivered(&error))
             }
             Kind::Store { inbox: None, .. } => Err(only_shows()),
         }
@@ -190,7 +207,7 @@ impl Source {
         let mail = |(to, operator): &(Address, Operator)| {
             Mail::operator(to.clone(), verb.clone(), operator.clone(), at)
         };
-        let outcome = inbox.deliver(decisions.iter().map(mail).collect()).await.map_err(Arc::new);
+        let outcome = inbox.deliver(decisions.iter().map(mail).collect()).await;
         let each = |(to, _)| {
             let outcome = match &outcome {
                 Ok(()) => Ok(Decided::HandedOver),
@@ -208,10 +225,6 @@ fn not_decided(error: InstanceError) -> NotDecided {
         error @ InstanceError::Unknown { .. } => NotDecided::Unknown(chain(&error).to_string()),
         error => NotDecided::NotDone(chain(&error).to_string()),
     }
-}
-
-fn handed_over(delivered: Result<(), StoreError>) -> Result<Decided, NotDecided> {
-    delivered.map(|()| Decided::HandedOver).map_err(|error| not_delivered(&error))
 }
 
 /// After a temporary error, the rows may be in the inbox.

@@ -3,6 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use saga_core::store::Address;
+
 /// The most bytes of a payload on a page.
 const SHOWN: usize = 64 * 1024;
 
@@ -62,6 +64,14 @@ pub(crate) fn query(fields: &[(&str, &str)]) -> String {
     let set = fields.iter().filter(|(_, value)| !value.is_empty());
     let parts: Vec<String> = set.map(|(name, value)| format!("{name}={}", encode(value))).collect();
     if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
+}
+
+/// Returns the address of the page of an instance, below the dashboard, with more fields.
+pub(crate) fn instance_address(of: &Address, more: &[(&str, &str)]) -> String {
+    let name = if of.key.is_alias() { "alias" } else { "key" };
+    let mut fields = vec![("saga", &*of.saga), (name, of.key.text())];
+    fields.extend(more);
+    format!("/instance{}", query(&fields))
 }
 
 /// Returns JSON with a line for each field and element. Numbers keep their digits. A text that is not JSON comes back

@@ -18,7 +18,7 @@ use crate::Dashboard;
 use crate::parts::{empty, id, panel};
 use crate::screens::{Filter, NoPage, Said, Screen, instance_page};
 use crate::source::{Decided, NotDecided};
-use crate::text::{count, number, query};
+use crate::text::{count, instance_address, number, query};
 
 /// The most instances of one decision.
 const MOST: usize = 500;
@@ -119,21 +119,13 @@ pub(crate) async fn decide(
         }
         Err(refused) => refused,
     };
-    let (status, text) = match refused {
-        Refused::Form(why) => (StatusCode::UNPROCESSABLE_ENTITY, why),
-        Refused::Decision(NotDecided::Declined(why)) => (StatusCode::CONFLICT, why),
-        Refused::Decision(NotDecided::NotDone(why)) => (StatusCode::SERVICE_UNAVAILABLE, why),
-        Refused::Decision(NotDecided::Unknown(why)) => (StatusCode::GATEWAY_TIMEOUT, why),
+    let (status, known, text) = match refused {
+        Refused::Form(why) => (StatusCode::UNPROCESSABLE_ENTITY, true, why),
+        Refused::Decision(refused) => (refused.status(), refused.is_known(), refused.to_string()),
     };
     let of = crate::screens::Of::new(saga, key, verb);
     let field = |name: &str| fields.get(name).to_owned();
-    let said = Said {
-        text,
-        known: status != StatusCode::GATEWAY_TIMEOUT,
-        who: field("who"),
-        why: field("why"),
-        body: field("body"),
-    };
+    let said = Said { text, known, who: field("who"), why: field("why"), body: field("body") };
     let page = instance_page(&screen, &of, Some(said)).await;
     (status, screen.answer(page)).into_response()
 }
@@ -355,7 +347,6 @@ async fn done(
     operator: &Operator,
     found: Vec<Seen>,
 ) -> Markup {
-    let count_of = found.len() as u64;
     let decisions: Vec<_> =
         found.into_iter().map(|one| (one.to, operator.clone().at_step(one.seq))).collect();
     let (source, verb) = (dashboard.source.clone(), verb.clone());
@@ -372,10 +363,7 @@ async fn done(
     let handed_over = with(&|outcome| matches!(outcome, Ok(Decided::HandedOver)));
     let declined = with(&|outcome| matches!(outcome, Err(NotDecided::Declined(_))));
     let not_done = with(&|outcome| matches!(outcome, Err(NotDecided::NotDone(_))));
-    let unknown = count_of.saturating_sub(applied + handed_over + declined + not_done);
-    let instance = |to: &Address| {
-        screen.base.to(&format!("/instance{}", query(&[("saga", &to.saga), ("key", to.key.text())])))
-    };
+    let unknown = with(&|outcome| matches!(outcome, Err(NotDecided::Unknown(_))));
     let failures = decided.iter().filter_map(|(to, outcome)| outcome.as_ref().err().map(|why| (to, why)));
     let body = html! {
         div.pad role="status" {
@@ -384,7 +372,7 @@ async fn done(
             @if declined > 0 { p { b { (count(declined, "instance", "instances")) } " declined." } }
             @if not_done > 0 { p { b { (count(not_done, "decision", "decisions")) } " could not be applied, and nothing was done." } }
             @if unknown > 0 { p.note.note-parked { b { (count(unknown, "outcome is", "outcomes are")) } " not known. Read these instances before you decide again." } }
-            ul.steps { @for (to, why) in failures.take(SHOWN) { li { div { a href=(instance(to)) { (id(to.key.text())) } " " span.muted { (visible(&why.to_string())) } } } } }
+            ul.steps { @for (to, why) in failures.take(SHOWN) { li { div { a href=(screen.base.to(&instance_address(to, &[]))) { (id(to.key.text())) } " " span.muted { (visible(&why.to_string())) } } } } }
             p { a href=(screen.base.to("/instances")) { "Instances" } }
         }
     };

@@ -468,6 +468,7 @@ mod tests {
             kind: ProblemKind::Parked,
             consumer: "order".to_owned(),
             reason: ParkReason::UndoRefused.to_string(),
+            park_reason: Some(ParkReason::UndoRefused),
             error: "payment # is gone".to_owned(),
             count: 2,
             oldest: time(5),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{Address, DeadId, Inspect, InstanceFilter, InstanceView, PageFrom, StoreError};
 use crate::message::Timestamp;
-use crate::step::Parked;
+use crate::step::{ParkReason, Parked};
 
 /// The most parked instances, and the most dead letters, that are read for the groups.
 const MOST: usize = 10_000;
@@ -24,6 +24,8 @@ pub struct Problem {
     /// The reason: the word of a [`ParkReason`](crate::machine::ParkReason) for people, or of a
     /// [`DeadLetterReason`](super::DeadLetterReason).
     pub reason: String,
+    /// The reason of parked instances, to list them by it. `None` for dead letters.
+    pub park_reason: Option<ParkReason>,
     /// The error, with a `#` for each word with a digit. Errors that differ in a number or an id are therefore equal.
     pub error: String,
     /// The number of instances or letters.
@@ -40,10 +42,8 @@ impl Problem {
     /// Returns whether a parked instance belongs to this group.
     pub fn holds(&self, view: &InstanceView) -> bool {
         let same =
-            |parked: &Parked| parked.reason.to_string() == self.reason && shape(&parked.detail) == self.error;
-        self.kind == ProblemKind::Parked
-            && view.address.saga == *self.consumer
-            && view.parked.as_ref().is_some_and(same)
+            |parked: &Parked| self.park_reason == Some(parked.reason) && shape(&parked.detail) == self.error;
+        view.address.saga == *self.consumer && view.parked.as_ref().is_some_and(same)
     }
 }
 
@@ -96,13 +96,27 @@ impl Problems {
 struct Groups(BTreeMap<(ProblemKind, String, String, String), Problem>);
 
 impl Groups {
-    fn add(&mut self, kind: ProblemKind, address: &Address, reason: String, detail: &str, at: Timestamp) {
+    fn park(&mut self, address: &Address, parked: &Parked) {
+        let reason = parked.reason.to_string();
+        let problem = self.add(ProblemKind::Parked, address, reason, &parked.detail, parked.since);
+        problem.park_reason = Some(parked.reason);
+    }
+
+    fn add(
+        &mut self,
+        kind: ProblemKind,
+        address: &Address,
+        reason: String,
+        detail: &str,
+        at: Timestamp,
+    ) -> &mut Problem {
         let (consumer, error) = (address.saga.to_string(), shape(detail));
         let of = (kind, consumer.clone(), reason.clone(), error.clone());
         let found = self.0.entry(of).or_insert_with(|| Problem {
             kind,
             consumer,
             reason,
+            park_reason: None,
             error,
             count: 0,
             oldest: at,
@@ -114,6 +128,7 @@ impl Groups {
         if at >= found.newest {
             (found.newest, found.example) = (at, address.clone());
         }
+        found
     }
 }
 
@@ -124,14 +139,9 @@ async fn parked(store: &dyn Inspect, groups: &mut Groups) -> Result<bool, StoreE
         let page = store.instances(&filter).await?;
         read += page.instances.len();
         for view in &page.instances {
-            let Some(parked) = &view.parked else { continue };
-            groups.add(
-                ProblemKind::Parked,
-                &view.address,
-                parked.reason.to_string(),
-                &parked.detail,
-                parked.since,
-            );
+            if let Some(parked) = &view.parked {
+                groups.park(&view.address, parked);
+            }
         }
         match page.more {
             None => return Ok(true),
@@ -236,6 +246,10 @@ mod tests {
         for group in &groups {
             let parked = group.kind == ProblemKind::Parked;
             assert_eq!(held(group), if parked { group.count } else { 0 }, "{group:?}");
+            assert_eq!(
+                group.park_reason.map(|reason| reason.to_string()),
+                parked.then(|| group.reason.clone())
+            );
         }
         assert!(all.contains(&("dead-letters", "no row takes it", 1)));
         assert!(all.contains(&("parked", "no account", 1)));

@@ -3,12 +3,12 @@
 use axum::response::Response;
 use maud::{Markup, html};
 use saga_core::message::visible;
-use saga_core::store::{InstanceFilter, InstanceView, ParkReason, Problem, ProblemKind};
+use saga_core::store::{InstanceFilter, InstanceView, Problem};
 
-use super::overview::{address, kind, shape};
-use super::{NoPage, Screen, Variants};
+use super::overview::{kind, shape};
+use super::{NoPage, Numbers, Screen};
 use crate::parts::{Look, age, empty, id, state, time};
-use crate::text::{count, number, query};
+use crate::text::{count, instance_address, number, query};
 
 /// The groups of a page.
 const GROUPS: usize = 100;
@@ -44,19 +44,18 @@ async fn page(screen: &Screen) -> Result<Markup, NoPage> {
             @if problems.groups.is_empty() {
                 (empty("All is well", &html! { "An instance is parked when it cannot go on without a decision. It appears here with its cause." }))
             }
-            @for group in problems.groups.iter().take(GROUPS) { (group_of(screen, group, &parked, &numbers.variants)) }
+            @for group in problems.groups.iter().take(GROUPS) { (group_of(screen, group, &parked, &numbers)) }
         }
     };
     Ok(screen.page("/attention", "Attention", numbers.badges, &body))
 }
 
-fn group_of(screen: &Screen, group: &Problem, parked: &[InstanceView], names: &Variants) -> Markup {
-    let reason = reason(group);
+fn group_of(screen: &Screen, group: &Problem, parked: &[InstanceView], numbers: &Numbers) -> Markup {
     let of_group: Vec<&InstanceView> = parked.iter().filter(|view| group.holds(view)).take(20).collect();
     // The longest part of the error without a number tells the group from others with the same reason.
     let part = group.error.split('#').map(str::trim).max_by_key(|part| part.len()).unwrap_or_default();
-    let to = match (group.kind, reason) {
-        (ProblemKind::Parked, Some(reason)) => {
+    let to = match group.park_reason {
+        Some(reason) => {
             let word = serde_json::to_value(reason).ok();
             let word = word.as_ref().and_then(|word| word.as_str()).unwrap_or_default();
             format!(
@@ -64,7 +63,7 @@ fn group_of(screen: &Screen, group: &Problem, parked: &[InstanceView], names: &V
                 query(&[("saga", &group.consumer), ("status", "parked"), ("reason", word), ("error", part)])
             )
         }
-        _ => "/dead".to_owned(),
+        None => "/dead".to_owned(),
     };
     html! {
         details.group {
@@ -80,7 +79,7 @@ fn group_of(screen: &Screen, group: &Problem, parked: &[InstanceView], names: &V
                 } @else {
                     div.scroll { table.cards {
                         thead { tr { th scope="col" { "Key" } th scope="col" { "State" } th scope="col" { "Because" } th.num scope="col" { "Since" } } }
-                        tbody { @for view in of_group { (line(screen, view, names)) } }
+                        tbody { @for view in of_group { (line(screen, view, numbers)) } }
                     } }
                     p.pad { a.btn href=(screen.base.to(&to)) { "Decide about them…" } }
                 }
@@ -89,34 +88,12 @@ fn group_of(screen: &Screen, group: &Problem, parked: &[InstanceView], names: &V
     }
 }
 
-/// Returns the reason of a group of parked instances.
-fn reason(group: &Problem) -> Option<ParkReason> {
-    let known = [
-        ParkReason::ActionFailed,
-        ParkReason::Row,
-        ParkReason::OutcomeUnhandled,
-        ParkReason::Superseded,
-        ParkReason::StillOwed,
-        ParkReason::UndoRefused,
-        ParkReason::UndoFailed,
-        ParkReason::UndoUnknown,
-        ParkReason::ArrivalFailed,
-        ParkReason::CrashLoop,
-        ParkReason::ChildNotStarted,
-        ParkReason::ChildrenRunning,
-        ParkReason::AliasTaken,
-        ParkReason::Unreadable,
-    ];
-    let of_parked = group.kind == ProblemKind::Parked;
-    known.into_iter().find(|reason| of_parked && reason.to_string() == group.reason)
-}
-
-fn line(screen: &Screen, view: &InstanceView, names: &Variants) -> Markup {
+fn line(screen: &Screen, view: &InstanceView, numbers: &Numbers) -> Markup {
     let parked = view.parked.as_ref();
     html! {
         tr {
-            td.title.key { a href=(screen.base.to(&address(view))) { (id(view.address.key.text())) } }
-            td.fit data-label="State" { (state(Look::of_view(view), names.variant(view))) }
+            td.title.key { a href=(screen.base.to(&instance_address(&view.address, &[]))) { (id(view.address.key.text())) } }
+            td.fit data-label="State" { (state(Look::of_view(view), numbers.variant(view))) }
             td data-label="Because" { @if let Some(parked) = parked { span.err { (visible(&parked.detail)) } } }
             td.num data-label="Since" { @if let Some(parked) = parked { (time(parked.since, screen.now)) } }
         }

@@ -9,8 +9,7 @@ use serde::Deserialize;
 
 use super::{NoPage, Screen};
 use crate::parts::{empty, id, status, time};
-use crate::session::Role;
-use crate::text::{number, query};
+use crate::text::{instance_address, number, query};
 
 /// The letters of a page.
 const LINES: usize = 50;
@@ -30,9 +29,7 @@ pub(crate) async fn dead_letters(screen: Screen, Query(of): Query<Of>) -> Respon
 
 async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
     let after = of.after;
-    let may_redrive = !screen.dashboard.options.read_only
-        && screen.dashboard.source.redrives()
-        && screen.session.role == Role::Operator;
+    let may_redrive = screen.decides() && screen.dashboard.source.redrives();
     let store = screen.store()?;
     let numbers = screen.numbers(&store).await?;
     let letters = store.dead_letters(DeadId(after), LINES).await?;
@@ -71,8 +68,6 @@ fn line(
     may_redrive: bool,
 ) -> Markup {
     let to = &letter.to;
-    let name = if to.key.is_alias() { "alias" } else { "key" };
-    let instance = format!("/instance{}", query(&[("saga", &to.saga), (name, to.key.text())]));
     html! {
         tr {
             td.num.fit data-label="No." { (number_of.0) }
@@ -81,7 +76,7 @@ fn line(
                 details.small { summary { "body, " (number(letter.message.payload.as_str().len() as u64)) "\u{a0}B" } (screen.payload(letter.message.payload.as_str())) }
             }
             td data-label="Consumer" { (visible(&to.saga)) }
-            td.key.wide data-label="Key" { a href=(screen.base.to(&instance)) { (id(to.key.text())) } }
+            td.key.wide data-label="Key" { a href=(screen.base.to(&instance_address(to, &[]))) { (id(to.key.text())) } }
             td data-label="Reason" { (status("dead", letter.reason.as_str())) @if !letter.detail.is_empty() { span.sub.err { (visible(&letter.detail)) } } }
             td.num data-label="Times" { (letter.times) }
             td.num data-label="When" { (time(letter.at, screen.now)) }

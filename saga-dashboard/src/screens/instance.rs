@@ -3,7 +3,7 @@
 use axum::extract::Query;
 use axum::response::Response;
 use maud::{Markup, html};
-use saga_core::definition::{StoredDefinition, StoredState};
+use saga_core::definition::StoredDefinition;
 use saga_core::machine::{OperatorVerb, Preview};
 use saga_core::message::{Alias, InstanceName, Key, Message, Timestamp, visible};
 use saga_core::store::{
@@ -16,8 +16,7 @@ use super::timeline::timeline;
 use super::{NoPage, Screen};
 use crate::diagram::{Shown, draw};
 use crate::parts::{Look, empty, glyph, id, panel, state, status, time};
-use crate::session::Role;
-use crate::text::{count, length, number, query};
+use crate::text::{count, instance_address, length, number, query};
 
 /// The history lines of a page.
 const LINES: usize = 200;
@@ -49,7 +48,7 @@ pub(crate) struct Said {
     pub(crate) text: String,
     /// Whether it is known that nothing has changed.
     pub(crate) known: bool,
-    // The fields of the form, so that nobody writes them again.
+    // The fields of the form, so that the person need not write them again.
     pub(crate) who: String,
     pub(crate) why: String,
     pub(crate) body: String,
@@ -89,8 +88,10 @@ struct Seen {
 }
 
 impl Seen {
-    fn state(&self) -> Option<&StoredState> {
-        self.definition.as_ref()?.state(&self.snapshot.instance.state)
+    /// Returns the name of a state in the source, or the stored name if the definition has no such state.
+    fn variant<'a>(&'a self, name: &'a str) -> &'a str {
+        let state = self.definition.as_ref().and_then(|definition| definition.state(name));
+        state.map_or(name, |state| &state.variant)
     }
 }
 
@@ -103,7 +104,7 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
     };
     let address = &snapshot.instance.address;
     let version = snapshot.instance.version;
-    let definitions = store.definitions().await?.into_iter().filter(|known| address.saga == known.saga);
+    let definitions = numbers.definitions.iter().filter(|known| address.saga == known.saga);
     let limit = of.lines.unwrap_or(LINES).clamp(1, MOST_LINES);
     let seen = Seen {
         parked: snapshot
@@ -112,14 +113,16 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
             .as_ref()
             .map(|parked| Parked::from_stored(parked, snapshot.instance.changed_at)),
         // The definition that wrote the instance, or else the newest one.
-        definition: definitions.reduce(|one, other| if one.version == version { one } else { other }),
+        definition: definitions
+            .reduce(|one, other| if one.version == version { one } else { other })
+            .cloned(),
         history: store.history(address, limit).await?,
         waiting: store.waiting(address, WAITING).await?,
         snapshot,
     };
     let record = &seen.snapshot.instance;
     let key = record.address.key.text();
-    let decides = !screen.dashboard.options.read_only && screen.session.role == Role::Operator;
+    let decides = screen.decides();
     let verb = chosen(of, &seen).filter(|_| decides);
     let previews = match verb {
         Some(verb) => preview(screen, verb, &seen).await,
@@ -134,7 +137,7 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
         div data-live="head" {
             div.who {
                 h1 { (visible(key)) }
-                (state(look(&seen), seen.state().map_or(&*record.state, |state| &state.variant)))
+                (state(look(&seen), seen.variant(&record.state)))
                 span.muted {
                     (visible(&record.address.saga)) " version " (record.version) " · step " (number(record.seq))
                     " · started " (time(record.created_at, screen.now))
@@ -263,7 +266,7 @@ fn possible(seen: &Seen) -> Vec<&'static Verb> {
     VERBS.iter().filter(can).collect()
 }
 
-/// The timers of the table. The machine sets others for itself, and nobody moves these.
+/// The timers of the table. The machine sets others for itself, which a person cannot move.
 fn own_timers(seen: &Seen) -> Vec<&TimerRow> {
     seen.snapshot.timers.iter().filter(|timer| !timer.is_internal()).collect()
 }
@@ -280,10 +283,7 @@ fn chosen(of: &Of, seen: &Seen) -> Option<&'static Verb> {
 
 fn verbs(screen: &Screen, of: &Of, seen: &Seen) -> Markup {
     let record = &seen.snapshot.instance;
-    let to = |verb: &str| {
-        let fields = [("saga", &*record.address.saga), ("key", record.address.key.text()), ("verb", verb)];
-        screen.base.to(&format!("/instance{}", query(&fields)))
-    };
+    let to = |verb: &str| screen.base.to(&instance_address(&record.address, &[("verb", verb)]));
     let possible = possible(seen);
     html! {
         @if !possible.is_empty() {
@@ -400,12 +400,6 @@ fn effect(screen: &Screen, verb: &Verb, seen: &Seen, previews: &[(String, Previe
 
 /// The steps that would follow, in their order.
 fn previewed(screen: &Screen, seen: &Seen, preview: &Preview) -> Markup {
-    let variant = |name: &str| {
-        let definition = seen.definition.as_ref();
-        definition
-            .and_then(|of| of.state(name))
-            .map_or_else(|| name.to_owned(), |state| state.variant.clone())
-    };
     let messages = |verb: &str, messages: &[Message]| {
         html! { @for message in messages {
             li { div { (verb) " " (id(&message.name)) details.small { summary { "body" } (screen.payload(message.payload.as_str())) } } }
@@ -418,7 +412,7 @@ fn previewed(screen: &Screen, seen: &Seen, preview: &Preview) -> Markup {
             ol.steps {
                 @for command in &preview.again { li { div { "call " (id(command)) " again, under the same idempotency key" } } }
                 (messages("undo with", &preview.undos))
-                @if arrives { li { div { "arrive in " b { (visible(&variant(&preview.state))) } } } }
+                @if arrives { li { div { "arrive in " b { (visible(seen.variant(&preview.state))) } } } }
                 (messages("send", &preview.commands))
                 (messages("publish", &preview.published))
                 @for (reason, detail) in &preview.dead { li { div { "a dead letter: " (visible(reason.as_str())) " " span.err { (visible(detail)) } } } }
@@ -501,12 +495,7 @@ fn where_it_is(screen: &Screen, seen: &Seen) -> Markup {
 fn over_time(screen: &Screen, seen: &Seen) -> Markup {
     let record = &seen.snapshot.instance;
     let end = if record.status.is_over() { record.changed_at } else { screen.now };
-    let variant = |name: &str| {
-        let definition = seen.definition.as_ref();
-        definition
-            .and_then(|of| of.state(name))
-            .map_or_else(|| name.to_owned(), |state| state.variant.clone())
-    };
+    let variant = |name: &str| seen.variant(name).to_owned();
     html! { div data-live="timeline" { @if let Some(timeline) = timeline(&seen.history, end, &variant) { (timeline) } } }
 }
 
@@ -605,13 +594,7 @@ fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Markup {
     let record = &seen.snapshot.instance;
     let all = {
         let lines = (limit * 10).to_string();
-        let fields = [
-            ("saga", &*record.address.saga),
-            ("key", record.address.key.text()),
-            ("verb", &of.verb),
-            ("lines", &lines),
-        ];
-        screen.base.to(&format!("/instance{}", query(&fields)))
+        screen.base.to(&instance_address(&record.address, &[("verb", &of.verb), ("lines", &lines)]))
     };
     let beside = html! { span.small { "newest first" } };
     let body = html! {

@@ -9,11 +9,9 @@ use saga_core::store::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::overview::address;
-use super::{NoPage, Numbers, Screen, Variants, has, is_active};
+use super::{NoPage, Numbers, Screen, has, is_active};
 use crate::parts::{Look, empty, id, state, time};
-use crate::session::Role;
-use crate::text::{count, number, query};
+use crate::text::{count, instance_address, number, query};
 
 /// The lines of a page.
 const LINES: usize = 50;
@@ -150,7 +148,7 @@ async fn page(screen: &Screen, of: &Filter) -> Result<Markup, NoPage> {
             @if found.instances.is_empty() {
                 (none(screen, of, found.more.as_ref(), backwards))
             } @else {
-                (list(screen, of, &found, &numbers.variants))
+                (list(screen, of, &found, &numbers))
             }
             (pager(screen, of, &found, backwards))
         }
@@ -263,8 +261,8 @@ fn none(screen: &Screen, of: &Filter, more: Option<&Position>, backwards: bool) 
     }
 }
 
-fn list(screen: &Screen, of: &Filter, found: &InstancePage, names: &Variants) -> Markup {
-    let decides = !screen.dashboard.options.read_only && screen.session.role == Role::Operator;
+fn list(screen: &Screen, of: &Filter, found: &InstancePage, numbers: &Numbers) -> Markup {
+    let decides = screen.decides();
     let sort = if of.sort.is_empty() { "changed" } else { &*of.sort };
     let head = |order: &str, name: &str, class: &str| {
         let arrow = if matches!(order, "key" | "due") { "↑" } else { "↓" };
@@ -283,7 +281,7 @@ fn list(screen: &Screen, of: &Filter, found: &InstancePage, names: &Variants) ->
                 (head("key", "Key", "")) th scope="col" { "Saga" } th scope="col" { "State" } th scope="col" { "Waits for" }
                 th.num.opt scope="col" { "Owed" } (head("due", "Due", "num")) (head("changed", "Changed", "num")) (head("created", "Age", "num opt"))
             } }
-            tbody data-live="rows" { @for view in &found.instances { (line(screen, view, names, decides)) } }
+            tbody data-live="rows" { @for view in &found.instances { (line(screen, view, numbers, decides)) } }
         } }
     };
     html! {
@@ -307,7 +305,7 @@ fn list(screen: &Screen, of: &Filter, found: &InstancePage, names: &Variants) ->
     }
 }
 
-fn line(screen: &Screen, view: &InstanceView, names: &Variants, decides: bool) -> Markup {
+fn line(screen: &Screen, view: &InstanceView, numbers: &Numbers, decides: bool) -> Markup {
     let now = screen.now;
     let key = view.address.key.text();
     let parked = view.parked.as_ref();
@@ -317,9 +315,9 @@ fn line(screen: &Screen, view: &InstanceView, names: &Variants, decides: bool) -
             @if decides {
                 td.fit.pick { input type="checkbox" name="pick" value=(format!("{}\n{}\n{}", view.address.saga, view.seq, key)) aria-label=(format!("Tick {}", visible(key))); }
             }
-            td.title.key { a href=(screen.base.to(&address(view))) { (id(key)) } }
+            td.title.key { a href=(screen.base.to(&instance_address(&view.address, &[]))) { (id(key)) } }
             td.fit data-label="Saga" { (visible(&view.address.saga)) }
-            td.fit data-label="State" { (state(Look::of_view(view), names.variant(view))) }
+            td.fit data-label="State" { (state(Look::of_view(view), numbers.variant(view))) }
             td.long data-label="Waits for" {
                 @if let Some(parked) = parked { span { "a person: " (parked.reason) } }
                 @else if !view.waiting_for.is_empty() { span { @for name in &view.waiting_for { (id(name)) " " } } }

@@ -23,7 +23,6 @@ pub(crate) use sagas::sagas;
 pub(crate) use subscribers::subscribers;
 pub(crate) use timers::timers;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -40,7 +39,7 @@ use crate::Dashboard;
 use crate::guard::Base;
 use crate::page::{Badges, Frame, bare};
 use crate::parts::empty;
-use crate::session::{Session, chosen_theme};
+use crate::session::{Role, Session, chosen_theme};
 use crate::source::{NotDecided, Opened};
 
 /// The most dead letters that are counted for the navigation.
@@ -104,32 +103,19 @@ impl From<StoreError> for NoPage {
 pub(crate) struct Numbers {
     pub(crate) counts: Vec<InstanceCount>,
     pub(crate) badges: Badges,
-    pub(crate) variants: Variants,
-}
-
-/// The variant of each stored state, because people know the names in the source.
-#[derive(Default)]
-pub(crate) struct Variants(HashMap<String, HashMap<String, String>>);
-
-impl Variants {
-    fn of(definitions: Vec<StoredDefinition>) -> Self {
-        let mut variants: HashMap<String, HashMap<String, String>> = HashMap::new();
-        // A later version comes later.
-        for definition in definitions {
-            let states = definition.states.into_iter().map(|state| (state.name, state.variant));
-            variants.entry(definition.saga).or_default().extend(states);
-        }
-        Self(variants)
-    }
-
-    /// Returns the variant of the state of an instance, or the stored name if no definition has it.
-    pub(crate) fn variant<'a>(&'a self, view: &'a InstanceView) -> &'a str {
-        let of_saga = self.0.get(&*view.address.saga);
-        of_saga.and_then(|states| states.get(&*view.state)).map_or(&*view.state, |variant| variant)
-    }
+    /// The definitions of the store, in order of saga and version.
+    pub(crate) definitions: Vec<StoredDefinition>,
 }
 
 impl Numbers {
+    /// Returns the variant of the state of an instance, because people know the names in the source. Returns the stored name
+    /// if no definition has the state.
+    pub(crate) fn variant<'a>(&'a self, view: &'a InstanceView) -> &'a str {
+        let mut newest_first =
+            self.definitions.iter().rev().filter(|known| *known.saga == *view.address.saga);
+        newest_first.find_map(|known| known.state(&view.state)).map_or(&*view.state, |state| &state.variant)
+    }
+
     /// Returns the number of the instances that meet the condition.
     pub(crate) fn of(&self, is: impl Fn(&InstanceCount) -> bool) -> u64 {
         self.counts.iter().filter(|count| is(count)).map(|count| count.instances).sum()
@@ -145,6 +131,11 @@ pub(crate) fn has(count: &InstanceCount, status: Status) -> bool {
 }
 
 impl Screen {
+    /// Returns whether the person may decide here.
+    pub(crate) fn decides(&self) -> bool {
+        self.session.decides(&self.dashboard.options)
+    }
+
     pub(crate) fn store(&self) -> Result<Opened, NoPage> {
         self.dashboard.source.open().ok_or(NoPage::Stopped)
     }
@@ -168,8 +159,8 @@ impl Screen {
         };
         let badges =
             Badges { active: sum(&is_active), parked: sum(&|count| count.parked), dead: Some(letters) };
-        let variants = Variants::of(store.definitions().await?);
-        Ok(Numbers { counts, badges, variants })
+        let definitions = store.definitions().await?;
+        Ok(Numbers { counts, badges, definitions })
     }
 
     /// Returns the page of a screen.
@@ -203,14 +194,13 @@ impl Screen {
         let (status, title, why) = match page {
             Ok(page) => return page.into_response(),
             Err(NoPage::NotFound(why)) => (StatusCode::NOT_FOUND, "Not found", why),
-            Err(NoPage::NotDecided(NotDecided::Declined(why))) => {
-                (StatusCode::CONFLICT, "Nothing has changed", why)
-            }
-            Err(NoPage::NotDecided(NotDecided::NotDone(why))) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "Nothing has changed", why)
-            }
-            Err(NoPage::NotDecided(NotDecided::Unknown(why))) => {
-                (StatusCode::GATEWAY_TIMEOUT, "Nobody knows whether it was done", why)
+            Err(NoPage::NotDecided(refused)) => {
+                let title = if refused.is_known() {
+                    "Nothing has changed"
+                } else {
+                    "Nobody knows whether it was done"
+                };
+                (refused.status(), title, refused.to_string())
             }
             Err(NoPage::Bad(why)) => (StatusCode::BAD_REQUEST, "This cannot be read", why),
             Err(NoPage::Stopped) => {
@@ -230,7 +220,7 @@ impl Screen {
     /// A payload, for those who may see it.
     pub(crate) fn payload(&self, json: &str) -> Markup {
         html! {
-            @if self.session.role == crate::session::Role::Operator {
+            @if self.session.role == Role::Operator {
                 pre.diff.body { (crate::text::pretty(json).lines().map(saga_core::message::visible).collect::<Vec<_>>().join("\n")) }
             } @else {
                 p.muted.small { "hidden: this token may not see payloads" }

@@ -10,10 +10,10 @@ use saga_core::message::{Timestamp, visible};
 use saga_core::store::{InstanceFilter, InstanceOrder, InstanceView, Problem, Problems, Status};
 use serde::Deserialize;
 
-use super::{NoPage, Numbers, Screen, Variants, has, is_active};
+use super::{NoPage, Numbers, Screen, has, is_active};
 use crate::diagram::{InState, Shown, draw};
 use crate::parts::{Look, age, bar, empty, id, panel, state, status, time};
-use crate::text::{count, number, query};
+use crate::text::{count, instance_address, number, query};
 
 /// The most groups of problems on this page.
 const GROUPS: usize = 6;
@@ -34,7 +34,7 @@ pub(crate) async fn overview(screen: Screen, Query(of): Query<Of>) -> Response {
 async fn page(screen: &Screen, saga: &str) -> Result<Markup, NoPage> {
     let store = screen.store()?;
     let numbers = screen.numbers(&store).await?;
-    let definitions = newest(store.definitions().await?);
+    let definitions = newest(&numbers.definitions);
     let problems = screen.problems(&store).await?;
     let mut filter = InstanceFilter::default();
     (filter.order, filter.descending, filter.limit) = (InstanceOrder::Changed, true, RECENT);
@@ -60,22 +60,22 @@ async fn page(screen: &Screen, saga: &str) -> Result<Markup, NoPage> {
                 (attention(screen, &problems))
                 @if let Some(shown) = shown { (map(screen, &shown, &sagas, &definitions, &numbers)) }
             }
-            (activity(screen, &recent, &numbers.variants))
+            (activity(screen, &recent, &numbers))
         }
     };
     Ok(screen.page("/", "Overview", numbers.badges, &body))
 }
 
 /// Returns the newest definition of each saga.
-fn newest(definitions: Vec<StoredDefinition>) -> BTreeMap<String, StoredDefinition> {
+fn newest(definitions: &[StoredDefinition]) -> BTreeMap<&str, &StoredDefinition> {
     // The list is in order of the versions, so the last one stays.
-    definitions.into_iter().map(|definition| (definition.saga.clone(), definition)).collect()
+    definitions.iter().map(|definition| (&*definition.saga, definition)).collect()
 }
 
 /// Returns the sagas with their active instances: those with instances first.
-fn sagas(numbers: &Numbers, definitions: &BTreeMap<String, StoredDefinition>) -> Vec<(String, u64)> {
+fn sagas(numbers: &Numbers, definitions: &BTreeMap<&str, &StoredDefinition>) -> Vec<(String, u64)> {
     let mut sagas: BTreeMap<String, (u64, u64)> =
-        definitions.keys().map(|name| (name.clone(), (0, 0))).collect();
+        definitions.keys().map(|name| ((*name).to_owned(), (0, 0))).collect();
     for count in &numbers.counts {
         let (active, all) = sagas.entry(count.saga.clone()).or_default();
         *all += count.instances;
@@ -196,7 +196,7 @@ fn map(
     screen: &Screen,
     saga: &str,
     sagas: &[(String, u64)],
-    definitions: &BTreeMap<String, StoredDefinition>,
+    definitions: &BTreeMap<&str, &StoredDefinition>,
     numbers: &Numbers,
 ) -> Markup {
     let base = &screen.base;
@@ -206,7 +206,7 @@ fn map(
         in_state.instances += count.instances;
         in_state.parked += if count.parked { count.instances } else { 0 };
     }
-    let definition = definitions.get(saga);
+    let definition = definitions.get(saga).copied();
     let link = |state: &str| base.to(&format!("/instances{}", query(&[("saga", saga), ("state", state)])));
     let whole: u64 = states.values().map(|state| state.instances).sum();
     // The states of the table first, and then those that only earlier versions have.
@@ -274,7 +274,7 @@ pub(super) fn legend() -> Markup {
     }
 }
 
-fn activity(screen: &Screen, recent: &[InstanceView], names: &Variants) -> Markup {
+fn activity(screen: &Screen, recent: &[InstanceView], numbers: &Numbers) -> Markup {
     let base = &screen.base;
     let body = html! {
         @if recent.is_empty() {
@@ -287,8 +287,8 @@ fn activity(screen: &Screen, recent: &[InstanceView], names: &Variants) -> Marku
                         tr {
                             td.fit.muted data-label="When" { (time(view.changed_at, screen.now)) }
                             td data-label="Saga" { (visible(&view.address.saga)) }
-                            td.key.wide data-label="Instance" { a href=(base.to(&address(view))) { (id(view.address.key.text())) } }
-                            td data-label="State" { (state(Look::of_view(view), names.variant(view))) }
+                            td.key.wide data-label="Instance" { a href=(base.to(&instance_address(&view.address, &[]))) { (id(view.address.key.text())) } }
+                            td data-label="State" { (state(Look::of_view(view), numbers.variant(view))) }
                             td data-label="Waits for" { @for name in &view.waiting_for { (id(name)) " " } }
                         }
                     }
@@ -297,9 +297,4 @@ fn activity(screen: &Screen, recent: &[InstanceView], names: &Variants) -> Marku
         }
     };
     html! { div data-live="activity" { (panel("activity-h", "Recent steps", None, &body)) } }
-}
-
-/// The address of the page of an instance, below the dashboard.
-pub(super) fn address(view: &InstanceView) -> String {
-    format!("/instance{}", query(&[("saga", &view.address.saga), ("key", view.address.key.text())]))
 }

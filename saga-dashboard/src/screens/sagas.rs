@@ -28,7 +28,7 @@ pub(crate) async fn sagas(screen: Screen, Query(of): Query<Of>) -> Response {
 async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
     let store = screen.store()?;
     let numbers = screen.numbers(&store).await?;
-    let definitions = store.definitions().await?;
+    let definitions = &numbers.definitions;
     let shown = definitions.iter().rev().find(|definition| {
         (of.saga.is_empty() || definition.saga == of.saga)
             && of.version.is_none_or(|version| definition.version == version)
@@ -47,7 +47,7 @@ async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
         } @else {
             div.stack {
                 section.panel { div.tools { div.tabs role="group" aria-label="Definitions" {
-                    @for definition in &definitions {
+                    @for definition in definitions {
                         a href=(to(definition)) aria-current=[is_shown(definition).then_some("true")] {
                             (visible(&definition.saga)) " " span.n { "version " (definition.version) }
                         }

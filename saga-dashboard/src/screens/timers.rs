@@ -7,10 +7,9 @@ use saga_core::message::visible;
 use saga_core::store::{InstanceFilter, InstanceOrder, InstanceView, PageFrom, Position};
 use serde::Deserialize;
 
-use super::overview::address;
-use super::{NoPage, Screen, Variants};
+use super::{NoPage, Numbers, Screen};
 use crate::parts::{Look, empty, id, state, status, time};
-use crate::text::query;
+use crate::text::{instance_address, query};
 
 #[derive(Deserialize)]
 pub(crate) struct Of {
@@ -41,7 +40,7 @@ async fn page(screen: &Screen, after: &str) -> Result<Markup, NoPage> {
             } @else {
                 div.scroll { table.cards {
                     thead { tr { th scope="col" { "Due" } th scope="col" { "Key" } th scope="col" { "Saga" } th scope="col" { "State" } } }
-                    tbody data-live="rows" { @for view in &found.instances { (line(screen, view, &numbers.variants)) } }
+                    tbody data-live="rows" { @for view in &found.instances { (line(screen, view, &numbers)) } }
                 } }
             }
             footer.pager {
@@ -53,7 +52,7 @@ async fn page(screen: &Screen, after: &str) -> Result<Markup, NoPage> {
     Ok(screen.page("/timers", "Timers", numbers.badges, &body))
 }
 
-fn line(screen: &Screen, view: &InstanceView, names: &Variants) -> Markup {
+fn line(screen: &Screen, view: &InstanceView, numbers: &Numbers) -> Markup {
     html! {
         tr {
             td.fit data-label="Due" {
@@ -62,9 +61,9 @@ fn line(screen: &Screen, view: &InstanceView, names: &Variants) -> Markup {
                     (time(due, screen.now))
                 }
             }
-            td.title.key { a href=(screen.base.to(&address(view))) { (id(view.address.key.text())) } }
+            td.title.key { a href=(screen.base.to(&instance_address(&view.address, &[]))) { (id(view.address.key.text())) } }
             td data-label="Saga" { (visible(&view.address.saga)) }
-            td data-label="State" { (state(Look::of_view(view), names.variant(view))) }
+            td data-label="State" { (state(Look::of_view(view), numbers.variant(view))) }
         }
     }
 }
