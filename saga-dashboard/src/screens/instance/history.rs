@@ -1,0 +1,96 @@
+//! The history of an instance, line by line.
+//!
+//! Owns: the words of a line. Does not own: the drawing of the same lines over time (`timeline`).
+
+use maud::{Markup, html};
+use saga_core::message::{Timestamp, visible};
+use saga_core::store::{HistoryKind, HistoryRow};
+
+use super::{Of, Seen};
+use crate::parts::{empty, glyph, panel, status};
+use crate::screens::Screen;
+use crate::text::{instance_address, length, number};
+
+/// The history lines of the longest page.
+pub(super) const MOST_LINES: usize = 10_000;
+
+pub(super) fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Markup {
+    let lines = &seen.history;
+    let record = &seen.snapshot.instance;
+    let all = {
+        let lines = (limit * 10).to_string();
+        screen.base.to(&instance_address(&record.address, &[("verb", &of.verb), ("lines", &lines)]))
+    };
+    let beside = html! { span.small { "newest first" } };
+    let body = html! {
+        @if lines.is_empty() { (empty("No history", &html! { "The lines of this instance were removed." })) }
+        @else {
+            div.hist {
+                div.h { "Step" } div.h { "Came in" } div.h { "Became" } div.h { "Note" }
+                @let mut later: Option<Timestamp> = None;
+                @for row in lines.iter().rev() {
+                    (history_line(screen, row, later))
+                    @let _ = later.insert(row.entry.at);
+                }
+            }
+        }
+        @if lines.len() == limit && limit < MOST_LINES { footer { "These are the newest " (number(limit as u64)) " lines. " a href=(all) { "Show more" } } }
+    };
+    html! { div data-live="history" { (panel("history-h", "History", Some(beside), &body)) } }
+}
+
+fn history_line(screen: &Screen, row: &HistoryRow, later: Option<Timestamp>) -> Markup {
+    let HistoryRow { seq, entry } = row;
+    let person = matches!(entry.kind, HistoryKind::Verb | HistoryKind::Declined);
+    let at = entry.at.to_string();
+    let clock = at.split_once('T').map_or(&*at, |(_, clock)| clock.trim_end_matches('Z'));
+    html! {
+        div class=(if person { "step quiet" } else { "step" }) {
+            div.at {
+                b { "step " (number(*seq)) }
+                time datetime=(at) title=(at) { (clock) }
+                @if let Some(later) = later.filter(|later| later.since(entry.at).as_secs() > 0) { span { "then " (length(later.since(entry.at), false)) } }
+            }
+            div data-col="Came in" {
+                @if person { (glyph("person")) " " }
+                @if !entry.name.is_empty() { b.id { (visible(&entry.name)) } " " }
+                span.kind { (kind(&entry.kind)) }
+                @if let Some(cause) = entry.cause.as_deref().filter(|cause| !cause.is_empty()) {
+                    p.small.muted { @if person { "by " } @else { "cause " } span.id { (visible(cause)) } }
+                }
+                @if let Some(payload) = &entry.payload {
+                    details.small { summary { "body, " (number(payload.as_str().len() as u64)) "\u{a0}B" } (screen.payload(payload.as_str())) }
+                }
+            }
+            div data-col="Became" {
+                @match &entry.kind {
+                    HistoryKind::Parked => (status("parked", "parked")),
+                    HistoryKind::Compensating => (status("unwinding", "compensating")),
+                    _ if entry.from != entry.to && !entry.to.is_empty() => {
+                        @if !entry.from.is_empty() { span.muted { (visible(&entry.from)) " → " } }
+                        b { (visible(&entry.to)) }
+                    },
+                    _ => span.faint { (visible(&entry.to)) },
+                }
+            }
+            div data-col="Note" { @if let Some(note) = &entry.note { span.err { (visible(note)) } } }
+        }
+    }
+}
+
+/// The kind of a line in words.
+fn kind(kind: &HistoryKind) -> String {
+    match kind {
+        HistoryKind::Started => "started the instance".to_owned(),
+        HistoryKind::Applied => "applied".to_owned(),
+        HistoryKind::Joined => "one event of a set".to_owned(),
+        HistoryKind::Verb => "decided".to_owned(),
+        HistoryKind::Declined => "declined".to_owned(),
+        HistoryKind::Parked => String::new(),
+        HistoryKind::Compensating => "begins to compensate".to_owned(),
+        HistoryKind::Compensated => "all undos are done".to_owned(),
+        HistoryKind::Undoing => "undo sent".to_owned(),
+        HistoryKind::Undone => "undo done".to_owned(),
+        other => visible(other.as_str()).replace('-', " "),
+    }
+}
