@@ -43,17 +43,17 @@ pub use saga_core::message::{
 
 // The dispatcher.
 pub use saga_core::dispatcher::{
-    Clock, ConsumerReceipt, Dispatcher, DispatcherBuilder, Disposition, Handler, HandlerContext, Health,
-    Instance, OpenCommand, Proposed, PublishOptions, Receipt, SetTimer, Subscriber, SystemClock, UnknownName,
-    WeakDispatcher,
+    Attention, Clock, ConsumerReceipt, Dispatcher, DispatcherBuilder, Disposition, Handler, HandlerContext,
+    Health, HealthReason, HealthReport, Instance, Notice, OpenCommand, Proposed, PublishOptions, Receipt,
+    SetTimer, Subscriber, SystemClock, UnknownName, WeakDispatcher,
 };
-pub use saga_core::engine::{Moment, Policy, Tally};
+pub use saga_core::engine::{AttemptCounts, Durations, HandlerStatus, Moment, Policy, StoreVerb, Tally};
 
 // Operating.
 pub use saga_core::machine::{
     DeclinedReason, Operator, OperatorVerb, ParkReason, Parked, ParkedOver, Preview, Resolved,
 };
-pub use saga_core::store::{DeadLetterReason, HistoryKind, IgnoredReason};
+pub use saga_core::store::{DeadLetterReason, HistoryKind, IgnoredReason, PauseOf};
 
 /// All errors.
 pub mod error {
@@ -86,13 +86,14 @@ pub mod handler {
 /// The traits and the data of a commit are outside of semantic versioning until version 1.0.
 pub mod store {
     pub use saga_core::store::{
-        Address, AliasChange, Batch, Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterReason,
-        DeadLetterRow, DedupRecord, Delivery, DeliveryChange, DeliveryId, DueTimer, HistoryEntry,
-        HistoryKind, HistoryRow, InboxId, Inspect, InstanceChange, InstanceCount, InstanceFilter,
-        InstanceOrder, InstancePage, InstanceView, Lease, Loaded, Mail, MailKind, Maintain, MemoryStore,
-        NameOf, Obligation, ObligationChange, ObligationOf, OpenTask, PageFrom, Position, PositionError,
-        Problem, ProblemKind, Problems, Purged, RetiredName, RowId, Snapshot, Status, Step, StepOutcome,
-        Store, StoreError, Stored, StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
+        Address, AliasChange, AuditEntry, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, Batch,
+        Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterReason, DeadLetterRow, DedupRecord, Delivery,
+        DeliveryChange, DeliveryId, DueTimer, HistoryEntry, HistoryKind, HistoryRow, InboxId, Inspect,
+        InstanceChange, InstanceCount, InstanceFilter, InstanceOrder, InstancePage, InstanceView, Lease,
+        Loaded, Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation, ObligationChange, ObligationOf,
+        OpenTask, PageFrom, Pause, PauseChange, PauseOf, Position, PositionError, Problem, ProblemKind,
+        Problems, Purged, RetiredName, RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError,
+        StoreSizes, Stored, StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
         TimeRange, TimerChange, TimerKey, TimerRow, Trace, async_trait,
     };
 }

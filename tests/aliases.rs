@@ -279,7 +279,7 @@ async fn r35_events_wait_for_an_alias_to_be_claimed_and_give_up() {
     );
     // Redriven, it is resolved anew.
     dispatcher.publish(prepaid("inv-2", "never")).await.unwrap();
-    dispatcher.redrive(letter).await.unwrap();
+    dispatcher.redrive(letter.id, Operator::new("op")).await.unwrap();
     assert_eq!(reaches(&dispatcher, "inv-2", InvoiceState::Settled).await.paid, 700);
 }
 

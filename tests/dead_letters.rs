@@ -4,12 +4,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use saga::DeclinedReason;
 use saga::Dispatcher;
 use saga::error::InstanceError;
 use saga::prelude::*;
 use saga::store::{MailKind, MemoryStore};
 use saga::testing::ManualClock;
+use saga::{DeclinedReason, Operator};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "basket", version = 1, data(Basket), actions(BasketActions))]
@@ -106,7 +106,7 @@ async fn an_event_without_a_key_is_kept_and_put_on_no_way() {
     ];
     assert_eq!(dead(&dispatcher).await, kept);
     for row in dispatcher.dead_letters(None).await.unwrap() {
-        let error = dispatcher.redrive(row).await.unwrap_err();
+        let error = dispatcher.redrive(row.id, Operator::new("op")).await.unwrap_err();
         assert!(matches!(&error, InstanceError::Declined(DeclinedReason::NoKey)), "{error}");
     }
     clock.idle().await;
@@ -124,7 +124,7 @@ async fn an_event_that_came_too_far_is_put_back_on_its_own_way() {
     ];
     assert_eq!(dead(&dispatcher).await, kept);
     for row in dispatcher.dead_letters(None).await.unwrap() {
-        dispatcher.redrive(row).await.unwrap();
+        dispatcher.redrive(row.id, Operator::new("op")).await.unwrap();
     }
     clock.idle().await;
     assert!(dead(&dispatcher).await.is_empty());

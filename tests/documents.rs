@@ -53,6 +53,11 @@ fn with_tests(document: &str) -> String {
     written + "\n"
 }
 
+/// The numbers of the rules. R36 is kept for several nodes, which are not there yet.
+fn rules() -> impl Iterator<Item = u32> {
+    (1..=35).chain(37..=38)
+}
+
 #[test]
 fn each_rule_has_tests_and_each_test_of_a_rule_is_listed() {
     let document = read(RULES);
@@ -69,7 +74,7 @@ fn each_rule_has_tests_and_each_test_of_a_rule_is_listed() {
         .lines()
         .filter_map(|line| line.strip_prefix("## R")?.split(' ').next()?.parse().ok())
         .collect();
-    assert!(headings.iter().copied().eq(1..=35), "{headings:?}");
+    assert!(headings.iter().copied().eq(rules()), "{headings:?}");
     let tests = tests_of_rules();
     for rule in &headings {
         assert!(tests.contains_key(rule), "no test is named after rule R{rule}");
@@ -81,7 +86,7 @@ fn each_rule_has_tests_and_each_test_of_a_rule_is_listed() {
 
 #[test]
 fn every_rule_that_the_sources_cite_is_there() {
-    let known: BTreeSet<u32> = (1..=35).collect();
+    let known: BTreeSet<u32> = rules().collect();
     for folder in [
         "src",
         "saga-cli/src",

@@ -305,7 +305,7 @@ impl Call {
                     dispatcher.resolve::<TicketState>("parked", reply, Operator::new(by).because(why)).await,
                 )
             }
-            Self::Redrive => of_instance(dispatcher.redrive(letter).await),
+            Self::Redrive => of_instance(dispatcher.redrive(letter.id, Operator::new("op")).await),
             Self::Instance => of_instance(dispatcher.instance::<TicketState>("running").await),
             Self::InstanceByAlias => {
                 of_instance(dispatcher.instance_by_alias::<TicketState>("number-running").await)

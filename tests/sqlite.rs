@@ -319,7 +319,7 @@ async fn r23_a_verb_from_elsewhere_that_is_declined_is_answered_where_it_can_be_
         letter.letter.detail,
         "visit `nobody` does not exist; the verb was requested by the porter: it is stuck"
     );
-    let again = house.dispatcher.redrive(letter).await.unwrap_err();
+    let again = house.dispatcher.redrive(letter.id, Operator::new("op")).await.unwrap_err();
     assert_eq!(again.to_string(), "a declined verb cannot be delivered again; request the verb again");
 
     // Whoever asks the dispatcher itself is answered by it, and nothing is written.

@@ -394,7 +394,7 @@ impl Bench {
             Word::Fire => dispatcher.fire::<DealState>(deal, "1m", Operator::new(by).because(why)).await,
             Word::Redrive => {
                 let letter = dispatcher.dead_letters(None).await?.remove(0);
-                dispatcher.redrive(letter).await
+                dispatcher.redrive(letter.id, Operator::new(by).because(why)).await
             }
         }
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use saga_core::machine::{Operator, OperatorVerb};
 use saga_core::message::Timestamp;
-use saga_core::store::{InstanceFilter, InstanceOrder, PageFrom, ParkReason, Position, Status, TimeRange};
+use saga_core::store::{
+    DeadLetterRow, InstanceFilter, InstanceOrder, PageFrom, ParkReason, PauseOf, Position, Status, TimeRange,
+};
 
 /// Shows the instances of a saga store, and decides what waits for a person.
 ///
@@ -48,9 +50,17 @@ pub(crate) enum Verb {
         #[arg(long)]
         saga: Option<String>,
     },
-    /// Lists and shows dead letters.
+    /// Lists and shows dead letters, delivers them again, edits and discards them.
     #[command(subcommand)]
     Dead(Dead),
+    /// Pauses a saga or a handler. New events wait, and nothing is lost.
+    Pause(Pause),
+    /// Ends the pause of a saga or a handler.
+    Resume(Pause),
+    /// Lists the paused sagas and handlers.
+    Pauses,
+    /// Lists the decisions of operators, newest first.
+    Audit(Audit),
     /// Groups what waits for a person by reason and error: parked instances and dead letters.
     Problems,
     /// Lists the consumers of each event.
@@ -178,10 +188,10 @@ pub(crate) struct Wait {
 /// The person who decides.
 #[derive(Args, Debug)]
 pub(crate) struct Who {
-    /// Why. The history of the instance keeps the text.
+    /// Why. The audit keeps the text.
     #[arg(long, value_name = "REASON")]
     pub(crate) because: String,
-    /// Who decides. The history of the instance keeps the name.
+    /// Who decides. The audit keeps the name.
     #[arg(long, env = "USER", value_name = "NAME")]
     pub(crate) by: String,
     /// Does not ask.
@@ -190,9 +200,14 @@ pub(crate) struct Who {
 }
 
 impl Who {
+    /// Returns the operator.
+    pub(crate) fn operator(&self) -> Operator {
+        Operator::new(&self.by).because(&self.because)
+    }
+
     /// Returns the operator, who has seen the instance at the step `seq`.
     pub(crate) fn at_step(&self, seq: u64) -> Operator {
-        Operator::new(&self.by).because(&self.because).at_step(seq)
+        self.operator().at_step(seq)
     }
 }
 
@@ -261,12 +276,73 @@ pub(crate) struct Send {
     /// The JSON of the event.
     #[arg(long, value_name = "JSON")]
     pub(crate) body: String,
-    /// The message id. A repetition under the same id has no effect. The default is a new id.
+    /// The message id. A repetition under the same id is declined. The default is a new id.
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<String>,
-    /// Does not ask.
-    #[arg(short, long)]
-    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) operate: Operate,
+}
+
+/// A decision about something else than one instance.
+#[derive(Args, Debug)]
+pub(crate) struct Operate {
+    #[command(flatten)]
+    pub(crate) who: Who,
+    /// How many seconds to wait until the dispatcher has applied the verb.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=86_400))]
+    pub(crate) wait: u64,
+}
+
+/// The object of a pause.
+#[derive(Args, Debug)]
+pub(crate) struct Pause {
+    /// The kind of the object.
+    #[arg(value_enum)]
+    kind: PauseKind,
+    /// The stored name of the saga or the command, or the name of the subscriber.
+    name: String,
+    #[command(flatten)]
+    pub(crate) operate: Operate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PauseKind {
+    /// All instances of a saga.
+    Saga,
+    /// The handler of a command, or a subscriber.
+    Handler,
+}
+
+impl Pause {
+    pub(crate) fn of(&self) -> PauseOf {
+        match self.kind {
+            PauseKind::Saga => PauseOf::Saga(self.name.clone()),
+            PauseKind::Handler => PauseOf::Handler(self.name.clone()),
+        }
+    }
+}
+
+/// The rows of the audit.
+#[derive(Args, Debug)]
+pub(crate) struct Audit {
+    /// Only decisions about instances of this saga. Needs --key.
+    #[arg(long, requires = "key")]
+    pub(crate) saga: Option<String>,
+    /// Only decisions about the instance with this key.
+    #[arg(long, requires = "saga")]
+    pub(crate) key: Option<String>,
+    /// Only decisions of this operator.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    /// Only rows before this number.
+    #[arg(long, default_value_t = i64::MAX, hide_default_value = true)]
+    pub(crate) before: i64,
+    /// Oldest first, beginning after this number. 0 begins with the first row.
+    #[arg(long, conflicts_with = "before")]
+    pub(crate) after: Option<i64>,
+    /// The most rows.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
 }
 
 /// One decision about many instances. Each instance declines it if it has made a step since it was read. A batch that was
@@ -327,6 +403,42 @@ pub(crate) enum Dead {
         /// The number of the letter.
         id: i64,
     },
+    /// Delivers dead letters again, and removes them.
+    Redrive(Letters),
+    /// Delivers one dead letter again, with another payload.
+    Edit {
+        /// The number of the letter.
+        id: i64,
+        /// The JSON to deliver instead, in the version of the letter.
+        #[arg(long, value_name = "JSON")]
+        body: String,
+        #[command(flatten)]
+        operate: Operate,
+    },
+    /// Removes dead letters. The audit keeps their payloads.
+    Discard(Letters),
+}
+
+/// Dead letters by their numbers, or all that meet the conditions.
+#[derive(Args, Debug)]
+pub(crate) struct Letters {
+    /// The numbers of the letters.
+    #[arg(required_unless_present_any = ["consumer", "reason", "message"])]
+    pub(crate) ids: Vec<i64>,
+    /// All letters of this saga or subscriber.
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) consumer: Option<String>,
+    /// All letters with this reason, such as `unhandled`.
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) reason: Option<String>,
+    /// All letters with this message.
+    #[arg(long, value_name = "NAME", conflicts_with = "ids")]
+    pub(crate) message: Option<String>,
+    /// The most letters.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) operate: Operate,
 }
 
 /// The conditions of a list. An instance must meet every condition.
@@ -416,6 +528,16 @@ enum Sort {
     Changed,
     Key,
     Due,
+}
+
+impl Letters {
+    /// Returns whether a letter meets the conditions.
+    pub(crate) fn holds(&self, row: &DeadLetterRow) -> bool {
+        let letter = &row.letter;
+        self.consumer.as_ref().is_none_or(|consumer| letter.to.saga == *consumer)
+            && self.reason.as_ref().is_none_or(|reason| letter.reason.as_str() == reason)
+            && self.message.as_ref().is_none_or(|message| letter.message.name == *message)
+    }
 }
 
 impl Conditions {

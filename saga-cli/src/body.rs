@@ -5,15 +5,16 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use saga_core::definition::{StoredDefinition, StoredEvent};
+use saga_core::engine::StoreVerb;
 use saga_core::machine::{OperatorVerb, Resolved};
-use saga_core::message::{Message, MessageId, Payload, Timestamp};
-use saga_core::store::{Inspect, Mail, Store};
-use saga_sqlite::{SqliteReader, SqliteStore};
-use serde::Serialize;
+use saga_core::message::{Message, MessageId, Payload};
+use saga_core::store::Inspect;
+use saga_sqlite::SqliteReader;
 
 use crate::Ended;
 use crate::args::{Resolve, Send};
-use crate::decide::{confirmed, decide};
+use crate::decide::decide;
+use crate::operate::operate;
 use crate::output::{Output, plain};
 use crate::verbs::address;
 
@@ -33,7 +34,7 @@ pub(crate) async fn resolve(
     decide(OperatorVerb::Resolve(outcome), &resolve.decide, store, output).await
 }
 
-/// Puts the event into the inbox of the instance, where the dispatcher takes it.
+/// Sends an event to an instance.
 pub(crate) async fn send(send: &Send, reader: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
     let definition = newest(reader, &send.of.saga).await?;
     let message = message(&definition, &send.event, &send.body)?;
@@ -49,22 +50,9 @@ pub(crate) async fn send(send: &Send, reader: &SqliteReader, output: &mut Output
         }
         None => format!("{to} does not exist"),
     };
-    if !send.yes && !confirmed(&format!("send {}?", plain(&send.event)), &plain(&about))? {
-        return Ok(Ended::Usage);
-    }
-    let store = SqliteStore::options().create(false).open(reader.path())?;
-    let mail = Mail { id: Some(id.clone()), ..Mail::event(to, message, Timestamp::now()) };
-    store.deliver(vec![mail]).await?;
-    output.one(&Sent { id: id.as_str(), event: &send.event }, |sent| {
-        format!("{} is in the inbox under the message id {}", plain(sent.event), plain(sent.id))
-    })?;
-    Ok(Ended::Well)
-}
-
-#[derive(Serialize)]
-struct Sent<'a> {
-    id: &'a str,
-    event: &'a str,
+    let verb = StoreVerb::Send { to, event: message, id: Some(id) };
+    let question = format!("send {}?", plain(&send.event));
+    operate(vec![verb], &send.operate, (&question, &plain(&about)), reader, output).await
 }
 
 /// Returns the definition with the highest version.

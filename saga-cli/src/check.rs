@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use saga_core::store::{
-    HistoryKind, Inspect, InstanceCount, InstanceFilter, InstanceOrder, InstanceView, PageFrom, Position,
-    StoreError,
+    AuditFilter, AuditFrom, AuditLink, HistoryKind, Inspect, InstanceCount, InstanceFilter, InstanceOrder,
+    InstanceView, PageFrom, Position, StoreError,
 };
 use saga_sqlite::SqliteReader;
 use serde::Serialize;
@@ -33,6 +33,7 @@ pub(crate) async fn check(store: &SqliteReader, output: &mut Output<'_>) -> Resu
         let Some(more) = page.more else { break };
         filter.from = Some(PageFrom::After(more));
     }
+    audit(store, &mut report).await?;
     let after = (store.counts().await?, newest(store).await?);
     report.quiet = before == after;
     if report.quiet {
@@ -54,6 +55,9 @@ async fn newest(store: &SqliteReader) -> Result<Option<Position>> {
 struct Report {
     instances: usize,
     history_lines: usize,
+    audit_rows: usize,
+    /// The link of the newest row of the audit. Keep it elsewhere: it shows later that no row behind it was removed.
+    audit_link: String,
     /// Whether nothing moved during the check. Otherwise the counts were not compared.
     quiet: bool,
     damage: Vec<Damage>,
@@ -101,6 +105,26 @@ async fn instance(store: &SqliteReader, view: &InstanceView, report: &mut Report
     Ok(())
 }
 
+/// Follows the chain of the audit.
+async fn audit(store: &SqliteReader, report: &mut Report) -> Result<()> {
+    let (mut link, mut filter) = (AuditLink::FIRST, AuditFilter::default());
+    filter.limit = 1_000;
+    loop {
+        let rows = store.audit(&filter).await?;
+        for row in &rows {
+            if !row.follows(&link) {
+                let what = format!("row {} of the audit does not follow the row before it", row.id.0);
+                report.damage.push(Damage { saga: "audit".to_owned(), key: String::new(), what });
+            }
+            link = row.link;
+        }
+        report.audit_rows += rows.len();
+        report.audit_link = link.to_string();
+        let Some(last) = rows.last() else { return Ok(()) };
+        filter.from = AuditFrom::After(last.id);
+    }
+}
+
 /// Compares the counts with the instances that were listed.
 fn counts(counts: &[InstanceCount], found: &BTreeMap<Group, u64>, report: &mut Report) {
     let mut left = found.clone();
@@ -126,8 +150,11 @@ fn differs((saga, state, status, parked): Group, counted: u64, listed: u64) -> D
 }
 
 fn text(report: &Report) -> String {
-    let Report { instances, history_lines, quiet, damage } = report;
+    let Report { instances, history_lines, audit_rows, audit_link, quiet, damage } = report;
     let mut text = format!("{instances} instances and {history_lines} lines of history were read\n");
+    if *audit_rows > 0 {
+        text += &format!("{audit_rows} rows of the audit end with {audit_link}\n");
+    }
     if !quiet {
         text += "instances moved meanwhile, so the counts were not compared\n";
     }

@@ -19,7 +19,7 @@ use crate::output::{Output, plain, tell};
 use crate::verbs::{address, not_found};
 
 /// The interval of the looks for the outcome. A dispatcher in another process looks into the inbox within a second.
-const LOOK: Duration = Duration::from_millis(50);
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
 /// The number of history lines in which the outcome is looked for first.
 const LINES: usize = 20;
 /// The number of inbox rows in which the verb is looked for.

@@ -12,6 +12,7 @@ mod check;
 mod decide;
 #[cfg(feature = "demo")]
 mod demo;
+mod operate;
 mod output;
 #[cfg(feature = "ui")]
 mod ui;

@@ -8,18 +8,19 @@ use saga_core::definition::StoredDefinition;
 use saga_core::machine::OperatorVerb;
 use saga_core::message::{Alias, Key, Timestamp};
 use saga_core::store::{
-    Address, DeadId, DeadLetterRow, HistoryRow, Inspect, InstanceCount, InstanceView, PageFrom, Problem,
-    Problems, Snapshot, TaskStage,
+    Address, AuditFilter, AuditFrom, AuditId, AuditRow, DeadId, DeadLetterRow, HistoryRow, Inspect,
+    InstanceCount, InstanceView, PageFrom, Pause, Problem, Problems, Snapshot, TaskStage,
 };
 use saga_sqlite::SqliteReader;
 use serde::Serialize;
 
 use crate::Ended;
-use crate::args::{Dead, Fire, Graph, GraphFormat, Ls, Of, Postpone, Trace, Verb};
+use crate::args::{Audit, Dead, Fire, Graph, GraphFormat, Ls, Of, Postpone, Trace, Verb};
 use crate::batch::batch;
 use crate::body;
 use crate::check::check;
 use crate::decide::decide;
+use crate::operate;
 use crate::output::{Output, plain, tell};
 use crate::wait::wait;
 
@@ -43,6 +44,15 @@ pub(crate) async fn run(verb: Verb, store: &SqliteReader, output: &mut Output<'_
         Verb::Count { saga } => count(saga.as_deref(), store, output).await,
         Verb::Dead(Dead::Ls { after, limit }) => letters(after, limit.into(), store, output).await,
         Verb::Dead(Dead::Show { id }) => letter(id, store, output).await,
+        Verb::Dead(Dead::Redrive(letters)) => operate::letters(&letters, false, store, output).await,
+        Verb::Dead(Dead::Discard(letters)) => operate::letters(&letters, true, store, output).await,
+        Verb::Dead(Dead::Edit { id, body, operate }) => {
+            operate::edit(id, &body, &operate, store, output).await
+        }
+        Verb::Pause(pause) => operate::pause(&pause, false, store, output).await,
+        Verb::Resume(pause) => operate::pause(&pause, true, store, output).await,
+        Verb::Pauses => pauses(store, output).await,
+        Verb::Audit(audit) => self::audit(&audit, store, output).await,
         Verb::Problems => problems(store, output).await,
         Verb::Consumers => consumers(store, output).await,
         Verb::Sagas => sagas(store, output).await,
@@ -288,6 +298,62 @@ async fn problems(store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended
     }
     if !complete {
         tell("there is more than could be read; these are the oldest ones");
+    }
+    Ok(Ended::Well)
+}
+
+async fn pauses(store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let pauses = store.pauses().await?;
+    output.list(["kind", "name", "who", "why", "since"], &pauses, |pause: &Pause| {
+        [
+            pause.of.kind().to_owned(),
+            pause.of.name().to_owned(),
+            pause.who.clone(),
+            pause.why.clone(),
+            pause.at.to_string(),
+        ]
+    })?;
+    if pauses.is_empty() {
+        tell("nothing is paused");
+    }
+    Ok(Ended::Well)
+}
+
+async fn audit(audit: &Audit, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let mut filter = AuditFilter::default();
+    filter.to = match (&audit.saga, &audit.key) {
+        (Some(saga), Some(key)) => {
+            Some(Address::new(saga.clone(), Key::new(key).context("the key is not valid")?))
+        }
+        _ => None,
+    };
+    filter.who.clone_from(&audit.by);
+    filter.from = match audit.after {
+        Some(after) => AuditFrom::After(AuditId(after)),
+        None => AuditFrom::Before(AuditId(audit.before)),
+    };
+    filter.limit = usize::try_from(audit.limit)?;
+    let rows = store.audit(&filter).await?;
+    let header = ["id", "at", "who", "verb", "of", "object", "why", "declined"];
+    output.list(header, &rows, |AuditRow { id, entry, .. }| {
+        [
+            id.0.to_string(),
+            entry.at.to_string(),
+            entry.who.clone(),
+            entry.verb.to_string(),
+            entry.to.as_ref().map(ToString::to_string).unwrap_or_default(),
+            entry.object.clone(),
+            entry.why.clone(),
+            entry.declined.clone().unwrap_or_default(),
+        ]
+    })?;
+    match rows.last() {
+        None => tell("no decision of an operator"),
+        Some(last) if rows.len() == filter.limit => {
+            let word = if audit.after.is_some() { "after" } else { "before" };
+            tell(&format!("more rows: add --{word} {}", last.id.0));
+        }
+        Some(_) => {}
     }
     Ok(Ended::Well)
 }

@@ -18,6 +18,7 @@ use saga::{Dispatcher, Position, SqliteStore};
 pub enum OrderState {
     #[during(
         when(Paid, not_owed(Void), transition_to(Done)),
+        when(Noted, stay),
         when(any(failed(Pay), unknown(Pay)), park),
         timeout(days = 1, compensate, transition_to(Cancelled))
     )]
@@ -46,6 +47,11 @@ impl OrderActions for Order {
 #[derive(saga::Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "placed", key(order))]
 pub struct Placed {
+    pub order: String,
+}
+#[derive(saga::Event, Clone, Debug, Serialize, Deserialize)]
+#[event(name = "noted", key(order))]
+pub struct Noted {
     pub order: String,
 }
 #[derive(saga::Event, Clone, Debug, Serialize, Deserialize)]
@@ -223,7 +229,7 @@ async fn a_reply_is_checked_before_it_resolves_a_command() {
     assert!(code == 1 && said.contains(expected), "{said}");
     let (code, said) = says(&["--reply", "refunded", "--body", "{}"]).await;
     assert!(
-        code == 1 && said.contains("`order` has no event `refunded`; its events are: placed, paid"),
+        code == 1 && said.contains("`order` has no event `refunded`; its events are: placed, paid, noted"),
         "{said}"
     );
     let (code, said) = says(&["--done"]).await;
@@ -259,18 +265,75 @@ async fn an_event_is_sent_once_under_its_message_id() {
     let shop = Shop::parked().await;
     let body = r#"{"order":"A-2"}"#;
     shop.mended.store(true, Ordering::SeqCst);
-    for _ in 0..2 {
-        let send = ["send", "order", "A-2", "placed", "--body", body, "--id", "m-1", "--yes"];
-        let (code, said) = shop.says(&send).await;
-        assert!(code == 0 && said.contains("under the message id m-1"), "{said}");
-    }
+    let send = ["send", "order", "A-2", "placed", "--body", body, "--id", "m-1"];
+    let because = ["--because", "it was lost", "--yes", "--wait", "60"];
+    let says = async |verb: &[&str]| shop.says(&[verb, &because].concat()).await;
+    let (code, said) = says(&send).await;
+    assert!(code == 0 && said.contains("send: done 1"), "{said}");
+    let (code, said) = says(&send).await;
+    assert!(code == 4 && said.contains("has already taken an event with this message id"), "{said}");
     let id = saga::MessageId::new("m-1").unwrap();
     let event = Placed { order: "A-2".to_owned() };
     let receipt = shop.dispatcher.taken_up(&id, &event).await.unwrap().unwrap();
     assert!(receipt.is_accepted(), "{receipt:?}");
     assert_eq!(shop.dispatcher.settled::<OrderState>("A-2").await.unwrap(), Position::In(OrderState::Done));
-    let (code, said) = shop.says(&["send", "order", "A-3", "placed", "--body", "{", "--yes"]).await;
+    let (code, said) = says(&["send", "order", "A-3", "placed", "--body", "{"]).await;
     assert!(code == 1 && said.contains("the body is not JSON"), "{said}");
-    let (code, said) = shop.says(&["send", "order", "A-3", "placed", "--body", "{}"]).await;
+    let (code, said) = says(&["send", "order", "A-3", "placed", "--body", "{}"]).await;
     assert!(code == 1 && said.contains("`order` is missing"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_are_delivered_again_edited_and_discarded() {
+    let shop = Shop::parked().await;
+    for order in ["B-1", "B-2", "B-3"] {
+        shop.dispatcher.publish(Noted { order: order.to_owned() }).await.unwrap();
+    }
+    let because = ["--because", "a test", "--yes", "--wait", "60"];
+    let says = async |verb: &[&str]| shop.says(&[verb, &because].concat()).await;
+    let (code, said) = shop.says(&["dead", "discard", "1", "--because", "a test"]).await;
+    assert!(code == 2 && said.contains("1 dead letters; the first one is 1: noted"), "{said}");
+    let (code, said) = says(&["dead", "edit", "1", "--body", r#"{"ordr":"B-1"}"#]).await;
+    assert!(code == 4 && said.contains("`noted` cannot have this body"), "{said}");
+    shop.dispatcher.publish(Placed { order: "B-1".to_owned() }).await.unwrap();
+    let (code, said) = says(&["dead", "edit", "1", "--body", r#"{"order":"B-1"}"#]).await;
+    assert!(code == 0 && said.contains("edit: done 1"), "{said}");
+    let (code, said) =
+        says(&["dead", "redrive", "--reason", "missing-instance", "--consumer", "order"]).await;
+    assert!(code == 0 && said.contains("redrive: done 2"), "{said}");
+    let (code, said) = says(&["dead", "discard", "--message", "noted"]).await;
+    assert!(code == 0 && said.contains("discard: done 2"), "they came back: {said}");
+    let (code, said) = says(&["dead", "discard", "--message", "noted"]).await;
+    assert_eq!(code, 3, "{said}");
+    let (code, said) = says(&["dead", "redrive", "77"]).await;
+    assert_eq!(code, 3, "{said}");
+    let (_, audit) = shop.says(&["-o", "jsonl", "audit", "--after", "0"]).await;
+    let rows: Vec<serde_json::Value> =
+        audit.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let verbs: Vec<&str> = rows.iter().map(|row| row["verb"].as_str().unwrap()).collect();
+    assert_eq!(verbs, ["edit", "edit", "redrive", "redrive", "discard", "discard"]);
+    assert!(rows[0]["declined"].is_string() && rows[5]["payload"]["order"].is_string(), "{audit}");
+    assert_eq!((rows[0]["who"].as_str(), rows[0]["why"].as_str()), (Some("ada"), Some("a test")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_saga_is_paused_and_resumed() {
+    let shop = Shop::parked().await;
+    let because = ["--because", "the bank is down", "--yes", "--wait", "60"];
+    let says = async |verb: &[&str]| shop.says(&[verb, &because].concat()).await;
+    let (code, said) = says(&["pause", "saga", "oder"]).await;
+    assert!(code == 4 && said.contains("there is no saga `oder` here; known are: order"), "{said}");
+    let (code, said) = says(&["pause", "saga", "order"]).await;
+    assert!(code == 0 && said.contains("pause: done 1"), "{said}");
+    let (_, said) = shop.says(&["pauses"]).await;
+    assert!(said.contains("the bank is down") && said.contains("order"), "{said}");
+    shop.dispatcher.publish(Placed { order: "B-1".to_owned() }).await.unwrap();
+    assert_eq!(shop.says(&["show", "order", "B-1"]).await.0, 3);
+    let (code, said) = says(&["resume", "saga", "order"]).await;
+    assert!(code == 0 && said.contains("resume: done 1"), "{said}");
+    assert!(matches!(shop.dispatcher.settled::<OrderState>("B-1").await.unwrap(), Position::Parked { .. }));
+    let (_, said) = shop.says(&["audit", "--by", "ada"]).await;
+    assert!(said.contains("resume") && said.contains("pause") && said.contains("saga `order`"), "{said}");
+    let (code, said) = shop.says(&["check"]).await;
+    assert!(code == 0 && said.contains("3 rows of the audit end with "), "{said}");
 }

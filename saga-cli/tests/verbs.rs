@@ -242,7 +242,7 @@ fn exit_codes_tell_what_happened() {
 fn a_file_of_another_version_is_refused_and_stays_as_it_is() {
     let shop = Shop::filled();
     let path = shop.dir.path().join("shop.db");
-    for (version, says) in [(6, "earlier version"), (8, "newer version")] {
+    for (version, says) in [(7, "earlier version"), (9, "newer version")] {
         let db = saga_sqlite::rusqlite::Connection::open(&path).unwrap();
         db.execute("UPDATE saga_meta SET schema_version = ?1", [version]).unwrap();
         drop(db);

@@ -513,11 +513,11 @@ async fn r22_a_refused_delivery_is_a_dead_letter_and_can_be_redriven() {
     shop.clock.idle().await;
     let letter = shop.dispatcher.dead_letters(None).await.unwrap().remove(0);
     assert_eq!(letter.letter.reason, DeadLetterReason::Refused);
-    shop.dispatcher.redrive(letter.clone()).await.unwrap();
+    shop.dispatcher.redrive(letter.id, Operator::new("op")).await.unwrap();
     shop.world.delivered_times(2).await;
     assert!(shop.dead().await.is_empty());
-    let again = shop.dispatcher.redrive(letter).await.unwrap_err();
-    assert!(again.to_string().contains("already redriven or dropped"), "{again}");
+    let again = shop.dispatcher.redrive(letter.id, Operator::new("op")).await.unwrap_err();
+    assert!(again.to_string().contains("already redriven or discarded"), "{again}");
 }
 
 #[tokio::test]
@@ -566,7 +566,7 @@ async fn r26_ten_thousand_conflicting_repeats_of_one_message_leave_one_dead_lett
     assert_eq!(letter.times, 10_000);
     assert_eq!(letter.message.payload.as_str(), r#"{"order":"1","how":"for time 1"}"#, "the first one");
     // It is put on its way as what it is, and the next conflict has a letter anew.
-    shop.dispatcher.redrive(letters[0].clone()).await.unwrap();
+    shop.dispatcher.redrive(letters[0].id, Operator::new("op")).await.unwrap();
     shop.clock.idle().await;
     let order = shop.dispatcher.instance::<OrderState>("1").await.unwrap().unwrap();
     assert_eq!(order.data.nudges, 2);
@@ -633,7 +633,7 @@ async fn r08_a_starting_action_that_fails_is_a_dead_letter_and_redrivable() {
     let letter = shop.dispatcher.dead_letters(None).await.unwrap().remove(0);
     assert_eq!(letter.letter.reason, DeadLetterReason::StartFailed);
     assert_eq!(letter.letter.detail, "`order.placed` could not start order `1`: an order needs a price");
-    shop.dispatcher.redrive(letter).await.unwrap();
+    shop.dispatcher.redrive(letter.id, Operator::new("op")).await.unwrap();
     shop.clock.idle().await;
     assert_eq!(shop.place("1").await, Disposition::Applied);
 }

@@ -27,6 +27,7 @@ mod cached;
 mod diagram;
 mod events;
 mod guard;
+mod operate;
 mod options;
 mod page;
 mod parts;
@@ -93,7 +94,10 @@ pub fn router(source: Source, options: Options) -> Router {
         .route("/instance", get(screens::instance))
         .route("/attention", get(screens::attention))
         .route("/dead", get(screens::dead_letters))
+        .route("/letter", get(screens::letter))
         .route("/timers", get(screens::timers))
+        .route("/handlers", get(screens::handlers))
+        .route("/audit", get(screens::audit))
         .route("/sagas", get(screens::sagas))
         .route("/subscribers", get(screens::subscribers))
         .route("/about", get(screens::about))
@@ -105,10 +109,10 @@ pub fn router(source: Source, options: Options) -> Router {
         .route("/saga.css", get(assets::css))
         .route("/dashboard.js", get(assets::script));
     if !read_only {
-        routes = routes.route("/decide", post(verbs::decide)).route("/batch", post(verbs::batch));
-        if dashboard.source.redrives() {
-            routes = routes.route("/redrive", post(verbs::redrive));
-        }
+        routes = routes
+            .route("/decide", post(verbs::decide))
+            .route("/batch", post(verbs::batch))
+            .route("/operate", post(operate::operate));
         if dashboard.options.button.is_some() {
             routes = routes.route("/button", post(verbs::button));
         }

@@ -15,14 +15,16 @@ use crate::text::number;
 const SPRITE: &str = include_str!("../assets/glyphs.svg");
 
 /// The screens: path, name, and the key that goes there.
-const SCREENS: [(&str, &str, &str); 8] = [
+const SCREENS: [(&str, &str, &str); 10] = [
     ("/", "Overview", "go"),
     ("/instances", "Instances", "gi"),
     ("/attention", "Attention", "ga"),
     ("/dead", "Dead letters", "gd"),
     ("/timers", "Timers", "gt"),
+    ("/handlers", "Handlers", "gh"),
     ("/sagas", "Sagas", "gs"),
     ("/subscribers", "Subscribers", "gu"),
+    ("/audit", "Audit", "gx"),
     ("/about", "About", "gb"),
 ];
 
@@ -30,6 +32,8 @@ const SCREENS: [(&str, &str, &str); 8] = [
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Badges {
     pub(crate) active: u64,
+    /// Paused sagas and handlers.
+    pub(crate) paused: u64,
     pub(crate) parked: u64,
     pub(crate) dead: Option<(u64, bool)>,
 }
@@ -88,7 +92,7 @@ impl Frame<'_> {
             }
             nav.nav aria-label="Screens" data-live="nav" {
                 @for (to, name, key) in SCREENS {
-                    @if to == "/timers" || to == "/about" { hr; }
+                    @if to == "/timers" || to == "/audit" { hr; }
                     a href=(base.to(to)) data-key=(key) aria-current=[(to == path).then_some("page")] {
                         (name) " " (self.badge(to))
                     }
@@ -123,10 +127,11 @@ impl Frame<'_> {
     }
 
     fn badge(&self, to: &str) -> Markup {
-        let Badges { active, parked, dead } = self.badges;
+        let Badges { active, parked, dead, paused } = self.badges;
         html! {
             @match to {
                 "/instances" if active > 0 => span.badge { (number(active)) span.sr { " have not ended" } },
+                "/handlers" if paused > 0 => span.badge.badge-parked { (number(paused)) span.sr { " are paused" } },
                 "/attention" if parked > 0 => span.badge.badge-parked { (number(parked)) span.sr { " are parked" } },
                 "/dead" => @if let Some((count, more)) = dead.filter(|(count, _)| *count > 0) {
                     span.badge.badge-dead { (number(count)) @if more { "+" } span.sr { " dead letters" } }

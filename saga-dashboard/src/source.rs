@@ -10,9 +10,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::http::StatusCode;
 use saga_core::dispatcher::{Dispatcher, Health, InstanceError, Proposed, WeakDispatcher};
+use saga_core::engine::{HandlerStatus, StoreVerb};
 use saga_core::machine::{Operator, OperatorVerb, Preview};
-use saga_core::message::{Timestamp, chain};
-use saga_core::store::{Address, DeadLetterRow, Inspect, Mail, StoreError};
+use saga_core::message::{MessageId, Timestamp, chain};
+use saga_core::store::{Address, Inspect, Mail, StoreError};
 
 /// Puts rows into the inbox of a store that another process may own.
 #[async_trait]
@@ -172,21 +173,30 @@ impl Source {
         }
     }
 
-    /// Returns whether a dead letter can be delivered again. Only the dispatcher removes the letter in the same commit.
-    pub(crate) fn redrives(&self) -> bool {
-        matches!(self.0, Kind::Dispatcher(_))
+    /// Returns the condition of each handler. `None` when they are in another process, or have stopped.
+    pub(crate) fn handlers(&self) -> Option<Arc<[HandlerStatus]>> {
+        match &self.0 {
+            Kind::Dispatcher(dispatcher) => dispatcher.upgrade().map(|dispatcher| dispatcher.handlers()),
+            Kind::Store { .. } => None,
+        }
     }
 
-    /// Delivers a dead letter again.
-    pub(crate) async fn redrive(&self, letter: DeadLetterRow) -> Result<(), NotDecided> {
-        let dispatcher = match &self.0 {
-            Kind::Dispatcher(dispatcher) => dispatcher.upgrade(),
-            Kind::Store { .. } => None,
-        };
-        let Some(dispatcher) = dispatcher else {
-            return Err(NotDecided::NotDone("no dispatcher runs in this process".to_owned()));
-        };
-        dispatcher.redrive(letter).await.map_err(not_decided)
+    /// Applies a verb on a dead letter, a saga or a handler, or hands it over.
+    pub(crate) async fn operate(&self, verb: StoreVerb, operator: Operator) -> Result<Decided, NotDecided> {
+        match &self.0 {
+            Kind::Dispatcher(dispatcher) => {
+                let Some(dispatcher) = dispatcher.upgrade() else {
+                    return Err(NotDecided::NotDone("the dispatcher has stopped".to_owned()));
+                };
+                dispatcher.operate(verb, operator).await.map(|()| Decided::Done).map_err(not_decided)
+            }
+            Kind::Store { inbox: Some(inbox), .. } => {
+                let mail = Mail::store_verb(verb, operator, MessageId::unique(), Timestamp::now());
+                let delivered = inbox.deliver(vec![mail]).await;
+                delivered.map(|()| Decided::HandedOver).map_err(|error| not_delivered(&error))
+            }
+            Kind::Store { inbox: None, .. } => Err(only_shows()),
+        }
     }
 
     /// Applies a verb to many instances, each with its own step, or hands them over in one transaction.

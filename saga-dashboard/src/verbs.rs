@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use saga_core::machine::{Operator, OperatorVerb, Resolved};
 use saga_core::message::{Key, Message, Payload, Timestamp, visible};
-use saga_core::store::{Address, DeadId, Inspect, PageFrom};
+use saga_core::store::{Address, Inspect, PageFrom};
 use subtle::ConstantTimeEq;
 
 use crate::Dashboard;
@@ -28,11 +28,15 @@ const READS: usize = 200;
 const SHOWN: usize = 20;
 
 /// The fields of a form, in order. A name may come more than once.
-struct Fields(Vec<(String, String)>);
+pub(crate) struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    pub(crate) fn new(fields: Vec<(String, String)>) -> Self {
+        Self(fields)
+    }
+
     /// Returns a value as it was sent. Keys with space around them are other keys.
-    fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
@@ -41,7 +45,7 @@ impl Fields {
     }
 
     /// Returns the person and the reason.
-    fn operator(&self) -> Result<Operator, String> {
+    pub(crate) fn operator(&self) -> Result<Operator, String> {
         let (who, why) = (self.get("who").trim(), self.get("why").trim());
         if who.is_empty() || why.chars().count() < 4 {
             return Err("say who decides, and why in at least four characters".to_owned());
@@ -51,12 +55,12 @@ impl Fields {
 }
 
 /// Whether a page of the dashboard has sent the form. A program with a token needs no proof.
-fn is_proven(screen: &Screen, fields: &Fields) -> bool {
+pub(crate) fn is_proven(screen: &Screen, fields: &Fields) -> bool {
     let proof = &screen.session.proof;
     proof.is_empty() || proof.as_bytes().ct_eq(fields.get("proof").as_bytes()).into()
 }
 
-fn unproven() -> Response {
+pub(crate) fn unproven() -> Response {
     (StatusCode::FORBIDDEN, "the form belongs to another session; read the page again").into_response()
 }
 
@@ -69,33 +73,6 @@ pub(crate) async fn button(screen: Screen, Form(fields): Form<Vec<(String, Strin
         (button.press)();
     }
     Redirect::to(&screen.base.to("/")).into_response()
-}
-
-/// Delivers a dead letter again.
-pub(crate) async fn redrive(screen: Screen, Form(fields): Form<Vec<(String, String)>>) -> Response {
-    let fields = Fields(fields);
-    if !is_proven(&screen, &fields) {
-        return unproven();
-    }
-    match redriven(&screen, fields.get("id")).await {
-        Ok(()) => {
-            screen.dashboard.problems.forget().await;
-            screen.dashboard.letters.forget().await;
-            Redirect::to(&screen.base.to("/dead?done=redrive")).into_response()
-        }
-        Err(why) => screen.answer(Err(why)),
-    }
-}
-
-async fn redriven(screen: &Screen, id: &str) -> Result<(), NoPage> {
-    let id: i64 = id.parse().map_err(|_| NoPage::Bad("the form names no dead letter".to_owned()))?;
-    let found = screen.store()?.dead_letters(DeadId(id.saturating_sub(1)), 1).await?;
-    let Some(letter) = found.into_iter().find(|row| row.id.0 == id) else {
-        return Err(NoPage::NotFound(format!(
-            "There is no dead letter {id}. Somebody may have delivered it again."
-        )));
-    };
-    screen.dashboard.source.redrive(letter).await.map_err(NoPage::NotDecided)
 }
 
 /// Decides about one instance.

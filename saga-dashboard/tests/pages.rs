@@ -349,13 +349,18 @@ async fn a_dead_letter_is_listed_with_its_body() {
 #[tokio::test]
 async fn a_dead_letter_is_delivered_again() {
     let (shop, browser) = shop().await;
-    let noted = Noted { order: "A-1".to_owned(), text: "call first".to_owned() };
-    shop.dispatcher.publish(noted).await.unwrap();
-    let page = browser.get("/saga/dead").await;
-    let (proof, id) = (page.field("proof"), page.field("id"));
-    shop.dispatcher.publish(support::Placed { order: "A-1".to_owned(), note: String::new() }).await.unwrap();
-    let redrive = [("proof", &*proof), ("id", &id)];
-    let answer = browser.post("/saga/redrive", &redrive).await;
+    let id = shop.letter("A-1", "call first").await;
+    let page = browser.get(&format!("/saga/letter?id={id}&verb=redrive")).await;
+    assert!(page.text.contains("missing-instance") && page.text.contains("call first"), "{}", page.text);
+    shop.place("A-1").await;
+    let redrive = [
+        ("proof", &*page.field("proof")),
+        ("id", &id),
+        ("verb", "redrive"),
+        ("who", "ann"),
+        ("why", "a test"),
+    ];
+    let answer = browser.post("/saga/operate", &redrive).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
     let page = browser.get(answer.header(header::LOCATION)).await;
     assert!(
@@ -363,8 +368,70 @@ async fn a_dead_letter_is_delivered_again() {
         "{}",
         page.text
     );
-    let again = browser.post("/saga/redrive", &redrive).await;
+    let again = browser.post("/saga/operate", &redrive).await;
     assert!(again.status == StatusCode::NOT_FOUND && again.text.contains("no dead letter"), "{}", again.text);
+    let audit = browser.get("/saga/audit?who=ann").await.text;
+    assert!(audit.contains("applied") && audit.contains("already redriven or discarded"), "{audit}");
+}
+
+#[tokio::test]
+async fn an_edited_body_is_checked_and_kept_in_the_form() {
+    let (shop, browser) = shop().await;
+    let id = shop.letter("A-1", "call first").await;
+    let proof = browser.get(&format!("/saga/letter?id={id}&verb=edit")).await.field("proof");
+    shop.place("A-1").await;
+    let edit = async |body: &str| {
+        let fields = [
+            ("proof", &*proof),
+            ("id", &*id),
+            ("verb", "edit"),
+            ("who", "ann"),
+            ("why", "a test"),
+            ("body", body),
+        ];
+        browser.post("/saga/operate", &fields).await
+    };
+    let answer = edit("{\"order\":").await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let answer = edit("{\"order\": \"A-1\"}").await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert!(answer.text.contains("cannot have this body") && answer.text.contains("ann"), "{}", answer.text);
+    let answer = edit("{\n  \"order\": \"A-1\",\n  \"text\": \"call later\"\n}").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    let audit = browser.get("/saga/audit").await.text;
+    assert!(audit.contains("call later") && audit.contains("call first"), "both bodies: {audit}");
+}
+
+#[tokio::test]
+async fn a_saga_and_a_handler_are_paused_and_resumed() {
+    let (shop, browser) = shop().await;
+    for (kind, name) in [("saga", "order"), ("handler", "pay")] {
+        let page = browser.get(&format!("/saga/handlers?kind={kind}&name={name}&verb=pause")).await;
+        let proof = page.field("proof");
+        let verb = async |verb: &str| {
+            let fields = [
+                ("proof", &*proof),
+                ("kind", kind),
+                ("name", name),
+                ("verb", verb),
+                ("who", "ann"),
+                ("why", "the bank is down"),
+            ];
+            browser.post("/saga/operate", &fields).await
+        };
+        let answer = verb("pause").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+        let page = browser.get(answer.header(header::LOCATION)).await;
+        assert!(page.text.contains("the bank is down") && page.text.contains("Resume…"), "{}", page.text);
+        assert!(browser.get("/saga").await.text.contains("1\u{a0}pause"));
+        let again = verb("pause").await;
+        assert!(again.status == StatusCode::CONFLICT && again.text.contains("is paused already"));
+        let answer = verb("resume").await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    }
+    assert!(shop.dispatcher.store().pauses().await.unwrap().is_empty());
+    let audit = browser.get("/saga/audit").await.text;
+    assert_eq!(audit.matches(">applied<").count(), 4, "{audit}");
 }
 
 #[tokio::test]

@@ -8,13 +8,16 @@ use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use support::{OPERATOR, Shop, VIEWER, encoded};
 
-const READS: [&str; 11] = [
+const READS: [&str; 14] = [
     "/saga",
     "/saga/instances",
     "/saga/instance?saga=order&key=A-1",
     "/saga/attention",
     "/saga/dead",
+    "/saga/letter?id=1",
     "/saga/timers",
+    "/saga/handlers",
+    "/saga/audit",
     "/saga/sagas",
     "/saga/subscribers",
     "/saga/about",
@@ -22,7 +25,7 @@ const READS: [&str; 11] = [
     "/saga/events",
 ];
 const WRITES: [&str; 6] =
-    ["/saga/decide", "/saga/batch", "/saga/redrive", "/saga/button", "/saga/theme", "/saga/log-out"];
+    ["/saga/decide", "/saga/batch", "/saga/operate", "/saga/button", "/saga/theme", "/saga/log-out"];
 
 #[test]
 fn the_list_of_routes_is_complete() {
@@ -155,7 +158,7 @@ async fn a_viewer_reads_without_payloads_and_decides_nothing() {
     assert_eq!(page.status, StatusCode::OK);
     assert!(!page.text.contains("the secret note") && page.text.contains("may not see payloads"));
     assert!(!page.text.contains("/saga/decide"), "there is no form");
-    for path in ["/saga/decide", "/saga/batch", "/saga/redrive"] {
+    for path in ["/saga/decide", "/saga/batch", "/saga/operate"] {
         assert_eq!(viewer.post(path, &[("verb", "abort")]).await.status, StatusCode::FORBIDDEN, "{path}");
     }
     let operator = shop.dashboard().log_in(OPERATOR).await;
@@ -168,7 +171,7 @@ async fn a_read_only_dashboard_has_no_routes_that_decide() {
     shop.parked("A-1", "").await;
     let pressed = Shop::options().button("Press", "", || panic!("it was pressed"));
     let browser = shop.dashboard_with(pressed.read_only()).log_in(OPERATOR).await;
-    for path in ["/saga/decide", "/saga/batch", "/saga/redrive", "/saga/button"] {
+    for path in ["/saga/decide", "/saga/batch", "/saga/operate", "/saga/button"] {
         assert_eq!(browser.post(path, &[("verb", "abort")]).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     let page = browser.get("/saga/instance?saga=order&key=A-1&verb=abort").await;

@@ -5,8 +5,9 @@ use rusqlite::Connection;
 use saga_core::definition::StoredDefinition;
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{
-    Address, ConsumerRow, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter,
-    InstancePage, Loaded, Mail, RetiredName, Snapshot, StoreError, StoredName, Trace,
+    Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect,
+    InstanceCount, InstanceFilter, InstancePage, Loaded, Mail, Pause, RetiredName, Snapshot, StoreError,
+    StoreSizes, StoredName, Trace,
 };
 
 use crate::SqliteStore;
@@ -15,7 +16,8 @@ use crate::names;
 use crate::read::{self, page};
 use crate::reader::SqliteReader;
 use crate::table::{
-    alias, consumer, count, dead, dedup, definition, delivery, history, inbox, instance, retired,
+    alias, audit, consumer, count, dead, dedup, definition, delivery, history, inbox, instance, pause,
+    retired,
 };
 
 #[async_trait]
@@ -68,6 +70,25 @@ impl Inspect for SqliteReader {
 
     async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError> {
         self.readers.inspect(|db| page(db, definition::ALL, [], usize::MAX, definition::read)).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.readers.inspect(|db| page(db, pause::ALL, [], usize::MAX, pause::read)).await
+    }
+
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
+        let filter = filter.clone();
+        self.readers.inspect(move |db| audit::rows(db, &filter)).await
+    }
+
+    async fn sizes(&self) -> Result<StoreSizes, StoreError> {
+        let mut sizes = self.readers.inspect(sizes).await?;
+        let bytes = |path: &std::path::Path| std::fs::metadata(path).ok().map(|file| file.len());
+        sizes.file_bytes = bytes(self.path());
+        let mut log = self.path().as_os_str().to_owned();
+        log.push("-wal");
+        sizes.log_bytes = bytes(log.as_ref());
+        Ok(sizes)
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
@@ -129,6 +150,18 @@ impl Inspect for SqliteStore {
         self.reader().definitions().await
     }
 
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.reader().pauses().await
+    }
+
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
+        self.reader().audit(filter).await
+    }
+
+    async fn sizes(&self) -> Result<StoreSizes, StoreError> {
+        self.reader().sizes().await
+    }
+
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
         self.reader().waiting(address, limit).await
     }
@@ -141,6 +174,13 @@ impl Inspect for SqliteStore {
     ) -> Result<Vec<Trace>, StoreError> {
         self.reader().traces(id, event, consumers).await
     }
+}
+
+fn sizes(db: &Connection) -> rusqlite::Result<StoreSizes> {
+    let count = |sql| db.prepare_cached(sql)?.query_row((StoreSizes::MOST,), |row| row.get(0));
+    let mut sizes = StoreSizes::default();
+    (sizes.inbox, sizes.dead_letters) = (count(inbox::COUNT)?, count(dead::COUNT_UP_TO)?);
+    Ok(sizes)
 }
 
 fn trace(db: &Connection, id: &MessageId, event: &Message, to: &Address) -> rusqlite::Result<Trace> {

@@ -6,7 +6,7 @@ use saga_core::store::{NameOf, RetiredName};
 
 use crate::commit::{KEEP, SAVE, UNDO};
 use crate::numbers::Numbers;
-use crate::table::{alias, consumer, count, dead, dedup, definition, inbox, instance, names, retired};
+use crate::table::{alias, consumer, count, dead, dedup, definition, inbox, instance, names, pause, retired};
 
 /// The number of instances moved by one query.
 const PAGE: usize = 500;
@@ -69,6 +69,7 @@ fn rename_saga(
     for rename in by_name {
         db.prepare_cached(rename)?.execute((was, name))?;
     }
+    pause::rename(db, was, name)?;
     Ok(Ok(renamed))
 }
 

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_narrow_rows.sql"),
     include_str!("../migrations/0006_counts.sql"),
     include_str!("../migrations/0007_definitions.sql"),
+    include_str!("../migrations/0008_audit.sql"),
 ];
 
 /// The migration that changes the words of history lines.

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use saga::definition::StoredDefinition;
 use saga::store::async_trait;
 use saga::store::{
-    Address, Batch, ConsumerRow, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, HistoryRow, InboxId,
-    Inspect, InstanceCount, InstanceFilter, InstancePage, Lease, Loaded, Mail, Maintain, OpenTask, Purged,
-    RetiredName, RowId, Snapshot, StepOutcome, Store, StoreError, StoredName, TaskId, TimerKey, Trace,
+    Address, AuditFilter, AuditRow, Batch, ConsumerRow, DeadId, DeadLetterRow, Delivery, DeliveryId,
+    DueTimer, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, Lease, Loaded, Mail,
+    Maintain, OpenTask, Pause, Purged, RetiredName, RowId, Snapshot, StepOutcome, Store, StoreError,
+    StoreSizes, StoredName, TaskId, TimerKey, Trace,
 };
 use saga::{Message, MessageId, Timestamp};
 use tokio::sync::watch;
@@ -307,6 +308,21 @@ impl Inspect for Faulty {
     async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError> {
         self.enter("consumers", false).await?;
         self.inner.consumers().await
+    }
+
+    async fn sizes(&self) -> Result<StoreSizes, StoreError> {
+        self.enter("sizes", false).await?;
+        self.inner.sizes().await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        self.enter("pauses", false).await?;
+        self.inner.pauses().await
+    }
+
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
+        self.enter("audit", false).await?;
+        self.inner.audit(filter).await
     }
 
     async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError> {

@@ -44,6 +44,7 @@ struct Running {
     /// Holds the future until a worker or a thread begins to run it.
     unbegun: Arc<Mutex<Option<Reporting>>>,
     since: Duration,
+    lane: usize,
     /// The attempt is being dropped, and its end is not reported yet.
     dropping: Option<Busy>,
 }
@@ -87,12 +88,13 @@ impl Attempts {
         };
         let unbegun = Arc::new(Mutex::new(Some(Reporting { future, report })));
         let abort = self.runtime.spawn(Begin { unbegun: Arc::clone(&unbegun), begun: None }).abort_handle();
-        let running = Running { abort, cx, dropped: None, unbegun, since: now, dropping: None };
+        let running = Running { abort, cx, dropped: None, unbegun, since: now, lane, dropping: None };
         self.running.insert(id, running);
     }
 
-    pub(super) fn forget(&mut self, attempt: u64) {
-        self.running.remove(&attempt);
+    /// Forgets an attempt that has ended. Returns its lane and the time of its start.
+    pub(super) fn forget(&mut self, attempt: u64) -> Option<(usize, Duration)> {
+        self.running.remove(&attempt).map(|running| (running.lane, running.since))
     }
 
     pub(super) fn cancel(&self, attempt: u64) {

@@ -11,12 +11,14 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::attempt_channel::Services;
 use super::attempts::Attempts;
+use super::attention::{Callback, Notice, Notices};
 use super::clock::{Clock, SystemClock};
 use super::error::StartError;
 use super::event_loop::{EventLoop, Sources};
 use super::extension::{Extension, Extensions};
 use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
 use super::mailbox::Mailbox;
+use super::meter::Meter;
 use super::starting::{Leased, Leasing, Patient, prepare, watched};
 use super::tempo::Tempo;
 use super::{CallLimits, Dispatcher, Shared};
@@ -40,6 +42,7 @@ pub struct DispatcherBuilder {
     owner: String,
     random: Box<dyn FnMut() -> u128 + Send>,
     extensions: Extensions,
+    callback: Option<Callback>,
 }
 
 impl DispatcherBuilder {
@@ -56,6 +59,7 @@ impl DispatcherBuilder {
             owner: format!("process {}", std::process::id()),
             random: Box::new(|| Incarnation::random().as_u128()),
             extensions: Extensions::default(),
+            callback: None,
         }
     }
 
@@ -150,6 +154,20 @@ impl DispatcherBuilder {
         self
     }
 
+    /// Calls `callback` when something needs a person: a parked instance, a dead letter, a late undo, an open breaker, a
+    /// store that does not answer, or a dispatcher that has stopped. [`Attention`](super::Attention) has the kinds.
+    ///
+    /// The first occurrence of a kind, saga and reason is reported at once. Further ones within a minute are counted, and the
+    /// newest one is reported after the minute with their number. After a restart, everything that already waits is not
+    /// reported again: read [`Problems`](crate::store::Problems) for all of it.
+    ///
+    /// The callback runs on the runtime of the application, one call after the other. It must not block: hand long work, such
+    /// as a request to another system, to a task of your own. A panic of the callback is logged.
+    pub fn on_attention(mut self, callback: impl Fn(Notice) + Send + Sync + 'static) -> Self {
+        self.callback = Some(Arc::new(callback));
+        self
+    }
+
     /// Sets the name of this dispatcher in messages about the holder of the lease. Default: `process <id>`.
     pub fn owner(mut self, owner: impl Into<String>) -> Self {
         self.owner = owner.into();
@@ -215,6 +233,7 @@ impl DispatcherBuilder {
             call_limit,
             owner,
             random,
+            callback,
             ..
         } = self;
         let patient = Patient {
@@ -232,17 +251,22 @@ impl DispatcherBuilder {
         let lease = patient.ask(|| Leasing::begin(Arc::clone(&store), owner.clone())).await?;
         let leased = Leased::new(Arc::clone(&store), lease.clone());
         let prepared = match patient.ask(|| prepare(&*store, &registry, &consumers, &stored)).await {
-            Ok(problems) if !problems.is_empty() => Err(StartError::Retired { problems }),
-            prepared => prepared,
+            Ok(Err(problems)) => Err(StartError::Retired { problems }),
+            Ok(Ok(pauses)) => Ok(pauses),
+            Err(error) => Err(error),
         };
-        if let Err(error) = prepared {
-            leased.give_back(&*clock).await;
-            return Err(error);
-        }
+        let pauses = match prepared {
+            Ok(pauses) => pauses,
+            Err(error) => {
+                leased.give_back(&*clock).await;
+                return Err(error);
+            }
+        };
         let registry = Arc::new(registry);
         let (mailbox, requests) = Mailbox::new();
         let (ended_sender, ended) = unbounded_channel();
         let (runtime, runtime_gone) = watched(runtime);
+        let handlers_runtime = runtime.clone();
         let limits_of_calls = CallLimits { call: call_limit, publishing: admission };
         let shared = Arc::new(Shared::new(admission));
         let payload = limits.payload;
@@ -250,7 +274,9 @@ impl DispatcherBuilder {
         // From here on the clock of a test waits for the dispatcher.
         let (tempo, began) = (Tempo::new(Arc::clone(&clock)), clock.now());
         let event_loop = EventLoop {
-            shard: Shard::new(Arc::clone(&registry), limits, lease.clone(), random),
+            shard: Shard::new(Arc::clone(&registry), limits, lease.clone(), random)
+                .with_pauses(pauses.into_iter().map(|pause| pause.of))
+                .with_attention(callback.is_some()),
             store: Arc::clone(&store),
             registry: Arc::clone(&registry),
             lease,
@@ -267,6 +293,8 @@ impl DispatcherBuilder {
                     clock: Arc::clone(&clock),
                 },
             ),
+            meter: Meter::new(&registry),
+            notices: Notices::new(callback, shared.health.subscribe(), &handlers_runtime),
             ended,
             runtime_gone,
             shared: Arc::clone(&shared),

@@ -81,7 +81,7 @@ impl Dispatcher {
         } else {
             None
         };
-        if let (true, Health::Degraded { why }) = (patience.fail_fast, self.health()) {
+        if let (true, Health::Degraded { why, .. }) = (patience.fail_fast, self.health()) {
             return Err(NotAnswered::NotDone(why));
         }
         let claim = Claim::new(admission);
@@ -150,7 +150,7 @@ impl Dispatcher {
     async fn degraded(&self) -> String {
         let mut health = self.shared.health.subscribe();
         loop {
-            if let Health::Degraded { why } = &*health.borrow_and_update() {
+            if let Health::Degraded { why, .. } = &*health.borrow_and_update() {
                 return why.clone();
             }
             // `shared` owns the sender.
@@ -172,7 +172,7 @@ impl Dispatcher {
     /// Returns a reason, with the known state of the store.
     pub(super) fn because(&self, why: String) -> String {
         match self.health() {
-            Health::Degraded { why: trouble } => format!("{why}; {trouble}"),
+            Health::Degraded { why: trouble, .. } => format!("{why}; {trouble}"),
             _ => why,
         }
     }

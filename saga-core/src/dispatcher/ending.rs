@@ -19,6 +19,11 @@ use super::tempo::Busy;
 use crate::engine::{In, Moment};
 use crate::message::chain;
 
+/// The reason for an end by `shutdown`.
+pub(super) const ASKED: &str = "shut down";
+/// The reason for an end without handles.
+pub(super) const DROPPED: &str = "the last handle of the dispatcher was dropped";
+
 /// The time limit for dropped handlers to yield.
 const HANDLERS: Duration = Duration::from_secs(1);
 /// The time limit for the store to write the known outcomes after that.
@@ -101,13 +106,13 @@ impl EventLoop {
         }
         self.attempts.cancel_all();
         self.ending =
-            Some(Ending { by, last: last(by), phase: Phase::Grace, why: "shut down", answers: vec![answer] });
+            Some(Ending { by, last: last(by), phase: Phase::Grace, why: ASKED, answers: vec![answer] });
         Some(In::Stop)
     }
 
     /// All handles have been dropped: an orderly stop without a grace period.
     pub(super) fn end_without_handles(&mut self, now: Moment) -> Option<In> {
-        self.end_now(now, "the last handle of the dispatcher was dropped")
+        self.end_now(now, DROPPED)
     }
 
     /// No handler can run any more. The end of the runtime dropped all its running attempts. Attempts that had not
@@ -196,9 +201,9 @@ impl EventLoop {
     }
 
     fn ended_with(&mut self, how: Result<(), ShutdownError>) -> Finale {
-        self.shared.publish_tally(self.shard.tally());
+        self.publish_figures();
         let ending = self.ending.take();
-        let why = ending.as_ref().map_or("shut down", |ending| ending.why);
+        let why = ending.as_ref().map_or(ASKED, |ending| ending.why);
         self.shared.stop_with(Health::Stopped { why: why.to_owned() });
         Finale::answer(ending.map(|ending| ending.answers).unwrap_or_default(), how)
     }

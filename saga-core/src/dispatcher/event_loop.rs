@@ -17,14 +17,17 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::Shared;
 use super::attempts::Attempts;
+use super::attention::Notices;
 use super::clock::Clock;
 use super::ending::{Ending, Finale};
+use super::health::{Figures, Health};
 use super::mailbox::{Ended, Request, Requests};
+use super::meter::Meter;
 use super::performing::{Commit, Outcomes, Read};
 use super::tempo::{Busy, Tempo};
 use crate::engine::{Answer, In, Moment, Registry, Shard, Ticket};
 use crate::message::chain;
-use crate::store::{Lease, Store};
+use crate::store::{Batch, Lease, Store};
 
 /// The longest wait, so that the dispatcher notices a corrected wall clock (rule R33).
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -34,6 +37,9 @@ const PULSE: Duration = Duration::from_secs(1);
 const SCAN: Duration = Duration::from_secs(60);
 /// The interval of the removal of expired records. The first removal follows soon after the first commit.
 const PURGE: Duration = Duration::from_secs(60 * 60);
+/// The interval of the metrics that are read from the store.
+#[cfg(feature = "metrics")]
+const MEASURE: Duration = Duration::from_secs(15);
 /// The maximum number of inputs before the engine is asked for a batch again.
 const BURST: usize = 256;
 
@@ -46,6 +52,8 @@ pub(super) struct EventLoop {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) requests: Requests,
     pub(super) attempts: Attempts,
+    pub(super) notices: Notices,
+    pub(super) meter: Meter,
     pub(super) ended: UnboundedReceiver<Ended>,
     /// Completes when the runtime of the handlers has ended.
     pub(super) runtime_gone: oneshot::Receiver<()>,
@@ -66,6 +74,8 @@ pub(super) struct Sources {
     pub(super) tempo: Tempo,
     pub(super) reads: JoinSet<Read>,
     pub(super) commit: Option<Commit>,
+    /// The beginning of the commit in progress, and its number of steps.
+    commit_began: Option<(Moment, usize)>,
     /// Completes when another writer has added rows to the store.
     waker: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// The last handle was dropped.
@@ -80,6 +90,8 @@ struct Rounds {
     pulse: Duration,
     scan: Duration,
     purge: Duration,
+    #[cfg(feature = "metrics")]
+    measure: Duration,
     pulsing: bool,
     purged: bool,
 }
@@ -101,6 +113,7 @@ impl Sources {
             tempo,
             reads: JoinSet::new(),
             commit: None,
+            commit_began: None,
             waker: waker(store),
             closed: false,
             runtime_gone: false,
@@ -109,6 +122,8 @@ impl Sources {
                 pulse: began.mono.saturating_add(PULSE),
                 scan: began.mono.saturating_add(SCAN),
                 purge: PURGE,
+                #[cfg(feature = "metrics")]
+                measure: Duration::ZERO,
                 pulsing: false,
                 purged: false,
             },
@@ -120,7 +135,9 @@ impl EventLoop {
     /// Runs until the shutdown, or until the store reports that nothing more may be written.
     pub(super) async fn run(mut self) -> Finale {
         self.shard.start(self.sources.rounds.began);
+        self.publish_figures();
         self.compare_names();
+        let mut taking_up = true;
         loop {
             if let Some(why) = self.shard.broken_invariant() {
                 let why = format!("{why}; please report this, and start the dispatcher again");
@@ -145,6 +162,11 @@ impl EventLoop {
                 return finale;
             }
             self.pulse_if_due(now);
+            if taking_up && !self.shard.is_taking_up() {
+                // A probe learns at once that the dispatcher is ready.
+                taking_up = false;
+                self.publish_figures();
+            }
         }
     }
 
@@ -156,8 +178,21 @@ impl EventLoop {
         if self.sources.commit.is_none()
             && let Some(batch) = self.shard.next_batch()
         {
-            self.sources.commit = Some(Commit::begin(self.commit(batch)));
+            self.begin_commit(batch);
         }
+    }
+
+    fn begin_commit(&mut self, batch: Arc<Batch>) {
+        self.sources.commit_began = Some((self.clock.now(), batch.steps.len()));
+        self.sources.commit = Some(Commit::begin(self.commit(batch)));
+    }
+
+    pub(super) fn publish_figures(&mut self) {
+        let began = self.sources.commit_began.map(|(began, _)| began.wall);
+        let figures = Figures::of(&mut self.shard, began);
+        let available = matches!(*self.shared.health.borrow(), Health::Running);
+        self.meter.tick(&figures, self.clock.now().wall, available);
+        self.shared.publish(figures);
     }
 
     /// Sets the due time of the next wait.
@@ -200,12 +235,16 @@ impl EventLoop {
             }
             Woke::Committed((outcomes, busy)) => {
                 self.sources.commit = None;
+                if let Some((began, steps)) = self.sources.commit_began.take() {
+                    self.meter.committed(steps, self.clock.now().mono.saturating_sub(began.mono));
+                }
                 self.held_back.push(busy);
                 match outcomes {
                     Ok(outcomes) => {
                         // The store need not wait for the processing of these outcomes.
-                        let early = self.shard.next_batch_early();
-                        self.sources.commit = early.map(|batch| Commit::begin(self.commit(batch)));
+                        if let Some(early) = self.shard.next_batch_early() {
+                            self.begin_commit(early);
+                        }
                         Ok(Some(In::Committed(outcomes)))
                     }
                     Err(error) => Err(self.fail(&chain(&error).to_string()).await),
@@ -257,7 +296,9 @@ impl EventLoop {
 
     fn take_ended(&mut self, Ended { attempt, how, busy }: Ended) -> In {
         self.held_back.push(busy);
-        self.attempts.forget(attempt);
+        if let Some((lane, since)) = self.attempts.forget(attempt) {
+            self.meter.attempt(lane, self.clock.now().mono.saturating_sub(since));
+        }
         In::Ended { attempt, how }
     }
 
@@ -306,9 +347,15 @@ impl EventLoop {
         // A clock that is set forward makes no record older than its true age.
         let steady = rounds.began.wall.plus(now.mono.saturating_sub(rounds.began.mono));
         self.attempts.rescue(now.mono);
-        self.shared.publish_tally(self.shard.tally());
+        self.notices.tick(now.mono);
+        self.publish_figures();
         if look {
             self.look(scan);
+        }
+        #[cfg(feature = "metrics")]
+        if now.mono >= self.sources.rounds.measure {
+            self.sources.rounds.measure = now.mono.saturating_add(MEASURE);
+            self.measure_store();
         }
         if purge {
             self.purge(now.wall.min(steady).minus(self.window));

@@ -6,6 +6,7 @@
 mod asking;
 mod attempt_channel;
 mod attempts;
+mod attention;
 mod builder;
 mod calling;
 mod clock;
@@ -15,9 +16,11 @@ mod event_loop;
 mod extension;
 mod following;
 mod handler;
+mod health;
 mod mailbox;
 #[cfg(any(test, feature = "testing"))]
 mod manual_clock;
+mod meter;
 mod names;
 mod operating;
 mod performing;
@@ -32,8 +35,9 @@ mod test_context;
 mod view;
 mod weak;
 
-pub use crate::engine::Disposition;
+pub use crate::engine::{Attention, Disposition};
 pub use crate::machine::{Preview, Resolved};
+pub use attention::Notice;
 pub use builder::DispatcherBuilder;
 pub use clock::{Clock, SystemClock};
 pub use error::{AskError, InstanceError, PublishError, ReceiptError, ShutdownError, StartError};
@@ -44,6 +48,7 @@ pub(crate) use extension::Started;
 #[cfg(feature = "routing-slip")]
 pub(crate) use handler::AnyHandler;
 pub use handler::{Handler, HandlerContext, Subscriber};
+pub use health::{Health, HealthReason, HealthReport};
 #[cfg(any(test, feature = "testing"))]
 pub use manual_clock::ManualClock;
 pub use names::UnknownName;
@@ -61,11 +66,12 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot, watch};
 
-use crate::engine::{Accepted, In, Registry, Tally};
+use crate::engine::{Accepted, In, Registry};
 use crate::machine::Saga;
 use crate::message::{Alias, Correlated, InstanceName, Key, MessageId, PayloadLimits};
 use crate::store::{Address, HistoryRow, Inspect, Store};
 use calling::Patience;
+use health::Figures;
 use mailbox::{Mailbox, Request};
 
 /// Runs sagas. A clone is cheap, and all clones refer to one dispatcher.
@@ -96,32 +102,12 @@ struct CallLimits {
     publishing: usize,
 }
 
-/// The health of a dispatcher.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Health {
-    /// The dispatcher accepts events and advances instances.
-    Running,
-    /// The store is not available. Calls wait, no saga fails, and the dispatcher guesses no outcome (promise 7).
-    #[non_exhaustive]
-    Degraded {
-        /// The reason that the store reports.
-        why: String,
-    },
-    /// The dispatcher has stopped. Every accepted event is in the store.
-    #[non_exhaustive]
-    Stopped {
-        /// The reason for the stop.
-        why: String,
-    },
-}
-
 /// The state shared by the thread and the handles.
 pub(crate) struct Shared {
     health: watch::Sender<Health>,
     /// Whether the last commit failed. A successful read then does not restore the health.
     commit_fails: AtomicBool,
-    tally: watch::Sender<Tally>,
+    figures: watch::Sender<Figures>,
     admission: Arc<Semaphore>,
 }
 
@@ -130,7 +116,7 @@ impl Shared {
         Self {
             health: watch::Sender::new(Health::Running),
             commit_fails: AtomicBool::new(false),
-            tally: watch::Sender::new(Tally::default()),
+            figures: watch::Sender::new(Figures::default()),
             admission: Arc::new(Semaphore::new(admission.min(Semaphore::MAX_PERMITS))),
         }
     }
@@ -143,17 +129,9 @@ impl Shared {
     /// The known reason why the store does not answer.
     fn trouble(&self) -> String {
         match &*self.health.borrow() {
-            Health::Degraded { why } => why.clone(),
+            Health::Degraded { why, .. } => why.clone(),
             _ => "the store has not answered in time".to_owned(),
         }
-    }
-
-    fn publish_tally(&self, tally: Tally) {
-        self.tally.send_if_modified(|known| {
-            let changed = *known != tally;
-            *known = tally;
-            changed
-        });
     }
 }
 
@@ -293,29 +271,6 @@ impl Dispatcher {
     }
 
     // The dispatcher itself.
-
-    /// Returns the current health.
-    pub fn health(&self) -> Health {
-        self.shared.health.borrow().clone()
-    }
-
-    /// Waits until the health differs from the health at the time of the call, and returns the new health. The future
-    /// is cancel-safe.
-    pub fn health_changed(&self) -> impl Future<Output = Health> + Send + use<> {
-        let mut changes = self.shared.health.subscribe();
-        let shared = Arc::clone(&self.shared);
-        async move {
-            // `shared` owns the sender, so the sender still exists.
-            let _ = changes.changed().await;
-            drop(shared);
-            changes.borrow().clone()
-        }
-    }
-
-    /// Returns the counters since the start. The dispatcher updates them once a second.
-    pub fn counters(&self) -> Tally {
-        *self.shared.tally.borrow()
-    }
 
     /// Returns the store of the dispatcher, for reading only.
     pub fn store(&self) -> &dyn Inspect {

@@ -1,15 +1,15 @@
-//! Verbs of operators: decisions about instances and dead letters.
+//! Verbs of operators: decisions about instances, dead letters, sagas and handlers.
 //!
 //! Owns: the calls of a program. Does not own: the effect of a verb (the machine), or verbs of other processes
 //! (`machine/operator.rs`).
 
 use super::Dispatcher;
-use super::calling::Patience;
+use super::calling::{NotAnswered, Patience};
 use super::error::InstanceError;
-use crate::engine::{Answer, In};
+use crate::engine::{Answer, In, StoreVerb};
 use crate::machine::{Operator, OperatorVerb, Resolved, Saga};
-use crate::message::{Key, Timestamp};
-use crate::store::{Address, DeadId, DeadLetterRow};
+use crate::message::{Key, Payload, Timestamp};
+use crate::store::{Address, DeadId, DeadLetterRow, PauseOf};
 
 impl Dispatcher {
     /// Turns an instance that has not ended. The instance undoes its obligations. It then ends in the state of
@@ -112,12 +112,7 @@ impl Dispatcher {
             ticket,
             claim,
         });
-        match asked.await {
-            Ok(Answer::Verb(Ok(()))) => Ok(()),
-            Ok(Answer::Verb(Err(why))) => Err(InstanceError::Declined(why)),
-            Ok(_) => Err(InstanceError::Stopped),
-            Err(not) => Err(not.into()),
-        }
+        verb_done(asked.await)
     }
 
     /// Returns dead letters in order, starting with the first one or with the first one after `after`. Returns at most
@@ -132,17 +127,80 @@ impl Dispatcher {
     /// Delivers a dead letter again. One commit removes the dead letter and queues its delivery.
     ///
     /// # Errors
-    /// [`InstanceError::Declined`] when the dead letter is an outcome, a declined verb, or an event without a key.
-    /// These cannot be delivered again.
-    pub async fn redrive(&self, letter: DeadLetterRow) -> Result<(), InstanceError> {
-        let asked =
-            self.call(Patience::default(), false, move |ticket, claim| In::Redrive { letter, ticket, claim });
-        match asked.await {
-            Ok(Answer::Redriven(Ok(()))) => Ok(()),
-            Ok(Answer::Redriven(Err(why))) => Err(InstanceError::Declined(why)),
-            Ok(_) => Err(InstanceError::Stopped),
-            Err(not) => Err(not.into()),
-        }
+    /// [`InstanceError::Declined`] when the dead letter does not exist, or is an outcome, a declined verb, or an event
+    /// without a key. These cannot be delivered again.
+    pub async fn redrive(&self, letter: DeadId, operator: Operator) -> Result<(), InstanceError> {
+        self.operate(StoreVerb::Redrive { letter, payload: None }, operator).await
+    }
+
+    /// Delivers a dead letter again, with another payload. The payload has the version of the dead letter, and the consumer
+    /// must be able to read it.
+    ///
+    /// # Errors
+    /// As for [`redrive`](Self::redrive), and when the consumer cannot read the payload.
+    pub async fn redrive_edited(
+        &self,
+        letter: DeadId,
+        payload: Payload,
+        operator: Operator,
+    ) -> Result<(), InstanceError> {
+        self.operate(StoreVerb::Redrive { letter, payload: Some(payload) }, operator).await
+    }
+
+    /// Removes a dead letter. The audit keeps its payload.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when the dead letter does not exist.
+    pub async fn discard(&self, letter: DeadId, operator: Operator) -> Result<(), InstanceError> {
+        self.operate(StoreVerb::Discard { letter }, operator).await
+    }
+
+    /// Pauses a saga or a handler until [`resume`](Self::resume), also after a restart (rule [R37](crate::rules#r37)).
+    ///
+    /// A paused saga takes no events, fires no timers and starts no attempts. A paused handler starts no attempts. Running
+    /// attempts end, and their outcomes are applied. New events are accepted and wait in the store.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when this build does not have the saga or handler, or when it is paused already.
+    pub async fn pause(&self, of: PauseOf, operator: Operator) -> Result<(), InstanceError> {
+        self.operate(StoreVerb::Pause(of), operator).await
+    }
+
+    /// Ends the pause of a saga or a handler. Everything that waits is taken up, in its order.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when it is not paused.
+    pub async fn resume(&self, of: PauseOf, operator: Operator) -> Result<(), InstanceError> {
+        self.operate(StoreVerb::Resume(of), operator).await
+    }
+
+    /// Applies a verb on a dead letter, a saga or a handler.
+    ///
+    /// The verb is a step of its own. On `Ok` this step is durable. The audit records the operator and the reason, also for
+    /// a declined verb (rule [R38](crate::rules#r38)). The [`at_step`](Operator::at_step) of the operator does not count.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] says why the verb is not possible. Nothing has changed then.
+    ///
+    /// # Cancellation
+    /// Dropping the future withdraws the verb if the engine has not begun it.
+    pub async fn operate(&self, verb: StoreVerb, operator: Operator) -> Result<(), InstanceError> {
+        let asked = self.call(Patience::default(), false, move |ticket, claim| In::Operate {
+            verb,
+            operator,
+            ticket,
+            claim,
+        });
+        verb_done(asked.await)
+    }
+}
+
+fn verb_done(answer: Result<Answer, NotAnswered>) -> Result<(), InstanceError> {
+    match answer {
+        Ok(Answer::Verb(Ok(()))) => Ok(()),
+        Ok(Answer::Verb(Err(why))) => Err(InstanceError::Declined(why)),
+        Ok(_) => Err(InstanceError::Stopped),
+        Err(not) => Err(not.into()),
     }
 }
 

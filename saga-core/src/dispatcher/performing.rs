@@ -15,7 +15,7 @@ use super::tempo::Busy;
 use super::{Health, Shared};
 use crate::engine::{In, Out};
 use crate::message::{Timestamp, chain};
-use crate::store::{Batch, StepOutcome, Store, StoreError};
+use crate::store::{Batch, DeadId, StepOutcome, Store, StoreError};
 
 /// The shortest and the longest wait before the next call to the store.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
@@ -69,6 +69,7 @@ impl EventLoop {
                 }
             }
             Out::Run(attempt) => self.attempts.start(*attempt, self.clock.now().mono),
+            Out::Attention(what) => self.notices.send(*what, self.clock.now().mono),
             Out::Cancel(attempt) => self.attempts.cancel(attempt),
             Out::Drop(attempt) => self.attempts.drop_now(attempt),
             Out::Load(addresses) => self.read(move || {
@@ -97,6 +98,18 @@ impl EventLoop {
                 move |store, page| async move { store.inbox(after, page).await },
                 |rows, more| In::Inbox { rows, more },
             ),
+            Out::LookThroughInbox(after) => self.read_page(
+                move |store, page| async move { store.inbox(after, page).await },
+                |rows, more| In::LookedThroughInbox { rows, more },
+            ),
+            Out::FetchLetter(id, verb) => self.read(move || {
+                let store = Arc::clone(&store);
+                async move {
+                    let found = store.dead_letters(DeadId(id.0.saturating_sub(1)), 1).await?;
+                    let found = found.into_iter().find(|row| row.id == id);
+                    Ok(In::Letter { verb, found })
+                }
+            }),
             Out::FetchTasks(after) => self.read_page(
                 move |store, page| async move { store.open_tasks(after, page).await },
                 |rows, more| In::Tasks { rows, more },
@@ -164,7 +177,7 @@ impl EventLoop {
     /// Checks whether another process has written, and whether the store is still the one that was opened.
     pub(super) fn look(&mut self, scan: bool) {
         let (store, busy) = (Arc::clone(&self.store), Busy::by(&*self.clock));
-        let shared = Arc::clone(&self.shared);
+        let (shared, clock) = (Arc::clone(&self.shared), Arc::clone(&self.clock));
         self.sources.reads.spawn(async move {
             let looked = match store.pulse().await {
                 Ok(woken) => {
@@ -173,12 +186,26 @@ impl EventLoop {
                 }
                 // The next check follows after one second.
                 Err(error) if error.is_temporary() => {
-                    shared.degraded(Access::Read, &error);
+                    shared.degraded(Access::Read, &error, clock.now().wall);
                     Ok(In::Tick)
                 }
                 Err(error) => Err(error),
             };
             (looked, busy)
+        });
+    }
+
+    /// Reads what only the store knows, for the metrics.
+    #[cfg(feature = "metrics")]
+    pub(super) fn measure_store(&mut self) {
+        let (store, busy) = (Arc::clone(&self.store), Busy::by(&*self.clock));
+        self.sources.reads.spawn(async move {
+            let read = async { Ok::<_, StoreError>((store.counts().await?, store.sizes().await?)) };
+            match read.await {
+                Ok((counts, sizes)) => super::meter::stored(&counts, &sizes),
+                Err(error) => tracing::debug!(error = %chain(&error), "the store could not be measured"),
+            }
+            (Ok(In::Tick), busy)
         });
     }
 
@@ -235,7 +262,7 @@ impl Shared {
         loop {
             match ask().await {
                 Err(error) if error.is_temporary() => {
-                    self.degraded(by, &error);
+                    self.degraded(by, &error, clock.now().wall);
                     busy = busy.pause(clock, wait).await;
                     wait = (wait * 2).min(RETRY.1);
                 }
@@ -250,7 +277,7 @@ impl Shared {
     }
 
     /// Records that the store is not available, unless the health already shows it.
-    fn degraded(&self, by: Access, error: &StoreError) {
+    fn degraded(&self, by: Access, error: &StoreError, now: Timestamp) {
         if by == Access::Commit {
             self.commit_fails.store(true, Ordering::Relaxed);
         }
@@ -259,11 +286,13 @@ impl Shared {
             if matches!(health, Health::Stopped { .. }) {
                 return false;
             }
-            if matches!(health, Health::Degraded { why: known } if *known == why) {
-                return false;
-            }
+            let since = match health {
+                Health::Degraded { why: known, .. } if *known == why => return false,
+                Health::Degraded { since, .. } => *since,
+                _ => now,
+            };
             tracing::warn!(why, "the store is not available; the dispatcher tries again");
-            *health = Health::Degraded { why };
+            *health = Health::Degraded { why, since };
             true
         });
     }

@@ -18,7 +18,7 @@ use super::retired;
 use super::tempo::limit;
 use crate::engine::{Registry, StartProblem};
 use crate::message::chain;
-use crate::store::{ConsumerRow, Lease, RetiredName, Store, StoreError};
+use crate::store::{ConsumerRow, Lease, Pause, RetiredName, Store, StoreError};
 
 /// The time limit for a store to take back the lease of a failed start.
 const GIVE_BACK: Duration = Duration::from_secs(5);
@@ -155,18 +155,18 @@ impl Drop for Leased {
     }
 }
 
-/// Prepares the stored data for this build: the present names, the consumers of each event, and the definitions. Returns the reason when
-/// this build must not run on the store, without any change. Duty: hold the lease, so that no other build renames
+/// Prepares the stored data for this build: the present names, the consumers of each event, and the definitions. Returns
+/// the pauses, or the reason why this build must not run on the store, without any change. Duty: hold the lease, so that no other build renames
 /// anything meanwhile.
 pub(super) async fn prepare(
     store: &dyn Store,
     registry: &Registry,
     consumers: &[ConsumerRow],
     stored: &[ConsumerRow],
-) -> Result<Vec<StartProblem>, StoreError> {
+) -> Result<Result<Vec<Pause>, Vec<StartProblem>>, StoreError> {
     let problems = retired::problems(registry, &store.retired().await?);
     if !problems.is_empty() {
-        return Ok(problems);
+        return Ok(Err(problems));
     }
     let names = retired::names(registry);
     if !names.is_empty() {
@@ -185,5 +185,9 @@ pub(super) async fn prepare(
     if !changed.is_empty() {
         store.define(&changed).await?;
     }
-    Ok(problems)
+    let pauses = store.pauses().await?;
+    for Pause { of, who, .. } in &pauses {
+        tracing::warn!(who, "{of} is paused; it waits until somebody resumes it");
+    }
+    Ok(Ok(pauses))
 }

@@ -1,14 +1,10 @@
 //! The view of one instance for a caller.
 
-use std::time::Duration;
-
 use super::error::InstanceError;
 use crate::machine::{Position, Saga, owed_names, read_parked};
 use crate::message::{Alias, Key, Timestamp};
+use crate::step::OVERDUE;
 use crate::store::{Snapshot, Task, TaskKind, TaskStage, TimerRow};
-
-/// The age at which a pending undo becomes *overdue*. The attempts of the undo continue (rule R14).
-pub(crate) const OVERDUE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One instance, in the state after its last committed step.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use super::attention::Attention;
 use super::disposition::ConsumerAnswer;
 use super::intake::{Claim, TakeUp};
 use super::registry::Consumer;
+use super::store_verb::StoreVerb;
 use crate::definition::Value;
-use crate::machine::{DeclinedReason, VerbRecord};
+use crate::machine::{DeclinedReason, Operator, VerbRecord};
 use crate::message::{Incarnation, InstanceName, Message, MessageId, Name, Payload, Timestamp};
 use crate::store::{
-    Address, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, RowId,
+    Address, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, RowId,
     StepOutcome, TaskId, TimerKey,
 };
 
@@ -37,8 +39,12 @@ pub(crate) enum In {
     Unwait { address: Address, id: u64 },
     /// A caller waits until the present contents of the inbox have been taken up.
     TakeUp(TakeUp),
-    /// An operator redrives a dead letter.
-    Redrive { letter: DeadLetterRow, ticket: Ticket, claim: Claim },
+    /// An operator requests a verb on a dead letter, a saga or a handler.
+    Operate { verb: StoreVerb, operator: Operator, ticket: Ticket, claim: Claim },
+    /// The answer to [`Out::FetchLetter`].
+    Letter { verb: u64, found: Option<DeadLetterRow> },
+    /// The answer to [`Out::LookThroughInbox`].
+    LookedThroughInbox { rows: Vec<(InboxId, Mail)>, more: bool },
     /// The outcomes of the batch in progress.
     Committed(Vec<StepOutcome>),
     /// An attempt has ended or was dropped.
@@ -123,12 +129,18 @@ pub(crate) enum Out {
     Load(Vec<Address>),
     FetchWaiting(Address),
     FetchInbox(InboxId),
+    /// Read a page of the inbox again, for a resumed saga.
+    LookThroughInbox(InboxId),
+    /// Read this dead letter, for the verb with this number.
+    FetchLetter(DeadId, u64),
     FetchTasks(Option<(RowId, TaskId)>),
     FetchCompensating(Option<RowId>),
     FetchDeliveries(DeliveryId),
     FetchTimers(Option<TimerKey>),
     /// Start this attempt now.
     Run(Box<Attempt>),
+    /// Tell the application.
+    Attention(Box<Attention>),
     /// Ask the handler of this attempt to stop.
     Cancel(u64),
     /// Drop the future of this attempt.
@@ -190,8 +202,6 @@ pub(crate) enum Answer {
     Found(Option<Loaded>),
     /// The contents of the inbox have been taken up.
     TakenUp,
-    /// The dead letter is delivered again. `Err` holds the reason why this is not possible.
-    Redriven(Result<(), DeclinedReason>),
     /// Whether the saved data is durable. `false` if the attempt no longer runs or the store refused the data.
     Saved(bool),
     /// The caller withdrew the request before the engine began to handle it.
@@ -234,7 +244,9 @@ impl std::fmt::Debug for In {
             Self::Wait { .. } => "Wait",
             Self::Unwait { .. } => "Unwait",
             Self::TakeUp(_) => "TakeUp",
-            Self::Redrive { .. } => "Redrive",
+            Self::Operate { .. } => "Operate",
+            Self::Letter { .. } => "Letter",
+            Self::LookedThroughInbox { .. } => "LookedThroughInbox",
             Self::Committed(_) => "Committed",
             Self::Ended { .. } => "Ended",
             Self::Save { .. } => "Save",

@@ -13,6 +13,7 @@
 
 mod advance;
 mod attempts;
+mod attention;
 mod cache;
 mod clock;
 mod disposition;
@@ -20,17 +21,21 @@ mod intake;
 mod invariant;
 mod io;
 mod log;
+mod pauses;
 mod problem;
 mod registry;
 #[cfg(test)]
 mod simulation;
 mod slot;
+mod store_verb;
 mod timers;
 
-pub use attempts::Policy;
+pub use attempts::{AttemptCounts, Durations, HandlerStatus, Policy};
+pub use attention::Attention;
 pub use disposition::Disposition;
 pub use io::Moment;
 pub use problem::StartProblem;
+pub use store_verb::StoreVerb;
 
 pub(crate) use disposition::{ConsumerAnswer, Rejection};
 pub(crate) use intake::{Claim, TakeUp, Withdrawal};
@@ -46,7 +51,8 @@ use crate::message::{Id, Incarnation, PayloadLimits};
 use crate::store::{Address, Batch, Lease, RowId};
 use advance::{Purpose, Queued};
 use attempts::{Deliveries, Lanes};
-use intake::{Awaited, Intake, TakeUps};
+use intake::{Awaited, Intake, Operated, TakeUps};
+use pauses::Pauses;
 use slot::Slot;
 use timers::Timers;
 
@@ -122,9 +128,14 @@ pub(crate) struct Shard {
     awaited: BTreeSet<Awaited>,
     lru: cache::Lru,
     take_ups: TakeUps,
+    pauses: Pauses,
+    /// Verbs that wait for the read of their dead letter.
+    operated: BTreeMap<u64, Operated>,
     stopping: bool,
     /// True if an attempt began and the store does not know this attempt. Then the lease must not be given back.
     unrecorded_attempts: bool,
+    /// Whether the application is told what a person should know.
+    attention: bool,
     /// The first broken invariant.
     broken: Option<String>,
     out: Vec<Out>,
@@ -149,6 +160,8 @@ pub struct Tally {
     pub best_effort_failures: u64,
     /// How often an instance was parked.
     pub parked: u64,
+    /// Undos that were tried for more than 24 hours, counted once each.
+    pub overdue: u64,
 }
 
 impl Shard {
@@ -180,8 +193,11 @@ impl Shard {
             awaited: BTreeSet::new(),
             lru: cache::Lru::default(),
             take_ups: TakeUps::default(),
+            pauses: Pauses::default(),
+            operated: BTreeMap::new(),
             stopping: false,
             unrecorded_attempts: false,
+            attention: false,
             broken: None,
             out: Vec::new(),
             tally: Tally::default(),
@@ -203,7 +219,9 @@ impl Shard {
             In::Wait { address, waiter, ticket } => self.wait(address, waiter, ticket),
             In::Unwait { address, id } => self.unwait(&address, id),
             In::TakeUp(of) => self.take_up_for(of),
-            In::Redrive { letter, ticket, claim } => self.redrive(letter, ticket, &claim),
+            In::Operate { verb, operator, ticket, claim } => self.operate(verb, operator, ticket, &claim),
+            In::Letter { verb, found } => self.fetched_letter(verb, found),
+            In::LookedThroughInbox { rows, more } => self.looked_through_inbox(rows, more),
             In::Committed(outcomes) => {
                 self.committed(outcomes);
                 self.read_deliveries_on();
@@ -226,6 +244,7 @@ impl Shard {
         self.wake();
         self.look_again();
         self.read_on();
+        self.look_through_inbox();
         self.evict();
     }
 
@@ -301,6 +320,31 @@ impl Shard {
         self.lanes.running()
     }
 
+    /// Number of steps that wait for a commit.
+    pub(crate) fn queued_steps(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The due time of the first timer, if it has passed.
+    pub(crate) fn late_timer(&self) -> Option<crate::message::Timestamp> {
+        self.timers.next().filter(|due| *due < self.moment.wall)
+    }
+
+    /// The longest delay of a timer that has fired since the call before.
+    pub(crate) fn take_timer_late(&mut self) -> std::time::Duration {
+        std::mem::take(&mut self.timers.late)
+    }
+
+    /// True while the inbox is not read to its end.
+    pub(crate) fn is_taking_up(&self) -> bool {
+        self.intake.is_behind()
+    }
+
+    /// The condition of each handler and subscriber.
+    pub(crate) fn handlers(&self) -> Vec<HandlerStatus> {
+        self.lanes.statuses()
+    }
+
     pub(crate) fn tally(&self) -> Tally {
         self.tally
     }
@@ -345,7 +389,9 @@ fn weight(step: &crate::store::Step) -> usize {
         step.instance.as_ref().map_or(0, |i| i.data.len() + i.payload.as_ref().map_or(0, |p| p.len()));
     let history: usize = step.history.iter().filter_map(|line| line.payload.as_ref()).map(|p| p.len()).sum();
     let mail: usize = step.mail.iter().map(|mail| mail.message.payload.len()).sum();
-    512 + instance + history + mail
+    let letters: usize = step.dead.iter().map(|letter| letter.message.payload.len()).sum();
+    let audit: usize = step.audit.iter().filter_map(|row| row.payload.as_ref()).map(|p| p.len()).sum();
+    512 + instance + history + mail + letters + audit
 }
 
 /// The smallest key of an ordered map.

@@ -32,6 +32,7 @@ pub(crate) struct LaneSpec {
     pub(crate) name: &'static str,
     pub(crate) policy: Policy,
     pub(crate) at_most_once: bool,
+    pub(crate) subscriber: bool,
 }
 
 /// Everything that is registered before the start.
@@ -78,7 +79,7 @@ impl Registry {
     ) -> usize {
         let lane = self.lanes.len();
         self.renamed.extend(was.iter().map(|&was| (was, command, lane)));
-        self.lanes.push(LaneSpec { name: command, policy, at_most_once });
+        self.lanes.push(LaneSpec { name: command, policy, at_most_once, subscriber: false });
         if self.handlers.insert(command, lane).is_some() {
             self.duplicate_handlers.push(command);
         }
@@ -87,7 +88,7 @@ impl Registry {
 
     pub(crate) fn subscriber(&mut self, name: &'static str, event: EventType, policy: Policy) -> usize {
         let lane = self.lanes.len();
-        self.lanes.push(LaneSpec { name, policy, at_most_once: false });
+        self.lanes.push(LaneSpec { name, policy, at_most_once: false, subscriber: true });
         if self.subscribers.insert(name.into(), (lane, event)).is_some() {
             self.duplicate_subscribers.push(name.to_owned());
         }
@@ -134,6 +135,12 @@ impl Registry {
             }
         }
         if problems.is_empty() { Ok(known) } else { Err(problems) }
+    }
+
+    /// Returns the lanes of the handler of a command, by a present or an earlier name, and of the subscriber with this name.
+    pub(crate) fn lanes_named(&self, name: &str) -> impl Iterator<Item = usize> + use<> {
+        let subscriber = self.subscribers.get(name).map(|(lane, _)| *lane);
+        self.handlers.get(name).copied().into_iter().chain(subscriber)
     }
 
     /// Returns the definitions of all sagas, in no order.

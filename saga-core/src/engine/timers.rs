@@ -26,6 +26,8 @@ pub(super) struct Timers {
     /// The window was shortened while a page was being read, so the page does not continue the window.
     cut: bool,
     most: usize,
+    /// The longest delay of a fired timer since the last read of it.
+    pub(super) late: std::time::Duration,
 }
 
 /// A timer in the window.
@@ -50,6 +52,7 @@ impl Timers {
             set: BTreeSet::new(),
             cut: false,
             most,
+            late: std::time::Duration::ZERO,
         }
     }
 
@@ -126,6 +129,18 @@ impl Shard {
         self.out.push(Out::FetchTimers(self.timers.after.clone()));
     }
 
+    /// Reads all timers from the beginning, as at the start.
+    pub(super) fn read_timers_again(&mut self) {
+        self.timers.window.clear();
+        self.timers.horizon = None;
+        self.timers.after = None;
+        if self.timers.fetching {
+            self.timers.cut = true;
+        } else {
+            self.fetch_timers();
+        }
+    }
+
     pub(super) fn fetched_timers(&mut self, rows: Vec<DueTimer>, more: bool) {
         self.timers.fetching = false;
         let set = std::mem::take(&mut self.timers.set);
@@ -189,11 +204,20 @@ impl Shard {
                 break;
             }
             let ((due, _, name), Armed { address, visit, stored, .. }) = entry.remove_entry();
+            if self.pauses.holds(&address.saga) {
+                // The timer is read again when the saga is resumed (rule R37).
+                if let Some(slot) = self.slots.get_mut(&address) {
+                    slot.armed.retain(|timer| timer.name != name);
+                }
+                continue;
+            }
+            self.timers.late = self.timers.late.max(now.since(due));
             let slot = self.slot(&address);
             // An instance that is loaded later has the due time of the store, without corrections in memory.
             let due = if slot.instance().is_some() { due } else { stored };
             slot.armed.retain(|timer| timer.name != name);
             slot.queue.push_back(Item::own(Input::Timer { name, visit, due }, now));
+            self.older_rows_first(&address);
             self.schedule(&address);
         }
         self.refill_timers();

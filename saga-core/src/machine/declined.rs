@@ -3,7 +3,7 @@
 //! Owns: the reasons and their texts. Does not own: the decision on a verb (`verbs`), or the redrive of a dead letter
 //! (the engine).
 
-use crate::step::{Address, Status};
+use crate::step::{Address, PauseOf, Status};
 
 /// The reason why an operator's verb or a redrive is not possible now. Nothing has changed. `Display` writes a sentence
 /// with the way out.
@@ -154,6 +154,40 @@ pub enum DeclinedReason {
         /// The reason of the store.
         why: String,
     },
+    /// The verb names something that does not exist.
+    #[error("there is no {what} `{name}` here; known are: {}", known.join(", "))]
+    #[non_exhaustive]
+    Unknown {
+        /// What the verb names: a saga, a handler, a subscriber or an event.
+        what: &'static str,
+        /// The name.
+        name: String,
+        /// The names that exist, in order.
+        known: Vec<String>,
+    },
+    /// The body is too large or too deep, or the type cannot read the body.
+    #[error("`{name}` cannot have this body: {why}")]
+    #[non_exhaustive]
+    BadBody {
+        /// The stored name of the event.
+        name: String,
+        /// The error.
+        why: String,
+    },
+    /// The saga or handler is paused already.
+    #[error("{of} is paused already")]
+    #[non_exhaustive]
+    AlreadyPaused {
+        /// The saga or handler.
+        of: PauseOf,
+    },
+    /// The saga or handler is not paused.
+    #[error("{of} is not paused")]
+    #[non_exhaustive]
+    NotPaused {
+        /// The saga or handler.
+        of: PauseOf,
+    },
     /// The dead letter has no usable key, so it has no instance.
     #[error("the event has no valid key; publish the event again with a valid key")]
     NoKey,
@@ -166,6 +200,14 @@ pub enum DeclinedReason {
 }
 
 impl DeclinedReason {
+    /// The reason for a name that does not exist among the known ones.
+    pub(crate) fn unknown(what: &'static str, name: &str, known: impl Iterator<Item = String>) -> Self {
+        let mut known: Vec<String> = known.collect();
+        known.sort_unstable();
+        known.dedup();
+        Self::Unknown { what, name: name.to_owned(), known }
+    }
+
     /// Returns a stable word, for machines.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -186,6 +228,10 @@ impl DeclinedReason {
             Self::NoInstance { .. } => "no-instance",
             Self::Quarantined { .. } => "quarantined",
             Self::Refused { .. } => "refused",
+            Self::Unknown { .. } => "unknown",
+            Self::BadBody { .. } => "bad-body",
+            Self::AlreadyPaused { .. } => "already-paused",
+            Self::NotPaused { .. } => "not-paused",
             Self::NoKey => "no-key",
             Self::DeclinedVerb => "declined-verb",
             Self::LateOutcome => "late-outcome",

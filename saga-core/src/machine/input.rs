@@ -6,7 +6,7 @@ use super::outbox::Published;
 use super::record::{MessageRecord, ParkReason, ReportRecord, read, write};
 use crate::definition::Value;
 use crate::message::{Id, Message, MessageId, Payload, PayloadLimits, Timestamp};
-use crate::step::{DeadLetterReason, IgnoredReason};
+use crate::step::{Address, AuditEntry, DeadLetterReason, IgnoredReason};
 use crate::step::{Mail, MailKind, Step, Task, TaskId};
 
 /// Everything that a step needs from outside the instance.
@@ -121,6 +121,33 @@ pub(crate) enum Resolution {
     Done,
     Replied(MessageRecord),
     Refused,
+}
+
+impl VerbRecord {
+    /// Returns the entry of the audit for this verb on an instance.
+    pub(crate) fn entry(&self, to: &Address, at: Timestamp) -> AuditEntry {
+        let (object, payload) = match &self.verb {
+            Verb::Abort | Verb::Retry | Verb::Skip => (String::new(), None),
+            Verb::Resolve(Resolution::Done) => ("done".to_owned(), None),
+            Verb::Resolve(Resolution::Refused) => ("refused".to_owned(), None),
+            Verb::Resolve(Resolution::Replied(reply)) => {
+                let reply = Message::from(reply.clone());
+                (reply.name.into_owned(), Some(reply.payload))
+            }
+            Verb::Fire { timer } | Verb::Postpone { timer, .. } => (timer.clone(), self.verb.details()),
+        };
+        AuditEntry {
+            at,
+            who: self.by.clone(),
+            why: self.why.clone(),
+            verb: self.verb.word().into(),
+            to: Some(to.clone()),
+            object,
+            payload,
+            declined: None,
+            request: None,
+        }
+    }
 }
 
 impl Verb {

@@ -82,6 +82,12 @@ impl InstanceName {
         Ok(Self(text.into()))
     }
 
+    /// A name of the library itself. `text` obeys the limits on a key.
+    pub(crate) fn constant(text: &'static str) -> Self {
+        debug_assert!(check(text).is_ok(), "{text}");
+        Self(text.into())
+    }
+
     /// Returns the stored form, for stores. An alias has a control character in front, so no key equals an alias.
     pub fn stored(&self) -> &str {
         &self.0

@@ -6,7 +6,7 @@ impl Step {
     /// Returns the reason to refuse a step that removes a missing dead letter. The reason is for
     /// [`StepOutcome::Refused`](super::StepOutcome::Refused).
     pub fn no_letter(id: DeadId) -> String {
-        format!("dead letter {} does not exist; the letter was already redriven or dropped", id.0)
+        format!("dead letter {} does not exist; the letter was already redriven or discarded", id.0)
     }
 
     /// Returns the contradiction inside this step, if there is one. Stores then answer

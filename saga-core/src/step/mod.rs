@@ -2,6 +2,7 @@
 //!
 //! Owns: the shape of all written data. Does not own: the layout in tables, or the reasons for a write.
 
+mod audit;
 mod check;
 mod dedup;
 mod delivery;
@@ -11,10 +12,12 @@ mod mail;
 mod obligation;
 mod outcome;
 mod parked;
+mod pause;
 mod task;
 mod timer;
 mod words;
 
+pub use audit::{AuditEntry, AuditId, AuditLink};
 pub use dedup::DedupRecord;
 pub use delivery::{Delivery, DeliveryChange};
 pub use ids::{Address, DeadId, DeliveryId, InboxId, RowId};
@@ -23,6 +26,8 @@ pub use mail::{DeadLetter, Mail, MailKind};
 pub use obligation::{Obligation, ObligationChange, ObligationOf};
 pub use outcome::{Committed, StepOutcome};
 pub use parked::{ParkReason, Parked, ParkedOver};
+pub use pause::{Pause, PauseChange, PauseOf};
+pub(crate) use task::OVERDUE;
 pub use task::{Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage};
 pub use timer::{TimerChange, TimerRow};
 pub use words::{DeadLetterReason, HistoryKind, IgnoredReason};
@@ -62,7 +67,11 @@ pub struct Step {
     /// stay unchanged. Repetitions of one message therefore need only one letter. The content of a letter stays the
     /// same until its removal.
     pub dead: Vec<DeadLetter>,
-    /// Dead letters to remove, because they are redriven or dropped. A missing letter makes the store refuse the whole
+    /// Dead letters to remove, because they are redriven or discarded. A missing letter makes the store refuse the whole
     /// step.
     pub redriven: Vec<DeadId>,
+    /// Sagas and handlers to pause or to resume (rule [R37](crate::rules#r37)).
+    pub pauses: Vec<PauseChange>,
+    /// Decisions of operators, for the audit (rule [R38](crate::rules#r38)). The store chains the rows.
+    pub audit: Vec<AuditEntry>,
 }

@@ -1,6 +1,11 @@
 //! Tasks: open commands, undos and children, with their progress.
 
+use std::time::Duration;
+
 use crate::message::{Message, Payload, Timestamp};
+
+/// The age at which a pending undo becomes *overdue*. The attempts of the undo continue (rule R14).
+pub(crate) const OVERDUE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The id of a task: the `seq` of its step and its place in that step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

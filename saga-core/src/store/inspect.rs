@@ -7,8 +7,8 @@ use crate::step::DeadLetterReason;
 use async_trait::async_trait;
 
 use super::{
-    Address, DeadId, DeadLetter, HistoryEntry, InboxId, InstanceFilter, InstancePage, Mail, MailKind,
-    Snapshot, Status, StoreError, TaskKind,
+    Address, AuditFilter, AuditRow, DeadId, DeadLetter, HistoryEntry, InboxId, InstanceFilter, InstancePage,
+    Mail, MailKind, Pause, Snapshot, Status, StoreError, TaskKind,
 };
 use crate::definition::StoredDefinition;
 use crate::message::{Message, MessageId, Timestamp};
@@ -49,6 +49,17 @@ pub trait Inspect: Send + Sync + 'static {
     /// [`define`](Maintain::define) answered before the call. A renamed saga has its present name.
     async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError>;
 
+    /// Returns the paused sagas and handlers, in order (rule [R37](crate::rules#r37)). The answer includes every commit
+    /// answered before the call.
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError>;
+
+    /// Returns the rows of the audit that match `filter` (rule [R38](crate::rules#r38)). The answer includes every commit
+    /// answered before the call.
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError>;
+
+    /// Returns how much the store holds. The cost does not grow with the number of instances.
+    async fn sizes(&self) -> Result<StoreSizes, StoreError>;
+
     /// Returns the inbox rows of one instance, oldest first.
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError>;
 
@@ -81,7 +92,7 @@ pub trait Maintain: Send + Sync + 'static {
     /// Retires names in order: all of them or none. Returns the number of moved instances for each name.
     ///
     /// The present name of a saga takes over the rows of the earlier name. These rows are instances with their
-    /// partitions, aliases, inbox rows, deduplication records, dead letters, consumers, definitions and retired names. Rows under
+    /// partitions, aliases, inbox rows, deduplication records, dead letters, consumers, definitions, pauses and retired names. Rows under
     /// the earlier name of a state, an event or a command stay unchanged.
     ///
     /// On `Ok` each earlier name is retired, even without any row under the name. Names retired earlier now lead to the
@@ -125,6 +136,25 @@ pub struct InstanceCount {
     pub parked: bool,
     /// The number of instances. Never 0.
     pub instances: u64,
+}
+
+/// How much a store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreSizes {
+    /// The rows of the inbox, at most [`MOST`](Self::MOST).
+    pub inbox: u64,
+    /// The dead letters, at most [`MOST`](Self::MOST).
+    pub dead_letters: u64,
+    /// The size of the database in bytes, if the store has one file.
+    pub file_bytes: Option<u64>,
+    /// The size of the write-ahead log in bytes, if the store has one.
+    pub log_bytes: Option<u64>,
+}
+
+impl StoreSizes {
+    /// The maximum count. Counting more rows would take too long.
+    pub const MOST: u64 = 10_000;
 }
 
 /// One history line with the number of its step.

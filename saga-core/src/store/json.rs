@@ -3,6 +3,20 @@
 //! Owns: names and forms of the fields. A field is never renamed or removed, and new fields may be added. Does not own: the
 //! stored form of any value.
 
+/// Serializes a type by a struct with its fields.
+macro_rules! json {
+    ($type:ty, $value:ident => $json:expr) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let $value = self;
+                $json.serialize(serializer)
+            }
+        }
+    };
+}
+
+mod audit;
+
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
@@ -96,18 +110,6 @@ impl<'a> From<&'a Message> for MessageJson<'a> {
     fn from(message: &'a Message) -> Self {
         Self { name: &message.name, version: message.version, payload: Json(&message.payload) }
     }
-}
-
-/// Serializes a type by a struct with its fields.
-macro_rules! json {
-    ($type:ty, $value:ident => $json:expr) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let $value = self;
-                $json.serialize(serializer)
-            }
-        }
-    };
 }
 
 #[derive(Serialize)]

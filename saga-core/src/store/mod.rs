@@ -4,6 +4,7 @@
 //! Does not own: any decision. A store never sees user types and never calls user code. A store never interprets a
 //! payload and never reads a clock.
 
+mod audit;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod inspect;
@@ -14,9 +15,10 @@ mod problems;
 mod waiting;
 
 pub use crate::step::*;
+pub use audit::{AuditFilter, AuditFrom, AuditRow};
 pub use inspect::{
     ConsumerRow, DeadLetterRow, HistoryRow, Inspect, InstanceCount, Maintain, NameOf, Purged, RetiredName,
-    Stored, StoredName, Trace,
+    StoreSizes, Stored, StoredName, Trace,
 };
 pub use list::{
     InstanceFilter, InstanceOrder, InstancePage, InstanceView, PageFrom, Position, PositionError, TimeRange,

@@ -7,6 +7,7 @@ use saga_core::message::visible;
 use saga_core::store::{DeadId, DeadLetterRow};
 use serde::Deserialize;
 
+use super::operate::notice;
 use super::{NoPage, Screen};
 use crate::parts::{empty, id, status, time};
 use crate::text::{instance_address, number, query};
@@ -29,7 +30,6 @@ pub(crate) async fn dead_letters(screen: Screen, Query(of): Query<Of>) -> Respon
 
 async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
     let after = of.after;
-    let may_redrive = screen.decides() && screen.dashboard.source.redrives();
     let store = screen.store()?;
     let numbers = screen.numbers(&store).await?;
     let letters = store.dead_letters(DeadId(after), LINES).await?;
@@ -39,7 +39,7 @@ async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
             h1 { "Dead letters" }
             p.lead { "A dead letter is a message that could not be applied. Nothing of it is lost." }
         }
-        @if of.done == "redrive" { p.note.note-done role="status" { "The message is delivered again. If it cannot be applied now, it comes back." } }
+        (notice(None, &of.done))
         section.panel aria-label="Dead letters" {
             @if letters.is_empty() {
                 (empty("No dead letters", &html! { "An event for an ended or missing instance, or one that a state rejects, is kept here with its body." }))
@@ -48,9 +48,9 @@ async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
                     thead { tr {
                         th.num.fit scope="col" { "No." } th scope="col" { "Message" } th scope="col" { "Consumer" } th scope="col" { "Key" }
                         th scope="col" { "Reason" } th.num scope="col" { "Times" } th.num scope="col" { "When" }
-                        @if may_redrive { th scope="col" { span.sr { "Deliver again" } } }
+                        th scope="col" { span.sr { "Open" } }
                     } }
-                    tbody data-live="rows" { @for row in &letters { (line(screen, row, may_redrive)) } }
+                    tbody data-live="rows" { @for row in &letters { (line(screen, row)) } }
                 } }
             }
             footer.pager {
@@ -62,11 +62,7 @@ async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
     Ok(screen.page("/dead", "Dead letters", numbers.badges, &body))
 }
 
-fn line(
-    screen: &Screen,
-    DeadLetterRow { id: number_of, letter }: &DeadLetterRow,
-    may_redrive: bool,
-) -> Markup {
+fn line(screen: &Screen, DeadLetterRow { id: number_of, letter }: &DeadLetterRow) -> Markup {
     let to = &letter.to;
     html! {
         tr {
@@ -80,15 +76,7 @@ fn line(
             td data-label="Reason" { (status("dead", letter.reason.as_str())) @if !letter.detail.is_empty() { span.sub.err { (visible(&letter.detail)) } } }
             td.num data-label="Times" { (letter.times) }
             td.num data-label="When" { (time(letter.at, screen.now)) }
-            @if may_redrive {
-                td.fit {
-                    form method="post" action=(screen.base.to("/redrive")) {
-                        input type="hidden" name="proof" value=(screen.session.proof);
-                        input type="hidden" name="id" value=(number_of.0);
-                        button.btn { "Deliver again" }
-                    }
-                }
-            }
+            td.fit { a.btn href=(screen.base.to(&format!("/letter{}", query(&[("id", &number_of.0.to_string())])))) { "Open" span.sr { " letter " (number_of.0) } } }
         }
     }
 }

@@ -4,9 +4,13 @@
 
 mod about;
 mod attention;
+mod audit;
 mod dead;
+mod handlers;
 mod instance;
 mod instances;
+mod letter;
+mod operate;
 mod overview;
 mod sagas;
 mod subscribers;
@@ -15,9 +19,12 @@ mod timers;
 
 pub(crate) use about::about;
 pub(crate) use attention::attention;
+pub(crate) use audit::audit;
 pub(crate) use dead::dead_letters;
+pub(crate) use handlers::{Of as HandlersOf, handlers, page as handlers_page};
 pub(crate) use instance::{Of, Said, instance, page as instance_page};
 pub(crate) use instances::{Filter, instances};
+pub(crate) use letter::{Of as LetterOf, letter, page as letter_page};
 pub(crate) use overview::overview;
 pub(crate) use sagas::sagas;
 pub(crate) use subscribers::subscribers;
@@ -32,7 +39,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use saga_core::definition::StoredDefinition;
 use saga_core::message::{Timestamp, chain};
-use saga_core::store::{DeadId, InstanceCount, InstanceView, Problems, Status, StoreError};
+use saga_core::store::{DeadId, InstanceCount, InstanceView, Pause, Problems, Status, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Dashboard;
@@ -40,7 +47,7 @@ use crate::guard::Base;
 use crate::page::{Badges, Frame, bare};
 use crate::parts::empty;
 use crate::session::{Role, Session, chosen_theme};
-use crate::source::{NotDecided, Opened};
+use crate::source::Opened;
 
 /// The most dead letters that are counted for the navigation.
 const LETTERS: usize = 100;
@@ -89,8 +96,6 @@ pub(crate) enum NoPage {
     Stopped,
     NotFound(String),
     Bad(String),
-    /// A decision that was not applied.
-    NotDecided(NotDecided),
 }
 
 impl From<StoreError> for NoPage {
@@ -105,6 +110,8 @@ pub(crate) struct Numbers {
     pub(crate) badges: Badges,
     /// The definitions of the store, in order of saga and version.
     pub(crate) definitions: Vec<StoredDefinition>,
+    /// The paused sagas and handlers.
+    pub(crate) pauses: Vec<Pause>,
 }
 
 impl Numbers {
@@ -157,10 +164,15 @@ impl Screen {
         let sum = |is: &dyn Fn(&InstanceCount) -> bool| {
             counts.iter().filter(|count| is(count)).map(|count| count.instances).sum()
         };
-        let badges =
-            Badges { active: sum(&is_active), parked: sum(&|count| count.parked), dead: Some(letters) };
+        let pauses = store.pauses().await?;
+        let badges = Badges {
+            active: sum(&is_active),
+            parked: sum(&|count| count.parked),
+            dead: Some(letters),
+            paused: pauses.len() as u64,
+        };
         let definitions = store.definitions().await?;
-        Ok(Numbers { counts, badges, definitions })
+        Ok(Numbers { counts, badges, definitions, pauses })
     }
 
     /// Returns the page of a screen.
@@ -194,14 +206,6 @@ impl Screen {
         let (status, title, why) = match page {
             Ok(page) => return page.into_response(),
             Err(NoPage::NotFound(why)) => (StatusCode::NOT_FOUND, "Not found", why),
-            Err(NoPage::NotDecided(refused)) => {
-                let title = if refused.is_known() {
-                    "Nothing has changed"
-                } else {
-                    "Nobody knows whether it was done"
-                };
-                (refused.status(), title, refused.to_string())
-            }
             Err(NoPage::Bad(why)) => (StatusCode::BAD_REQUEST, "This cannot be read", why),
             Err(NoPage::Stopped) => {
                 let why = "The dispatcher of this dashboard has ended. Start the program again.";

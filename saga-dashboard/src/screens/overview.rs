@@ -114,6 +114,10 @@ fn lead(
                     " for a person, the oldest for " (age(oldest, now)) "."
                 },
             }
+            @if numbers.badges.paused > 0 {
+                " " a href=(screen.base.to("/handlers")) { b { (count(numbers.badges.paused, "pause", "pauses")) } }
+                @if numbers.badges.paused == 1 { " is" } @else { " are" } " in force."
+            }
         }
     }
 }

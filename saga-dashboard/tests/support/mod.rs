@@ -124,6 +124,18 @@ impl Shop {
         assert!(matches!(position, Position::Parked { .. }), "{position:?}");
     }
 
+    pub async fn place(&self, order: &str) {
+        self.dispatcher.publish(Placed { order: order.to_owned(), note: String::new() }).await.unwrap();
+    }
+
+    /// Sends a note to an order that does not exist. Returns the number of the dead letter.
+    pub async fn letter(&self, order: &str, text: &str) -> String {
+        let noted = Noted { order: order.to_owned(), text: text.to_owned() };
+        self.dispatcher.publish(noted).await.unwrap();
+        let letters = self.dispatcher.dead_letters(None).await.unwrap();
+        letters.last().expect("a dead letter").id.0.to_string()
+    }
+
     pub async fn position(&self, order: &str) -> Position<OrderState> {
         self.dispatcher.settled::<OrderState>(order).await.unwrap()
     }

@@ -17,7 +17,7 @@ use crate::stored::pending;
 use crate::table::count::{self, Moved};
 use crate::table::history::NewLine;
 use crate::table::instance::{Current, Update, Written};
-use crate::table::{data, dead, dedup, delivery, history, inbox, instance, timer};
+use crate::table::{audit, data, dead, dedup, delivery, history, inbox, instance, pause, timer};
 
 pub(crate) use items::Changed;
 use items::Items;
@@ -352,6 +352,12 @@ impl<'db, 'n> Batch<'db, 'n> {
             if !dead::delete(self.db, *id)? {
                 return Err(Stop::With(StepOutcome::Refused(Step::no_letter(*id))));
             }
+        }
+        for change in &step.pauses {
+            pause::change(self.db, change)?;
+        }
+        for entry in &step.audit {
+            audit::append(self.db, entry)?;
         }
         Ok(())
     }

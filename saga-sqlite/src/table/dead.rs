@@ -17,6 +17,7 @@ super::statements! {
                          ORDER BY id LIMIT 1)";
     REASON = "SELECT reason FROM saga_dead
               WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND name = ?4 AND payload = ?5 ORDER BY id DESC LIMIT 1";
+    COUNT_UP_TO = "SELECT count(*) FROM (SELECT 1 FROM saga_dead LIMIT ?1)";
     DELETE = "DELETE FROM saga_dead WHERE id = ?1";
     PAGE = "SELECT id, consumer, key, kind, name, version, payload, message, hops, reason, detail, at, times
             FROM saga_dead WHERE id > ?1 ORDER BY id";

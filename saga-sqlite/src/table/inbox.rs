@@ -7,6 +7,7 @@ use saga_core::store::{Address, InboxId, Mail, MailKind};
 use super::value::{address, maybe_name, maybe_task, message, message_id, time, word};
 
 super::statements! {
+    COUNT = "SELECT count(*) FROM (SELECT 1 FROM saga_inbox LIMIT ?1)";
     BOUNDS = "SELECT (SELECT min(id) FROM saga_inbox), (SELECT max(id) FROM saga_inbox)";
     NAMES = "SELECT consumer, name, version, kind FROM saga_inbox WHERE id > ?1 AND id <= ?2";
     RENAME = "UPDATE saga_inbox SET consumer = ?2 WHERE consumer = ?1 AND kind <> 'delivery'";

@@ -3,6 +3,7 @@
 //! Owns: SQL and the stored form of each value. Does not own: transactions, or the statements of a step.
 
 pub(crate) mod alias;
+pub(crate) mod audit;
 pub(crate) mod consumer;
 pub(crate) mod count;
 pub(crate) mod data;
@@ -16,6 +17,7 @@ pub(crate) mod instance;
 pub(crate) mod item;
 pub(crate) mod meta;
 pub(crate) mod names;
+pub(crate) mod pause;
 pub(crate) mod progress;
 pub(crate) mod retired;
 pub(crate) mod timer;
@@ -27,6 +29,8 @@ pub(crate) mod value;
 pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
     [
         alias::STATEMENTS,
+        audit::STATEMENTS,
+        pause::STATEMENTS,
         dead::STATEMENTS,
         delivery::STATEMENTS,
         history::STATEMENTS,
@@ -70,6 +74,9 @@ mod tests {
     const SCANS: &[&str] = &[
         "consumer::ALL",
         "definition::ALL",
+        "pause::ALL",
+        "inbox::COUNT",
+        "dead::COUNT_UP_TO",
         "retired::ALL",
         "names::ALL",
         "timer::DELETE_ALL",

@@ -12,7 +12,7 @@ use crate::store::{
     Address, Committed, DeadLetter, DeadLetterReason, DeliveryChange, MailKind, Step, StepOutcome,
 };
 
-pub(super) const TAKEN_BEFORE: &str =
+pub(in crate::engine) const TAKEN_BEFORE: &str =
     "the consumer has already taken an event with this message id and other content";
 
 impl Shard {
@@ -27,6 +27,7 @@ impl Shard {
             if let StepOutcome::Committed(committed) = &outcome {
                 self.tally.steps += u64::from(step.instance.is_some());
                 self.intake.own_rows_durable(&committed.mail);
+                self.attend_to_letters(&step.dead);
             }
             match purpose {
                 Purpose::Instance(address) => self.instance_committed(&address, step, outcome),
@@ -98,13 +99,14 @@ impl Shard {
                     }
                     self.delivered(delivery);
                 }
-                Purpose::Redriven { ticket } => {
-                    self.forward(step, &outcome, 0);
-                    let answer = match outcome {
-                        StepOutcome::Refused(why) => Err(DeclinedReason::Refused { why }),
-                        _ => Ok(()),
-                    };
-                    self.out.push(Out::Answer(ticket, Answer::Redriven(answer)));
+                Purpose::Operated { operated, entry, declined } => {
+                    self.verb_is_durable(*operated, *entry, declined, step, outcome);
+                }
+                Purpose::Declined { ticket, why } => {
+                    if let StepOutcome::Refused(why) = outcome {
+                        tracing::error!(why, "the store refused the audit of a declined verb");
+                    }
+                    self.out.push(Out::Answer(ticket, Answer::Verb(Err(why))));
                 }
             }
         }

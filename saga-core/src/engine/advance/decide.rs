@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::engine::advance::Purpose;
-use crate::engine::io::{Answer, Out};
+use crate::engine::io::{Answer, Out, Ticket};
 use crate::engine::log::step_span;
 use crate::engine::slot::{Before, InFlight, Item, Presence, Slot, progress_of_begun};
 use crate::engine::{Disposition, Shard};
@@ -55,7 +55,15 @@ impl Shard {
             }
             _ => None,
         };
-        let decision = declined.unwrap_or(decision);
+        let why = declined.is_some().then(|| decision.effect.clone());
+        let mut decision = declined.unwrap_or(decision);
+        if let (Some(verb), true) = (item.operator_verb(), decision.step.instance.is_some()) {
+            let entry = verb.entry(address, moment.wall);
+            decision.step.audit.push(match why {
+                Some(Effect::Declined(why)) => entry.declined(why),
+                _ => entry,
+            });
+        }
         instance.rejected_claims.clear();
         if let (Some(head), Some(what)) = (&mut head, instance.head.take()) {
             head.what = what;
@@ -146,8 +154,9 @@ impl Shard {
             Input::Verb(_) => {
                 let why = DeclinedReason::NoInstance { instance: address.clone() };
                 match (item.ticket, item.verb_from_elsewhere()) {
-                    (Some(ticket), _) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
+                    (Some(ticket), _) => self.decline(address, &item, ticket, why),
                     (None, Some(verb)) => {
+                        step.audit.push(verb.entry(address, self.moment.wall).declined(&why));
                         tracing::warn!(instance = %address, %why, "an operator's verb was declined");
                         // Without an instance there is no history that could hold the answer.
                         let detail = format!("{why}; the verb was requested by {}: {}", verb.by, verb.why);
@@ -184,6 +193,19 @@ impl Shard {
         withdrawn(&mut self.out, item)
     }
 
+    /// Declines the verb of a caller. The caller gets the answer when its entry in the audit is durable.
+    pub(in crate::engine) fn decline(
+        &mut self,
+        address: &Address,
+        item: &Item,
+        ticket: Ticket,
+        why: DeclinedReason,
+    ) {
+        let entry = item.operator_verb().map(|verb| verb.entry(address, self.moment.wall).declined(&why));
+        let step = Step { audit: entry.into_iter().collect(), ..Step::default() };
+        self.queue_step(Purpose::Declined { ticket, why }, step);
+    }
+
     /// Handles an item that changes nothing. Its caller is answered, and its inbox row is removed.
     fn nothing_to_commit(&mut self, address: &Address, item: Item, effect: Effect) -> bool {
         if matches!(item.what, Input::Timer { .. }) {
@@ -191,7 +213,7 @@ impl Shard {
         }
         if let Effect::Declined(why) = effect {
             match item.ticket {
-                Some(ticket) => self.out.push(Out::Answer(ticket, Answer::Verb(Err(why)))),
+                Some(ticket) => self.decline(address, &item, ticket, why),
                 // The abort of the parent came too late.
                 None => tracing::debug!(instance = %address, %why, "the abort of a child was declined"),
             }

@@ -11,4 +11,5 @@ mod route;
 mod schedule;
 mod spill;
 
+pub(in crate::engine) use commit::TAKEN_BEFORE;
 pub(in crate::engine) use purpose::{Purpose, Queued};

@@ -7,7 +7,7 @@ use crate::engine::advance::Purpose;
 use crate::engine::log::{log_life, log_parked};
 use crate::engine::slot::{Before, InFlight, Item, ParkedInput, Presence};
 use crate::engine::{ConsumerAnswer, Disposition, Rejection, Shard};
-use crate::machine::{Input, RejectedClaim};
+use crate::machine::{DeclinedReason, Input, RejectedClaim};
 use crate::store::{Address, Committed, DeadLetterReason, Step, StepOutcome, TaskChange, TaskKind};
 
 impl Shard {
@@ -79,6 +79,7 @@ impl Shard {
         if matches!(outcome, StepOutcome::Committed(_) | StepOutcome::Repeated) {
             self.take_up_by(address, &step.aliases);
         }
+        self.resume_after_step(address);
         // Waiters are answered before the next step begins. Otherwise they could starve at a busy instance.
         self.answer_waiters(address);
         if address.key.is_alias() {
@@ -128,6 +129,7 @@ impl Shard {
         if now.parked && !before.parked && touches_instance {
             self.tally.parked += 1;
             log_parked(step);
+            self.attend_to_park(step);
         }
         for task in after.stop {
             self.cancel(address, task);
@@ -214,6 +216,11 @@ impl Shard {
     fn was_refused(&mut self, address: &Address, mut in_flight: InFlight, why: &str) {
         tracing::error!(instance = %address, why, "the store refused a step; the instance is quarantined");
         self.unrecorded_attempts |= in_flight.items().any(Item::is_unwritten_report);
+        if let Some(item) = in_flight.item.take_if(|item| matches!(item.what, Input::Verb(_)))
+            && let Some(ticket) = item.ticket
+        {
+            self.decline(address, &item, ticket, DeclinedReason::Refused { why: why.to_owned() });
+        }
         let refused = Err(Rejection::Refused(why.to_owned()));
         self.answer(address, in_flight.item.take(), &refused);
         for item in in_flight.take_spilled() {

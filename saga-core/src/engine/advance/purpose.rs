@@ -1,8 +1,9 @@
 //! The purpose of each step in a batch: who is told when the store has answered.
 
-use crate::engine::intake::Claim;
+use crate::engine::intake::{Claim, Operated};
 use crate::engine::io::Ticket;
-use crate::store::{Address, DeliveryId, Step, TaskId};
+use crate::machine::DeclinedReason;
+use crate::store::{Address, AuditEntry, DeliveryId, Step, TaskId};
 
 /// The purpose of a step in a batch.
 #[derive(Debug)]
@@ -27,8 +28,10 @@ pub(in crate::engine) enum Purpose {
     Housekeeping,
     /// The end of a delivery.
     DeliveryEnd(DeliveryId),
-    /// A dead letter that is delivered again.
-    Redriven { ticket: Ticket },
+    /// A verb on a dead letter, a saga or a handler. `entry` is its entry in the audit, as if it were applied.
+    Operated { operated: Box<Operated>, entry: Box<AuditEntry>, declined: Option<DeclinedReason> },
+    /// The entry in the audit of a declined verb on an instance.
+    Declined { ticket: Ticket, why: DeclinedReason },
 }
 
 /// One step that waits for the next batch.

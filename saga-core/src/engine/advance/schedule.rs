@@ -71,6 +71,12 @@ impl Shard {
             let asked = !slot.waiters.is_empty() && matches!(slot.presence, Presence::Unknown);
             return if asked { Next::Load } else { Next::Rest };
         };
+        if self.pauses.holds(&address.saga)
+            && !matches!(slot.presence, Presence::Loading | Presence::Quarantined(_))
+            && slot.queue.iter().any(Self::waits_for_resume)
+        {
+            return Next::Spill;
+        }
         let instance = match &slot.presence {
             Presence::Loading => return Next::Rest,
             Presence::Unknown if self.may_start(address, head) => return Next::Start,

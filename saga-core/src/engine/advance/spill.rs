@@ -16,6 +16,7 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(address) else {
             return self.broken("a scheduled instance has a slot", Some(address));
         };
+        let paused = self.pauses.holds(&address.saga);
         let parked = slot.instance().is_some_and(Instance::is_parked);
         let mut step = Step { row: slot.instance().and_then(|instance| instance.row), ..Step::default() };
         let most = slot.backlog.items_per_step();
@@ -29,8 +30,8 @@ impl Shard {
             let Some(slot) = self.slots.get_mut(address) else {
                 return self.broken("a scheduled instance has a slot", Some(address));
             };
-            // A `Stuck` input has no inbox form, so it stays in memory.
-            if matches!(item.what, Input::Stuck(..)) {
+            // A `Stuck` input has no inbox form, so it stays in memory. A paused saga also keeps what it applies.
+            if matches!(item.what, Input::Stuck(..)) || paused && !Self::waits_for_resume(&item) {
                 stay.push_back(item);
             } else if item.inbox.is_some() {
                 slot.backlog.keep(&item);
@@ -67,15 +68,18 @@ impl Shard {
         slot.backlog.keep_uncounted();
         for item in slot.queue.take() {
             self.unrecorded_attempts |= item.is_unwritten_report();
+            if !item.take() {
+                self.withdrawn(&item);
+                continue;
+            }
             let Some(ticket) = item.ticket else { continue };
-            let answer = match item.what {
-                Input::Verb(_) => {
-                    let (instance, why) = (address.clone(), reason.to_owned());
-                    Answer::Verb(Err(DeclinedReason::Quarantined { instance, why }))
-                }
-                _ => Answer::Published(vec![(address.clone(), Err(Rejection::Refused(why.clone())))]),
-            };
-            self.out.push(Out::Answer(ticket, answer));
+            if let Input::Verb(_) = item.what {
+                let (instance, why) = (address.clone(), reason.to_owned());
+                self.decline(address, &item, ticket, DeclinedReason::Quarantined { instance, why });
+                continue;
+            }
+            let refused = Err(Rejection::Refused(why.clone()));
+            self.out.push(Out::Answer(ticket, Answer::Published(vec![(address.clone(), refused)])));
         }
     }
 }

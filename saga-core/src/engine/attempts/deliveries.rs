@@ -1,7 +1,7 @@
 //! Deliveries of events to subscribers (rule R22): in accepted order per event key, parallel between keys.
 
 use crate::message::Map;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::lanes::Job;
 use super::suspects::Admission;
@@ -25,6 +25,10 @@ pub(in crate::engine) struct Deliveries {
     missed: bool,
     /// The newest delivery that is or was in memory.
     last: DeliveryId,
+    /// The deliveries are to be read again from the beginning.
+    restart: bool,
+    /// Deliveries that have ended while all deliveries are read again. A page may still bring them.
+    ended: Option<BTreeSet<DeliveryId>>,
     /// Deliveries per subscriber and key, in order. Only the first one is in its lane.
     order: Map<Address, VecDeque<DeliveryId>>,
 }
@@ -50,7 +54,9 @@ impl Shard {
             // The delivery stays in the store for a build that has the subscriber (rule R28).
             return;
         };
-        if self.deliveries.open.contains_key(&id) {
+        // The deliveries of a paused subscriber stay in the store (rule R37).
+        let ended = self.deliveries.ended.as_ref().is_some_and(|ended| ended.contains(&id));
+        if self.lanes.is_held(lane) || ended || self.deliveries.open.contains_key(&id) {
             return;
         }
         let to = delivery.to.clone();
@@ -131,6 +137,11 @@ impl Shard {
         };
         if self.stopping || !durable {
             self.recovered(&Job::Delivery(id));
+            self.free_place(lane);
+        } else if self.lanes.is_held(lane) {
+            // Paused while the start record was written. The delivery has not begun.
+            self.recovered(&Job::Delivery(id));
+            self.lanes.push(lane, Job::Delivery(id));
             self.free_place(lane);
         } else {
             self.begin_delivery(lane, id);
@@ -260,6 +271,9 @@ impl Shard {
         let Some(delivery) = self.deliveries.open.remove(&id) else {
             return self.broken("an ended delivery is open", None);
         };
+        if let Some(ended) = &mut self.deliveries.ended {
+            ended.insert(id);
+        }
         let Some(order) = self.deliveries.order.get_mut(&delivery.to) else { return };
         // Only the first delivery of a key is in its lane, so the first one has ended.
         if order.front() == Some(&id) {
@@ -279,6 +293,9 @@ impl Shard {
 
     pub(in crate::engine) fn fetched_deliveries(&mut self, rows: Vec<(DeliveryId, Delivery)>, more: bool) {
         self.deliveries.reading = false;
+        if std::mem::take(&mut self.deliveries.restart) {
+            return self.fetch_deliveries(DeliveryId::default());
+        }
         self.deliveries.last = rows.last().map_or(self.deliveries.last, |(id, _)| *id);
         for (id, delivery) in rows {
             self.take_delivery(id, delivery);
@@ -291,7 +308,40 @@ impl Shard {
             self.fetch_deliveries(self.deliveries.last);
         } else {
             self.deliveries.behind = false;
+            self.deliveries.ended = None;
         }
+    }
+
+    /// Reads all deliveries again, because a subscriber was resumed.
+    pub(in crate::engine) fn read_deliveries_again(&mut self) {
+        self.deliveries.ended.get_or_insert_default();
+        if self.deliveries.reading {
+            self.deliveries.restart = true;
+        } else {
+            self.fetch_deliveries(DeliveryId::default());
+        }
+    }
+
+    /// Leaves the deliveries of a paused subscriber to the store, except those with attempts that the store may not know.
+    pub(in crate::engine) fn put_deliveries_aside(&mut self, subscriber: &str) {
+        let Some(&(lane, _)) = self.registry.subscribers.get(subscriber) else { return };
+        let Deliveries { open, order, .. } = &mut self.deliveries;
+        let is_new = |id: &DeliveryId| open.get(id).is_some_and(|delivery| delivery.progress.attempts == 0);
+        for job in self.lanes.leave(lane, |job| matches!(job, Job::Delivery(id) if is_new(id))) {
+            if let Job::Delivery(id) = job {
+                open.remove(&id);
+            }
+        }
+        order.retain(|to, order| {
+            if to.saga != *subscriber {
+                return true;
+            }
+            // Only the first delivery of a key has begun or is in its lane.
+            let first = order.pop_front().filter(|first| open.contains_key(first));
+            order.drain(..).for_each(|id| drop(open.remove(&id)));
+            order.extend(first);
+            !order.is_empty()
+        });
     }
 
     /// Continues to read when there is room.

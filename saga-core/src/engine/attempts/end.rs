@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::lanes::{Job, Running};
 use super::progress::is_news;
-use crate::engine::io::AttemptEnd;
+use crate::engine::attention::{Attention, becomes_overdue};
+use crate::engine::io::{AttemptEnd, Out};
 use crate::engine::slot::{Item, Late, Presence, Run};
 use crate::engine::{Policy, Shard};
 use crate::machine::{Input, MessageRecord, ParkReason, ReportRecord};
@@ -49,6 +50,7 @@ impl Shard {
         }
         let took = self.moment.mono.saturating_sub(running.started);
         let found = &mut self.lanes.lanes[running.lane];
+        found.stats.count(&how, took, self.moment);
         let was_open = found.throttle.is_open();
         if found.throttle.judge(&found.policy, &how, self.moment.mono) && !was_open {
             let error = how.error();
@@ -57,7 +59,10 @@ impl Shard {
                 error,
                 "too many attempts in a row were indeterminate; the breaker of the handler is open"
             );
-        } else if was_open && !found.throttle.is_open() {
+            let (handler, error) = (found.name, error.unwrap_or_default().to_owned());
+            self.attend(|| Attention::BreakerOpen { handler: handler.into(), error });
+        } else if was_open && !self.lanes.lanes[running.lane].throttle.is_open() {
+            let found = &self.lanes.lanes[running.lane];
             tracing::info!(
                 handler = found.name,
                 "the handler has answered; the breaker of the handler is closed"
@@ -141,6 +146,13 @@ impl Shard {
         // attempt (rule R13).
         let last = at_most_once || turned;
         let news = how.error().is_some_and(|error| is_news(&found.progress, error, epoch));
+        let overdue = how.error().is_some() && becomes_overdue(found, now);
+        self.tally.overdue += u64::from(overdue);
+        if let (true, Some(error)) = (self.attention && overdue, how.error()) {
+            let (undo, since) = (found.command.name.clone(), found.progress.since);
+            let (instance, error) = (address.clone(), error.to_owned());
+            self.out.push(Out::Attention(Box::new(Attention::Overdue { instance, undo, since, error })));
+        }
         match verdict(&mut found.progress, how, undo, last, &policy) {
             Verdict::Report(report) => {
                 slot.set_run(task, Run::Reported);

@@ -9,6 +9,7 @@ use crate::message::Map;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::stats::{HandlerStatus, Stats};
 use super::suspects::Suspects;
 use super::throttle::Throttle;
 use crate::engine::registry::Registry;
@@ -47,6 +48,10 @@ pub(super) struct Lane {
     pub(super) running: usize,
     pub(super) queue: VecDeque<Job>,
     pub(super) throttle: Throttle,
+    /// An operator has paused the handler. Its queue waits.
+    pub(super) held: bool,
+    pub(super) subscriber: bool,
+    pub(super) stats: Stats,
 }
 
 /// All lanes, with everything that waits for a time.
@@ -73,6 +78,9 @@ impl Lanes {
             running: 0,
             queue: VecDeque::new(),
             throttle: Throttle::default(),
+            held: false,
+            subscriber: spec.subscriber,
+            stats: Stats::default(),
         };
         Self {
             lanes: registry.lanes.iter().map(lane).collect(),
@@ -115,9 +123,10 @@ impl Lanes {
         self.attempts.len()
     }
 
-    /// Number of jobs that wait for a place in a lane.
+    /// Number of jobs that wait for a place in a lane. Paused lanes do not count.
     pub(in crate::engine) fn queued(&self) -> usize {
-        self.suspects.waiting() + self.lanes.iter().map(|lane| lane.queue.len()).sum::<usize>()
+        let lanes = self.lanes.iter().filter(|lane| !lane.held);
+        self.suspects.waiting() + lanes.map(|lane| lane.queue.len()).sum::<usize>()
     }
 
     pub(in crate::engine) fn next_due(&self) -> Option<Timestamp> {
@@ -141,6 +150,28 @@ impl Lanes {
             shift(&mut armed, &mut due);
             self.delayed.insert((due, n), (armed, job));
         }
+    }
+
+    /// Returns the condition of each handler and subscriber, in the order of their registration.
+    pub(in crate::engine) fn statuses(&self) -> Vec<HandlerStatus> {
+        self.lanes.iter().map(Lane::status).collect()
+    }
+
+    /// Removes the jobs from the queue of a lane that meet the condition, and returns them.
+    pub(in crate::engine) fn leave(&mut self, lane: usize, mut leaves: impl FnMut(&Job) -> bool) -> Vec<Job> {
+        let queue = std::mem::take(&mut self.lanes[lane].queue);
+        let (left, stay): (Vec<Job>, Vec<Job>) = queue.into_iter().partition(|job| leaves(job));
+        self.lanes[lane].queue = stay.into();
+        left
+    }
+
+    /// Pauses or resumes a lane.
+    pub(in crate::engine) fn hold(&mut self, lane: usize, hold: bool) {
+        self.lanes[lane].held = hold;
+    }
+
+    pub(in crate::engine) fn is_held(&self, lane: usize) -> bool {
+        self.lanes[lane].held
     }
 
     pub(in crate::engine) fn push(&mut self, lane: usize, job: Job) {

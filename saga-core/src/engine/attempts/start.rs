@@ -33,6 +33,9 @@ impl Shard {
         }
         slot.set_run(task, Run::Waiting);
         match lane {
+            Some(lane) if self.is_held_back(lane, &address.saga) => {
+                self.put_aside(lane, address.clone(), task);
+            }
             Some(lane) => {
                 self.lanes.push(lane, job);
                 self.run_lane(lane);
@@ -46,7 +49,7 @@ impl Shard {
     pub(in crate::engine) fn run_lane(&mut self, lane: usize) {
         while !self.stopping && self.lanes.lanes[lane].in_use < self.lanes.lanes[lane].policy.concurrency {
             let found = &mut self.lanes.lanes[lane];
-            if found.queue.is_empty() {
+            if found.queue.is_empty() || found.held {
                 return;
             }
             let starting = found.in_use - found.running;
@@ -59,6 +62,9 @@ impl Shard {
                 return self.broken("the queue of a lane is not empty after the check", None);
             };
             match job {
+                Job::Task(address, task) if self.pauses.holds(&address.saga) => {
+                    self.put_aside(lane, address, task);
+                }
                 Job::Task(address, task) => self.permit(lane, address, task),
                 Job::Delivery(delivery) => self.permit_delivery(lane, delivery),
             }
@@ -137,6 +143,9 @@ impl Shard {
             return;
         }
         let wanted = self.slots.get(address).is_some_and(|slot| slot.run(task) == Some(Run::Starting));
+        if wanted && durable && self.is_held_back(lane, &address.saga) {
+            return self.hold_started(lane, address, task);
+        }
         if wanted && durable && !self.stopping && self.begin(lane, address, task) {
             // The start time of this attempt determines when the rate permits the next start. So the lane is checked
             // here.
@@ -150,6 +159,20 @@ impl Shard {
         {
             slot.runs.remove(task);
         }
+        self.recovered(&Job::Task(address.clone(), task));
+        self.free_place(lane);
+    }
+
+    /// Puts a task back that was paused while its start record was written. The task has not begun, and the record is
+    /// withdrawn (rule R18).
+    fn hold_started(&mut self, lane: usize, address: &Address, task: TaskId) {
+        let Some(slot) = self.slots.get_mut(address) else {
+            return self.broken("a start record belongs to an instance in memory", Some(address));
+        };
+        if let Some(found) = slot.instance_mut().and_then(|instance| instance.task_mut(task)) {
+            found.progress.stage = TaskStage::Ready;
+        }
+        self.delay_task(address, task, self.moment.wall, self.lease.epoch);
         self.recovered(&Job::Task(address.clone(), task));
         self.free_place(lane);
     }
@@ -182,6 +205,7 @@ impl Shard {
         self.lanes.deadlines.insert((deadline, id), ());
         let found = &mut self.lanes.lanes[lane];
         found.running += 1;
+        found.stats.retries += u64::from(attempt.number > 1);
         found.throttle.passed(&found.policy, started);
         let running = Running { job, lane, started, deadline, timed_out: false, logged: false };
         self.lanes.attempts.insert(id, running);

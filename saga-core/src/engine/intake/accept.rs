@@ -1,4 +1,4 @@
-//! The entry of the engine: published events, operators' verbs, waiting callers and redriven dead letters.
+//! The entry of the engine: published events, operators' verbs on an instance, and waiting callers.
 
 use crate::engine::advance::Purpose;
 use crate::engine::intake::Claim;
@@ -6,12 +6,10 @@ use crate::engine::io::{Accepted, Answer, Out, Ticket, Until, Waiter};
 use crate::engine::registry::Consumer;
 use crate::engine::slot::{Item, Presence, Slot};
 use crate::engine::{Rejection, Shard};
-use crate::machine::DeclinedReason;
 use crate::machine::{Input, VerbRecord};
-use crate::message::{InstanceName, MessageId, Name};
+use crate::message::{InstanceName, MessageId};
 use crate::store::{
-    Address, DeadLetter, DeadLetterReason, DeadLetterRow, DedupRecord, Delivery, DeliveryChange, Loaded,
-    Mail, MailKind, Step,
+    Address, DeadLetter, DeadLetterReason, DedupRecord, Delivery, DeliveryChange, Loaded, Mail, Step,
 };
 
 impl Shard {
@@ -68,6 +66,7 @@ impl Shard {
             return;
         }
         slot.queue.push_back(item);
+        self.older_rows_first(address);
         self.schedule(address);
     }
 
@@ -186,54 +185,6 @@ impl Shard {
         for (_, ticket) in slot.waiters.extract_if(.., |(waiter, _)| is_over(waiter)) {
             out.push(Out::Answer(ticket, Answer::Found(found(presence))));
         }
-    }
-
-    /// Redrives a dead letter and removes it in the same commit.
-    pub(in crate::engine) fn redrive(&mut self, row: DeadLetterRow, ticket: Ticket, claim: &Claim) {
-        if !claim.take() {
-            return self.out.push(Out::Answer(ticket, Answer::Withdrawn));
-        }
-        if self.stopping {
-            self.out.push(Out::Answer(ticket, Answer::Stopped));
-            return;
-        }
-        let now = self.moment.wall;
-        let DeadLetterRow { id, letter } = row;
-        if letter.reason == DeadLetterReason::BadKey {
-            self.out.push(Out::Answer(ticket, Answer::Redriven(Err(DeclinedReason::NoKey))));
-            return;
-        }
-        let mut step = Step { redriven: vec![id], ..Step::default() };
-        match letter.kind {
-            MailKind::Event => {
-                let to = self.address(&letter.to.saga, letter.to.key);
-                step.mail.push(Mail {
-                    id: letter.id,
-                    // A redriven event is not checked against the record of its first delivery (rule R26).
-                    deduplicated: true,
-                    hops: letter.hops,
-                    epoch: self.intake.epoch(self.lease.epoch),
-                    cause: Some(Name::Borrowed("redrive")),
-                    ..Mail::event(to, letter.message, now)
-                });
-            }
-            MailKind::Delivery => {
-                let id = letter.id.unwrap_or_else(MessageId::unique);
-                let delivery = Delivery::new(letter.to, letter.message, id, now, self.lease.epoch);
-                // The dead letter does not say whether the publisher chose the id.
-                let delivery = Delivery { named: true, hops: letter.hops, ..delivery };
-                step.deliveries.push(DeliveryChange::Add(delivery));
-            }
-            MailKind::Report | MailKind::Verb | MailKind::Start => {
-                let why = match letter.kind {
-                    MailKind::Verb => DeclinedReason::DeclinedVerb,
-                    _ => DeclinedReason::LateOutcome,
-                };
-                self.out.push(Out::Answer(ticket, Answer::Redriven(Err(why))));
-                return;
-            }
-        }
-        self.queue_step(Purpose::Redriven { ticket }, step);
     }
 
     /// Builds the dead letter of `item`. `None` if the item has no inbox form.

@@ -118,7 +118,8 @@ impl Shard {
             }
             Missing::Defer(millis) => {
                 let wait = std::time::Duration::from_millis(millis);
-                let due = rebased(item.at, item.at.plus(wait), self.moment.wall);
+                let since = self.waits_since(&address.saga, item.at);
+                let due = rebased(since, since.plus(wait), self.moment.wall);
                 let over = self.slots.get(address).is_some_and(|slot| slot.backlog.is_given_up(&item));
                 if due <= self.moment.wall || over {
                     let detail = format!("{detail}; the event waited for {millis} ms");
@@ -152,6 +153,10 @@ impl Shard {
         {
             let slot = self.slots.get_mut(&address);
             let Some(slot) = slot.filter(|slot| matches!(slot.presence, Presence::Missing)) else { continue };
+            if self.pauses.holds(&address.saga) {
+                // The row is read again when the saga is resumed, and its wait begins again.
+                continue;
+            }
             slot.backlog.give_up(at);
             if slot.in_flight.is_some() || slot.backlog.is_reading() {
                 // A read now could miss a row that is being written, or return a row that is being used up.

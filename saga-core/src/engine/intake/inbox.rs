@@ -28,10 +28,10 @@ pub(in crate::engine) struct Intake {
     pub(super) again: bool,
     /// Too many items are in memory. Reading continues when they are done.
     pub(super) paused: bool,
-    /// Where reading of the tasks of an earlier lease continues, when there is room.
-    pub(super) tasks_after: Option<(RowId, TaskId)>,
-    /// Where reading of the compensating instances continues.
-    pub(super) compensating_after: Option<RowId>,
+    /// The reading of the open tasks.
+    pub(super) tasks: Walk<(RowId, TaskId)>,
+    /// The reading of the compensating instances.
+    pub(super) compensating: Walk<RowId>,
     /// Number of instances that are being read, or are about to be.
     pub(in crate::engine) loads: usize,
     /// Instances that the next request reads.
@@ -40,6 +40,47 @@ pub(in crate::engine) struct Intake {
     pub(super) room: Arc<()>,
     /// Events that were published while a page was being read.
     pub(super) waiting_publishes: VecDeque<(Accepted, Ticket)>,
+}
+
+/// The reading of all stored rows of one kind, page by page.
+#[derive(Debug)]
+pub(super) struct Walk<P> {
+    /// The walk has begun and has not reached the last page.
+    under_way: bool,
+    /// Where the walk continues, when there is room.
+    after: Option<P>,
+    /// Another walk follows this one, from the beginning.
+    again: bool,
+}
+
+impl<P> Default for Walk<P> {
+    fn default() -> Self {
+        Self { under_way: false, after: None, again: false }
+    }
+}
+
+impl<P> Walk<P> {
+    /// Begins a walk. `false` if one is under way. Then another one follows it.
+    pub(super) fn begin(&mut self) -> bool {
+        self.again = self.under_way;
+        !std::mem::replace(&mut self.under_way, true)
+    }
+
+    /// A page was read. `after` is the place behind it, or `None` after the last page. Returns whether another walk begins.
+    pub(super) fn read(&mut self, after: Option<P>) -> bool {
+        self.under_way = after.is_some();
+        self.after = after;
+        !self.under_way && std::mem::take(&mut self.again) && self.begin()
+    }
+
+    pub(super) fn waits(&self) -> bool {
+        self.after.is_some()
+    }
+
+    /// Takes the place where the walk continues.
+    pub(super) fn next(&mut self) -> Option<P> {
+        self.after.take()
+    }
 }
 
 impl Intake {
@@ -68,6 +109,11 @@ impl Intake {
     /// Records inbox rows that a step has used up before the scan.
     pub(in crate::engine) fn use_up(&mut self, rows: &[InboxId]) {
         self.used.extend(rows.iter().filter(|row| **row > self.cursor));
+    }
+
+    /// The last row that the scan or a handled outcome has brought.
+    pub(in crate::engine) fn last_taken(&self) -> InboxId {
+        self.cursor.max(self.newest_own_row)
     }
 
     /// A share of the room for items from the inbox. Dropping the share frees the room.
@@ -129,7 +175,7 @@ impl Shard {
     }
 
     /// True if memory holds the maximum number of items from the store.
-    pub(super) fn crowded(&self) -> bool {
+    pub(in crate::engine) fn crowded(&self) -> bool {
         Arc::strong_count(&self.intake.room) > self.limits.taken_up
     }
 }

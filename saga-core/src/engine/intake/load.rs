@@ -94,18 +94,24 @@ impl Shard {
 
     /// Puts the inbox rows of one instance at the head of its queue. For a parked instance the rows are only counted.
     pub(in crate::engine) fn fetched_waiting(&mut self, address: Address, rows: Vec<(InboxId, Mail)>) {
+        if self.reads_too_early(&address) {
+            return;
+        }
         // The scan brings later rows itself, in order. Rows of a batch with unhandled outcomes are taken up with these
         // outcomes.
         let (cursor, own, epoch) = (self.intake.cursor, self.intake.newest_own_row, self.lease.epoch);
         let known = |id: InboxId, mail: &Mail| id <= if mail.epoch == epoch { own } else { cursor };
         self.find_head(&address, &rows);
-        let rows: Vec<(InboxId, Mail)> = rows.into_iter().filter(|(id, mail)| known(*id, mail)).collect();
+        let used = self.take_used_rows(&address);
+        let rows = rows.into_iter().filter(|(id, mail)| known(*id, mail) && !used.contains(id));
+        let rows: Vec<(InboxId, Mail)> = rows.collect();
         let Some(slot) = self.slots.get_mut(&address) else {
             return self.broken("an instance stays in memory while its inbox rows are read", Some(&address));
         };
         slot.backlog.end_read();
         let parked = slot.instance().is_some_and(Instance::is_parked);
-        if parked {
+        // A paused saga takes no rows either.
+        if parked || self.pauses.holds(&address.saga) {
             slot.backlog.count(&rows);
         } else {
             slot.backlog.clear(rows.last().map(|(id, _)| *id));

@@ -3,6 +3,7 @@
 use crate::engine::Shard;
 use crate::engine::advance::Purpose;
 use crate::engine::slot::Item;
+use crate::engine::store_verb::CONSUMER;
 use crate::message::MessageId;
 use crate::store::{DedupRecord, Delivery, Mail};
 use crate::store::{DeliveryChange, InboxId, MailKind, Step};
@@ -14,15 +15,23 @@ impl Shard {
             self.admit_delivery(id, mail);
             return;
         }
+        if mail.to.saga == CONSUMER {
+            return self.operate_by_mail(id, mail);
+        }
         let address = self.address(&mail.to.saga, mail.to.key.clone());
         if !self.registry.sagas.contains_key(&*address.saga) {
             // The row stays for a build that has the saga (rule R28).
+            return;
+        }
+        if self.is_held(&address.saga, &mail) && !self.slots.contains_key(&address) {
+            // The row stays until the saga is resumed (rule R37). An instance in memory counts it.
             return;
         }
         match Item::from_mail(id, mail) {
             Ok(item) => {
                 let item = Item { _room: Some(self.intake.room()), ..item };
                 self.slot(&address).queue.push_back(item);
+                self.older_rows_first(&address);
                 self.schedule(&address);
             }
             Err(error) => {

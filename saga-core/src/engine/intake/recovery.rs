@@ -11,12 +11,21 @@ impl Shard {
         self.moment = moment;
         self.follow_clock();
         self.lanes.suspects.start(moment.mono);
-        self.out.push(Out::FetchTasks(None));
-        self.out.push(Out::FetchCompensating(None));
+        self.read_tasks_again();
         self.fetch_deliveries(DeliveryId::default());
         self.fetch_timers();
         self.intake.behind = true;
         self.scan();
+    }
+
+    /// Reads the open tasks and the compensating instances from the beginning.
+    pub(in crate::engine) fn read_tasks_again(&mut self) {
+        if self.intake.tasks.begin() {
+            self.out.push(Out::FetchTasks(None));
+        }
+        if self.intake.compensating.begin() {
+            self.out.push(Out::FetchCompensating(None));
+        }
     }
 
     /// Accepts and starts nothing more. Running attempts may end.
@@ -35,9 +44,15 @@ impl Shard {
         // The report of a child loads its parent, so the task of a child needs no load.
         for row in rows.into_iter().filter(|row| row.task.kind != TaskKind::Child) {
             let address = self.address(&row.address.saga, row.address.key);
-            self.take_up(&address);
+            let lane = self.registry.handlers.get(&*row.task.command.name);
+            let held = lane.is_some_and(|lane| self.lanes.is_held(*lane));
+            if !held {
+                self.take_up(&address);
+            }
         }
-        self.intake.tasks_after = last.filter(|_| more);
+        if self.intake.tasks.read(last.filter(|_| more)) {
+            self.out.push(Out::FetchTasks(None));
+        }
     }
 
     pub(in crate::engine) fn fetched_compensating(&mut self, rows: Vec<(RowId, Address)>, more: bool) {
@@ -46,7 +61,9 @@ impl Shard {
             let address = self.address(&address.saga, address.key);
             self.take_up(&address);
         }
-        self.intake.compensating_after = last.filter(|_| more);
+        if self.intake.compensating.read(last.filter(|_| more)) {
+            self.out.push(Out::FetchCompensating(None));
+        }
     }
 
     /// Continues paused reads when there is room.
@@ -58,20 +75,20 @@ impl Shard {
         if self.intake.loads >= self.limits.page {
             return;
         }
-        if self.intake.tasks_after.is_some() && self.lanes.queued() < self.limits.taken_up {
-            let after = self.intake.tasks_after.take();
+        if self.intake.tasks.waits() && self.lanes.queued() < self.limits.taken_up {
+            let after = self.intake.tasks.next();
             self.out.push(Out::FetchTasks(after));
         }
-        if let Some(after) = self.intake.compensating_after.take() {
+        if let Some(after) = self.intake.compensating.next() {
             self.out.push(Out::FetchCompensating(Some(after)));
         }
     }
 
-    /// Loads an instance that has work to do. An unknown saga or an instance in memory is skipped.
+    /// Loads an instance that has work to do. An unknown or paused saga or an instance in memory is skipped.
     fn take_up(&mut self, address: &Address) {
         let known = self.registry.sagas.contains_key(&*address.saga);
         let here = self.slots.get(address).is_some_and(|slot| !matches!(slot.presence, Presence::Unknown));
-        if known && !here {
+        if known && !here && !self.pauses.holds(&address.saga) {
             self.load(address);
         }
     }

@@ -1,6 +1,7 @@
 //! One seed: a store, an engine on it, everything that is under way between them, and what is expected in the end.
 
 mod family;
+mod pauses;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,6 +69,7 @@ pub(super) struct Driver {
     /// How often each verb was answered to be done, by instance.
     done: BTreeMap<(Address, &'static str), usize>,
     family: family::Family,
+    pauses: pauses::Pauses,
     /// An attempt was cut off, so that it may have begun although the world has not seen it.
     cut_off: bool,
     /// The store has refused a step since the start.
@@ -188,6 +190,7 @@ impl Driver {
             verbs: BTreeMap::new(),
             done: BTreeMap::new(),
             family: family::Family::default(),
+            pauses: pauses::Pauses::default(),
             cut_off: false,
             refused: false,
             tried: 0,
@@ -220,11 +223,12 @@ impl Driver {
                         1 => Verb::Postpone { timer, until },
                         _ => Verb::Abort,
                     };
-                    self.verb(address(&order), verb);
+                    self.verb(address(&order), record(verb, None));
                 }
                 97 if self.random.one_in(2) => drop(self.operate_on_family(seen)),
                 97 => drop(self.operate(seen)),
                 98 if self.random.one_in(2) => self.stop_and_start(seen),
+                99 if self.random.one_in(2) => self.somebody_pauses(),
                 _ if self.random.one_in(1 + 20 / crashes) => self.crash(seen),
                 _ => {}
             }
@@ -248,6 +252,8 @@ impl Driver {
                 self.something_arrives(seen);
             } else if self.settled() && self.shard.is_quiet() {
                 return;
+            } else if self.shard.is_quiet() && self.resume_one() {
+                // Everything that waits for it is taken up.
             } else if let Some(order) = (0..self.orders).find(|order| self.snapshot(*order).is_none())
                 && self.shard.is_quiet()
             {
@@ -450,8 +456,10 @@ impl Driver {
             Consumer::Saga(saga) => event.correlation(saga),
             Consumer::Subscriber(_) => event.correlation(""),
         };
-        let consumers =
+        let consumers: Vec<_> =
             consumers.map(|consumer| (consumer.clone(), key(consumer).expect("a good key"))).collect();
+        let names: Vec<String> = consumers.iter().map(|(consumer, _)| consumer.name().to_string()).collect();
+        self.publishes(ticket, &names);
         self.handle(In::Publish { event: accepted(event, consumers, id), ticket });
     }
 
@@ -506,9 +514,9 @@ impl Driver {
         let parked = (0..self.orders).find_map(|order| {
             let instance = self.snapshot(order)?.instance;
             let parked = read_parked(&instance)?;
-            Some((name(order), parked))
+            Some((name(order), parked, instance.seq))
         });
-        let Some((order, parked)) = parked else { return false };
+        let Some((order, parked, seq)) = parked else { return false };
         use crate::machine::ParkReason::{ActionFailed, Row};
         let verb = match parked.0 {
             // The build that is mended meanwhile could apply it.
@@ -528,8 +536,9 @@ impl Driver {
             self.story(&order)
         );
         seen.parked += 1;
+        let verb = record(verb, Some(seq));
         if !self.world.calm && self.random.one_in(3) {
-            self.verb_from_elsewhere(address(&order), verb);
+            self.verb_from_elsewhere(address(&order), &verb);
         } else {
             self.verb(address(&order), verb);
         }
@@ -537,17 +546,16 @@ impl Driver {
     }
 
     /// An operator in another process leaves a verb in the inbox.
-    fn verb_from_elsewhere(&mut self, to: Address, verb: Verb) {
-        let message =
-            Message { name: "verb".into(), version: 1, payload: crate::machine::write(&record(verb)) };
+    fn verb_from_elsewhere(&mut self, to: Address, verb: &VerbRecord) {
+        let message = Message { name: "verb".into(), version: 1, payload: crate::machine::write(verb) };
         let mail = self.mail(to, MailKind::Verb, message, None);
         self.deliver(vec![mail]);
     }
 
-    fn verb(&mut self, address: Address, verb: Verb) {
+    fn verb(&mut self, address: Address, verb: VerbRecord) {
         let ticket = self.ticket("");
-        self.verbs.insert(ticket, (address.clone(), verb.word()));
-        self.handle(In::Verb { address, verb: record(verb), ticket, claim: Claim::default() });
+        self.verbs.insert(ticket, (address.clone(), verb.verb.word()));
+        self.handle(In::Verb { address, verb, ticket, claim: Claim::default() });
     }
 
     /// The process dies, with everything that is under way.
@@ -605,7 +613,8 @@ impl Driver {
         self.saves.over.clear();
         self.lease = now(self.store.lease("simulation")).expect("a lease");
         seen.unclean += u64::from(self.lease.unclean + 1 == self.lease.epoch);
-        self.shard = shard(&self.registry, &self.limits, &self.lease, &mut self.random);
+        let pauses = self.start_with_pauses();
+        self.shard = shard(&self.registry, &self.limits, &self.lease, &mut self.random).with_pauses(pauses);
         self.shard.start(self.now);
         self.collect();
     }
@@ -627,6 +636,7 @@ impl Driver {
                 Out::Run(attempt) => {
                     self.check_saved(&attempt);
                     self.check_number(&attempt);
+                    self.check_paused(&attempt);
                     self.pending.push(Pending::Attempt(*attempt));
                 }
                 Out::Cancel(_) => {}
@@ -666,6 +676,7 @@ impl Driver {
                 self.saves.late += 1;
             }
         }
+        self.pause_answered(ticket, answer);
         if let Some(asked) = self.verbs.remove(&ticket)
             && let Answer::Verb(Ok(())) = answer
         {
@@ -709,6 +720,10 @@ pub(super) fn read(store: &MemoryStore, page: usize, out: Out) -> In {
             let rows = now(store.inbox(after, page)).expect("read");
             In::Inbox { more: rows.len() >= page, rows }
         }
+        Out::LookThroughInbox(after) => {
+            let rows = now(store.inbox(after, page)).expect("read");
+            In::LookedThroughInbox { more: rows.len() >= page, rows }
+        }
         Out::FetchTasks(after) => {
             let rows = now(store.open_tasks(after, page)).expect("read");
             In::Tasks { more: rows.len() >= page, rows }
@@ -735,8 +750,9 @@ pub(super) fn shard(registry: &Arc<Registry>, limits: &Limits, lease: &Lease, ra
     Shard::new(Arc::clone(registry), limits.clone(), lease.clone(), Box::new(bits))
 }
 
-fn record(verb: Verb) -> VerbRecord {
-    VerbRecord { verb, by: "op".to_owned(), why: "it must go on".to_owned(), seq: None }
+/// The verb of an operator who has seen the instance at the step `seq`.
+fn record(verb: Verb, seq: Option<u64>) -> VerbRecord {
+    VerbRecord { verb, by: "op".to_owned(), why: "it must go on".to_owned(), seq }
 }
 
 fn name(order: usize) -> String {

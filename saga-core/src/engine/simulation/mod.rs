@@ -71,6 +71,11 @@ struct Seen {
     moved_timers: u64,
     skipped: u64,
     mended: u64,
+    pauses: u64,
+    paused_elsewhere: u64,
+    resumes: u64,
+    paused_events: u64,
+    audited: u64,
     family: family::SeenChildren,
 }
 
@@ -103,6 +108,11 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
         ("timers moved by an operator", seen.moved_timers),
         ("events skipped by an operator", seen.skipped),
         ("events applied by a mended build", seen.mended),
+        ("pauses that were answered", seen.pauses),
+        ("pauses from other processes", seen.paused_elsewhere),
+        ("pauses that were ended", seen.resumes),
+        ("events for a paused saga", seen.paused_events),
+        ("decisions in the audit", seen.audited),
         ("batches sent early", early),
         ("notes that waited", notes),
         ("events that came before their instance", tracks),

@@ -133,8 +133,18 @@ impl Item {
     /// The verb, if a person in another process requested it and no local caller waits. A verb from a parent's step
     /// does not count, because its `hops` is not 0.
     pub(in crate::engine) fn verb_from_elsewhere(&self) -> Option<&VerbRecord> {
+        self.operator_verb().filter(|_| self.ticket.is_none())
+    }
+
+    /// True for an input of the engine itself that has no inbox form and no row of its own.
+    pub(in crate::engine) fn is_internal(&self) -> bool {
+        matches!(self.what, Input::Continue | Input::Stuck(..))
+    }
+
+    /// The verb, if a person requested it. A verb from a parent's step does not count.
+    pub(in crate::engine) fn operator_verb(&self) -> Option<&VerbRecord> {
         match &self.what {
-            Input::Verb(verb) if self.ticket.is_none() && self.hops == 0 => Some(verb),
+            Input::Verb(verb) if self.hops == 0 => Some(verb),
             _ => None,
         }
     }

@@ -131,7 +131,7 @@ pub async fn deliveries_page_in_order_until_finished<S: Subject>(subject: &S) {
     assert_eq!(ok(driver.store.deliveries(ids[1], 9).await), [(ids[2], delivery("c"))]);
 }
 
-/// Dead letters keep their bytes until they are redriven or dropped.
+/// Dead letters keep their bytes until they are redriven or discarded.
 pub async fn dead_letters_come_and_go<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let letter = |detail: &str, id| DeadLetter {

@@ -4,6 +4,7 @@
 //! uses only the traits. Each law therefore holds for every store.
 
 mod aliases;
+mod audit;
 mod dedup;
 mod fixtures;
 mod inspection;
@@ -16,6 +17,7 @@ mod steps;
 use std::sync::Arc;
 
 pub use aliases::*;
+pub use audit::*;
 pub use dedup::*;
 pub use fixtures::{
     Driver, address, create, dedup_record, delivery, mail, next, obligation, payload, task, time, timer,
@@ -119,6 +121,12 @@ macro_rules! conformance {
             dead_letters_come_and_go
             a_dead_letter_goes_once
             conflicts_under_one_id_are_counted_on_one_dead_letter
+
+            the_audit_is_a_chain_in_order
+            a_refused_step_leaves_no_audit
+            the_audit_is_filtered_and_paged
+            a_pause_is_kept_until_its_end
+            a_renamed_saga_stays_paused
 
             a_mark_makes_the_next_one_a_duplicate
             the_same_id_with_other_content_is_a_conflict

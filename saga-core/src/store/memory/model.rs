@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::{
-    Address, AliasChange, Batch, Committed, ConsumerRow, DeadId, DeadLetter, DedupRecord, Delivery,
-    DeliveryChange, DeliveryId, HistoryEntry, HistoryRow, InboxId, InstanceChange, Lease, Mail, NameOf,
-    Obligation, ObligationChange, Purged, RowId, Step, StepOutcome, StoreError, Task, TaskChange, TaskId,
-    TimerChange, TimerRow,
+    Address, AliasChange, AuditId, AuditLink, AuditRow, Batch, Committed, ConsumerRow, DeadId, DeadLetter,
+    DedupRecord, Delivery, DeliveryChange, DeliveryId, HistoryEntry, HistoryRow, InboxId, InstanceChange,
+    Lease, Mail, NameOf, Obligation, ObligationChange, Pause, PauseChange, PauseOf, Purged, RowId, Step,
+    StepOutcome, StoreError, Task, TaskChange, TaskId, TimerChange, TimerRow,
 };
 use crate::definition::StoredDefinition;
 use crate::message::{MessageId, Name, Timestamp};
@@ -36,6 +36,8 @@ pub(super) struct Model {
     pub(super) definitions: BTreeMap<(String, u32), StoredDefinition>,
     /// The present name of each retired name. The key is kind, saga and retired name.
     pub(super) retired: BTreeMap<(NameOf, String, String), String>,
+    pub(super) pauses: BTreeMap<PauseOf, Pause>,
+    pub(super) audit: Vec<AuditRow>,
     pub(super) damaged: BTreeSet<Address>,
     last_row: i64,
     last_line: i64,
@@ -239,6 +241,19 @@ impl Model {
         }
         for id in &step.redriven {
             self.dead.remove(id);
+        }
+        for change in &step.pauses {
+            match change {
+                PauseChange::Pause(pause) => {
+                    self.pauses.entry(pause.of.clone()).or_insert_with(|| pause.clone());
+                }
+                PauseChange::Resume(of) => drop(self.pauses.remove(of)),
+            }
+        }
+        for entry in &step.audit {
+            let (id, before) = self.audit.last().map_or((0, AuditLink::FIRST), |row| (row.id.0, row.link));
+            let link = before.next(entry);
+            self.audit.push(AuditRow { id: AuditId(id + 1), entry: entry.clone(), link });
         }
         committed
     }

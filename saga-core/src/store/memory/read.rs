@@ -6,10 +6,10 @@ use std::ops::Bound::{Excluded, Unbounded};
 use async_trait::async_trait;
 
 use super::super::{
-    Address, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DueTimer, HistoryRow, InboxId, Inspect,
-    InstanceChange, InstanceCount, InstanceFilter, InstanceOrder, InstancePage, InstanceView, Loaded, Mail,
-    NameOf, OpenTask, Position, RetiredName, RowId, Snapshot, Status, StoreError, StoredName, TaskId,
-    TimerKey, Trace,
+    Address, AuditFilter, AuditFrom, AuditRow, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DueTimer,
+    HistoryRow, InboxId, Inspect, InstanceChange, InstanceCount, InstanceFilter, InstanceOrder, InstancePage,
+    InstanceView, Loaded, Mail, NameOf, OpenTask, Pause, Position, RetiredName, RowId, Snapshot, Status,
+    StoreError, StoreSizes, StoredName, TaskId, TimerKey, Trace,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
@@ -217,6 +217,27 @@ impl Inspect for MemoryStore {
 
     async fn definitions(&self) -> Result<Vec<StoredDefinition>, StoreError> {
         Ok(self.model().definitions.values().cloned().collect())
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        Ok(self.model().pauses.values().cloned().collect())
+    }
+
+    async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
+        let model = self.model();
+        let rows = model.audit.iter().filter(|row| filter.matches(row));
+        let take = |rows: &mut dyn Iterator<Item = &AuditRow>| rows.take(filter.limit).cloned().collect();
+        Ok(match filter.from {
+            AuditFrom::After(id) => take(&mut rows.filter(|row| row.id > id)),
+            AuditFrom::Before(id) => take(&mut rows.rev().filter(|row| row.id < id)),
+        })
+    }
+
+    async fn sizes(&self) -> Result<StoreSizes, StoreError> {
+        let model = self.model();
+        let count = |rows: usize| (rows as u64).min(StoreSizes::MOST);
+        let (inbox, dead_letters) = (count(model.inbox.len()), count(model.dead.len()));
+        Ok(StoreSizes { inbox, dead_letters, ..StoreSizes::default() })
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::Model;
-use crate::store::{Address, ConsumerRow, MailKind, NameOf, RetiredName, StoreError};
+use crate::store::{Address, ConsumerRow, MailKind, NameOf, Pause, PauseOf, RetiredName, StoreError};
 
 impl Model {
     pub(super) fn rename(&mut self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
@@ -54,6 +54,10 @@ impl Model {
         for kept in self.instances.values_mut().filter(|kept| kept.change.address.saga == was) {
             kept.change.address = present(&kept.change.address);
             instances += 1;
+        }
+        if let Some(pause) = self.pauses.remove(&PauseOf::Saga(was.to_owned())) {
+            let of = PauseOf::Saga(name.to_owned());
+            self.pauses.entry(of.clone()).or_insert(Pause { of, ..pause });
         }
         let (moved, mut rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.definitions).into_iter().partition(|((saga, _), _)| saga == was);

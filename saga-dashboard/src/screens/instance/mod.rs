@@ -12,15 +12,15 @@ use maud::{Markup, html};
 use saga_core::definition::StoredDefinition;
 use saga_core::message::{Alias, InstanceName, Key, Timestamp, visible};
 use saga_core::store::{
-    Address, HistoryRow, InboxId, Mail, MailKind, ObligationOf, Parked, ParkedOver, Snapshot, Task, TaskKind,
-    TaskStage,
+    Address, HistoryRow, InboxId, Mail, MailKind, ObligationOf, Parked, ParkedOver, PauseOf, Snapshot, Task,
+    TaskKind, TaskStage,
 };
 use serde::Deserialize;
 
 use self::decide::{VERBS, chosen, form, preview, verbs};
 use self::history::{MOST_LINES, history};
 use super::timeline::timeline;
-use super::{NoPage, Screen};
+use super::{NoPage, Numbers, Screen};
 use crate::diagram::{Shown, draw};
 use crate::parts::{Look, glyph, id, panel, state, status, time};
 use crate::text::{length, number, query};
@@ -149,6 +149,7 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
             p.sentence { (sentence(&seen, screen.now)) }
         }
         (notice(of, said.as_ref()))
+        (paused(screen, &numbers, &record.address.saga))
         @if decides { (verbs(screen, of, &seen)) }
         div.stack {
             div.split {
@@ -190,6 +191,19 @@ fn sentence(seen: &Seen, now: Timestamp) -> Markup {
         b { "Has waited for a person for " time datetime=(parked.since.to_string()) title=(parked.since.to_string()) { (length(now.since(parked.since), true)) } "." }
         " " (capital(&parked.reason.to_string())) ": " span.err { (visible(&parked.detail)) } "."
         @if !record.status.is_over() { " To go on, " (ways) "." }
+    }
+}
+
+/// The pause of the saga, which holds back everything but verbs.
+fn paused(screen: &Screen, numbers: &Numbers, saga: &str) -> Markup {
+    let of = PauseOf::Saga(saga.to_owned());
+    html! {
+        @if let Some(pause) = numbers.pauses.iter().find(|pause| pause.of == of) {
+            p.note.note-parked {
+                b { "The saga is paused. " } (visible(&pause.who)) " has paused it " (time(pause.at, screen.now)) ": " (visible(&pause.why)) ". "
+                a href=(screen.base.to("/handlers")) { "Handlers" } " shows every pause."
+            }
+        }
     }
 }
 
@@ -284,6 +298,7 @@ fn about(screen: &Screen, seen: &Seen) -> Markup {
             dt { "Visit" } dd { (record.visit) }
             dt { "Changed" } dd { (time(record.changed_at, screen.now)) }
             dt { "Created" } dd { (time(record.created_at, screen.now)) }
+            dt { "Decisions" } dd { a href=(screen.base.to(&format!("/audit{}", query(&[("saga", &record.address.saga), ("key", record.address.key.text())])))) { "audit" } }
             dt { "Data" } dd { (number(record.data.as_str().len() as u64)) "\u{a0}B" }
         }
     };

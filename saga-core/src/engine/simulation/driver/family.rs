@@ -8,7 +8,7 @@ use super::super::family::{
     Shipped, batch, is_batch, is_member, kinds, parent,
 };
 use super::super::world::message;
-use super::{Driver, Seen, now};
+use super::{Driver, Seen, now, record};
 use crate::machine::{Operator, OperatorVerb};
 use crate::machine::{ParkReason, Resolution, Verb, read_parked};
 use crate::message::Correlated;
@@ -126,7 +126,7 @@ impl Driver {
         }
         let address = running[self.random.below(running.len())].clone();
         if self.random.one_in(2) {
-            return self.verb(address, Verb::Abort);
+            return self.verb(address, record(Verb::Abort, None));
         }
         let at = self.now.wall;
         let mail = crate::store::Mail::operator(
@@ -164,7 +164,8 @@ impl Driver {
             }
             reason => panic!("{address} is parked: {reason}: {detail}\n{}", self.family_story(&address)),
         };
-        self.verb(address, verb);
+        // A verb about an earlier park must not decide about a later one.
+        self.verb(address, record(verb, Some(instance.seq)));
         true
     }
 

@@ -113,6 +113,8 @@ impl Driver {
             assert!(rung || given_up, "the bell missed {id} of {order}");
         }
         self.verbs_are_whole(&dead, seen);
+        let orders: Vec<_> = (0..self.orders).map(|order| address(&name(order))).collect();
+        self.audit_is_whole(&orders, seen);
         self.family_verdict(seen);
         seen.saves += self.saves.kept.len() as u64;
         for letter in dead {

@@ -1,0 +1,220 @@
+//! Decisions about dead letters, sagas and handlers.
+//!
+//! Owns: the selection, the question, and the wait for the answers in the audit. Does not own: the decision itself, which
+//! the dispatcher applies.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use saga_core::engine::StoreVerb;
+use saga_core::message::{MessageId, Payload, Timestamp};
+use saga_core::store::{AuditEntry, AuditFilter, DeadId, DeadLetterRow, Inspect, Mail, Store};
+use saga_sqlite::{SqliteReader, SqliteStore};
+use serde::Serialize;
+
+use crate::Ended;
+use crate::args::{Letters, Operate, Pause};
+use crate::decide::{LOOK, confirmed};
+use crate::output::{Output, plain, tell};
+
+/// The number of decisions in one transaction, and of letters in one page.
+const PORTION: usize = 200;
+
+/// Hands the verbs to the dispatcher, and waits for their answers.
+pub(crate) async fn operate(
+    verbs: Vec<StoreVerb>,
+    operate: &Operate,
+    (question, about): (&str, &str),
+    reader: &SqliteReader,
+    output: &mut Output<'_>,
+) -> Result<Ended> {
+    if !operate.who.yes && !confirmed(question, about)? {
+        return Ok(Ended::Usage);
+    }
+    let Some(word) = verbs.first().map(StoreVerb::as_str) else { return Ok(Ended::NotFound) };
+    let store = SqliteStore::options().create(false).open(reader.path())?;
+    let (mut requests, at) = (Vec::with_capacity(verbs.len()), Timestamp::now());
+    let mut verbs = verbs.into_iter().peekable();
+    while verbs.peek().is_some() {
+        let mails = verbs.by_ref().take(PORTION).map(|verb| {
+            let request = MessageId::unique();
+            requests.push(request.clone());
+            Mail::store_verb(verb, operate.who.operator(), request, at)
+        });
+        store.deliver(mails.collect()).await?;
+    }
+    let answer = answers(word, requests, Duration::from_secs(operate.wait), reader).await?;
+    let ended = match () {
+        () if answer.open > 0 => Ended::NotYet,
+        () if !answer.declined.is_empty() => Ended::Declined,
+        () => Ended::Well,
+    };
+    output.one(&answer, |answer| text(answer, operate.wait))?;
+    Ok(ended)
+}
+
+/// Waits until each request has its row in the audit.
+async fn answers(
+    word: &'static str,
+    mut open: Vec<MessageId>,
+    wait: Duration,
+    reader: &SqliteReader,
+) -> Result<Answer> {
+    let deadline = Instant::now() + wait;
+    let mut answer = Answer { verb: word, done: 0, declined: Vec::new(), open: 0 };
+    loop {
+        let mut left = Vec::new();
+        for request in open {
+            match row(&request, reader).await? {
+                None => left.push(request),
+                Some(AuditEntry { declined: Some(why), object, .. }) => {
+                    answer.declined.push(Declined { object, why });
+                }
+                Some(_) => answer.done += 1,
+            }
+        }
+        open = left;
+        answer.open = open.len();
+        if open.is_empty() || Instant::now() >= deadline {
+            return Ok(answer);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn row(request: &MessageId, reader: &SqliteReader) -> Result<Option<AuditEntry>> {
+    let mut filter = AuditFilter::default();
+    filter.request = Some(request.clone());
+    Ok(reader.audit(&filter).await?.into_iter().next().map(|row| row.entry))
+}
+
+#[derive(Serialize)]
+struct Answer {
+    verb: &'static str,
+    /// The number of applied verbs.
+    done: usize,
+    declined: Vec<Declined>,
+    /// The number of verbs that no dispatcher has applied yet.
+    open: usize,
+}
+
+#[derive(Serialize)]
+struct Declined {
+    object: String,
+    why: String,
+}
+
+fn text(answer: &Answer, seconds: u64) -> String {
+    let Answer { verb, done, declined, open } = answer;
+    let mut lines = Vec::new();
+    if *done > 0 {
+        lines.push(format!("{verb}: done {done}"));
+    }
+    for Declined { object, why } in declined {
+        lines.push(format!("declined: {}: {}", plain(object), plain(why)));
+    }
+    if *open > 0 {
+        lines.push(format!(
+            "{verb}: no dispatcher has applied {open} within {seconds} seconds; they stay in the inbox, and a dispatcher applies them"
+        ));
+    }
+    lines.join("\n")
+}
+
+/// Delivers dead letters again, or discards them.
+pub(crate) async fn letters(
+    letters: &Letters,
+    discard: bool,
+    reader: &SqliteReader,
+    output: &mut Output<'_>,
+) -> Result<Ended> {
+    let found = if letters.ids.is_empty() {
+        select(letters, reader).await?
+    } else {
+        let mut found = Vec::new();
+        for id in &letters.ids {
+            let Some(row) = find(*id, reader).await? else { return Ok(missing(*id)) };
+            found.push(row);
+        }
+        found
+    };
+    let Some(DeadLetterRow { id, letter }) = found.first() else {
+        tell("saga: no dead letter meets the conditions");
+        return Ok(Ended::NotFound);
+    };
+    let about = format!(
+        "{} dead letters; the first one is {}: {} for {}, {}",
+        found.len(),
+        id.0,
+        plain(&letter.message.name),
+        plain(&letter.to.to_string()),
+        letter.reason
+    );
+    let question = if discard { "discard them?" } else { "deliver them again?" };
+    let verb = |row: &DeadLetterRow| match discard {
+        true => StoreVerb::Discard { letter: row.id },
+        false => StoreVerb::Redrive { letter: row.id, payload: None },
+    };
+    let verbs = found.iter().map(verb).collect();
+    operate(verbs, &letters.operate, (question, &about), reader, output).await
+}
+
+/// Returns all letters that meet the conditions, up to the limit.
+async fn select(letters: &Letters, reader: &SqliteReader) -> Result<Vec<DeadLetterRow>> {
+    let (mut found, mut after) = (Vec::new(), DeadId::default());
+    loop {
+        let page = reader.dead_letters(after, PORTION).await?;
+        let Some(last) = page.last().map(|row| row.id) else { return Ok(found) };
+        for row in page.into_iter().filter(|row| letters.holds(row)) {
+            if found.len() == letters.limit {
+                tell(&format!("there are more than --limit {}", letters.limit));
+                return Ok(found);
+            }
+            found.push(row);
+        }
+        after = last;
+    }
+}
+
+async fn find(id: i64, reader: &SqliteReader) -> Result<Option<DeadLetterRow>> {
+    let found = reader.dead_letters(DeadId(id.saturating_sub(1)), 1).await?;
+    Ok(found.into_iter().find(|row| row.id.0 == id))
+}
+
+fn missing(id: i64) -> Ended {
+    tell(&format!("saga: there is no dead letter {id}"));
+    Ended::NotFound
+}
+
+/// Delivers a dead letter again, with another payload.
+pub(crate) async fn edit(
+    id: i64,
+    body: &str,
+    options: &Operate,
+    reader: &SqliteReader,
+    output: &mut Output<'_>,
+) -> Result<Ended> {
+    serde_json::from_str::<serde::de::IgnoredAny>(body).context("the body is not JSON")?;
+    let Some(row) = find(id, reader).await? else { return Ok(missing(id)) };
+    let letter = &row.letter;
+    let about =
+        format!("dead letter {id}: {} for {}", plain(&letter.message.name), plain(&letter.to.to_string()));
+    let verb = StoreVerb::Redrive { letter: row.id, payload: Some(Payload::from(body)) };
+    operate(vec![verb], options, ("deliver it with the new body?", &about), reader, output).await
+}
+
+/// Pauses or resumes a saga or a handler.
+pub(crate) async fn pause(
+    pause: &Pause,
+    resume: bool,
+    reader: &SqliteReader,
+    output: &mut Output<'_>,
+) -> Result<Ended> {
+    let of = pause.of();
+    let about = plain(&of.to_string()).into_owned();
+    let (verb, question) = match resume {
+        true => (StoreVerb::Resume(of), "resume it?"),
+        false => (StoreVerb::Pause(of), "pause it?"),
+    };
+    operate(vec![verb], &pause.operate, (question, &about), reader, output).await
+}
