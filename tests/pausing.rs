@@ -378,8 +378,8 @@ async fn r37_what_cannot_be_paused_or_resumed_is_declined_with_the_names() {
         Err(InstanceError::Declined(why)) => why,
         other => panic!("{other:?}"),
     };
-    let why = declined(StoreVerb::Pause(PauseOf::Saga("oder".to_owned()))).await;
-    assert_eq!(why.to_string(), "there is no saga `oder` here; known are: order");
+    let why = declined(StoreVerb::Pause(PauseOf::Saga("parcel".to_owned()))).await;
+    assert_eq!(why.to_string(), "there is no saga `parcel` here; known are: order");
     let why = declined(StoreVerb::Pause(PauseOf::Handler("pay".to_owned()))).await;
     assert_eq!(why.to_string(), "there is no handler `pay` here; known are: bell, charge, mail");
     let why = declined(StoreVerb::Resume(saga())).await;

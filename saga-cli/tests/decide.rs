@@ -321,8 +321,8 @@ async fn a_saga_is_paused_and_resumed() {
     let shop = Shop::parked().await;
     let because = ["--because", "the bank is down", "--yes", "--wait", "60"];
     let says = async |verb: &[&str]| shop.says(&[verb, &because].concat()).await;
-    let (code, said) = says(&["pause", "saga", "oder"]).await;
-    assert!(code == 4 && said.contains("there is no saga `oder` here; known are: order"), "{said}");
+    let (code, said) = says(&["pause", "saga", "parcel"]).await;
+    assert!(code == 4 && said.contains("there is no saga `parcel` here; known are: order"), "{said}");
     let (code, said) = says(&["pause", "saga", "order"]).await;
     assert!(code == 0 && said.contains("pause: done 1"), "{said}");
     let (_, said) = shop.says(&["pauses"]).await;
