@@ -293,7 +293,7 @@ async fn dead_letters_are_delivered_again_edited_and_discarded() {
     let says = async |verb: &[&str]| shop.says(&[verb, &because].concat()).await;
     let (code, said) = shop.says(&["dead", "discard", "1", "--because", "a test"]).await;
     assert!(code == 2 && said.contains("1 dead letters; the first one is 1: noted"), "{said}");
-    let (code, said) = says(&["dead", "edit", "1", "--body", r#"{"ordr":"B-1"}"#]).await;
+    let (code, said) = says(&["dead", "edit", "1", "--body", r#"{"key":"B-1"}"#]).await;
     assert!(code == 4 && said.contains("`noted` cannot have this body"), "{said}");
     shop.dispatcher.publish(Placed { order: "B-1".to_owned() }).await.unwrap();
     let (code, said) = says(&["dead", "edit", "1", "--body", r#"{"order":"B-1"}"#]).await;
