@@ -45,7 +45,7 @@ pub use saga_core::message::{
 pub use saga_core::dispatcher::{
     Attention, Clock, ConsumerReceipt, Dispatcher, DispatcherBuilder, Disposition, Handler, HandlerContext,
     Health, HealthReason, HealthReport, Instance, Notice, OpenCommand, Proposed, PublishOptions, Receipt,
-    SetTimer, Subscriber, SystemClock, UnknownName, WeakDispatcher,
+    SetTimer, StandBy, Subscriber, SystemClock, UnknownName, WeakDispatcher,
 };
 pub use saga_core::engine::{AttemptCounts, Durations, HandlerStatus, Moment, Policy, StoreVerb, Tally};
 

@@ -19,6 +19,8 @@ use super::extension::{Extension, Extensions};
 use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
 use super::mailbox::Mailbox;
 use super::meter::Meter;
+use super::retired;
+use super::standing_by::StandBy;
 use super::starting::{Leased, Leasing, Patient, prepare, watched};
 use super::tempo::Tempo;
 use super::{CallLimits, Dispatcher, Shared};
@@ -26,7 +28,7 @@ use crate::definition::EventType;
 use crate::engine::{Limits, Policy, Registry, Shard};
 use crate::machine::{Saga, Typed};
 use crate::message::{Command, Event, Incarnation, PayloadLimits, panic_text};
-use crate::store::Store;
+use crate::store::{ConsumerRow, Lease, Store};
 
 /// Takes sagas, handlers and subscribers, and starts a [`Dispatcher`]. [`Dispatcher::builder`] creates it.
 #[must_use = "nothing runs before `start`"]
@@ -43,6 +45,8 @@ pub struct DispatcherBuilder {
     random: Box<dyn FnMut() -> u128 + Send>,
     extensions: Extensions,
     callback: Option<Callback>,
+    /// The extensions have registered their sagas and handlers.
+    registered: bool,
 }
 
 impl DispatcherBuilder {
@@ -60,6 +64,7 @@ impl DispatcherBuilder {
             random: Box::new(|| Incarnation::random().as_u128()),
             extensions: Extensions::default(),
             callback: None,
+            registered: false,
         }
     }
 
@@ -212,14 +217,65 @@ impl DispatcherBuilder {
     /// [`StartError`] lists everything that is missing or does not fit. Examples are a command without a handler, two
     /// sagas with one name, and an event that a saga publishes without any consumer. The same type reports a name that
     /// a later build has retired, a store in use, and a store that cannot be read. Nothing has been run after an error.
-    pub async fn start(mut self) -> Result<Dispatcher, StartError> {
+    pub async fn start(self) -> Result<Dispatcher, StartError> {
+        self.start_with(None).await
+    }
+
+    /// Stands by while another process runs a dispatcher on the same store, for a new release without a gap.
+    ///
+    /// The [`StandBy`] publishes at once, and [`takes_over`](StandBy::takes_over) starts the dispatcher within a second after
+    /// the other one has stopped or died. Without another process it starts at once. Use this in place of
+    /// [`start`](Self::start) in a process that may begin before its predecessor has ended.
+    ///
+    /// A release with a new schema of the store cannot stand by, because the store is migrated when it is opened.
+    ///
+    /// # Errors
+    /// The errors of `start`, except for a store in use. So a release that could not take over is noticed now.
+    pub async fn stand_by(mut self) -> Result<StandBy, StartError> {
+        self.check_settings()?;
         let mut extensions = std::mem::take(&mut self.extensions);
-        let dispatcher = extensions.register(self)?.start_engine().await?;
+        let mut builder = extensions.register(self)?;
+        (builder.extensions, builder.registered) = (extensions, true);
+        let patient = Patient {
+            clock: &*builder.clock,
+            within: builder.call_limit,
+            until: builder.clock.now().mono.saturating_add(builder.call_limit),
+        };
+        let stored = patient.ask(|| builder.store.consumers()).await?;
+        let problems = builder.registry.problems_with(&stored);
+        if !problems.is_empty() {
+            return Err(StartError::Registration { problems });
+        }
+        let problems = retired::problems(&builder.registry, &patient.ask(|| builder.store.retired()).await?);
+        if !problems.is_empty() {
+            return Err(StartError::Retired { problems });
+        }
+        Ok(StandBy::new(builder))
+    }
+
+    /// What a stand-by shares with the dispatcher that it starts.
+    pub(super) fn of_stand_by(&self) -> (Arc<dyn Store>, Arc<dyn Clock>, PayloadLimits, Duration, String) {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        (store, clock, self.limits.payload, self.call_limit, self.owner.clone())
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Starts under this lease, or takes one.
+    pub(super) async fn start_with(
+        mut self,
+        lease: Option<(Lease, Leased)>,
+    ) -> Result<Dispatcher, StartError> {
+        let mut extensions = std::mem::take(&mut self.extensions);
+        let builder = if self.registered { self } else { extensions.register(self)? };
+        let dispatcher = builder.start_engine(lease).await?;
         extensions.started(&dispatcher).await?;
         Ok(dispatcher)
     }
 
-    async fn start_engine(self) -> Result<Dispatcher, StartError> {
+    async fn start_engine(self, lease: Option<(Lease, Leased)>) -> Result<Dispatcher, StartError> {
         let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
         self.check_settings()?;
         let Self {
@@ -241,15 +297,23 @@ impl DispatcherBuilder {
             within: call_limit,
             until: clock.now().mono.saturating_add(call_limit),
         };
-        let mut stored = patient.ask(|| store.consumers()).await?;
-        for row in stored.iter_mut().filter(|row| !row.subscriber) {
-            if let Some(name) = registry.formerly.get(&*row.consumer) {
-                (*name).clone_into(&mut row.consumer);
+        let finished = finish(&mut registry, &patient, &*store).await;
+        let (stored, consumers) = match finished {
+            Ok(finished) => finished,
+            Err(error) => {
+                if let Some((_, leased)) = lease {
+                    leased.give_back(&*clock).await;
+                }
+                return Err(error);
             }
-        }
-        let consumers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
-        let lease = patient.ask(|| Leasing::begin(Arc::clone(&store), owner.clone())).await?;
-        let leased = Leased::new(Arc::clone(&store), lease.clone());
+        };
+        let (lease, leased) = match lease {
+            Some(leased) => leased,
+            None => {
+                let lease = patient.ask(|| Leasing::begin(Arc::clone(&store), owner.clone())).await?;
+                (lease.clone(), Leased::new(Arc::clone(&store), lease))
+            }
+        };
         let prepared = match patient.ask(|| prepare(&*store, &registry, &consumers, &stored)).await {
             Ok(Err(problems)) => Err(StartError::Retired { problems }),
             Ok(Ok(pauses)) => Ok(pauses),
@@ -355,6 +419,22 @@ impl DispatcherBuilder {
             _ => Ok(()),
         }
     }
+}
+
+/// Completes the registry with the consumers in the store. Returns these and the consumers of this build.
+async fn finish(
+    registry: &mut Registry,
+    patient: &Patient<'_>,
+    store: &dyn Store,
+) -> Result<(Vec<ConsumerRow>, Vec<ConsumerRow>), StartError> {
+    let mut stored = patient.ask(|| store.consumers()).await?;
+    for row in stored.iter_mut().filter(|row| !row.subscriber) {
+        if let Some(name) = registry.formerly.get(&*row.consumer) {
+            (*name).clone_into(&mut row.consumer);
+        }
+    }
+    let consumers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
+    Ok((stored, consumers))
 }
 
 impl fmt::Debug for DispatcherBuilder {

@@ -21,6 +21,14 @@ const LATE: Duration = Duration::from_secs(5);
 pub enum Health {
     /// The dispatcher accepts events and advances instances.
     Running,
+    /// Another process runs the sagas. This one publishes, and takes over when the other one has stopped.
+    #[non_exhaustive]
+    StandingBy {
+        /// The owner of the store, as far as it is known.
+        owner: String,
+        /// The time when this process began to stand by.
+        since: Timestamp,
+    },
     /// The store is not available. Calls wait, no saga fails, and the dispatcher guesses no outcome (promise 7).
     #[non_exhaustive]
     Degraded {
@@ -162,6 +170,7 @@ impl Serialize for HealthReport {
         });
         let health = match self.health {
             Health::Running => "running",
+            Health::StandingBy { .. } => "standing-by",
             Health::Degraded { .. } => "degraded",
             Health::Stopped { .. } => "stopped",
         };
@@ -230,7 +239,7 @@ impl Dispatcher {
             Health::Degraded { why, since } => {
                 reasons.push(HealthReason::StoreUnavailable { why: why.clone(), since: *since });
             }
-            Health::Running => {}
+            Health::Running | Health::StandingBy { .. } => {}
         }
         let figures = self.shared.figures.borrow();
         if !matches!(health, Health::Stopped { .. }) {

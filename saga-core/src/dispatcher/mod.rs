@@ -28,6 +28,7 @@ mod preview;
 mod publishing;
 mod receipt;
 mod retired;
+mod standing_by;
 mod starting;
 mod tempo;
 #[cfg(any(test, feature = "testing"))]
@@ -54,6 +55,7 @@ pub use manual_clock::ManualClock;
 pub use names::UnknownName;
 pub use preview::Proposed;
 pub use receipt::{ConsumerReceipt, Receipt};
+pub use standing_by::StandBy;
 #[cfg(any(test, feature = "testing"))]
 pub use test_context::{TestContext, TestContextBuilder};
 pub use view::{Instance, OpenCommand, SetTimer};

@@ -95,10 +95,9 @@ impl Registry {
         lane
     }
 
-    /// Completes the consumers with those in the store. Returns the consumers of this build, or all errors of the
-    /// registration.
-    pub(crate) fn finish(&mut self, stored: &[ConsumerRow]) -> Result<Vec<ConsumerRow>, Vec<StartProblem>> {
-        let mut rows: BTreeSet<ConsumerRow> = BTreeSet::new();
+    /// Returns the consumers of this build.
+    pub(crate) fn own_consumers(&self) -> BTreeSet<ConsumerRow> {
+        let mut rows = BTreeSet::new();
         for program in self.sagas.values() {
             let definition = program.definition();
             for event in definition.events.iter().filter(|event| event.keyed) {
@@ -113,6 +112,13 @@ impl Registry {
                 subscriber: true,
             });
         }
+        rows
+    }
+
+    /// Completes the consumers with those in the store. Returns the consumers of this build, or all errors of the
+    /// registration.
+    pub(crate) fn finish(&mut self, stored: &[ConsumerRow]) -> Result<Vec<ConsumerRow>, Vec<StartProblem>> {
+        let mut rows = self.own_consumers();
         let known: Vec<ConsumerRow> = rows.iter().cloned().collect();
         // A consumer that only the store knows keeps receiving its rows (rule R28).
         rows.extend(stored.iter().cloned());
@@ -125,7 +131,7 @@ impl Registry {
                 consumers.insert(0, Consumer::Saga(consumer));
             }
         }
-        let mut problems = self.problems();
+        let mut problems = self.problems(|event| self.consumers.contains_key(event));
         for (was, command, lane) in std::mem::take(&mut self.renamed) {
             if self.handlers.insert(was, lane).is_some_and(|other| other != lane) {
                 problems.push(StartProblem::EarlierNameOfAnotherCommand {
@@ -148,7 +154,14 @@ impl Registry {
         self.sagas.values().map(|program| StoredDefinition::from(program.definition()))
     }
 
-    fn problems(&self) -> Vec<StartProblem> {
+    /// Returns the errors of the registration, if these consumers are in the store.
+    pub(crate) fn problems_with(&self, stored: &[ConsumerRow]) -> Vec<StartProblem> {
+        let own = self.own_consumers();
+        let known = |event: &str| own.iter().chain(stored).any(|row| row.event == event);
+        self.problems(known)
+    }
+
+    fn problems(&self, has_consumer: impl Fn(&str) -> bool) -> Vec<StartProblem> {
         let mut problems = self.problems_of_names();
         let mut sagas: Vec<&Definition> = self.sagas.values().map(|program| program.definition()).collect();
         sagas.sort_by_key(|definition| definition.name);
@@ -173,7 +186,7 @@ impl Registry {
                 }
             }
             for (event, type_name) in published(definition) {
-                if !self.consumers.contains_key(event) {
+                if !has_consumer(event) {
                     problems.push(StartProblem::NoConsumer {
                         event: event.to_owned(),
                         saga: saga.clone(),
