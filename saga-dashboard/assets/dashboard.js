@@ -79,6 +79,7 @@ document.addEventListener("keydown", (event) => {
   const field = event.target.closest("input, textarea, select");
   if (field && event.key === "Escape") return field.blur();
   if (field || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (document.documentElement.dataset.keys === "off") return;
   const key = before + event.key;
   before = event.key === "g" ? "g" : "";
   const page = document.querySelector(`[data-key="${CSS.escape(key)}"]`);

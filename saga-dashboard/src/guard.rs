@@ -19,7 +19,7 @@ use crate::session::{Role, Session, TooMany};
 /// The routes without a session.
 const OPEN: [&str; 3] = ["/log-in", "/saga.css", "/icon.svg"];
 /// The routes that change something and need no decision.
-const OWN: [&str; 3] = ["/log-in", "/log-out", "/theme"];
+const OWN: [&str; 3] = ["/log-in", "/log-out", "/prefer"];
 /// The names of this machine.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// The header that a browser adds and a page cannot change.

@@ -31,6 +31,7 @@ mod operate;
 mod options;
 mod page;
 mod parts;
+mod preferences;
 mod screens;
 mod session;
 mod source;
@@ -104,7 +105,7 @@ pub fn router(source: Source, options: Options) -> Router {
         .route("/events", get(events::stream))
         .route("/log-in", get(session::page).post(session::log_in))
         .route("/log-out", post(session::log_out))
-        .route("/theme", post(session::theme))
+        .route("/prefer", post(preferences::keep))
         .route("/icon.svg", get(assets::icon))
         .route("/saga.css", get(assets::css))
         .route("/dashboard.js", get(assets::script));

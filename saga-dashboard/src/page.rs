@@ -7,6 +7,7 @@ use crate::Dashboard;
 use crate::guard::Base;
 use crate::options::Button;
 use crate::parts::{glyph, status};
+use crate::preferences::Preferences;
 use crate::session::{Role, Session};
 use crate::source::Condition;
 use crate::text::number;
@@ -43,7 +44,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) dashboard: &'a Dashboard,
     pub(crate) base: &'a Base,
     pub(crate) session: &'a Session,
-    pub(crate) theme: Option<&'static str>,
+    pub(crate) preferences: Preferences,
     /// The path and query of the page, below the dashboard.
     pub(crate) here: String,
     pub(crate) badges: Badges,
@@ -57,7 +58,7 @@ impl Frame<'_> {
         let base = self.base;
         html! {
             (DOCTYPE)
-            html lang="en" data-theme=[self.theme] {
+            html lang="en" data-theme=[self.preferences.theme] data-keys=[(!self.preferences.keys).then_some("off")] {
                 (head(base, title, true))
                 body {
                     a.skip href="#main" { "Skip to content" }
@@ -75,7 +76,7 @@ impl Frame<'_> {
                                 span.live data-stream=[self.live.then(|| base.to("/events"))] { (glyph("moving")) span data-say { "As of now" } }
                             }
                             (body)
-                            (keys())
+                            (self.keys())
                         }
                     }
                 }
@@ -110,10 +111,10 @@ impl Frame<'_> {
                     @match self.session.role { Role::Operator => "operator", Role::Viewer => "viewer" }
                     @if self.dashboard.options.read_only { ", read only" }
                 }
-                form.row method="post" action=(base.to("/theme")) aria-label="Theme" {
+                form.row method="post" action=(base.to("/prefer")) aria-label="Theme" {
                     input type="hidden" name="to" value=(self.here);
                     @for theme in ["auto", "light", "dark"] {
-                        button.link name="theme" value=(theme) aria-pressed=(self.theme.unwrap_or("auto") == theme) { (theme) }
+                        button.link name="theme" value=(theme) aria-pressed=(self.preferences.theme.unwrap_or("auto") == theme) { (theme) }
                     }
                 }
                 form method="post" action=(base.to("/log-out")) { button.link { "Log out" } }
@@ -149,6 +150,29 @@ impl Frame<'_> {
             Condition::Stopped(_) => status("dead", "stopped"),
         }
     }
+
+    /// The list of the keys, with the switch for them.
+    fn keys(&self) -> Markup {
+        let (state, other, label) =
+            if self.preferences.keys { ("on", "off", "Turn off") } else { ("off", "on", "Turn on") };
+        html! {
+            details.keys #keys {
+                summary.small.muted { "Keys" }
+                form.row.small method="post" action=(self.base.to("/prefer")) {
+                    input type="hidden" name="to" value=(self.here);
+                    span.muted { "Single keys are " (state) "." }
+                    button.link name="keys" value=(other) { (label) }
+                }
+                dl.kv.small {
+                    dt { kbd { "/" } } dd { "go to a key" }
+                    @for (_, name, key) in SCREENS { dt { kbd { (key) } } dd { (name) } }
+                    dt { kbd { "j" } " " kbd { "k" } } dd { "next and previous row" }
+                    dt { kbd { "x" } } dd { "tick the row" }
+                    dt { kbd { "?" } } dd { "this list" }
+                }
+            }
+        }
+    }
 }
 
 /// A page without navigation, for those who have not logged in.
@@ -171,21 +195,6 @@ fn head(base: &Base, title: &str, script: bool) -> Markup {
             link rel="icon" type="image/svg+xml" href=(base.to("/icon.svg"));
             link rel="stylesheet" href=(base.to(concat!("/saga.css?", env!("CARGO_PKG_VERSION"))));
             @if script { script defer src=(base.to(concat!("/dashboard.js?", env!("CARGO_PKG_VERSION")))) {} }
-        }
-    }
-}
-
-fn keys() -> Markup {
-    html! {
-        details.keys #keys {
-            summary.small.muted { "Keys" }
-            dl.kv.small {
-                dt { kbd { "/" } } dd { "go to a key" }
-                @for (_, name, key) in SCREENS { dt { kbd { (key) } } dd { (name) } }
-                dt { kbd { "j" } " " kbd { "k" } } dd { "next and previous row" }
-                dt { kbd { "x" } } dd { "tick the row" }
-                dt { kbd { "?" } } dd { "this list" }
-            }
         }
     }
 }

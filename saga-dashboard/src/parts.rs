@@ -85,6 +85,12 @@ pub(crate) fn id(text: &str) -> Markup {
     html! { span.id title=(visible(text)) { (visible(text)) } }
 }
 
+/// A sentence of the library. Names in it stand between backticks, and are shown in a typewriter face.
+pub(crate) fn prose(text: &str) -> Markup {
+    let parts = text.split('`');
+    html! { @for (at, part) in parts.enumerate() { @if at % 2 == 1 { code { (visible(part)) } } @else { (visible(part)) } } }
+}
+
 /// A page region with a heading.
 pub(crate) fn panel(id: &str, title: &str, beside: Option<Markup>, body: &Markup) -> Markup {
     html! {

@@ -1,6 +1,7 @@
-//! Log-in with a token, sessions, and the theme of a browser.
+//! Log-in with a token, and sessions.
 //!
-//! Owns: the cookie, and the limit of failed attempts. Does not own: the decision about a request (`guard`).
+//! Owns: the cookie of a session, and the limit of failed attempts. Does not own: the decision about a request (`guard`),
+//! and the appearance of the pages (`preferences`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +21,6 @@ use crate::page::bare;
 
 /// The beginning of the name of the cookie of a session.
 const COOKIE: &str = "saga_session_";
-/// The name of the cookie of a theme.
-const THEME: &str = "saga_theme";
 /// The length of a session.
 const LENGTH: Duration = Duration::from_secs(12 * 60 * 60);
 /// The most sessions at a time. The oldest one ends for a new one.
@@ -137,18 +136,9 @@ impl Sessions {
 pub(crate) struct TooMany;
 
 /// Returns the value of a cookie.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|value| value.split(';')).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
-}
-
-/// Returns the theme that the browser has chosen: `light`, `dark`, or none.
-pub(crate) fn chosen_theme(headers: &HeaderMap) -> Option<&'static str> {
-    match cookie(headers, THEME)? {
-        "light" => Some("light"),
-        "dark" => Some("dark"),
-        _ => None,
-    }
 }
 
 #[derive(Deserialize)]
@@ -239,26 +229,8 @@ pub(crate) async fn log_out(
     with_cookie(Redirect::to(&base.to("/log-in")).into_response(), &cookie)
 }
 
-#[derive(Deserialize)]
-pub(crate) struct Theme {
-    theme: String,
-    #[serde(default)]
-    to: String,
-}
-
-pub(crate) async fn theme(base: Base, Form(Theme { theme, to }): Form<Theme>) -> Response {
-    let theme = match &*theme {
-        "light" => "light",
-        "dark" => "dark",
-        _ => "auto",
-    };
-    let cookie =
-        format!("{THEME}={theme}; HttpOnly; SameSite=Strict; Max-Age=31536000; Path={}", base.to("/"));
-    with_cookie(Redirect::to(&base.to(inside(&to))).into_response(), &cookie)
-}
-
 /// Returns a path below the dashboard. An address elsewhere becomes the first page.
-fn inside(to: &str) -> &str {
+pub(crate) fn inside(to: &str) -> &str {
     // A browser leaves out tabs and line ends, and takes a backslash for a slash.
     let plain = to.starts_with('/')
         && !to.starts_with("//")
@@ -266,7 +238,7 @@ fn inside(to: &str) -> &str {
     if plain { to } else { "/" }
 }
 
-fn with_cookie(mut response: Response, cookie: &str) -> Response {
+pub(crate) fn with_cookie(mut response: Response, cookie: &str) -> Response {
     if let Ok(cookie) = HeaderValue::from_str(cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }

@@ -455,11 +455,24 @@ async fn a_stopped_dispatcher_is_said_and_nothing_hangs() {
 #[tokio::test]
 async fn the_theme_is_kept_in_the_browser() {
     let (_shop, mut browser) = shop().await;
-    let answer = browser.post("/saga/theme", &[("theme", "dark"), ("to", "/instances?key=a")]).await;
+    let answer = browser.post("/saga/prefer", &[("theme", "dark"), ("to", "/instances?key=a")]).await;
     assert_eq!(answer.header(header::LOCATION), "/saga/instances?key=a");
     let theme = answer.header(header::SET_COOKIE).split(';').next().unwrap().to_owned();
     browser.cookie = Some(format!("{}; {theme}", browser.cookie.unwrap()));
     assert!(browser.get("/saga").await.text.contains("<html lang=\"en\" data-theme=\"dark\">"));
+}
+
+#[tokio::test]
+async fn single_keys_can_be_turned_off() {
+    let (_shop, mut browser) = shop().await;
+    assert!(browser.get("/saga").await.text.contains("Single keys are on."));
+    let answer = browser.post("/saga/prefer", &[("keys", "off"), ("to", "/dead")]).await;
+    assert_eq!(answer.header(header::LOCATION), "/saga/dead");
+    let keys = answer.header(header::SET_COOKIE).split(';').next().unwrap().to_owned();
+    browser.cookie = Some(format!("{}; {keys}", browser.cookie.unwrap()));
+    let page = browser.get("/saga").await.text;
+    assert!(page.contains("<html lang=\"en\" data-keys=\"off\">"), "{page}");
+    assert!(page.contains("Single keys are off."), "{page}");
 }
 
 /// The links of all pages, followed from the first one.

@@ -18,7 +18,7 @@ async fn page(screen: &Screen) -> Result<Markup, NoPage> {
     let store = screen.store()?;
     let numbers = screen.numbers(&store).await?;
     let options = &screen.dashboard.options;
-    let body = html! {
+    let facts = html! {
         dl.kv.pad {
             dt { "Store" } dd { (visible(&options.name)) @if options.name.is_empty() { span.muted { "no name" } } }
             dt { "Instances" } dd { (number(numbers.of(|_| true))) }
@@ -31,7 +31,14 @@ async fn page(screen: &Screen) -> Result<Markup, NoPage> {
             dt { "Dashboard" } dd { "version " (env!("CARGO_PKG_VERSION")) }
         }
     };
-    Ok(screen.page("/about", "About", numbers.badges, &panel("about-h", "About", None, &body)))
+    let body = html! {
+        div.head {
+            h1 { "About" }
+            p.lead { "Which store this is, and whether its dispatcher is well." }
+        }
+        (panel("about-h", "This dashboard", None, &facts))
+    };
+    Ok(screen.page("/about", "About", numbers.badges, &body))
 }
 
 fn condition(condition: Condition) -> Markup {

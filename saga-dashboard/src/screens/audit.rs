@@ -8,7 +8,7 @@ use saga_core::store::{Address, AuditFilter, AuditFrom, AuditId, AuditRow};
 use serde::Deserialize;
 
 use super::{NoPage, Screen};
-use crate::parts::{empty, id, status, time};
+use crate::parts::{empty, id, prose, status, time};
 use crate::text::{instance_address, query};
 
 /// The rows of a page.
@@ -81,8 +81,8 @@ async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
 fn line(screen: &Screen, AuditRow { id: number, entry, .. }: &AuditRow) -> Markup {
     html! {
         tr {
-            td.num.fit { (number.0) }
-            td.title { b { (visible(&entry.verb)) } @if !entry.object.is_empty() { span.sub { (visible(&entry.object)) } } }
+            td.num.fit data-label="No." { (number.0) }
+            td.title { b { (visible(&entry.verb)) } @if !entry.object.is_empty() { span.sub { (prose(&entry.object)) } } }
             td.key.wide data-label="Of" {
                 @match &entry.to {
                     Some(to) => a href=(screen.base.to(&instance_address(to, &[]))) { (id(to.key.text())) span.sub { (visible(&to.saga)) } },

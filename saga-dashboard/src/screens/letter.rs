@@ -65,7 +65,7 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
     let body = html! {
         div.head {
             h1 { "Dead letter " (of.id) }
-            p.lead { (visible(&letter.message.name)) " for " a href=(screen.base.to(&instance_address(&letter.to, &[]))) { (visible(&letter.to.to_string())) } }
+            p.lead { (visible(&letter.message.name)) " for " a href=(screen.base.to(&instance_address(&letter.to, &[]))) { (visible(&letter.to.saga)) " " code { (visible(letter.to.key.text())) } } }
         }
         div.stack {
             (notice(said.as_ref(), ""))
@@ -96,7 +96,7 @@ fn ask(screen: &Screen, number: i64, verb: &Verb, letter: &DeadLetter, said: Opt
     let body = said.map_or_else(|| pretty(letter.message.payload.as_str()), |said| said.body.clone());
     let more = html! {
         @if verb.name == "edit" {
-            label { "JSON, version " (letter.message.version) textarea.field.id name="body" rows="8" { (body) } }
+            label.small.muted { "Body, JSON of version " (letter.message.version) textarea.field.json name="body" form="verb" rows="10" spellcheck="false" { (body) } }
         }
     };
     let asked = Asked {

@@ -46,7 +46,8 @@ use crate::Dashboard;
 use crate::guard::Base;
 use crate::page::{Badges, Frame, bare};
 use crate::parts::empty;
-use crate::session::{Role, Session, chosen_theme};
+use crate::preferences::Preferences;
+use crate::session::{Role, Session};
 use crate::source::Opened;
 
 /// The most dead letters that are counted for the navigation.
@@ -57,7 +58,7 @@ pub(crate) struct Screen {
     pub(crate) dashboard: Arc<Dashboard>,
     pub(crate) base: Base,
     pub(crate) session: Session,
-    theme: Option<&'static str>,
+    preferences: Preferences,
     here: String,
     live: bool,
     /// The place of the page among those that are read.
@@ -77,7 +78,7 @@ impl FromRequestParts<Arc<Dashboard>> for Screen {
             dashboard: Arc::clone(state),
             base,
             session,
-            theme: chosen_theme(&parts.headers),
+            preferences: Preferences::of(&parts.headers),
             // The address of a form is no page to return to.
             here: match parts.uri.path_and_query() {
                 Some(here) if parts.method == Method::GET => here.to_string(),
@@ -193,7 +194,7 @@ impl Screen {
             dashboard: &self.dashboard,
             base: &self.base,
             session: &self.session,
-            theme: self.theme,
+            preferences: self.preferences,
             here: self.here.clone(),
             badges,
             live: self.live,

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use saga_core::message::visible;
 
 use super::{Said, Screen};
-use crate::parts::panel;
+use crate::parts::{panel, prose};
 
 /// A verb that the form asks about.
 pub(super) struct Asked<'a> {
@@ -17,7 +17,7 @@ pub(super) struct Asked<'a> {
     pub(super) about: &'a str,
     /// The fields that name the object.
     pub(super) hidden: &'a [(&'a str, &'a str)],
-    /// Further fields of the verb.
+    /// Further fields of the verb, beside the form. They name the form `verb`.
     pub(super) more: &'a Markup,
     /// Whether the verb removes or stops something.
     pub(super) danger: bool,
@@ -27,13 +27,15 @@ pub(super) fn form(screen: &Screen, asked: &Asked<'_>, said: Option<&Said>) -> M
     let written = |field: fn(&Said) -> &str| said.map_or("", field);
     let body = html! {
         div.decide {
-            div { p { b { (asked.title) } " " (asked.effect) " " span.muted { "Nothing has been written." } } }
-            form.form method="post" action=(screen.base.to("/operate")) {
+            div.stack {
+                p { b { (asked.title) } " " (asked.effect) " " span.muted { "Nothing has been written." } }
+                (asked.more)
+            }
+            form.form #verb method="post" action=(screen.base.to("/operate")) {
                 input type="hidden" name="proof" value=(screen.session.proof);
                 input type="hidden" name="verb" value=(asked.verb);
                 @for (name, value) in asked.hidden { input type="hidden" name=(name) value=(value); }
-                h3 { (asked.title) ", " (visible(asked.about)) }
-                (asked.more)
+                h3 { (asked.title) ", " (prose(asked.about)) }
                 label { "Who" input.field name="who" required maxlength="100" autocomplete="username" value=(written(|said| &said.who)); }
                 label { "Why" textarea.field name="why" required minlength="4" maxlength="1000" { (written(|said| &said.why)) } }
                 button class=(if asked.danger { "btn btn-danger is-armed" } else { "btn btn-main" }) { (asked.title) }

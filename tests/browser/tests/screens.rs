@@ -19,6 +19,7 @@ use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use saga::Position;
+use saga::{Operator, PauseOf};
 use saga_dashboard::{Options, Source};
 use support::{OPERATOR, OrderState, Shop};
 
@@ -124,18 +125,47 @@ async fn serve(shop: &Shop, options: Options) -> SocketAddr {
 const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'";
 const NOTE: &str = "</pre></title><script>alert(2)</script>\u{202e}";
 
-const SCREENS: [&str; 10] = [
-    "/saga",
-    "/saga/instances",
-    "/saga/instances?status=parked",
-    "/saga/attention",
-    "/saga/dead",
-    "/saga/timers",
-    "/saga/sagas",
-    "/saga/subscribers",
-    "/saga/about",
-    "/saga/nothing",
+/// An instance with a hostile key.
+const INSTANCE: &str = "/saga/instance?saga=order&key=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%22%27";
+
+/// The screens, each with the name of its pictures.
+const SCREENS: [(&str, &str); 14] = [
+    ("/saga", "overview"),
+    ("/saga/instances", "instances"),
+    ("/saga/instances?status=parked", "parked"),
+    ("/saga/attention", "attention"),
+    ("/saga/dead", "dead"),
+    ("/saga/letter?id=1&verb=edit", "letter"),
+    ("/saga/timers", "timers"),
+    ("/saga/handlers?kind=handler&name=pay&verb=resume", "handlers"),
+    ("/saga/sagas", "sagas"),
+    ("/saga/subscribers", "subscribers"),
+    ("/saga/audit", "audit"),
+    ("/saga/about", "about"),
+    ("/saga/nothing", "nothing"),
+    (INSTANCE, "instance"),
 ];
+
+/// The rules of accessibility that a page has to keep: WCAG 2.2, levels A and AA.
+const AXE_RUN: &str = "const done = arguments[arguments.length - 1];
+    axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then(
+        (found) => done(found.violations.map((one) => one.id + ': ' + one.nodes.map((node) => node.html).join(' | '))),
+        (error) => done([String(error)]));";
+
+/// The checker `axe-core`, whose place is in `SAGA_AXE`. It is no crate, so it is not here without `.ci/run`.
+fn axe() -> Option<String> {
+    let Some(path) = std::env::var_os("SAGA_AXE") else {
+        static SAID: Once = Once::new();
+        SAID.call_once(|| {
+            let line = "skipped: no check of accessibility, because SAGA_AXE does not name an axe.min.js of axe-core";
+            let _ = writeln!(std::io::stderr(), "{line}");
+        });
+        return None;
+    };
+    Some(
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("SAGA_AXE={}: {error}", path.display())),
+    )
+}
 
 /// A browser that has logged in, and its dashboard.
 struct Session {
@@ -203,6 +233,18 @@ impl Session {
         }
     }
 
+    /// Returns the rules of accessibility that the page breaks. `axe` is the source of the checker.
+    async fn broken_rules(&self, axe: &str) -> Vec<String> {
+        self.client.execute(axe, Vec::new()).await.expect("axe-core is a script");
+        let found = self.client.execute_async(AXE_RUN, Vec::new()).await.expect("axe-core has run");
+        serde_json::from_value(found).expect("it is a list of texts")
+    }
+
+    async fn choose_theme(&self, theme: &str) {
+        self.click(&format!("button[value={theme}]")).await;
+        self.see(&format!("html[data-theme={theme}] h1"), "").await;
+    }
+
     async fn keep_screenshot(&self, name: &str) {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
         std::fs::create_dir_all(&folder).expect("the folder for screenshots");
@@ -220,46 +262,38 @@ impl Session {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_screen_is_clean_with_hostile_text() {
-    let Some(driver) = Driver::start() else { return };
+/// A shop that has a row for each screen, with text that attacks the page.
+async fn hostile_shop() -> Shop {
     let shop = Shop::with_error(NOTE).await;
     shop.parked(HOSTILE, NOTE).await;
     shop.parked("A-1", "for ann").await;
-    let noted = support::Noted { order: HOSTILE.to_owned() + "2", text: NOTE.to_owned() };
-    shop.dispatcher.publish(noted).await.unwrap();
+    shop.letter(&format!("{HOSTILE}2"), NOTE).await;
+    let operator = || Operator::new(HOSTILE).because(NOTE);
+    shop.dispatcher.pause(PauseOf::Handler("pay".to_owned()), operator()).await.unwrap();
+    shop.dispatcher.pause(PauseOf::Saga("order".to_owned()), operator()).await.unwrap();
+    shop
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_screen_is_clean_with_hostile_text() {
+    let Some(driver) = Driver::start() else { return };
+    let shop = hostile_shop().await;
     let at = serve(&shop, Shop::options().name(HOSTILE)).await;
     let session = Session::open(&driver, at, &[]).await;
-    let of = "/saga/instance?saga=order&key=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%22%27";
     let verbs = ["retry", "resolve", "skip", "fire", "postpone", "abort"];
-    let forms: Vec<String> = verbs.iter().map(|verb| format!("{of}&verb={verb}")).collect();
-    for path in SCREENS.into_iter().chain([of]).chain(forms.iter().map(|form| &**form)) {
+    let forms = verbs.map(|verb| format!("{INSTANCE}&verb={verb}"));
+    for path in SCREENS.map(|(path, _)| path).into_iter().chain(forms.iter().map(|form| &**form)) {
         session.go(path).await;
         session.assert_clean(path).await;
     }
-    for (path, name) in SCREENS.into_iter().zip([
-        "overview",
-        "instances",
-        "parked",
-        "attention",
-        "dead",
-        "timers",
-        "sagas",
-        "subscribers",
-        "about",
-        "nothing",
-    ]) {
+    for (path, name) in SCREENS {
         session.go(path).await;
         session.keep_screenshot(name).await;
     }
-    session.go(&forms[5]).await;
-    session.keep_screenshot("instance").await;
     session.client.set_window_size(400, 900).await.unwrap();
-    for (path, name) in
-        [("/saga", "overview-phone"), ("/saga/instances", "instances-phone"), (of, "instance-phone")]
-    {
+    for (path, name) in SCREENS {
         session.go(path).await;
-        session.keep_screenshot(name).await;
+        session.keep_screenshot(&format!("{name}-phone")).await;
         let wide = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1";
         assert_eq!(
             session.client.execute(wide, Vec::new()).await.unwrap(),
@@ -267,6 +301,28 @@ async fn every_screen_is_clean_with_hostile_text() {
             "{path} is wider than a phone"
         );
     }
+    session.client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_screen_is_accessible_in_both_themes() {
+    let Some(driver) = Driver::start() else { return };
+    let Some(axe) = axe() else { return };
+    let shop = hostile_shop().await;
+    let at = serve(&shop, Shop::options()).await;
+    let session = Session::open(&driver, at, &[]).await;
+    let form = format!("{INSTANCE}&verb=abort");
+    let mut broken = Vec::new();
+    for theme in ["light", "dark"] {
+        session.go("/saga").await;
+        session.choose_theme(theme).await;
+        for path in SCREENS.map(|(path, _)| path).into_iter().chain([&*form]) {
+            session.go(path).await;
+            let rules = session.broken_rules(&axe).await;
+            broken.extend(rules.into_iter().map(|rule| format!("{path} in the {theme} theme: {rule}")));
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
     session.client.close().await.unwrap();
 }
 
@@ -356,6 +412,12 @@ async fn keys_lead_to_the_screens_and_decide_nothing() {
     let ticked = "return document.querySelectorAll('input:checked').length";
     assert_eq!(session.client.execute(ticked, Vec::new()).await.unwrap(), 1);
     assert!(matches!(shop.position("A-1").await, Position::Parked { .. }));
+    session.fill("body", "?").await;
+    session.click("button[name=keys]").await;
+    session.see("html[data-keys=off] .keys", "Single keys are off.").await;
+    session.see("[data-say]", "Live").await;
+    session.fill("body", "go").await;
+    session.see("html[data-keys=off] h1", "Instances").await;
     session.client.close().await.unwrap();
 }
 

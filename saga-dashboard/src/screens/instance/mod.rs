@@ -22,7 +22,7 @@ use self::history::{MOST_LINES, history};
 use super::timeline::timeline;
 use super::{NoPage, Numbers, Screen};
 use crate::diagram::{Shown, draw};
-use crate::parts::{Look, glyph, id, panel, state, status, time};
+use crate::parts::{Look, glyph, id, panel, prose, state, status, time};
 use crate::text::{length, number, query};
 
 /// The history lines of a page.
@@ -189,7 +189,7 @@ fn sentence(seen: &Seen, now: Timestamp) -> Markup {
     };
     html! {
         b { "Has waited for a person for " time datetime=(parked.since.to_string()) title=(parked.since.to_string()) { (length(now.since(parked.since), true)) } "." }
-        " " (capital(&parked.reason.to_string())) ": " span.err { (visible(&parked.detail)) } "."
+        " " (prose(&capital(&parked.reason.to_string()))) ": " span.err { (visible(&parked.detail)) } "."
         @if !record.status.is_over() { " To go on, " (ways) "." }
     }
 }
@@ -199,7 +199,7 @@ fn paused(screen: &Screen, numbers: &Numbers, saga: &str) -> Markup {
     let of = PauseOf::Saga(saga.to_owned());
     html! {
         @if let Some(pause) = numbers.pauses.iter().find(|pause| pause.of == of) {
-            p.note.note-parked {
+            p.note.note-parked.apart {
                 b { "The saga is paused. " } (visible(&pause.who)) " has paused it " (time(pause.at, screen.now)) ": " (visible(&pause.why)) ". "
                 a href=(screen.base.to("/handlers")) { "Handlers" } " shows every pause."
             }
