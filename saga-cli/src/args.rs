@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = Format::Table, global = true)]
     pub(crate) output: Format,
+    /// Shows the output again when it has changed, until Ctrl-C. For the verbs that read.
+    #[arg(long, global = true)]
+    pub(crate) watch: bool,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -63,6 +66,8 @@ pub(crate) enum Verb {
     Audit(Audit),
     /// Groups what waits for a person by reason and error: parked instances and dead letters.
     Problems,
+    /// Shows the size of the store, its oldest work, and how much of it waits.
+    Stats,
     /// Lists the consumers of each event.
     Consumers,
     /// Lists the sagas that have run on the store, with their versions.
@@ -102,6 +107,18 @@ pub(crate) enum Verb {
     },
     /// Prints the completions for a shell.
     Completions { shell: clap_complete::Shell },
+}
+
+impl Verb {
+    /// Returns whether the verb shows what is in the store, and ends at once.
+    pub(crate) const fn shows(&self) -> bool {
+        match self {
+            Self::Ls(_) | Self::Show(_) | Self::Trace(_) | Self::Count { .. } | Self::Pauses => true,
+            Self::Audit(_) | Self::Problems | Self::Stats | Self::Consumers | Self::Sagas => true,
+            Self::Dead(dead) => matches!(dead, Dead::Ls { .. } | Dead::Show { .. }),
+            _ => false,
+        }
+    }
 }
 
 /// The address of an instance.

@@ -14,10 +14,12 @@ mod decide;
 mod demo;
 mod operate;
 mod output;
+mod stats;
 #[cfg(feature = "ui")]
 mod ui;
 mod verbs;
 mod wait;
+mod watch;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -25,7 +27,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use args::{Arguments, Verb};
 use clap::{CommandFactory, Parser};
-use output::{Output, tell};
+use output::{Output, Written, tell};
 use saga_core::store::StoreError;
 use saga_sqlite::SqliteReader;
 
@@ -49,16 +51,7 @@ enum Ended {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let mut written = Vec::new();
-    let ended = run(arguments, &mut written);
-    let mut to = std::io::stdout();
-    let written = to.write_all(&written).and_then(|()| to.flush());
-    // A reader such as `head` may close the pipe early.
-    let written =
-        written.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) });
-    let ended = ended.and_then(|ended| written.context("the output cannot be written").map(|()| ended));
-    let ended = ended.unwrap_or_else(|error| {
+    let ended = run(Arguments::parse()).unwrap_or_else(|error| {
         tell(&format!("saga: {}", output::plain(&format!("{error:#}"))));
         match error.downcast_ref::<StoreError>() {
             Some(StoreError::Corrupt { .. }) => Ended::Damaged,
@@ -68,10 +61,15 @@ fn main() -> ExitCode {
     ExitCode::from(ended as u8)
 }
 
-fn run(arguments: Arguments, to: &mut Vec<u8>) -> Result<Ended> {
+fn run(arguments: Arguments) -> Result<Ended> {
     if let Verb::Completions { shell } = arguments.verb {
-        clap_complete::generate(shell, &mut Arguments::command(), "saga", to);
-        return Ok(Ended::Well);
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Arguments::command(), "saga", &mut script);
+        return closed(std::io::stdout().write_all(&script)).map(|_| Ended::Well);
+    }
+    if arguments.watch && !arguments.verb.shows() {
+        tell("saga: --watch is for the verbs that show something, such as ls, show and count");
+        return Ok(Ended::Usage);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     #[cfg(feature = "demo")]
@@ -80,6 +78,24 @@ fn run(arguments: Arguments, to: &mut Vec<u8>) -> Result<Ended> {
     }
     let path = arguments.db.context("name the store with --db FILE, or set SAGA_DB")?;
     let store = SqliteReader::open(path)?;
-    let mut output = Output::new(arguments.output, to);
-    runtime.block_on(verbs::run(arguments.verb, &store, &mut output))
+    if arguments.watch {
+        return runtime.block_on(watch::watch(&arguments.verb, &store, arguments.output));
+    }
+    let mut written = Written::default();
+    let ended = runtime.block_on(verbs::run(
+        &arguments.verb,
+        &store,
+        &mut Output::new(arguments.output, &mut written),
+    ));
+    // A verb that fails may have written something before.
+    closed(written.print())?;
+    ended
+}
+
+/// Returns whether the reader has closed the output, which `head` does early.
+fn closed(written: std::io::Result<()>) -> Result<bool> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(true),
+        written => written.context("the output cannot be written").map(|()| false),
+    }
 }

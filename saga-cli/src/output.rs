@@ -16,14 +16,38 @@ use crate::args::Format;
 /// The longest cell of a table, in characters.
 const CELL: usize = 60;
 
+/// What a verb has written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The data, for standard output.
+    data: Vec<u8>,
+    /// Lines for the person, for standard error.
+    notes: Vec<String>,
+}
+
+impl Written {
+    /// Writes the data, and then the notes.
+    pub(crate) fn print(&self) -> std::io::Result<()> {
+        let mut to = std::io::stdout();
+        to.write_all(&self.data).and_then(|()| to.flush())?;
+        self.notes.iter().for_each(|note| tell(note));
+        Ok(())
+    }
+}
+
 pub(crate) struct Output<'a> {
     format: Format,
-    to: &'a mut Vec<u8>,
+    to: &'a mut Written,
 }
 
 impl<'a> Output<'a> {
-    pub(crate) fn new(format: Format, to: &'a mut Vec<u8>) -> Self {
+    pub(crate) fn new(format: Format, to: &'a mut Written) -> Self {
         Self { format, to }
+    }
+
+    /// Adds a line for the person.
+    pub(crate) fn note(&mut self, line: impl Into<String>) {
+        self.to.notes.push(line.into());
     }
 
     /// Writes a list. `row` gives the cells of a table.
@@ -86,8 +110,8 @@ impl<'a> Output<'a> {
     }
 
     fn line(&mut self, text: &str) {
-        self.to.extend_from_slice(text.trim_end().as_bytes());
-        self.to.push(b'\n');
+        self.to.data.extend_from_slice(text.trim_end().as_bytes());
+        self.to.data.push(b'\n');
     }
 }
 
@@ -122,9 +146,9 @@ mod tests {
         let hostile = "a\u{1b}[31mred\u{9b}2J\u{202e}\r\n\t\u{7f}";
         let shown = plain(hostile);
         assert_eq!(shown, "a\\u{1b}[31mred\\u{9b}2J\\u{202e}\\u{d}\\u{a}\\u{9}\\u{7f}");
-        let mut written = Vec::new();
+        let mut written = Written::default();
         Output::new(Format::Jsonl, &mut written).one(&hostile, |_| unreachable!("JSON")).unwrap();
-        let written = String::from_utf8(written).unwrap();
+        let written = String::from_utf8(written.data).unwrap();
         assert!(!written.trim_end().chars().any(is_control), "{written:?}");
         assert_eq!(serde_json::from_str::<String>(&written).unwrap(), hostile, "the JSON keeps the text");
     }

@@ -22,46 +22,49 @@ use crate::check::check;
 use crate::decide::decide;
 use crate::operate;
 use crate::output::{Output, plain, tell};
+use crate::stats::stats;
 use crate::wait::wait;
 
-pub(crate) async fn run(verb: Verb, store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
+pub(crate) async fn run(verb: &Verb, store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
     match verb {
-        Verb::Retry(of) => decide(OperatorVerb::Retry, &of, store, output).await,
-        Verb::Skip(of) => decide(OperatorVerb::Skip, &of, store, output).await,
-        Verb::Abort(of) => decide(OperatorVerb::Abort, &of, store, output).await,
-        Verb::Resolve(resolve) => body::resolve(&resolve, store, output).await,
+        Verb::Retry(of) => decide(OperatorVerb::Retry, of, store, output).await,
+        Verb::Skip(of) => decide(OperatorVerb::Skip, of, store, output).await,
+        Verb::Abort(of) => decide(OperatorVerb::Abort, of, store, output).await,
+        Verb::Resolve(resolve) => body::resolve(resolve, store, output).await,
         Verb::Fire(Fire { decide: of, timer }) => {
-            decide(OperatorVerb::Fire { timer }, &of, store, output).await
+            decide(OperatorVerb::Fire { timer: timer.clone() }, of, store, output).await
         }
         Verb::Postpone(Postpone { decide: of, timer, until }) => {
-            decide(OperatorVerb::Postpone { timer, until }, &of, store, output).await
+            let verb = OperatorVerb::Postpone { timer: timer.clone(), until: *until };
+            decide(verb, of, store, output).await
         }
-        Verb::Send(send) => body::send(&send, store, output).await,
-        Verb::Batch(batch) => self::batch(&batch, store, output).await,
-        Verb::Ls(ls) => list(&ls, store, output).await,
-        Verb::Show(of) => show(&of, store, output).await,
-        Verb::Trace(trace) => self::trace(&trace, store, output).await,
+        Verb::Send(send) => body::send(send, store, output).await,
+        Verb::Batch(batch) => self::batch(batch, store, output).await,
+        Verb::Ls(ls) => list(ls, store, output).await,
+        Verb::Show(of) => show(of, store, output).await,
+        Verb::Trace(trace) => self::trace(trace, store, output).await,
         Verb::Count { saga } => count(saga.as_deref(), store, output).await,
-        Verb::Dead(Dead::Ls { after, limit }) => letters(after, limit.into(), store, output).await,
-        Verb::Dead(Dead::Show { id }) => letter(id, store, output).await,
-        Verb::Dead(Dead::Redrive(letters)) => operate::letters(&letters, false, store, output).await,
-        Verb::Dead(Dead::Discard(letters)) => operate::letters(&letters, true, store, output).await,
+        Verb::Dead(Dead::Ls { after, limit }) => letters(*after, (*limit).into(), store, output).await,
+        Verb::Dead(Dead::Show { id }) => letter(*id, store, output).await,
+        Verb::Dead(Dead::Redrive(letters)) => operate::letters(letters, false, store, output).await,
+        Verb::Dead(Dead::Discard(letters)) => operate::letters(letters, true, store, output).await,
         Verb::Dead(Dead::Edit { id, body, operate }) => {
-            operate::edit(id, &body, &operate, store, output).await
+            operate::edit(*id, body, operate, store, output).await
         }
-        Verb::Pause(pause) => operate::pause(&pause, false, store, output).await,
-        Verb::Resume(pause) => operate::pause(&pause, true, store, output).await,
+        Verb::Pause(pause) => operate::pause(pause, false, store, output).await,
+        Verb::Resume(pause) => operate::pause(pause, true, store, output).await,
         Verb::Pauses => pauses(store, output).await,
-        Verb::Audit(audit) => self::audit(&audit, store, output).await,
+        Verb::Audit(audit) => self::audit(audit, store, output).await,
         Verb::Problems => problems(store, output).await,
         Verb::Consumers => consumers(store, output).await,
         Verb::Sagas => sagas(store, output).await,
-        Verb::Graph(graph) => self::graph(&graph, store, output).await,
+        Verb::Graph(graph) => self::graph(graph, store, output).await,
         #[cfg(feature = "ui")]
-        Verb::Ui(ui) => crate::ui::ui(&ui, store).await,
-        Verb::Wait(wait) => self::wait(&wait, store, output).await,
+        Verb::Ui(ui) => crate::ui::ui(ui, store).await,
+        Verb::Wait(wait) => self::wait(wait, store, output).await,
+        Verb::Stats => stats(store, output).await,
         Verb::Check => check(store, output).await,
-        Verb::Backup { to } => backup(&to, store, output),
+        Verb::Backup { to } => backup(to, store, output),
         // These work without a store.
         Verb::Completions { .. } => Ok(Ended::Well),
         #[cfg(feature = "demo")]
@@ -96,10 +99,10 @@ async fn list(ls: &Ls, store: &dyn Inspect, output: &mut Output<'_>) -> Result<E
         ]
     })?;
     if views.is_empty() {
-        tell("no instance meets the conditions");
+        output.note("no instance meets the conditions");
     }
     if let Some(more) = more {
-        tell(&format!("more instances: add --after {more}"));
+        output.note(format!("more instances: add --after {more}"));
     }
     Ok(Ended::Well)
 }
@@ -230,8 +233,10 @@ async fn letters(after: i64, limit: usize, store: &dyn Inspect, output: &mut Out
         ]
     })?;
     match letters.last() {
-        None => tell("no dead letter"),
-        Some(last) if letters.len() == limit => tell(&format!("more letters: add --after {}", last.id.0)),
+        None => output.note("no dead letter"),
+        Some(last) if letters.len() == limit => {
+            output.note(format!("more letters: add --after {}", last.id.0));
+        }
         Some(_) => {}
     }
     Ok(Ended::Well)
@@ -294,10 +299,10 @@ async fn problems(store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended
         ]
     })?;
     if groups.is_empty() {
-        tell("nothing waits for a person");
+        output.note("nothing waits for a person");
     }
     if !complete {
-        tell("there is more than could be read; these are the oldest ones");
+        output.note("there is more than could be read; these are the oldest ones");
     }
     Ok(Ended::Well)
 }
@@ -314,7 +319,7 @@ async fn pauses(store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
         ]
     })?;
     if pauses.is_empty() {
-        tell("nothing is paused");
+        output.note("nothing is paused");
     }
     Ok(Ended::Well)
 }
@@ -348,10 +353,10 @@ async fn audit(audit: &Audit, store: &dyn Inspect, output: &mut Output<'_>) -> R
         ]
     })?;
     match rows.last() {
-        None => tell("no decision of an operator"),
+        None => output.note("no decision of an operator"),
         Some(last) if rows.len() == filter.limit => {
             let word = if audit.after.is_some() { "after" } else { "before" };
-            tell(&format!("more rows: add --{word} {}", last.id.0));
+            output.note(format!("more rows: add --{word} {}", last.id.0));
         }
         Some(_) => {}
     }
@@ -383,7 +388,7 @@ async fn sagas(store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
         },
     )?;
     if definitions.is_empty() {
-        tell("no dispatcher has written a definition to this store");
+        output.note("no dispatcher has written a definition to this store");
     }
     Ok(Ended::Well)
 }

@@ -1,7 +1,8 @@
 //! Every verb on a filled store, in each form of the output.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use saga_core::message::{Alias, Key};
@@ -140,6 +141,7 @@ fn every_verb_prints_a_table() {
         ("dead_show", &["dead", "show", "1"]),
         ("problems", &["problems"]),
         ("consumers", &["consumers"]),
+        ("watch_of_a_change", &["retry", "order", "A-1", "--because", "test", "--by", "ada", "--watch"]),
         ("sagas", &["sagas"]),
         ("graph_mermaid", &["graph", "order"]),
         ("graph_dot", &["graph", "order", "--format", "dot"]),
@@ -163,6 +165,7 @@ fn json_is_the_documented_one_and_jsonl_has_one_value_in_each_line() {
         &["problems"],
         &["consumers"],
         &["sagas"],
+        &["stats"],
     ] {
         let json = shop.run(&[&["-o", "json"], args].concat());
         let whole: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
@@ -253,6 +256,56 @@ fn a_file_of_another_version_is_refused_and_stays_as_it_is() {
         assert!(said.contains(says), "{said}");
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
+}
+
+#[test]
+fn stats_show_the_size_of_the_store_and_what_waits() {
+    let shop = Shop::filled();
+    let path = shop.dir.path().join("shop.db").canonicalize().unwrap();
+    // The sizes depend on the version of SQLite.
+    let bytes = |line: &str| match line.strip_suffix(" bytes") {
+        Some(_) => format!("{} N bytes\n", &line[..12]),
+        None => format!("{line}\n"),
+    };
+    let said: String = shop.says(&["stats"]).lines().map(bytes).collect();
+    insta::assert_snapshot!("stats", said.replace(path.to_str().unwrap(), "shop.db"));
+}
+
+/// Returns the next line of a process. A process that prints nothing for long is killed by the test runner.
+fn line(output: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    assert_ne!(output.read_line(&mut line).unwrap(), 0, "the process has ended");
+    line
+}
+
+#[test]
+fn a_watch_shows_each_change_and_ends_with_its_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut driver = runtime.block_on(Driver::lease(Arc::new(store.clone())));
+    runtime.block_on(driver.created(create(&address("order", "A-1"))));
+    let mut process = Command::new(env!("CARGO_BIN_EXE_saga"))
+        .arg("--db")
+        .arg(&path)
+        .args(["-o", "jsonl", "count", "--watch"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(process.stdout.take().unwrap());
+    assert!(line(&mut output).contains("\"instances\":1"));
+    runtime.block_on(driver.created(create(&address("order", "A-2"))));
+    assert!(line(&mut output).contains("\"instances\":2"), "an unchanged output is not repeated");
+    drop(output);
+    runtime.block_on(driver.created(create(&address("order", "A-3"))));
+    assert_eq!(process.wait().unwrap().code(), Some(0), "nobody reads any more");
+}
+
+#[test]
+fn a_watch_of_nothing_ends() {
+    let shop = Shop::filled();
+    assert_eq!(shop.run(&["show", "order", "none", "--watch"]).status.code(), Some(3));
 }
 
 #[test]

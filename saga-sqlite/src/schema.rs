@@ -37,7 +37,7 @@ const VERSION: &str = "SELECT schema_version FROM saga_meta WHERE id = 1";
 const SET_VERSION: &str = "UPDATE saga_meta SET schema_version = ?1 WHERE id = 1";
 
 /// The version that this crate writes.
-pub(crate) fn latest() -> usize {
+pub(crate) const fn latest() -> usize {
     MIGRATIONS.len()
 }
 

@@ -48,6 +48,9 @@ pub(crate) struct Shared {
 }
 
 impl SqliteStore {
+    /// The version of the tables that this build reads and writes. `docs/format.md` describes them.
+    pub const SCHEMA: usize = crate::schema::latest();
+
     /// Opens the file. Creates the file if it is missing.
     ///
     /// An application without a dispatcher opens the store in the same way. Only [`Store::lease`] asks for the right to
