@@ -68,7 +68,9 @@ pub(crate) async fn stream(State(dashboard): State<Arc<Dashboard>>) -> Response 
             }
             None
         });
-    Sse::new(changes).keep_alive(KeepAlive::default()).into_response()
+    // nginx would keep the events back.
+    let unbuffered = [("x-accel-buffering", "no")];
+    (unbuffered, Sse::new(changes).keep_alive(KeepAlive::default())).into_response()
 }
 
 /// Returns a number that changes with the counts, the newest steps and the health.

@@ -22,6 +22,8 @@ const OPEN: [&str; 3] = ["/log-in", "/saga.css", "/icon.svg"];
 const OWN: [&str; 3] = ["/log-in", "/log-out", "/prefer"];
 /// The names of this machine.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+/// The most characters of the name of a person.
+const LONGEST_USER: usize = 100;
 /// The header that a browser adds and a page cannot change.
 const FETCH_SITE: &str = "sec-fetch-site";
 
@@ -103,7 +105,11 @@ fn judge(dashboard: &Dashboard, base: &Base, parts: &mut Parts) -> Result<(), Bo
     let bearer = match bearer(&parts.headers) {
         None => None,
         Some(token) => match dashboard.sessions.role(dashboard, token) {
-            Ok(Some(role)) => Some(Session { role, proof: String::new() }),
+            Ok(Some(role)) => {
+                let user = user(dashboard, &parts.headers);
+                let user = user.map_err(|why| refuse(base, StatusCode::BAD_REQUEST, why))?;
+                Some(Session { role, proof: String::new(), user })
+            }
             Ok(None) => return Err(refuse(base, StatusCode::UNAUTHORIZED, "This is not the token.")),
             Err(TooMany) => {
                 let why = "There were too many wrong tokens. Wait a minute.";
@@ -129,8 +135,32 @@ fn judge(dashboard: &Dashboard, base: &Base, parts: &mut Parts) -> Result<(), Bo
     if changes && session.role != Role::Operator && !OWN.contains(&&*path) {
         return Err(refuse(base, StatusCode::FORBIDDEN, "This token may read and not decide."));
     }
+    // The forms of a session from the log-in page ask for the name.
+    let is_named =
+        !session.proof.is_empty() || session.user.is_some() || dashboard.options.user_header.is_none();
+    if changes && !is_named && !OWN.contains(&&*path) {
+        let why = "The request has a token and does not name the person. The proxy has to add the header of the user.";
+        return Err(refuse(base, StatusCode::FORBIDDEN, why));
+    }
     parts.extensions.insert(session);
     Ok(())
+}
+
+/// Returns the person whom the proxy has named.
+fn user(dashboard: &Dashboard, headers: &HeaderMap) -> Result<Option<String>, &'static str> {
+    let Some(name) = &dashboard.options.user_header else { return Ok(None) };
+    let mut values = headers.get_all(name).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(
+            "The request names two persons. The proxy has to remove the header that a browser sends.",
+        );
+    }
+    let user = std::str::from_utf8(value.as_bytes()).map(str::trim).unwrap_or_default();
+    if user.is_empty() || user.chars().count() > LONGEST_USER || user.chars().any(char::is_control) {
+        return Err("The header of the user is not text of 1 to 100 characters.");
+    }
+    Ok(Some(user.to_owned()))
 }
 
 /// A browser is led to the log-in page. Everybody else gets the plain status.

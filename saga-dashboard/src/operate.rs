@@ -62,7 +62,7 @@ pub(crate) async fn operate(screen: Screen, Form(fields): Form<Vec<(String, Stri
 
 async fn decide(screen: &Screen, fields: &Fields) -> Result<Decided, Refused> {
     let verb = verb(fields).map_err(Refused::Form)?;
-    let operator = fields.operator().map_err(Refused::Form)?;
+    let operator = fields.operator(&screen.session).map_err(Refused::Form)?;
     screen.dashboard.source.operate(verb, operator).await.map_err(Refused::Decision)
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use axum::http::HeaderName;
 use subtle::ConstantTimeEq;
 
 /// The secret that opens the dashboard. Its `Debug` form shows nothing of it.
@@ -64,6 +65,7 @@ pub struct Options {
     pub(crate) operator: Token,
     pub(crate) viewer: Option<Token>,
     pub(crate) hosts: Vec<String>,
+    pub(crate) user_header: Option<HeaderName>,
     pub(crate) name: String,
     pub(crate) read_only: bool,
     pub(crate) invitation: Option<Token>,
@@ -91,6 +93,7 @@ impl Options {
             operator,
             viewer: None,
             hosts: Vec::new(),
+            user_header: None,
             name: String::new(),
             read_only: false,
             invitation: None,
@@ -111,6 +114,26 @@ impl Options {
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.hosts.push(host.into());
+        self
+    }
+
+    /// Takes the name of the person from this header of a request with a token, such as `x-auth-request-user`. A proxy with
+    /// single sign-on adds both. The audit then keeps this name, and no form asks for one.
+    ///
+    /// The proxy must remove the header from what a browser sends. A decision with a token and without the header is refused,
+    /// and so is a request with two such headers. A person who has logged in with the token itself still types the name.
+    ///
+    /// ```
+    /// use axum::http::HeaderName;
+    /// use saga_dashboard::{Options, Token};
+    ///
+    /// let options = Options::new(Token::random())
+    ///     .host("orders.example.com")
+    ///     .user_header(HeaderName::from_static("x-auth-request-user"));
+    /// ```
+    #[must_use]
+    pub fn user_header(mut self, name: HeaderName) -> Self {
+        self.user_header = Some(name);
         self
     }
 

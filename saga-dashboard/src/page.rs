@@ -109,6 +109,7 @@ impl Frame<'_> {
                 span data-live="health" { (self.health()) }
                 span {
                     @match self.session.role { Role::Operator => "operator", Role::Viewer => "viewer" }
+                    @if let Some(user) = &self.session.user { " " b { (visible(user)) } }
                     @if self.dashboard.options.read_only { ", read only" }
                 }
                 form.row method="post" action=(base.to("/prefer")) aria-label="Theme" {

@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) role: Role,
     /// Stands in each form, and proves that a page of the dashboard has sent it. Empty for a request with a token.
     pub(crate) proof: String,
+    /// The name of the person, if a proxy has said it.
+    pub(crate) user: Option<String>,
 }
 
 impl Session {
@@ -96,7 +98,7 @@ impl Sessions {
             let oldest = state.sessions.iter().min_by_key(|(_, (_, began))| *began).map(|(id, _)| id.clone());
             oldest.and_then(|id| state.sessions.remove(&id));
         }
-        state.sessions.insert(id.clone(), (Session { role, proof: secret() }, Instant::now()));
+        state.sessions.insert(id.clone(), (Session { role, proof: secret(), user: None }, Instant::now()));
         id
     }
 

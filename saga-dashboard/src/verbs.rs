@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 use crate::Dashboard;
 use crate::parts::{empty, id, panel};
 use crate::screens::{Filter, NoPage, Said, Screen, instance_page};
+use crate::session::Session;
 use crate::source::{Decided, NotDecided};
 use crate::text::{count, instance_address, number, query};
 
@@ -44,9 +45,10 @@ impl Fields {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| &**value)
     }
 
-    /// Returns the person and the reason.
-    pub(crate) fn operator(&self) -> Result<Operator, String> {
-        let (who, why) = (self.get("who").trim(), self.get("why").trim());
+    /// Returns the person and the reason. A form does not replace the person whom the proxy has named.
+    pub(crate) fn operator(&self, session: &Session) -> Result<Operator, String> {
+        let who = session.user.as_deref().unwrap_or_else(|| self.get("who").trim());
+        let why = self.get("why").trim();
         if who.is_empty() || why.chars().count() < 4 {
             return Err("say who decides, and why in at least four characters".to_owned());
         }
@@ -86,7 +88,7 @@ pub(crate) async fn decide(
         return unproven();
     }
     let (saga, key, verb) = (fields.get("saga"), fields.get("key"), fields.get("verb"));
-    let decided = one(&dashboard, &fields).await;
+    let decided = one(&dashboard, &screen.session, &fields).await;
     dashboard.problems.forget().await;
     let refused = match decided {
         Ok(decided) => {
@@ -113,11 +115,11 @@ enum Refused {
     Decision(NotDecided),
 }
 
-async fn one(dashboard: &Dashboard, fields: &Fields) -> Result<Decided, Refused> {
+async fn one(dashboard: &Dashboard, session: &Session, fields: &Fields) -> Result<Decided, Refused> {
     let key = Key::new(fields.get("key")).map_err(|error| Refused::Form(error.to_string()))?;
     let to = Address::new(fields.get("saga").to_owned(), key);
     let seq: u64 = fields.get("seq").parse().map_err(|_| Refused::Form("the form has no step".to_owned()))?;
-    let operator = fields.operator().map_err(Refused::Form)?.at_step(seq);
+    let operator = fields.operator(session).map_err(Refused::Form)?.at_step(seq);
     if fields.get("verb") == "abort" && fields.get("confirm") != fields.get("key") {
         return Err(Refused::Form("type the key of the instance to confirm the abort".to_owned()));
     }
@@ -221,7 +223,7 @@ async fn many(screen: &Screen, dashboard: &Arc<Dashboard>, fields: &Fields) -> R
             if verb == OperatorVerb::Abort { "an instance that has not ended" } else { "a parked instance" };
         html! { section.panel { (empty("Nothing to decide", &html! { "Tick " (what) ", or choose all that match." })) } }
     } else if fields.get("confirmed") == "yes" && fields.get("scope") == "ticked" {
-        match fields.operator() {
+        match fields.operator(&screen.session) {
             Ok(operator) => done(screen, dashboard, name, &verb, &operator, found).await,
             Err(why) => preview(screen, fields, name, &found, more, Some(&why)),
         }
@@ -305,7 +307,7 @@ fn preview(
                 // The same instances as shown, each at the step that was seen.
                 input type="hidden" name="scope" value="ticked";
                 @for one in found { input type="hidden" name="pick" value=(format!("{}\n{}\n{}", one.to.saga, one.seq, one.to.key.text())); }
-                label { "Who" input.field name="who" required maxlength="100" autocomplete="username" value=(fields.get("who")); }
+                (screen.ask_who(fields.get("who")))
                 label { "Why" textarea.field name="why" required minlength="4" maxlength="1000" { (fields.get("why")) } }
                 button class=(if verb == "abort" { "btn btn-danger is-armed" } else { "btn btn-main" }) { (name) ", " (these) }
                 p.small.muted { "An instance that has moved on declines." }

@@ -6,6 +6,7 @@ mod support;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
+use saga::store::AuditFilter;
 use support::{OPERATOR, Shop, VIEWER, encoded};
 
 const READS: [&str; 14] = [
@@ -232,6 +233,44 @@ async fn a_program_uses_the_token_itself() {
     }
     // The step is another one, so that the instance declines, after the dashboard has let the request pass.
     assert_eq!(send("Bearer operator-token-0123456789").await.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn the_person_is_the_one_whom_the_proxy_names() {
+    let shop = Shop::open().await;
+    let name = axum::http::HeaderName::from_static("x-user");
+    let browser = shop.dashboard_with(Shop::options().user_header(name));
+    let send = |method: Method, path: &'static str, users: &[&'static str]| {
+        let body =
+            [("verb", "pause"), ("kind", "handler"), ("name", "pay"), ("who", "eve"), ("why", "a test")];
+        let mut request = browser.request(method, path).header("sec-fetch-site", "same-origin");
+        for user in users {
+            request = request.header("x-user", *user);
+        }
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {OPERATOR}"));
+        let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        browser.send(request.body(Body::from(encoded(&body))).unwrap())
+    };
+    let long: &'static str = "n".repeat(101).leak();
+    for (users, expected) in [
+        (&[][..], StatusCode::FORBIDDEN),
+        (&["ann", "eve"], StatusCode::BAD_REQUEST),
+        (&[" "], StatusCode::BAD_REQUEST),
+        (&[long], StatusCode::BAD_REQUEST),
+        (&["a\tb"], StatusCode::BAD_REQUEST),
+        (&["ann"], StatusCode::SEE_OTHER),
+    ] {
+        let answer = send(Method::POST, "/saga/operate", users).await;
+        assert_eq!(answer.status, expected, "{users:?}: {}", answer.text);
+    }
+    let audit = shop.dispatcher.store().audit(&AuditFilter::default()).await.unwrap();
+    assert_eq!(audit.len(), 1, "a refused request decides nothing");
+    assert_eq!(audit[0].entry.who, "ann", "and not the name in the form");
+    let form = "/saga/handlers?kind=handler&name=pay&verb=resume";
+    let page = send(Method::GET, form, &["ann"]).await.text;
+    assert!(page.contains("Who: <b>ann</b>") && !page.contains("name=\"who\""), "{page}");
+    let page = browser.clone().log_in(OPERATOR).await.get(form).await.text;
+    assert!(page.contains("name=\"who\""), "a person with the token itself types the name");
 }
 
 #[tokio::test]

@@ -202,6 +202,16 @@ impl Screen {
         frame.page(path, title, crumbs, body)
     }
 
+    /// The field for the person who decides. Nobody is asked for a name that the proxy has said.
+    pub(crate) fn ask_who(&self, written: &str) -> Markup {
+        html! {
+            @match &self.session.user {
+                Some(user) => p { "Who: " b { (saga_core::message::visible(user)) } },
+                None => label { "Who" input.field name="who" required maxlength="100" autocomplete="username" value=(written); },
+            }
+        }
+    }
+
     /// Returns the answer to a request, with a page for each error.
     pub(crate) fn answer(&self, page: Result<Markup, NoPage>) -> Response {
         let (status, title, why) = match page {

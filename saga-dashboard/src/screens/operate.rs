@@ -36,7 +36,7 @@ pub(super) fn form(screen: &Screen, asked: &Asked<'_>, said: Option<&Said>) -> M
                 input type="hidden" name="verb" value=(asked.verb);
                 @for (name, value) in asked.hidden { input type="hidden" name=(name) value=(value); }
                 h3 { (asked.title) ", " (prose(asked.about)) }
-                label { "Who" input.field name="who" required maxlength="100" autocomplete="username" value=(written(|said| &said.who)); }
+                (screen.ask_who(written(|said| &said.who)))
                 label { "Why" textarea.field name="why" required minlength="4" maxlength="1000" { (written(|said| &said.why)) } }
                 button class=(if asked.danger { "btn btn-danger is-armed" } else { "btn btn-main" }) { (asked.title) }
                 p.small.muted { "The audit keeps who has decided, and why." }

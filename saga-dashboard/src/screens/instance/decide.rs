@@ -144,7 +144,7 @@ pub(super) fn form(
                 input type="hidden" name="seq" value=(record.seq);
                 input type="hidden" name="verb" value=(verb.name);
                 h3 { (verb.title) " " (visible(key)) }
-                label { "Who" input.field name="who" required maxlength="100" autocomplete="username" value=(written(|said| &said.who)); }
+                (screen.ask_who(written(|said| &said.who)))
                 label { "Why" textarea.field name="why" required minlength="4" maxlength="1000" { (written(|said| &said.why)) } }
                 @if matches!(verb.name, "fire" | "postpone") {
                     label { "Timer" select.field name="timer" { @for timer in &timers { option value=(timer.name) { (visible(&timer.name)) } } } }
