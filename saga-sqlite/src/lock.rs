@@ -7,9 +7,12 @@
 //! (`resolve`). The path is checked again after the lock is taken. Two handles in one process exclude each other in the
 //! same way.
 
+use std::collections::hash_map::RandomState;
 use std::fs::{File, TryLockError};
+use std::hash::{BuildHasher, Hasher};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use saga_core::store::StoreError;
@@ -47,10 +50,10 @@ impl OwnerLock {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 // The text is only for people. The lock itself has already decided.
-                let owner = match file.read_to_string(&mut text) {
-                    Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
-                    _ => "another process".to_owned(),
-                };
+                let read = file.read_to_string(&mut text);
+                let first = text.lines().next().unwrap_or_default().trim();
+                let owner =
+                    if read.is_ok() && !first.is_empty() { first } else { "another process" }.to_owned();
                 return Err(StoreError::Owned { store: place.name().to_owned(), owner });
             }
             Err(TryLockError::Error(error)) => return Err(trouble(error)),
@@ -60,7 +63,8 @@ impl OwnerLock {
         let mut write = || {
             file.set_len(0)?;
             file.seek(SeekFrom::Start(0))?;
-            writeln!(file, "{owner} (process {})", std::process::id())
+            // The first line is for people.
+            writeln!(file, "{owner} (process {})\n{}", std::process::id(), own_mark())
         };
         write().map_err(trouble)?;
         Ok(Self { _file: file })
@@ -80,13 +84,18 @@ fn take_from_ending(file: &mut File) -> Result<(), TryLockError> {
     }
 }
 
+/// Returns the random mark of this process. In two containers, two processes often have the same number.
+fn own_mark() -> &'static str {
+    static MARK: OnceLock<String> = OnceLock::new();
+    MARK.get_or_init(|| format!("{:016x}", RandomState::new().build_hasher().finish()))
+}
+
 /// Returns whether the lock file names this process.
 fn is_own(file: &mut File) -> bool {
     let mut text = String::new();
     let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_string(&mut text));
-    let own = format!("(process {})", std::process::id());
     let rewound = file.seek(SeekFrom::Start(0));
-    read.is_ok() && rewound.is_ok() && text.trim_end().ends_with(&own)
+    read.is_ok() && rewound.is_ok() && text.lines().nth(1) == Some(own_mark())
 }
 
 /// Opens a file beside the database. A new file is accessible only to its owner.

@@ -230,7 +230,8 @@ impl DispatcherBuilder {
     /// A release with a new schema of the store cannot stand by, because the store is migrated when it is opened.
     ///
     /// # Errors
-    /// The errors of `start`, except for a store in use. So a release that could not take over is noticed now.
+    /// The errors of `start`, except for a store in use. So most releases that could not take over are noticed now: a missing
+    /// handler, or a name that a later release has retired. A rename that the store refuses is found at the take-over.
     pub async fn stand_by(mut self) -> Result<StandBy, StartError> {
         self.check_settings()?;
         let mut extensions = std::mem::take(&mut self.extensions);

@@ -43,6 +43,10 @@ impl Drop for Caller {
     }
 }
 
+/// Why a call is refused inside a transaction on the same store.
+pub(super) const IN_TRANSACTION: &str = "the call is inside a transaction on the same store; the call would wait for the end of \
+                                         the transaction; publish with the transaction's own `publish`";
+
 impl Dispatcher {
     /// Sends a request that changes state. The request can be withdrawn until the engine begins it.
     ///
@@ -55,9 +59,7 @@ impl Dispatcher {
         ask: impl FnOnce(Ticket, Claim) -> In + Send + 'static,
     ) -> Result<Answer, NotAnswered> {
         if self.store.is_held_here() {
-            let why = "the call is inside a transaction on the same store; the call would wait for the end of the \
-                       transaction; publish with the transaction's own `publish`";
-            return Err(NotAnswered::NotDone(why.to_owned()));
+            return Err(NotAnswered::NotDone(IN_TRANSACTION.to_owned()));
         }
         let limit = patience.limit.unwrap_or(self.limits.call);
         let late = self.limit(patience.limit);

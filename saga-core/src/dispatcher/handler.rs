@@ -17,6 +17,7 @@ use super::receipt::Receipt;
 use crate::engine::{AttemptEnd, AttemptKey};
 use crate::message::{
     Command, Correlated, Event, HandlerError, HandlerErrorKind, HandlerResult, Message, PayloadLimits,
+    name_matches,
 };
 use crate::store::Address;
 
@@ -286,6 +287,13 @@ impl<C: Command, H: Handler<C>> AnyHandler for ForCommand<C, H> {
 impl<E: Event, H: Subscriber<E>> AnyHandler for ForEvent<E, H> {
     fn attempt(self: Arc<Self>, message: Message, cx: HandlerContext, _: PayloadLimits) -> Attempting {
         Box::pin(async move {
+            // A subscriber may have another event in another release. Similar JSON must not be taken for it.
+            if !name_matches(&message.name, E::NAME, E::WAS) {
+                let (takes, found) = (E::NAME, &message.name);
+                return AttemptEnd::Unreadable(format!(
+                    "the subscriber takes event `{takes}`, and this is `{found}`"
+                ));
+            }
             let event: E = match message.event() {
                 Ok(event) => event,
                 Err(error) => return AttemptEnd::Unreadable(format!("event `{}` {error}", E::NAME)),

@@ -11,7 +11,7 @@ use crate::message::name_matches;
 use crate::store::{NameOf, RetiredName};
 
 /// An item with a stored name in this build.
-struct Known {
+pub(super) struct Known {
     what: NameOf,
     definition: &'static Definition,
     name: &'static str,
@@ -45,7 +45,7 @@ impl Known {
 
 /// All items with a name that can be retired, sagas first. A timer's name is unique only within its state, so timers
 /// are excluded.
-fn known(registry: &Registry) -> Vec<Known> {
+pub(super) fn known(registry: &Registry) -> Vec<Known> {
     let mut known = Vec::new();
     for program in registry.sagas.values() {
         let definition = program.definition();
@@ -78,7 +78,11 @@ pub(super) fn names(registry: &Registry) -> Vec<RetiredName> {
 /// Returns the `retired` names that this build uses without the present ones. Such a build is older than the stored
 /// data.
 pub(super) fn problems(registry: &Registry, retired: &[RetiredName]) -> Vec<StartProblem> {
-    let known = known(registry);
+    problems_of(&known(registry), retired)
+}
+
+/// Returns the problems of a build with these names.
+pub(super) fn problems_of(known: &[Known], retired: &[RetiredName]) -> Vec<StartProblem> {
     let aware = |row: &RetiredName| {
         known.iter().any(|known| known.is_called(row, &row.was) && known.is_called(row, &row.name))
     };

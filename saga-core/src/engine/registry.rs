@@ -131,15 +131,8 @@ impl Registry {
                 consumers.insert(0, Consumer::Saga(consumer));
             }
         }
-        let mut problems = self.problems(|event| self.consumers.contains_key(event));
-        for (was, command, lane) in std::mem::take(&mut self.renamed) {
-            if self.handlers.insert(was, lane).is_some_and(|other| other != lane) {
-                problems.push(StartProblem::EarlierNameOfAnotherCommand {
-                    command: command.to_owned(),
-                    was: was.to_owned(),
-                });
-            }
-        }
+        let problems = self.problems(|event| self.consumers.contains_key(event));
+        self.handlers.extend(self.renamed.drain(..).map(|(was, _, lane)| (was, lane)));
         if problems.is_empty() { Ok(known) } else { Err(problems) }
     }
 
@@ -193,6 +186,13 @@ impl Registry {
                         type_name: type_name.to_owned(),
                     });
                 }
+            }
+        }
+        let mut lanes = self.handlers.clone();
+        for &(was, command, lane) in &self.renamed {
+            if lanes.insert(was, lane).is_some_and(|other| other != lane) {
+                let (command, was) = (command.to_owned(), was.to_owned());
+                problems.push(StartProblem::EarlierNameOfAnotherCommand { command, was });
             }
         }
         problems

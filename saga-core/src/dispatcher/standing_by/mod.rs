@@ -1,6 +1,9 @@
 //! Standing by: a process that publishes through the inbox while another one runs the sagas, and takes over at its end.
 //!
-//! Owns: the wait for the lease, and the publishing meanwhile. Does not own: the start itself (`builder`).
+//! Owns: the wait for the lease, and the calls meanwhile. Does not own: the consumers of an event (`route`), or the start itself
+//! (`builder`).
+
+mod route;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,15 +12,18 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::builder::DispatcherBuilder;
+use super::calling::IN_TRANSACTION;
 use super::clock::Clock;
 use super::error::{PublishError, StartError};
 use super::performing::RETRY;
 use super::receipt::{ConsumerReceipt, Receipt};
 use super::starting::{Leased, Leasing};
+use super::tempo::limit;
 use super::{Dispatcher, Health};
-use crate::engine::{Disposition, Registry};
+use crate::engine::Disposition;
 use crate::message::{Correlated, Message, MessageId, PayloadLimits, chain};
-use crate::store::{Address, ConsumerRow, Inspect, Lease, Mail, MailKind, Store, StoreError};
+use crate::store::{Inspect, Lease, Mail, Store, StoreError};
+use route::{NoRoute, Routes};
 
 /// The interval of the tries to get the lease.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -39,25 +45,18 @@ struct Inner {
     payload: PayloadLimits,
     call_limit: Duration,
     owner: String,
-    own: Vec<OwnConsumer>,
+    routes: Routes,
     health: watch::Sender<Health>,
-}
-
-/// A consumer of this build.
-struct OwnConsumer {
-    row: ConsumerRow,
-    /// Earlier names of a saga. The owner of the store may still use one of them.
-    was: Vec<&'static str>,
 }
 
 impl StandBy {
     pub(super) fn new(builder: DispatcherBuilder) -> Self {
         let (store, clock, payload, call_limit, owner) = builder.of_stand_by();
-        let own = own(builder.registry());
+        let routes = Routes::new(builder.registry());
         let health = Health::StandingBy { owner: String::new(), since: clock.now().wall };
         let builder = Mutex::new(Some(builder));
         let health = watch::Sender::new(health);
-        Self { inner: Arc::new(Inner { builder, store, clock, payload, call_limit, owner, own, health }) }
+        Self { inner: Arc::new(Inner { builder, store, clock, payload, call_limit, owner, routes, health }) }
     }
 
     /// Waits until the other dispatcher has stopped or died, takes the lease, and starts the dispatcher. The wait has no
@@ -65,31 +64,46 @@ impl StandBy {
     ///
     /// # Errors
     /// The errors of [`start`](DispatcherBuilder::start). [`StartError::Setting`] for a second call, because only one call
-    /// can start the dispatcher.
+    /// can start the dispatcher. After an error [`health`](Self::health) is [`Health::Stopped`]: end the process, so that its
+    /// supervisor starts it again. Accepted events are in the store.
     ///
     /// # Cancellation
-    /// Dropping the future ends the wait, and this stand-by can no longer take over. It still publishes.
+    /// Dropping the future ends the wait, and this stand-by can no longer take over. It still publishes, and its health is
+    /// [`Health::Stopped`].
     pub async fn takes_over(&self) -> Result<Dispatcher, StartError> {
         let builder = self.inner.builder.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(builder) = builder else {
-            return Err(StartError::Setting("`takes_over` was called before".to_owned()));
+            let why =
+                "`takes_over` was called before, and one call can start the dispatcher; build a new stand-by";
+            return Err(StartError::Setting(why.to_owned()));
         };
-        let lease = self.inner.lease().await?;
-        let leased = Leased::new(Arc::clone(&self.inner.store), lease.clone());
-        let started = builder.start_with(Some((lease, leased))).await;
-        if started.is_ok() {
-            self.inner.health.send_replace(Health::Running);
-        }
+        let mut attempt = Attempt { health: &self.inner.health, end: None };
+        let started = async {
+            let lease = self.inner.lease().await?;
+            let leased = Leased::new(Arc::clone(&self.inner.store), lease.clone());
+            builder.start_with(Some((lease, leased))).await
+        };
+        let started = started.await;
+        self.inner.routes.forget();
+        attempt.end = Some(match &started {
+            Ok(_) => Health::Running,
+            Err(error) => Health::Stopped { why: format!("the take-over has failed: {}", chain(error)) },
+        });
         started
     }
 
     /// Publishes `event` through the inbox of the store. `Ok` means that the event is durable. The dispatcher that runs the
-    /// sagas takes it up within a second, and its disposition is [`Queued`](Disposition::Queued) here.
+    /// sagas takes it up within a second, and its disposition is [`Queued`](Disposition::Queued) here. Its limit of waiting
+    /// events does not hold here.
+    ///
+    /// The other dispatcher may be of an earlier release. It gets an event only if its sagas take this event in this version.
+    /// A consumer that only this build has gets the event after the take-over.
     ///
     /// The call works also after the take-over. Then [`Dispatcher::publish`] answers with the real disposition.
     ///
     /// # Errors
-    /// [`PublishError`]. The call tries again while the store is not available, up to the
+    /// [`PublishError`]. [`NotStored`](PublishError::NotStored) if the running release does not know the event or its version
+    /// yet: publish it again after the take-over. The call tries again while the store is not available, up to the
     /// [limit of a call](DispatcherBuilder::call_limit). After [`PublishError::Unknown`], publish again with
     /// [`publish_as`](Self::publish_as) and the same id.
     ///
@@ -110,27 +124,34 @@ impl StandBy {
         let not = |source| PublishError::Payload { event: E::NAME, source };
         let (message, event) = Message::read_event(&event, inner.payload.bytes).map_err(not)?;
         message.payload.check(inner.payload).map_err(not)?;
-        let stored = match inner.ask(|| inner.store.consumers()).await {
-            Ok(stored) => stored,
-            Err(error) => return Err(PublishError::NotStored { why: chain(&error).to_string() }),
+        let not_stored = |why: String| PublishError::NotStored { why };
+        if inner.store.is_held_here() {
+            return Err(not_stored(IN_TRANSACTION.to_owned()));
+        }
+        let now = inner.clock.now();
+        let until = now.mono.saturating_add(inner.call_limit);
+        let routes = || inner.routes.of(E::NAME, message.version, &*inner.store, now.mono);
+        let consumers = match inner.ask(until, routes).await {
+            Ok(Ok(consumers)) => consumers,
+            Ok(Err(NoRoute::NotYet(why))) => return Err(not_stored(why)),
+            Ok(Err(NoRoute::Outdated(why))) => return Err(PublishError::Refused(why)),
+            Err(error) if error.is_temporary() => return Err(not_stored(chain(&error).to_string())),
+            Err(error) => return Err(PublishError::Refused(chain(&error).to_string())),
         };
-        let at = inner.clock.now().wall;
         let mut mails = Vec::new();
-        for (row, present) in inner.consumers(&stored, E::NAME) {
-            let of = if row.subscriber { "" } else { present };
-            let key = event.correlation(of).map_err(|source| PublishError::Key {
+        for consumer in consumers {
+            let key = event.correlation(consumer.of_key()).map_err(|source| PublishError::Key {
                 event: E::NAME,
-                consumer: present.to_owned(),
+                consumer: consumer.present.clone(),
                 source,
             })?;
-            let kind = if row.subscriber { MailKind::Delivery } else { MailKind::Event };
-            let mail = Mail::new(Address::new(row.consumer.clone(), key), kind, message.clone(), at);
+            let mail = Mail::new(consumer.address(key), consumer.kind(), message.clone(), now.wall);
             mails.push(Mail { id: Some(id.clone()), ..mail });
         }
         if mails.is_empty() {
             return Err(PublishError::NoConsumer { event: E::NAME });
         }
-        let delivered = inner.ask(|| inner.store.deliver(mails.clone())).await;
+        let delivered = inner.ask(until, || inner.store.deliver(mails.clone())).await;
         match delivered {
             Ok(_) => {}
             // The rows may be durable.
@@ -152,8 +173,8 @@ impl StandBy {
         &*self.inner.store
     }
 
-    /// Returns the health: [`Health::StandingBy`] with the owner of the store, and [`Health::Running`] after the take-over.
-    /// Ask the dispatcher from then on.
+    /// Returns the health: [`Health::StandingBy`] with the owner of the store, [`Health::Running`] after the take-over, and
+    /// [`Health::Stopped`] after a failed or dropped one. Ask the dispatcher after the take-over.
     pub fn health(&self) -> Health {
         self.inner.health.borrow().clone()
     }
@@ -187,16 +208,25 @@ impl Inner {
         }
     }
 
-    /// Repeats a call while the store is not available, up to the limit of a call.
+    /// Repeats a call while the store is not available, until this moment. An access without an answer is given up then.
     async fn ask<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
+        until: Duration,
         ask: impl Fn() -> F,
     ) -> Result<T, StoreError> {
-        let until = self.clock.now().mono.saturating_add(self.call_limit);
         let mut wait = RETRY.0;
         loop {
-            match ask().await {
-                Err(error) if error.is_temporary() && self.clock.now().mono < until => {
+            let left = until.saturating_sub(self.clock.now().mono);
+            let answer = tokio::select! {
+                biased;
+                answer = ask() => answer,
+                () = limit(&*self.clock, left) => {
+                    let (store, source) = ("the store".to_owned(), "the store has not answered".into());
+                    return Err(StoreError::Unavailable { store, source });
+                }
+            };
+            match answer {
+                Err(error) if error.is_temporary() && self.clock.now().mono.saturating_add(wait) < until => {
                     self.clock.sleep(wait).await;
                     wait = (wait * 2).min(RETRY.1);
                 }
@@ -204,41 +234,19 @@ impl Inner {
             }
         }
     }
-
-    /// The consumers of an event, each with the present name of its saga. A row keeps the name under which the owner of the
-    /// store knows the saga.
-    fn consumers<'a>(
-        &'a self,
-        stored: &'a [ConsumerRow],
-        event: &'a str,
-    ) -> impl Iterator<Item = (&'a ConsumerRow, &'a str)> {
-        let mine = move |row: &ConsumerRow| row.event == event;
-        let present = |row: &'a ConsumerRow| {
-            let own = self.own.iter().find(|own| !row.subscriber && own.was.contains(&&*row.consumer));
-            (row, own.map_or(&*row.consumer, |own| &*own.row.consumer))
-        };
-        let known = move |own: &&OwnConsumer| {
-            stored.iter().any(|row| {
-                row.event == own.row.event
-                    && row.subscriber == own.row.subscriber
-                    && (row.consumer == own.row.consumer || own.was.contains(&&*row.consumer))
-            })
-        };
-        let new = self.own.iter().filter(move |own| mine(&own.row) && !known(own));
-        stored
-            .iter()
-            .filter(move |row| mine(row))
-            .map(present)
-            .chain(new.map(|own| (&own.row, &*own.row.consumer)))
-    }
 }
 
-fn own(registry: &Registry) -> Vec<OwnConsumer> {
-    let was = |row: &ConsumerRow| {
-        let formerly = registry.formerly.iter().filter(|(_, name)| !row.subscriber && **name == row.consumer);
-        formerly.map(|(was, _)| *was).collect()
-    };
-    registry.own_consumers().into_iter().map(|row| OwnConsumer { was: was(&row), row }).collect()
+/// Says what has become of the take-over, also if its future was dropped.
+struct Attempt<'a> {
+    health: &'a watch::Sender<Health>,
+    end: Option<Health>,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let dropped = || Health::Stopped { why: "the future of `takes_over` was dropped".to_owned() };
+        self.health.send_replace(self.end.take().unwrap_or_else(dropped));
+    }
 }
 
 impl fmt::Debug for StandBy {
