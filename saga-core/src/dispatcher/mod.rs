@@ -17,6 +17,7 @@ mod extension;
 mod following;
 mod handler;
 mod health;
+mod json;
 mod mailbox;
 #[cfg(any(test, feature = "testing"))]
 mod manual_clock;

@@ -50,7 +50,7 @@ pub struct Preview {
     pub owed: Vec<String>,
     /// The timers that would be set afterwards.
     pub timers: Vec<(String, Timestamp)>,
-    /// The events that would become dead letters, with the reason.
+    /// The dead letters that would be written, each with its reason and the detail.
     pub dead: Vec<(DeadLetterReason, String)>,
     /// Whether more steps would follow than a preview shows.
     pub cut_off: bool,

@@ -30,7 +30,7 @@ use crate::message::{Message, Payload, Timestamp};
 use crate::step::{Obligation, ObligationOf, ParkReason, Parked, ParkedOver, Task, TaskId, TimerRow};
 
 /// A time in RFC 3339, in UTC.
-struct Time(Timestamp);
+pub(crate) struct Time(pub(crate) Timestamp);
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -39,7 +39,7 @@ impl Serialize for Time {
 }
 
 /// A payload as JSON in one line. A damaged payload is a string.
-struct Json<'a>(&'a Payload);
+pub(crate) struct Json<'a>(pub(crate) &'a Payload);
 
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -100,7 +100,7 @@ impl<'a> From<&'a Address> for AddressJson<'a> {
 }
 
 #[derive(Serialize)]
-struct MessageJson<'a> {
+pub(crate) struct MessageJson<'a> {
     name: &'a str,
     version: u32,
     payload: Json<'a>,

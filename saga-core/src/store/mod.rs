@@ -8,7 +8,7 @@ mod audit;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod inspect;
-mod json;
+pub(crate) mod json;
 mod list;
 mod memory;
 mod problems;
