@@ -106,3 +106,23 @@ fn open(path: &Path) -> std::io::Result<File> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_the_same_number_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file = open(&folder.path().join("lock")).unwrap();
+        let mut names = |mark: &str| {
+            file.set_len(0).unwrap();
+            file.seek(SeekFrom::Start(0)).unwrap();
+            write!(file, "a shop (process {})\n{mark}", std::process::id()).unwrap();
+            is_own(&mut file)
+        };
+        assert!(names(own_mark()));
+        assert!(!names("0123456789abcdef"), "another container");
+        assert!(!names(""), "an earlier release");
+    }
+}
