@@ -8,8 +8,8 @@
 #[path = "../../../saga-dashboard/tests/support/mod.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
@@ -92,9 +92,20 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
+        // A test that has failed has left its browser open. The driver closes every browser when it is asked to end.
+        let _ = self.ask_to_end();
         // An ended process is what is wanted.
         let _ = self.process.kill();
         let _ = self.process.wait();
+    }
+}
+
+impl Driver {
+    fn ask_to_end(&self) -> std::io::Result<()> {
+        let mut driver = TcpStream::connect(("127.0.0.1", self.port))?;
+        driver.set_read_timeout(Some(PATIENCE))?;
+        write!(driver, "GET /shutdown HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")?;
+        driver.read_to_end(&mut Vec::new()).map(drop)
     }
 }
 
