@@ -6,10 +6,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::family::all_finished;
 use super::input::{AttemptState, Decision, Effect, Input, StepContext, Verb};
 use super::instance::Instance;
-use super::join::JOIN;
+use super::is_own_timer;
 use super::live::Program;
 use super::record::ReportRecord;
 use crate::message::{Id, Message, Payload, PayloadLimits, Timestamp};
@@ -199,9 +198,8 @@ impl Forecast {
 
     /// The timers of the machine itself fire at once.
     fn fire_at_once(&mut self) -> bool {
-        let own = |name: &str| name == JOIN || all_finished(name).is_some();
-        let name =
-            self.instance.timers.iter().find(|timer| own(&timer.name)).map(|timer| timer.name.to_string());
+        let own = self.instance.timers.iter().find(|timer| is_own_timer(&timer.name));
+        let name = own.map(|timer| timer.name.to_string());
         name.is_some_and(|name| self.fire(&name))
     }
 
