@@ -16,7 +16,7 @@ use crate::{Ended, closed, verbs};
 /// The interval of the looks at the store.
 const LOOK: Duration = Duration::from_secs(1);
 /// Moves to the first line and clears the terminal.
-const CLEAR: &[u8] = b"\x1b[H\x1b[2J\x1b[3J";
+const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
 
 /// Shows the output of the verb whenever it differs from the one before. A terminal is cleared first, and another reader
 /// gets one output after the other. Ends when the object is not found, or when nobody reads.
