@@ -133,7 +133,7 @@ pub(crate) async fn letters(
     } else {
         let mut found = Vec::new();
         for id in &letters.ids {
-            let Some(row) = find(*id, reader).await? else { return Ok(missing(*id)) };
+            let Some(row) = DeadLetterRow::read(reader, DeadId(*id)).await? else { return Ok(missing(*id)) };
             found.push(row);
         }
         found
@@ -176,12 +176,7 @@ async fn select(letters: &Letters, reader: &SqliteReader) -> Result<Vec<DeadLett
     }
 }
 
-async fn find(id: i64, reader: &SqliteReader) -> Result<Option<DeadLetterRow>> {
-    let found = reader.dead_letters(DeadId(id.saturating_sub(1)), 1).await?;
-    Ok(found.into_iter().find(|row| row.id.0 == id))
-}
-
-fn missing(id: i64) -> Ended {
+pub(crate) fn missing(id: i64) -> Ended {
     tell(&format!("saga: there is no dead letter {id}"));
     Ended::NotFound
 }
@@ -195,7 +190,7 @@ pub(crate) async fn edit(
     output: &mut Output<'_>,
 ) -> Result<Ended> {
     serde_json::from_str::<serde::de::IgnoredAny>(body).context("the body is not JSON")?;
-    let Some(row) = find(id, reader).await? else { return Ok(missing(id)) };
+    let Some(row) = DeadLetterRow::read(reader, DeadId(id)).await? else { return Ok(missing(id)) };
     let letter = &row.letter;
     let about =
         format!("dead letter {id}: {} for {}", plain(&letter.message.name), plain(&letter.to.to_string()));

@@ -243,11 +243,7 @@ async fn letters(after: i64, limit: usize, store: &dyn Inspect, output: &mut Out
 }
 
 async fn letter(id: i64, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
-    let found = store.dead_letters(DeadId(id.saturating_sub(1)), 1).await?;
-    let Some(row) = found.into_iter().find(|row| row.id.0 == id) else {
-        tell(&format!("saga: there is no dead letter {id}"));
-        return Ok(Ended::NotFound);
-    };
+    let Some(row) = DeadLetterRow::read(store, DeadId(id)).await? else { return Ok(operate::missing(id)) };
     output.one(&row, |DeadLetterRow { id, letter }| {
         let mut page = String::new();
         let mut field = |name: &str, value: &str| {

@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
 
 /// Shows the output of the verb whenever it differs from the one before. A terminal is cleared first, and another reader
-/// gets one output after the other. Ends when the object is not found, or when nobody reads.
+/// gets one output after the other. Ends when the object is not found, or when the reader closes the output.
 pub(crate) async fn watch(verb: &Verb, store: &SqliteReader, format: Format) -> Result<Ended> {
     let mut shown = Written::default();
     loop {

@@ -3,23 +3,15 @@
 //! Owns: the reading and the checks of their form. Does not own: the effect of a verb, or the look of the form.
 
 use axum::Form;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use saga_core::engine::StoreVerb;
 use saga_core::message::Payload;
 use saga_core::store::{DeadId, PauseOf};
 
-use crate::screens::{HandlersOf, LetterOf, Said, Screen, handlers_page, letter_page};
-use crate::source::{Decided, NotDecided};
+use crate::screens::{HandlersOf, LetterOf, Screen, handlers_page, letter_page};
+use crate::source::Decided;
 use crate::text::query;
-use crate::verbs::{Fields, is_proven, unproven};
-
-/// Why a decision was not applied.
-enum Refused {
-    /// The form has a wrong field.
-    Form(String),
-    Decision(NotDecided),
-}
+use crate::verbs::{Fields, Refused, is_proven, unproven};
 
 pub(crate) async fn operate(screen: Screen, Form(fields): Form<Vec<(String, String)>>) -> Response {
     let fields = Fields::new(fields);
@@ -40,12 +32,8 @@ pub(crate) async fn operate(screen: Screen, Form(fields): Form<Vec<(String, Stri
         }
         Err(refused) => refused,
     };
-    let (status, known, text) = match refused {
-        Refused::Form(why) => (StatusCode::UNPROCESSABLE_ENTITY, true, why),
-        Refused::Decision(refused) => (refused.status(), refused.is_known(), refused.to_string()),
-    };
+    let (status, said) = refused.said(&fields);
     let field = |name: &str| fields.get(name).to_owned();
-    let said = Said { text, known, who: field("who"), why: field("why"), body: field("body") };
     let page = if of_letter {
         let of = LetterOf { id: fields.get("id").parse().unwrap_or_default(), verb: field("verb") };
         letter_page(&screen, &of, Some(said)).await

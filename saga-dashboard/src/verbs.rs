@@ -98,21 +98,29 @@ pub(crate) async fn decide(
         }
         Err(refused) => refused,
     };
-    let (status, known, text) = match refused {
-        Refused::Form(why) => (StatusCode::UNPROCESSABLE_ENTITY, true, why),
-        Refused::Decision(refused) => (refused.status(), refused.is_known(), refused.to_string()),
-    };
+    let (status, said) = refused.said(&fields);
     let of = crate::screens::Of::new(saga, key, verb);
-    let field = |name: &str| fields.get(name).to_owned();
-    let said = Said { text, known, who: field("who"), why: field("why"), body: field("body") };
     let page = instance_page(&screen, &of, Some(said)).await;
     (status, screen.answer(page)).into_response()
 }
 
-enum Refused {
+/// Why a decision was not applied.
+pub(crate) enum Refused {
     /// The form cannot be read.
     Form(String),
     Decision(NotDecided),
+}
+
+impl Refused {
+    /// Returns the status of the answer, and what the page says. The form keeps what the person has written.
+    pub(crate) fn said(self, fields: &Fields) -> (StatusCode, Said) {
+        let (status, known, text) = match self {
+            Self::Form(why) => (StatusCode::UNPROCESSABLE_ENTITY, true, why),
+            Self::Decision(refused) => (refused.status(), refused.is_known(), refused.to_string()),
+        };
+        let field = |name: &str| fields.get(name).to_owned();
+        (status, Said { text, known, who: field("who"), why: field("why"), body: field("body") })
+    }
 }
 
 async fn one(dashboard: &Dashboard, session: &Session, fields: &Fields) -> Result<Decided, Refused> {

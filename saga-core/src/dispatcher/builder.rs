@@ -237,11 +237,7 @@ impl DispatcherBuilder {
         let mut extensions = std::mem::take(&mut self.extensions);
         let mut builder = extensions.register(self)?;
         (builder.extensions, builder.registered) = (extensions, true);
-        let patient = Patient {
-            clock: &*builder.clock,
-            within: builder.call_limit,
-            until: builder.clock.now().mono.saturating_add(builder.call_limit),
-        };
+        let patient = Patient::new(&*builder.clock, builder.call_limit);
         let stored = patient.ask(|| builder.store.consumers()).await?;
         let problems = builder.registry.problems_with(&stored);
         if !problems.is_empty() {
@@ -293,11 +289,7 @@ impl DispatcherBuilder {
             callback,
             ..
         } = self;
-        let patient = Patient {
-            clock: &*clock,
-            within: call_limit,
-            until: clock.now().mono.saturating_add(call_limit),
-        };
+        let patient = Patient::new(&*clock, call_limit);
         let finished = finish(&mut registry, &patient, &*store).await;
         let (stored, consumers) = match finished {
             Ok(finished) => finished,

@@ -15,7 +15,7 @@ use super::tempo::Busy;
 use super::{Health, Shared};
 use crate::engine::{In, Out};
 use crate::message::{Timestamp, chain};
-use crate::store::{Batch, DeadId, StepOutcome, Store, StoreError};
+use crate::store::{Batch, DeadLetterRow, StepOutcome, Store, StoreError};
 
 /// The shortest and the longest wait before the next call to the store.
 pub(super) const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
@@ -105,8 +105,7 @@ impl EventLoop {
             Out::FetchLetter(id, verb) => self.read(move || {
                 let store = Arc::clone(&store);
                 async move {
-                    let found = store.dead_letters(DeadId(id.0.saturating_sub(1)), 1).await?;
-                    let found = found.into_iter().find(|row| row.id == id);
+                    let found = DeadLetterRow::read(&*store, id).await?;
                     Ok(In::Letter { verb, found })
                 }
             }),

@@ -37,16 +37,33 @@ pub(super) fn watched(runtime: Handle) -> (Handle, oneshot::Receiver<()>) {
 
 /// Retries an access while the store is not available, like a running dispatcher.
 pub(super) struct Patient<'a> {
-    pub(super) clock: &'a dyn Clock,
-    pub(super) within: Duration,
-    pub(super) until: Duration,
+    clock: &'a dyn Clock,
+    within: Duration,
+    until: Duration,
 }
 
-impl Patient<'_> {
+impl<'a> Patient<'a> {
+    /// Has this time from now on, for all its accesses together.
+    pub(super) fn new(clock: &'a dyn Clock, within: Duration) -> Self {
+        Self { clock, within, until: clock.now().mono.saturating_add(within) }
+    }
+
+    /// Accesses the store for a start.
     pub(super) async fn ask<T, F: Future<Output = Result<T, StoreError>>>(
         &self,
         ask: impl Fn() -> F,
     ) -> Result<T, StartError> {
+        self.access(ask).await.map_err(|error| match error.is_temporary() {
+            true => StartError::NotAvailable { within: self.within, source: error },
+            false => error.into(),
+        })
+    }
+
+    /// Accesses the store. A temporary error means that the time is over. An access without an answer is given up then.
+    pub(super) async fn access<T, F: Future<Output = Result<T, StoreError>>>(
+        &self,
+        ask: impl Fn() -> F,
+    ) -> Result<T, StoreError> {
         let mut wait = RETRY.0;
         loop {
             let left = self.until.saturating_sub(self.clock.now().mono);
@@ -55,18 +72,17 @@ impl Patient<'_> {
                 answer = ask() => answer,
                 () = limit(self.clock, left) => {
                     let (store, source) = ("the store".to_owned(), "the store has not answered".into());
-                    let source = StoreError::Unavailable { store, source };
-                    return Err(StartError::NotAvailable { within: self.within, source });
+                    return Err(StoreError::Unavailable { store, source });
                 }
             };
             let error = match answer {
                 Err(error) if error.is_temporary() => error,
-                answer => return Ok(answer?),
+                answer => return answer,
             };
             if self.clock.now().mono.saturating_add(wait) > self.until {
-                return Err(StartError::NotAvailable { within: self.within, source: error });
+                return Err(error);
             }
-            tracing::warn!(error = %chain(&error), "the store is not available; the start waits for the store");
+            tracing::warn!(error = %chain(&error), "the store is not available; the call waits for the store");
             self.clock.sleep(wait).await;
             wait = (wait * 2).min(RETRY.1);
         }

@@ -188,6 +188,17 @@ pub struct DeadLetterRow {
     pub letter: DeadLetter,
 }
 
+impl DeadLetterRow {
+    /// Reads one dead letter. `None` if there is no letter with this number.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn read(store: &(impl Inspect + ?Sized), id: DeadId) -> Result<Option<Self>, StoreError> {
+        let found = store.dead_letters(DeadId(id.0.saturating_sub(1)), 1).await?;
+        Ok(found.into_iter().find(|row| row.id == id))
+    }
+}
+
 /// A stored name with its count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredName {

@@ -50,8 +50,7 @@ pub(crate) async fn letter(screen: Screen, Query(of): Query<Of>) -> Response {
 pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result<Markup, NoPage> {
     let store = screen.store()?;
     let numbers = screen.numbers(&store).await?;
-    let found = store.dead_letters(DeadId(of.id.saturating_sub(1)), 1).await?;
-    let Some(DeadLetterRow { letter, .. }) = found.into_iter().find(|row| row.id.0 == of.id) else {
+    let Some(DeadLetterRow { letter, .. }) = DeadLetterRow::read(&*store, DeadId(of.id)).await? else {
         return Err(NoPage::NotFound(format!(
             "There is no dead letter {}. Somebody may have delivered or discarded it.",
             of.id

@@ -17,8 +17,7 @@ use super::clock::Clock;
 use super::error::{PublishError, StartError};
 use super::performing::RETRY;
 use super::receipt::{ConsumerReceipt, Receipt};
-use super::starting::{Leased, Leasing};
-use super::tempo::limit;
+use super::starting::{Leased, Leasing, Patient};
 use super::{Dispatcher, Health};
 use crate::engine::Disposition;
 use crate::message::{Correlated, Message, MessageId, PayloadLimits, chain};
@@ -129,9 +128,9 @@ impl StandBy {
             return Err(not_stored(IN_TRANSACTION.to_owned()));
         }
         let now = inner.clock.now();
-        let until = now.mono.saturating_add(inner.call_limit);
+        let patient = Patient::new(&*inner.clock, inner.call_limit);
         let routes = || inner.routes.of(E::NAME, message.version, &*inner.store, now.mono);
-        let consumers = match inner.ask(until, routes).await {
+        let consumers = match patient.access(routes).await {
             Ok(Ok(consumers)) => consumers,
             Ok(Err(NoRoute::NotYet(why))) => return Err(not_stored(why)),
             Ok(Err(NoRoute::Outdated(why))) => return Err(PublishError::Refused(why)),
@@ -151,7 +150,7 @@ impl StandBy {
         if mails.is_empty() {
             return Err(PublishError::NoConsumer { event: E::NAME });
         }
-        let delivered = inner.ask(until, || inner.store.deliver(mails.clone())).await;
+        let delivered = patient.access(|| inner.store.deliver(mails.clone())).await;
         match delivered {
             Ok(_) => {}
             // The rows may be durable.
@@ -207,36 +206,9 @@ impl Inner {
             self.clock.sleep(wait).await;
         }
     }
-
-    /// Repeats a call while the store is not available, until this moment. An access without an answer is given up then.
-    async fn ask<T, F: Future<Output = Result<T, StoreError>>>(
-        &self,
-        until: Duration,
-        ask: impl Fn() -> F,
-    ) -> Result<T, StoreError> {
-        let mut wait = RETRY.0;
-        loop {
-            let left = until.saturating_sub(self.clock.now().mono);
-            let answer = tokio::select! {
-                biased;
-                answer = ask() => answer,
-                () = limit(&*self.clock, left) => {
-                    let (store, source) = ("the store".to_owned(), "the store has not answered".into());
-                    return Err(StoreError::Unavailable { store, source });
-                }
-            };
-            match answer {
-                Err(error) if error.is_temporary() && self.clock.now().mono.saturating_add(wait) < until => {
-                    self.clock.sleep(wait).await;
-                    wait = (wait * 2).min(RETRY.1);
-                }
-                answer => return answer,
-            }
-        }
-    }
 }
 
-/// Says what has become of the take-over, also if its future was dropped.
+/// Sets the health at the end of the take-over, also when its future is dropped.
 struct Attempt<'a> {
     health: &'a watch::Sender<Health>,
     end: Option<Health>,
