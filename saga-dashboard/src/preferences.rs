@@ -1,6 +1,6 @@
 //! How a browser wants its pages: the theme, and the keys.
 //!
-//! Owns: two cookies that name nobody. Does not own: sessions (`session`).
+//! Owns: two cookies without personal data. Does not own: sessions (`session`).
 
 use axum::Form;
 use axum::http::HeaderMap;

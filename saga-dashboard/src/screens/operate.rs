@@ -46,7 +46,7 @@ pub(super) fn form(screen: &Screen, asked: &Asked<'_>, said: Option<&Said>) -> M
     panel("verb-h", "What would happen", None, &body)
 }
 
-/// What has become of a decision. `done` is the word in the address after a form.
+/// The outcome of a decision. `done` is the word in the address after a form.
 pub(super) fn notice(said: Option<&Said>, done: &str) -> Markup {
     html! {
         @if let Some(Said { text, known, .. }) = said {

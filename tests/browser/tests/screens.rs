@@ -163,7 +163,7 @@ const AXE_RUN: &str = "const done = arguments[arguments.length - 1];
         (found) => done(found.violations.map((one) => one.id + ': ' + one.nodes.map((node) => node.html).join(' | '))),
         (error) => done([String(error)]));";
 
-/// The checker `axe-core`, whose place is in `SAGA_AXE`. It is no crate, so it is not here without `.ci/run`.
+/// The source of the checker `axe-core`. `SAGA_AXE` has its path. No crate has the checker, so `.ci/run` fetches it.
 fn axe() -> Option<String> {
     let Some(path) = std::env::var_os("SAGA_AXE") else {
         static SAID: Once = Once::new();
