@@ -37,8 +37,8 @@ pub use saga_core::Saga;
 pub use saga_core::machine::{AllFinished, Child, ChildEnd, ChildParked, Context, Finished, Position};
 pub use saga_core::message::{
     ActionResult, Alias, ByAlias, Command, Correlated, Done, Event, Failed, HandlerResult, Id, Incarnation,
-    InstanceName, Key, MAX_KEY_BYTES, Message, MessageId, Name, Payload, PayloadLimits, Report, Tick,
-    Timestamp, Unknown,
+    InstanceName, Key, Label, LabelValue, MAX_KEY_BYTES, Message, MessageId, Name, Payload, PayloadLimits,
+    Report, Tick, Timestamp, Unknown,
 };
 
 // The dispatcher.
@@ -89,12 +89,13 @@ pub mod store {
         Address, AliasChange, AuditEntry, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, Batch,
         Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterReason, DeadLetterRow, DedupRecord, Delivery,
         DeliveryChange, DeliveryId, DueTimer, HistoryEntry, HistoryKind, HistoryRow, InboxId, Inspect,
-        InstanceChange, InstanceCount, InstanceFilter, InstanceOrder, InstancePage, InstanceView, Lease,
-        Loaded, Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation, ObligationChange, ObligationOf,
-        OpenTask, PageFrom, Pause, PauseChange, PauseOf, Position, PositionError, Problem, ProblemKind,
-        Problems, Purged, RetiredName, RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError,
-        StoreSizes, Stored, StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage,
-        TimeRange, TimerChange, TimerKey, TimerRow, Trace, async_trait,
+        InstanceChange, InstanceCount, InstanceFilter, InstanceOrder, InstancePage, InstanceView,
+        LabelChange, LabelCondition, LabelConditionError, LabelTest, Labels, Lease, Loaded, Mail, MailKind,
+        Maintain, MemoryStore, NameOf, Obligation, ObligationChange, ObligationOf, OpenTask, PageFrom, Pause,
+        PauseChange, PauseOf, Position, PositionError, Problem, ProblemKind, Problems, Purged, RetiredName,
+        RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError, StoreSizes, Stored, StoredName, Task,
+        TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimeRange, TimerChange, TimerKey, TimerRow,
+        Trace, async_trait,
     };
 }
 

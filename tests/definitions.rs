@@ -13,7 +13,7 @@ use saga::{Dispatcher, Done, SqliteStore};
 
 /// Lends a book.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "loan", version = 3, data(Loan), actions(LoanActions))]
+#[saga(name = "loan", version = 3, data(Loan), actions(LoanActions), label(title, days))]
 #[initially(when(Asked, run(ask), send(Fetch, undo(PutBack)), transition_to(Fetching)))]
 pub enum LoanState {
     /// The book is on its way.

@@ -21,6 +21,8 @@ const SCHEMA_6: [&str; 2] =
     [include_str!("earlier/orders_schema_6.sql"), include_str!("earlier/orders_schema_6.bank")];
 const SCHEMA_7: [&str; 2] =
     [include_str!("earlier/orders_schema_7.sql"), include_str!("earlier/orders_schema_7.bank")];
+const SCHEMA_8: [&str; 2] =
+    [include_str!("earlier/orders_schema_8.sql"), include_str!("earlier/orders_schema_8.bank")];
 /// How the shop was started.
 const ARGS: [&str; 8] = ["--count", "30", "--flaky", "60", "--decline", "10", "--label-refused", "30"];
 
@@ -71,6 +73,11 @@ fn a_file_of_schema_6_is_opened_and_its_orders_are_finished() {
 #[test]
 fn a_file_of_schema_7_is_opened_and_its_orders_are_finished() {
     finish(SCHEMA_7, "saga_v_instance");
+}
+
+#[test]
+fn a_file_of_schema_8_is_opened_and_its_orders_are_finished() {
+    finish(SCHEMA_8, "saga_v_instance");
 }
 
 /// `instances` is the table with the words for the status in the earlier file.

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use saga_core::machine::{Operator, OperatorVerb};
 use saga_core::message::Timestamp;
 use saga_core::store::{
-    DeadLetterRow, InstanceFilter, InstanceOrder, PageFrom, ParkReason, PauseOf, Position, Status, TimeRange,
+    DeadLetterRow, InstanceFilter, InstanceOrder, LabelCondition, PageFrom, ParkReason, PauseOf, Position,
+    Status, TimeRange,
 };
 
 /// Shows the instances of a saga store, and decides what waits for a person.
@@ -485,6 +486,9 @@ pub(crate) struct Conditions {
     /// Only the holder of this alias.
     #[arg(long)]
     alias: Option<String>,
+    /// Only instances with this label: `customer=C-7`, `customer^=C-`, `total>=100` or `total<=200`. Several must all hold.
+    #[arg(long, value_name = "CONDITION")]
+    label: Vec<LabelCondition>,
     /// Only instances with this text in an error or in the reason of a park.
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
@@ -569,6 +573,7 @@ impl Conditions {
         filter.reason = self.reason;
         filter.key_prefix.clone_from(&self.key);
         filter.alias.clone_from(&self.alias);
+        filter.labels.clone_from(&self.label);
         filter.error.clone_from(&self.error);
         filter.waiting_for.clone_from(&self.waiting_for);
         filter.owed = either(self.owed, self.not_owed);

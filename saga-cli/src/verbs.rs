@@ -9,7 +9,7 @@ use saga_core::machine::OperatorVerb;
 use saga_core::message::{Alias, Key, Timestamp};
 use saga_core::store::{
     Address, AuditFilter, AuditFrom, AuditId, AuditRow, DeadId, DeadLetterRow, HistoryRow, Inspect,
-    InstanceCount, InstanceView, PageFrom, Pause, Problem, Problems, Snapshot, TaskStage,
+    InstanceCount, InstanceView, Labels, PageFrom, Pause, Problem, Problems, Snapshot, TaskStage,
 };
 use saga_sqlite::SqliteReader;
 use serde::Serialize;
@@ -85,7 +85,8 @@ async fn list(ls: &Ls, store: &dyn Inspect, output: &mut Output<'_>) -> Result<E
             more => break more,
         }
     };
-    let header = ["saga", "key", "status", "state", "waits for", "next timer", "changed", "problem"];
+    let header =
+        ["saga", "key", "status", "state", "waits for", "next timer", "changed", "labels", "problem"];
     output.list(header, &views, |view| {
         [
             view.address.saga.to_string(),
@@ -95,6 +96,7 @@ async fn list(ls: &Ls, store: &dyn Inspect, output: &mut Output<'_>) -> Result<E
             view.waiting_for.join(", "),
             view.due.map(|due| due.to_string()).unwrap_or_default(),
             view.changed_at.to_string(),
+            labels(&view.labels),
             problem(view),
         ]
     })?;
@@ -110,6 +112,11 @@ async fn list(ls: &Ls, store: &dyn Inspect, output: &mut Output<'_>) -> Result<E
 fn status(view: &InstanceView) -> String {
     let status = view.status.as_str();
     if view.parked.is_some() { format!("{status}, parked") } else { status.to_owned() }
+}
+
+fn labels(labels: &Labels) -> String {
+    let text = |(name, value): (_, _)| format!("{name}={value}");
+    labels.iter().map(text).collect::<Vec<_>>().join(" ")
 }
 
 fn problem(view: &InstanceView) -> String {
@@ -158,6 +165,9 @@ pub(crate) fn page(snapshot: &Snapshot) -> String {
     field("created", &record.created_at.to_string());
     field("changed", &format!("{}, step {}", record.changed_at, record.seq));
     field("now", &snapshot.waiting());
+    for (name, value) in record.labels.iter() {
+        field("label", &format!("{name}={value}"));
+    }
     field("data", record.data.as_str());
     for task in &snapshot.tasks {
         let progress = &task.progress;

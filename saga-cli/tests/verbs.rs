@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
-use saga_core::message::{Alias, Key};
-use saga_core::store::conformance::{Driver, create, next, obligation, payload, task, time, timer};
+use saga_core::message::{Alias, Key, LabelValue};
+use saga_core::store::conformance::{Driver, create, labelled, next, obligation, payload, task, time, timer};
 use saga_core::store::{
     Address, AliasChange, ConsumerRow, DeadLetter, DeadLetterReason, MailKind, Maintain, ObligationChange,
     Status, Step, TaskChange, TimerChange,
@@ -64,6 +64,8 @@ async fn fill(store: &SqliteStore) {
     paying.tasks = vec![TaskChange::Add(open)];
     paying.obligations = vec![ObligationChange::Put(obligation(1, 0))];
     paying.timers = vec![TimerChange::Set(timer("timeout", 900_000))];
+    paying = labelled(paying, "customer", Some(LabelValue::text("C-7 \u{202e}\u{1b}[31m")));
+    paying = labelled(paying, "total", Some(LabelValue::Integer(4_200)));
     paying.aliases = vec![AliasChange::Claim(Alias::new("invoice 7").unwrap())];
     let row = driver.created(paying.clone()).await;
     let mut moved = next(row, paying.instance.as_ref().unwrap());
@@ -205,6 +207,9 @@ fn every_condition_selects_the_expected_instances() {
         (&["--reason", "undo-refused"], &[refund]),
         (&["--key", "z-"], &["z-0", "z-1", "z-2"]),
         (&["--alias", "invoice 7"], &["A-1"]),
+        (&["--label", "total>=100", "--label", "customer^=C-"], &["A-1"]),
+        (&["--label", "total=4200"], &["A-1"]),
+        (&["--label", "total=4200", "--label", "customer=C-8"], &[]),
         (&["--error", "RESET"], &["A-1"]),
         (&["--waiting-for", "payment.make"], &["A-1"]),
         (&["--owed"], &["A-1"]),
@@ -228,6 +233,7 @@ fn exit_codes_tell_what_happened() {
     assert_eq!(code(&["ls"]), 0);
     assert_eq!(code(&["ls", "--status", "waiting"]), 2);
     assert_eq!(code(&["ls", "--after", "nowhere"]), 2);
+    assert_eq!(code(&["ls", "--label", "total>=many"]), 2);
     assert_eq!(code(&["show", "order", "none"]), 3);
     assert_eq!(code(&["trace", "order", "none"]), 3);
     assert_eq!(code(&["dead", "show", "99"]), 3);
@@ -245,7 +251,9 @@ fn exit_codes_tell_what_happened() {
 fn a_file_of_another_version_is_refused_and_stays_as_it_is() {
     let shop = Shop::filled();
     let path = shop.dir.path().join("shop.db");
-    for (version, says) in [(7, "earlier version"), (9, "newer version")] {
+    for (version, says) in
+        [(SqliteStore::SCHEMA - 1, "earlier version"), (SqliteStore::SCHEMA + 1, "newer version")]
+    {
         let db = saga_sqlite::rusqlite::Connection::open(&path).unwrap();
         db.execute("UPDATE saga_meta SET schema_version = ?1", [version]).unwrap();
         drop(db);

@@ -45,4 +45,5 @@ pub mod __private_0_1_0 {
         ReplyTo, Tick, Timestamp, Unknown, join_key,
     };
     pub use crate::shape::{Reads, UpcastFrom};
+    pub use crate::step::Labels;
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use axum::http::HeaderName;
 use subtle::ConstantTimeEq;
 
+use crate::text::encode;
+
 /// The secret that opens the dashboard. Its `Debug` form shows nothing of it.
 #[derive(Clone)]
 pub struct Token(String);
@@ -70,6 +72,28 @@ pub struct Options {
     pub(crate) read_only: bool,
     pub(crate) invitation: Option<Token>,
     pub(crate) button: Option<Button>,
+    pub(crate) links: Vec<Link>,
+}
+
+/// A link of the application on the page of each instance.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) name: String,
+    address: String,
+}
+
+impl Link {
+    /// Returns the address with the values in their places. `None` if a place has no value.
+    pub(crate) fn to(&self, value: impl Fn(&str) -> Option<String>) -> Option<String> {
+        let (mut to, mut rest) = (String::new(), &*self.address);
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}')?;
+            to += before;
+            to += &encode(&value(name)?);
+            rest = after;
+        }
+        Some(to + rest)
+    }
 }
 
 /// A button of the application.
@@ -98,10 +122,11 @@ impl Options {
             read_only: false,
             invitation: None,
             button: None,
+            links: Vec::new(),
         }
     }
 
-    /// Adds a token that may read and not decide. It does not see payloads. It does see the texts of errors, which can quote
+    /// Adds a token that may read and not decide. It does not see payloads and labels. It does see the texts of errors, which can quote
     /// values.
     #[must_use]
     pub fn viewer(mut self, token: Token) -> Self {
@@ -166,10 +191,48 @@ impl Options {
         self
     }
 
+    /// Adds a link to the page of each instance. In the address, `{saga}`, `{key}` and the name of a label stand for their
+    /// values, which are escaped. An instance without such a label has no link.
+    ///
+    /// # Panics
+    /// If the address begins with neither `https://`, `http://` nor `/`.
+    ///
+    /// ```
+    /// use saga_dashboard::{Options, Token};
+    ///
+    /// let options = Options::new(Token::random()).link("Customer", "https://crm.example.com/customers/{customer}");
+    /// ```
+    #[must_use]
+    pub fn link(mut self, name: impl Into<String>, address: impl Into<String>) -> Self {
+        let (name, address) = (name.into(), address.into());
+        let is_page = ["https://", "http://", "/"].iter().any(|begin| address.starts_with(begin));
+        assert!(
+            is_page,
+            "the address of the link `{name}` begins with neither `https://`, `http://` nor `/`"
+        );
+        self.links.push(Link { name, address });
+        self
+    }
+
     /// Leaves out every route that decides.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_has_all_its_values_or_is_left_out() {
+        let value = |name: &str| (name == "key").then(|| "a/b ?".to_owned());
+        let to = |address: &str| Link { name: String::new(), address: address.to_owned() }.to(value);
+        assert_eq!(to("/orders/{key}?x=1"), Some("/orders/a%2Fb%20%3F?x=1".to_owned()));
+        assert_eq!(to("/orders"), Some("/orders".to_owned()));
+        assert_eq!(to("/orders/{customer}"), None);
+        assert_eq!(to("/orders/{key"), None);
     }
 }

@@ -261,6 +261,7 @@ async fn select(
         reason: of("reason"),
         key: of("key"),
         alias: of("alias"),
+        label: of("label"),
         error: of("error"),
         waiting: of("waiting"),
         owed: of("owed"),

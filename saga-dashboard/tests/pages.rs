@@ -63,6 +63,28 @@ async fn the_screens_show_a_parked_order() {
     }
 }
 
+#[tokio::test]
+async fn labels_are_columns_and_lead_to_the_instances_with_the_same_one() {
+    let shop = Shop::open().await;
+    let options = Shop::options().link("Customer", "https://crm.example/{note}").link("None", "/x/{none}");
+    let browser = shop.dashboard_with(options).log_in(OPERATOR).await;
+    shop.parked("A-1", "for ann").await;
+    shop.parked("A-2", "for bea").await;
+    let page = browser.get("/saga/instances?saga=order").await.text;
+    for text in [">note</th>", ">size</th>", "label=note%3Dfor%20ann", "label=size%3D7"] {
+        assert!(page.contains(text), "{text} is missing: {page}");
+    }
+    let page = browser.get("/saga/instances?label=note%3Dfor%20ann%20%26%20size%3E%3D7").await.text;
+    assert!(page.contains("A-1") && !page.contains("A-2"), "{page}");
+    let page = browser.get("/saga/instances?label=size%3D8").await.text;
+    assert!(page.contains("No instance meets the conditions"), "{page}");
+    let page = browser.get("/saga/instances?label=size").await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(page.text.contains("is not a condition on a label"), "{}", page.text);
+    let page = browser.get("/saga/instance?saga=order&key=A-1").await.text;
+    assert!(page.contains("https://crm.example/for%20ann") && !page.contains("/x/"), "{page}");
+}
+
 /// Stored text never becomes a tag, an attribute or a direction of text.
 #[tokio::test]
 async fn hostile_text_is_only_text() {

@@ -13,6 +13,8 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) was: Vec<String>,
     pub(crate) version: u32,
+    /// The fields of the data that are labels.
+    pub(crate) labels: Vec<Ident>,
     /// The upcasts of the data.
     pub(crate) upcasts: Vec<Upcast>,
     pub(crate) data: Option<Type>,

@@ -12,7 +12,7 @@ use saga_core::store::{
 use crate::error::{Kind, kind};
 use crate::table::instance::{list, status_number};
 use crate::table::value::name;
-use crate::table::{alias, names};
+use crate::table::{alias, label, names};
 
 /// The cost at which a page ends. It is a few hundredths of a second. A step along an index costs 1.
 const COST: usize = 20_000;
@@ -20,12 +20,17 @@ const COST: usize = 20_000;
 const PARSE: usize = 5;
 /// The number of history lines for one page in the order of the last steps.
 const LINES: i64 = 20_000;
+/// The most instances with one label that are read for each page, whatever the order.
+const RARE: usize = 500;
 /// The highest key. Keys have at most 256 bytes.
 const HIGHEST: &str = "\u{10FFFF}";
 
 pub(crate) fn page(db: &Connection, filter: &InstanceFilter) -> Result<InstancePage> {
     if let Some(alias) = &filter.alias {
         return holders(db, filter, alias);
+    }
+    if let Some(page) = rare(db, filter)? {
+        return Ok(page);
     }
     let (from, up) = filter.walk();
     let mut walk =
@@ -62,9 +67,14 @@ impl Walk<'_> {
             _ => i64::MAX,
         };
         let of_row = |row: &Row<'_>| Ok(Place::At(Position::Row(RowId(row.get(list::PLACE)?))));
-        let InstanceFilter { parked, reason, status, .. } = self.filter;
+        let InstanceFilter { parked, reason, status, labels, .. } = self.filter;
         if *parked == Some(true) || reason.is_some() {
             return self.rows(self.either(list::PARKED, list::PARKED_DOWN), (from,), of_row);
+        }
+        let label = labels.iter().find_map(|condition| Some((&*condition.name, condition.values()?)));
+        if let Some((name, (text, integer))) = label {
+            let params = (from, name, text, integer);
+            return self.rows(self.either(list::LABELLED, list::LABELLED_DOWN), params, of_row);
         }
         match status {
             Some(Status::Running) => self.rows(self.either(list::LIVE, list::LIVE_DOWN), (from,), of_row),
@@ -251,9 +261,40 @@ fn holders(db: &Connection, filter: &InstanceFilter, alias: &str) -> Result<Inst
     let alias = InstanceName::from(alias);
     let mut views = Vec::new();
     for (saga, _) in names::sorted(db, "", true)? {
-        let mut statement = db.prepare_cached(alias::HOLDER_LINE)?;
-        let mut rows = statement.query((saga, alias.stored()))?;
-        let Some(row) = rows.next()? else { continue };
+        views.extend(single(db, filter, alias::HOLDER_LINE, (saga, alias.stored()))?);
+    }
+    Ok(InstancePage::of_all(filter, views))
+}
+
+/// The instances with a rare label, read as a whole. `None` if each label of the filter is common.
+fn rare(db: &Connection, filter: &InstanceFilter) -> Result<Option<InstancePage>> {
+    for condition in &filter.labels {
+        let Some(values) = condition.values() else { continue };
+        let found = label::find(db, &condition.name, values, RARE + 1)?;
+        if found.len() > RARE {
+            continue;
+        }
+        let mut views = Vec::with_capacity(found.len());
+        for row in found {
+            views.extend(single(db, filter, list::OF_ROW, (row.0,))?);
+        }
+        return Ok(Some(InstancePage::of_all(filter, views)));
+    }
+    Ok(None)
+}
+
+/// Reads one instance by a statement that has its newest history line as its place. `None` if the instance does not
+/// exist, cannot be read, or is not in the order of the filter.
+fn single(
+    db: &Connection,
+    filter: &InstanceFilter,
+    sql: &str,
+    params: impl Params,
+) -> Result<Option<InstanceView>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let read = || {
         let line = list::line(row)?;
         let (id, last) = (line.id, row.get::<_, Option<i64>>(list::PLACE)?);
         let (mut view, _) = list::view(db, row, line, Position::Row(id))?;
@@ -263,9 +304,16 @@ fn holders(db: &Connection, filter: &InstanceFilter, alias: &str) -> Result<Inst
             InstanceOrder::Due => view.due.map(|due| Position::Due(due, id)),
             _ => Some(Position::Row(id)),
         };
-        let Some(position) = position else { continue };
-        view.position = position;
-        views.push(view);
+        Ok(position.map(|position| {
+            view.position = position;
+            view
+        }))
+    };
+    match read() {
+        Err(error) if kind(&error) == Kind::Step => {
+            tracing::error!(%error, "a row cannot be read and is left out");
+            Ok(None)
+        }
+        read => read,
     }
-    Ok(InstancePage::of_all(filter, views))
 }

@@ -8,7 +8,7 @@ use crate::numbers::Numbers;
 use crate::stored::item::Items;
 use crate::stored::pending;
 use crate::table::instance::{Over, OverItems};
-use crate::table::{alias, data, dedup, history, instance, item, timer};
+use crate::table::{alias, data, dedup, history, instance, item, label, timer};
 
 /// Removes at most `limit` ended instances and `limit` deduplication records. All of them are older than `before`.
 pub(crate) fn purge(
@@ -25,6 +25,7 @@ pub(crate) fn purge(
     for instance in &over {
         numbers.counts.leave(db, instance.group())?;
         rows_of_items(db, instance)?;
+        rows_of_labels(db, instance)?;
         history::delete_chain(db, instance.id, instance.last)?;
         data::delete(db, instance.id)?;
         instance::delete(db, instance.id)?;
@@ -61,4 +62,14 @@ fn rows_of_items(db: &Connection, instance: &Over) -> Result<()> {
         item::delete_all(db, id)?;
     }
     Ok(())
+}
+
+/// Removes the instance from the index of labels.
+fn rows_of_labels(db: &Connection, instance: &Over) -> Result<()> {
+    match &instance.labels {
+        Some(labels) => {
+            labels.iter().try_for_each(|(name, value)| label::delete(db, instance.id, name, value))
+        }
+        None => db.prepare_cached(label::DELETE_ALL)?.execute((instance.id.0,)).map(drop),
+    }
 }

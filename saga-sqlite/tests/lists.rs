@@ -4,8 +4,8 @@ mod support;
 
 use std::sync::Arc;
 
-use saga_core::message::Key;
-use saga_core::store::conformance::{Driver, create, payload, task, time};
+use saga_core::message::{Key, LabelValue};
+use saga_core::store::conformance::{Driver, create, labelled, payload, task, time};
 use saga_core::store::{
     Address, Inspect, InstanceFilter, InstanceOrder, InstanceView, PageFrom, Position, Step, TaskChange,
 };
@@ -75,6 +75,60 @@ async fn a_key_prefix_is_found_without_the_keys_before_it() {
         let (views, pages) = pages(&store, filter).await;
         assert_eq!((views.len(), pages), (10, 1));
     }
+}
+
+/// A store in which half of the instances have the same label. A tenth of these have it as an integer, and a few have a
+/// rare one.
+async fn labelled_half(dir: &Dir) -> SqliteStore {
+    let store = SqliteStore::open(dir.db()).unwrap();
+    let mut driver = Driver::lease(Arc::new(store.clone())).await;
+    let steps = (0..4_000_i64).map(|n| {
+        let step = create(&Address::new("order", Key::new(format!("key-{n:05}")).unwrap()));
+        let common = if n % 20 == 0 { LabelValue::Integer(7) } else { LabelValue::text("7") };
+        let step = labelled(step, "customer", (n % 2 == 0).then_some(common));
+        labelled(step, "batch", Some(LabelValue::Integer(n / 10)))
+    });
+    driver.commit(steps.collect()).await;
+    store
+}
+
+#[tokio::test]
+async fn a_common_label_is_walked_in_order_and_a_rare_one_is_read_at_once() {
+    let dir = Dir::quick();
+    let store = labelled_half(&dir).await;
+    for order in [InstanceOrder::Created, InstanceOrder::Changed, InstanceOrder::Key] {
+        for descending in [false, true] {
+            let filter = |texts: &[&str]| {
+                let mut filter = InstanceFilter::default();
+                filter.labels = texts.iter().map(|text| text.parse().unwrap()).collect();
+                (filter.order, filter.descending, filter.limit) = (order, descending, 200);
+                filter
+            };
+            let (mut views, _) = pages(&store, filter(&["customer=7"])).await;
+            if descending {
+                views.reverse();
+            }
+            assert_eq!(views.len(), 2_000, "{order:?}");
+            assert!(views.is_sorted_by_key(|view| view.position.clone()), "{order:?}");
+            assert!(views.is_sorted_by_key(|view| view.address.clone()), "{order:?}");
+            for texts in [&["batch=312"][..], &["customer=7", "batch=312"]] {
+                let (views, pages) = pages(&store, filter(texts)).await;
+                assert_eq!((views.len(), pages), (if texts.len() == 1 { 10 } else { 5 }, 1), "{order:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_the_index_without_its_label_finds_nothing() {
+    let dir = Dir::quick();
+    let store = labelled_half(&dir).await;
+    let db = support::application(&dir.db());
+    let sql = "INSERT INTO saga_label (name, value, instance) VALUES ('customer', 'ghost', 3), ('customer', 'ghost', 99999)";
+    assert_eq!(db.execute(sql, []).unwrap(), 2);
+    let mut filter = InstanceFilter::default();
+    filter.labels = vec!["customer=ghost".parse().unwrap()];
+    assert_eq!(pages(&store, filter).await.0, []);
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ fn an_empty_file_and_a_file_with_other_tables_are_migrated() {
     drop(SqliteStore::open(&other).unwrap());
 
     for path in [dir.db(), other.clone()] {
-        assert_eq!(version(&path), 8);
+        assert_eq!(version(&path), 9);
     }
     let app = rusqlite::Connection::open(&other).unwrap();
     let name: String = app.query_row("SELECT name FROM customer", [], |row| row.get(0)).unwrap();
@@ -73,7 +73,7 @@ async fn a_file_that_was_migrated_meanwhile_is_not_written_to_by_an_earlier_vers
 
     let refused = |result: Result<(), StoreError>| {
         let error = result.expect_err("a newer version has written the file").to_string();
-        assert!(error.contains("schema 1000; this version knows schema 8"), "{error}");
+        assert!(error.contains("schema 1000; this version knows schema 9"), "{error}");
     };
     refused(early.lease("the early shift").await.map(drop));
     refused(early.deliver(vec![mail(&address("a"), "m")]).await.map(drop));
@@ -201,5 +201,5 @@ fn a_file_without_room_for_the_tables_is_full_and_opens_when_there_is_room() {
         other => panic!("should have been refused: {other:?}"),
     }
     drop(SqliteStore::open(dir.db()).unwrap());
-    assert_eq!(version(&dir.db()), 8);
+    assert_eq!(version(&dir.db()), 9);
 }

@@ -31,7 +31,7 @@ fn refused(path: &Path) -> String {
 fn refused_as_newer(dir: &Dir) {
     let text = refused(&dir.db());
     assert!(
-        text.contains("newer version (schema 99; this version knows schema 8); update this application"),
+        text.contains("newer version (schema 99; this version knows schema 9); update this application"),
         "{text}"
     );
 }

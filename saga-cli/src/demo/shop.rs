@@ -13,7 +13,14 @@ use saga::{Dispatcher, Done, SqliteStore, handler::Policy};
 
 /// Where an order is.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "order", version = 1, data(Order), actions(OrderActions), on_abort(Cancelled))]
+#[saga(
+    name = "order",
+    version = 1,
+    data(Order),
+    actions(OrderActions),
+    label(customer, cents),
+    on_abort(Cancelled)
+)]
 #[initially(when(OrderPlaced, run(place), send(TakePayment, undo(Refund)), transition_to(AwaitingPayment)))]
 #[during_any(when(OrderCancelled, compensate, transition_to(Cancelled)))]
 #[unhandled(reject)]

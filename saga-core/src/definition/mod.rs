@@ -34,6 +34,8 @@ pub struct Definition {
     pub version: u32,
     /// What lives as long as the instance.
     pub data: PayloadType,
+    /// The names of the labels.
+    pub labels: &'static [&'static str],
     /// The earlier versions from which there is an upcast of the data.
     pub upcasts: &'static [UpcastFrom],
     /// The enum's own documentation.

@@ -31,6 +31,9 @@ pub struct StoredDefinition {
     pub doc: String,
     /// The data.
     pub data: StoredType,
+    /// The names of the labels.
+    #[serde(default)]
+    pub labels: Vec<String>,
     /// The states, in source order.
     pub states: Vec<StoredState>,
     /// The rows of `initially`, as indices into `rows`.
@@ -308,6 +311,7 @@ impl Writer<'_> {
             version: of.version,
             doc: of.doc.to_owned(),
             data: self.payload(of.data),
+            labels: owned(of.labels),
             states: of.states.iter().map(|state| self.state(state)).collect(),
             initially: of.initially.to_vec(),
             rows: of.rows.iter().map(|row| self.row(row)).collect(),

@@ -12,7 +12,9 @@ use super::open_work::{Obligations, Tasks};
 use super::record::{self, HeadRecord, ParkedRecord, ReportRecord, Subject, TurnRecord};
 use crate::definition::{Definition, State};
 use crate::message::{ActionError, Alias, Message, Name, Payload, Timestamp, not_newer, panic_text};
-use crate::step::{InstanceChange, Obligation, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow};
+use crate::step::{
+    InstanceChange, Labels, Obligation, RowId, Snapshot, Status, Task, TaskId, TaskKind, TimerRow,
+};
 
 /// One instance, as its last decision left it.
 pub(crate) struct Instance {
@@ -27,6 +29,8 @@ pub(crate) struct Instance {
     pub(crate) timers: Vec<TimerRow>,
     pub(crate) obligations: Obligations,
     pub(crate) aliases: BTreeSet<Alias>,
+    /// The labels in the index of the store, after the last step.
+    pub(super) indexed: Labels,
     /// Claimed aliases that another instance holds, as the store reported for the next step.
     pub(crate) rejected_claims: Vec<RejectedClaim>,
     /// The input over which the instance is parked. The engine sets it for a verb that skips the input, and takes it
@@ -46,6 +50,7 @@ impl Instance {
     /// Creates an instance from its stored form.
     pub(crate) fn load(program: Arc<dyn Program>, snapshot: Snapshot) -> Self {
         let Snapshot { row, instance: mut record, tasks, timers, obligations, aliases } = snapshot;
+        let indexed = record.labels.clone();
         let live = read(&*program, &mut record);
         let mut instance = Self {
             program,
@@ -56,6 +61,7 @@ impl Instance {
             timers,
             obligations: obligations.into_iter().collect(),
             aliases: aliases.into_iter().collect(),
+            indexed,
             rejected_claims: Vec::new(),
             head: None,
             verb: None,
@@ -164,6 +170,8 @@ impl Instance {
             + (2 * size_of::<Obligation>() + INDEXED + 4 * BLOCK) * self.obligations.len()
             + (size_of::<TimerRow>() + BLOCK) * self.timers.capacity()
             + (2 * size_of::<Alias>() + BLOCK) * self.aliases.len()
+            + self.record.labels.bytes()
+            + self.indexed.bytes()
     }
 
     /// The context of the actions of the next step.
@@ -198,19 +206,22 @@ fn read(program: &dyn Program, record: &mut InstanceChange) -> Result<Box<dyn Li
         .definition()
         .state(&record.state)
         .ok_or_else(|| format!("state `{}` is not in `{name}` v{version}", record.state))?;
-    let (live, present) = guarded(|| {
+    let (live, present, labels) = guarded(|| {
         not_newer(record.version, version)?;
         let mut live = program.decode(state, record.payload.as_ref(), &record.data, record.version)?;
         let present = match record.version == version {
             true => None,
             false => Some((live.keep_state()?, live.keep_data()?)),
         };
-        Ok((live, present))
+        let labels = live.labels();
+        Ok((live, present, labels))
     })
     .map_err(|error| format!("state `{}` or its data {error}", record.state))?;
     if let Some((payload, data)) = present {
-        (record.payload, record.data, record.version) = (payload, data, version);
+        (record.payload, record.data, record.version) = (payload, data.data, version);
     }
+    // The table may have other labels than the build that wrote the record.
+    record.labels = labels;
     Ok(live)
 }
 

@@ -10,6 +10,7 @@ use super::outbox::Outbox;
 use super::saga::{Cause, Saga, Undone, Wait};
 use crate::definition::Definition;
 use crate::message::{ActionResult, Message, Payload, PayloadError, PayloadLimits, not_newer};
+use crate::step::{InstanceChange, Labels};
 
 /// A saga with a type that is known only at run time.
 pub(crate) trait Program: Send + Sync {
@@ -58,7 +59,9 @@ pub(crate) trait Live: Send + Sync {
     /// The state would not be read back as it was written. The error names the field.
     fn keep_state(&mut self) -> ActionResult<Option<Payload>>;
     /// Does the same for the data.
-    fn keep_data(&mut self) -> ActionResult<Payload>;
+    fn keep_data(&mut self) -> ActionResult<Kept>;
+    /// Returns the labels of the data.
+    fn labels(&self) -> Labels;
     fn guard(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool;
     /// Runs `run` of the row and remembers the state that it returned.
     fn run(&mut self, row: usize, cause: Cause<'_>, cx: &mut Context) -> ActionResult<()>;
@@ -75,6 +78,20 @@ pub(crate) trait Live: Send + Sync {
     /// For tests that know the type.
     #[cfg(any(test, feature = "testing"))]
     fn as_any(&self) -> &dyn Any;
+}
+
+/// The stored form of the data.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub(crate) data: Payload,
+    pub(crate) labels: Labels,
+}
+
+impl Kept {
+    /// Returns the data of a record, unchanged.
+    pub(super) fn of(record: &InstanceChange) -> Self {
+        Self { data: record.data.clone(), labels: record.labels.clone() }
+    }
 }
 
 /// The program of the saga `S`.
@@ -154,13 +171,19 @@ impl<S: Saga> Live for TypedLive<S> {
         }
     }
 
-    fn keep_data(&mut self) -> ActionResult<Payload> {
+    fn keep_data(&mut self) -> ActionResult<Kept> {
         let limit = PayloadLimits::CEILING.bytes;
         let (written, read) =
             Payload::read_back(&self.data, limit, |json| S::__decode_data(json, S::VERSION))
                 .map_err(|error| format!("the data {error}"))?;
         self.data = read;
-        Ok(written)
+        Ok(Kept { data: written, labels: self.labels() })
+    }
+
+    fn labels(&self) -> Labels {
+        let mut labels = Labels::new();
+        S::__labels(&self.data, &mut labels);
+        labels
     }
 
     fn guard(&self, row: usize, cause: Cause<'_>, cx: &Context) -> bool {

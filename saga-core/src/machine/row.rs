@@ -6,7 +6,7 @@ use super::context::Context;
 use super::family::too_deep;
 use super::input::StepContext;
 use super::instance::{Instance, guarded};
-use super::live::Live;
+use super::live::{Kept, Live};
 use super::outbox::Outbox;
 use super::saga::{Cause, Wait};
 use crate::definition::{Answer, Clause, Definition, Due, Move, Trigger, Verdict};
@@ -41,7 +41,7 @@ pub(super) struct Performed {
     pub(super) left: Option<Payload>,
     /// The new payload of the state, and the new data.
     pub(super) payload: Option<Payload>,
-    pub(super) data: Payload,
+    pub(super) data: Kept,
     /// The due times of the timers of the new state, in the order of the definition.
     pub(super) dues: Vec<Timestamp>,
 }
@@ -130,9 +130,9 @@ impl Instance {
             }
             // Only `run` or a move changes the state, and only `run` the data. Nothing else is encoded again.
             let payload = if changed || moves { live.keep_state()? } else { record.payload.clone() };
-            let data = if changed { live.keep_data()? } else { record.data.clone() };
+            let data = if changed { live.keep_data()? } else { Kept::of(record) };
             // Before any write: a result over a limit parks the instance, and the store never sees it.
-            check(&out, payload.as_ref(), &data, at.limits)?;
+            check(&out, payload.as_ref(), &data.data, at.limits)?;
             too_deep(record.family.as_ref(), &out)?;
             Ok(Performed { out, entered, left, payload, data, dues: due })
         });

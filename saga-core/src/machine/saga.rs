@@ -7,6 +7,7 @@ use super::context::Context;
 use super::outbox::Outbox;
 use crate::definition::Definition;
 use crate::message::{ActionResult, Event, Message, Payload, PayloadError, Timestamp};
+use crate::step::Labels;
 
 /// A process definition. `#[derive(Saga)]` implements it on the enum of the states. It is never implemented by hand.
 #[diagnostic::on_unimplemented(
@@ -42,6 +43,11 @@ pub trait Saga: Send + Sync + Sized + 'static {
     fn __decode_data(data: &Payload, version: u32) -> Result<Self::Data, PayloadError> {
         let _ = version;
         data.decode()
+    }
+    /// Adds the labels of the data, in the order of the table.
+    #[doc(hidden)]
+    fn __labels(data: &Self::Data, labels: &mut Labels) {
+        let _ = (data, labels);
     }
     /// Evaluates the guard of row `row`. Rows of `initially` have neither data nor state.
     #[doc(hidden)]

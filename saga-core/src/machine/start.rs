@@ -17,7 +17,7 @@ use super::saga::Cause;
 use super::work::{Line, Work};
 use crate::definition::Trigger;
 use crate::message::{Incarnation, Name};
-use crate::step::{Address, InstanceChange, Status};
+use crate::step::{Address, InstanceChange, Labels, Status};
 
 /// Why an event did not start an instance.
 pub(crate) struct NotStarted {
@@ -80,7 +80,7 @@ impl Instance {
             live.enter(&mut cx, &mut out[1])?;
             let dues = dues(&*live, definition, &mut cx)?;
             let (state, payload, data) = (live.state(), live.keep_state()?, live.keep_data()?);
-            check(&out, payload.as_ref(), &data, at.limits)?;
+            check(&out, payload.as_ref(), &data.data, at.limits)?;
             too_deep(family.as_ref(), &out)?;
             Ok((live, state, payload, data, dues))
         })
@@ -102,7 +102,8 @@ impl Instance {
             status: Status::Running,
             state: Name::Borrowed(definition.states[state].name),
             payload: None,
-            data: data.clone(),
+            data: data.data.clone(),
+            labels: data.labels.clone(),
             visit: 0,
             turn: None,
             parked: None,
@@ -120,6 +121,7 @@ impl Instance {
             timers: Vec::new(),
             obligations: Obligations::default(),
             aliases: BTreeSet::new(),
+            indexed: Labels::new(),
             rejected_claims: Vec::new(),
             head: None,
             verb: None,

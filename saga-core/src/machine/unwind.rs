@@ -4,7 +4,7 @@ use super::context::Context;
 use super::fired::{Fired, row_record, targets_of};
 use super::input::{AttemptState, Decision, Effect, StepContext};
 use super::instance::{Instance, guarded};
-use super::live::UndoFrom;
+use super::live::{Kept, UndoFrom};
 use super::outbox::{Outbox, Sent};
 use super::record::{
     self, HeldRecord, MessageRecord, ParkReason, ParkedRecord, ReportRecord, RowRecord, Subject, TurnCause,
@@ -25,7 +25,7 @@ const UNDO_IDS: u32 = 1 << 16;
 struct Left {
     out: Outbox,
     payload: Option<Payload>,
-    data: Payload,
+    data: Kept,
 }
 
 impl Instance {
@@ -67,11 +67,8 @@ impl Instance {
             Ok(left) => (left, None),
             Err(error) => {
                 let record = &self.record;
-                let left = Left {
-                    out: Outbox::default(),
-                    payload: record.payload.clone(),
-                    data: record.data.clone(),
-                };
+                let left =
+                    Left { out: Outbox::default(), payload: record.payload.clone(), data: Kept::of(record) };
                 (left, Some(Name::Owned(format!("`on_leave` failed and was skipped: {error}"))))
             }
         };
@@ -105,7 +102,7 @@ impl Instance {
             return Ok(Left {
                 out: Outbox::default(),
                 payload: record.payload.clone(),
-                data: record.data.clone(),
+                data: Kept::of(record),
             });
         }
         let live = self.live.as_mut().map_err(|error| error.clone())?;
@@ -113,7 +110,7 @@ impl Instance {
             let mut out = Outbox::default();
             live.leave(cx, &mut out)?;
             let (payload, data) = (live.keep_state()?, live.keep_data()?);
-            check(std::slice::from_ref(&out), payload.as_ref(), &data, at.limits)?;
+            check(std::slice::from_ref(&out), payload.as_ref(), &data.data, at.limits)?;
             Ok(Left { out, payload, data })
         });
         if result.is_err() {
@@ -340,7 +337,7 @@ impl Instance {
                 live.go(target)?;
                 live.enter(&mut cx, &mut out)?;
                 let (payload, data) = (live.keep_state()?, live.keep_data()?);
-                check(std::slice::from_ref(&out), payload.as_ref(), &data, at.limits)?;
+                check(std::slice::from_ref(&out), payload.as_ref(), &data.data, at.limits)?;
                 Ok((out, payload, data))
             });
             if result.is_err() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::family::Outgoing;
 use super::input::{AfterCommit, Decision, Effect, StepContext};
 use super::instance::{Instance, state_name};
+use super::live::Kept;
 use super::outbox::{Outbox, Published};
 use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
 use crate::definition::{CommandType, Due, End, Row, UndoOf, Waive};
@@ -126,6 +127,10 @@ impl<'a> Work<'a> {
         self.arm_all_finished();
         self.report_end_to_parent();
         let Self { instance, mut step, published, outgoing, after, before, .. } = self;
+        if instance.record.labels != instance.indexed {
+            step.labels = instance.record.labels.changes(&instance.indexed);
+            instance.indexed = instance.record.labels.clone();
+        }
         step.instance = Some(instance.record.clone());
         Decision { step, effect, published, outgoing, after, skipped: false, before }
     }
@@ -392,12 +397,12 @@ impl<'a> Work<'a> {
     }
 
     /// Begins a visit of `state`. [`settle_in`](Self::settle_in) follows after the row's own commands are queued.
-    pub(super) fn enter(&mut self, state: usize, payload: Option<Payload>, data: Payload) {
+    pub(super) fn enter(&mut self, state: usize, payload: Option<Payload>, data: Kept) {
         let found = &self.instance.definition().states[state];
         let record = &mut self.instance.record;
         record.state = state_name(found);
         record.payload = payload;
-        record.data = data;
+        (record.data, record.labels) = (data.data, data.labels);
         record.visit += 1;
         record.turn = None;
         record.status = match found.end {
@@ -444,9 +449,10 @@ impl<'a> Work<'a> {
     }
 
     /// Stays in the visit, with the payload and data that `run` left.
-    pub(super) fn stay(&mut self, payload: Option<Payload>, data: Payload) {
-        self.instance.record.payload = payload;
-        self.instance.record.data = data;
+    pub(super) fn stay(&mut self, payload: Option<Payload>, data: Kept) {
+        let record = &mut self.instance.record;
+        record.payload = payload;
+        (record.data, record.labels) = (data.data, data.labels);
     }
 
     // Waiting for a person.

@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod ids;
 mod key;
+mod label;
 mod map;
 mod name;
 mod payload;
@@ -23,6 +24,8 @@ pub use ids::{Id, Incarnation, MessageId};
 #[doc(hidden)]
 pub use key::join_key;
 pub use key::{Alias, InstanceName, Key, KeyError, MAX_KEY_BYTES};
+pub(crate) use label::cut as cut_label;
+pub use label::{Label, LabelValue};
 pub(crate) use map::Map;
 #[doc(hidden)]
 pub use name::name_in;

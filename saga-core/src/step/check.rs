@@ -20,6 +20,7 @@ impl Step {
             None if !self.history.is_empty() => {
                 Some("the step has history lines but no change of the instance")
             }
+            None if !self.labels.is_empty() => Some("the step has labels but no change of the instance"),
             None if self.row.is_none() && touches_instance => {
                 Some("the step has tasks, timers, obligations or aliases but no instance")
             }

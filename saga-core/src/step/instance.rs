@@ -1,7 +1,7 @@
 //! The row of an instance, its aliases, and the lines of its history.
 
 use super::HistoryKind;
-use super::{Address, Obligation, RowId, Task, TimerRow};
+use super::{Address, Labels, Obligation, RowId, Task, TimerRow};
 use crate::message::{Alias, Id, Incarnation, Key, Name, Payload, Timestamp};
 
 /// The instance row after a step.
@@ -27,6 +27,8 @@ pub struct InstanceChange {
     pub payload: Option<Payload>,
     /// The data of the instance, kept in all states.
     pub data: Payload,
+    /// The labels of the data, for searches.
+    pub labels: Labels,
     /// The number of the visit. The first visit has 1.
     pub visit: u32,
     /// The stored cause of the current compensation. Only the machine reads the content.

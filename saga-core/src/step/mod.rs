@@ -8,6 +8,7 @@ mod dedup;
 mod delivery;
 mod ids;
 mod instance;
+mod label;
 mod mail;
 mod obligation;
 mod outcome;
@@ -22,6 +23,7 @@ pub use dedup::DedupRecord;
 pub use delivery::{Delivery, DeliveryChange};
 pub use ids::{Address, DeadId, DeliveryId, InboxId, RowId};
 pub use instance::{AliasChange, HistoryEntry, InstanceChange, Snapshot, Status};
+pub use label::{LabelChange, Labels};
 pub use mail::{DeadLetter, Mail, MailKind};
 pub use obligation::{Obligation, ObligationChange, ObligationOf};
 pub use outcome::{Committed, StepOutcome};
@@ -50,6 +52,8 @@ pub struct Step {
     /// Aliases to claim or release, in order (rule [R35](crate::rules#r35)). An alias held by another instance of the
     /// saga fails the whole step with [`StepOutcome::AliasTaken`].
     pub aliases: Vec<AliasChange>,
+    /// Changes to the index of labels, in any order. The store finds instances by a label through this index.
+    pub labels: Vec<LabelChange>,
     /// Inbox rows used by this step. A missing row fails the whole step with [`StepOutcome::Duplicate`]. Only one step
     /// can use an inbox row.
     pub consumed: Vec<InboxId>,

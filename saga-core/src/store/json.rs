@@ -27,7 +27,7 @@ use super::{
     Problems, Snapshot,
 };
 use crate::message::{Message, Payload, Timestamp};
-use crate::step::{Obligation, ObligationOf, ParkReason, Parked, ParkedOver, Task, TaskId, TimerRow};
+use crate::step::{Labels, Obligation, ObligationOf, ParkReason, Parked, ParkedOver, Task, TaskId, TimerRow};
 
 /// A time in RFC 3339, in UTC.
 pub(crate) struct Time(pub(crate) Timestamp);
@@ -151,6 +151,7 @@ struct ViewJson<'a> {
     created_at: Time,
     changed_at: Time,
     due: Option<Time>,
+    labels: &'a Labels,
     waiting_for: Vec<&'a str>,
     errors: &'a [String],
     owed: usize,
@@ -167,6 +168,7 @@ json!(InstanceView, view => ViewJson {
     created_at: Time(view.created_at),
     changed_at: Time(view.changed_at),
     due: view.due.map(Time),
+    labels: &view.labels,
     waiting_for: view.waiting_for.iter().map(|name| &**name).collect(),
     errors: &view.errors,
     owed: view.owed,
@@ -204,6 +206,7 @@ struct SnapshotJson<'a> {
     state: &'a str,
     payload: Option<Json<'a>>,
     data: Json<'a>,
+    labels: &'a Labels,
     version: u32,
     waiting: String,
     parked: Option<Parked>,
@@ -225,6 +228,7 @@ json!(Snapshot, snapshot => {
         state: &record.state,
         payload: record.payload.as_ref().map(Json),
         data: Json(&record.data),
+        labels: &record.labels,
         version: record.version,
         waiting: snapshot.waiting(),
         parked: record.parked.as_ref().map(|parked| Parked::from_stored(parked, record.changed_at)),
@@ -410,7 +414,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::message::{Alias, Key, MessageId};
+    use crate::message::{Alias, Key, LabelValue, MessageId};
     use crate::store::conformance::{address, create, obligation, payload, task, time, timer};
     use crate::store::{
         DeadId, DeadLetter, DeadLetterReason, HistoryEntry, HistoryKind, MailKind, Position, ProblemKind,
@@ -440,6 +444,12 @@ mod tests {
             created_at: time(1),
             changed_at: time(2),
             due: Some(time(3)),
+            labels: {
+                let mut labels = Labels::new();
+                labels.set("customer", LabelValue::text("C-7"));
+                labels.set("total", LabelValue::Integer(4_200));
+                labels
+            },
             waiting_for: vec!["payment.make".into()],
             errors: vec!["connection reset".to_owned()],
             owed: 1,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::mem::discriminant;
 use std::str::FromStr;
 
-use super::{Address, RowId, Status, Task, TaskKind};
+use super::{Address, LabelCondition, Labels, RowId, Status, Task, TaskKind};
 use crate::message::{InstanceName, Name, Timestamp};
 use crate::step::{ParkReason, Parked};
 
@@ -19,6 +19,8 @@ use crate::step::{ParkReason, Parked};
 /// | condition | a store examines |
 /// |---|---|
 /// | `alias` | the holder of the alias |
+/// | `labels` with a value that at most 500 instances have | these instances |
+/// | `labels` with another value, in the order [`Created`](InstanceOrder::Created) | instances with this value |
 /// | `parked: Some(true)`, `reason` | parked instances |
 /// | `status`: running, compensating, failed, aborted | instances with this status |
 /// | `key_prefix` in the order [`Key`](InstanceOrder::Key) | instances with this prefix |
@@ -40,6 +42,8 @@ pub struct InstanceFilter {
     pub key_prefix: Option<String>,
     /// Only the holder of this alias, in each saga.
     pub alias: Option<String>,
+    /// Only instances that meet each of these conditions on their labels.
+    pub labels: Vec<LabelCondition>,
     /// Only instances with this text in the detail of the park or in the error of an open task. Upper and lower case of
     /// ASCII letters are the same.
     pub error: Option<String>,
@@ -107,6 +111,7 @@ impl InstanceFilter {
                 .is_none_or(|reason| view.parked.as_ref().is_some_and(|parked| parked.reason == reason))
             && self.error.as_ref().is_none_or(has_error)
             && self.waiting_for.as_ref().is_none_or(|name| view.waiting_for.iter().any(|one| one == name))
+            && self.labels.iter().all(|condition| condition.holds(&view.labels))
             && self.owed.is_none_or(|owed| (view.owed > 0) == owed)
             && self.undo_before.is_none_or(|time| view.undo_since.is_some_and(|since| since < time))
             && self.created.contains(view.created_at)
@@ -320,6 +325,8 @@ pub struct InstanceView {
     pub changed_at: Timestamp,
     /// The time of the next timer.
     pub due: Option<Timestamp>,
+    /// The labels of the data, after the last step.
+    pub labels: Labels,
     /// The stored names of the open commands, undos and children, in the order of their steps.
     pub waiting_for: Vec<Name>,
     /// The errors of the open tasks.

@@ -9,6 +9,7 @@ mod audit;
 pub mod conformance;
 mod inspect;
 pub(crate) mod json;
+mod label_condition;
 mod list;
 mod memory;
 mod problems;
@@ -20,6 +21,7 @@ pub use inspect::{
     ConsumerRow, DeadLetterRow, HistoryRow, Inspect, InstanceCount, Maintain, NameOf, Purged, RetiredName,
     StoreSizes, Stored, StoredName, Trace,
 };
+pub use label_condition::{LabelCondition, LabelConditionError, LabelTest};
 pub use list::{
     InstanceFilter, InstanceOrder, InstancePage, InstanceView, PageFrom, Position, PositionError, TimeRange,
 };

@@ -5,7 +5,8 @@ use axum::response::Response;
 use maud::{Markup, html};
 use saga_core::message::visible;
 use saga_core::store::{
-    InstanceFilter, InstanceOrder, InstancePage, InstanceView, PageFrom, ParkReason, Position, Status,
+    InstanceFilter, InstanceOrder, InstancePage, InstanceView, LabelCondition, PageFrom, ParkReason,
+    Position, Status,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,8 @@ use crate::text::{count, instance_address, number, query};
 const LINES: usize = 50;
 /// The pages that are read for one page of the list, because a rare condition makes pages of the store short.
 const READS: usize = 20;
+/// The most columns for labels.
+const COLUMNS: usize = 4;
 
 /// The filter of a list, as the query of its address.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -29,6 +32,8 @@ pub(crate) struct Filter {
     pub(crate) reason: String,
     pub(crate) key: String,
     pub(crate) alias: String,
+    /// Conditions on labels, separated by ` & `.
+    pub(crate) label: String,
     pub(crate) error: String,
     pub(crate) waiting: String,
     pub(crate) owed: String,
@@ -39,7 +44,7 @@ pub(crate) struct Filter {
 
 impl Filter {
     /// Returns the fields with their words for people.
-    fn conditions(&self) -> [(&'static str, &'static str, &str); 9] {
+    fn conditions(&self) -> [(&'static str, &'static str, &str); 10] {
         [
             ("saga", "saga", &self.saga),
             ("state", "state", &self.state),
@@ -47,6 +52,7 @@ impl Filter {
             ("reason", "parked because", &self.reason),
             ("key", "key begins with", &self.key),
             ("alias", "alias", &self.alias),
+            ("label", "label", &self.label),
             ("error", "error contains", &self.error),
             ("waiting", "waits for", &self.waiting),
             ("owed", "owed", &self.owed),
@@ -72,6 +78,10 @@ impl Filter {
         (filter.saga, filter.state) = (set(&self.saga), set(&self.state));
         (filter.key_prefix, filter.alias) = (set(&self.key), set(&self.alias));
         (filter.error, filter.waiting_for) = (set(&self.error), set(&self.waiting));
+        let labels = self.label.split(" & ").filter(|text| !text.trim().is_empty());
+        filter.labels = labels
+            .map(|text| text.parse::<LabelCondition>().map_err(|error| NoPage::Bad(format!("{error}."))))
+            .collect::<Result<_, _>>()?;
         match &*self.status {
             "" | "active" => {}
             "parked" => filter.parked = Some(true),
@@ -119,6 +129,9 @@ async fn page(screen: &Screen, of: &Filter) -> Result<Markup, NoPage> {
     let store = screen.store()?;
     let numbers = screen.numbers(&store).await?;
     let mut filter = of.parse()?;
+    if !filter.labels.is_empty() && !screen.sees_payloads() {
+        return Err(NoPage::Bad("This token may not see labels, and cannot search for them.".to_owned()));
+    }
     let backwards = matches!(filter.from, Some(PageFrom::Before(_)));
     let mut found = InstancePage::default();
     for _ in 0..READS {
@@ -217,6 +230,7 @@ fn search(screen: &Screen, of: &Filter, numbers: &Numbers) -> Markup {
             (text("error", "Text of an error", &of.error))
             (text("waiting", "Waits for command", &of.waiting))
             (text("alias", "Alias", &of.alias))
+            @if screen.sees_payloads() { (text("label", "Label, such as customer=C-7", &of.label)) }
             (choice("saga", "any saga", &of.saga, &sagas))
             (choice("state", "any state", &of.state, &states))
             @for (name, value) in [("status", &of.status), ("reason", &of.reason), ("owed", &of.owed), ("sort", &of.sort)] {
@@ -273,15 +287,18 @@ fn list(screen: &Screen, of: &Filter, found: &InstancePage, numbers: &Numbers) -
             }
         }
     };
+    let labels = if screen.sees_payloads() { columns(of, found, numbers) } else { Vec::new() };
     let table = html! {
         div.scroll { table.cards {
             caption.sr { "Instances" }
             thead { tr {
                 @if decides { th.fit scope="col" { span.sr { "Ticked" } } }
-                (head("key", "Key", "")) th scope="col" { "Saga" } th scope="col" { "State" } th scope="col" { "Waits for" }
+                (head("key", "Key", "")) th scope="col" { "Saga" } th scope="col" { "State" }
+                @for label in &labels { th scope="col" { (visible(label)) } }
+                th scope="col" { "Waits for" }
                 th.num.opt scope="col" { "Owed" } (head("due", "Due", "num")) (head("changed", "Changed", "num")) (head("created", "Age", "num opt"))
             } }
-            tbody data-live="rows" { @for view in &found.instances { (line(screen, view, numbers, decides)) } }
+            tbody data-live="rows" { @for view in &found.instances { (line(screen, of, view, numbers, &labels, decides)) } }
         } }
     };
     html! {
@@ -305,7 +322,27 @@ fn list(screen: &Screen, of: &Filter, found: &InstancePage, numbers: &Numbers) -
     }
 }
 
-fn line(screen: &Screen, view: &InstanceView, numbers: &Numbers, decides: bool) -> Markup {
+/// The labels with a column: those of the saga of the filter, or else those on the page.
+fn columns(of: &Filter, found: &InstancePage, numbers: &Numbers) -> Vec<String> {
+    let newest = numbers.definitions.iter().rev().find(|known| known.saga == of.saga);
+    let mut labels = newest.map_or_else(Vec::new, |definition| definition.labels.clone());
+    for (name, _) in found.instances.iter().flat_map(|view| view.labels.iter()) {
+        if !labels.iter().any(|known| known == name) {
+            labels.push(name.to_string());
+        }
+    }
+    labels.truncate(COLUMNS);
+    labels
+}
+
+fn line(
+    screen: &Screen,
+    of: &Filter,
+    view: &InstanceView,
+    numbers: &Numbers,
+    labels: &[String],
+    decides: bool,
+) -> Markup {
     let now = screen.now;
     let key = view.address.key.text();
     let parked = view.parked.as_ref();
@@ -318,6 +355,14 @@ fn line(screen: &Screen, view: &InstanceView, numbers: &Numbers, decides: bool) 
             td.title.key { a href=(screen.base.to(&instance_address(&view.address, &[]))) { (id(key)) } }
             td.fit data-label="Saga" { (visible(&view.address.saga)) }
             td.fit data-label="State" { (state(Look::of_view(view), numbers.variant(view))) }
+            @for label in labels {
+                td.fit data-label=(visible(label)) {
+                    @if let Some(value) = view.labels.get(label) {
+                        @let same = LabelCondition::equal(label.as_str(), value).to_string();
+                        a href=(screen.base.to(&of.to(&[("label", &same)]))) { (id(&value.to_string())) }
+                    }
+                }
+            }
             td.long data-label="Waits for" {
                 @if let Some(parked) = parked { span { "a person: " (parked.reason) } }
                 @else if !view.waiting_for.is_empty() { span { @for name in &view.waiting_for { (id(name)) " " } } }

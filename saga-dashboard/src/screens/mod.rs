@@ -232,10 +232,15 @@ impl Screen {
         (status, self.page("", title, Badges::default(), &body)).into_response()
     }
 
+    /// Returns whether the person may see payloads, and labels, which are values of payloads.
+    pub(crate) fn sees_payloads(&self) -> bool {
+        self.session.role == Role::Operator
+    }
+
     /// A payload, for those who may see it.
     pub(crate) fn payload(&self, json: &str) -> Markup {
         html! {
-            @if self.session.role == Role::Operator {
+            @if self.sees_payloads() {
                 pre.diff.body { (crate::text::pretty(json).lines().map(saga_core::message::visible).collect::<Vec<_>>().join("\n")) }
             } @else {
                 p.muted.small { "hidden: this token may not see payloads" }

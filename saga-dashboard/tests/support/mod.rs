@@ -17,7 +17,14 @@ use tower::ServiceExt;
 
 /// Where an order is.
 #[derive(Saga, Clone, Debug, PartialEq)]
-#[saga(name = "order", version = 1, data(Order), actions(OrderActions), on_abort(Cancelled))]
+#[saga(
+    name = "order",
+    version = 1,
+    data(Order),
+    actions(OrderActions),
+    label(note, size),
+    on_abort(Cancelled)
+)]
 #[initially(when(Placed, run(place), send(Pay, undo(Void)), transition_to(Paying)))]
 #[unhandled(reject)]
 pub enum OrderState {
@@ -37,11 +44,12 @@ pub enum OrderState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     pub note: String,
+    pub size: u32,
 }
 
 impl OrderActions for Order {
     fn place(event: &Placed, _: &mut Context) -> ActionResult<Self> {
-        Ok(Self { note: event.note.clone() })
+        Ok(Self { note: event.note.clone(), size: 7 })
     }
     fn pay(&self, _: &Placed, _: &mut Context) -> Pay {
         Pay {}

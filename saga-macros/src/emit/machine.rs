@@ -1,7 +1,8 @@
 //! The bodies of the trait `Saga`: one arm for each row, state, timer or undo.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::{Ident, Type};
 
 use super::methods::{Methods, here};
@@ -76,6 +77,18 @@ impl Machine<'_> {
                 _ => #private::no_such_state(__saga_index),
             }
         }
+    }
+
+    pub(super) fn labels(&self) -> TokenStream {
+        let adds = self.model().labels.iter().map(|label| {
+            let name = label.unraw().to_string();
+            // The variables keep the span of the derive, so that a label from a `macro_rules!` finds them.
+            let data = quote!(__saga_data);
+            let field = quote_spanned!(label.span()=> &#data.#label);
+            let add = quote_spanned!(label.span()=> add(#name, #field));
+            quote!(__saga_labels.#add;)
+        });
+        quote!(#(#adds)*)
     }
 
     pub(super) fn guard(&self) -> TokenStream {

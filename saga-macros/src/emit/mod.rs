@@ -148,6 +148,14 @@ fn implement(model: &Model, machine: &Machine<'_>, sound: bool) -> TokenStream {
             }
         }
     });
+    let labels = (sound && !model.labels.is_empty()).then(|| {
+        let labels = machine.labels();
+        quote! {
+            fn __labels(__saga_data: &#data, __saga_labels: &mut #private::Labels) {
+                #labels
+            }
+        }
+    });
     let (guard, begin) = (body(machine.guard()), body(machine.begin()));
     let (run, build) = (body(machine.run()), body(machine.build()));
     let enter = body(machine.at_state(|state| &state.on_enter));
@@ -185,6 +193,8 @@ fn implement(model: &Model, machine: &Machine<'_>, sound: bool) -> TokenStream {
             }
 
             #decode_data
+
+            #labels
 
             fn __guard(
                 __saga_row: usize,

@@ -3,6 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::Path;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use crate::model::{
@@ -130,6 +131,7 @@ impl<'a> Table<'a> {
         let was = &model.was;
         let data = &model.data;
         let data_text = quote!(#data).to_string();
+        let labels = model.labels.iter().map(|label| label.unraw().to_string());
         let upcasts = super::upcast::list(&model.upcasts, private, &quote!(#data));
         let ended = self.verdict(model.ended_instance);
         let missing = match model.missing_instance {
@@ -142,6 +144,7 @@ impl<'a> Table<'a> {
                 name: #name,
                 was: &[#(#was),*],
                 data: #private::PayloadType::of::<#data>(#data_text),
+                labels: &[#(#labels),*],
                 upcasts: #upcasts,
                 version: #version,
                 doc: #doc,

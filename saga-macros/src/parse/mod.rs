@@ -11,7 +11,7 @@ pub(crate) use upcast::upcasts;
 
 use proc_macro2::TokenStream;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Expr, Fields, Lit, Meta, Variant};
+use syn::{Attribute, Data, DeriveInput, Expr, Fields, Ident, Lit, Meta, Variant};
 
 use crate::errors::Errors;
 use crate::model::{End, Missing, Model, Origin, Row, State, Verdict, lower};
@@ -42,6 +42,7 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         doc: doc(&input.attrs),
         was: Vec::new(),
         version: 1,
+        labels: Vec::new(),
         upcasts: Vec::new(),
         data: None,
         actions: None,
@@ -173,6 +174,7 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
                     errors.on(&item.path, "name the struct of the saga data: `data(Order)`");
                 }
             }
+            "label" => model.labels.extend(labels(&item, errors)),
             "actions" => model.actions = item.one_ident("Name", errors),
             "on_abort" => model.on_abort = item.one_ident("State", errors),
             "crate" => {
@@ -182,10 +184,29 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
             }
             _ => errors.on(
                 &item.path,
-                "unknown setting; `saga` takes name, was, version, data, actions, on_abort and crate",
+                "unknown setting; `saga` takes name, was, version, data, label, actions, on_abort and crate",
             ),
         }
     }
+}
+
+/// The most labels of a saga. Each label of an instance is a row of an index.
+const MOST_LABELS: usize = 16;
+
+/// The fields of the data that are labels.
+fn labels(item: &Item, errors: &mut Errors) -> Vec<Ident> {
+    let mut labels: Vec<Ident> = Vec::new();
+    for item in item.some_items(errors) {
+        let Some(label) = item.ident(errors) else { continue };
+        if labels.contains(&label) {
+            errors.on(&label, format!("`{label}` is a label already"));
+        } else if labels.len() == MOST_LABELS {
+            errors.on(&label, format!("a saga has at most {MOST_LABELS} labels"));
+        } else {
+            labels.push(label);
+        }
+    }
+    labels
 }
 
 fn during_any(tokens: TokenStream, errors: &mut Errors) -> Vec<Row> {

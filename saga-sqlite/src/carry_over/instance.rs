@@ -2,7 +2,7 @@
 
 use rusqlite::{Result, Row};
 use saga_core::message::{Id, Incarnation};
-use saga_core::store::{InstanceChange, Status};
+use saga_core::store::{InstanceChange, Labels, Status};
 
 use super::checksum::Checksum;
 use crate::table::value::{address, bits, maybe_payload, name, payload, time, word};
@@ -26,6 +26,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Option<InstanceChange>> {
         state: name(row, 8)?,
         payload: maybe_payload(row, 9)?,
         data: payload(row, 10)?,
+        labels: Labels::new(),
         visit: row.get(11)?,
         turn: maybe_payload(row, 12)?,
         parked: maybe_payload(row, 13)?,

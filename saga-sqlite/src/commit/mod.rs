@@ -17,7 +17,7 @@ use crate::stored::pending;
 use crate::table::count::{self, Moved};
 use crate::table::history::NewLine;
 use crate::table::instance::{Current, Update, Written};
-use crate::table::{audit, data, dead, dedup, delivery, history, inbox, instance, pause, timer};
+use crate::table::{audit, data, dead, dedup, delivery, history, inbox, instance, label, pause, timer};
 
 pub(crate) use items::Changed;
 use items::Items;
@@ -199,6 +199,7 @@ impl<'db, 'n> Batch<'db, 'n> {
         let moved = self.moved(&before, change)?;
         let last = self.history(row, before.last, change.seq, step, moved)?;
         self.data(row, &before, change)?;
+        label::change(self.db, row, &step.labels)?;
         let written = written(self.texts, change, before.saga, last, &now);
         let update = Update::of(&before, change, now.open);
         Ok(instance::update(self.statements.update(self.db, update)?, update, row, change, &written)?)
@@ -244,6 +245,7 @@ impl<'db, 'n> Batch<'db, 'n> {
         for (due, name) in &now.timers {
             timer::insert(self.statements.set_timer(self.db)?, *due, row, name)?;
         }
+        label::change(self.db, row, &step.labels)?;
         if body::is_large(&change.data) {
             data::insert(self.db, row, change.data.as_str())?;
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use saga_core::message::{Id, Incarnation, Payload, Timestamp};
-use saga_core::store::{Address, InstanceChange, Status};
+use saga_core::store::{Address, InstanceChange, Labels, Status};
 use serde::Deserialize;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
@@ -17,6 +17,8 @@ pub(crate) const LARGE_DATA: usize = 2_048;
 const INCARNATION: &str = "{\"incarnation\":\"";
 const STEP: &str = "\",\"step\":\"";
 const STATE: &str = "\",\"state\":\"";
+/// The begin of the labels. A body without this text has no labels.
+const LABELS: &str = "\"labels\":{";
 /// The end of a body with its data in a row of its own. No other body ends like this, because a value cannot.
 const LARGE: &str = ",\"large\":true}";
 
@@ -47,6 +49,7 @@ pub(crate) fn write(out: &mut String, change: &InstanceChange) {
     json::maybe_payload(out, "turn", change.turn.as_ref());
     json::maybe_payload(out, "joined", change.joined.as_ref());
     json::maybe_payload(out, "family", change.family.as_ref());
+    json::labels(out, &change.labels);
     json::maybe_payload(out, "payload", change.payload.as_ref());
     if is_large(&change.data) {
         out.push_str(LARGE);
@@ -75,6 +78,14 @@ pub(crate) fn state(body: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns the labels in a body. `None` for a damaged body. Most bodies have no labels, and are not parsed.
+pub(crate) fn labels(body: &str) -> Option<Labels> {
+    if identities(body).is_some() && !body.contains(LABELS) {
+        return Some(Labels::new());
+    }
+    outline(body).ok().map(|outline| outline.labels)
+}
+
 #[derive(Deserialize)]
 struct Body<'t> {
     incarnation: Uuid,
@@ -93,6 +104,8 @@ struct Body<'t> {
     joined: Option<Payload>,
     #[serde(default, deserialize_with = "json::present")]
     family: Option<Payload>,
+    #[serde(default)]
+    labels: Labels,
     #[serde(default, deserialize_with = "json::present")]
     payload: Option<Payload>,
     #[serde(default, deserialize_with = "json::present")]
@@ -120,6 +133,7 @@ pub(crate) fn read(
         state: body.state.into_name(),
         payload: body.payload,
         data,
+        labels: body.labels,
         visit: body.visit,
         turn: body.turn,
         parked: body.parked,
@@ -140,6 +154,8 @@ pub(crate) struct Outline<'t> {
     pub(crate) changed_at: i64,
     #[serde(default, deserialize_with = "json::present")]
     pub(crate) parked: Option<Payload>,
+    #[serde(default)]
+    pub(crate) labels: Labels,
 }
 
 pub(crate) fn outline(body: &str) -> serde_json::Result<Outline<'_>> {
@@ -148,6 +164,7 @@ pub(crate) fn outline(body: &str) -> serde_json::Result<Outline<'_>> {
 
 #[cfg(test)]
 mod tests {
+    use saga_core::message::LabelValue;
     use saga_core::store::conformance::{address, create, payload};
 
     use super::*;
@@ -159,6 +176,8 @@ mod tests {
     #[test]
     fn a_body_is_read_back() {
         let mut other = change();
+        other.labels.set("a \"label\"", LabelValue::text("C-7\n"));
+        other.labels.set("total", LabelValue::Integer(-3));
         other.payload = Some(Payload::from("null"));
         other.turn = Some(payload("turn"));
         other.data = Payload::from("{ \"a\":\n[1] }");
@@ -171,6 +190,8 @@ mod tests {
             assert!(!has_large_data(&body));
             assert_eq!(read(change.address.clone(), change.status, change.seq, &body, None).unwrap(), change);
             assert_eq!(outline(&body).unwrap().state, change.state);
+            assert_eq!(outline(&body).unwrap().labels, change.labels);
+            assert_eq!(labels(&body), Some(change.labels.clone()));
             assert_eq!(state(&body), change.state);
         }
     }

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use saga_core::message::Payload;
+use saga_core::message::{LabelValue, Payload};
+use saga_core::store::Labels;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -30,6 +31,24 @@ pub(super) fn maybe_text(out: &mut String, name: &str, value: Option<&str>) {
     if let Some(value) = value {
         text(out, name, value);
     }
+}
+
+/// Appends the labels, if there are any.
+pub(super) fn labels(out: &mut String, labels: &Labels) {
+    if labels.is_empty() {
+        return;
+    }
+    field(out, "labels");
+    for (at, (name, value)) in labels.iter().enumerate() {
+        out.push(if at == 0 { '{' } else { ',' });
+        string(out, name);
+        out.push(':');
+        match value {
+            LabelValue::Integer(number) => out.push_str(itoa::Buffer::new().format(*number)),
+            LabelValue::Text(text) => string(out, text),
+        }
+    }
+    out.push('}');
 }
 
 /// Appends `,"name":` and the JSON of the payload.

@@ -15,6 +15,7 @@ pub(crate) mod history;
 pub(crate) mod inbox;
 pub(crate) mod instance;
 pub(crate) mod item;
+pub(crate) mod label;
 pub(crate) mod meta;
 pub(crate) mod names;
 pub(crate) mod pause;
@@ -45,6 +46,7 @@ pub(crate) fn all() -> Vec<(&'static str, &'static str)> {
         count::STATEMENTS,
         names::STATEMENTS,
         item::STATEMENTS,
+        label::STATEMENTS,
         data::STATEMENTS,
         timer::STATEMENTS,
     ]
@@ -81,6 +83,7 @@ mod tests {
         "names::ALL",
         "timer::DELETE_ALL",
         "alias::RELEASE_ALL",
+        "label::DELETE_ALL",
         "count::ALL",
         "count::SHOW",
         "dead::RENAME",

@@ -5,11 +5,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::Subject;
-use crate::message::{Id, Incarnation, Key, Message, MessageId, Payload, Timestamp};
+use crate::message::{Id, Incarnation, Key, LabelValue, Message, MessageId, Payload, Timestamp};
 use crate::store::{
-    Address, Batch, Committed, DedupRecord, Delivery, HistoryEntry, InstanceChange, Lease, Loaded, Mail,
-    MailKind, Obligation, ObligationOf, RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError, Task,
-    TaskId, TaskKind, TaskProgress, TimerRow,
+    Address, Batch, Committed, DedupRecord, Delivery, HistoryEntry, InstanceChange, LabelChange, Labels,
+    Lease, Loaded, Mail, MailKind, Obligation, ObligationOf, RowId, Snapshot, Status, Step, StepOutcome,
+    Store, StoreError, Task, TaskId, TaskKind, TaskProgress, TimerRow,
 };
 
 /// A lease holder for tests.
@@ -135,6 +135,7 @@ pub fn create(address: &Address) -> Step {
             state: "started".into(),
             payload: Some(payload("of the state")),
             data: payload("data"),
+            labels: Labels::new(),
             visit: 1,
             turn: None,
             parked: None,
@@ -156,6 +157,22 @@ pub fn next(row: RowId, before: &InstanceChange) -> Step {
     change.data = payload(&format!("data of step {}", change.seq));
     let history = vec![line("applied", change.changed_at)];
     Step { row: Some(row), instance: Some(change), history, ..Step::default() }
+}
+
+/// Returns the step with a change of the label `name`. `None` removes the label.
+pub fn labelled(mut step: Step, name: &'static str, value: Option<LabelValue>) -> Step {
+    let change = step.instance.as_mut().expect("this step changes its instance");
+    let from = change.labels.get(name).cloned();
+    let mut labels = Labels::new();
+    for (known, value) in change.labels.iter().filter(|(known, _)| *known != name) {
+        labels.set(known.clone(), value.clone());
+    }
+    if let Some(value) = &value {
+        labels.set(name, value.clone());
+    }
+    change.labels = labels;
+    step.labels.push(LabelChange { name: name.into(), from, to: value });
+    step
 }
 
 /// Returns the instance change of a step.

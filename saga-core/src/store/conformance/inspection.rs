@@ -2,14 +2,14 @@
 
 use super::Subject;
 use super::fixtures::{
-    Driver, address, change, create, mail, next, obligation, ok, payload, task, time, timer,
+    Driver, address, change, create, labelled, mail, next, obligation, ok, payload, task, time, timer,
 };
 use crate::machine::ParkReason;
-use crate::message::{Alias, Key};
+use crate::message::{Alias, Key, LabelValue};
 use crate::store::{
     Address, AliasChange, ConsumerRow, HistoryKind, InstanceChange, InstanceFilter, InstanceOrder,
-    InstanceView, Loaded, NameOf, ObligationChange, PageFrom, Position, Purged, RetiredName, RowId, Status,
-    Step, Store, TaskChange, TaskId, TaskKind, TimeRange, TimerChange,
+    InstanceView, LabelCondition, Loaded, NameOf, ObligationChange, PageFrom, Position, Purged, RetiredName,
+    RowId, Status, Step, Store, TaskChange, TaskId, TaskKind, TimeRange, TimerChange,
 };
 
 /// The history has exactly the lines of the committed steps, oldest first.
@@ -100,6 +100,10 @@ async fn varied(driver: &mut Driver) {
         }
         let timers = ["b", "a", "c"].map(|name| TimerChange::Set(timer(name, (70 - i64::from(n)) / 4)));
         step.timers = timers.into_iter().take(n as usize % 4).collect();
+        if n % 5 > 0 {
+            step = labelled(step, "customer", Some(LabelValue::text(format!("C-{}", n % 4))));
+            step = labelled(step, "total", Some(LabelValue::Integer(n.into())));
+        }
         if n == 11 {
             step.aliases = vec![AliasChange::Claim(Alias::new("the one").expect("a good alias"))];
         }
@@ -108,6 +112,7 @@ async fn varied(driver: &mut Driver) {
     for (row, before) in started.into_iter().step_by(7) {
         let mut step = next(row, &before);
         step.instance.as_mut().expect("a change").status = before.status;
+        step = labelled(step, "customer", Some(LabelValue::text("C-2")));
         driver.committed(step).await;
     }
 }
@@ -122,6 +127,9 @@ fn conditions() -> Vec<InstanceFilter> {
         let mut filter = InstanceFilter::default();
         set(&mut filter);
         filter
+    };
+    let label = |texts: &[&str]| {
+        texts.iter().map(|text| text.parse().expect("a good condition")).collect::<Vec<LabelCondition>>()
     };
     let range = |from, until| TimeRange { from: Some(time(from)), until: Some(time(until)) };
     let mut all = vec![
@@ -138,6 +146,10 @@ fn conditions() -> Vec<InstanceFilter> {
         filter(&|filter| filter.error = Some("connection reset".to_owned())),
         filter(&|filter| filter.waiting_for = Some(task(1, 0).command.name.to_string())),
         filter(&|filter| filter.waiting_for = Some("nothing".to_owned())),
+        filter(&|filter| filter.labels = label(&["customer=C-2"])),
+        filter(&|filter| filter.labels = label(&["customer^=C-", "total>=7", "total<=20"])),
+        filter(&|filter| filter.labels = label(&["total=9", "customer=C-1"])),
+        filter(&|filter| filter.labels = label(&["total=9", "customer=C-2"])),
         filter(&|filter| filter.undo_before = Some(time(12))),
         filter(&|filter| filter.created = range(3, 12)),
         filter(&|filter| filter.changed = range(40, 120)),

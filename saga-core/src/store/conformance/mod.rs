@@ -8,6 +8,7 @@ mod audit;
 mod dedup;
 mod fixtures;
 mod inspection;
+mod labels;
 mod leases;
 mod mail;
 mod names;
@@ -20,9 +21,11 @@ pub use aliases::*;
 pub use audit::*;
 pub use dedup::*;
 pub use fixtures::{
-    Driver, address, create, dedup_record, delivery, mail, next, obligation, payload, task, time, timer,
+    Driver, address, create, dedup_record, delivery, labelled, mail, next, obligation, payload, task, time,
+    timer,
 };
 pub use inspection::*;
+pub use labels::*;
 pub use leases::*;
 pub use mail::*;
 pub use names::*;
@@ -136,6 +139,11 @@ macro_rules! conformance {
             old_marks_are_purged_and_young_ones_kept
             what_is_kept_of_an_event_is_found_by_its_id
             what_is_kept_of_an_event_by_an_alias_is_found_at_the_instance_too
+
+            an_instance_is_found_by_its_present_labels
+            labels_go_with_their_instance
+            labels_follow_a_renamed_saga
+            a_long_label_is_found_by_its_text
 
             history_is_kept_in_order
             history_is_cut_at_its_old_end

@@ -5,10 +5,10 @@ use super::fixtures::{
     Driver, address, change, create, dedup_record, delivery, mail, next, obligation, ok, payload, task, time,
     timer,
 };
-use crate::message::{Id, Incarnation, Key, Payload};
+use crate::message::{Id, Incarnation, Key, LabelValue, Payload};
 use crate::store::{
-    Address, DeliveryChange, DeliveryId, InboxId, Loaded, ObligationChange, RowId, Status, Step, StepOutcome,
-    TaskChange, TimerChange,
+    Address, DeliveryChange, DeliveryId, InboxId, LabelChange, Loaded, ObligationChange, RowId, Status, Step,
+    StepOutcome, TaskChange, TimerChange,
 };
 
 /// Every field is read back unchanged.
@@ -244,7 +244,9 @@ pub async fn a_step_that_contradicts_itself_is_refused<S: Subject>(subject: &S) 
     }
     let history = Step { history: create(&address("h")).history, ..Step::default() };
     let task = Step { tasks: vec![TaskChange::Add(task(1, 0))], ..Step::default() };
-    for step in [late, history, task] {
+    let change = LabelChange { name: "customer".into(), from: None, to: Some(LabelValue::text("C-7")) };
+    let label = Step { labels: vec![change], ..Step::default() };
+    for step in [late, history, task, label] {
         let outcome = driver.one(step).await;
         assert!(matches!(outcome, StepOutcome::Refused(_)), "{outcome:?}");
     }

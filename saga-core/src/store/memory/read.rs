@@ -127,6 +127,7 @@ impl Model {
             created_at: *created_at,
             changed_at: *changed_at,
             due,
+            labels: kept.change.labels.clone(),
             waiting_for: Vec::new(),
             errors: Vec::new(),
             owed: kept.obligations.len(),

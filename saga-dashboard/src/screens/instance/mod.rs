@@ -12,8 +12,8 @@ use maud::{Markup, html};
 use saga_core::definition::StoredDefinition;
 use saga_core::message::{Alias, InstanceName, Key, Timestamp, visible};
 use saga_core::store::{
-    Address, HistoryRow, InboxId, Mail, MailKind, ObligationOf, Parked, ParkedOver, PauseOf, Snapshot, Task,
-    TaskKind, TaskStage,
+    Address, HistoryRow, InboxId, InstanceChange, LabelCondition, Mail, MailKind, ObligationOf, Parked,
+    ParkedOver, PauseOf, Snapshot, Task, TaskKind, TaskStage,
 };
 use serde::Deserialize;
 
@@ -288,11 +288,28 @@ fn data(screen: &Screen, seen: &Seen) -> Markup {
     html! { div data-live="data" { (panel("data-h", "Data", None, &body)) } }
 }
 
+/// The links of the application for this instance. A link with an unknown place is left out.
+fn links<'a>(screen: &'a Screen, record: &'a InstanceChange) -> impl Iterator<Item = (&'a str, String)> {
+    let value = |name: &str| match name {
+        "saga" => Some(record.address.saga.to_string()),
+        "key" => Some(record.address.key.text().to_owned()),
+        label if screen.sees_payloads() => record.labels.get(label).map(ToString::to_string),
+        _ => None,
+    };
+    screen.dashboard.options.links.iter().filter_map(move |link| Some((&*link.name, link.to(value)?)))
+}
+
 fn about(screen: &Screen, seen: &Seen) -> Markup {
     let record = &seen.snapshot.instance;
     let body = html! {
         dl.kv.pad {
             @for alias in &seen.snapshot.aliases { dt { "Alias" } dd { (id(alias.as_str())) } }
+            @for (name, value) in record.labels.iter().filter(|_| screen.sees_payloads()) {
+                @let same = LabelCondition::equal(&**name, value).to_string();
+                dt { (visible(name)) }
+                dd { a href=(screen.base.to(&format!("/instances{}", query(&[("label", &same)])))) title="All instances with this label" { (id(&value.to_string())) } }
+            }
+            @for (name, to) in links(screen, record) { dt { "Link" } dd { a href=(to) rel="noreferrer" { (name) } } }
             dt { "Status" } dd { (record.status.as_str()) }
             dt { "State" } dd { (id(&record.state)) }
             dt { "Visit" } dd { (record.visit) }

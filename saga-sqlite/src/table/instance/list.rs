@@ -57,6 +57,27 @@ crate::table::statements! {
                  FROM saga_instance INDEXED BY saga_instance_live JOIN saga_name ON saga_name.id = saga
                  WHERE open IS NULL AND over_at IS NULL AND saga_instance.id < ?1)
                  ORDER BY place DESC";
+    LABELLED = "SELECT * FROM (
+                SELECT saga_name.name, key, saga_instance.id, status, parked, seq, saga_instance.body, pending, open, saga_instance.checksum, instance AS place
+                FROM saga_label CROSS JOIN saga_instance ON saga_instance.id = instance CROSS JOIN saga_name ON saga_name.id = saga
+                WHERE saga_label.name = ?2 AND value = ?3 AND instance > ?1
+                UNION ALL
+                SELECT saga_name.name, key, saga_instance.id, status, parked, seq, saga_instance.body, pending, open, saga_instance.checksum, instance AS place
+                FROM saga_label CROSS JOIN saga_instance ON saga_instance.id = instance CROSS JOIN saga_name ON saga_name.id = saga
+                WHERE saga_label.name = ?2 AND value = ?4 AND instance > ?1)
+                ORDER BY place";
+    LABELLED_DOWN = "SELECT * FROM (
+                     SELECT saga_name.name, key, saga_instance.id, status, parked, seq, saga_instance.body, pending, open, saga_instance.checksum, instance AS place
+                     FROM saga_label CROSS JOIN saga_instance ON saga_instance.id = instance CROSS JOIN saga_name ON saga_name.id = saga
+                     WHERE saga_label.name = ?2 AND value = ?3 AND instance < ?1
+                     UNION ALL
+                     SELECT saga_name.name, key, saga_instance.id, status, parked, seq, saga_instance.body, pending, open, saga_instance.checksum, instance AS place
+                     FROM saga_label CROSS JOIN saga_instance ON saga_instance.id = instance CROSS JOIN saga_name ON saga_name.id = saga
+                     WHERE saga_label.name = ?2 AND value = ?4 AND instance < ?1)
+                     ORDER BY place DESC";
+    /// One instance, and its newest history line as its place.
+    OF_ROW = "SELECT saga_name.name, key, saga_instance.id, status, parked, seq, body, pending, open, checksum, last
+              FROM saga_instance JOIN saga_name ON saga_name.id = saga WHERE saga_instance.id = ?1";
     BY_KEY = "SELECT saga_name.name, key, saga_instance.id, status, parked, seq, saga_instance.body, pending, open, saga_instance.checksum, saga_instance.id
               FROM saga_instance INDEXED BY saga_instance_address JOIN saga_name ON saga_name.id = saga
               WHERE saga = ?2 AND key >= ?1 ORDER BY key";
@@ -126,6 +147,7 @@ pub(crate) fn view(
         created_at: Timestamp::from_millis(outline.created_at),
         changed_at,
         due: items.timers.iter().map(|timer| timer.due).min(),
+        labels: outline.labels,
         waiting_for: Vec::new(),
         errors: Vec::new(),
         owed: items.obligations.len(),

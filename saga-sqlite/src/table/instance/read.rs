@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Result, Row};
 use saga_core::message::{Payload, Timestamp};
-use saga_core::store::{Address, InstanceChange, RowId, Status};
+use saga_core::store::{Address, InstanceChange, Labels, RowId, Status};
 
 use super::sums::{StepColumns, pending_checksum};
 use super::{LOAD, OVER, status};
@@ -65,6 +65,8 @@ pub(crate) struct Over {
     pub(crate) saga: i64,
     pub(crate) last: Option<i64>,
     pub(crate) items: OverItems,
+    /// `None` for a damaged body.
+    pub(crate) labels: Option<Labels>,
     state: String,
     status: i64,
     parked: bool,
@@ -95,12 +97,14 @@ pub(crate) fn over(db: &Connection, before: Timestamp, limit: usize) -> Result<V
             Ok(None) => OverItems::InRows,
             Err(_) => OverItems::Damaged,
         };
+        let body = lossy(row, 8)?;
         Ok(Over {
             id,
             saga: row.get(1)?,
             last: row.get(2)?,
             items,
-            state: body::state(&lossy(row, 8)?).into_owned(),
+            labels: body::labels(&body),
+            state: body::state(&body).into_owned(),
             status: row.get(6)?,
             parked: row.get::<_, Option<i64>>(7)?.is_some(),
         })
