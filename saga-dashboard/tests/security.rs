@@ -162,7 +162,10 @@ async fn a_viewer_reads_without_payloads_and_decides_nothing() {
     assert!(!page.text.contains("the secret note") && page.text.contains("may not see payloads"));
     assert!(!page.text.contains("/saga/decide"), "there is no form");
     let list = viewer.get("/saga/instances?saga=order").await.text;
-    assert!(list.contains("A-1") && !list.contains("the secret note"), "labels are values of the data: {list}");
+    assert!(
+        list.contains("A-1") && !list.contains("the secret note"),
+        "labels are values of the data: {list}"
+    );
     let probe = viewer.get("/saga/instances?label=note%5E%3Dthe").await;
     assert!(probe.status == StatusCode::BAD_REQUEST && !probe.text.contains("A-1"), "{}", probe.text);
     for path in ["/saga/decide", "/saga/batch", "/saga/operate"] {
