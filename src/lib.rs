@@ -38,7 +38,7 @@ pub use saga_core::machine::{AllFinished, Child, ChildEnd, ChildParked, Context,
 pub use saga_core::message::{
     ActionResult, Alias, ByAlias, Command, Correlated, Done, Event, Failed, HandlerResult, Id, Incarnation,
     InstanceName, Key, Label, LabelValue, MAX_KEY_BYTES, Message, MessageId, Name, Payload, PayloadLimits,
-    Report, Tick, Timestamp, Unknown,
+    Report, Sensitive, Tick, Timestamp, Unknown,
 };
 
 // The dispatcher.
@@ -92,10 +92,10 @@ pub mod store {
         InstanceChange, InstanceCount, InstanceFilter, InstanceOrder, InstancePage, InstanceView,
         LabelChange, LabelCondition, LabelConditionError, LabelTest, Labels, Lease, Loaded, Mail, MailKind,
         Maintain, MemoryStore, NameOf, Obligation, ObligationChange, ObligationOf, OpenTask, PageFrom, Pause,
-        PauseChange, PauseOf, Position, PositionError, Problem, ProblemKind, Problems, Purged, RetiredName,
-        RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError, StoreSizes, Stored, StoredName, Task,
-        TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimeRange, TimerChange, TimerKey, TimerRow,
-        Trace, async_trait,
+        PauseChange, PauseOf, Position, PositionError, Problem, ProblemKind, Problems, Purged, Redacted,
+        RetiredName, RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError, StoreSizes, Stored,
+        StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimeRange, TimerChange,
+        TimerKey, TimerRow, Trace, async_trait,
     };
 }
 

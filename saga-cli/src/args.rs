@@ -26,6 +26,9 @@ pub(crate) struct Arguments {
     /// Shows the output again when it has changed, until Ctrl-C. For the verbs that read.
     #[arg(long, global = true)]
     pub(crate) watch: bool,
+    /// Shows redacted values, which are `***` otherwise.
+    #[arg(long, global = true)]
+    pub(crate) reveal: bool,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }

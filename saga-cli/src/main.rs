@@ -79,12 +79,13 @@ fn run(arguments: Arguments) -> Result<Ended> {
     let path = arguments.db.context("name the store with --db FILE, or set SAGA_DB")?;
     let store = SqliteReader::open(path)?;
     if arguments.watch {
-        return runtime.block_on(watch::watch(&arguments.verb, &store, arguments.output));
+        return runtime.block_on(watch::watch(&arguments.verb, &store, arguments.reveal, arguments.output));
     }
     let mut written = Written::default();
     let ended = runtime.block_on(verbs::run(
         &arguments.verb,
         &store,
+        arguments.reveal,
         &mut Output::new(arguments.output, &mut written),
     ));
     // A verb that fails may have written something before.

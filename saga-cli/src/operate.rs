@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use saga_core::definition::Redaction;
 use saga_core::engine::StoreVerb;
 use saga_core::message::{MessageId, Payload, Timestamp};
 use saga_core::store::{AuditEntry, AuditFilter, DeadId, DeadLetterRow, Inspect, Mail, Store};
@@ -192,6 +193,12 @@ pub(crate) async fn edit(
     serde_json::from_str::<serde::de::IgnoredAny>(body).context("the body is not JSON")?;
     let Some(row) = DeadLetterRow::read(reader, DeadId(id)).await? else { return Ok(missing(id)) };
     let letter = &row.letter;
+    let places = Redaction::of(&reader.definitions().await?);
+    if let Some(place) = places.still_masked(&letter.message.name, &Payload::from(body)) {
+        bail!(
+            "the body has `***` at `{place}`, which is redacted; write the value, or read it with --reveal"
+        );
+    }
     let about =
         format!("dead letter {id}: {} for {}", plain(&letter.message.name), plain(&letter.to.to_string()));
     let verb = StoreVerb::Redrive { letter: row.id, payload: Some(Payload::from(body)) };

@@ -26,7 +26,7 @@ impl Inbox for File {
 }
 
 /// Serves until the process is interrupted.
-pub(crate) async fn ui(ui: &Ui, store: &SqliteReader) -> Result<Ended> {
+pub(crate) async fn ui(ui: &Ui, reveal: bool, store: &SqliteReader) -> Result<Ended> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ui.port));
     let listener = TcpListener::bind(address)
         .await
@@ -35,6 +35,9 @@ pub(crate) async fn ui(ui: &Ui, store: &SqliteReader) -> Result<Ended> {
     let file = store.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
     let token = Token::random();
     let mut options = Options::new(token.clone()).name(file);
+    if reveal {
+        options = options.reveal();
+    }
     let link = format!("http://{address}/log-in?code={}", options.invite());
     let source = if ui.read_only {
         Source::store(store.clone())

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use saga_core::definition::StoredDefinition;
@@ -9,7 +10,7 @@ use saga_core::machine::OperatorVerb;
 use saga_core::message::{Alias, Key, Timestamp};
 use saga_core::store::{
     Address, AuditFilter, AuditFrom, AuditId, AuditRow, DeadId, DeadLetterRow, HistoryRow, Inspect,
-    InstanceCount, InstanceView, Labels, PageFrom, Pause, Problem, Problems, Snapshot, TaskStage,
+    InstanceCount, InstanceView, Labels, PageFrom, Pause, Problem, Problems, Redacted, Snapshot, TaskStage,
 };
 use saga_sqlite::SqliteReader;
 use serde::Serialize;
@@ -25,7 +26,21 @@ use crate::output::{Output, plain, tell};
 use crate::stats::stats;
 use crate::wait::wait;
 
-pub(crate) async fn run(verb: &Verb, store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
+/// `reveal`: redacted values are shown.
+pub(crate) async fn run(
+    verb: &Verb,
+    store: &SqliteReader,
+    reveal: bool,
+    output: &mut Output<'_>,
+) -> Result<Ended> {
+    let whole: Arc<dyn Inspect> = Arc::new(store.clone());
+    // The reads that print values of payloads.
+    let shown: Arc<dyn Inspect> = match verb {
+        Verb::Ls(_) | Verb::Show(_) | Verb::Trace(_) | Verb::Dead(_) | Verb::Audit(_) if !reveal => {
+            Arc::new(Redacted::new(whole).await?)
+        }
+        _ => whole,
+    };
     match verb {
         Verb::Retry(of) => decide(OperatorVerb::Retry, of, store, output).await,
         Verb::Skip(of) => decide(OperatorVerb::Skip, of, store, output).await,
@@ -40,12 +55,12 @@ pub(crate) async fn run(verb: &Verb, store: &SqliteReader, output: &mut Output<'
         }
         Verb::Send(send) => body::send(send, store, output).await,
         Verb::Batch(batch) => self::batch(batch, store, output).await,
-        Verb::Ls(ls) => list(ls, store, output).await,
-        Verb::Show(of) => show(of, store, output).await,
-        Verb::Trace(trace) => self::trace(trace, store, output).await,
+        Verb::Ls(ls) => list(ls, &*shown, output).await,
+        Verb::Show(of) => show(of, &*shown, output).await,
+        Verb::Trace(trace) => self::trace(trace, &*shown, output).await,
         Verb::Count { saga } => count(saga.as_deref(), store, output).await,
-        Verb::Dead(Dead::Ls { after, limit }) => letters(*after, (*limit).into(), store, output).await,
-        Verb::Dead(Dead::Show { id }) => letter(*id, store, output).await,
+        Verb::Dead(Dead::Ls { after, limit }) => letters(*after, (*limit).into(), &*shown, output).await,
+        Verb::Dead(Dead::Show { id }) => letter(*id, &*shown, output).await,
         Verb::Dead(Dead::Redrive(letters)) => operate::letters(letters, false, store, output).await,
         Verb::Dead(Dead::Discard(letters)) => operate::letters(letters, true, store, output).await,
         Verb::Dead(Dead::Edit { id, body, operate }) => {
@@ -54,13 +69,13 @@ pub(crate) async fn run(verb: &Verb, store: &SqliteReader, output: &mut Output<'
         Verb::Pause(pause) => operate::pause(pause, false, store, output).await,
         Verb::Resume(pause) => operate::pause(pause, true, store, output).await,
         Verb::Pauses => pauses(store, output).await,
-        Verb::Audit(audit) => self::audit(audit, store, output).await,
+        Verb::Audit(audit) => self::audit(audit, &*shown, output).await,
         Verb::Problems => problems(store, output).await,
         Verb::Consumers => consumers(store, output).await,
         Verb::Sagas => sagas(store, output).await,
         Verb::Graph(graph) => self::graph(graph, store, output).await,
         #[cfg(feature = "ui")]
-        Verb::Ui(ui) => crate::ui::ui(ui, store).await,
+        Verb::Ui(ui) => crate::ui::ui(ui, reveal, store).await,
         Verb::Wait(wait) => self::wait(wait, store, output).await,
         Verb::Stats => stats(store, output).await,
         Verb::Check => check(store, output).await,

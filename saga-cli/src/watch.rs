@@ -20,12 +20,12 @@ const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
 
 /// Shows the output of the verb whenever it differs from the one before. A terminal is cleared first, and another reader
 /// gets one output after the other. Ends when the object is not found, or when the reader closes the output.
-pub(crate) async fn watch(verb: &Verb, store: &SqliteReader, format: Format) -> Result<Ended> {
+pub(crate) async fn watch(verb: &Verb, store: &SqliteReader, reveal: bool, format: Format) -> Result<Ended> {
     let mut shown = Written::default();
     loop {
         let mut written = Written::default();
         let mut output = Output::new(format, &mut written);
-        let ended = match verbs::run(verb, store, &mut output).await {
+        let ended = match verbs::run(verb, store, reveal, &mut output).await {
             Ok(ended) => ended,
             Err(error) if error.downcast_ref::<StoreError>().is_some_and(StoreError::is_temporary) => {
                 output.note(format!("saga: {error:#}; trying again"));

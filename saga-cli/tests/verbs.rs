@@ -112,8 +112,17 @@ async fn fill(store: &SqliteStore) {
     };
     let paying = serde_json::json!({ "name": "paying", "variant": "Paying", "rows": [1] });
     let done = serde_json::json!({ "name": "done", "variant": "Done", "rows": [], "end": "completed" });
-    let definitions =
-        [definition(1, serde_json::json!([paying])), definition(2, serde_json::json!([paying, done]))];
+    let shipping = serde_json::json!({ "name": "shipping", "variant": "Shipping", "rows": [] });
+    let refund = serde_json::from_value(serde_json::json!({
+        "saga": "refund", "version": 1, "data": { "type_name": "Refund" },
+        "states": [{ "name": "started", "variant": "Started", "rows": [] }], "initially": [], "rows": [],
+        "events": [], "commands": [], "ended_instance": "ignore", "missing_instance": "reject",
+    }));
+    let definitions = [
+        definition(1, serde_json::json!([paying])),
+        definition(2, serde_json::json!([paying, done, shipping])),
+        refund.unwrap(),
+    ];
     store.define(&definitions).await.unwrap();
     let consumer = |consumer: &str, subscriber| ConsumerRow {
         event: "order.paid".to_owned(),
@@ -224,6 +233,49 @@ fn every_condition_selects_the_expected_instances() {
     ] {
         assert_eq!(keys(args), expected, "{args:?}");
     }
+}
+
+#[test]
+fn redacted_values_are_shown_on_request_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("shop.db");
+    let store = SqliteStore::open(&path).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut driver = Driver::lease(Arc::new(store.clone())).await;
+        let mut step = create(&address("order", "A-1"));
+        step.instance.as_mut().unwrap().data = r#"{"card":"4111","cents":7}"#.into();
+        let mut letter = DeadLetter::new(
+            address("order", "A-9"),
+            MailKind::Event,
+            task(1, 0).command,
+            DeadLetterReason::Unhandled,
+            time(7_000),
+        );
+        letter.message.name = "card.added".into();
+        letter.message.payload = r#"{"card":"4111","note":"n"}"#.into();
+        step.dead = vec![letter];
+        driver.created(step).await;
+        let definition = serde_json::json!({
+            "saga": "order", "version": 1, "data": { "type_name": "Order", "redacted": ["card"] },
+            "states": [{ "name": "started", "variant": "Started", "rows": [] }], "initially": [], "rows": [],
+            "events": [{ "name": "card.added", "version": 1, "keyed": true, "type_name": "CardAdded", "redacted": ["card"] }],
+            "commands": [], "ended_instance": "ignore", "missing_instance": "reject",
+        });
+        store.define(&[serde_json::from_value(definition).unwrap()]).await.unwrap();
+    });
+    for args in [&["show", "order", "A-1"][..], &["dead", "show", "1"], &["-o", "json", "dead", "ls"]] {
+        let said = |args: &[&str]| String::from_utf8(saga(&path, args).stdout).unwrap();
+        let (hidden, shown) = (said(args), said(&[args, &["--reveal"]].concat()));
+        assert!(hidden.contains("***") && !hidden.contains("4111"), "{args:?}: {hidden}");
+        assert!(shown.contains("4111") && !shown.contains("***"), "{args:?}: {shown}");
+    }
+    let who = ["--by", "ada", "--because", "a test", "--yes", "--wait", "0"];
+    let edit = |body: &str| saga(&path, &[&["dead", "edit", "1", "--body", body][..], &who].concat());
+    let refused = edit(r#"{"card":"***","note":"m"}"#);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.status.code() == Some(1) && said.contains("`***` at `card`"), "{said}");
+    assert_eq!(edit(r#"{"card":"4112","note":"***"}"#).status.code(), Some(5), "it waits for a dispatcher");
 }
 
 #[test]

@@ -73,6 +73,7 @@ pub struct Options {
     pub(crate) invitation: Option<Token>,
     pub(crate) button: Option<Button>,
     pub(crate) links: Vec<Link>,
+    pub(crate) reveal: bool,
 }
 
 /// A link of the application on the page of each instance.
@@ -123,6 +124,7 @@ impl Options {
             invitation: None,
             button: None,
             links: Vec::new(),
+            reveal: false,
         }
     }
 
@@ -211,6 +213,14 @@ impl Options {
             "the address of the link `{name}` begins with neither `https://`, `http://` nor `/`"
         );
         self.links.push(Link { name, address });
+        self
+    }
+
+    /// Shows redacted values to operators: places in `redact(..)` and each [`Sensitive`](saga_core::message::Sensitive). Without
+    /// this, they are `***` for everybody.
+    #[must_use]
+    pub fn reveal(mut self) -> Self {
+        self.reveal = true;
         self
     }
 

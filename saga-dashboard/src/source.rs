@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
+use saga_core::definition::Redaction;
 use saga_core::dispatcher::{Dispatcher, Health, InstanceError, Proposed, WeakDispatcher};
 use saga_core::engine::{HandlerStatus, StoreVerb};
 use saga_core::machine::{Operator, OperatorVerb, Preview};
 use saga_core::message::{MessageId, Timestamp, chain};
-use saga_core::store::{Address, Inspect, Mail, StoreError};
+use saga_core::store::{Address, Inspect, Mail, Redacted, StoreError};
 
 /// Puts rows into the inbox of a store that another process may own.
 #[async_trait]
@@ -84,6 +85,18 @@ pub(crate) enum Decided {
 pub(crate) enum Opened {
     Dispatcher(Dispatcher),
     Store(Arc<dyn Inspect>),
+    /// Without the values that must not be shown.
+    Redacted(Box<Redacted<Opened>>),
+}
+
+impl Opened {
+    /// Returns the places that are hidden.
+    pub(crate) fn redaction(&self) -> Option<&Redaction> {
+        match self {
+            Self::Redacted(store) => Some(store.redaction()),
+            _ => None,
+        }
+    }
 }
 
 impl Deref for Opened {
@@ -93,6 +106,7 @@ impl Deref for Opened {
         match self {
             Self::Dispatcher(dispatcher) => dispatcher.store(),
             Self::Store(store) => &**store,
+            Self::Redacted(store) => &**store,
         }
     }
 }

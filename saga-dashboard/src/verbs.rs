@@ -220,7 +220,7 @@ async fn many(screen: &Screen, dashboard: &Arc<Dashboard>, fields: &Fields) -> R
         "abort" => ("Abort", OperatorVerb::Abort),
         other => return Err(NoPage::Bad(format!("there is no verb `{other}` for many instances"))),
     };
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let (found, more) = match fields.get("scope") {
         "all" => select(&*store, fields, &verb).await?,

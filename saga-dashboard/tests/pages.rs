@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use axum::http::{StatusCode, header};
 use saga::Position;
-use support::{Browser, Noted, OPERATOR, OrderState, Shop};
+use support::{Browser, Noted, OPERATOR, OrderState, PIN, Shop};
 
 async fn shop() -> (Shop, Browser) {
     let shop = Shop::open().await;
@@ -361,7 +361,7 @@ async fn many_instances_are_shown_before_they_are_decided() {
 #[tokio::test]
 async fn a_dead_letter_is_listed_with_its_body() {
     let (shop, browser) = shop().await;
-    let noted = Noted { order: "A-9".to_owned(), text: "call first".to_owned() };
+    let noted = Noted { order: "A-9".to_owned(), text: "call first".to_owned(), ..Noted::default() };
     shop.dispatcher.publish(noted).await.unwrap();
     let page = browser.get("/saga/dead").await;
     assert!(page.text.contains("missing-instance") && page.text.contains("call first"), "{}", page.text);
@@ -422,6 +422,43 @@ async fn an_edited_body_is_checked_and_kept_in_the_form() {
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
     let audit = browser.get("/saga/audit").await.text;
     assert!(audit.contains("call later") && audit.contains("call first"), "both bodies: {audit}");
+}
+
+#[tokio::test]
+async fn a_redacted_value_is_on_no_page_and_a_mask_is_not_sent_back() {
+    let (shop, browser) = shop().await;
+    let id = shop.letter("A-1", "call first").await;
+    shop.parked("A-2", "").await;
+    let pages = [
+        "/saga/instance?saga=order&key=A-2&verb=abort".to_owned(),
+        format!("/saga/letter?id={id}&verb=edit"),
+        "/saga/dead".to_owned(),
+        "/saga/audit".to_owned(),
+    ];
+    let revealing = shop.dashboard_with(Shop::options().reveal()).log_in(OPERATOR).await;
+    for (path, has_payload) in pages.iter().zip([true, true, true, false]) {
+        let page = browser.get(path).await.text;
+        assert!(!page.contains(PIN), "{path}: {page}");
+        assert_eq!(page.contains("***"), has_payload, "{path}: {page}");
+        assert_eq!(revealing.get(path).await.text.contains(PIN), has_payload, "{path}");
+    }
+    let proof = browser.get(&pages[1]).await.field("proof");
+    let body = "{\"order\":\"A-1\",\"text\":\"\",\"pin\":\"***\"}";
+    let fields = [
+        ("proof", &*proof),
+        ("id", &*id),
+        ("verb", "edit"),
+        ("who", "ann"),
+        ("why", "a test"),
+        ("body", body),
+    ];
+    let answer = browser.post("/saga/operate", &fields).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(
+        answer.text.contains("at `pin`, which is redacted") || answer.text.contains("<code>pin</code>"),
+        "{}",
+        answer.text
+    );
 }
 
 #[tokio::test]
@@ -504,7 +541,7 @@ async fn every_link_leads_to_a_page() {
     for order in ["A-1", "B & <1>"] {
         shop.parked(order, "").await;
     }
-    let noted = Noted { order: "A-9".to_owned(), text: String::new() };
+    let noted = Noted { order: "A-9".to_owned(), ..Noted::default() };
     shop.dispatcher.publish(noted).await.unwrap();
     let (mut known, mut next) = (std::collections::BTreeSet::new(), vec!["/saga".to_owned()]);
     while let Some(path) = next.pop() {

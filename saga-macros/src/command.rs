@@ -4,7 +4,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{DeriveInput, Path};
+use syn::{DeriveInput, LitStr, Path};
 
 use crate::emit::upcast::method;
 use crate::errors::Errors;
@@ -25,6 +25,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let (mut at_most_once, mut best_effort) = (false, false);
     let mut replies: Vec<Path> = Vec::new();
     let mut was: Vec<String> = Vec::new();
+    let mut redact: Vec<LitStr> = Vec::new();
     let mut krate: Path = syn::parse_quote!(::saga);
     let mut once = Once::default();
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("command")) {
@@ -42,6 +43,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             match item.name().as_str() {
                 "name" => name = item.text(&mut errors).unwrap_or(name),
                 "was" => was.extend(item.text(&mut errors)),
+                "redact" => redact.extend(item.places(&mut errors)),
                 "version" => match item.number(&mut errors) {
                     Some(0) => errors.on(&item.path, "versions count from 1"),
                     number => version = number.unwrap_or(version),
@@ -68,7 +70,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 }
                 _ => errors.on(
                     &item.path,
-                    "unknown setting; `command` takes name, was, version, replies, at_most_once, best_effort and crate",
+                    "unknown setting; `command` takes name, was, version, replies, at_most_once, best_effort, redact and crate",
                 ),
             }
         }
@@ -91,6 +93,8 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
         }
     });
     let decode = method(&upcasts(&input.attrs, version, &mut errors), &private);
+    let redact =
+        (!redact.is_empty()).then(|| quote!(const REDACT: &'static [&'static str] = &[#(#redact),*];));
     let errors = errors.into_tokens();
     let implement = quote_spanned! {ident.span()=>
         #[automatically_derived]
@@ -98,6 +102,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             const NAME: &'static str = #name;
             const WAS: &'static [&'static str] = &[#(#was),*];
             const VERSION: u32 = #version;
+            #redact
             const REPLIES: &'static [&'static str] = &[#(<#replies as #private::Event>::NAME),*];
             const AT_MOST_ONCE: bool = #at_most_once;
             const BEST_EFFORT: bool = #best_effort;

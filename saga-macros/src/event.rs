@@ -4,7 +4,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{DeriveInput, Ident, Path};
+use syn::{DeriveInput, Ident, LitStr, Path};
 
 use crate::emit::upcast::method;
 use crate::errors::Errors;
@@ -37,6 +37,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let mut key: Option<Named> = None;
     let mut keys_for: Vec<(Path, Named)> = Vec::new();
     let mut was: Vec<String> = Vec::new();
+    let mut redact: Vec<LitStr> = Vec::new();
     let mut krate: Path = syn::parse_quote!(::saga);
     let mut once = Once::default();
     for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("event")) {
@@ -52,6 +53,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             match item.name().as_str() {
                 "name" => name = item.text(&mut errors).unwrap_or(name),
                 "was" => was.extend(item.text(&mut errors)),
+                "redact" => redact.extend(item.places(&mut errors)),
                 "version" => match item.number(&mut errors) {
                     Some(0) => errors.on(&item.path, "versions count from 1"),
                     number => version = number.unwrap_or(version),
@@ -77,7 +79,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
                 }
                 _ => errors.on(
                     &item.path,
-                    "unknown setting; `event` takes name, was, version, key, key_for, alias, alias_for and crate",
+                    "unknown setting; `event` takes name, was, version, key, key_for, alias, alias_for, redact and crate",
                 ),
             }
         }
@@ -120,6 +122,8 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     let decode = method(&upcasts(&input.attrs, version, &mut errors), &quote!(#krate::__private_0_1_0));
     let keyed = key.is_some();
     let by_alias = key.as_ref().and_then(|key| by_alias(key, &keys_for, &krate));
+    let redact =
+        (!redact.is_empty()).then(|| quote!(const REDACT: &'static [&'static str] = &[#(#redact),*];));
     let errors = errors.into_tokens();
     let span = ident.span();
     let implement = quote_spanned! {span=>
@@ -128,6 +132,7 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
             const NAME: &'static str = #name;
             const WAS: &'static [&'static str] = &[#(#was),*];
             const VERSION: u32 = #version;
+            #redact
             const KEYED: bool = #keyed;
             #by_alias
             #decode

@@ -3,7 +3,7 @@
 //! Does not own: the syntax of the attributes, and the generated code.
 
 use proc_macro2::Span;
-use syn::{Ident, Path, Type, Visibility};
+use syn::{Ident, LitStr, Path, Type, Visibility};
 
 /// The enum with its table.
 pub(crate) struct Model {
@@ -15,6 +15,8 @@ pub(crate) struct Model {
     pub(crate) version: u32,
     /// The fields of the data that are labels.
     pub(crate) labels: Vec<Ident>,
+    /// The places of the data that are never shown.
+    pub(crate) redact: Vec<LitStr>,
     /// The upcasts of the data.
     pub(crate) upcasts: Vec<Upcast>,
     pub(crate) data: Option<Type>,
@@ -37,6 +39,8 @@ pub(crate) struct State {
     pub(crate) was: Vec<String>,
     pub(crate) name_span: Span,
     pub(crate) payload: Option<Type>,
+    /// The places of the payload that are never shown.
+    pub(crate) redact: Vec<LitStr>,
     /// The upcasts of the payload.
     pub(crate) upcasts: Vec<Upcast>,
     pub(crate) end: Option<(End, Span)>,

@@ -154,7 +154,7 @@ mod tests {
     }
 
     fn misfits(body: Value) -> Vec<String> {
-        typed(PayloadType::of::<Order>("Order")).misfits(&body)
+        typed("Order", &[], PayloadType::of::<Order>("Order").shape).misfits(&body)
     }
 
     #[test]
@@ -195,7 +195,8 @@ mod tests {
 
     #[test]
     fn nothing_is_said_about_a_type_without_a_shape() {
-        let unknown = StoredType { type_name: "Order".to_owned(), shape: BTreeMap::new() };
+        let unknown =
+            StoredType { type_name: "Order".to_owned(), shape: BTreeMap::new(), redacted: Vec::new() };
         assert_eq!(unknown.misfits(&json!({ "anything": 1 })), [""; 0]);
     }
 }

@@ -10,12 +10,16 @@
 mod body;
 pub(crate) mod child_end;
 mod diagram;
+mod redaction;
 mod stored;
 mod types;
 
 use crate::message::name_matches;
 pub use crate::shape::UpcastFrom;
 pub(crate) use child_end::EndRecord;
+pub use redaction::Redaction;
+pub(crate) use redaction::hidden;
+pub(crate) use stored::typed;
 pub use stored::{
     StateMove, StoredClause, StoredCommand, StoredDefinition, StoredEvent, StoredMove, StoredRow,
     StoredState, StoredTimer, StoredTrigger, StoredType,
@@ -380,6 +384,21 @@ impl Definition {
     pub(crate) fn timer(&self, state: usize, name: &str) -> Option<usize> {
         let timers = self.states[state].timers.iter().copied().chain(self.deadline);
         timers.into_iter().find(|&timer| name_matches(name, self.timers[timer].name, self.timers[timer].was))
+    }
+
+    /// The events that a clause publishes and no row takes, in order of first mention.
+    pub(crate) fn publishes(&self) -> Vec<EventType> {
+        let rows = self.rows.iter().flat_map(|row| row.clauses);
+        let states = self.states.iter().flat_map(|state| state.on_enter.iter().chain(state.on_leave));
+        let mut found: Vec<EventType> = Vec::new();
+        for clause in rows.chain(states) {
+            if let Clause::Publish { event, .. } = clause
+                && !self.events.iter().chain(&found).any(|known| known == event)
+            {
+                found.push(*event);
+            }
+        }
+        found
     }
 
     /// Whether `event` starts an instance.

@@ -3,13 +3,13 @@
 //! Owns: the JSON of a definition. A field is never renamed or removed, and new fields may be added. Does not own: the
 //! time of writing (the start of a dispatcher), or the drawings (`diagram`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Clause, Definition, Due, End, Missing, Move, PayloadType, Row, State, Trigger, UndoOf, Verdict, Waive,
-    diagram,
+    Clause, Definition, Due, End, EventType, Missing, Move, PayloadType, Row, State, Trigger, UndoOf,
+    Verdict, Waive, diagram,
 };
 use crate::shape::Shape;
 
@@ -42,6 +42,9 @@ pub struct StoredDefinition {
     pub rows: Vec<StoredRow>,
     /// The events of the table, replies included.
     pub events: Vec<StoredEvent>,
+    /// The events that the saga publishes and does not take itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publishes: Vec<StoredEvent>,
     /// The commands, undos included.
     pub commands: Vec<StoredCommand>,
     /// The stored names of the sagas that it starts as children.
@@ -68,6 +71,9 @@ pub struct StoredType {
     /// places are not known.
     #[serde(default)]
     pub shape: BTreeMap<String, String>,
+    /// The places that are never shown: `redact(..)` and each [`Sensitive`](crate::message::Sensitive).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redacted: Vec<String>,
 }
 
 /// A state.
@@ -75,6 +81,9 @@ pub struct StoredType {
 pub struct StoredState {
     /// The stored name.
     pub name: String,
+    /// The earlier stored names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<String>,
     /// The variant of the enum.
     pub variant: String,
     /// The documentation of the variant.
@@ -190,6 +199,9 @@ pub struct StoredClause {
 pub struct StoredEvent {
     /// The stored name.
     pub name: String,
+    /// The earlier stored names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<String>,
     /// The version of the payload.
     pub version: u32,
     /// Whether the event has a key of its own. A reply needs none.
@@ -204,6 +216,9 @@ pub struct StoredEvent {
 pub struct StoredCommand {
     /// The stored name.
     pub name: String,
+    /// The earlier stored names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<String>,
     /// The version of the payload.
     pub version: u32,
     /// The stored names of its replies.
@@ -315,28 +330,21 @@ impl Writer<'_> {
             states: of.states.iter().map(|state| self.state(state)).collect(),
             initially: of.initially.to_vec(),
             rows: of.rows.iter().map(|row| self.row(row)).collect(),
-            events: of
-                .events
-                .iter()
-                .map(|event| StoredEvent {
-                    name: event.name.to_owned(),
-                    version: event.version,
-                    keyed: event.keyed,
-                    payload: self.typed(event.type_name, event.shape),
-                })
-                .collect(),
+            events: of.events.iter().map(|event| self.event(event)).collect(),
+            publishes: of.publishes().iter().map(|event| self.event(event)).collect(),
             commands: of
                 .commands
                 .iter()
                 .enumerate()
                 .map(|(index, command)| StoredCommand {
                     name: command.name.to_owned(),
+                    was: owned(command.was),
                     version: command.version,
                     replies: owned(command.replies),
                     at_most_once: command.at_most_once,
                     best_effort: command.best_effort,
                     undo: of.undos.iter().any(|undo| undo.command == index),
-                    payload: self.typed(command.type_name, command.shape),
+                    payload: self.typed(command.type_name, command.redact, command.shape),
                 })
                 .collect(),
             children: of.children.iter().map(|child| child.name.to_owned()).collect(),
@@ -352,11 +360,22 @@ impl Writer<'_> {
         }
     }
 
+    fn event(&self, event: &EventType) -> StoredEvent {
+        StoredEvent {
+            name: event.name.to_owned(),
+            was: owned(event.was),
+            version: event.version,
+            keyed: event.keyed,
+            payload: self.typed(event.type_name, event.redact, event.shape),
+        }
+    }
+
     fn state(&self, state: &State) -> StoredState {
         let owes = state.compensations.iter().map(|&undo| self.of.undos[undo]);
         let owes = owes.filter(|undo| matches!(undo.of, UndoOf::State(_)));
         StoredState {
             name: state.name.to_owned(),
+            was: owned(state.was),
             variant: state.variant.to_owned(),
             doc: state.doc.to_owned(),
             payload: state.payload.map(|payload| self.payload(payload)),
@@ -470,13 +489,37 @@ impl Writer<'_> {
     }
 
     fn payload(&self, payload: PayloadType) -> StoredType {
-        self.typed(payload.type_name, payload.shape)
+        self.typed(payload.type_name, payload.redact, payload.shape)
     }
 
-    fn typed(&self, type_name: &str, shape: fn() -> Shape) -> StoredType {
-        let shape = if self.shapes { places(shape) } else { BTreeMap::new() };
-        StoredType { type_name: type_name.to_owned(), shape }
+    fn typed(&self, type_name: &str, redact: &[&str], shape: fn() -> Shape) -> StoredType {
+        match self.shapes {
+            true => typed(type_name, redact, shape),
+            false => {
+                StoredType { type_name: type_name.to_owned(), shape: BTreeMap::new(), redacted: Vec::new() }
+            }
+        }
     }
+}
+
+/// Returns a type with the kind of value at each place.
+pub(crate) fn typed(type_name: &str, redact: &[&str], shape: fn() -> Shape) -> StoredType {
+    // The type of the application decides what it does with invented values. A tool can do without the places. It must not
+    // show a value at an unknown place that is sensitive.
+    let known = std::panic::catch_unwind(shape).ok();
+    let mut redacted: BTreeSet<String> = redact.iter().map(|&place| place.to_owned()).collect();
+    if known.is_none() {
+        redacted.insert(String::new());
+    }
+    let mut shape = BTreeMap::new();
+    for (place, of) in known.unwrap_or_default().0 {
+        let mark = if of.optional { "?" } else { "" };
+        if of.sensitive {
+            redacted.insert(place.clone());
+        }
+        shape.insert(place, format!("{}{mark}", of.kind));
+    }
+    StoredType { type_name: type_name.to_owned(), shape, redacted: redacted.into_iter().collect() }
 }
 
 fn owned(names: &[&str]) -> Vec<String> {
@@ -489,20 +532,4 @@ fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Reject => "reject",
         Verdict::Defer => "defer",
     }
-}
-
-/// Returns the kind of value at each place.
-fn places(shape: fn() -> Shape) -> BTreeMap<String, String> {
-    // The type of the application decides what it does with invented values. A tool can do without the places.
-    let shape = std::panic::catch_unwind(shape).unwrap_or_default();
-    let places = shape.0.into_iter().map(|(place, of)| {
-        let mark = if of.optional { "?" } else { "" };
-        (place, format!("{}{mark}", of.kind))
-    });
-    places.collect()
-}
-
-#[cfg(test)]
-pub(super) fn typed(of: PayloadType) -> StoredType {
-    StoredType { type_name: of.type_name.to_owned(), shape: places(of.shape) }
 }

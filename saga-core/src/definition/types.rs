@@ -18,13 +18,21 @@ pub(crate) type Value = Box<dyn Any + Send + Sync>;
 pub struct PayloadType {
     /// The type, as written in the table.
     pub type_name: &'static str,
+    /// The places that are never shown.
+    pub redact: &'static [&'static str],
     pub(crate) shape: fn() -> Shape,
 }
 
 impl PayloadType {
     #[doc(hidden)]
     pub const fn of<T: DeserializeOwned>(type_name: &'static str) -> Self {
-        Self { type_name, shape: Shape::of::<T> }
+        Self { type_name, redact: &[], shape: Shape::of::<T> }
+    }
+
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn redacting(self, redact: &'static [&'static str]) -> Self {
+        Self { redact, ..self }
     }
 }
 
@@ -49,6 +57,8 @@ pub struct EventType {
     pub keyed: bool,
     /// The earlier versions from which there is an upcast.
     pub upcasts: &'static [UpcastFrom],
+    /// The places that are never shown.
+    pub redact: &'static [&'static str],
     pub(crate) shape: fn() -> Shape,
     pub(crate) decode: fn(&Message) -> Result<Value, PayloadError>,
 }
@@ -72,6 +82,8 @@ pub struct CommandType {
     pub best_effort: bool,
     /// The earlier versions from which there is an upcast.
     pub upcasts: &'static [UpcastFrom],
+    /// The places that are never shown.
+    pub redact: &'static [&'static str],
     pub(crate) shape: fn() -> Shape,
     pub(crate) failed: fn(&Message, u32, String) -> Result<Value, PayloadError>,
     pub(crate) unknown: fn(&Message, u32, String) -> Result<Value, PayloadError>,
@@ -105,6 +117,7 @@ impl EventType {
             version: E::VERSION,
             keyed: E::KEYED,
             upcasts: E::UPCASTS,
+            redact: E::REDACT,
             shape: Shape::of::<E>,
             decode: |message| {
                 let read = catch_unwind(AssertUnwindSafe(|| message.event::<E>()));
@@ -129,6 +142,7 @@ impl CommandType {
             at_most_once: C::AT_MOST_ONCE,
             best_effort: C::BEST_EFFORT,
             upcasts: C::UPCASTS,
+            redact: C::REDACT,
             shape: Shape::of::<C>,
             failed: |message, attempts, reason| {
                 Ok(Box::new(Failed::__new(message.command::<C>()?, attempts, reason)))

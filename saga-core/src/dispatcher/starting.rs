@@ -16,7 +16,7 @@ use super::error::StartError;
 use super::performing::RETRY;
 use super::retired;
 use super::tempo::limit;
-use crate::engine::{Registry, StartProblem};
+use crate::engine::{Registry, StartProblem, exposure};
 use crate::message::chain;
 use crate::store::{ConsumerRow, Lease, Pause, RetiredName, Store, StoreError};
 
@@ -197,7 +197,9 @@ pub(super) async fn prepare(
         store.register(consumers).await?;
     }
     let known = store.definitions().await?;
-    let changed: Vec<_> = registry.definitions().filter(|definition| !known.contains(definition)).collect();
+    let own: Vec<_> = registry.definitions().collect();
+    exposure::warn(&own);
+    let changed: Vec<_> = own.into_iter().filter(|definition| !known.contains(definition)).collect();
     if !changed.is_empty() {
         store.define(&changed).await?;
     }

@@ -17,6 +17,7 @@ mod attention;
 mod cache;
 mod clock;
 mod disposition;
+pub(crate) mod exposure;
 mod intake;
 mod invariant;
 mod io;

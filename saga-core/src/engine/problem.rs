@@ -111,6 +111,17 @@ pub enum StartProblem {
         /// The type of the event.
         type_name: String,
     },
+    /// A type has no such place for `redact(..)`.
+    #[error("the {of} has no place `{place}` for `redact(..)`: name a place of its JSON, such as {known}")]
+    #[non_exhaustive]
+    NoSuchPlace {
+        /// The event, the command, the data or the state.
+        of: String,
+        /// The place in `redact(..)`.
+        place: String,
+        /// The places that exist.
+        known: String,
+    },
     /// A later build has retired a name that this build uses.
     #[error(
         "{what} `{name}`{of}{earlier} has been renamed to `{present}` by a later build; run that build, or declare \
@@ -171,6 +182,7 @@ impl StartProblem {
             Self::NoHandler { .. } => "no-handler",
             Self::NoChild { .. } => "no-child",
             Self::NoConsumer { .. } => "no-consumer",
+            Self::NoSuchPlace { .. } => "no-such-place",
             Self::Retired { .. } => "retired",
             Self::ScheduleName { .. } => "schedule-name",
             Self::Schedule { .. } => "schedule",

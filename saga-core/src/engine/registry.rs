@@ -188,6 +188,11 @@ impl Registry {
                 }
             }
         }
+        let definitions = self.sagas.values().map(|program| program.definition());
+        problems.extend(super::exposure::problems(
+            definitions,
+            self.subscribers.values().map(|(_, event)| event),
+        ));
         let mut lanes = self.handlers.clone();
         for &(was, command, lane) in &self.renamed {
             if lanes.insert(was, lane).is_some_and(|other| other != lane) {

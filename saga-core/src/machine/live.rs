@@ -122,8 +122,8 @@ impl<S: Saga> Program for Typed<S> {
         data: &Payload,
         version: u32,
     ) -> Result<Box<dyn Live>, PayloadError> {
-        let data = S::__decode_data(data, version)?;
-        Ok(Box::new(TypedLive { data, state: S::__decode(state, payload, version)?, next: None }))
+        let data = decode_data::<S>(data, version)?;
+        Ok(Box::new(TypedLive { data, state: decode_state::<S>(state, payload, version)?, next: None }))
     }
 
     fn undo_unread(
@@ -134,7 +134,7 @@ impl<S: Saga> Program for Typed<S> {
         cx: &mut Context,
     ) -> ActionResult<Message> {
         not_newer(version, S::VERSION)?;
-        let data = S::__decode_data(data, version).map_err(|error| format!("the data {error}"))?;
+        let data = decode_data::<S>(data, version).map_err(|error| format!("the data {error}"))?;
         build_undo::<S>(&data, undo, of, cx)
     }
 
@@ -174,7 +174,7 @@ impl<S: Saga> Live for TypedLive<S> {
     fn keep_data(&mut self) -> ActionResult<Kept> {
         let limit = PayloadLimits::CEILING.bytes;
         let (written, read) =
-            Payload::read_back(&self.data, limit, |json| S::__decode_data(json, S::VERSION))
+            Payload::read_back(&self.data, limit, |json| decode_data::<S>(json, S::VERSION))
                 .map_err(|error| format!("the data {error}"))?;
         self.data = read;
         Ok(Kept { data: written, labels: self.labels() })
@@ -243,17 +243,30 @@ fn build_undo<S: Saga>(
         UndoFrom::Command(command) => S::__undo(undo, data, Undone::Command(command), cx),
         UndoFrom::State(state, payload, version) => {
             not_newer(version, S::VERSION)?;
-            let state = S::__decode(state, payload, version)?;
+            let state = decode_state::<S>(state, payload, version)?;
             S::__undo(undo, data, Undone::State(&state), cx)
         }
     }
 }
 
+/// Decodes the data. An error of redacted data quotes no value.
+fn decode_data<S: Saga>(data: &Payload, version: u32) -> Result<S::Data, PayloadError> {
+    S::__decode_data(data, version).map_err(|error| error.without_values(S::definition().data.redact))
+}
+
+/// Decodes a state. An error of a redacted payload quotes no value.
+fn decode_state<S: Saga>(state: usize, payload: Option<&Payload>, version: u32) -> Result<S, PayloadError> {
+    S::__decode(state, payload, version).map_err(|error| {
+        let of = S::definition().states.get(state).and_then(|state| state.payload);
+        error.without_values(of.map_or(&[], |payload| payload.redact))
+    })
+}
+
 /// The stored form of a state, and the state that is read from this form.
 fn kept_state<S: Saga>(state: &S) -> Result<Option<(Payload, S)>, PayloadError> {
     let Some(written) = state.__encode()? else { return Ok(None) };
-    let read =
-        S::__decode(state.__index(), Some(&written), S::VERSION).map_err(PayloadError::not_read_back)?;
+    let read = decode_state::<S>(state.__index(), Some(&written), S::VERSION)
+        .map_err(PayloadError::not_read_back)?;
     written.same_as(read.__encode()?.as_ref())?;
     Ok(Some((written, read)))
 }

@@ -11,6 +11,7 @@ use super::instance::Instance;
 use super::is_own_timer;
 use super::live::Program;
 use super::record::ReportRecord;
+use crate::definition::Redaction;
 use crate::message::{Id, Message, Payload, PayloadLimits, Timestamp};
 use crate::step::{
     DeadLetterReason, Parked, Snapshot, Status, Task, TaskChange, TaskId, TaskKind, TaskStage,
@@ -53,6 +54,17 @@ pub struct Preview {
     pub dead: Vec<(DeadLetterReason, String)>,
     /// Whether more steps would follow than a preview shows.
     pub cut_off: bool,
+}
+
+impl Preview {
+    /// Hides the redacted values of an instance of `saga`.
+    pub fn redact(&mut self, saga: &str, by: &Redaction) {
+        self.data = by.data(saga, &self.data);
+        self.payload = self.payload.as_ref().map(|payload| by.state(saga, &self.state, payload));
+        for message in self.commands.iter_mut().chain(&mut self.undos).chain(&mut self.published) {
+            *message = by.message(message);
+        }
+    }
 }
 
 /// A copy of an instance, and what has followed so far.

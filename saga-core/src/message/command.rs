@@ -43,6 +43,10 @@ pub trait Command: Serialize + DeserializeOwned + Send + Sync + 'static {
     #[doc(hidden)]
     const UPCASTS: &'static [UpcastFrom] = &[];
 
+    /// The places of the payload that are never shown.
+    #[doc(hidden)]
+    const REDACT: &'static [&'static str] = &[];
+
     /// Decodes a payload written by version `version`, at most [`VERSION`](Self::VERSION).
     #[doc(hidden)]
     fn __decode(payload: &Payload, version: u32) -> Result<Self, PayloadError> {

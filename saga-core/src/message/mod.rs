@@ -16,6 +16,7 @@ mod strict;
 mod timestamp;
 mod visible;
 
+pub use crate::shape::{MASK, Sensitive};
 pub use command::{Command, Done, Failed, HandlerResult, NoReply, Reply, ReplyTo, Report, Tick, Unknown};
 pub(crate) use error::panic_text;
 pub use error::{ActionError, ActionResult, BoxError, Chain, HandlerError, HandlerErrorKind, chain};

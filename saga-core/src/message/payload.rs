@@ -153,9 +153,10 @@ fn difference(written: &Payload, again: &Payload) -> Option<String> {
         (Err(error), _) | (_, Err(error)) => return Some(error),
     };
     let mut path = String::new();
-    let (here, there) = first_difference(&written, &again, &mut path)?;
+    first_difference(&written, &again, &mut path)?;
     let place = if path.is_empty() { String::new() } else { format!("`{}`: ", path.trim_start_matches('.')) };
-    Some(format!("{place}{here} is read back as {there}"))
+    // The values are not part of the text, because the error goes into logs and pages.
+    Some(format!("{place}another value is read back"))
 }
 
 /// Returns the JSON with sorted arrays. The order of a set depends on its iteration.
@@ -283,6 +284,25 @@ pub enum PayloadError {
 }
 
 impl PayloadError {
+    /// Removes the text of serde, which can quote a value, from the error of a type with redacted places.
+    pub(crate) fn without_values(self, redact: &[&str]) -> Self {
+        let shorter = |why: String| {
+            let (place, text) = match why.strip_prefix('`').and_then(|rest| rest.split_once("`: ")) {
+                Some((place, text)) => (format!("`{place}`: "), text),
+                None => (String::new(), &*why),
+            };
+            if text.starts_with("missing field") || text.starts_with("another value") {
+                return why;
+            }
+            format!("{place}the value is not valid")
+        };
+        match self {
+            Self::Decode(why) if !redact.is_empty() => Self::Decode(shorter(why)),
+            Self::NotReadBack(why) if !redact.is_empty() => Self::NotReadBack(shorter(why)),
+            error => error,
+        }
+    }
+
     /// Converts the error of reading a payload just written.
     pub(crate) fn not_read_back(error: Self) -> Self {
         match error {
@@ -324,7 +344,8 @@ impl Message {
 
     /// Encodes `event` with at most `limit` bytes. Returns the message and the decoded event.
     pub(crate) fn read_event<E: Event>(event: &E, limit: usize) -> Result<(Self, E), PayloadError> {
-        let (payload, event) = Payload::read_back(event, limit, |json| E::__decode(json, E::VERSION))?;
+        let (payload, event) = Payload::read_back(event, limit, |json| E::__decode(json, E::VERSION))
+            .map_err(|error| error.without_values(E::REDACT))?;
         Ok((Self { name: Name::Borrowed(E::NAME), version: E::VERSION, payload }, event))
     }
 
@@ -334,7 +355,8 @@ impl Message {
     /// If serde fails, or if the decoded value would differ.
     pub(crate) fn of_command<C: Command>(command: &C) -> Result<Self, PayloadError> {
         let limit = PayloadLimits::CEILING.bytes;
-        let (payload, _) = Payload::read_back(command, limit, |json| C::__decode(json, C::VERSION))?;
+        let (payload, _) = Payload::read_back(command, limit, |json| C::__decode(json, C::VERSION))
+            .map_err(|error| error.without_values(C::REDACT))?;
         Ok(Self { name: Name::Borrowed(C::NAME), version: C::VERSION, payload })
     }
 
@@ -344,7 +366,7 @@ impl Message {
     /// If the payload is not a value of type `E`, or if a later version wrote the payload.
     pub(crate) fn event<E: Event>(&self) -> Result<E, PayloadError> {
         not_newer(self.version, E::VERSION)?;
-        E::__decode(&self.payload, self.version)
+        E::__decode(&self.payload, self.version).map_err(|error| error.without_values(E::REDACT))
     }
 
     /// Decodes the command in its present shape.
@@ -353,7 +375,7 @@ impl Message {
     /// If the payload is not a value of type `C`, or if a later version wrote the payload.
     pub(crate) fn command<C: Command>(&self) -> Result<C, PayloadError> {
         not_newer(self.version, C::VERSION)?;
-        C::__decode(&self.payload, self.version)
+        C::__decode(&self.payload, self.version).map_err(|error| error.without_values(C::REDACT))
     }
 
     /// Returns a hash of the content: XXH3-64 of the name, a zero byte and the JSON.

@@ -1,12 +1,14 @@
 //! What a type looks like to serde, and from which earlier shapes it is read.
 //!
-//! Owns: the places of a type in its JSON, and what an upcast reads. Does not own: what is compared with them
+//! Owns: the places of a type in its JSON, the sensitive ones among them, and what an upcast reads. Does not own: what is compared with them
 //! (`testing::Lock`), or the calls of upcasts, which the derives write.
 
 mod places;
+mod sensitive;
 mod upcast;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use places::Place;
 pub(crate) use places::Shape;
+pub use sensitive::{MASK, Sensitive};
 pub use upcast::{Reads, UpcastFrom};

@@ -6,7 +6,7 @@
 //! them all, or takes anything (`untagged`, `flatten`, `serde_json::Value`), is `any` from there on.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
@@ -15,17 +15,21 @@ use serde::de::{
     SeqAccess, VariantAccess, Visitor,
 };
 
+use super::sensitive::SENSITIVE;
+
 /// What a type may contain, by place; the place of the value itself is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shape(pub(crate) BTreeMap<String, Place>);
 
 /// One place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The word for what stands there.
     pub(crate) kind: String,
     /// Whether it may be left out.
     pub(crate) optional: bool,
+    /// Whether a [`Sensitive`](super::Sensitive) stands there.
+    pub(crate) sensitive: bool,
 }
 
 /// Texts that types which validate theirs are likely to take.
@@ -39,6 +43,8 @@ const TEXTS: [&str; 8] = [
     "00000000-0000-0000-0000-000000000000",
     "127.0.0.1",
 ];
+/// Each begins a part of a place.
+const PARTS: [char; 4] = ['.', '[', '{', '<'];
 /// Deeper than that, lists and options are left empty.
 const DEPTH: usize = 12;
 /// Attempts at one type.
@@ -55,7 +61,7 @@ impl Shape {
         {
             attempts += 1;
             let before = seen.borrow().enums.len();
-            read::<T>(&seen, &plan);
+            let _ = read::<T>(&seen, &plan);
             // Each variant of an enum that has just been found.
             let enums = seen.borrow().enums.iter().skip(before).cloned().collect::<Vec<_>>();
             for (place, variants) in enums {
@@ -66,18 +72,25 @@ impl Shape {
                 }));
             }
         }
+        behind_refusals::<T>(&seen);
         let fields: Vec<(String, Plan)> = seen.borrow().fields.clone().into_iter().collect();
         let mut shape = Self(std::mem::take(&mut seen.borrow_mut().places));
-        for (field, plan) in fields {
-            // Behind something that refuses every value nothing is asked for any more.
-            let unknown = || Place { kind: "any".to_owned(), optional: false };
+        for place in std::mem::take(&mut seen.borrow_mut().sensitive) {
+            shape.0.entry(place).or_default().sensitive = true;
+        }
+        for (field, mut plan) in fields {
+            // Nobody knows what stands there, so nobody may see it.
+            let unknown = || Place { kind: "any".to_owned(), optional: false, sensitive: true };
             shape.0.entry(field.clone()).or_insert_with(unknown);
-            let without = Plan { omit: Some(field.clone()), ..plan };
-            if read::<T>(&RefCell::new(Seen::default()), &without)
+            plan.omit.insert(field.clone());
+            if read::<T>(&RefCell::new(Seen::default()), &plan).is_ok()
                 && let Some(place) = shape.0.get_mut(&field)
             {
                 place.optional = true;
             }
+        }
+        if !plans.is_empty() {
+            shape.0.entry(String::new()).or_default().sensitive = true;
         }
         shape
     }
@@ -87,7 +100,7 @@ impl Shape {
     pub(crate) fn misfits(&self, old: &Self) -> Vec<String> {
         let mut misfits = Vec::new();
         // A state that carried nothing is read as `()`.
-        let null = Place { kind: "null".to_owned(), optional: false };
+        let null = Place { kind: "null".to_owned(), ..Place::default() };
         if old.0.is_empty() && self.0.get("") == Some(&null) {
             return misfits;
         }
@@ -116,7 +129,7 @@ impl Shape {
 
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, Place { kind, optional }) in &self.0 {
+        for (place, Place { kind, optional, .. }) in &self.0 {
             let mark = if *optional { "?" } else { "" };
             let name = if place.is_empty() { "." } else { place };
             writeln!(f, "    {name}{mark}: {kind}")?;
@@ -128,27 +141,59 @@ impl fmt::Display for Shape {
 /// The places around one.
 #[cfg(any(test, feature = "testing"))]
 fn parents(place: &str) -> impl Iterator<Item = &str> {
-    place.char_indices().filter(|(_, c)| matches!(c, '.' | '[' | '{' | '<')).map(|(at, _)| &place[..at])
+    place.char_indices().filter(|(_, c)| PARTS.contains(c)).map(|(at, _)| &place[..at])
 }
 
-/// Reads a `T` by `plan`, with other texts and numbers as long as it refuses them. Whether it could be read.
-fn read<T: DeserializeOwned>(seen: &RefCell<Seen>, plan: &Plan) -> bool {
+/// Finds what stands behind a value that refuses everything: the field with that value is left out. A derive asks for all
+/// other fields before it misses one.
+fn behind_refusals<T: DeserializeOwned>(seen: &RefCell<Seen>) {
+    let unknown = || {
+        let seen = seen.borrow();
+        let mut fields = seen.fields.iter().filter(|(field, _)| !seen.places.contains_key(*field));
+        fields.next().map(|(field, plan)| (field.clone(), plan.clone()))
+    };
+    let mut omit = BTreeSet::new();
+    for _ in 0..ATTEMPTS {
+        let Some((_, mut plan)) = unknown() else { return };
+        plan.omit.clone_from(&omit);
+        let Err(Some(refused)) = read::<T>(seen, &plan) else { return };
+        let around = {
+            let seen = seen.borrow();
+            let holds = |field: &&String| {
+                refused.strip_prefix(&***field).is_some_and(|rest| rest.is_empty() || rest.starts_with(PARTS))
+            };
+            seen.fields
+                .keys()
+                .filter(|field| !omit.contains(*field))
+                .filter(holds)
+                .max_by_key(|field| field.len())
+                .cloned()
+        };
+        let Some(around) = around else { return };
+        omit.insert(around);
+    }
+}
+
+/// Reads a `T` by `plan`, with other texts and numbers as long as it refuses them. `Err` has the place that was refused.
+fn read<T: DeserializeOwned>(seen: &RefCell<Seen>, plan: &Plan) -> Result<(), Option<String>> {
     let mut plan = plan.clone();
+    let mut refused = None;
     for _ in 0..64 {
         let place = String::new();
         let probe = Probe { seen, plan: &plan, place, depth: 0, within: Vec::new(), again: false };
         if T::deserialize(probe).is_ok() {
-            return true;
+            return Ok(());
         }
         // Whatever was asked for last is what was refused.
-        let Some(last) = seen.borrow_mut().last.take() else { return false };
+        let Some(last) = seen.borrow_mut().last.take() else { return Err(refused) };
+        refused = Some(last.clone());
         let choice = plan.choices.entry(last).or_default();
         *choice += 1;
         if *choice >= TEXTS.len() {
-            return false;
+            return Err(refused);
         }
     }
-    false
+    Err(refused)
 }
 
 /// What has been found out.
@@ -159,7 +204,9 @@ struct Seen {
     enums: Vec<(String, usize)>,
     /// The fields of structs, with the plan by which each was reached.
     fields: BTreeMap<String, Plan>,
-    /// Where something was made up that a type may refuse.
+    /// Where a value must not be shown.
+    sensitive: BTreeSet<String>,
+    /// Where something was made up that a type may refuse, or where a struct begins.
     last: Option<String>,
 }
 
@@ -170,8 +217,8 @@ struct Plan {
     variants: BTreeMap<String, usize>,
     /// Which of the likely values stands where.
     choices: BTreeMap<String, usize>,
-    /// The field to leave out.
-    omit: Option<String>,
+    /// The fields to leave out.
+    omit: BTreeSet<String>,
 }
 
 struct Probe<'a> {
@@ -207,7 +254,7 @@ impl<'a> Probe<'a> {
         if self.again {
             return;
         }
-        let place = Place { kind: kind.to_owned(), optional: false };
+        let place = Place { kind: kind.to_owned(), ..Place::default() };
         self.seen.borrow_mut().places.entry(self.place.clone()).or_insert(place);
     }
 
@@ -328,9 +375,12 @@ impl<'de> Deserializer<'de> for Probe<'_> {
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Refused> {
+        if name == SENSITIVE {
+            self.seen.borrow_mut().sensitive.insert(self.place.clone());
+        }
         visitor.visit_newtype_struct(self)
     }
 
@@ -375,6 +425,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
             let place = probe.field(field).place;
             probe.seen.borrow_mut().fields.entry(place).or_insert_with(|| probe.plan.clone());
         }
+        probe.seen.borrow_mut().last = Some(probe.place.clone());
         visitor.visit_map(Fields { probe, rest: fields, now: "" })
     }
 
@@ -483,7 +534,7 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
         while let Some((first, rest)) = self.rest.split_first() {
             (self.now, self.rest) = (first, rest);
-            if self.probe.plan.omit.as_ref() != Some(&self.probe.field(first).place) {
+            if !self.probe.plan.omit.contains(&self.probe.field(first).place) {
                 let name: StrDeserializer<'_, Refused> = self.now.into_deserializer();
                 return seed.deserialize(name).map(Some);
             }
@@ -537,5 +588,111 @@ impl<'de> VariantAccess<'de> for Content<'_> {
         visitor: V,
     ) -> Result<V::Value, Refused> {
         self.0.deserialize_struct("", fields, visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::shape::Sensitive;
+
+    /// Takes no invented value.
+    #[derive(Debug)]
+    struct Picky;
+
+    impl<'de> Deserialize<'de> for Picky {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            match &*String::deserialize(deserializer)? {
+                "xyzzy" => Ok(Self),
+                _ => Err(de::Error::custom("no")),
+            }
+        }
+    }
+
+    fn sensitive<T: DeserializeOwned>() -> Vec<String> {
+        let places = Shape::of::<T>().0.into_iter();
+        places.filter(|(_, place)| place.sensitive).map(|(place, _)| place).collect()
+    }
+
+    #[test]
+    fn a_sensitive_place_is_found_wherever_it_stands() {
+        #[derive(Deserialize, Serialize)]
+        #[allow(dead_code)] // Only its shape counts.
+        enum Way {
+            Cash,
+            Card { no: Sensitive<String>, year: u16 },
+            Account(Sensitive<String>),
+        }
+        #[derive(Deserialize)]
+        #[allow(dead_code)] // Only its shape counts.
+        struct Payment {
+            way: Way,
+            more: Vec<Option<Sensitive<u8>>>,
+            by: BTreeMap<String, Sensitive<String>>,
+            pair: (u8, Sensitive<u8>),
+            all: Sensitive<Way>,
+            none: u8,
+        }
+        assert_eq!(
+            sensitive::<Payment>(),
+            [
+                "all",
+                "all<Account>",
+                "all<Card>.no",
+                "by{}",
+                "more[]",
+                "pair[1]",
+                "way<Account>",
+                "way<Card>.no"
+            ]
+        );
+        assert_eq!(sensitive::<Sensitive<u8>>(), [""]);
+    }
+
+    #[test]
+    fn what_stands_behind_a_refusal_is_found() {
+        #[derive(Deserialize)]
+        #[allow(dead_code)] // Only its shape counts.
+        struct Inner {
+            first: Picky,
+            card: Sensitive<String>,
+        }
+        #[derive(Deserialize)]
+        #[allow(dead_code)] // Only its shape counts.
+        struct Outer {
+            first: Picky,
+            inner: Inner,
+            second: Picky,
+            secret: Sensitive<u8>,
+            last: String,
+        }
+        assert_eq!(sensitive::<Outer>(), ["inner.card", "secret"]);
+        let shape = Shape::of::<Outer>();
+        assert_eq!(shape.0["last"].kind, "string");
+    }
+
+    #[test]
+    fn what_nobody_can_ask_for_is_hidden() {
+        /// Refuses before it looks at its fields.
+        #[derive(Debug)]
+        struct Early;
+        impl<'de> Deserialize<'de> for Early {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct First;
+                impl<'de> Visitor<'de> for First {
+                    type Value = Early;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an early one")
+                    }
+                    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Early, A::Error> {
+                        Err(de::Error::custom("no"))
+                    }
+                }
+                deserializer.deserialize_struct("Early", &["first", "card"], First)
+            }
+        }
+        assert_eq!(sensitive::<Early>(), ["card", "first"]);
     }
 }

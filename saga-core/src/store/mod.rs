@@ -13,6 +13,7 @@ mod label_condition;
 mod list;
 mod memory;
 mod problems;
+mod redacted;
 mod waiting;
 
 pub use crate::step::*;
@@ -29,6 +30,8 @@ pub use list::{
 pub use memory::Fault;
 pub use memory::MemoryStore;
 pub use problems::{Problem, ProblemKind, Problems};
+
+pub use redacted::Redacted;
 
 use std::sync::Arc;
 

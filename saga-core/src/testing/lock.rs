@@ -306,7 +306,10 @@ fn parse(text: &str) -> Vec<Entry> {
             let optional = name.ends_with('?');
             let name = name.strip_suffix('?').unwrap_or(name);
             let name = if name == "." { "" } else { name };
-            entry.shape.0.insert(name.to_owned(), Place { kind: kind.to_owned(), optional });
+            entry
+                .shape
+                .0
+                .insert(name.to_owned(), Place { kind: kind.to_owned(), optional, sensitive: false });
             continue;
         }
         let Some((kind, rest)) = line.split_once(' ') else { bad() };

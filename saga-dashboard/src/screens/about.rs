@@ -15,7 +15,7 @@ pub(crate) async fn about(screen: Screen) -> Response {
 }
 
 async fn page(screen: &Screen) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let options = &screen.dashboard.options;
     let facts = html! {

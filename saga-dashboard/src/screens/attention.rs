@@ -21,7 +21,7 @@ pub(crate) async fn attention(screen: Screen) -> Response {
 }
 
 async fn page(screen: &Screen) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let problems = screen.problems(&store).await?;
     let mut filter = InstanceFilter::default();

@@ -30,7 +30,7 @@ pub(crate) async fn audit(screen: Screen, Query(of): Query<Of>) -> Response {
 }
 
 async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let mut filter = AuditFilter::default();
     if !of.saga.is_empty() && !of.key.is_empty() {

@@ -30,7 +30,7 @@ pub(crate) async fn dead_letters(screen: Screen, Query(of): Query<Of>) -> Respon
 
 async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
     let after = of.after;
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let letters = store.dead_letters(DeadId(after), LINES).await?;
     let next = letters.last().filter(|_| letters.len() == LINES).map(|row| row.id.0.to_string());

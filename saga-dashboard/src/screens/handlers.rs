@@ -32,7 +32,7 @@ pub(crate) async fn handlers(screen: Screen, Query(of): Query<Of>) -> Response {
 
 /// Returns the page. `said` is about a decision that was not applied.
 pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let pauses = &numbers.pauses;
     let sagas: BTreeSet<&str> = numbers.definitions.iter().map(|definition| &*definition.saga).collect();

@@ -126,7 +126,7 @@ pub(crate) async fn instances(screen: Screen, Query(filter): Query<Filter>) -> R
 }
 
 async fn page(screen: &Screen, of: &Filter) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let mut filter = of.parse()?;
     if !filter.labels.is_empty() && !screen.sees_payloads() {

@@ -48,7 +48,7 @@ pub(crate) async fn letter(screen: Screen, Query(of): Query<Of>) -> Response {
 
 /// Returns the page of a letter. `said` is about a decision that was not applied.
 pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let Some(DeadLetterRow { letter, .. }) = DeadLetterRow::read(&*store, DeadId(of.id)).await? else {
         return Err(NoPage::NotFound(format!(

@@ -39,7 +39,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use saga_core::definition::StoredDefinition;
 use saga_core::message::{Timestamp, chain};
-use saga_core::store::{DeadId, InstanceCount, InstanceView, Pause, Problems, Status, StoreError};
+use saga_core::store::{DeadId, InstanceCount, InstanceView, Pause, Problems, Redacted, Status, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Dashboard;
@@ -144,8 +144,13 @@ impl Screen {
         self.session.decides(&self.dashboard.options)
     }
 
-    pub(crate) fn store(&self) -> Result<Opened, NoPage> {
-        self.dashboard.source.open().ok_or(NoPage::Stopped)
+    /// Opens the store for reading. Redacted values are hidden.
+    pub(crate) async fn store(&self) -> Result<Opened, NoPage> {
+        let store = self.dashboard.source.open().ok_or(NoPage::Stopped)?;
+        if self.dashboard.options.reveal {
+            return Ok(store);
+        }
+        Ok(Opened::Redacted(Box::new(Redacted::new(store).await?)))
     }
 
     /// Reads what waits for a person. Pages share one read for a moment, because it can be long.

@@ -32,7 +32,7 @@ pub(crate) async fn overview(screen: Screen, Query(of): Query<Of>) -> Response {
 }
 
 async fn page(screen: &Screen, saga: &str) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let definitions = newest(&numbers.definitions);
     let problems = screen.problems(&store).await?;

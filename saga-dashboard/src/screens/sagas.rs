@@ -26,7 +26,7 @@ pub(crate) async fn sagas(screen: Screen, Query(of): Query<Of>) -> Response {
 }
 
 async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let definitions = &numbers.definitions;
     let shown = definitions.iter().rev().find(|definition| {

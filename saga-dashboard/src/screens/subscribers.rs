@@ -13,7 +13,7 @@ pub(crate) async fn subscribers(screen: Screen) -> Response {
 }
 
 async fn page(screen: &Screen) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let consumers = store.consumers().await?;
     let body = html! {

@@ -23,7 +23,7 @@ pub(crate) async fn timers(screen: Screen, Query(of): Query<Of>) -> Response {
 }
 
 async fn page(screen: &Screen, after: &str) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let mut filter = InstanceFilter::default();
     filter.order = InstanceOrder::Due;

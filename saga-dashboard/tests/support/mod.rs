@@ -9,11 +9,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use saga::Sensitive;
 use saga::prelude::*;
 use saga::store::MemoryStore;
 use saga::{Dispatcher, Done, Position};
 use saga_dashboard::{Options, Source, Token};
 use tower::ServiceExt;
+
+/// A value that no page shows.
+pub const PIN: &str = "0000-secret";
 
 /// Where an order is.
 #[derive(Saga, Clone, Debug, PartialEq)]
@@ -45,11 +49,12 @@ pub enum OrderState {
 pub struct Order {
     pub note: String,
     pub size: u32,
+    pub pin: Sensitive<String>,
 }
 
 impl OrderActions for Order {
     fn place(event: &Placed, _: &mut Context) -> ActionResult<Self> {
-        Ok(Self { note: event.note.clone(), size: 7 })
+        Ok(Self { note: event.note.clone(), size: 7, pin: PIN.to_owned().into() })
     }
     fn pay(&self, _: &Placed, _: &mut Context) -> Pay {
         Pay {}
@@ -65,11 +70,13 @@ pub struct Placed {
     pub order: String,
     pub note: String,
 }
-#[derive(saga::Event, Clone, Debug, Serialize, Deserialize)]
+#[derive(saga::Event, Clone, Debug, Default, Serialize, Deserialize)]
 #[event(name = "noted", key(order))]
 pub struct Noted {
     pub order: String,
     pub text: String,
+    #[serde(default)]
+    pub pin: Sensitive<String>,
 }
 #[derive(saga::Event, Clone, Debug, Serialize, Deserialize)]
 #[event(name = "paid")]
@@ -138,7 +145,7 @@ impl Shop {
 
     /// Sends a note to an order that does not exist. Returns the number of the dead letter.
     pub async fn letter(&self, order: &str, text: &str) -> String {
-        let noted = Noted { order: order.to_owned(), text: text.to_owned() };
+        let noted = Noted { order: order.to_owned(), text: text.to_owned(), pin: PIN.to_owned().into() };
         self.dispatcher.publish(noted).await.unwrap();
         let letters = self.dispatcher.dead_letters(None).await.unwrap();
         letters.last().expect("a dead letter").id.0.to_string()

@@ -2,9 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::Path;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
+use syn::{LitStr, Path};
 
 use crate::model::{
     Act, Due, End, Missing, Model, MoveKind, Row, Timer, TriggerKind, UndoUse, Verdict, Waive, last,
@@ -131,6 +131,7 @@ impl<'a> Table<'a> {
         let was = &model.was;
         let data = &model.data;
         let data_text = quote!(#data).to_string();
+        let redacting = redacting(&model.redact);
         let labels = model.labels.iter().map(|label| label.unraw().to_string());
         let upcasts = super::upcast::list(&model.upcasts, private, &quote!(#data));
         let ended = self.verdict(model.ended_instance);
@@ -143,7 +144,7 @@ impl<'a> Table<'a> {
             #private::Definition {
                 name: #name,
                 was: &[#(#was),*],
-                data: #private::PayloadType::of::<#data>(#data_text),
+                data: #private::PayloadType::of::<#data>(#data_text)#redacting,
                 labels: &[#(#labels),*],
                 upcasts: #upcasts,
                 version: #version,
@@ -186,7 +187,8 @@ impl<'a> Table<'a> {
         let (variant, name, was, doc) = (state.ident.to_string(), &state.name, &state.was, &state.doc);
         let payload = option(state.payload.as_ref().map(|ty| {
             let text = quote!(#ty).to_string();
-            quote!(#private::PayloadType::of::<#ty>(#text))
+            let redacting = redacting(&state.redact);
+            quote!(#private::PayloadType::of::<#ty>(#text)#redacting)
         }));
         let upcasts = {
             let payload = &state.payload;
@@ -375,6 +377,11 @@ impl<'a> Table<'a> {
             }
         }
     }
+}
+
+/// The call that names the places which are never shown. Nothing without such places.
+fn redacting(places: &[LitStr]) -> TokenStream {
+    if places.is_empty() { quote!() } else { quote!(.redacting(&[#(#places),*])) }
 }
 
 pub(super) fn option(value: Option<TokenStream>) -> TokenStream {

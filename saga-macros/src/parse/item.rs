@@ -5,9 +5,11 @@
 use std::collections::BTreeSet;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use syn::parse::{Parse, ParseStream};
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Ident, Lit, Path, Token};
+use syn::{Ident, Lit, LitStr, Path, Token};
 
 use crate::errors::Errors;
 
@@ -112,6 +114,41 @@ impl Item {
                 None
             }
         }
+    }
+
+    /// Returns the places in the list of `redact(..)`: names of fields, and texts such as `"lines[].card"`.
+    pub(crate) fn places(&self, errors: &mut Errors) -> Vec<LitStr> {
+        let Some(args) = &self.args else {
+            errors.on(&self.path, "name the fields: `redact(card, \"billing.iban\")`");
+            return Vec::new();
+        };
+        let one = |input: ParseStream<'_>| -> syn::Result<LitStr> {
+            if input.peek(LitStr) {
+                return input.parse();
+            }
+            let field: Ident = input.call(Ident::parse_any)?;
+            Ok(LitStr::new(&field.unraw().to_string(), field.span()))
+        };
+        let list =
+            |input: ParseStream<'_>| Punctuated::<LitStr, Token![,]>::parse_terminated_with(input, one);
+        let places: Vec<LitStr> = match list.parse2(args.clone()) {
+            Ok(places) => places.into_iter().collect(),
+            Err(error) => {
+                errors.push(error);
+                return Vec::new();
+            }
+        };
+        if places.is_empty() {
+            errors.on(&self.path, "`redact(..)` needs at least one place");
+        }
+        for (at, place) in places.iter().enumerate() {
+            if place.value().trim().is_empty() {
+                errors.on(place, "a place has a name; for the whole value, use `saga::Sensitive`");
+            } else if places[..at].iter().any(|known| known.value() == place.value()) {
+                errors.on(place, format!("`{}` is redacted already", place.value()));
+            }
+        }
+        places
     }
 
     /// Returns the only type in the list, such as the command of `failed(Command)`. `what` is the

@@ -10,8 +10,9 @@ pub(crate) use item::{Item, Once, items};
 pub(crate) use upcast::upcasts;
 
 use proc_macro2::TokenStream;
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Expr, Fields, Ident, Lit, Meta, Variant};
+use syn::{Attribute, Data, DeriveInput, Expr, Fields, Ident, Lit, LitStr, Meta, Variant};
 
 use crate::errors::Errors;
 use crate::model::{End, Missing, Model, Origin, Row, State, Verdict, lower};
@@ -43,6 +44,7 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         was: Vec::new(),
         version: 1,
         labels: Vec::new(),
+        redact: Vec::new(),
         upcasts: Vec::new(),
         data: None,
         actions: None,
@@ -103,6 +105,13 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         upcast::check(&mut state.upcasts, version, errors);
     }
     model.rows = initially.into_iter().chain(own).chain(any).chain(deadline).collect();
+    for label in &model.labels {
+        let name = label.unraw().to_string();
+        let begins = |place: &LitStr| place.value().split(['.', '[', '{', '<']).next() == Some(&*name);
+        if model.redact.iter().any(begins) {
+            errors.on(label, format!("`{name}` is redacted, and a label is shown: leave out one of the two"));
+        }
+    }
     missing(&model, errors);
     Some(model)
 }
@@ -175,6 +184,7 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
                 }
             }
             "label" => model.labels.extend(labels(&item, errors)),
+            "redact" => model.redact.extend(item.places(errors)),
             "actions" => model.actions = item.one_ident("Name", errors),
             "on_abort" => model.on_abort = item.one_ident("State", errors),
             "crate" => {
@@ -184,7 +194,7 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
             }
             _ => errors.on(
                 &item.path,
-                "unknown setting; `saga` takes name, was, version, data, label, actions, on_abort and crate",
+                "unknown setting; `saga` takes name, was, version, data, label, redact, actions, on_abort and crate",
             ),
         }
     }
@@ -254,6 +264,7 @@ fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row
         ident: variant.ident,
         doc: doc(&variant.attrs),
         payload,
+        redact: Vec::new(),
         upcasts: Vec::new(),
         end: None,
         unhandled: None,
@@ -305,9 +316,13 @@ fn state(index: usize, variant: Variant, errors: &mut Errors) -> (State, Vec<Row
                             state.name_span = item.span();
                         }
                         "was" => state.was.extend(item.text(errors)),
+                        "redact" if state.payload.is_none() => {
+                            errors.on(&item.path, "the state carries nothing: write `State(Payload)`");
+                        }
+                        "redact" => state.redact.extend(item.places(errors)),
                         _ => errors.on(
                             &item.path,
-                            "unknown setting; `state` takes `name = \"..\"` and `was = \"..\"`",
+                            "unknown setting; `state` takes `name = \"..\"`, `was = \"..\"` and `redact(..)`",
                         ),
                     }
                 }

@@ -117,7 +117,11 @@ pub(super) async fn preview(screen: &Screen, verb: &Verb, seen: &Seen) -> Vec<(S
     let mut previews = Vec::new();
     for (name, verb) in verbs {
         let address = &seen.snapshot.instance.address;
-        previews.extend(screen.dashboard.source.preview(address, verb).await.map(|preview| (name, preview)));
+        let Some(mut preview) = screen.dashboard.source.preview(address, verb).await else { continue };
+        if let Some(places) = &seen.redaction {
+            preview.redact(&address.saga, places);
+        }
+        previews.push((name, preview));
     }
     previews
 }

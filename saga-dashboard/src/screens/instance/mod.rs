@@ -9,7 +9,7 @@ mod history;
 use axum::extract::Query;
 use axum::response::Response;
 use maud::{Markup, html};
-use saga_core::definition::StoredDefinition;
+use saga_core::definition::{Redaction, StoredDefinition};
 use saga_core::message::{Alias, InstanceName, Key, Timestamp, visible};
 use saga_core::store::{
     Address, HistoryRow, InboxId, InstanceChange, LabelCondition, Mail, MailKind, ObligationOf, Parked,
@@ -88,6 +88,7 @@ struct Seen {
     definition: Option<StoredDefinition>,
     history: Vec<HistoryRow>,
     waiting: Vec<(InboxId, Mail)>,
+    redaction: Option<Redaction>,
 }
 
 impl Seen {
@@ -99,7 +100,7 @@ impl Seen {
 }
 
 pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result<Markup, NoPage> {
-    let store = screen.store()?;
+    let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let Some(snapshot) = store.instance(&of.address()?).await? else {
         let name = if of.alias.is_empty() { &of.key } else { &of.alias };
@@ -121,6 +122,7 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
             .cloned(),
         history: store.history(address, limit).await?,
         waiting: store.waiting(address, WAITING).await?,
+        redaction: store.redaction().cloned(),
         snapshot,
     };
     let record = &seen.snapshot.instance;

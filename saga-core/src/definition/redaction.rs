@@ -1,0 +1,288 @@
+//! Redaction: payloads without the values that nobody may see by accident.
+//!
+//! Owns: the places to hide, as the stored definitions name them, and the masked JSON. Does not own: the reads that are
+//! masked (`store::Redacted`), or the person who may see more (the tools).
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::{StoredDefinition, StoredType};
+use crate::message::{MASK, Message, Payload};
+
+/// The places of the payloads of a store that must not be shown: `redact(..)` of the derives, and each
+/// [`Sensitive`](crate::message::Sensitive).
+///
+/// A payload of a type that no stored definition knows is hidden as a whole. The places of all versions apply to each
+/// version.
+#[derive(Clone, Debug, Default)]
+pub struct Redaction {
+    sagas: BTreeMap<String, OfSaga>,
+    messages: BTreeMap<String, Places>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct OfSaga {
+    data: Places,
+    states: BTreeMap<String, Places>,
+}
+
+type Places = BTreeSet<String>;
+
+impl Redaction {
+    /// Collects the places of these definitions.
+    pub fn of(definitions: &[StoredDefinition]) -> Self {
+        let mut redaction = Self::default();
+        let add = |places: &mut Places, of: &StoredType| places.extend(of.redacted.iter().cloned());
+        for definition in definitions {
+            for name in definition.was.iter().chain([&definition.saga]) {
+                let saga = redaction.sagas.entry(name.clone()).or_default();
+                add(&mut saga.data, &definition.data);
+                for state in &definition.states {
+                    for name in state.was.iter().chain([&state.name]) {
+                        let places = saga.states.entry(name.clone()).or_default();
+                        state.payload.iter().for_each(|payload| add(places, payload));
+                    }
+                }
+            }
+            let events = definition.events.iter().chain(&definition.publishes);
+            let events = events.map(|event| (&event.name, &event.was, &event.payload));
+            let commands = definition.commands.iter().map(|one| (&one.name, &one.was, &one.payload));
+            for (name, was, payload) in events.chain(commands) {
+                for name in was.iter().chain([name]) {
+                    add(redaction.messages.entry(name.clone()).or_default(), payload);
+                }
+            }
+        }
+        redaction
+    }
+
+    /// Returns the data of a saga without its redacted values.
+    pub fn data(&self, saga: &str, data: &Payload) -> Payload {
+        masked(self.sagas.get(saga).map(|of| &of.data), data)
+    }
+
+    /// Returns the payload of a state without its redacted values.
+    pub fn state(&self, saga: &str, state: &str, payload: &Payload) -> Payload {
+        masked(self.sagas.get(saga).and_then(|of| of.states.get(state)), payload)
+    }
+
+    /// Returns the payload of the event or command `name` without its redacted values.
+    pub fn payload(&self, name: &str, payload: &Payload) -> Payload {
+        masked(self.messages.get(name), payload)
+    }
+
+    /// Returns a message without the redacted values of its payload.
+    pub fn message(&self, message: &Message) -> Message {
+        Message { payload: self.payload(&message.name, &message.payload), ..message.clone() }
+    }
+
+    /// Returns the first redacted place of the event or command `name` at which `body` has the mask instead of a value. A
+    /// person who edits a masked payload must write the values again.
+    pub fn still_masked(&self, name: &str, body: &Payload) -> Option<String> {
+        let Some(places) = self.messages.get(name) else {
+            return (body.as_str().trim() == HIDDEN).then(|| ".".to_owned());
+        };
+        let mut found = None;
+        let json: &RawValue = serde_json::from_str(body.as_str()).ok()?;
+        walk(&mut String::new(), json, places, &[String::new()], &mut |place, value| {
+            if value == HIDDEN && found.is_none() {
+                found = Some(if place.is_empty() { ".".to_owned() } else { place.to_owned() });
+            }
+        });
+        found
+    }
+
+    /// Returns whether the label of this field would show a redacted value.
+    pub(crate) fn hides_label(&self, saga: &str, label: &str) -> bool {
+        self.sagas.get(saga).is_none_or(|of| {
+            let begins = |place: &String| {
+                place
+                    .strip_prefix(label)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', '{', '<']))
+            };
+            of.data.iter().any(|place| place.is_empty() || begins(place))
+        })
+    }
+}
+
+/// The JSON of the mask.
+const HIDDEN: &str = "\"***\"";
+
+/// Returns a payload without any of its values.
+pub(crate) fn hidden() -> Payload {
+    debug_assert_eq!(HIDDEN.trim_matches('"'), MASK);
+    Payload::from(HIDDEN)
+}
+
+/// Hides these places. Without places the payload is unknown, and hidden as a whole.
+fn masked(places: Option<&Places>, payload: &Payload) -> Payload {
+    let Some(places) = places else { return hidden() };
+    if places.is_empty() {
+        return payload.clone();
+    }
+    let Ok(json) = serde_json::from_str::<&RawValue>(payload.as_str()) else { return hidden() };
+    let mut out = String::with_capacity(payload.len());
+    walk(&mut out, json, places, &[String::new()], &mut |_, _| {});
+    Payload::from(out)
+}
+
+/// Appends the masked value. `at` has the names of its place: an object can be a struct, a map or a variant of an enum.
+/// `hides` gets each place and value that is masked.
+fn walk(
+    out: &mut String,
+    json: &RawValue,
+    places: &Places,
+    at: &[String],
+    hides: &mut impl FnMut(&str, &str),
+) {
+    let text = json.get();
+    if let Some(place) = at.iter().find(|place| places.contains(*place)) {
+        hides(place, text);
+        return out.push_str(HIDDEN);
+    }
+    let leads = |place: &&String| {
+        let begin: &str = place;
+        places
+            .range::<str, _>((std::ops::Bound::Excluded(begin), std::ops::Bound::Unbounded))
+            .next()
+            .is_some_and(|next| next.starts_with(begin))
+    };
+    let at: Vec<&String> = at.iter().filter(leads).collect();
+    let parts = if at.is_empty() { None } else { Parts::of(text) };
+    match parts {
+        None => out.push_str(text),
+        Some(Parts::Object(fields)) => {
+            for (nth, (name, value)) in fields.iter().enumerate() {
+                out.push(if nth == 0 { '{' } else { ',' });
+                // A JSON string can always be written.
+                out.push_str(&serde_json::to_string(name).unwrap_or_default());
+                out.push(':');
+                let below: Vec<String> = at
+                    .iter()
+                    .flat_map(|place| {
+                        let field =
+                            if place.is_empty() { name.to_string() } else { format!("{place}.{name}") };
+                        [field, format!("{place}{{}}"), format!("{place}<{name}>")]
+                    })
+                    .collect();
+                walk(out, value, places, &below, hides);
+            }
+            out.push_str(if fields.is_empty() { "{}" } else { "}" });
+        }
+        Some(Parts::List(items)) => {
+            for (nth, value) in items.iter().enumerate() {
+                out.push(if nth == 0 { '[' } else { ',' });
+                let below: Vec<String> =
+                    at.iter().flat_map(|place| [format!("{place}[]"), format!("{place}[{nth}]")]).collect();
+                walk(out, value, places, &below, hides);
+            }
+            out.push_str(if items.is_empty() { "[]" } else { "]" });
+        }
+    }
+}
+
+/// The parts of an object or a list, with their texts as they are.
+enum Parts<'t> {
+    Object(Vec<(Cow<'t, str>, &'t RawValue)>),
+    List(Vec<&'t RawValue>),
+}
+
+impl<'t> Parts<'t> {
+    fn of(text: &'t str) -> Option<Self> {
+        match text.as_bytes().first()? {
+            b'{' => {
+                let mut json = serde_json::Deserializer::from_str(text);
+                json.deserialize_map(Fields).ok().map(Self::Object)
+            }
+            b'[' => serde_json::from_str(text).ok().map(Self::List),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the fields of an object in their order. A name may occur twice.
+struct Fields;
+
+impl<'t> Visitor<'t> for Fields {
+    type Value = Vec<(Cow<'t, str>, &'t RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some((name, value)) = map.next_entry::<String, &'t RawValue>()? {
+            fields.push((Cow::Owned(name), value));
+        }
+        Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask(places: &[&str], json: &str) -> String {
+        let places: Places = places.iter().map(|&place| place.to_owned()).collect();
+        masked(Some(&places), &Payload::from(json)).as_str().to_owned()
+    }
+
+    #[test]
+    fn each_kind_of_place_is_masked_and_the_rest_keeps_its_text() {
+        for (places, json, expected) in [
+            (
+                &["card"][..],
+                r#"{"card":"4111","cents":12345678901234567890.10}"#,
+                r#"{"card":"***","cents":12345678901234567890.10}"#,
+            ),
+            (&["card"], r#"{"card":{"no":1},"cards":[1]}"#, r#"{"card":"***","cards":[1]}"#),
+            (&["a.b"], r#"{"a":{"b":1,"c":2},"b":3}"#, r#"{"a":{"b":"***","c":2},"b":3}"#),
+            (
+                &["lines[].sku"],
+                r#"{"lines":[{"sku":1,"n":2},{"sku":3}]}"#,
+                r#"{"lines":[{"sku":"***","n":2},{"sku":"***"}]}"#,
+            ),
+            (&["pair[1]"], r#"{"pair":[1,2]}"#, r#"{"pair":[1,"***"]}"#),
+            (&["by{}"], r#"{"by":{"ann":1,"bob":2}}"#, r#"{"by":{"ann":"***","bob":"***"}}"#),
+            (&["pay<Card>.no"], r#"{"pay":{"Card":{"no":1}}}"#, r#"{"pay":{"Card":{"no":"***"}}}"#),
+            (&["pay<Card>"], r#"{"pay":{"Card":7}}"#, r#"{"pay":{"Card":"***"}}"#),
+            (&["pay<Card>"], r#"{"pay":"Cash"}"#, r#"{"pay":"Cash"}"#),
+            (&[""], r#"[1,2]"#, r#""***""#),
+            (&["[]"], "[ 1, 2 ]", r#"["***","***"]"#),
+            (&["a"], "null", "null"),
+            (&["a"], "{}", "{}"),
+            (&["a.b"], r#"{"a":[],"é\"":{ "x" : 1 }}"#, r#"{"a":[],"é\"":{ "x" : 1 }}"#),
+            (&["none"], r#"{"a":1}"#, r#"{"a":1}"#),
+        ] {
+            assert_eq!(mask(places, json), expected, "{places:?} of {json}");
+        }
+        assert_eq!(mask(&["a"], "no JSON"), HIDDEN);
+        assert_eq!(mask(&[], "no JSON"), "no JSON");
+    }
+
+    #[test]
+    fn a_mask_is_found_at_its_place_only() {
+        let mut redaction = Redaction::default();
+        redaction.messages.insert("paid".to_owned(), ["a.card".to_owned()].into());
+        let found = |json: &str| redaction.still_masked("paid", &Payload::from(json));
+        assert_eq!(found(r#"{"a":{"card":"***"}}"#), Some("a.card".to_owned()));
+        assert_eq!(found(r#"{"a":{"card":"4111"},"b":"***"}"#), None);
+        assert_eq!(redaction.still_masked("other", &Payload::from(r#"{"a":{"card":"***"}}"#)), None);
+        assert_eq!(redaction.still_masked("other", &hidden()), Some(".".to_owned()));
+    }
+
+    #[test]
+    fn what_no_definition_knows_is_hidden() {
+        let redaction = Redaction::default();
+        let payload = Payload::from("7");
+        assert_eq!(redaction.data("order", &payload), hidden());
+        assert_eq!(redaction.state("order", "paying", &payload), hidden());
+        assert_eq!(redaction.payload("paid", &payload), hidden());
+        assert!(redaction.hides_label("order", "customer"));
+    }
+}

@@ -1,0 +1,113 @@
+//! A value that nobody may see by accident.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+/// The name by which the shape of a type shows its sensitive places.
+pub(crate) const SENSITIVE: &str = "saga::Sensitive";
+/// The text that is shown instead of a sensitive value.
+pub const MASK: &str = "***";
+
+/// A value in a message, in the data or in the payload of a state that the log and the tools must not show.
+///
+/// `Debug` is `***`. The command line and the dashboard show `***` at its place, also inside lists and options. An error
+/// about it does not quote it. The store keeps the value as it is, so that handlers can use it: protect the file.
+///
+/// The place is found by the [shape](crate::definition::StoredType::shape) of the type. Inside `#[serde(flatten)]` and
+/// untagged enums a type has no places: name such a field in `redact(..)` of the derive instead.
+///
+/// There is no `Display`, because a key could become `***`.
+///
+/// ```
+/// use saga_core::message::Sensitive;
+///
+/// let iban = Sensitive::new("DE02120300000000202051".to_owned());
+/// assert_eq!(format!("{iban:?}"), "***");
+/// assert_eq!(iban.expose().len(), 22);
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sensitive<T>(T);
+
+impl<T> Sensitive<T> {
+    /// Hides a value.
+    pub const fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// Returns the value.
+    pub const fn expose(&self) -> &T {
+        &self.0
+    }
+
+    /// Returns the value for a change.
+    pub const fn expose_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+
+    /// Returns the value, and ends its protection.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> From<T> for Sensitive<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl<T> fmt::Debug for Sensitive<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+/// The value alone.
+impl<T: Serialize> Serialize for Sensitive<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_struct(SENSITIVE, &self.0)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sensitive<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Inner<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Inner<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sensitive value")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
+                // The error of the type may quote the value.
+                T::deserialize(deserializer).map_err(|_| D::Error::custom("a sensitive value is not valid"))
+            }
+        }
+
+        deserializer.deserialize_newtype_struct(SENSITIVE, Inner(PhantomData)).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_that_of_the_value_and_debug_shows_nothing() {
+        let value = Sensitive::new(vec![1, 2]);
+        assert_eq!(serde_json::to_string(&value).unwrap(), "[1,2]");
+        assert_eq!(serde_json::from_str::<Sensitive<Vec<u8>>>("[1,2]").unwrap(), value);
+        assert_eq!(format!("{:?} {:#?}", value, Some(value.clone())), "*** Some(\n    ***,\n)");
+    }
+
+    #[test]
+    fn an_error_does_not_quote_the_value() {
+        let error = serde_json::from_str::<Sensitive<u8>>("\"4111\"").unwrap_err().to_string();
+        assert!(error.contains("a sensitive value is not valid") && !error.contains("4111"), "{error}");
+    }
+}
