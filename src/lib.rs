@@ -38,7 +38,7 @@ pub use saga_core::machine::{AllFinished, Child, ChildEnd, ChildParked, Context,
 pub use saga_core::message::{
     ActionResult, Alias, ByAlias, Command, Correlated, Done, Event, Failed, HandlerResult, Id, Incarnation,
     InstanceName, Key, Label, LabelValue, MAX_KEY_BYTES, Message, MessageId, Name, Payload, PayloadLimits,
-    Report, Sensitive, Tick, Timestamp, Unknown,
+    Report, Sensitive, Tick, Timestamp, TraceContext, Unknown,
 };
 
 // The dispatcher.
@@ -47,7 +47,9 @@ pub use saga_core::dispatcher::{
     Health, HealthReason, HealthReport, Instance, Notice, OpenCommand, Proposed, PublishOptions, Receipt,
     SetTimer, StandBy, Subscriber, SystemClock, UnknownName, WeakDispatcher,
 };
-pub use saga_core::engine::{AttemptCounts, Durations, HandlerStatus, Moment, Policy, StoreVerb, Tally};
+pub use saga_core::engine::{
+    AttemptCounts, Durations, HandlerStatus, Moment, Policy, StoreVerb, Tally, Traced, TracedKind, Tracer,
+};
 
 // Operating.
 pub use saga_core::machine::{
@@ -63,7 +65,7 @@ pub mod error {
     pub use saga_core::engine::StartProblem;
     pub use saga_core::message::{
         ActionError, BoxError, Chain, HandlerError, HandlerErrorKind, KeyError, PayloadError, TimestampError,
-        chain,
+        TraceContextError, chain,
     };
     #[cfg(feature = "routing-slip")]
     pub use saga_core::routing_slip::SlipError;

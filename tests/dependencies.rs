@@ -39,6 +39,7 @@ fn every_crate_comes_from_the_registry_or_from_here() {
         "saga-sqlite",
         "saga-cli",
         "saga-dashboard",
+        "saga-opentelemetry",
         "saga-browser-tests",
     ];
     for (name, source) in locked() {

@@ -183,6 +183,9 @@ pub(crate) fn page(snapshot: &Snapshot) -> String {
     for (name, value) in record.labels.iter() {
         field("label", &format!("{name}={value}"));
     }
+    if let Some(trace) = record.trace {
+        field("trace", &trace.to_string());
+    }
     field("data", record.data.as_str());
     for task in &snapshot.tasks {
         let progress = &task.progress;

@@ -25,7 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_counts.sql"),
     include_str!("../migrations/0007_definitions.sql"),
     include_str!("../migrations/0008_audit.sql"),
-    include_str!("../migrations/0009_labels.sql"),
+    include_str!("../migrations/0009_labels_and_traces.sql"),
 ];
 
 /// The migration that changes the words of history lines.

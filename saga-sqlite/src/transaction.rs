@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode};
 use saga_core::machine::{Operator, OperatorVerb, Saga};
 use saga_core::message::{
     BoxError, Correlated, InstanceName, Key, KeyError, Message, MessageId, PayloadError, PayloadLimits,
-    Timestamp,
+    Timestamp, TraceContext,
 };
 use saga_core::store::{Address, Mail, MailKind, StoreError};
 
@@ -32,6 +32,7 @@ pub struct Transaction<'a> {
     held: &'a ApplicationConnection,
     limit: Duration,
     published: Cell<bool>,
+    trace: Cell<Option<TraceContext>>,
 }
 
 /// The connection of a [`Transaction`]. The time limit cannot end the transaction while this value exists.
@@ -132,6 +133,12 @@ impl Transaction<'_> {
         })
     }
 
+    /// Sets the trace context of the events that this transaction publishes from now on. It goes through everything that
+    /// follows from them.
+    pub fn set_trace(&self, trace: Option<TraceContext>) {
+        self.trace.set(trace);
+    }
+
     /// Publishes an event to all its consumers. Returns the new message id of the event.
     ///
     /// # Errors
@@ -165,7 +172,7 @@ impl Transaction<'_> {
                 if consumer.subscriber { key(event, "")? } else { key_for(&db, event, &consumer.consumer)? };
             let kind = if consumer.subscriber { MailKind::Delivery } else { MailKind::Event };
             let mail = Mail::new(Address::new(consumer.consumer, key), kind, message.clone(), at);
-            inbox::insert(&db, &Mail { id: Some(id.clone()), ..mail })?;
+            inbox::insert(&db, &Mail { id: Some(id.clone()), trace: self.trace.get(), ..mail })?;
         }
         self.published.set(true);
         Ok(())
@@ -280,7 +287,7 @@ impl SqliteStore {
             .watch
             .begin(place, &held, limit)
             .map_err(|error| TransactionError::Store(unavailable(place.name(), error)))?;
-        let tx = Transaction { held: &held, limit, published: Cell::new(false) };
+        let tx = Transaction { held: &held, limit, published: Cell::new(false), trace: Cell::new(None) };
         let result = body(&tx);
         let published = tx.published.get();
         drop(holding);

@@ -310,6 +310,7 @@ impl Run {
                 message: mail(&to, &format!("dead {}", plan.status)).message,
                 id,
                 hops: 0,
+                trace: None,
                 reason,
                 detail: String::new(),
                 times: 1,

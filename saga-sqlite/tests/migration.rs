@@ -247,6 +247,7 @@ async fn a_file_of_the_first_version_keeps_its_deliveries_and_dead_letters() {
         message: mail(&address("a"), "third").message,
         id: Some(MessageId::new("m-2").unwrap()),
         hops: 0,
+        trace: None,
         reason: DeadLetterReason::IdConflict,
         detail: String::new(),
         times: 1,

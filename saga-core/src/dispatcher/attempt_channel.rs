@@ -16,7 +16,7 @@ use super::mailbox::{Place, WeakMailbox};
 use super::publishing;
 use super::receipt::Receipt;
 use crate::engine::{Accepted, Answer, In, Registry};
-use crate::message::{Correlated, HandlerError, Id, MessageId, Payload, PayloadLimits};
+use crate::message::{Correlated, HandlerError, Id, MessageId, Payload, PayloadLimits, TraceContext};
 
 /// The data that is stored with the command.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub(super) struct Services {
 #[derive(Debug)]
 pub(super) struct AttemptChannel {
     attempt: u64,
+    /// The trace context of the attempt.
+    pub(super) trace: Option<TraceContext>,
     services: Arc<Services>,
     /// True while a heartbeat of this attempt waits in the mailbox.
     beating: OnceLock<Arc<AtomicBool>>,
@@ -61,9 +63,15 @@ struct Kept {
 }
 
 impl AttemptChannel {
-    pub(super) fn new(attempt: u64, saved: Option<Payload>, services: Arc<Services>) -> Self {
+    pub(super) fn new(
+        attempt: u64,
+        saved: Option<Payload>,
+        trace: Option<TraceContext>,
+        services: Arc<Services>,
+    ) -> Self {
         Self {
             attempt,
+            trace,
             services,
             beating: OnceLock::new(),
             published: Mutex::default(),
@@ -126,7 +134,7 @@ impl AttemptChannel {
     async fn publish_as(&self, name: &str, event: Accepted) -> Result<Receipt, PublishError> {
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
         let id = MessageId::from(Id::from_u128(id.as_u128()));
-        let event = Accepted { id: Some(id.clone()), ..event };
+        let event = Accepted { id: Some(id.clone()), trace: self.trace, ..event };
         let Services { mailbox, clock, .. } = &*self.services;
         let place = mailbox.place().await.map_err(|_| PublishError::Stopped)?;
         let asked = mailbox.ask(place, &**clock, move |ticket| In::Publish { event, ticket });

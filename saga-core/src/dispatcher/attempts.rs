@@ -21,8 +21,8 @@ use super::clock::Clock;
 use super::handler::{AnyHandler, Attempting, HandlerContext};
 use super::mailbox::Ended;
 use super::tempo::{Busy, Work};
-use crate::engine::{Attempt, AttemptEnd, Registry};
-use crate::message::panic_text;
+use crate::engine::{Attempt, AttemptEnd, AttemptKey, Registry, Traced, TracedKind, Tracer};
+use crate::message::{TraceContext, panic_text};
 
 /// An attempt that no worker has polled for this time moves to its own thread.
 const STARVED: Duration = Duration::from_millis(500);
@@ -75,8 +75,9 @@ impl Attempts {
 
     pub(super) fn start(&mut self, attempt: Attempt, now: Duration) {
         let span = span(&self.services.registry, &attempt);
-        let Attempt { id, lane, message, key, number, of, saved } = attempt;
-        let channel = AttemptChannel::new(id, saved, Arc::clone(&self.services));
+        let trace = joined(&self.services.registry, &attempt, &span);
+        let Attempt { id, lane, message, key, number, of, saved, .. } = attempt;
+        let channel = AttemptChannel::new(id, saved, trace, Arc::clone(&self.services));
         let cx = HandlerContext::new(key, number, of, channel);
         let handler = Arc::clone(&self.handlers[lane]);
         let future = handler.attempt(message, cx.clone(), self.services.limits).instrument(span);
@@ -151,7 +152,7 @@ impl Attempts {
 
 /// The span of an attempt, entered on every poll and drop of its future. Log records of the handler carry the span.
 fn span(registry: &Registry, attempt: &Attempt) -> Span {
-    let Attempt { message, key, number, of, .. } = attempt;
+    let Attempt { message, key, number, of, trace, .. } = attempt;
     if registry.subscribers.contains_key(&*of.saga) {
         return tracing::info_span!(
             "delivery",
@@ -160,6 +161,7 @@ fn span(registry: &Registry, attempt: &Attempt) -> Span {
             event = %message.name,
             attempt = *number,
             message_id = %key,
+            trace = trace.map(tracing::field::display),
         );
     }
     tracing::info_span!(
@@ -169,7 +171,18 @@ fn span(registry: &Registry, attempt: &Attempt) -> Span {
         command = %message.name,
         attempt = *number,
         idempotency_key = %key,
+        trace = trace.map(tracing::field::display),
     )
+}
+
+/// Joins the span of an attempt to its trace. Returns the context for everything that the handler does.
+fn joined(registry: &Registry, attempt: &Attempt, span: &Span) -> Option<TraceContext> {
+    let (kind, incarnation) = match &attempt.key {
+        AttemptKey::Task(incarnation, ..) => (TracedKind::Attempt, Some(*incarnation)),
+        _ => (TracedKind::Delivery, None),
+    };
+    let of = Traced { kind, of: &attempt.of, incarnation, cause: attempt.trace };
+    <dyn Tracer>::joined(registry.tracer(), span, &of)
 }
 
 fn take(unbegun: &Mutex<Option<Reporting>>) -> Option<Reporting> {

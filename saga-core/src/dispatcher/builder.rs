@@ -25,7 +25,7 @@ use super::starting::{Leased, Leasing, Patient, prepare, watched};
 use super::tempo::Tempo;
 use super::{CallLimits, Dispatcher, Shared};
 use crate::definition::EventType;
-use crate::engine::{Limits, Policy, Registry, Shard};
+use crate::engine::{Limits, Policy, Registry, Shard, Tracer};
 use crate::machine::{Saga, Typed};
 use crate::message::{Command, Event, Incarnation, PayloadLimits, panic_text};
 use crate::store::{ConsumerRow, Lease, Store};
@@ -170,6 +170,14 @@ impl DispatcherBuilder {
     /// as a request to another system, to a task of your own. A panic of the callback is logged.
     pub fn on_attention(mut self, callback: impl Fn(Notice) + Send + Sync + 'static) -> Self {
         self.callback = Some(Arc::new(callback));
+        self
+    }
+
+    /// Joins the spans of this dispatcher to distributed traces. The crate `saga-opentelemetry` has a tracer for
+    /// OpenTelemetry. Without one, the context of [`PublishOptions::trace`](super::PublishOptions::trace) goes unchanged from
+    /// message to message.
+    pub fn tracer(mut self, tracer: impl Tracer) -> Self {
+        self.registry.tracer = Some(Box::new(tracer));
         self
     }
 

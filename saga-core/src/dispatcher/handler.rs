@@ -17,7 +17,7 @@ use super::receipt::Receipt;
 use crate::engine::{AttemptEnd, AttemptKey};
 use crate::message::{
     Command, Correlated, Event, HandlerError, HandlerErrorKind, HandlerResult, Message, PayloadLimits,
-    name_matches,
+    TraceContext, name_matches,
 };
 use crate::store::Address;
 
@@ -218,6 +218,12 @@ impl HandlerContext {
     /// Returns the key of the instance that sent the command. For a subscriber, returns the key of the event.
     pub fn instance(&self) -> &str {
         self.0.of.key.text()
+    }
+
+    /// Returns the trace context of this attempt. Pass it to the external system as the HTTP header `traceparent`, so that
+    /// one trace shows both systems. `None` if neither the publisher nor a [`Tracer`](crate::engine::Tracer) has set one.
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.0.channel.trace
     }
 
     /// Waits until the outcome is no longer wanted, because the instance turned or the dispatcher stops. A handler that

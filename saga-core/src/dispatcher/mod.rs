@@ -71,7 +71,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::engine::{Accepted, In, Registry};
 use crate::machine::Saga;
-use crate::message::{Alias, Correlated, InstanceName, Key, MessageId, PayloadLimits};
+use crate::message::{Alias, Correlated, InstanceName, Key, MessageId, PayloadLimits, TraceContext};
 use crate::store::{Address, HistoryRow, Inspect, Store};
 use calling::Patience;
 use health::Figures;
@@ -143,6 +143,7 @@ impl Shared {
 #[must_use]
 pub struct PublishOptions {
     id: Option<MessageId>,
+    trace: Option<TraceContext>,
     patience: Patience,
 }
 
@@ -155,6 +156,14 @@ impl PublishOptions {
     /// Sets the message id. A repetition with the same message id within the deduplication window changes nothing.
     pub fn message_id(mut self, id: MessageId) -> Self {
         self.id = Some(id);
+        self
+    }
+
+    /// Sets the trace context of the publisher, for example from the header `traceparent` of a request. It goes through the
+    /// steps, commands, handlers, replies, children and timers that follow, and to subscribers. Default: the context of the
+    /// [`Tracer`](crate::engine::Tracer), if there is one.
+    pub fn trace(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(trace);
         self
     }
 
@@ -219,8 +228,9 @@ impl Dispatcher {
         event: E,
         options: PublishOptions,
     ) -> Result<Receipt, PublishError> {
-        let PublishOptions { id, patience } = options;
+        let PublishOptions { id, trace, patience } = options;
         let event = publishing::checked(&self.registry, self.payload, event, id.clone())?;
+        let event = Accepted { trace: trace.or(event.trace), ..event };
         let asked = self.call(patience, true, move |ticket, claim| In::Publish {
             event: Accepted { claim, ..event },
             ticket,

@@ -19,7 +19,8 @@ pub(super) fn checked<E: Correlated>(
     // The consumers see the event in the same form as after a restart.
     let (message, event) = Message::read_event(&event, limits.bytes).map_err(not)?;
     message.payload.check(limits).map_err(not)?;
-    Ok(Accepted { message, value: Some(Box::new(event)), consumers, id, claim: Claim::default() })
+    let trace = registry.tracer().and_then(|tracer| tracer.current());
+    Ok(Accepted { message, value: Some(Box::new(event)), consumers, id, claim: Claim::default(), trace })
 }
 
 /// Returns the consumers of a published `event`, each with its form of the event.

@@ -13,7 +13,7 @@ use super::clock::SystemClock;
 use super::handler::HandlerContext;
 use super::mailbox::{Mailbox, Request, Requests};
 use crate::engine::{Answer, AttemptKey, Consumer, Disposition, In, Registry};
-use crate::message::{Correlated, Event, HandlerError, Key, Message, Payload, PayloadLimits};
+use crate::message::{Correlated, Event, HandlerError, Key, Message, Payload, PayloadLimits, TraceContext};
 use crate::store::Address;
 
 /// Builds a [`TestContext`].
@@ -26,6 +26,7 @@ pub struct TestContextBuilder {
     attempt: u32,
     saved: Option<Payload>,
     events: Vec<&'static str>,
+    trace: Option<TraceContext>,
 }
 
 /// A [`HandlerContext`] for a unit test of a handler. It records the handler's saved progress and published events.
@@ -56,6 +57,7 @@ impl HandlerContext {
             attempt: 1,
             saved: None,
             events: Vec::new(),
+            trace: None,
         }
     }
 }
@@ -76,6 +78,12 @@ impl TestContextBuilder {
     /// Sets the number of the attempt, starting with 1.
     pub fn attempt(mut self, number: u32) -> Self {
         self.attempt = number;
+        self
+    }
+
+    /// Sets the trace context of the attempt.
+    pub fn trace(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(trace);
         self
     }
 
@@ -106,7 +114,7 @@ impl TestContextBuilder {
             registry: Arc::new(registry),
             clock: Arc::new(SystemClock::default()),
         };
-        let channel = AttemptChannel::new(1, self.saved.clone(), Arc::new(services));
+        let channel = AttemptChannel::new(1, self.saved.clone(), self.trace, Arc::new(services));
         let key = AttemptKey::Text(self.key.clone());
         let instance = Key::new(&self.instance)
             .unwrap_or_else(|error| panic!("`{}` is no key of an instance: {error}", self.instance));

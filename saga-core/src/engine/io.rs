@@ -9,7 +9,7 @@ use super::registry::Consumer;
 use super::store_verb::StoreVerb;
 use crate::definition::Value;
 use crate::machine::{DeclinedReason, Operator, VerbRecord};
-use crate::message::{Incarnation, InstanceName, Message, MessageId, Name, Payload, Timestamp};
+use crate::message::{Incarnation, InstanceName, Message, MessageId, Name, Payload, Timestamp, TraceContext};
 use crate::store::{
     Address, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, RowId,
     StepOutcome, TaskId, TimerKey,
@@ -84,6 +84,8 @@ pub(crate) struct Accepted {
     pub(crate) consumers: Vec<(Consumer, InstanceName)>,
     pub(crate) id: Option<MessageId>,
     pub(crate) claim: Claim,
+    /// The trace context of the publisher.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// The end of one attempt.
@@ -161,6 +163,8 @@ pub(crate) struct Attempt {
     pub(crate) of: Address,
     /// Data that earlier attempts have saved.
     pub(crate) saved: Option<Payload>,
+    /// The trace context of the sender.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// The idempotency key of an attempt. Its text is derived only for a handler that uses it.

@@ -10,12 +10,46 @@ use tracing::Span;
 use super::Shard;
 use super::attempts::{Job, is_news};
 use super::io::AttemptEnd;
+use super::tracer::{Traced, TracedKind, Tracer};
 use crate::machine::{Input, Instance, Parked, ReportRecord};
-use crate::message::MessageId;
+use crate::message::{Incarnation, MessageId, TraceContext};
 use crate::store::{Address, HistoryEntry, HistoryKind, Step, TaskProgress};
 
-/// The span of a step of `instance`, or of its start. Log lines of actions carry this span.
-pub(super) fn step_span(address: &Address, instance: Option<&Instance>, input: &Input) -> Span {
+/// The span of a step of `instance`, and the trace context of the step. Log lines of actions carry this span.
+pub(super) fn step_span(
+    tracer: Option<&dyn Tracer>,
+    address: &Address,
+    instance: &Instance,
+    (input, trace): (&Input, Option<TraceContext>),
+) -> (Span, Option<TraceContext>) {
+    let record = &instance.record;
+    // A report continues the step that sent its command. Timers, undos and verbs continue the last step.
+    let of_task = || match input {
+        Input::Report(task, _) | Input::Stuck(task, ..) => instance.task(*task)?.trace,
+        _ => None,
+    };
+    let cause = trace.or_else(of_task).or(record.trace);
+    let span = span(address, Some(instance), input, cause);
+    let kind = TracedKind::Step;
+    let of = Traced { kind, of: address, incarnation: Some(record.incarnation), cause };
+    let joined = <dyn Tracer>::joined(tracer, &span, &of);
+    (span, joined)
+}
+
+/// The span of the start of an instance, and the trace context of its first step.
+pub(super) fn start_span(
+    tracer: Option<&dyn Tracer>,
+    address: &Address,
+    (incarnation, input, cause): (Incarnation, &Input, Option<TraceContext>),
+) -> (Span, Option<TraceContext>) {
+    let span = span(address, None, input, cause);
+    let kind = TracedKind::Step;
+    let of = Traced { kind, of: address, incarnation: Some(incarnation), cause };
+    let joined = <dyn Tracer>::joined(tracer, &span, &of);
+    (span, joined)
+}
+
+fn span(address: &Address, instance: Option<&Instance>, input: &Input, cause: Option<TraceContext>) -> Span {
     tracing::info_span!(
         "step",
         saga = %address.saga,
@@ -24,6 +58,7 @@ pub(super) fn step_span(address: &Address, instance: Option<&Instance>, input: &
         trigger = %Trigger(input),
         command = command(instance, input),
         message_id = message_id(input),
+        trace = cause.map(tracing::field::display),
     )
 }
 

@@ -30,6 +30,7 @@ mod simulation;
 mod slot;
 mod store_verb;
 mod timers;
+mod tracer;
 
 pub use attempts::{AttemptCounts, Durations, HandlerStatus, Policy};
 pub use attention::Attention;
@@ -37,6 +38,7 @@ pub use disposition::Disposition;
 pub use io::Moment;
 pub use problem::StartProblem;
 pub use store_verb::StoreVerb;
+pub use tracer::{Traced, TracedKind, Tracer};
 
 pub(crate) use disposition::{ConsumerAnswer, Rejection};
 pub(crate) use intake::{Claim, TakeUp, Withdrawal};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::attempts::Policy;
 use super::problem::StartProblem;
+use super::tracer::Tracer;
 use crate::definition::{Clause, Definition, EventType, StoredDefinition};
 use crate::machine::Program;
 use crate::store::ConsumerRow;
@@ -48,6 +49,8 @@ pub(crate) struct Registry {
     pub(crate) subscribers: BTreeMap<Arc<str>, (usize, EventType)>,
     /// The consumers of each event, without repetition. Sagas come first.
     pub(crate) consumers: Map<String, Vec<Consumer>>,
+    /// Joins spans to distributed traces.
+    pub(crate) tracer: Option<Box<dyn Tracer>>,
     duplicate_sagas: Vec<&'static str>,
     duplicate_formers: Vec<(&'static str, &'static str, &'static str)>,
     /// Earlier names of commands, with the present name and its lane.
@@ -67,6 +70,10 @@ impl Registry {
         if self.sagas.insert(name, program).is_some() {
             self.duplicate_sagas.push(name);
         }
+    }
+
+    pub(crate) fn tracer(&self) -> Option<&dyn Tracer> {
+        self.tracer.as_deref()
     }
 
     /// Registers a handler. The handler also runs commands that were sent under an earlier name.

@@ -5,7 +5,7 @@ use super::family::{Outgoing, ParentRecord, StartRecord};
 use super::outbox::Published;
 use super::record::{MessageRecord, ParkReason, ReportRecord, read, write};
 use crate::definition::Value;
-use crate::message::{Id, Message, MessageId, Payload, PayloadLimits, Timestamp};
+use crate::message::{Id, Message, MessageId, Payload, PayloadLimits, Timestamp, TraceContext};
 use crate::step::{Address, AuditEntry, DeadLetterReason, IgnoredReason};
 use crate::step::{Mail, MailKind, Step, Task, TaskId};
 
@@ -20,6 +20,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) limits: PayloadLimits,
     /// The state of the attempts of a task. Only the engine knows this state. The machine asks for it at a turn only.
     pub(crate) attempts: &'a dyn Fn(&Task) -> AttemptState,
+    /// The trace context of the step.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// An event for an instance.

@@ -292,7 +292,7 @@ mod tests {
 
     fn task(ord: u32, kind: TaskKind, name: &'static str, visit: u32) -> Task {
         let progress = TaskProgress::queued(Timestamp::EPOCH, 1);
-        Task { id: id(ord), kind, command: message(name), visit, progress }
+        Task { id: id(ord), kind, command: message(name), visit, trace: None, progress }
     }
 
     fn owed(ord: u32, undo: &'static str, of: ObligationOf) -> Obligation {

@@ -141,6 +141,7 @@ impl Forecast {
             step: Id::from_u128(u128::from(self.steps)),
             limits: self.limits,
             attempts: &attempts,
+            trace: None,
         };
         // A verb may use up the input over which the instance is parked.
         let head = self.instance.parked_head().filter(|_| matches!(input, Input::Verb(_)));

@@ -109,6 +109,7 @@ impl Instance {
             parked: None,
             joined: None,
             family,
+            trace: at.trace,
             changed_at: at.now,
         };
         let mut instance = Self {

@@ -72,6 +72,7 @@ impl<'a> Work<'a> {
         instance.record.seq += 1;
         instance.record.step = at.step;
         instance.record.changed_at = at.now;
+        instance.record.trace = at.trace.or(instance.record.trace);
         let step = Step { row: instance.row, ..Step::default() };
         let verb = instance.verb.take();
         let mut work = Self {
@@ -155,12 +156,18 @@ impl<'a> Work<'a> {
     pub(super) fn add_task(&mut self, kind: TaskKind, command: Message) -> TaskId {
         let id = TaskId { seq: self.instance.record.seq, ord: self.tasks };
         self.tasks += 1;
-        let visit = self.instance.record.visit;
+        let (visit, trace) = (self.instance.record.visit, self.instance.record.trace);
         if kind == TaskKind::Command {
             self.supersede(&command.name, visit);
         }
-        let task =
-            Task { id, kind, command, visit, progress: TaskProgress::queued(self.at.now, self.at.epoch) };
+        let task = Task {
+            id,
+            kind,
+            command,
+            visit,
+            trace,
+            progress: TaskProgress::queued(self.at.now, self.at.epoch),
+        };
         self.instance.tasks.insert(task.clone());
         self.added.push(self.step.tasks.len());
         small(&mut self.step.tasks, 1).push(TaskChange::Add(task));

@@ -14,6 +14,7 @@ mod name;
 mod payload;
 mod strict;
 mod timestamp;
+mod trace;
 mod visible;
 
 pub use crate::shape::{MASK, Sensitive};
@@ -34,4 +35,5 @@ pub(crate) use name::name_matches;
 pub(crate) use payload::not_newer;
 pub use payload::{Message, Name, Payload, PayloadError, PayloadLimits};
 pub use timestamp::{Timestamp, TimestampError};
+pub use trace::{TraceContext, TraceContextError};
 pub use visible::{is_control, visible};

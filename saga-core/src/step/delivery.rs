@@ -1,7 +1,7 @@
 //! Deliveries of events to subscribers.
 
 use super::{Address, DeliveryId, TaskProgress};
-use crate::message::{Message, MessageId, Timestamp};
+use crate::message::{Message, MessageId, Timestamp, TraceContext};
 
 /// A delivery of an event to a subscriber. The delivery is a task without an instance.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Delivery {
     pub named: bool,
     /// The number of sagas the event has passed through.
     pub hops: u32,
+    /// The trace context of the publisher.
+    pub trace: Option<TraceContext>,
     /// The progress of the delivery. The only stage in use is [`TaskStage::Ready`](super::TaskStage::Ready).
     pub progress: TaskProgress,
 }
@@ -24,7 +26,7 @@ impl Delivery {
     /// Creates a delivery that is queued at `at` under the lease of `epoch`. The publisher did not choose the id. Other
     /// fields can be set with struct update syntax.
     pub fn new(to: Address, event: Message, id: MessageId, at: Timestamp, epoch: u64) -> Self {
-        Self { to, event, id, named: false, hops: 0, progress: TaskProgress::queued(at, epoch) }
+        Self { to, event, id, named: false, hops: 0, trace: None, progress: TaskProgress::queued(at, epoch) }
     }
 }
 

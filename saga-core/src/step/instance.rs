@@ -2,7 +2,7 @@
 
 use super::HistoryKind;
 use super::{Address, Labels, Obligation, RowId, Task, TimerRow};
-use crate::message::{Alias, Id, Incarnation, Key, Name, Payload, Timestamp};
+use crate::message::{Alias, Id, Incarnation, Key, Name, Payload, Timestamp, TraceContext};
 
 /// The instance row after a step.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +40,8 @@ pub struct InstanceChange {
     pub joined: Option<Payload>,
     /// The parent of the instance, and the ends of its children so far. Only the machine reads the content.
     pub family: Option<Payload>,
+    /// The trace context of the last step that had one. Timers and undos continue it.
+    pub trace: Option<TraceContext>,
     /// The time of this step.
     pub changed_at: Timestamp,
 }

@@ -2,7 +2,7 @@
 
 use super::DeadLetterReason;
 use super::{Address, TaskId};
-use crate::message::{Message, MessageId, Name, Timestamp};
+use crate::message::{Message, MessageId, Name, Timestamp, TraceContext};
 
 /// An inbox row for an instance or a subscriber.
 ///
@@ -29,6 +29,8 @@ pub struct Mail {
     pub epoch: u64,
     /// The cause: the id of the causing message, or the operator.
     pub cause: Option<Name>,
+    /// The trace context of the publisher.
+    pub trace: Option<TraceContext>,
     /// The time of acceptance.
     pub at: Timestamp,
 }
@@ -47,6 +49,7 @@ impl Mail {
             hops: 0,
             epoch: 0,
             cause: None,
+            trace: None,
             at,
         }
     }
@@ -105,6 +108,8 @@ pub struct DeadLetter {
     pub id: Option<MessageId>,
     /// The number of sagas the message has passed through.
     pub hops: u32,
+    /// The trace context of the publisher.
+    pub trace: Option<TraceContext>,
     /// The reason.
     pub reason: DeadLetterReason,
     /// The reason as a text for people.
@@ -125,7 +130,18 @@ impl DeadLetter {
         reason: DeadLetterReason,
         at: Timestamp,
     ) -> Self {
-        Self { to, kind, message, id: None, hops: 0, reason, detail: String::new(), times: 1, at }
+        Self {
+            to,
+            kind,
+            message,
+            id: None,
+            hops: 0,
+            trace: None,
+            reason,
+            detail: String::new(),
+            times: 1,
+            at,
+        }
     }
 
     /// Returns whether the message id was used earlier for other content.

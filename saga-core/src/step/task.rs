@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::message::{Message, Payload, Timestamp};
+use crate::message::{Message, Payload, Timestamp, TraceContext};
 
 /// The age at which a pending undo becomes *overdue*. The attempts of the undo continue (rule R14).
 pub(crate) const OVERDUE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -27,6 +27,8 @@ pub struct Task {
     pub command: Message,
     /// The visit to which the task belongs (rule [R9](crate::rules#r9)).
     pub visit: u32,
+    /// The trace context of the step that queued the task.
+    pub trace: Option<TraceContext>,
     /// The progress of the task.
     pub progress: TaskProgress,
 }

@@ -207,6 +207,8 @@ struct SnapshotJson<'a> {
     payload: Option<Json<'a>>,
     data: Json<'a>,
     labels: &'a Labels,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
     version: u32,
     waiting: String,
     parked: Option<Parked>,
@@ -229,6 +231,7 @@ json!(Snapshot, snapshot => {
         payload: record.payload.as_ref().map(Json),
         data: Json(&record.data),
         labels: &record.labels,
+        trace: record.trace.map(|trace| trace.to_string()),
         version: record.version,
         waiting: snapshot.waiting(),
         parked: record.parked.as_ref().map(|parked| Parked::from_stored(parked, record.changed_at)),
@@ -414,7 +417,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::message::{Alias, Key, LabelValue, MessageId};
+    use crate::message::{Alias, Key, LabelValue, MessageId, TraceContext};
     use crate::store::conformance::{address, create, obligation, payload, task, time, timer};
     use crate::store::{
         DeadId, DeadLetter, DeadLetterReason, HistoryEntry, HistoryKind, MailKind, Position, ProblemKind,
@@ -460,6 +463,7 @@ mod tests {
 
     fn snapshot() -> Snapshot {
         let mut instance = create(&address("a")).instance.unwrap();
+        instance.trace = TraceContext::new(7, 8, 1);
         instance.data = Payload::from("{\"cents\":12345678901234567890.10}");
         let (mut one, owed) = (task(1, 0), obligation(1, 0));
         (one.progress.error, one.progress.due) = (Some("reset".to_owned()), time(9));

@@ -553,6 +553,7 @@ fn context(
         step: Id::from_u128(u128::from(steps) + 1),
         limits: PayloadLimits::DEFAULT,
         attempts,
+        trace: None,
     }
 }
 

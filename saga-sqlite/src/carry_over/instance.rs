@@ -27,6 +27,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<Option<InstanceChange>> {
         payload: maybe_payload(row, 9)?,
         data: payload(row, 10)?,
         labels: Labels::new(),
+        trace: None,
         visit: row.get(11)?,
         turn: maybe_payload(row, 12)?,
         parked: maybe_payload(row, 13)?,

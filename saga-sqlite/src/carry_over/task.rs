@@ -29,6 +29,7 @@ fn read(row: &Row<'_>) -> Result<Task> {
         kind: word(row, 2, TaskKind::parse)?,
         command: message(row, 3)?,
         visit: row.get(6)?,
+        trace: None,
         progress: progress::read(row, 7)?,
     })
 }

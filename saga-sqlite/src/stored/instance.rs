@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use saga_core::message::{Id, Incarnation, Payload, Timestamp};
+use saga_core::message::{Id, Incarnation, Payload, Timestamp, TraceContext};
 use saga_core::store::{Address, InstanceChange, Labels, Status};
 use serde::Deserialize;
 use uuid::Uuid;
@@ -49,6 +49,7 @@ pub(crate) fn write(out: &mut String, change: &InstanceChange) {
     json::maybe_payload(out, "turn", change.turn.as_ref());
     json::maybe_payload(out, "joined", change.joined.as_ref());
     json::maybe_payload(out, "family", change.family.as_ref());
+    json::trace(out, change.trace);
     json::labels(out, &change.labels);
     json::maybe_payload(out, "payload", change.payload.as_ref());
     if is_large(&change.data) {
@@ -104,6 +105,8 @@ struct Body<'t> {
     joined: Option<Payload>,
     #[serde(default, deserialize_with = "json::present")]
     family: Option<Payload>,
+    #[serde(default, deserialize_with = "json::read_trace")]
+    trace: Option<TraceContext>,
     #[serde(default)]
     labels: Labels,
     #[serde(default, deserialize_with = "json::present")]
@@ -134,6 +137,7 @@ pub(crate) fn read(
         payload: body.payload,
         data,
         labels: body.labels,
+        trace: body.trace,
         visit: body.visit,
         turn: body.turn,
         parked: body.parked,

@@ -11,7 +11,7 @@
 
 use std::fmt::Write;
 
-use saga_core::message::{Alias, InstanceName, Message, Payload, Timestamp};
+use saga_core::message::{Alias, InstanceName, Message, Payload, Timestamp, TraceContext};
 use saga_core::store::{Obligation, ObligationOf, Task, TaskId, TaskKind, TaskProgress, TaskStage, TimerRow};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -42,6 +42,7 @@ impl ItemText {
         self.body.push('"');
         message(&mut self.body, &task.command);
         json::number(&mut self.body, "visit", task.visit);
+        json::trace(&mut self.body, task.trace);
         write_progress(&mut self.progress, &task.progress);
     }
 
@@ -214,6 +215,7 @@ impl Items {
                     payload: task.payload,
                 },
                 visit: task.visit,
+                trace: task.trace,
                 progress: progress.into_progress(),
             });
         } else if let Some(id) = name.strip_prefix(OBLIGATION) {
@@ -266,6 +268,8 @@ struct StoredTask<'t> {
     #[serde(deserialize_with = "json::raw")]
     payload: Payload,
     visit: u32,
+    #[serde(default, deserialize_with = "json::read_trace")]
+    trace: Option<TraceContext>,
     #[serde(borrow, default)]
     progress: Option<StoredProgress<'t>>,
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use saga_core::message::{LabelValue, Payload};
+use saga_core::message::{LabelValue, Payload, TraceContext};
 use saga_core::store::Labels;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -31,6 +31,18 @@ pub(super) fn maybe_text(out: &mut String, name: &str, value: Option<&str>) {
     if let Some(value) = value {
         text(out, name, value);
     }
+}
+
+/// Appends the trace context, if there is one.
+pub(super) fn trace(out: &mut String, trace: Option<TraceContext>) {
+    if let Some(trace) = trace {
+        text(out, "trace", &trace.to_string());
+    }
+}
+
+/// Reads a trace context. A damaged one is as none: it decides nothing.
+pub(super) fn read_trace<'t, D: Deserializer<'t>>(json: D) -> Result<Option<TraceContext>, D::Error> {
+    Ok(Option::<Cow<'t, str>>::deserialize(json)?.and_then(|text| text.parse().ok()))
 }
 
 /// Appends the labels, if there are any.

@@ -4,14 +4,15 @@ use rusqlite::{Connection, OptionalExtension, Result, Row, params};
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{Address, DeadId, DeadLetter, DeadLetterReason, DeadLetterRow, MailKind};
 
-use super::value::{address, message, message_id, name, text, time, word};
+use super::value::{address, message, message_id, name, text, time, trace, word};
 
 super::statements! {
     BOUNDS = "SELECT (SELECT min(id) FROM saga_dead), (SELECT max(id) FROM saga_dead)";
     NAMES = "SELECT consumer, name, version, kind FROM saga_dead WHERE id > ?1 AND id <= ?2";
     RENAME = "UPDATE saga_dead SET consumer = ?2 WHERE consumer = ?1 AND kind <> 'delivery'";
-    INSERT = "INSERT INTO saga_dead (consumer, key, kind, name, version, payload, message, hops, reason, detail, at, times)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    INSERT = "INSERT INTO saga_dead (consumer, key, kind, name, version, payload, message, hops, reason, detail, at, times,
+                  trace)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
     COUNT = "UPDATE saga_dead SET times = min(times + ?4, 4294967295), at = ?5
              WHERE id = (SELECT id FROM saga_dead WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND reason = 'id-conflict'
                          ORDER BY id LIMIT 1)";
@@ -19,7 +20,7 @@ super::statements! {
               WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND name = ?4 AND payload = ?5 ORDER BY id DESC LIMIT 1";
     COUNT_UP_TO = "SELECT count(*) FROM (SELECT 1 FROM saga_dead LIMIT ?1)";
     DELETE = "DELETE FROM saga_dead WHERE id = ?1";
-    PAGE = "SELECT id, consumer, key, kind, name, version, payload, message, hops, reason, detail, at, times
+    PAGE = "SELECT id, consumer, key, kind, name, version, payload, message, hops, reason, detail, at, times, trace
             FROM saga_dead WHERE id > ?1 ORDER BY id";
 }
 
@@ -41,6 +42,7 @@ pub(crate) fn insert(db: &Connection, letter: &DeadLetter) -> Result<()> {
         letter.detail,
         letter.at.as_millis(),
         letter.times,
+        letter.trace.map(|trace| trace.to_string()),
     ])?;
     Ok(())
 }
@@ -89,6 +91,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<DeadLetterRow> {
         detail: text(row, 10)?.to_owned(),
         at: time(row, 11)?,
         times: row.get(12)?,
+        trace: trace(row, 13)?,
     };
     Ok(DeadLetterRow { id: DeadId(row.get(0)?), letter })
 }

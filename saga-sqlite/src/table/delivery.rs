@@ -5,21 +5,21 @@ use saga_core::message::MessageId;
 use saga_core::store::{Address, Delivery, DeliveryId, TaskProgress};
 
 use super::progress;
-use super::value::{address, bad, message, text};
+use super::value::{address, bad, message, text, trace};
 
 super::statements! {
     BOUNDS = "SELECT (SELECT min(id) FROM saga_delivery), (SELECT max(id) FROM saga_delivery)";
     NAMES = "SELECT consumer, name, version, '' FROM saga_delivery WHERE id > ?1 AND id <= ?2";
     INSERT = "INSERT INTO saga_delivery (id, consumer, key, name, version, payload, message, hops, stage, attempts,
                   recoveries, since, spent_ms, epoch, armed_at, due_at, superseded, error, saved, left_out,
-                  named)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)";
+                  named, trace)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)";
     PROGRESS = "UPDATE saga_delivery SET stage = ?2, attempts = ?3, recoveries = ?4, since = ?5, spent_ms = ?6,
                     epoch = ?7, armed_at = ?8, due_at = ?9, superseded = ?10, error = ?11, saved = ?12,
                     left_out = ?13 WHERE id = ?1";
     DELETE = "DELETE FROM saga_delivery WHERE id = ?1";
     PAGE = "SELECT id, consumer, key, name, version, payload, message, hops, stage, attempts, recoveries, since, spent_ms,
-                epoch, armed_at, due_at, superseded, error, saved, left_out, named
+                epoch, armed_at, due_at, superseded, error, saved, left_out, named, trace
             FROM saga_delivery WHERE id > ?1 ORDER BY id";
     NAMED = "SELECT 1 FROM saga_delivery WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND named = 1";
 }
@@ -48,6 +48,7 @@ pub(crate) fn insert(db: &Connection, id: DeliveryId, delivery: &Delivery) -> Re
         progress.saved.as_ref().map(|saved| saved.as_str()),
         progress.left_out,
         delivery.named,
+        delivery.trace.map(|trace| trace.to_string()),
     ])?;
     Ok(())
 }
@@ -92,6 +93,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<(DeliveryId, Delivery)> {
         hops: row.get(7)?,
         progress: progress::read(row, 8)?,
         named: row.get(20)?,
+        trace: trace(row, 21)?,
     };
     Ok((DeliveryId(row.get(0)?), delivery))
 }

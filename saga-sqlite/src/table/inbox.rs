@@ -4,7 +4,7 @@ use rusqlite::{Connection, Result, Row, params};
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{Address, InboxId, Mail, MailKind};
 
-use super::value::{address, maybe_name, maybe_task, message, message_id, time, word};
+use super::value::{address, maybe_name, maybe_task, message, message_id, time, trace, word};
 
 super::statements! {
     COUNT = "SELECT count(*) FROM (SELECT 1 FROM saga_inbox LIMIT ?1)";
@@ -12,14 +12,14 @@ super::statements! {
     NAMES = "SELECT consumer, name, version, kind FROM saga_inbox WHERE id > ?1 AND id <= ?2";
     RENAME = "UPDATE saga_inbox SET consumer = ?2 WHERE consumer = ?1 AND kind <> 'delivery'";
     INSERT = "INSERT INTO saga_inbox (consumer, key, kind, name, version, payload, message, deduplicated, task_seq, task_ord,
-                  hops, cause, at, epoch)
-              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+                  hops, cause, at, epoch, trace)
+              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     DELETE = "DELETE FROM saga_inbox WHERE id = ?1";
     PAGE = "SELECT id, consumer, key, kind, name, version, payload, message, deduplicated, task_seq, task_ord, hops, cause, at,
-                epoch
+                epoch, trace
             FROM saga_inbox WHERE id > ?1 ORDER BY id";
     WAITING = "SELECT id, consumer, key, kind, name, version, payload, message, deduplicated, task_seq, task_ord, hops, cause,
-                   at, epoch
+                   at, epoch, trace
                FROM saga_inbox WHERE consumer = ?1 AND key = ?2 ORDER BY id";
     HOLDS = "SELECT 1 FROM saga_inbox WHERE consumer = ?1 AND key = ?2 AND message = ?3 AND name = ?4 AND payload = ?5";
 }
@@ -40,6 +40,7 @@ pub(crate) fn insert(db: &Connection, mail: &Mail) -> Result<InboxId> {
         mail.cause,
         mail.at.as_millis(),
         mail.epoch,
+        mail.trace.map(|trace| trace.to_string()),
     ])?;
     Ok(InboxId(db.last_insert_rowid()))
 }
@@ -68,6 +69,7 @@ pub(crate) fn read(row: &Row<'_>) -> Result<(InboxId, Mail)> {
         cause: maybe_name(row, 12)?,
         at: time(row, 13)?,
         epoch: row.get(14)?,
+        trace: trace(row, 15)?,
     };
     Ok((InboxId(row.get(0)?), mail))
 }

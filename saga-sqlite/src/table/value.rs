@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use rusqlite::types::{FromSqlError, Type, ValueRef};
 use rusqlite::{Error, Result, Row};
-use saga_core::message::{InstanceName, Key, Message, MessageId, Name, Payload, Timestamp};
+use saga_core::message::{InstanceName, Key, Message, MessageId, Name, Payload, Timestamp, TraceContext};
 use saga_core::store::{Address, TaskId};
 
 /// Returns text borrowed from the row.
@@ -100,3 +100,8 @@ struct StoredUnderAlias;
 #[derive(Debug, thiserror::Error)]
 #[error("this version does not know the stored word `{0}`")]
 struct Unknown(String);
+
+/// Reads a trace context. A damaged one is as none: it decides nothing.
+pub(crate) fn trace(row: &Row<'_>, at: usize) -> Result<Option<TraceContext>> {
+    Ok(maybe_text(row, at)?.and_then(|text| text.parse().ok()))
+}

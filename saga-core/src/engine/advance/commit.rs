@@ -128,14 +128,15 @@ impl Shard {
 
     fn conflicting(&self, step: &Step) -> Vec<DeadLetter> {
         let at = self.moment.wall;
-        let letter = |to: &Address, kind, message: &Message, id: Option<MessageId>, hops| {
+        let letter = |to: &Address, kind, message: &Message, id: Option<MessageId>, (hops, trace)| {
             let letter = DeadLetter::new(to.clone(), kind, message.clone(), DeadLetterReason::IdConflict, at);
-            DeadLetter { id, hops, detail: TAKEN_BEFORE.to_owned(), ..letter }
+            DeadLetter { id, hops, trace, detail: TAKEN_BEFORE.to_owned(), ..letter }
         };
-        let mail = step.mail.iter().map(|m| letter(&m.to, m.kind, &m.message, m.id.clone(), m.hops));
+        let mail =
+            step.mail.iter().map(|m| letter(&m.to, m.kind, &m.message, m.id.clone(), (m.hops, m.trace)));
         let deliveries = step.deliveries.iter().filter_map(|change| match change {
             DeliveryChange::Add(d) => {
-                Some(letter(&d.to, MailKind::Delivery, &d.event, Some(d.id.clone()), d.hops))
+                Some(letter(&d.to, MailKind::Delivery, &d.event, Some(d.id.clone()), (d.hops, d.trace)))
             }
             _ => None,
         });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::engine::advance::Purpose;
 use crate::engine::io::{Answer, Out, Ticket};
-use crate::engine::log::step_span;
+use crate::engine::log::{start_span, step_span};
 use crate::engine::slot::{Before, InFlight, Item, Presence, Slot, progress_of_begun};
 use crate::engine::{Disposition, Shard};
 use crate::machine::DeclinedReason;
@@ -42,11 +42,13 @@ impl Shard {
             step,
             limits: limits.payload,
             attempts: &attempts,
+            trace: None,
         };
         let before = Before::of(instance);
         self.tally.best_effort_failures += u64::from(instance.is_best_effort_failure(&item.what));
         instance.head = head.as_mut().map(|head| std::mem::replace(&mut head.what, Input::Continue));
-        let span = step_span(address, Some(&*instance), &item.what);
+        let (span, trace) = step_span(registry.tracer(), address, instance, (&item.what, item.trace));
+        let context = StepContext { trace, ..context };
         let decision = span.in_scope(|| instance.apply(&item.what, context));
         let declined = match (&decision.effect, item.verb_from_elsewhere()) {
             (Effect::Declined(why), Some(verb)) => {
@@ -113,8 +115,12 @@ impl Shard {
             step,
             limits: self.limits.payload,
             attempts: &attempts,
+            trace: None,
         };
-        let started = step_span(address, None, &item.what)
+        let starts = (incarnation, &item.what, item.trace);
+        let (span, trace) = start_span(self.registry.tracer(), address, starts);
+        let context = StepContext { trace, ..context };
+        let started = span
             .in_scope(|| Instance::start(&program, address.clone(), incarnation, event, &rejected, context));
         match started {
             Ok((instance, decision)) => {
@@ -269,7 +275,8 @@ impl Shard {
             }
         });
         self.route(address, &item, published, &mut step);
-        step.mail.extend(outgoing.into_iter().map(|out| self.relative(out, address, item.hops)));
+        let trace = step.instance.as_ref().and_then(|record| record.trace).or(item.trace);
+        step.mail.extend(outgoing.into_iter().map(|out| self.relative(out, address, (item.hops, trace))));
         let mut in_flight = InFlight::of(item, answer).with_spilled(spilled);
         (in_flight.kept, in_flight.created) = (kept, created);
         (in_flight.before, in_flight.after, in_flight.progress) = (before, after, progress);
@@ -315,7 +322,7 @@ impl Shard {
     ) {
         if let Input::Event(EventIn { parent: Some(parent), .. }) = &item.what {
             let refusal = parent.not_started(&address.key, detail);
-            step.mail.extend(refusal.map(|out| self.relative(out, address, item.hops)));
+            step.mail.extend(refusal.map(|out| self.relative(out, address, (item.hops, item.trace))));
         } else if let Some(letter) = self.letter(address, item, reason, detail) {
             self.tally.dead_letters += 1;
             step.dead.push(letter);

@@ -6,7 +6,7 @@ use crate::engine::Shard;
 use crate::engine::registry::Consumer;
 use crate::engine::slot::Item;
 use crate::machine::{Outgoing, Published};
-use crate::message::{MessageId, Name};
+use crate::message::{MessageId, Name, TraceContext};
 use crate::store::{Address, DeadLetter, DeadLetterReason, Delivery, DeliveryChange, Mail, MailKind, Step};
 
 impl Shard {
@@ -18,10 +18,8 @@ impl Shard {
         published: Vec<Published>,
         step: &mut Step,
     ) {
-        let Some((incarnation, seq)) = step.instance.as_ref().map(|record| (record.incarnation, record.seq))
-        else {
-            return;
-        };
+        let Some(record) = &step.instance else { return };
+        let (incarnation, seq, trace) = (record.incarnation, record.seq, record.trace);
         let now = self.moment.wall;
         let registry = Arc::clone(&self.registry);
         for (ordinal, event) in published.into_iter().enumerate() {
@@ -36,7 +34,7 @@ impl Shard {
                 let (key, reason, detail) = match event.event.correlation(saga) {
                     Ok(key) if hops <= self.limits.hops => {
                         let to = self.address(consumer.name(), key);
-                        self.send(to, consumer, &event, &id, hops, from, step);
+                        self.send(to, consumer, &event, &id, (hops, trace), from, step);
                         continue;
                     }
                     Ok(key) => (
@@ -60,7 +58,7 @@ impl Shard {
                 };
                 let (to, message) = (self.address(consumer.name(), key), event.message.clone());
                 let letter = DeadLetter::new(to, kind, message, reason, now);
-                step.dead.push(DeadLetter { id: Some(id.clone()), hops, detail, ..letter });
+                step.dead.push(DeadLetter { id: Some(id.clone()), hops, trace, detail, ..letter });
             }
         }
     }
@@ -72,7 +70,7 @@ impl Shard {
         consumer: &Consumer,
         event: &Published,
         id: &MessageId,
-        hops: u32,
+        (hops, trace): (u32, Option<TraceContext>),
         from: &Address,
         step: &mut Step,
     ) {
@@ -84,17 +82,23 @@ impl Shard {
                 hops,
                 epoch: self.intake.epoch(epoch),
                 cause: Some(Name::Owned(from.to_string())),
+                trace,
                 ..Mail::event(to, event.message.clone(), now)
             }),
             Consumer::Subscriber(_) => {
                 let delivery = Delivery::new(to, event.message.clone(), id.clone(), now, epoch);
-                step.deliveries.push(DeliveryChange::Add(Delivery { hops, ..delivery }));
+                step.deliveries.push(DeliveryChange::Add(Delivery { hops, trace, ..delivery }));
             }
         }
     }
 
     /// Builds the inbox row of a message between parent and child.
-    pub(in crate::engine) fn relative(&self, out: Outgoing, from: &Address, hops: u32) -> Mail {
+    pub(in crate::engine) fn relative(
+        &self,
+        out: Outgoing,
+        from: &Address,
+        (hops, trace): (u32, Option<TraceContext>),
+    ) -> Mail {
         let to = self.address(&out.to.saga, out.to.key);
         Mail {
             id: out.id,
@@ -103,6 +107,7 @@ impl Shard {
             hops: hops + 1,
             epoch: self.intake.epoch(self.lease.epoch),
             cause: Some(Name::Owned(from.to_string())),
+            trace,
             ..Mail::new(to, out.kind, out.message, self.moment.wall)
         }
     }

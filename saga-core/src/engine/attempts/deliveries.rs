@@ -157,8 +157,11 @@ impl Shard {
         };
         let (event, key) = (delivery.event.clone(), AttemptKey::Message(delivery.id.clone()));
         let (number, of) = (delivery.progress.next_attempt(), delivery.to.clone());
-        let saved = delivery.progress.saved.clone();
-        self.launch(Job::Delivery(id), Attempt { id: 0, lane, message: event, key, number, of, saved });
+        let (saved, trace) = (delivery.progress.saved.clone(), delivery.trace);
+        self.launch(
+            Job::Delivery(id),
+            Attempt { id: 0, lane, message: event, key, number, of, saved, trace },
+        );
     }
 
     pub(in crate::engine) fn delivery_ended(&mut self, id: DeliveryId, how: AttemptEnd) {
@@ -258,6 +261,7 @@ impl Shard {
         let letter = DeadLetter {
             id: Some(delivery.id.clone()),
             hops: delivery.hops,
+            trace: delivery.trace,
             detail,
             ..DeadLetter::new(to, MailKind::Delivery, event, reason, self.moment.wall)
         };

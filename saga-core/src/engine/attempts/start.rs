@@ -186,13 +186,13 @@ impl Shard {
         };
         let Some(instance) = slot.instance() else { return false };
         let Some(found) = instance.task(task) else { return false };
-        let command = found.command.clone();
+        let (command, trace) = (found.command.clone(), found.trace);
         let key = AttemptKey::Task(instance.record.incarnation, task, command.name.clone());
         let (number, saved) = (found.progress.next_attempt(), found.progress.saved.clone());
         slot.set_run(task, Run::Running { attempt });
         let job = Job::Task(address.clone(), task);
         let of = address.clone();
-        self.launch(job, Attempt { id: attempt, lane, message: command, key, number, of, saved });
+        self.launch(job, Attempt { id: attempt, lane, message: command, key, number, of, saved, trace });
         true
     }
 

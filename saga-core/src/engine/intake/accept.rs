@@ -40,6 +40,7 @@ impl Shard {
                 item.deduplicated = marked;
                 item.ticket = Some(ticket);
                 item.claim = Some(event.claim);
+                item.trace = event.trace;
                 self.accept(&address, item);
             }
             _ => self.record(event, ticket),
@@ -94,12 +95,14 @@ impl Shard {
                     id: event.id.clone(),
                     deduplicated: true,
                     epoch: self.intake.epoch(self.lease.epoch),
+                    trace: event.trace,
                     ..Mail::event(to, event.message.clone(), now)
                 }),
                 Consumer::Subscriber(_) => {
                     let (message, named) = (event.message.clone(), event.id.is_some());
                     let delivery = Delivery::new(to, message, id.clone(), now, self.lease.epoch);
-                    step.deliveries.push(DeliveryChange::Add(Delivery { named, ..delivery }));
+                    let delivery = Delivery { named, trace: event.trace, ..delivery };
+                    step.deliveries.push(DeliveryChange::Add(delivery));
                 }
             }
         }
@@ -196,7 +199,13 @@ impl Shard {
         detail: String,
     ) -> Option<DeadLetter> {
         let mail = item.mail(address, 0)?;
-        let Mail { to, kind, message, id, hops, .. } = mail;
-        Some(DeadLetter { id, hops, detail, ..DeadLetter::new(to, kind, message, reason, self.moment.wall) })
+        let Mail { to, kind, message, id, hops, trace, .. } = mail;
+        Some(DeadLetter {
+            id,
+            hops,
+            trace,
+            detail,
+            ..DeadLetter::new(to, kind, message, reason, self.moment.wall)
+        })
     }
 }

@@ -50,7 +50,7 @@ impl Shard {
         let named = mail.id.is_some();
         let message_id = mail.id.unwrap_or_else(MessageId::unique);
         let delivery = Delivery::new(mail.to, mail.message, message_id, now, epoch);
-        let delivery = Delivery { named, hops: mail.hops, ..delivery };
+        let delivery = Delivery { named, hops: mail.hops, trace: mail.trace, ..delivery };
         step.deliveries.push(DeliveryChange::Add(delivery));
         self.queue_step(Purpose::Recorded { ticket: None, consumers: Vec::new(), _claim: None }, step);
     }

@@ -229,6 +229,7 @@ impl Shard {
                     hops: letter.hops,
                     epoch: self.intake.epoch(self.lease.epoch),
                     cause: Some(Name::Borrowed("redrive")),
+                    trace: letter.trace,
                     ..Mail::event(to, message, now)
                 });
             }
@@ -239,7 +240,7 @@ impl Shard {
                 let id = letter.id.unwrap_or_else(MessageId::unique);
                 let delivery = Delivery::new(letter.to, message, id, now, self.lease.epoch);
                 // The dead letter does not say whether the publisher chose the id.
-                let delivery = Delivery { named: true, hops: letter.hops, ..delivery };
+                let delivery = Delivery { named: true, hops: letter.hops, trace: letter.trace, ..delivery };
                 step.deliveries.push(DeliveryChange::Add(delivery));
             }
             MailKind::Verb => return Err(DeclinedReason::DeclinedVerb),

@@ -180,6 +180,7 @@ pub(super) fn accepted<E: Event>(
     id: Option<&str>,
 ) -> Accepted {
     Accepted {
+        trace: None,
         message: message(&event),
         value: Some(Box::new(event)),
         consumers,

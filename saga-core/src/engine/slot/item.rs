@@ -6,7 +6,7 @@ use crate::definition::Value;
 use crate::engine::intake::{Claim, Watch};
 use crate::engine::io::Ticket;
 use crate::machine::{EventIn, Input, REPORT, StartRecord, Verb, VerbRecord};
-use crate::message::{InstanceName, Message, MessageId, Name, Timestamp};
+use crate::message::{InstanceName, Message, MessageId, Name, Timestamp, TraceContext};
 use crate::store::{Address, InboxId, Mail, MailKind};
 
 /// One item in the queue of an instance.
@@ -23,6 +23,8 @@ pub(in crate::engine) struct Item {
     /// The alias by which the event named its instance. The deduplication record belongs to the alias (rule R26).
     pub(in crate::engine) alias: Option<InstanceName>,
     pub(in crate::engine) hops: u32,
+    /// The trace context of the sender.
+    pub(in crate::engine) trace: Option<TraceContext>,
     pub(in crate::engine) at: Timestamp,
     /// The share of the item in the limit on items from the store, if the item came from the store.
     pub(in crate::engine) _room: Option<Arc<()>>,
@@ -41,6 +43,7 @@ impl Item {
             claim: None,
             alias: None,
             hops: 0,
+            trace: None,
             at,
             _room: None,
             watches: Vec::new(),
@@ -92,6 +95,7 @@ impl Item {
             hops,
             epoch,
             cause,
+            trace: self.trace,
             ..Mail::new(to.clone(), kind, message, self.at)
         })
     }
@@ -99,7 +103,7 @@ impl Item {
     /// The item of an inbox row. `Err` holds the reason why the row cannot be read.
     pub(in crate::engine) fn from_mail(inbox: InboxId, mail: Mail) -> Result<Self, String> {
         let internal = mail.deduplicated || mail.id.is_none();
-        let (hops, at) = (mail.hops, mail.at);
+        let (hops, trace, at) = (mail.hops, mail.trace, mail.at);
         let what = Input::of_mail(mail)?;
         Ok(Self {
             what,
@@ -109,6 +113,7 @@ impl Item {
             claim: None,
             alias: None,
             hops,
+            trace,
             at,
             _room: None,
             watches: Vec::new(),

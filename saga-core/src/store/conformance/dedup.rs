@@ -125,6 +125,7 @@ pub async fn what_is_kept_of_an_event_is_found_by_its_id<S: Subject>(subject: &S
         message: mail(&a, name).message,
         id: Some(id.clone()),
         hops: 0,
+        trace: None,
         reason: DeadLetterReason::from_word(reason),
         detail: String::new(),
         times: 1,

@@ -141,6 +141,7 @@ pub fn create(address: &Address) -> Step {
             parked: None,
             joined: Some(payload("joined")),
             family: Some(payload("family")),
+            trace: None,
             changed_at: time(1_000),
         }),
         history: vec![line("started", time(1_000))],
@@ -200,6 +201,7 @@ pub fn task(seq: u64, ord: u32) -> Task {
         kind: if ord.is_multiple_of(2) { TaskKind::Command } else { TaskKind::Undo },
         command: message("payment.make"),
         visit: 1,
+        trace: None,
         progress: TaskProgress::queued(time(1_000), 1),
     }
 }
@@ -230,6 +232,7 @@ pub fn mail(to: &Address, name: &str) -> Mail {
         task: None,
         hops: 1,
         cause: None,
+        trace: None,
         at: time(7),
         epoch: 0,
     }
@@ -243,6 +246,7 @@ pub fn delivery(key: &str) -> Delivery {
         id: MessageId::new(format!("id for {key}")).expect("laws use good ids"),
         named: true,
         hops: 0,
+        trace: None,
         progress: TaskProgress::queued(time(1), 1),
     }
 }

@@ -5,10 +5,11 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::Subject;
-use super::fixtures::{Driver, address, create, delivery, mail, ok, payload, time};
-use crate::message::MessageId;
+use super::fixtures::{Driver, address, create, delivery, mail, ok, payload, task, time};
+use crate::message::{MessageId, TraceContext};
 use crate::store::{
-    Address, DeadId, DeadLetter, DeliveryChange, DeliveryId, InboxId, MailKind, Step, StepOutcome, TaskId,
+    Address, DeadId, DeadLetter, Delivery, DeliveryChange, DeliveryId, InboxId, Mail, MailKind, Step,
+    StepOutcome, Task, TaskChange, TaskId,
 };
 
 /// Rows are read page by page in the order of their insertion. The writer of a row makes no difference.
@@ -140,6 +141,7 @@ pub async fn dead_letters_come_and_go<S: Subject>(subject: &S) {
         message: mail(&address("a"), "m").message,
         id,
         hops: 3,
+        trace: None,
         reason: DeadLetterReason::Unhandled,
         detail: detail.to_owned(),
         times: 1,
@@ -167,6 +169,7 @@ pub async fn a_dead_letter_goes_once<S: Subject>(subject: &S) {
         message,
         id: None,
         hops: 0,
+        trace: None,
         reason,
         detail,
         times: 1,
@@ -192,6 +195,7 @@ pub async fn conflicts_under_one_id_are_counted_on_one_dead_letter<S: Subject>(s
         message: mail(to, content).message,
         id: Some(MessageId::new(id).expect("laws use good ids")),
         hops: 0,
+        trace: None,
         reason: DeadLetterReason::IdConflict,
         detail: String::new(),
         times,
@@ -228,4 +232,30 @@ pub async fn conflicts_under_one_id_are_counted_on_one_dead_letter<S: Subject>(s
     let last = ok(driver.store.dead_letters(DeadId(0), 10).await).pop().expect("there are several");
     assert_eq!(last.letter, first);
     assert!(last.id > found[5].id, "its number is new");
+}
+
+/// Instances, tasks, inbox rows, deliveries and dead letters keep the trace context of their cause.
+pub async fn a_trace_context_is_kept<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let trace = |n: u64| TraceContext::new(u128::from(n) << 100 | 1, n, 0xff);
+    let mut step = create(&address("a"));
+    step.instance.as_mut().expect("a start").trace = trace(1);
+    step.tasks = vec![TaskChange::Add(Task { trace: trace(2), ..task(1, 0) })];
+    step.mail = vec![Mail { trace: trace(3), ..mail(&address("b"), "event") }];
+    step.deliveries = vec![DeliveryChange::Add(Delivery { trace: trace(4), ..delivery("c") })];
+    let letter = DeadLetter::new(
+        address("d"),
+        MailKind::Event,
+        task(1, 0).command,
+        DeadLetterReason::Unhandled,
+        time(7),
+    );
+    step.dead = vec![DeadLetter { trace: trace(5), ..letter }];
+    driver.created(step).await;
+    let found = driver.snapshot(&address("a")).await;
+    assert_eq!((found.instance.trace, found.tasks[0].trace), (trace(1), trace(2)));
+    let store = &driver.store;
+    assert_eq!(ok(store.inbox(InboxId(0), 9).await)[0].1.trace, trace(3));
+    assert_eq!(ok(store.deliveries(DeliveryId(0), 9).await)[0].1.trace, trace(4));
+    assert_eq!(ok(store.dead_letters(DeadId(0), 9).await)[0].letter.trace, trace(5));
 }

@@ -124,6 +124,7 @@ macro_rules! conformance {
             dead_letters_come_and_go
             a_dead_letter_goes_once
             conflicts_under_one_id_are_counted_on_one_dead_letter
+            a_trace_context_is_kept
 
             the_audit_is_a_chain_in_order
             a_refused_step_leaves_no_audit

@@ -41,6 +41,7 @@ pub async fn a_renamed_saga_keeps_everything_that_is_stored_for_it<S: Subject>(s
         message: mail(&old, "dead").message,
         id: None,
         hops: 0,
+        trace: None,
         reason: DeadLetterReason::Unhandled,
         detail: String::new(),
         times: 1,

@@ -317,6 +317,7 @@ fn about(screen: &Screen, seen: &Seen) -> Markup {
             dt { "Visit" } dd { (record.visit) }
             dt { "Changed" } dd { (time(record.changed_at, screen.now)) }
             dt { "Created" } dd { (time(record.created_at, screen.now)) }
+            @if let Some(trace) = record.trace { dt { "Trace" } dd { (id(&format!("{:032x}", trace.trace_id()))) } }
             dt { "Decisions" } dd { a href=(screen.base.to(&format!("/audit{}", query(&[("saga", &record.address.saga), ("key", record.address.key.text())])))) { "audit" } }
             dt { "Data" } dd { (number(record.data.as_str().len() as u64)) "\u{a0}B" }
         }

@@ -1,4 +1,4 @@
--- The index of labels. The labels themselves are in the body of their instance.
+-- The index of labels. The labels themselves are in the body of their instance. And the trace context of messages.
 
 CREATE TABLE saga_label (
     name     TEXT NOT NULL,
@@ -6,6 +6,10 @@ CREATE TABLE saga_label (
     instance INTEGER NOT NULL,
     PRIMARY KEY (name, value, instance)
 ) STRICT, WITHOUT ROWID;
+
+ALTER TABLE saga_inbox ADD COLUMN trace TEXT;
+ALTER TABLE saga_delivery ADD COLUMN trace TEXT;
+ALTER TABLE saga_dead ADD COLUMN trace TEXT;
 
 DROP VIEW saga_v_instance;
 
@@ -15,7 +19,7 @@ SELECT i.id, n.name AS saga, i.key,
         WHEN 5 THEN 'aborted' END AS status,
     i.body ->> '$.state' AS state, i.body -> '$.payload' AS payload,
     coalesce(i.body -> '$.data', (SELECT data FROM saga_data WHERE instance = i.id)) AS data,
-    i.body -> '$.labels' AS labels,
+    i.body -> '$.labels' AS labels, i.body ->> '$.trace' AS trace,
     i.body -> '$.parked' AS parked, i.seq, i.body ->> '$.version' AS version, i.body ->> '$.visit' AS visit,
     i.body -> '$.turn' AS turn, i.body -> '$.joined' AS joined, i.body -> '$.family' AS family,
     i.body ->> '$.incarnation' AS incarnation, i.body ->> '$.step' AS step,
