@@ -418,3 +418,104 @@ async fn a_place_that_looks_secret_and_is_shown_is_warned_about() {
     assert_eq!(of_login.len(), 1, "{warned:?}");
     assert!(of_login[0].contains("`password` of event `login.tried`"), "{warned:?}");
 }
+
+/// Types in which a shape shows no place for the sensitive value.
+mod unseen {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "kind")]
+    pub enum Tagged {
+        Card { no: Sensitive<String> },
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(untagged)]
+    pub enum Untagged {
+        Card { no: Sensitive<String> },
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    pub struct Flat {
+        card: Sensitive<String>,
+        #[serde(flatten)]
+        rest: HashMap<String, u8>,
+    }
+
+    macro_rules! event {
+        ($name:ident $text:literal ($($redact:tt)*) { $($field:ident: $type:ty),* }) => {
+            #[derive(Event, Clone, Debug, Serialize, Deserialize)]
+            #[event(name = $text, key(id) $($redact)*)]
+            pub struct $name { pub id: String, $(pub $field: $type),* }
+        };
+    }
+
+    event!(OfTagged "tagged" () { way: Tagged });
+    event!(OfUntagged "untagged" () { way: Untagged });
+    event!(OfFlat "flat" () { way: Flat });
+    event!(OfKey "key" () { way: HashMap<Sensitive<String>, u8> });
+    event!(Covered "covered" (, redact(way)) { way: Tagged });
+    event!(Seen "seen" () { way: (u8, Vec<Option<Sensitive<String>>>) });
+
+    pub fn secret() -> Sensitive<String> {
+        SECRET.to_owned().into()
+    }
+}
+
+impl<E: Event> Subscriber<E> for Anybody {
+    async fn handle(&self, _: E, _: &HandlerContext) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+struct Anybody;
+
+#[tokio::test]
+async fn a_sensitive_value_at_a_place_that_nobody_finds_is_refused() {
+    use unseen::*;
+    let dispatcher = Dispatcher::builder(MemoryStore::new())
+        .subscriber::<OfTagged>("a", Anybody)
+        .subscriber::<OfUntagged>("b", Anybody)
+        .subscriber::<OfFlat>("c", Anybody)
+        .subscriber::<OfKey>("d", Anybody)
+        .subscriber::<Covered>("e", Anybody)
+        .subscriber::<Seen>("f", Anybody)
+        .start()
+        .await
+        .unwrap();
+    let id = || "1".to_owned();
+    let refused = [
+        dispatcher.publish(OfTagged { id: id(), way: Tagged::Card { no: secret() } }).await,
+        dispatcher.publish(OfUntagged { id: id(), way: Untagged::Card { no: secret() } }).await,
+        dispatcher
+            .publish(OfFlat {
+                id: id(),
+                way: serde_json::from_str(&format!(r#"{{"card":"{SECRET}","x":1}}"#)).unwrap(),
+            })
+            .await,
+        dispatcher.publish(OfKey { id: id(), way: [(secret(), 1)].into() }).await,
+    ];
+    for error in refused {
+        let error = saga::error::chain(&error.unwrap_err()).to_string();
+        assert!(error.contains("name `way` in `redact(..)`") && !error.contains(SECRET), "{error}");
+    }
+    dispatcher.publish(Covered { id: id(), way: Tagged::Card { no: secret() } }).await.unwrap();
+    dispatcher.publish(Seen { id: id(), way: (7, vec![None, Some(secret())]) }).await.unwrap();
+    dispatcher.shutdown(Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_parked_instance_is_redacted_with_its_outcome() {
+    let store = MemoryStore::new();
+    let dispatcher = start(store.clone()).await;
+    dispatcher.publish(ordered("7")).await.unwrap();
+    assert!(dispatcher.settled::<PaymentState>("7").await.unwrap().is_parked());
+    let shown = Redacted::new(Arc::new(store.clone()) as Arc<dyn Inspect>).await.unwrap();
+    let seen = everything(&shown, "7").await;
+    assert!(!seen.contains(SECRET), "{seen}");
+    let parked = shown.instance(&payment("7")).await.unwrap().unwrap().instance.parked.unwrap();
+    assert!(parked.as_str().contains("nobody knows") && !parked.as_str().contains("report"), "{parked:?}");
+    dispatcher.shutdown(Duration::ZERO).await.unwrap();
+}

@@ -4,7 +4,7 @@
 //! body with the type of the application.
 
 use anyhow::{Context, Result, bail, ensure};
-use saga_core::definition::{StoredDefinition, StoredEvent};
+use saga_core::definition::{Redaction, StoredDefinition, StoredEvent};
 use saga_core::engine::StoreVerb;
 use saga_core::machine::{OperatorVerb, Resolved};
 use saga_core::message::{Message, MessageId, Payload};
@@ -72,5 +72,17 @@ fn message(definition: &StoredDefinition, event: &str, body: &str) -> Result<Mes
     let json: serde_json::Value = serde_json::from_str(body).context("the body is not JSON")?;
     let misfits = payload.misfits(&json);
     ensure!(misfits.is_empty(), "the body is no `{}`: {}", payload.type_name, misfits.join("; "));
-    Ok(Message { name: name.clone().into(), version: *version, payload: Payload::from(body) })
+    let body = Payload::from(body);
+    is_whole(&Redaction::of(std::slice::from_ref(definition)), name, &body)?;
+    Ok(Message { name: name.clone().into(), version: *version, payload: body })
+}
+
+/// Refuses a body with the mask instead of a value.
+pub(crate) fn is_whole(places: &Redaction, name: &str, body: &Payload) -> Result<()> {
+    match places.still_masked(name, body) {
+        None => Ok(()),
+        Some(place) => bail!(
+            "the body has `***` at `{place}`, which is redacted; write the value, or read it with --reveal"
+        ),
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use saga_core::definition::Redaction;
 use saga_core::engine::StoreVerb;
 use saga_core::message::{MessageId, Payload, Timestamp};
@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::Ended;
 use crate::args::{Letters, Operate, Pause};
+use crate::body::is_whole;
 use crate::decide::{LOOK, confirmed};
 use crate::output::{Output, plain, tell};
 
@@ -194,11 +195,7 @@ pub(crate) async fn edit(
     let Some(row) = DeadLetterRow::read(reader, DeadId(id)).await? else { return Ok(missing(id)) };
     let letter = &row.letter;
     let places = Redaction::of(&reader.definitions().await?);
-    if let Some(place) = places.still_masked(&letter.message.name, &Payload::from(body)) {
-        bail!(
-            "the body has `***` at `{place}`, which is redacted; write the value, or read it with --reveal"
-        );
-    }
+    is_whole(&places, &letter.message.name, &Payload::from(body))?;
     let about =
         format!("dead letter {id}: {} for {}", plain(&letter.message.name), plain(&letter.to.to_string()));
     let verb = StoreVerb::Redrive { letter: row.id, payload: Some(Payload::from(body)) };

@@ -34,12 +34,11 @@ pub(crate) async fn run(
     output: &mut Output<'_>,
 ) -> Result<Ended> {
     let whole: Arc<dyn Inspect> = Arc::new(store.clone());
-    // The reads that print values of payloads.
+    // Everything that prints values of payloads. Damage must not end a check before it begins.
     let shown: Arc<dyn Inspect> = match verb {
-        Verb::Ls(_) | Verb::Show(_) | Verb::Trace(_) | Verb::Dead(_) | Verb::Audit(_) if !reveal => {
-            Arc::new(Redacted::new(whole).await?)
-        }
-        _ => whole,
+        Verb::Check | Verb::Stats | Verb::Backup { .. } => whole,
+        _ if reveal => whole,
+        _ => Arc::new(Redacted::new(whole).await?),
     };
     match verb {
         Verb::Retry(of) => decide(OperatorVerb::Retry, of, store, output).await,
@@ -76,7 +75,7 @@ pub(crate) async fn run(
         Verb::Graph(graph) => self::graph(graph, store, output).await,
         #[cfg(feature = "ui")]
         Verb::Ui(ui) => crate::ui::ui(ui, reveal, store).await,
-        Verb::Wait(wait) => self::wait(wait, store, output).await,
+        Verb::Wait(wait) => self::wait(wait, &*shown, output).await,
         Verb::Stats => stats(store, output).await,
         Verb::Check => check(store, output).await,
         Verb::Backup { to } => backup(to, store, output),

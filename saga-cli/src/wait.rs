@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use saga_core::store::{Inspect, Snapshot};
-use saga_sqlite::SqliteReader;
 
 use crate::Ended;
 use crate::args::Wait;
@@ -14,7 +13,7 @@ use crate::verbs::{address, not_found, page};
 /// The interval of the looks at the instance.
 const LOOK: Duration = Duration::from_millis(100);
 
-pub(crate) async fn wait(wait: &Wait, store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
+pub(crate) async fn wait(wait: &Wait, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
     let address = address(&wait.of)?;
     let deadline = Instant::now() + Duration::from_secs(wait.timeout);
     loop {

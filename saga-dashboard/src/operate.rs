@@ -11,7 +11,7 @@ use saga_core::store::{DeadId, DeadLetterRow, PauseOf};
 use crate::screens::{HandlersOf, LetterOf, Screen, handlers_page, letter_page};
 use crate::source::Decided;
 use crate::text::query;
-use crate::verbs::{Fields, Refused, is_proven, unproven};
+use crate::verbs::{Fields, Refused, is_proven, is_whole, unproven};
 
 pub(crate) async fn operate(screen: Screen, Form(fields): Form<Vec<(String, String)>>) -> Response {
     let fields = Fields::new(fields);
@@ -51,23 +51,21 @@ pub(crate) async fn operate(screen: Screen, Form(fields): Form<Vec<(String, Stri
 async fn decide(screen: &Screen, fields: &Fields) -> Result<Decided, Refused> {
     let verb = verb(fields).map_err(Refused::Form)?;
     if let StoreVerb::Redrive { letter, payload: Some(body) } = &verb {
-        is_whole(screen, *letter, body).await.map_err(Refused::Form)?;
+        is_edited(screen, *letter, body).await.map_err(Refused::Form)?;
     }
     let operator = fields.operator(&screen.session).map_err(Refused::Form)?;
     screen.dashboard.source.operate(verb, operator).await.map_err(Refused::Decision)
 }
 
 /// Refuses a body with the mask instead of a value.
-async fn is_whole(screen: &Screen, letter: DeadId, body: &Payload) -> Result<(), String> {
+async fn is_edited(screen: &Screen, letter: DeadId, body: &Payload) -> Result<(), String> {
     let unread = "the dead letter cannot be read".to_owned();
     let Ok(store) = screen.store().await else { return Err(unread) };
     let Ok(row) = DeadLetterRow::read(&*store, letter).await else { return Err(unread) };
-    let place = row
-        .zip(store.redaction())
-        .and_then(|(row, places)| places.still_masked(&row.letter.message.name, body));
-    place.map_or(Ok(()), |place| {
-        Err(format!("the body has `***` at `{place}`, which is redacted; write the value"))
-    })
+    match row.zip(store.redaction()) {
+        Some((row, places)) => is_whole(places, &row.letter.message.name, body),
+        None => Ok(()),
+    }
 }
 
 fn verb(fields: &Fields) -> Result<StoreVerb, String> {

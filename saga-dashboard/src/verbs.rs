@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
+use saga_core::definition::Redaction;
 use saga_core::machine::{Operator, OperatorVerb, Resolved};
 use saga_core::message::{Key, Message, Payload, Timestamp, visible};
 use saga_core::store::{Address, Inspect, PageFrom};
@@ -188,9 +189,17 @@ async fn outcome(dashboard: &Dashboard, fields: &Fields) -> Result<Resolved, Str
     if !misfits.is_empty() {
         return Err(format!("the body is no `{}`: {}", event.payload.type_name, misfits.join("; ")));
     }
-    let message =
-        Message { name: event.name.clone().into(), version: event.version, payload: Payload::from(body) };
+    let body = Payload::from(body);
+    is_whole(&Redaction::of(&definitions), &event.name, &body)?;
+    let message = Message { name: event.name.clone().into(), version: event.version, payload: body };
     Ok(Resolved::replied(&message))
+}
+
+/// Refuses a body with the mask instead of a value.
+pub(crate) fn is_whole(places: &Redaction, name: &str, body: &Payload) -> Result<(), String> {
+    places.still_masked(name, body).map_or(Ok(()), |place| {
+        Err(format!("the body has `***` at `{place}`, which is redacted; write the value"))
+    })
 }
 
 /// An instance as the operator has seen it.

@@ -261,12 +261,13 @@ fn holders(db: &Connection, filter: &InstanceFilter, alias: &str) -> Result<Inst
     let alias = InstanceName::from(alias);
     let mut views = Vec::new();
     for (saga, _) in names::sorted(db, "", true)? {
-        views.extend(single(db, filter, alias::HOLDER_LINE, (saga, alias.stored()))?);
+        views.extend(single(db, filter, alias::HOLDER_LINE, (saga, alias.stored()))?.map(|(view, _)| view));
     }
     Ok(InstancePage::of_all(filter, views))
 }
 
-/// The instances with a rare label, read as a whole. `None` if each label of the filter is common.
+/// The instances with a rare label, read as a whole. `None` if each label of the filter is common, or if its instances are
+/// large.
 fn rare(db: &Connection, filter: &InstanceFilter) -> Result<Option<InstancePage>> {
     for condition in &filter.labels {
         let Some(values) = condition.values() else { continue };
@@ -274,9 +275,22 @@ fn rare(db: &Connection, filter: &InstanceFilter) -> Result<Option<InstancePage>
         if found.len() > RARE {
             continue;
         }
-        let mut views = Vec::with_capacity(found.len());
+        let (mut views, mut cost) = (Vec::with_capacity(found.len()), 0);
         for row in found {
-            views.extend(single(db, filter, list::OF_ROW, (row.0,))?);
+            match single(db, filter, list::OF_ROW, (row.0,)) {
+                Ok(read) => {
+                    cost += PARSE + read.as_ref().map_or(0, |(_, cost)| *cost);
+                    views.extend(read.map(|(view, _)| view));
+                }
+                // A walk gives what it has read in the time.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+            if cost > COST {
+                return Ok(None);
+            }
         }
         return Ok(Some(InstancePage::of_all(filter, views)));
     }
@@ -284,20 +298,20 @@ fn rare(db: &Connection, filter: &InstanceFilter) -> Result<Option<InstancePage>
 }
 
 /// Reads one instance by a statement that has its newest history line as its place. `None` if the instance does not
-/// exist, cannot be read, or is not in the order of the filter.
+/// exist, cannot be read, or is not in the order of the filter. Returns the cost as well.
 fn single(
     db: &Connection,
     filter: &InstanceFilter,
     sql: &str,
     params: impl Params,
-) -> Result<Option<InstanceView>> {
+) -> Result<Option<(InstanceView, usize)>> {
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     let Some(row) = rows.next()? else { return Ok(None) };
     let read = || {
         let line = list::line(row)?;
         let (id, last) = (line.id, row.get::<_, Option<i64>>(list::PLACE)?);
-        let (mut view, _) = list::view(db, row, line, Position::Row(id))?;
+        let (mut view, cost) = list::view(db, row, line, Position::Row(id))?;
         let position = match filter.order {
             InstanceOrder::Changed => last.map(Position::Line),
             InstanceOrder::Key => Some(Position::Address(view.address.clone())),
@@ -306,7 +320,7 @@ fn single(
         };
         Ok(position.map(|position| {
             view.position = position;
-            view
+            (view, cost)
         }))
     };
     match read() {

@@ -3,15 +3,11 @@
 //! Owns: the places to hide, as the stored definitions name them, and the masked JSON. Does not own: the reads that are
 //! masked (`store::Redacted`), or the person who may see more (the tools).
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-use serde::de::{Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
 use super::{StoredDefinition, StoredType};
-use crate::message::{MASK, Message, Payload};
+use crate::message::{Message, Payload};
+use crate::shape::{HIDDEN, Places, each, mask};
 
 /// The places of the payloads of a store that must not be shown: `redact(..)` of the derives, and each
 /// [`Sensitive`](crate::message::Sensitive).
@@ -27,10 +23,10 @@ pub struct Redaction {
 #[derive(Clone, Debug, Default)]
 struct OfSaga {
     data: Places,
+    /// The places of the data that are known.
+    fields: Places,
     states: BTreeMap<String, Places>,
 }
-
-type Places = BTreeSet<String>;
 
 impl Redaction {
     /// Collects the places of these definitions.
@@ -41,6 +37,7 @@ impl Redaction {
             for name in definition.was.iter().chain([&definition.saga]) {
                 let saga = redaction.sagas.entry(name.clone()).or_default();
                 add(&mut saga.data, &definition.data);
+                saga.fields.extend(definition.data.shape.keys().cloned());
                 for state in &definition.states {
                     for name in state.was.iter().chain([&state.name]) {
                         let places = saga.states.entry(name.clone()).or_default();
@@ -87,8 +84,7 @@ impl Redaction {
             return (body.as_str().trim() == HIDDEN).then(|| ".".to_owned());
         };
         let mut found = None;
-        let json: &RawValue = serde_json::from_str(body.as_str()).ok()?;
-        walk(&mut String::new(), json, places, &[String::new()], &mut |place, value| {
+        each(places, body.as_str(), |place, value| {
             if value == HIDDEN && found.is_none() {
                 found = Some(if place.is_empty() { ".".to_owned() } else { place.to_owned() });
             }
@@ -96,9 +92,19 @@ impl Redaction {
         found
     }
 
+    /// Returns whether a definition has this name.
+    pub(crate) fn knows_saga(&self, saga: &str) -> bool {
+        self.sagas.contains_key(saga)
+    }
+
     /// Returns whether the label of this field would show a redacted value.
     pub(crate) fn hides_label(&self, saga: &str, label: &str) -> bool {
         self.sagas.get(saga).is_none_or(|of| {
+            // The label has the name of a field, and a place has the name in the JSON. A label with another name may be any
+            // of the fields.
+            if !of.data.is_empty() && !of.fields.is_empty() && !of.fields.contains(label) {
+                return true;
+            }
             let begins = |place: &String| {
                 place
                     .strip_prefix(label)
@@ -109,12 +115,8 @@ impl Redaction {
     }
 }
 
-/// The JSON of the mask.
-const HIDDEN: &str = "\"***\"";
-
 /// Returns a payload without any of its values.
 pub(crate) fn hidden() -> Payload {
-    debug_assert_eq!(HIDDEN.trim_matches('"'), MASK);
     Payload::from(HIDDEN)
 }
 
@@ -124,110 +126,14 @@ fn masked(places: Option<&Places>, payload: &Payload) -> Payload {
     if places.is_empty() {
         return payload.clone();
     }
-    let Ok(json) = serde_json::from_str::<&RawValue>(payload.as_str()) else { return hidden() };
-    let mut out = String::with_capacity(payload.len());
-    walk(&mut out, json, places, &[String::new()], &mut |_, _| {});
-    Payload::from(out)
-}
-
-/// Appends the masked value. `at` has the names of its place: an object can be a struct, a map or a variant of an enum.
-/// `hides` gets each place and value that is masked.
-fn walk(
-    out: &mut String,
-    json: &RawValue,
-    places: &Places,
-    at: &[String],
-    hides: &mut impl FnMut(&str, &str),
-) {
-    let text = json.get();
-    if let Some(place) = at.iter().find(|place| places.contains(*place)) {
-        hides(place, text);
-        return out.push_str(HIDDEN);
-    }
-    let leads = |place: &&String| {
-        let begin: &str = place;
-        places
-            .range::<str, _>((std::ops::Bound::Excluded(begin), std::ops::Bound::Unbounded))
-            .next()
-            .is_some_and(|next| next.starts_with(begin))
-    };
-    let at: Vec<&String> = at.iter().filter(leads).collect();
-    let parts = if at.is_empty() { None } else { Parts::of(text) };
-    match parts {
-        None => out.push_str(text),
-        Some(Parts::Object(fields)) => {
-            for (nth, (name, value)) in fields.iter().enumerate() {
-                out.push(if nth == 0 { '{' } else { ',' });
-                // A JSON string can always be written.
-                out.push_str(&serde_json::to_string(name).unwrap_or_default());
-                out.push(':');
-                let below: Vec<String> = at
-                    .iter()
-                    .flat_map(|place| {
-                        let field =
-                            if place.is_empty() { name.to_string() } else { format!("{place}.{name}") };
-                        [field, format!("{place}{{}}"), format!("{place}<{name}>")]
-                    })
-                    .collect();
-                walk(out, value, places, &below, hides);
-            }
-            out.push_str(if fields.is_empty() { "{}" } else { "}" });
-        }
-        Some(Parts::List(items)) => {
-            for (nth, value) in items.iter().enumerate() {
-                out.push(if nth == 0 { '[' } else { ',' });
-                let below: Vec<String> =
-                    at.iter().flat_map(|place| [format!("{place}[]"), format!("{place}[{nth}]")]).collect();
-                walk(out, value, places, &below, hides);
-            }
-            out.push_str(if items.is_empty() { "[]" } else { "]" });
-        }
-    }
-}
-
-/// The parts of an object or a list, with their texts as they are.
-enum Parts<'t> {
-    Object(Vec<(Cow<'t, str>, &'t RawValue)>),
-    List(Vec<&'t RawValue>),
-}
-
-impl<'t> Parts<'t> {
-    fn of(text: &'t str) -> Option<Self> {
-        match text.as_bytes().first()? {
-            b'{' => {
-                let mut json = serde_json::Deserializer::from_str(text);
-                json.deserialize_map(Fields).ok().map(Self::Object)
-            }
-            b'[' => serde_json::from_str(text).ok().map(Self::List),
-            _ => None,
-        }
-    }
-}
-
-/// Reads the fields of an object in their order. A name may occur twice.
-struct Fields;
-
-impl<'t> Visitor<'t> for Fields {
-    type Value = Vec<(Cow<'t, str>, &'t RawValue)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'t>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::new();
-        while let Some((name, value)) = map.next_entry::<String, &'t RawValue>()? {
-            fields.push((Cow::Owned(name), value));
-        }
-        Ok(fields)
-    }
+    mask(places, payload.as_str()).map_or_else(hidden, Payload::from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mask(places: &[&str], json: &str) -> String {
+    fn shown(places: &[&str], json: &str) -> String {
         let places: Places = places.iter().map(|&place| place.to_owned()).collect();
         masked(Some(&places), &Payload::from(json)).as_str().to_owned()
     }
@@ -258,11 +164,17 @@ mod tests {
             (&["a"], "{}", "{}"),
             (&["a.b"], r#"{"a":[],"é\"":{ "x" : 1 }}"#, r#"{"a":[],"é\"":{ "x" : 1 }}"#),
             (&["none"], r#"{"a":1}"#, r#"{"a":1}"#),
+            // Another writer has put something else there.
+            (&["card.no"], r#"{"card":"4111","a":1}"#, r#"{"card":"***","a":1}"#),
+            (&["card.no"], r#"{"card":null}"#, r#"{"card":null}"#),
+            (&["card"], "\"4111\"", HIDDEN),
+            (&["lines[].sku"], r#"{"lines":7}"#, r#"{"lines":"***"}"#),
+            (&["card.no"], r#"{"card":{"\ud800":1},"a":1}"#, r#"{"card":"***","a":1}"#),
         ] {
-            assert_eq!(mask(places, json), expected, "{places:?} of {json}");
+            assert_eq!(shown(places, json), expected, "{places:?} of {json}");
         }
-        assert_eq!(mask(&["a"], "no JSON"), HIDDEN);
-        assert_eq!(mask(&[], "no JSON"), "no JSON");
+        assert_eq!(shown(&["a"], "no JSON"), HIDDEN);
+        assert_eq!(shown(&[], "no JSON"), "no JSON");
     }
 
     #[test]

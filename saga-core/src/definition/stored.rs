@@ -3,7 +3,7 @@
 //! Owns: the JSON of a definition. A field is never renamed or removed, and new fields may be added. Does not own: the
 //! time of writing (the start of a dispatcher), or the drawings (`diagram`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::{
     Clause, Definition, Due, End, EventType, Missing, Move, PayloadType, Row, State, Trigger, UndoOf,
     Verdict, Waive, diagram,
 };
-use crate::shape::Shape;
+use crate::shape::{Shape, redacted};
 
 /// The definition of a saga as a store keeps it. All references are stored names.
 ///
@@ -254,6 +254,14 @@ pub struct StoredTimer {
     pub periodic: bool,
 }
 
+impl StoredType {
+    fn keep_redacted(&mut self, earlier: &Self) {
+        self.redacted.extend(earlier.redacted.iter().cloned());
+        self.redacted.sort();
+        self.redacted.dedup();
+    }
+}
+
 impl From<&Definition> for StoredDefinition {
     /// Asks each type of the table for the places of its JSON. That runs `Deserialize` of the application.
     fn from(definition: &Definition) -> Self {
@@ -265,6 +273,31 @@ impl StoredDefinition {
     /// The definition without the places of its types, for drawings.
     pub(super) fn without_shapes(definition: &Definition) -> Self {
         Writer { of: definition, shapes: false }.definition()
+    }
+
+    /// Adds the redacted places of the definition of an earlier build, if this one replaces it.
+    pub(crate) fn keep_redacted(&mut self, earlier: &Self) {
+        if (&self.saga, self.version) != (&earlier.saga, earlier.version) {
+            return;
+        }
+        self.data.keep_redacted(&earlier.data);
+        for state in &mut self.states {
+            let before = earlier.state(&state.name).and_then(|before| before.payload.as_ref());
+            if let Some((payload, before)) = state.payload.as_mut().zip(before) {
+                payload.keep_redacted(before);
+            }
+        }
+        let before = || earlier.events.iter().chain(&earlier.publishes);
+        for event in self.events.iter_mut().chain(&mut self.publishes) {
+            for before in before().filter(|before| before.name == event.name) {
+                event.payload.keep_redacted(&before.payload);
+            }
+        }
+        for command in &mut self.commands {
+            if let Some(before) = earlier.command(&command.name) {
+                command.payload.keep_redacted(&before.payload);
+            }
+        }
     }
 
     /// Returns the state with this stored name.
@@ -507,16 +540,10 @@ pub(crate) fn typed(type_name: &str, redact: &[&str], shape: fn() -> Shape) -> S
     // The type of the application decides what it does with invented values. A tool can do without the places. It must not
     // show a value at an unknown place that is sensitive.
     let known = std::panic::catch_unwind(shape).ok();
-    let mut redacted: BTreeSet<String> = redact.iter().map(|&place| place.to_owned()).collect();
-    if known.is_none() {
-        redacted.insert(String::new());
-    }
+    let redacted = redacted(redact, known.as_ref());
     let mut shape = BTreeMap::new();
     for (place, of) in known.unwrap_or_default().0 {
         let mark = if of.optional { "?" } else { "" };
-        if of.sensitive {
-            redacted.insert(place.clone());
-        }
         shape.insert(place, format!("{}{mark}", of.kind));
     }
     StoredType { type_name: type_name.to_owned(), shape, redacted: redacted.into_iter().collect() }

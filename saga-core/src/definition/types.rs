@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::child_end::EndRecord;
 use crate::message::{Command, Event, Failed, Message, PayloadError, Unknown, panic_text};
-use crate::shape::{Shape, UpcastFrom};
+use crate::shape::{Redacting, Shape, UpcastFrom};
 
 /// A decoded value whose type the table knows.
 pub(crate) type Value = Box<dyn Any + Send + Sync>;
@@ -27,6 +27,10 @@ impl PayloadType {
     #[doc(hidden)]
     pub const fn of<T: DeserializeOwned>(type_name: &'static str) -> Self {
         Self { type_name, redact: &[], shape: Shape::of::<T> }
+    }
+
+    pub(crate) fn redacting_places(&self) -> Redacting {
+        Redacting { redact: self.redact, shape: self.shape }
     }
 
     #[doc(hidden)]

@@ -197,7 +197,11 @@ pub(super) async fn prepare(
         store.register(consumers).await?;
     }
     let known = store.definitions().await?;
-    let own: Vec<_> = registry.definitions().collect();
+    let mut own: Vec<_> = registry.definitions().collect();
+    for definition in &mut own {
+        // The payloads of earlier builds stay hidden.
+        known.iter().for_each(|earlier| definition.keep_redacted(earlier));
+    }
     exposure::warn(&own);
     let changed: Vec<_> = own.into_iter().filter(|definition| !known.contains(definition)).collect();
     if !changed.is_empty() {

@@ -1,6 +1,7 @@
 //! The view of one instance for a caller.
 
 use super::error::InstanceError;
+use crate::machine::decode_data;
 use crate::machine::{Position, Saga, owed_names, read_parked};
 use crate::message::{Alias, Key, Timestamp};
 use crate::step::OVERDUE;
@@ -104,7 +105,7 @@ impl<S: Saga> Instance<S> {
         let key = record.address.key.as_key();
         let key = key.ok_or_else(|| unreadable("the store returned it under an alias".to_owned()))?;
         let position = position(snapshot)?;
-        let data = S::__decode_data(&record.data, record.version)
+        let data = decode_data::<S>(&record.data, record.version)
             .map_err(|error| unreadable(format!("the data {error}")))?;
         let set = |timer: &TimerRow| SetTimer { name: timer.name.to_string(), due: timer.due };
         let mut timers: Vec<SetTimer> = snapshot.timers.iter().map(set).collect();

@@ -31,13 +31,13 @@ const SECRET: [&str; 18] = [
 ];
 
 /// A type with places in `redact(..)`.
-struct Redacting {
+struct Checked {
     of: String,
     redact: &'static [&'static str],
     shape: fn() -> Shape,
 }
 
-impl Redacting {
+impl Checked {
     fn event(event: &EventType) -> Self {
         Self { of: format!("event `{}`", event.name), redact: event.redact, shape: event.shape }
     }
@@ -86,8 +86,8 @@ pub(super) fn problems<'a>(
     definitions: impl Iterator<Item = &'a Definition>,
     subscribed: impl Iterator<Item = &'a EventType>,
 ) -> Vec<StartProblem> {
-    let all = definitions.flat_map(Redacting::all_of).chain(subscribed.map(Redacting::event));
-    let mut problems: Vec<StartProblem> = all.flat_map(Redacting::problems).collect();
+    let all = definitions.flat_map(Checked::all_of).chain(subscribed.map(Checked::event));
+    let mut problems: Vec<StartProblem> = all.flat_map(Checked::problems).collect();
     problems.sort_by_key(ToString::to_string);
     problems.dedup();
     problems

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::live::{decode_data, decode_state};
 use super::outbox::Outbox;
 use super::record::{self, MessageRecord, ParkReason, ReportRecord, TaskRecord};
 use super::saga::Saga;
@@ -200,9 +201,9 @@ impl EndRecord {
         Ok(Finished {
             key: Key::new(&self.key).map_err(|error| error.to_string())?,
             end: self.end,
-            state: S::__decode(index, payload.as_ref(), self.version)
+            state: decode_state::<S>(index, payload.as_ref(), self.version)
                 .map_err(|error| wrong("state", error))?,
-            data: S::__decode_data(&data, self.version).map_err(|error| wrong("data", error))?,
+            data: decode_data::<S>(&data, self.version).map_err(|error| wrong("data", error))?,
         })
     }
 }

@@ -173,8 +173,9 @@ impl<S: Saga> Live for TypedLive<S> {
 
     fn keep_data(&mut self) -> ActionResult<Kept> {
         let limit = PayloadLimits::CEILING.bytes;
+        let of = S::definition().data.redacting_places();
         let (written, read) =
-            Payload::read_back(&self.data, limit, |json| decode_data::<S>(json, S::VERSION))
+            Payload::read_back(&self.data, limit, of, |json| decode_data::<S>(json, S::VERSION))
                 .map_err(|error| format!("the data {error}"))?;
         self.data = read;
         Ok(Kept { data: written, labels: self.labels() })
@@ -250,12 +251,16 @@ fn build_undo<S: Saga>(
 }
 
 /// Decodes the data. An error of redacted data quotes no value.
-fn decode_data<S: Saga>(data: &Payload, version: u32) -> Result<S::Data, PayloadError> {
+pub(crate) fn decode_data<S: Saga>(data: &Payload, version: u32) -> Result<S::Data, PayloadError> {
     S::__decode_data(data, version).map_err(|error| error.without_values(S::definition().data.redact))
 }
 
 /// Decodes a state. An error of a redacted payload quotes no value.
-fn decode_state<S: Saga>(state: usize, payload: Option<&Payload>, version: u32) -> Result<S, PayloadError> {
+pub(crate) fn decode_state<S: Saga>(
+    state: usize,
+    payload: Option<&Payload>,
+    version: u32,
+) -> Result<S, PayloadError> {
     S::__decode(state, payload, version).map_err(|error| {
         let of = S::definition().states.get(state).and_then(|state| state.payload);
         error.without_values(of.map_or(&[], |payload| payload.redact))
@@ -264,7 +269,12 @@ fn decode_state<S: Saga>(state: usize, payload: Option<&Payload>, version: u32) 
 
 /// The stored form of a state, and the state that is read from this form.
 fn kept_state<S: Saga>(state: &S) -> Result<Option<(Payload, S)>, PayloadError> {
-    let Some(written) = state.__encode()? else { return Ok(None) };
+    let of = S::definition().states.get(state.__index()).and_then(|state| state.payload);
+    let written = match of {
+        Some(of) => Payload::hiding(of.redacting_places(), || state.__encode())?,
+        None => state.__encode()?,
+    };
+    let Some(written) = written else { return Ok(None) };
     let read = decode_state::<S>(state.__index(), Some(&written), S::VERSION)
         .map_err(PayloadError::not_read_back)?;
     written.same_as(read.__encode()?.as_ref())?;

@@ -71,7 +71,7 @@ pub(crate) use instance::Instance;
 pub(crate) use join::JOIN;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use live::TypedLive;
-pub(crate) use live::{Program, Typed};
+pub(crate) use live::{Program, Typed, decode_data};
 pub(crate) use outbox::Published;
 pub(crate) use position::{owed_names, read_parked, turn_targets};
 pub(crate) use record::write;

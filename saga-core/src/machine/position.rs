@@ -1,6 +1,7 @@
 //! The position of an instance, for people and programs.
 
 use super::instance::Instance;
+use super::live::decode_state;
 use super::record::ParkReason;
 use super::saga::Saga;
 use crate::message::{Name, PayloadError, not_newer};
@@ -54,7 +55,7 @@ impl<S: Saga> Position<S> {
             PayloadError::Decode(format!("`{name}` v{version} has no state `{}`", record.state))
         })?;
         not_newer(record.version, definition.version)?;
-        let state = S::__decode(index, record.payload.as_ref(), record.version)?;
+        let state = decode_state::<S>(index, record.payload.as_ref(), record.version)?;
         let open =
             |kind| tasks.iter().find(|task| task.kind == kind).map(|task| task.command.name.to_string());
         Ok(match (parked, record.status) {

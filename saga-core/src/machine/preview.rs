@@ -11,7 +11,7 @@ use super::instance::Instance;
 use super::is_own_timer;
 use super::live::Program;
 use super::record::ReportRecord;
-use crate::definition::Redaction;
+use crate::definition::{Redaction, hidden};
 use crate::message::{Id, Message, Payload, PayloadLimits, Timestamp};
 use crate::step::{
     DeadLetterReason, Parked, Snapshot, Status, Task, TaskChange, TaskId, TaskKind, TaskStage,
@@ -62,7 +62,9 @@ impl Preview {
         self.data = by.data(saga, &self.data);
         self.payload = self.payload.as_ref().map(|payload| by.state(saga, &self.state, payload));
         for message in self.commands.iter_mut().chain(&mut self.undos).chain(&mut self.published) {
-            *message = by.message(message);
+            // A child has the name of its saga, and a record of the machine.
+            let of_child = by.knows_saga(&message.name);
+            message.payload = if of_child { hidden() } else { by.payload(&message.name, &message.payload) };
         }
     }
 }

@@ -35,6 +35,14 @@ impl LabelValue {
         Self::Text(text)
     }
 
+    /// Returns the value as a label keeps it.
+    pub(crate) fn cut(self) -> Self {
+        match self {
+            Self::Text(text) => Self::text(text),
+            number => number,
+        }
+    }
+
     /// Returns the text of a text value.
     pub fn as_text(&self) -> Option<&str> {
         match self {

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::command::Command;
 use super::event::Event;
 use super::strict::{Refused, has_json, to_json};
+use crate::shape::{INVALID, Redacting, Shape, mask, masking, met};
 
 /// A stored name: borrowed from a definition, or owned after a read from a store.
 pub type Name = Cow<'static, str>;
@@ -73,15 +74,42 @@ impl Payload {
     pub(crate) fn read_back<T: Serialize>(
         value: &T,
         limit: usize,
+        of: Redacting,
         decode: impl FnOnce(&Self) -> Result<T, PayloadError>,
     ) -> Result<(Self, T), PayloadError> {
-        let written = Self::encode_within(value, limit)?;
+        let written = Self::hiding(of, || Self::encode_within(value, limit).map(Some))?;
+        let written = written.ok_or_else(|| PayloadError::Encode("there is no value".to_owned()))?;
         let read = decode(&written).map_err(PayloadError::not_read_back)?;
         // Nearly every value is read back unchanged. Only another one needs a second text.
         if !has_json(&read, &written.0) {
             written.same_as(Some(&Self::encode_within(&read, limit)?))?;
         }
         Ok((written, read))
+    }
+
+    /// Encodes a value by `write`. If it has sensitive values, tools must be able to hide each of them by its place.
+    ///
+    /// # Errors
+    /// Those of `write`. [`PayloadError::Exposed`] for a sensitive value at another place.
+    pub(crate) fn hiding(
+        of: Redacting,
+        write: impl Fn() -> Result<Option<Self>, PayloadError>,
+    ) -> Result<Option<Self>, PayloadError> {
+        let before = met();
+        let written = write()?;
+        let Some(payload) = written.as_ref().filter(|_| met() != before) else { return Ok(written) };
+        let places = of.places();
+        let masked = masking(&write)?;
+        let shown = |payload: &Self| mask(&places, payload.as_str()).map(Self::from);
+        let (one, other) = (shown(payload), masked.as_ref().and_then(shown));
+        if one == other {
+            return Ok(written);
+        }
+        let place = one.zip(other).and_then(|(one, other)| difference(&one, &other)).unwrap_or_default();
+        // The rest of the path can be a key of a map.
+        let place =
+            place.strip_prefix('`').and_then(|place| place.split(['`', '.']).next()).unwrap_or_default();
+        Err(PayloadError::Exposed { place: place.to_owned() })
     }
 
     /// Compares the written payload with `again`: the payload of the decoded value.
@@ -105,7 +133,13 @@ impl Payload {
     fn located<T: DeserializeOwned>(&self, error: &serde_json::Error) -> String {
         let mut json = serde_json::Deserializer::from_str(&self.0);
         match serde_path_to_error::deserialize::<_, T>(&mut json) {
-            Err(found) if found.path().iter().next().is_some() => format!("`{}`: {error}", found.path()),
+            Err(found) if found.path().iter().next().is_some() => {
+                let path = found.path().to_string();
+                // A part of the path within a sensitive value can be a key of a map.
+                let within = error.to_string().starts_with(INVALID);
+                let path = if within { path.split(['.', '[']).next().unwrap_or_default() } else { &path };
+                format!("`{path}`: {error}")
+            }
             _ => error.to_string(),
         }
     }
@@ -242,6 +276,7 @@ impl From<&str> for Payload {
     }
 }
 
+/// The JSON itself, also its sensitive values. Do not log it.
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -261,6 +296,15 @@ pub enum PayloadError {
     /// The decoded value would differ from the written value. The value is not stored.
     #[error("is not read back unchanged: {0}")]
     NotReadBack(String),
+    /// The value has a sensitive value where the tools cannot find it. Nothing is stored.
+    #[error(
+        "has a sensitive value in `{place}`, at a place that the shape of the type does not show; name `{place}` in \
+         `redact(..)` of the derive"
+    )]
+    Exposed {
+        /// The field around the value. Empty for the value as a whole.
+        place: String,
+    },
     /// A later version wrote the payload. This build does not know the shape.
     #[error("cannot be read: the stored version is {stored}; this build has version {present}")]
     Newer {
@@ -288,13 +332,17 @@ impl PayloadError {
     pub(crate) fn without_values(self, redact: &[&str]) -> Self {
         let shorter = |why: String| {
             let (place, text) = match why.strip_prefix('`').and_then(|rest| rest.split_once("`: ")) {
-                Some((place, text)) => (format!("`{place}`: "), text),
+                // The rest of the path can be a key of a map.
+                Some((place, text)) => {
+                    (format!("`{}`: ", place.split(['.', '[']).next().unwrap_or_default()), text)
+                }
                 None => (String::new(), &*why),
             };
-            if text.starts_with("missing field") || text.starts_with("another value") {
-                return why;
+            match text {
+                text if text.starts_with("missing field") => why,
+                text if text.starts_with("another value") => format!("{place}{text}"),
+                _ => format!("{place}the value is not valid"),
             }
-            format!("{place}the value is not valid")
         };
         match self {
             Self::Decode(why) if !redact.is_empty() => Self::Decode(shorter(why)),
@@ -344,7 +392,8 @@ impl Message {
 
     /// Encodes `event` with at most `limit` bytes. Returns the message and the decoded event.
     pub(crate) fn read_event<E: Event>(event: &E, limit: usize) -> Result<(Self, E), PayloadError> {
-        let (payload, event) = Payload::read_back(event, limit, |json| E::__decode(json, E::VERSION))
+        let of = Redacting { redact: E::REDACT, shape: Shape::of::<E> };
+        let (payload, event) = Payload::read_back(event, limit, of, |json| E::__decode(json, E::VERSION))
             .map_err(|error| error.without_values(E::REDACT))?;
         Ok((Self { name: Name::Borrowed(E::NAME), version: E::VERSION, payload }, event))
     }
@@ -355,7 +404,8 @@ impl Message {
     /// If serde fails, or if the decoded value would differ.
     pub(crate) fn of_command<C: Command>(command: &C) -> Result<Self, PayloadError> {
         let limit = PayloadLimits::CEILING.bytes;
-        let (payload, _) = Payload::read_back(command, limit, |json| C::__decode(json, C::VERSION))
+        let of = Redacting { redact: C::REDACT, shape: Shape::of::<C> };
+        let (payload, _) = Payload::read_back(command, limit, of, |json| C::__decode(json, C::VERSION))
             .map_err(|error| error.without_values(C::REDACT))?;
         Ok(Self { name: Name::Borrowed(C::NAME), version: C::VERSION, payload })
     }

@@ -119,6 +119,7 @@ fn record<C: Command>(command: &C) -> Result<MessageRecord, SlipError> {
 impl Event for RoutingSlip {
     const NAME: &'static str = "saga.routing-slip";
     const KEYED: bool = true;
+    const REDACT: &'static [&'static str] = &["steps[].command.payload", "steps[].undo.payload"];
 }
 
 impl Correlated for RoutingSlip {

@@ -12,7 +12,9 @@ use crate::message::{ActionResult, Failed, Unknown};
 
 /// The states of a slip.
 #[derive(Saga, Clone, Debug, PartialEq, Eq)]
+// The commands of the application are hidden as a whole, because the slip does not know their types.
 #[saga(name = "saga.routing-slip", version = 1, data(Slip), actions(SlipActions), crate(crate))]
+#[saga(redact("steps[].command.payload", "steps[].undo.payload"))]
 #[initially(
     when(RoutingSlip, guard(is_empty), run(accept), transition_to(Completed)),
     when(RoutingSlip, run(accept), send(RunStep, with(first), undo(UndoStep)), transition_to(Running))
@@ -112,7 +114,7 @@ impl SlipActions for Slip {
 }
 
 #[derive(Event, Clone, Debug, Serialize, Deserialize)]
-#[event(name = "saga.step-done", crate(crate))]
+#[event(name = "saga.step-done", redact("reply.payload"), crate(crate))]
 pub struct StepDone {
     pub(super) nth: usize,
     pub(super) reply: Option<MessageRecord>,
@@ -127,6 +129,7 @@ pub struct StepFailed {
 
 #[derive(Command, Clone, Debug, Serialize, Deserialize)]
 #[command(name = "saga.run-step", replies(StepDone, StepFailed), crate(crate))]
+#[command(redact("command.payload", "undo.payload"))]
 pub struct RunStep {
     pub(super) nth: usize,
     pub(super) command: MessageRecord,
@@ -135,7 +138,7 @@ pub struct RunStep {
 }
 
 #[derive(Command, Clone, Debug, Serialize, Deserialize)]
-#[command(name = "saga.undo-step", crate(crate))]
+#[command(name = "saga.undo-step", redact("undo.payload"), crate(crate))]
 pub struct UndoStep {
     pub(super) nth: usize,
     pub(super) undo: Option<MessageRecord>,

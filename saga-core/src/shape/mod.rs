@@ -3,12 +3,15 @@
 //! Owns: the places of a type in its JSON, the sensitive ones among them, and what an upcast reads. Does not own: what is compared with them
 //! (`testing::Lock`), or the calls of upcasts, which the derives write.
 
+mod mask;
 mod places;
 mod sensitive;
 mod upcast;
 
+pub(crate) use mask::{HIDDEN, Places, Redacting, each, mask, redacted};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use places::Place;
 pub(crate) use places::Shape;
+pub(crate) use sensitive::{INVALID, masking, met};
 pub use sensitive::{MASK, Sensitive};
 pub use upcast::{Reads, UpcastFrom};

@@ -56,27 +56,29 @@ impl Shape {
         let seen = RefCell::new(Seen::default());
         let mut plans = vec![Plan::default()];
         let mut attempts = 0;
-        while let Some(plan) = plans.pop()
-            && attempts < ATTEMPTS
-        {
-            attempts += 1;
-            let before = seen.borrow().enums.len();
-            let _ = read::<T>(&seen, &plan);
-            // Each variant of an enum that has just been found.
-            let enums = seen.borrow().enums.iter().skip(before).cloned().collect::<Vec<_>>();
-            for (place, variants) in enums {
-                plans.extend((1..variants).map(|variant| {
-                    let mut plan = plan.clone();
-                    plan.variants.insert(place.clone(), variant);
-                    plan
-                }));
+        loop {
+            while let Some(plan) = plans.pop()
+                && attempts < ATTEMPTS
+            {
+                attempts += 1;
+                plans.extend(read_for_variants::<T>(&seen, &plan));
+            }
+            plans.extend(behind_refusals::<T>(&seen));
+            if plans.is_empty() || attempts >= ATTEMPTS {
+                break;
             }
         }
-        behind_refusals::<T>(&seen);
         let fields: Vec<(String, Plan)> = seen.borrow().fields.clone().into_iter().collect();
         let mut shape = Self(std::mem::take(&mut seen.borrow_mut().places));
         for place in std::mem::take(&mut seen.borrow_mut().sensitive) {
-            shape.0.entry(place).or_default().sensitive = true;
+            // Within a type that stands within itself, the nearest place that was written down is hidden as a whole.
+            let ends = place.char_indices().filter(|(_, c)| PARTS.contains(c)).map(|(at, _)| at);
+            let mut around: Vec<&str> = ends.map(|end| &place[..end]).collect();
+            around.extend([&*place]);
+            around.insert(0, "");
+            let known =
+                around.into_iter().rev().find(|place| shape.0.contains_key(*place)).unwrap_or_default();
+            shape.0.entry(known.to_owned()).or_default().sensitive = true;
         }
         for (field, mut plan) in fields {
             // Nobody knows what stands there, so nobody may see it.
@@ -144,9 +146,30 @@ fn parents(place: &str) -> impl Iterator<Item = &str> {
     place.char_indices().filter(|(_, c)| PARTS.contains(c)).map(|(at, _)| &place[..at])
 }
 
+/// Reads a `T` by `plan`. Returns the plans for the other variants of each enum that was found.
+fn read_for_variants<T: DeserializeOwned>(seen: &RefCell<Seen>, plan: &Plan) -> Vec<Plan> {
+    let before = seen.borrow().enums.len();
+    let _ = read::<T>(seen, plan);
+    variants(seen, before, plan)
+}
+
+/// Returns the plans for the other variants of each enum behind the first `before` ones.
+fn variants(seen: &RefCell<Seen>, before: usize, plan: &Plan) -> Vec<Plan> {
+    let enums = seen.borrow().enums.iter().skip(before).cloned().collect::<Vec<_>>();
+    let other = |(place, variants): (String, usize)| {
+        (1..variants).map(move |variant| {
+            let mut plan = plan.clone();
+            plan.variants.insert(place.clone(), variant);
+            plan
+        })
+    };
+    enums.into_iter().flat_map(other).collect()
+}
+
 /// Finds what stands behind a value that refuses everything: the field with that value is left out. A derive asks for all
-/// other fields before it misses one.
-fn behind_refusals<T: DeserializeOwned>(seen: &RefCell<Seen>) {
+/// other fields before it misses one. Returns the plans for the other variants of the enums there.
+fn behind_refusals<T: DeserializeOwned>(seen: &RefCell<Seen>) -> Vec<Plan> {
+    let mut plans = Vec::new();
     let unknown = || {
         let seen = seen.borrow();
         let mut fields = seen.fields.iter().filter(|(field, _)| !seen.places.contains_key(*field));
@@ -154,9 +177,12 @@ fn behind_refusals<T: DeserializeOwned>(seen: &RefCell<Seen>) {
     };
     let mut omit = BTreeSet::new();
     for _ in 0..ATTEMPTS {
-        let Some((_, mut plan)) = unknown() else { return };
+        let Some((_, mut plan)) = unknown() else { return plans };
         plan.omit.clone_from(&omit);
-        let Err(Some(refused)) = read::<T>(seen, &plan) else { return };
+        let before = seen.borrow().enums.len();
+        let read = read::<T>(seen, &plan);
+        plans.extend(variants(seen, before, &plan));
+        let Err(Some(refused)) = read else { return plans };
         let around = {
             let seen = seen.borrow();
             let holds = |field: &&String| {
@@ -169,9 +195,10 @@ fn behind_refusals<T: DeserializeOwned>(seen: &RefCell<Seen>) {
                 .max_by_key(|field| field.len())
                 .cloned()
         };
-        let Some(around) = around else { return };
+        let Some(around) = around else { return plans };
         omit.insert(around);
     }
+    plans
 }
 
 /// Reads a `T` by `plan`, with other texts and numbers as long as it refuses them. `Err` has the place that was refused.
@@ -277,7 +304,10 @@ impl<'a> Probe<'a> {
             (self.depth, self.again) = (DEPTH + 1, true);
         } else {
             self.note(kind);
-            self.within.push(name);
+            // The struct in a variant has no name.
+            if !name.is_empty() {
+                self.within.push(name);
+            }
         }
         self
     }
@@ -671,6 +701,43 @@ mod tests {
         assert_eq!(sensitive::<Outer>(), ["inner.card", "secret"]);
         let shape = Shape::of::<Outer>();
         assert_eq!(shape.0["last"].kind, "string");
+    }
+
+    #[test]
+    fn every_variant_behind_a_refusal_is_found() {
+        #[derive(Deserialize)]
+        #[allow(dead_code)] // Only its shape counts.
+        enum Way {
+            Cash,
+            Card { no: Option<Sensitive<String>> },
+        }
+        #[derive(Deserialize)]
+        #[allow(dead_code)] // Only its shape counts.
+        enum Outcome {
+            Open,
+            Paid { way: Way },
+        }
+        #[derive(Deserialize)]
+        #[allow(dead_code)] // Only its shape counts.
+        struct Payment {
+            first: Picky,
+            way: Way,
+            outcome: Outcome,
+        }
+        assert_eq!(sensitive::<Payment>(), ["outcome<Paid>.way<Card>.no", "way<Card>.no"]);
+        let shape = Shape::of::<Payment>();
+        assert!(shape.0.contains_key("way<Cash>") && shape.0.contains_key("outcome<Open>"), "{shape}");
+    }
+
+    #[test]
+    fn a_type_within_itself_is_hidden_as_a_whole_there() {
+        #[derive(Deserialize)]
+        #[allow(dead_code)] // Only its shape counts.
+        struct Node {
+            secret: Sensitive<String>,
+            below: Vec<Node>,
+        }
+        assert_eq!(sensitive::<Node>(), ["below[]", "secret"]);
     }
 
     #[test]

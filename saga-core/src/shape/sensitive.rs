@@ -1,5 +1,6 @@
 //! A value that nobody may see by accident.
 
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -8,16 +9,47 @@ use serde::ser::{Serialize, Serializer};
 
 /// The name by which the shape of a type shows its sensitive places.
 pub(crate) const SENSITIVE: &str = "saga::Sensitive";
+/// The error about a sensitive value.
+pub(crate) const INVALID: &str = "a sensitive value is not valid";
 /// The text that is shown instead of a sensitive value.
 pub const MASK: &str = "***";
+
+thread_local! {
+    /// The sensitive values that this thread has written.
+    static MET: Cell<u64> = const { Cell::new(0) };
+    /// Whether this thread writes the mask instead of each value.
+    static MASKING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns the number of sensitive values that this thread has written so far.
+pub(crate) fn met() -> u64 {
+    MET.get()
+}
+
+/// Runs `write`, in which each sensitive value is written as the mask.
+pub(crate) fn masking<T>(write: impl FnOnce() -> T) -> T {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            MASKING.set(false);
+        }
+    }
+    let _reset = Reset;
+    MASKING.set(true);
+    write()
+}
 
 /// A value in a message, in the data or in the payload of a state that the log and the tools must not show.
 ///
 /// `Debug` is `***`. The command line and the dashboard show `***` at its place, also inside lists and options. An error
 /// about it does not quote it. The store keeps the value as it is, so that handlers can use it: protect the file.
 ///
-/// The place is found by the [shape](crate::definition::StoredType::shape) of the type. Inside `#[serde(flatten)]` and
-/// untagged enums a type has no places: name such a field in `redact(..)` of the derive instead.
+/// The place is found by the shape of the type. Some types have no places that a shape can show: tagged and untagged enums,
+/// a struct with `#[serde(flatten)]`, a value behind a field with few valid values, or the key of a map. A message or data
+/// with a sensitive value at such a place is refused with
+/// [`PayloadError::Exposed`](crate::message::PayloadError::Exposed): name a place around it in `redact(..)` of the derive.
+///
+/// Write `Option<Sensitive<T>>` and not `Sensitive<Option<T>>` for a field that may be missing.
 ///
 /// There is no `Display`, because a key could become `***`.
 ///
@@ -68,7 +100,12 @@ impl<T> fmt::Debug for Sensitive<T> {
 /// The value alone.
 impl<T: Serialize> Serialize for Sensitive<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(SENSITIVE, &self.0)
+        MET.set(MET.get().wrapping_add(1));
+        if MASKING.get() {
+            serializer.serialize_str(MASK)
+        } else {
+            serializer.serialize_newtype_struct(SENSITIVE, &self.0)
+        }
     }
 }
 
@@ -85,7 +122,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sensitive<T> {
 
             fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
                 // The error of the type may quote the value.
-                T::deserialize(deserializer).map_err(|_| D::Error::custom("a sensitive value is not valid"))
+                T::deserialize(deserializer).map_err(|_| D::Error::custom(INVALID))
             }
         }
 

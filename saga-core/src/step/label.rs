@@ -32,7 +32,7 @@ impl Labels {
 
     /// Sets a label, instead of an earlier value.
     pub fn set(&mut self, name: impl Into<Name>, value: LabelValue) {
-        let name = name.into();
+        let (name, value) = (name.into(), value.cut());
         match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => *known = value,
             None => self.0.push((name, value)),
@@ -43,7 +43,7 @@ impl Labels {
     #[doc(hidden)]
     pub fn add<T: Label + ?Sized>(&mut self, name: &'static str, field: &T) {
         if let Some(value) = field.label() {
-            self.0.push((Name::Borrowed(name), value));
+            self.0.push((Name::Borrowed(name), value.cut()));
         }
     }
 

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 use super::{
     Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, HistoryKind, HistoryRow, InboxId,
-    Inspect, InstanceCount, InstanceFilter, InstancePage, Labels, Mail, MailKind, ObligationOf, Pause,
-    RetiredName, Snapshot, StoreError, StoreSizes, StoredName, TaskKind, Trace,
+    Inspect, InstanceCount, InstanceFilter, InstancePage, InstanceView, Labels, Mail, MailKind, ObligationOf,
+    Pause, RetiredName, Snapshot, StoreError, StoreSizes, StoredName, TaskKind, Trace,
 };
 use crate::definition::{Redaction, StoredDefinition, hidden};
 use crate::message::{Message, MessageId, Payload};
@@ -60,6 +60,7 @@ impl Redaction {
         record.payload = record.payload.as_ref().map(|payload| self.state(&saga, &record.state, payload));
         record.labels = self.labels(&saga, &record.labels);
         (record.turn, record.joined, record.family) = (None, None, None);
+        record.parked = record.parked.as_ref().map(without_report);
         for task in &mut snapshot.tasks {
             task.command.payload = match task.kind {
                 // The starting event stands in a record of the machine.
@@ -139,6 +140,15 @@ impl Redaction {
     }
 }
 
+/// Returns the record of a park without the outcome over which the instance is parked.
+fn without_report(record: &Payload) -> Payload {
+    let Ok(mut fields) = record.decode::<serde_json::Map<String, serde_json::Value>>() else {
+        return hidden();
+    };
+    fields.remove("report");
+    serde_json::to_string(&fields).map_or_else(|_| hidden(), Payload::from)
+}
+
 /// Returns the name of the message in the object of a decision about a dead letter, such as `dead letter 4, order.placed`.
 fn of_letter(object: &str) -> Option<&str> {
     object.strip_prefix("dead letter ")?.split_once(", ").map(|(_, name)| name)
@@ -157,6 +167,9 @@ impl<S: Deref<Target = dyn Inspect> + Send + Sync + 'static> Inspect for Redacte
         for view in &mut page.instances {
             view.labels = self.redaction.labels(&view.address.saga, &view.labels);
         }
+        // A search for a hidden label would tell its value.
+        let shown = |view: &InstanceView| filter.labels.iter().all(|condition| condition.holds(&view.labels));
+        page.instances.retain(shown);
         Ok(page)
     }
 

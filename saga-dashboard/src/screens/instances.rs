@@ -3,7 +3,7 @@
 use axum::extract::Query;
 use axum::response::Response;
 use maud::{Markup, html};
-use saga_core::message::visible;
+use saga_core::message::{LabelValue, visible};
 use saga_core::store::{
     InstanceFilter, InstanceOrder, InstancePage, InstanceView, LabelCondition, PageFrom, ParkReason,
     Position, Status,
@@ -78,8 +78,7 @@ impl Filter {
         (filter.saga, filter.state) = (set(&self.saga), set(&self.state));
         (filter.key_prefix, filter.alias) = (set(&self.key), set(&self.alias));
         (filter.error, filter.waiting_for) = (set(&self.error), set(&self.waiting));
-        let labels = self.label.split(" & ").filter(|text| !text.trim().is_empty());
-        filter.labels = labels
+        filter.labels = labels(&self.label)
             .map(|text| text.parse::<LabelCondition>().map_err(|error| NoPage::Bad(format!("{error}."))))
             .collect::<Result<_, _>>()?;
         match &*self.status {
@@ -322,6 +321,17 @@ fn list(screen: &Screen, of: &Filter, found: &InstancePage, numbers: &Numbers) -
     }
 }
 
+/// Splits conditions at each ` & `. Within a value, one more `&` stands there.
+fn labels(text: &str) -> impl Iterator<Item = String> {
+    let parts = text.split(" & ").filter(|part| !part.trim().is_empty());
+    parts.map(|part| part.replace(" &&", " &"))
+}
+
+/// Returns the condition for the same label, as one of the conditions of a list.
+pub(crate) fn same_label(name: &str, value: &LabelValue) -> String {
+    LabelCondition::equal(name, value).to_string().replace(" &", " &&")
+}
+
 /// The labels with a column: those of the saga of the filter, or else those on the page.
 fn columns(of: &Filter, found: &InstancePage, numbers: &Numbers) -> Vec<String> {
     let newest = numbers.definitions.iter().rev().find(|known| known.saga == of.saga);
@@ -358,7 +368,7 @@ fn line(
             @for label in labels {
                 td.fit data-label=(visible(label)) {
                     @if let Some(value) = view.labels.get(label) {
-                        @let same = LabelCondition::equal(label.as_str(), value).to_string();
+                        @let same = same_label(label, value);
                         a href=(screen.base.to(&of.to(&[("label", &same)]))) { (id(&value.to_string())) }
                     }
                 }

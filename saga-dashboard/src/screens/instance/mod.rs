@@ -12,13 +12,14 @@ use maud::{Markup, html};
 use saga_core::definition::{Redaction, StoredDefinition};
 use saga_core::message::{Alias, InstanceName, Key, Timestamp, visible};
 use saga_core::store::{
-    Address, HistoryRow, InboxId, InstanceChange, LabelCondition, Mail, MailKind, ObligationOf, Parked,
-    ParkedOver, PauseOf, Snapshot, Task, TaskKind, TaskStage,
+    Address, HistoryRow, InboxId, InstanceChange, Mail, MailKind, ObligationOf, Parked, ParkedOver, PauseOf,
+    Snapshot, Task, TaskKind, TaskStage,
 };
 use serde::Deserialize;
 
 use self::decide::{VERBS, chosen, form, preview, verbs};
 use self::history::{MOST_LINES, history};
+use super::instances::same_label;
 use super::timeline::timeline;
 use super::{NoPage, Numbers, Screen};
 use crate::diagram::{Shown, draw};
@@ -307,7 +308,7 @@ fn about(screen: &Screen, seen: &Seen) -> Markup {
         dl.kv.pad {
             @for alias in &seen.snapshot.aliases { dt { "Alias" } dd { (id(alias.as_str())) } }
             @for (name, value) in record.labels.iter().filter(|_| screen.sees_payloads()) {
-                @let same = LabelCondition::equal(&**name, value).to_string();
+                @let same = same_label(name, value);
                 dt { (visible(name)) }
                 dd { a href=(screen.base.to(&format!("/instances{}", query(&[("label", &same)])))) title="All instances with this label" { (id(&value.to_string())) } }
             }
