@@ -95,9 +95,9 @@ pub mod store {
         LabelChange, LabelCondition, LabelConditionError, LabelTest, Labels, Lease, Loaded, Mail, MailKind,
         Maintain, MemoryStore, NameOf, Obligation, ObligationChange, ObligationOf, OpenTask, PageFrom, Pause,
         PauseChange, PauseOf, Position, PositionError, Problem, ProblemKind, Problems, Purged, Redacted,
-        RetiredName, RowId, Snapshot, Status, Step, StepOutcome, Store, StoreError, StoreSizes, Stored,
-        StoredName, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimeRange, TimerChange,
-        TimerKey, TimerRow, Trace, async_trait,
+        RetiredName, RowId, ScheduleLine, Snapshot, Status, Step, StepOutcome, Store, StoreError, StoreSizes,
+        Stored, StoredName, Task, TaskChange, TaskId, TaskKind, TaskLine, TaskProgress, TaskStage, TimeRange,
+        TimerChange, TimerKey, TimerLine, TimerRow, Trace, WorkPage, async_trait,
     };
 }
 

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use saga::sqlite::Durability;
 use saga::store::{
-    Address, AliasChange, Inspect, InstanceFilter, InstanceOrder, ObligationChange, PageFrom, Status, Step,
-    TaskChange, TimeRange, TimerChange,
+    Address, AliasChange, Inspect, InstanceFilter, InstanceOrder, LabelCondition, LabelTest,
+    ObligationChange, PageFrom, Status, Step, TaskChange, TimeRange, TimerChange,
 };
-use saga::testing::conformance::{Driver, create, obligation, task, time, timer};
-use saga::{Alias, Key, SqliteStore};
+use saga::testing::conformance::{Driver, create, labelled, obligation, task, time, timer};
+use saga::{Alias, Key, LabelValue, SqliteStore};
 
 type Answer<T> = Result<T, Box<dyn std::error::Error>>;
 
@@ -22,6 +22,9 @@ const BATCH: u64 = 20_000;
 
 fn instance(n: u64) -> Answer<Step> {
     let mut step = create(&Address::new("order", Key::new(format!("order-{n:08}"))?));
+    // Twenty instances of a million have one customer, and every seventh has one size.
+    step = labelled(step, "customer", Some(LabelValue::text(format!("C-{}", n % 50_000))));
+    step = labelled(step, "size", Some(LabelValue::Integer(i64::try_from(n % 7)?)));
     let change = step.instance.as_mut().ok_or("a start")?;
     let at = time(i64::try_from(n)?);
     (change.created_at, change.changed_at) = (at, at);
@@ -93,6 +96,14 @@ fn conditions() -> Vec<(&'static str, InstanceFilter)> {
     text("waiting for a command", &|filter| filter.waiting_for = some("payment.make"));
     text("key prefix", &|filter| filter.key_prefix = some("order-0005"));
     text("alias", &|filter| filter.alias = some("invoice-500000"));
+    text("label, 20 of a million", &|filter| {
+        filter.labels = vec![LabelCondition::equal("customer", "C-500")]
+    });
+    text("label, a seventh", &|filter| filter.labels = vec![LabelCondition::equal("size", 3)]);
+    text("label, prefix", &|filter| {
+        filter.labels = vec![LabelCondition::new("customer", LabelTest::Prefix("C-49".to_owned()))];
+    });
+    text("label, range", &|filter| filter.labels = vec![LabelCondition::new("size", LabelTest::AtLeast(6))]);
     all
 }
 

@@ -70,6 +70,12 @@ pub(crate) enum Verb {
     Audit(Audit),
     /// Groups what waits for a person by reason and error: parked instances and dead letters.
     Problems,
+    /// Lists open commands, undos and children, with their attempts and errors.
+    Tasks(Tasks),
+    /// Lists set timers, the next one first.
+    Timers(Timers),
+    /// Lists the schedules, with their next and last run.
+    Schedules,
     /// Shows the size of the store, its oldest work, and how much of it waits.
     Stats,
     /// Lists the consumers of each event.
@@ -119,6 +125,7 @@ impl Verb {
         match self {
             Self::Ls(_) | Self::Show(_) | Self::Trace(_) | Self::Count { .. } | Self::Pauses => true,
             Self::Audit(_) | Self::Problems | Self::Stats | Self::Consumers | Self::Sagas => true,
+            Self::Tasks(_) | Self::Timers(_) | Self::Schedules => true,
             Self::Dead(dead) => matches!(dead, Dead::Ls { .. } | Dead::Show { .. }),
             _ => false,
         }
@@ -522,6 +529,54 @@ pub(crate) struct Conditions {
     /// Only instances with their next timer before this time (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = time)]
     due_until: Option<Timestamp>,
+}
+
+/// Open work of the instances that meet the conditions.
+#[derive(Args, Debug)]
+pub(crate) struct Tasks {
+    #[command(flatten)]
+    conditions: Conditions,
+    /// Only tasks with an error.
+    #[arg(long)]
+    pub(crate) failing: bool,
+    /// The most lines.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+}
+
+/// Timers of the instances that meet the conditions.
+#[derive(Args, Debug)]
+pub(crate) struct Timers {
+    #[command(flatten)]
+    conditions: Conditions,
+    /// The most lines.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+}
+
+impl Tasks {
+    /// Returns the filters of the first pages. Without a status, tasks of instances that have not ended are listed.
+    pub(crate) fn filters(&self) -> Vec<InstanceFilter> {
+        let filter = self.conditions.filter();
+        let of = |status| {
+            let mut filter = filter.clone();
+            filter.status = Some(status);
+            filter
+        };
+        match filter.status {
+            Some(_) => vec![filter],
+            None => vec![of(Status::Running), of(Status::Compensating)],
+        }
+    }
+}
+
+impl Timers {
+    /// Returns the filter of the first page, the next timer first.
+    pub(crate) fn filter(&self) -> InstanceFilter {
+        let mut filter = self.conditions.filter();
+        filter.order = InstanceOrder::Due;
+        filter
+    }
 }
 
 /// A list of instances.

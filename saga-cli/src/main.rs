@@ -12,6 +12,7 @@ mod check;
 mod decide;
 #[cfg(feature = "demo")]
 mod demo;
+mod open;
 mod operate;
 mod output;
 mod stats;

@@ -21,6 +21,7 @@ use crate::batch::batch;
 use crate::body;
 use crate::check::check;
 use crate::decide::decide;
+use crate::open;
 use crate::operate;
 use crate::output::{Output, plain, tell};
 use crate::stats::stats;
@@ -69,6 +70,9 @@ pub(crate) async fn run(
         Verb::Resume(pause) => operate::pause(pause, true, store, output).await,
         Verb::Pauses => pauses(store, output).await,
         Verb::Audit(audit) => self::audit(audit, &*shown, output).await,
+        Verb::Tasks(tasks) => open::tasks(tasks, &*shown, output).await,
+        Verb::Timers(timers) => open::timers(timers, &*shown, output).await,
+        Verb::Schedules => open::schedules(&*shown, output).await,
         Verb::Problems => problems(store, output).await,
         Verb::Consumers => consumers(store, output).await,
         Verb::Sagas => sagas(store, output).await,

@@ -113,15 +113,19 @@ async fn fill(store: &SqliteStore) {
     let paying = serde_json::json!({ "name": "paying", "variant": "Paying", "rows": [1] });
     let done = serde_json::json!({ "name": "done", "variant": "Done", "rows": [], "end": "completed" });
     let shipping = serde_json::json!({ "name": "shipping", "variant": "Shipping", "rows": [] });
-    let refund = serde_json::from_value(serde_json::json!({
-        "saga": "refund", "version": 1, "data": { "type_name": "Refund" },
-        "states": [{ "name": "started", "variant": "Started", "rows": [] }], "initially": [], "rows": [],
-        "events": [], "commands": [], "ended_instance": "ignore", "missing_instance": "reject",
-    }));
+    let other = |saga: &str, data: &str| {
+        let definition = serde_json::json!({
+            "saga": saga, "version": 1, "data": { "type_name": data },
+            "states": [{ "name": "started", "variant": "Started", "rows": [] }], "initially": [], "rows": [],
+            "events": [], "commands": [], "ended_instance": "ignore", "missing_instance": "reject",
+        });
+        serde_json::from_value(definition).unwrap()
+    };
     let definitions = [
         definition(1, serde_json::json!([paying])),
         definition(2, serde_json::json!([paying, done, shipping])),
-        refund.unwrap(),
+        other("refund", "Refund"),
+        other("saga.recurring", "Schedule"),
     ];
     store.define(&definitions).await.unwrap();
     let consumer = |consumer: &str, subscriber| ConsumerRow {
@@ -130,6 +134,15 @@ async fn fill(store: &SqliteStore) {
         subscriber,
     };
     store.register(&[consumer("order", false), consumer("mailer", true)]).await.unwrap();
+    let mut nightly = create(&address("saga.recurring", "nightly"));
+    let change = nightly.instance.as_mut().unwrap();
+    change.state = "waiting".into();
+    change.data =
+        r#"{"cron":"0 3 * * *","from":1,"runs":4,"skipped":1,"why_skipped":"it \u001b[2Jstill runs",
+        "last":[{"saga":"order","key":"A-2"}]}"#
+            .into();
+    nightly.timers = vec![TimerChange::Set(timer("due", 950_000))];
+    driver.created(nightly).await;
     let more = (0..3).map(|n| create(&address("zebra", &format!("z-{n}")))).collect::<Vec<Step>>();
     driver.commit(more).await;
 }
@@ -150,6 +163,10 @@ fn every_verb_prints_a_table() {
         ("count_of_saga", &["count", "--saga", "order"]),
         ("dead_ls", &["dead", "ls"]),
         ("dead_show", &["dead", "show", "1"]),
+        ("tasks", &["tasks"]),
+        ("tasks_failing", &["tasks", "--failing", "--saga", "zebra"]),
+        ("timers", &["timers"]),
+        ("schedules", &["schedules"]),
         ("problems", &["problems"]),
         ("consumers", &["consumers"]),
         ("watch_of_a_change", &["retry", "order", "A-1", "--because", "test", "--by", "ada", "--watch"]),
@@ -173,6 +190,9 @@ fn json_is_the_documented_one_and_jsonl_has_one_value_in_each_line() {
         &["count"],
         &["dead", "ls"],
         &["dead", "show", "1"],
+        &["tasks"],
+        &["timers"],
+        &["schedules"],
         &["problems"],
         &["consumers"],
         &["sagas"],
@@ -223,7 +243,7 @@ fn every_condition_selects_the_expected_instances() {
         (&["--waiting-for", "payment.make"], &["A-1"]),
         (&["--owed"], &["A-1"]),
         (&["--not-owed", "--saga", "order"], &["A-2"]),
-        (&["--due-until", "2000-01-01T00:00:00Z"], &["A-1"]),
+        (&["--due-until", "1970-01-01T00:15:01Z"], &["A-1"]),
         (&["--created-from", "2000-01-01T00:00:00Z"], &[]),
         (&["--created-until", "1970-01-01T00:00:01Z"], &[]),
         (&["--changed-from", "1970-01-01T00:00:01.001Z"], &["A-1"]),

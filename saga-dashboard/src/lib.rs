@@ -97,6 +97,7 @@ pub fn router(source: Source, options: Options) -> Router {
         .route("/dead", get(screens::dead_letters))
         .route("/letter", get(screens::letter))
         .route("/timers", get(screens::timers))
+        .route("/schedules", get(screens::schedules))
         .route("/handlers", get(screens::handlers))
         .route("/audit", get(screens::audit))
         .route("/sagas", get(screens::sagas))

@@ -16,12 +16,13 @@ use crate::text::number;
 const SPRITE: &str = include_str!("../assets/glyphs.svg");
 
 /// The screens: path, name, and the key that goes there.
-const SCREENS: [(&str, &str, &str); 10] = [
+const SCREENS: [(&str, &str, &str); 11] = [
     ("/", "Overview", "go"),
     ("/instances", "Instances", "gi"),
     ("/attention", "Attention", "ga"),
     ("/dead", "Dead letters", "gd"),
     ("/timers", "Timers", "gt"),
+    ("/schedules", "Schedules", "gc"),
     ("/handlers", "Handlers", "gh"),
     ("/sagas", "Sagas", "gs"),
     ("/subscribers", "Subscribers", "gu"),

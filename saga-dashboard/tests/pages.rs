@@ -25,6 +25,7 @@ async fn an_empty_store_says_what_to_do() {
         ("/saga/attention", "All is well"),
         ("/saga/dead", "No dead letters"),
         ("/saga/timers", "No timer is set"),
+        ("/saga/schedules", "No schedule is registered"),
     ] {
         let page = browser.get(path).await;
         assert!(page.status == StatusCode::OK && page.text.contains(says), "{path}: {}", page.text);
@@ -85,6 +86,34 @@ async fn labels_are_columns_and_lead_to_the_instances_with_the_same_one() {
     assert!(page.contains("https://crm.example/for%20ann") && !page.contains("/x/"), "{page}");
 }
 
+#[tokio::test]
+async fn a_schedule_has_its_times_and_its_runs() {
+    let clock = saga::testing::ManualClock::default();
+    let store = saga::store::MemoryStore::new();
+    let dispatcher = saga::Dispatcher::builder(store)
+        .saga::<OrderState>()
+        .handler::<support::Pay>(support::Idle)
+        .handler::<support::Void>(support::Idle)
+        .recurring("nightly <b>", "0 3 * * * Europe/Berlin", |_| support::Placed {
+            order: "N-1".to_owned(),
+            note: String::new(),
+        })
+        .clock(clock.clone())
+        .start()
+        .await
+        .unwrap();
+    clock.idle().await;
+    clock.advance(std::time::Duration::from_secs(86_400));
+    clock.idle().await;
+    let router = saga_dashboard::router(saga_dashboard::Source::dispatcher(&dispatcher), Shop::options());
+    let browser = Browser::of(router).log_in(OPERATOR).await;
+    let page = browser.get("/saga/schedules").await.text;
+    for text in ["nightly &lt;b&gt;", "0 3 * * * Europe/Berlin", "waiting", ">1</td>", "key=N-1"] {
+        assert!(page.contains(text), "{text} is missing: {page}");
+    }
+    dispatcher.kill().await;
+}
+
 /// Stored text never becomes a tag, an attribute or a direction of text.
 #[tokio::test]
 async fn hostile_text_is_only_text() {
@@ -99,6 +128,7 @@ async fn hostile_text_is_only_text() {
         "/saga/instances",
         "/saga/attention",
         "/saga/timers",
+        "/saga/schedules",
         of,
         "/saga/instances?key=%22%3E%3Cb%3E",
     ];

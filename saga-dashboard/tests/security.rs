@@ -9,7 +9,7 @@ use axum::http::{Method, StatusCode, header};
 use saga::store::AuditFilter;
 use support::{OPERATOR, Shop, VIEWER, encoded};
 
-const READS: [&str; 14] = [
+const READS: [&str; 15] = [
     "/saga",
     "/saga/instances",
     "/saga/instance?saga=order&key=A-1",
@@ -17,6 +17,7 @@ const READS: [&str; 14] = [
     "/saga/dead",
     "/saga/letter?id=1",
     "/saga/timers",
+    "/saga/schedules",
     "/saga/handlers",
     "/saga/audit",
     "/saga/sagas",

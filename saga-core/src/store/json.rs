@@ -24,7 +24,7 @@ use serde_json::value::RawValue;
 
 use super::{
     Address, ConsumerRow, DeadLetterRow, HistoryRow, InstanceCount, InstancePage, InstanceView, Problem,
-    Problems, Snapshot,
+    Problems, ScheduleLine, Snapshot, TaskLine, TimerLine,
 };
 use crate::message::{Message, Payload, Timestamp};
 use crate::step::{Labels, Obligation, ObligationOf, ParkReason, Parked, ParkedOver, Task, TaskId, TimerRow};
@@ -278,6 +278,50 @@ impl<'a> From<&'a Task> for TaskJson<'a> {
 }
 
 #[derive(Serialize)]
+struct TaskLineJson<'a> {
+    #[serde(flatten)]
+    address: AddressJson<'a>,
+    #[serde(flatten)]
+    task: TaskJson<'a>,
+}
+
+json!(TaskLine, line => TaskLineJson { address: (&line.address).into(), task: (&line.task).into() });
+
+#[derive(Serialize)]
+struct TimerLineJson<'a> {
+    #[serde(flatten)]
+    address: AddressJson<'a>,
+    timer: TimerJson<'a>,
+}
+
+json!(TimerLine, line => TimerLineJson { address: (&line.address).into(), timer: (&line.timer).into() });
+
+#[derive(Serialize)]
+struct ScheduleJson<'a> {
+    name: &'a str,
+    cron: &'a str,
+    state: &'a str,
+    parked: bool,
+    due: Option<Time>,
+    runs: u64,
+    skipped: u64,
+    why_skipped: Option<&'a str>,
+    last: Vec<AddressJson<'a>>,
+}
+
+json!(ScheduleLine, line => ScheduleJson {
+    name: line.address.key.text(),
+    cron: &line.cron,
+    state: &line.state,
+    parked: line.parked,
+    due: line.due.map(Time),
+    runs: line.runs,
+    skipped: line.skipped,
+    why_skipped: line.why_skipped.as_deref(),
+    last: line.last.iter().map(Into::into).collect(),
+});
+
+#[derive(Serialize)]
 struct ObligationJson<'a> {
     id: Id,
     undo: &'a str,
@@ -508,6 +552,20 @@ mod tests {
         HistoryRow { seq: 2, entry }
     }
 
+    fn schedule() -> ScheduleLine {
+        ScheduleLine {
+            address: Address::new("saga.recurring", Key::new("nightly").unwrap()),
+            cron: "0 3 * * * Europe/Berlin".to_owned(),
+            state: "waiting".to_owned(),
+            parked: false,
+            due: Some(time(9)),
+            runs: 4,
+            skipped: 1,
+            why_skipped: Some("the last run still goes on".to_owned()),
+            last: vec![address("a")],
+        }
+    }
+
     #[test]
     fn the_fields_are_those_of_the_documentation() {
         let count = InstanceCount {
@@ -522,6 +580,10 @@ mod tests {
         let all = [pretty(&count), pretty(&list), pretty(&snapshot()), pretty(&line())];
         let all =
             all.into_iter().chain([pretty(&letter(address("a"))), pretty(&consumer), pretty(&problems())]);
+        let (task, timer) = (snapshot().tasks.remove(0), snapshot().timers.remove(0));
+        let task = pretty(&TaskLine { address: address("a"), task });
+        let timer = pretty(&TimerLine { address: address("a"), timer });
+        let all = all.chain([task, timer, pretty(&schedule())]);
         let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/json.md");
         let documented = std::fs::read_to_string(page).unwrap();
         let missing: Vec<String> = all

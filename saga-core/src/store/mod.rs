@@ -15,6 +15,7 @@ mod memory;
 mod problems;
 mod redacted;
 mod waiting;
+mod work_lists;
 
 pub use crate::step::*;
 pub use audit::{AuditFilter, AuditFrom, AuditRow};
@@ -32,6 +33,7 @@ pub use memory::MemoryStore;
 pub use problems::{Problem, ProblemKind, Problems};
 
 pub use redacted::Redacted;
+pub use work_lists::{ScheduleLine, TaskLine, TimerLine, WorkPage};
 
 use std::sync::Arc;
 

@@ -13,6 +13,7 @@ mod letter;
 mod operate;
 mod overview;
 mod sagas;
+mod schedules;
 mod subscribers;
 mod timeline;
 mod timers;
@@ -27,6 +28,7 @@ pub(crate) use instances::{Filter, instances};
 pub(crate) use letter::{Of as LetterOf, letter, page as letter_page};
 pub(crate) use overview::overview;
 pub(crate) use sagas::sagas;
+pub(crate) use schedules::schedules;
 pub(crate) use subscribers::subscribers;
 pub(crate) use timers::timers;
 

@@ -90,6 +90,23 @@ pub struct Pay {}
 #[command(name = "void")]
 pub struct Void {}
 
+/// Never answers.
+pub struct Idle;
+
+impl Handler<Pay> for Idle {
+    async fn handle(&self, _: Pay, cx: &HandlerContext) -> HandlerResult<Pay> {
+        cx.cancelled().await;
+        Err("stopped".into())
+    }
+}
+
+impl Handler<Void> for Idle {
+    async fn handle(&self, _: Void, cx: &HandlerContext) -> HandlerResult<Void> {
+        cx.cancelled().await;
+        Err("stopped".into())
+    }
+}
+
 struct Bank {
     mended: Arc<AtomicBool>,
     error: String,
@@ -165,7 +182,7 @@ impl Shop {
 
     pub fn dashboard_with(&self, options: Options) -> Browser {
         let router = saga_dashboard::router(Source::dispatcher(&self.dispatcher), options);
-        Browser { router: Router::new().nest("/saga", router), cookie: None }
+        Browser::of(router)
     }
 }
 
@@ -198,6 +215,11 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// A browser for the dashboard of these routes.
+    pub fn of(router: Router) -> Self {
+        Self { router: Router::new().nest("/saga", router), cookie: None }
+    }
+
     pub async fn log_in(mut self, token: &str) -> Self {
         let answer = self.post("/saga/log-in", &[("token", token)]).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);

@@ -140,7 +140,7 @@ const NOTE: &str = "</pre></title><script>alert(2)</script>\u{202e}";
 const INSTANCE: &str = "/saga/instance?saga=order&key=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%22%27";
 
 /// The screens, each with the name of its pictures.
-const SCREENS: [(&str, &str); 14] = [
+const SCREENS: [(&str, &str); 15] = [
     ("/saga", "overview"),
     ("/saga/instances", "instances"),
     ("/saga/instances?status=parked", "parked"),
@@ -148,6 +148,7 @@ const SCREENS: [(&str, &str); 14] = [
     ("/saga/dead", "dead"),
     ("/saga/letter?id=1&verb=edit", "letter"),
     ("/saga/timers", "timers"),
+    ("/saga/schedules", "schedules"),
     ("/saga/handlers?kind=handler&name=pay&verb=resume", "handlers"),
     ("/saga/sagas", "sagas"),
     ("/saga/subscribers", "subscribers"),

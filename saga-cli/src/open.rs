@@ -1,0 +1,124 @@
+//! Open work over many instances: tasks, timers and schedules.
+
+use anyhow::Result;
+use saga_core::message::Timestamp;
+use saga_core::store::{Inspect, InstanceFilter, ScheduleLine, TaskLine, TaskStage, TimerLine};
+
+use crate::Ended;
+use crate::args::{Tasks, Timers};
+use crate::output::Output;
+
+/// The instances of one page.
+const PAGE: usize = 200;
+
+pub(crate) async fn tasks(tasks: &Tasks, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let limit = usize::try_from(tasks.limit)?;
+    let (mut lines, mut complete) = (Vec::new(), true);
+    for mut filter in tasks.filters() {
+        filter.limit = PAGE;
+        loop {
+            let page = TaskLine::page(store, &filter).await?;
+            let more = page.next(&mut filter);
+            let wanted = |line: &TaskLine| !tasks.failing || line.task.progress.error.is_some();
+            lines.extend(page.lines.into_iter().filter(wanted));
+            if lines.len() > limit || !more {
+                break;
+            }
+        }
+        if lines.len() > limit {
+            lines.truncate(limit);
+            complete = false;
+            break;
+        }
+    }
+    let header = ["saga", "key", "task", "kind", "name", "attempts", "next", "since", "error"];
+    output.list(header, &lines, |TaskLine { address, task, .. }| {
+        let progress = &task.progress;
+        [
+            address.saga.to_string(),
+            address.key.text().to_owned(),
+            format!("{}.{}", task.id.seq, task.id.ord),
+            task.kind.as_str().to_owned(),
+            task.command.name.to_string(),
+            progress.attempts.to_string(),
+            match progress.stage {
+                TaskStage::Held => "held until a person decides".to_owned(),
+                _ if progress.due == Timestamp::EPOCH => "now".to_owned(),
+                _ => progress.due.to_string(),
+            },
+            progress.since.to_string(),
+            progress.error.clone().unwrap_or_default(),
+        ]
+    })?;
+    ended(lines.is_empty(), "no task meets the conditions", complete, limit, output)
+}
+
+pub(crate) async fn timers(timers: &Timers, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let limit = usize::try_from(timers.limit)?;
+    let mut filter = timers.filter();
+    filter.limit = PAGE;
+    let mut lines = Vec::new();
+    loop {
+        let page = TimerLine::page(store, &filter).await?;
+        let more = page.next(&mut filter);
+        lines.extend(page.lines);
+        if lines.len() > limit || !more {
+            break;
+        }
+    }
+    let complete = lines.len() <= limit;
+    lines.truncate(limit);
+    output.list(
+        ["due", "saga", "key", "timer", "set", "fired"],
+        &lines,
+        |TimerLine { address, timer, .. }| {
+            [
+                timer.due.to_string(),
+                address.saga.to_string(),
+                address.key.text().to_owned(),
+                timer.name.to_string(),
+                timer.armed.to_string(),
+                timer.fired.to_string(),
+            ]
+        },
+    )?;
+    ended(lines.is_empty(), "no timer meets the conditions", complete, limit, output)
+}
+
+pub(crate) async fn schedules(store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let mut filter = InstanceFilter::default();
+    filter.limit = PAGE;
+    let mut lines = Vec::new();
+    loop {
+        let page = ScheduleLine::page(store, &filter).await?;
+        let more = page.next(&mut filter);
+        lines.extend(page.lines);
+        if !more {
+            break;
+        }
+    }
+    let header = ["schedule", "cron", "state", "next", "runs", "skipped", "why skipped", "last"];
+    output.list(header, &lines, |line| {
+        [
+            line.address.key.text().to_owned(),
+            line.cron.clone(),
+            if line.parked { format!("{}, parked", line.state) } else { line.state.clone() },
+            line.due.map(|due| due.to_string()).unwrap_or_default(),
+            line.runs.to_string(),
+            line.skipped.to_string(),
+            line.why_skipped.clone().unwrap_or_default(),
+            line.last.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        ]
+    })?;
+    ended(lines.is_empty(), "there is no schedule", true, lines.len(), output)
+}
+
+fn ended(empty: bool, nothing: &str, complete: bool, limit: usize, output: &mut Output<'_>) -> Result<Ended> {
+    if empty {
+        output.note(nothing);
+    }
+    if !complete {
+        output.note(format!("there are more than --limit {limit}"));
+    }
+    Ok(Ended::Well)
+}
