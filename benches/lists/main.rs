@@ -97,7 +97,7 @@ fn conditions() -> Vec<(&'static str, InstanceFilter)> {
     text("key prefix", &|filter| filter.key_prefix = some("order-0005"));
     text("alias", &|filter| filter.alias = some("invoice-500000"));
     text("label, 20 of a million", &|filter| {
-        filter.labels = vec![LabelCondition::equal("customer", "C-500")]
+        filter.labels = vec![LabelCondition::equal("customer", "C-500")];
     });
     text("label, a seventh", &|filter| filter.labels = vec![LabelCondition::equal("size", 3)]);
     text("label, prefix", &|filter| {
