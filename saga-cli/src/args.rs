@@ -115,6 +115,14 @@ pub(crate) enum Verb {
         /// The new file.
         to: PathBuf,
     },
+    /// Prints one instance with its history as JSON, to look at elsewhere with `import`.
+    Export(Of),
+    /// Writes an exported instance into a new store, the file of --db. Show it there with the other verbs. A dispatcher on the new
+    /// file would run its commands again.
+    Import {
+        /// The exported file, or `-` for standard input.
+        from: PathBuf,
+    },
     /// Prints the completions for a shell.
     Completions { shell: clap_complete::Shell },
 }

@@ -9,6 +9,7 @@ mod args;
 mod batch;
 mod body;
 mod check;
+mod copy;
 mod decide;
 #[cfg(feature = "demo")]
 mod demo;
@@ -78,6 +79,9 @@ fn run(arguments: Arguments) -> Result<Ended> {
         return runtime.block_on(demo::demo(demo));
     }
     let path = arguments.db.context("name the store with --db FILE, or set SAGA_DB")?;
+    if let Verb::Import { from } = &arguments.verb {
+        return runtime.block_on(copy::import(from, &path));
+    }
     let store = SqliteReader::open(path)?;
     if arguments.watch {
         return runtime.block_on(watch::watch(&arguments.verb, &store, arguments.reveal, arguments.output));

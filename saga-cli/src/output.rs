@@ -104,7 +104,7 @@ impl<'a> Output<'a> {
     }
 
     /// Control characters are escaped in JSON. Others that a terminal interprets are escaped here.
-    fn json(&mut self, json: &str) {
+    pub(crate) fn json(&mut self, json: &str) {
         let text: String = json.chars().map(escape_in_json).collect();
         self.line(&text);
     }

@@ -20,6 +20,7 @@ use crate::args::{Audit, Dead, Fire, Graph, GraphFormat, Ls, Of, Postpone, Trace
 use crate::batch::batch;
 use crate::body;
 use crate::check::check;
+use crate::copy;
 use crate::decide::decide;
 use crate::open;
 use crate::operate;
@@ -83,8 +84,9 @@ pub(crate) async fn run(
         Verb::Stats => stats(store, output).await,
         Verb::Check => check(store, output).await,
         Verb::Backup { to } => backup(to, store, output),
+        Verb::Export(of) => copy::export(of, &*shown, output).await,
         // These work without a store.
-        Verb::Completions { .. } => Ok(Ended::Well),
+        Verb::Completions { .. } | Verb::Import { .. } => Ok(Ended::Well),
         #[cfg(feature = "demo")]
         Verb::Demo(_) => Ok(Ended::Well),
     }

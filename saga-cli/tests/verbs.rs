@@ -299,6 +299,30 @@ fn redacted_values_are_shown_on_request_only() {
 }
 
 #[test]
+fn an_exported_instance_is_shown_from_another_file() {
+    let shop = Shop::filled();
+    let export = shop.run(&["export", "order", "A-1"]);
+    assert!(export.status.success(), "{export:?}");
+    let file = shop.dir.path().join("a-1.json");
+    std::fs::write(&file, &export.stdout).unwrap();
+    let copy = shop.dir.path().join("copy.db");
+    let imported = saga(&copy, &["import", file.to_str().unwrap()]);
+    assert_eq!(imported.status.code(), Some(0), "{imported:?}");
+    for args in [&["show", "order", "A-1"][..], &["trace", "order", "A-1"], &["ls", "--label", "total=4200"]]
+    {
+        let said = |db: &Path| String::from_utf8(saga(db, args).stdout).unwrap();
+        assert_eq!(said(&copy), said(&shop.dir.path().join("shop.db")), "{args:?}");
+    }
+    let again = saga(&copy, &["import", file.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8(again.stderr).unwrap().contains("import into a new file"));
+    let broken = saga(&shop.dir.path().join("new.db"), &["import", "/dev/null"]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(!shop.dir.path().join("new.db").exists(), "nothing is created");
+    assert_eq!(shop.run(&["export", "order", "none"]).status.code(), Some(3));
+}
+
+#[test]
 fn exit_codes_tell_what_happened() {
     let shop = Shop::filled();
     let code = |args: &[&str]| shop.run(args).status.code().unwrap();

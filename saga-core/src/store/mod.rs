@@ -7,6 +7,7 @@
 mod audit;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+mod export;
 mod inspect;
 pub(crate) mod json;
 mod label_condition;
@@ -19,6 +20,7 @@ mod work_lists;
 
 pub use crate::step::*;
 pub use audit::{AuditFilter, AuditFrom, AuditRow};
+pub use export::{ImportError, InstanceExport};
 pub use inspect::{
     ConsumerRow, DeadLetterRow, HistoryRow, Inspect, InstanceCount, Maintain, NameOf, Purged, RetiredName,
     StoreSizes, Stored, StoredName, Trace,
