@@ -38,7 +38,10 @@ async fn the_screens_show_a_parked_order() {
     shop.parked("A-1", "for ann").await;
     for (path, says) in [
         ("/saga", &["1\u{a0}thing</b> waits for a person", "no money", ">Paying</text>"][..]),
-        ("/saga/instances", &["A-1", "Paying, parked", "a person: the row has `park`", "1\u{a0}instance"]),
+        (
+            "/saga/instances",
+            &["A-1", "Paying, parked", "a person: the row has <code>park</code>", "1\u{a0}instance"],
+        ),
         ("/saga/instances?status=active&key=A", &["A-1", "key begins with"]),
         ("/saga/attention", &["1\u{a0}cause", "no money", "Decide about them"]),
         ("/saga/timers", &["A-1", "in 23\u{a0}h"]),

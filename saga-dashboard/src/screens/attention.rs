@@ -92,7 +92,7 @@ fn line(screen: &Screen, view: &InstanceView, numbers: &Numbers) -> Markup {
     let parked = view.parked.as_ref();
     html! {
         tr {
-            td.title.key { a href=(screen.base.to(&instance_address(&view.address, &[]))) { (id(view.address.key.text())) } }
+            td.title.key.wide { a href=(screen.base.to(&instance_address(&view.address, &[]))) { (id(view.address.key.text())) } }
             td.fit data-label="State" { (state(Look::of_view(view), numbers.variant(view))) }
             td data-label="Because" { @if let Some(parked) = parked { span.err { (visible(&parked.detail)) } } }
             td.num data-label="Since" { @if let Some(parked) = parked { (time(parked.since, screen.now)) } }

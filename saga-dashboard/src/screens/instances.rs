@@ -11,7 +11,7 @@ use saga_core::store::{
 use serde::{Deserialize, Serialize};
 
 use super::{NoPage, Numbers, Screen, has, is_active};
-use crate::parts::{Look, empty, id, state, time};
+use crate::parts::{Look, empty, id, prose, state, time};
 use crate::text::{count, instance_address, number, query};
 
 /// The lines of a page.
@@ -20,6 +20,8 @@ const LINES: usize = 50;
 const READS: usize = 20;
 /// The most columns for labels.
 const COLUMNS: usize = 4;
+/// The columns for labels in a window of 900 to 1380 pixels.
+const WIDE: usize = 1;
 
 /// The filter of a list, as the query of its address.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -293,7 +295,7 @@ fn list(screen: &Screen, of: &Filter, found: &InstancePage, numbers: &Numbers) -
             thead { tr {
                 @if decides { th.fit scope="col" { span.sr { "Ticked" } } }
                 (head("key", "Key", "")) th scope="col" { "Saga" } th scope="col" { "State" }
-                @for label in &labels { th scope="col" { (visible(label)) } }
+                @for (at, label) in labels.iter().enumerate() { th.label.opt[at >= WIDE] scope="col" title=(visible(label)) { (visible(label)) } }
                 th scope="col" { "Waits for" }
                 th.num.opt scope="col" { "Owed" } (head("due", "Due", "num")) (head("changed", "Changed", "num")) (head("created", "Age", "num opt"))
             } }
@@ -365,8 +367,8 @@ fn line(
             td.title.key { a href=(screen.base.to(&instance_address(&view.address, &[]))) { (id(key)) } }
             td.fit data-label="Saga" { (visible(&view.address.saga)) }
             td.fit data-label="State" { (state(Look::of_view(view), numbers.variant(view))) }
-            @for label in labels {
-                td.fit data-label=(visible(label)) {
+            @for (at, label) in labels.iter().enumerate() {
+                td.label.opt[at >= WIDE] data-label=(visible(label)) {
                     @if let Some(value) = view.labels.get(label) {
                         @let same = same_label(label, value);
                         a href=(screen.base.to(&of.to(&[("label", &same)]))) { (id(&value.to_string())) }
@@ -374,7 +376,7 @@ fn line(
                 }
             }
             td.long data-label="Waits for" {
-                @if let Some(parked) = parked { span { "a person: " (parked.reason) } }
+                @if let Some(parked) = parked { span { "a person: " (prose(&parked.reason.to_string())) } }
                 @else if !view.waiting_for.is_empty() { span { @for name in &view.waiting_for { (id(name)) " " } } }
                 @if let Some(error) = error.filter(|error| !error.is_empty()) { span.sub.err.one title=(visible(error)) { (visible(error)) } }
             }

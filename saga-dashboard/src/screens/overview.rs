@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{NoPage, Numbers, Screen, has, is_active};
 use crate::diagram::{InState, Shown, draw};
-use crate::parts::{Look, age, bar, empty, id, panel, state, status, time};
+use crate::parts::{Look, age, bar, empty, id, panel, prose, state, status, time};
 use crate::text::{count, instance_address, number, query};
 
 /// The most groups of problems on this page.
@@ -178,7 +178,7 @@ pub(super) fn kind(group: &Problem) -> Markup {
 /// The error of a group, with its left out parts marked.
 pub(super) fn shape(group: &Problem) -> Markup {
     html! {
-        (visible(&group.reason))
+        (prose(&group.reason))
         @if !group.error.is_empty() {
             ": "
             @for (at, word) in group.error.split('#').enumerate() {

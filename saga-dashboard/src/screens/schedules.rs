@@ -57,7 +57,7 @@ fn schedule(screen: &Screen, line: &ScheduleLine, numbers: &Numbers) -> Markup {
     };
     html! {
         tr {
-            td.title.key { a href=(screen.base.to(&instance_address(&line.address, &[]))) { (id(line.address.key.text())) } }
+            td.title.key.wide { a href=(screen.base.to(&instance_address(&line.address, &[]))) { (id(line.address.key.text())) } }
             td data-label="Times" { (id(&line.cron)) }
             td.fit data-label="State" { (status(look, &visible(name))) }
             td.num data-label="Next" { @if let Some(due) = line.due { (time(due, screen.now)) } }

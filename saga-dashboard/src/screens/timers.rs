@@ -61,7 +61,7 @@ fn line(screen: &Screen, view: &InstanceView, numbers: &Numbers) -> Markup {
                     (time(due, screen.now))
                 }
             }
-            td.title.key { a href=(screen.base.to(&instance_address(&view.address, &[]))) { (id(view.address.key.text())) } }
+            td.title.key.wide { a href=(screen.base.to(&instance_address(&view.address, &[]))) { (id(view.address.key.text())) } }
             td data-label="Saga" { (visible(&view.address.saga)) }
             td data-label="State" { (state(Look::of_view(view), numbers.variant(view))) }
         }

@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use saga::Sensitive;
 use saga::prelude::*;
 use saga::store::MemoryStore;
-use saga::{Dispatcher, Done, Position};
+use saga::{Dispatcher, DispatcherBuilder, Done, Position};
 use saga_dashboard::{Options, Source, Token};
 use tower::ServiceExt;
 
@@ -142,10 +142,16 @@ impl Shop {
     }
 
     pub async fn with_error(error: &str) -> Self {
+        Self::built(error, |builder| builder).await
+    }
+
+    /// A shop with more on its dispatcher.
+    pub async fn built(error: &str, more: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder) -> Self {
         let mended = Arc::new(AtomicBool::new(false));
         let bank = || Bank { mended: Arc::clone(&mended), error: error.to_owned() };
         let builder = Dispatcher::builder(MemoryStore::new()).saga::<OrderState>();
-        let dispatcher = builder.handler::<Pay>(bank()).handler::<Void>(bank()).start().await.unwrap();
+        let builder = builder.handler::<Pay>(bank()).handler::<Void>(bank());
+        let dispatcher = more(builder).start().await.unwrap();
         Self { dispatcher, mended }
     }
 

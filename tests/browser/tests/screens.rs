@@ -21,7 +21,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use saga::Position;
 use saga::{Operator, PauseOf};
 use saga_dashboard::{Options, Source};
-use support::{OPERATOR, OrderState, Shop};
+use support::{OPERATOR, OrderState, Placed, Shop};
 
 /// How long a page may take to show a change. It only bounds a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -276,7 +276,10 @@ impl Session {
 
 /// A shop that has a row for each screen, with text that attacks the page.
 async fn hostile_shop() -> Shop {
-    let shop = Shop::with_error(NOTE).await;
+    // A leap day, so that the schedule stays without a run.
+    let nightly = |_| Placed { order: HOSTILE.to_owned(), note: NOTE.to_owned() };
+    let shop =
+        Shop::built(NOTE, |builder| builder.recurring(HOSTILE, "0 3 29 2 * Europe/Berlin", nightly)).await;
     shop.parked(HOSTILE, NOTE).await;
     shop.parked("A-1", "for ann").await;
     shop.letter(&format!("{HOSTILE}2"), NOTE).await;
@@ -298,20 +301,16 @@ async fn every_screen_is_clean_with_hostile_text() {
         session.go(path).await;
         session.assert_clean(path).await;
     }
-    for (path, name) in SCREENS {
-        session.go(path).await;
-        session.keep_screenshot(name).await;
-    }
-    session.client.set_window_size(400, 900).await.unwrap();
-    for (path, name) in SCREENS {
-        session.go(path).await;
-        session.keep_screenshot(&format!("{name}-phone")).await;
-        let wide = "return document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1";
-        assert_eq!(
-            session.client.execute(wide, Vec::new()).await.unwrap(),
-            true,
-            "{path} is wider than a phone"
-        );
+    for (size, suffix) in [((1440, 1000), ""), ((1120, 900), "-tablet"), ((400, 900), "-phone")] {
+        session.client.set_window_size(size.0, size.1).await.unwrap();
+        for (path, name) in SCREENS {
+            session.go(path).await;
+            session.keep_screenshot(&format!("{name}{suffix}")).await;
+            let fits =
+                "return document.documentElement.scrollWidth <= document.documentElement.clientWidth + 1";
+            let fits = session.client.execute(fits, Vec::new()).await.unwrap();
+            assert_eq!(fits, true, "{path} is wider than its window of {} pixels", size.0);
+        }
     }
     session.client.close().await.unwrap();
 }

@@ -9,7 +9,7 @@ use saga_core::message::{Message, Timestamp, visible};
 use saga_core::store::{ParkedOver, Status, TaskStage, TimerRow};
 
 use super::{Of, Said, Seen, undone};
-use crate::parts::{id, panel, status, time};
+use crate::parts::{id, panel, prose, status, time};
 use crate::screens::Screen;
 use crate::text::{count, instance_address};
 
@@ -199,7 +199,7 @@ fn effect(screen: &Screen, verb: &Verb, seen: &Seen, previews: &[(String, Previe
             }
         }
         @if let (true, Some(parked)) = (matches!(verb.name, "retry" | "skip"), &seen.parked) {
-            p.note.small { "It was parked because " (parked.reason) ": " span.err { (visible(&parked.detail)) } }
+            p.note.small { "It was parked because " (prose(&parked.reason.to_string())) ": " span.err { (visible(&parked.detail)) } }
         }
     }
 }
