@@ -37,10 +37,14 @@ mod session;
 mod source;
 mod text;
 mod verbs;
+#[cfg(feature = "webhook")]
+mod webhook;
 
 pub use diagram::svg;
 pub use options::{Options, Token};
 pub use source::{Inbox, Source};
+#[cfg(feature = "webhook")]
+pub use webhook::{Webhook, WebhookError};
 
 use std::sync::Arc;
 
