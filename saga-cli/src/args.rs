@@ -115,6 +115,9 @@ pub(crate) enum Verb {
         /// The new file.
         to: PathBuf,
     },
+    /// The versions of the tables.
+    #[command(subcommand)]
+    Migrate(Migrate),
     /// Prints one instance with its history as JSON, to look at elsewhere with `import`.
     Export(Of),
     /// Writes an exported instance into a new store, the file of --db. Show it there with the other verbs. A dispatcher on the new
@@ -138,6 +141,13 @@ impl Verb {
             _ => false,
         }
     }
+}
+
+/// What to know about migrations.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum Migrate {
+    /// Shows the version of the file, and the migrations that it needs. Changes nothing.
+    Status,
 }
 
 /// The address of an instance.

@@ -13,6 +13,7 @@ mod copy;
 mod decide;
 #[cfg(feature = "demo")]
 mod demo;
+mod migrate;
 mod open;
 mod operate;
 mod output;
@@ -27,7 +28,7 @@ use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use args::{Arguments, Verb};
+use args::{Arguments, Migrate, Verb};
 use clap::{CommandFactory, Parser};
 use output::{Output, Written, tell};
 use saga_core::store::StoreError;
@@ -81,6 +82,12 @@ fn run(arguments: Arguments) -> Result<Ended> {
     let path = arguments.db.context("name the store with --db FILE, or set SAGA_DB")?;
     if let Verb::Import { from } = &arguments.verb {
         return runtime.block_on(copy::import(from, &path));
+    }
+    if let Verb::Migrate(Migrate::Status) = &arguments.verb {
+        let mut written = Written::default();
+        let ended = migrate::status(&path, &mut Output::new(arguments.output, &mut written));
+        closed(written.print())?;
+        return ended;
     }
     let store = SqliteReader::open(path)?;
     if arguments.watch {

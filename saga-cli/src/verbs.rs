@@ -85,8 +85,8 @@ pub(crate) async fn run(
         Verb::Check => check(store, output).await,
         Verb::Backup { to } => backup(to, store, output),
         Verb::Export(of) => copy::export(of, &*shown, output).await,
-        // These work without a store.
-        Verb::Completions { .. } | Verb::Import { .. } => Ok(Ended::Well),
+        // These work without an open store.
+        Verb::Completions { .. } | Verb::Import { .. } | Verb::Migrate(_) => Ok(Ended::Well),
         #[cfg(feature = "demo")]
         Verb::Demo(_) => Ok(Ended::Well),
     }

@@ -375,6 +375,21 @@ fn stats_show_the_size_of_the_store_and_what_waits() {
     insta::assert_snapshot!("stats", said.replace(path.to_str().unwrap(), "shop.db"));
 }
 
+#[test]
+fn migrate_status_reads_a_file_of_each_version() {
+    let shop = Shop::filled();
+    let path = shop.dir.path().join("shop.db");
+    let mut said = String::new();
+    for version in [6, SqliteStore::SCHEMA, 99] {
+        let db = saga_sqlite::rusqlite::Connection::open(&path).unwrap();
+        db.execute("UPDATE saga_meta SET schema_version = ?1", [version]).unwrap();
+        said += &shop.says(&["migrate", "status"]);
+        said += "\n";
+    }
+    said += &shop.says(&["-o", "jsonl", "migrate", "status"]);
+    insta::assert_snapshot!("migrate_status", said.replace(path.to_str().unwrap(), "shop.db"));
+}
+
 /// Returns the next line of a process. A process that prints nothing for long is killed by the test runner.
 fn line(output: &mut impl BufRead) -> String {
     let mut line = String::new();

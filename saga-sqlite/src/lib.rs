@@ -43,6 +43,7 @@ mod writer;
 pub use checkpoint::CheckpointStats;
 pub use options::{Durability, SqliteOptions};
 pub use reader::SqliteReader;
+pub use schema::Schema;
 pub use store::SqliteStore;
 pub use transaction::{Transaction, TransactionConnection, TransactionError};
 

@@ -12,6 +12,7 @@ use crate::open;
 use crate::read::Readers;
 use crate::refusal::refuse;
 use crate::resolve::resolve;
+use crate::schema::{self, Schema};
 use crate::store_file::StoreFile;
 
 /// Reads one SQLite file, and never changes it. Implements [`Inspect`](saga_core::store::Inspect) alone.
@@ -38,6 +39,16 @@ impl SqliteReader {
         place.settle().map_err(|error| refuse(&place, error.to_string()))?;
         let readers = Readers::start(&place).map_err(|error| refuse(&place, error.to_string()))?;
         Ok(Self { readers: Arc::new(readers) })
+    }
+
+    /// Returns the version of the tables of an existing file, also of an earlier or a newer version. Nothing is created,
+    /// migrated or repaired. The dispatcher can use the file at the same time.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] with the reason and the remedy: the file is missing, or has no tables of a store.
+    pub fn schema(path: impl AsRef<Path>) -> Result<Schema, StoreError> {
+        let options = SqliteStore::options().create(false);
+        schema::status(&StoreFile::new(resolve(path.as_ref())?, options))
     }
 
     /// Returns the absolute path of the file, without symbolic links.

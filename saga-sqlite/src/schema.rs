@@ -15,17 +15,17 @@ use crate::open::{harden, open_file, set};
 use crate::refusal::{explain, refuse};
 use crate::store_file::StoreFile;
 
-/// The migrations in order. The last number is the version of this crate. Released migrations are never edited.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../migrations/0001_initial.sql"),
-    include_str!("../migrations/0002_retired_names.sql"),
-    include_str!("../migrations/0003_receipts.sql"),
-    include_str!("../migrations/0004_words.sql"),
-    include_str!("../migrations/0005_narrow_rows.sql"),
-    include_str!("../migrations/0006_counts.sql"),
-    include_str!("../migrations/0007_definitions.sql"),
-    include_str!("../migrations/0008_audit.sql"),
-    include_str!("../migrations/0009_labels_and_traces.sql"),
+/// The migrations in order, each with its name. The last number is the version of this crate. Released migrations are never edited.
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("initial", include_str!("../migrations/0001_initial.sql")),
+    ("retired_names", include_str!("../migrations/0002_retired_names.sql")),
+    ("receipts", include_str!("../migrations/0003_receipts.sql")),
+    ("words", include_str!("../migrations/0004_words.sql")),
+    ("narrow_rows", include_str!("../migrations/0005_narrow_rows.sql")),
+    ("counts", include_str!("../migrations/0006_counts.sql")),
+    ("definitions", include_str!("../migrations/0007_definitions.sql")),
+    ("audit", include_str!("../migrations/0008_audit.sql")),
+    ("labels_and_traces", include_str!("../migrations/0009_labels_and_traces.sql")),
 ];
 
 /// The migration that changes the words of history lines.
@@ -40,6 +40,32 @@ const SET_VERSION: &str = "UPDATE saga_meta SET schema_version = ?1 WHERE id = 1
 /// The version that this crate writes.
 pub(crate) const fn latest() -> usize {
     MIGRATIONS.len()
+}
+
+/// The version of the tables of a file, beside the version of this crate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Schema {
+    /// The version of the file.
+    pub found: usize,
+    /// The version that this crate reads and writes, [`SqliteStore::SCHEMA`](crate::SqliteStore::SCHEMA).
+    pub known: usize,
+    /// The names of the migrations that the file needs, in order. Empty for a file of this or a newer version.
+    pub missing: Vec<&'static str>,
+}
+
+/// Reads the version of a file that may be of any version. The file stays unchanged.
+pub(crate) fn status(place: &StoreFile) -> Result<Schema, StoreError> {
+    let found = look(place).map_err(|error| explain(place, error))?;
+    if found == 0 {
+        return Err(no_tables(place));
+    }
+    let missing = MIGRATIONS.iter().skip(found).map(|(name, _)| *name).collect();
+    Ok(Schema { found, known: latest(), missing })
+}
+
+fn no_tables(place: &StoreFile) -> StoreError {
+    refuse(place, "the file has no tables of a store; name the file of a store")
 }
 
 /// Refuses a file from a newer version. The file stays unchanged, and no new file remains beside it.
@@ -60,7 +86,7 @@ pub(crate) fn check_present(place: &StoreFile, db: &Connection) -> Result<(), St
     check(place, found)?;
     let known = latest();
     match found {
-        0 => Err(refuse(place, "the file has no tables of a store; name the file of a store")),
+        0 => Err(no_tables(place)),
         found if found < known => Err(refuse(
             place,
             format!(
@@ -134,7 +160,7 @@ fn apply(db: &Connection) -> rusqlite::Result<()> {
     // Another process may have migrated the file in the meantime.
     let found = version(&tx)?;
     if found < latest() {
-        for (number, migration) in (1..).zip(MIGRATIONS).skip(found) {
+        for (number, (_, migration)) in (1..).zip(MIGRATIONS).skip(found) {
             tx.execute_batch(migration)?;
             match number {
                 NEW_WORDS => carry_over::change_words(&tx)?,

@@ -12,7 +12,7 @@ use saga_core::store::{
     Address, DeadId, DeadLetter, DeadLetterReason, DeliveryId, HistoryKind, InboxId, Inspect, InstanceFilter,
     Loaded, MailKind, Maintain, NameOf, RetiredName, Step, Store, StoreError,
 };
-use saga_sqlite::{SqliteStore, rusqlite};
+use saga_sqlite::{SqliteReader, SqliteStore, rusqlite};
 
 use support::filled::{addresses, fill};
 use support::{Dir, application};
@@ -129,6 +129,26 @@ async fn the_views_show_what_was_carried_over() {
     assert_eq!(count("saga_v_timer WHERE name = 'time \"out\"' || char(10) AND due_at = -5"), 5);
     assert_eq!(count("saga_v_alias WHERE alias = 'alias of ' || key"), 5);
     assert_eq!(count("saga_v_history WHERE kind = 'started' AND payload = '\"event\"'"), 7);
+}
+
+#[test]
+fn the_version_of_a_file_is_read_without_a_change() {
+    let dir = Dir::quick();
+    earlier(&dir, SCHEMA_4, "");
+    let before = std::fs::read(dir.db()).unwrap();
+    let schema = SqliteReader::schema(dir.db()).unwrap();
+    assert_eq!((schema.found, schema.known), (4, SqliteStore::SCHEMA));
+    let missing = ["narrow_rows", "counts", "definitions", "audit", "labels_and_traces"];
+    assert_eq!(schema.missing, missing);
+    assert_eq!(std::fs::read(dir.db()).unwrap(), before);
+    drop(SqliteStore::open(dir.db()).unwrap());
+    let schema = SqliteReader::schema(dir.db()).unwrap();
+    assert_eq!((schema.found, schema.missing), (SqliteStore::SCHEMA, vec![]));
+    let error = SqliteReader::schema(dir.file("none.db")).unwrap_err();
+    assert!(error.to_string().contains("none.db"), "{error}");
+    rusqlite::Connection::open(dir.file("other.db")).unwrap().execute_batch("CREATE TABLE t (a)").unwrap();
+    let error = SqliteReader::schema(dir.file("other.db")).unwrap_err();
+    assert!(error.to_string().contains("no tables of a store"), "{error}");
 }
 
 #[tokio::test]
