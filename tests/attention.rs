@@ -211,6 +211,7 @@ async fn a_dispatcher_that_fails_is_told_and_one_that_is_shut_down_is_not() {
     let _ = shop.dispatcher.publish(Placed { order: "A".to_owned() }).await;
     let (text, _) = shop.told().await;
     assert!(text.starts_with("the dispatcher has stopped: "), "{text}");
+    assert_eq!(shop.notices.recv().await, None, "it is told once");
 
     let mut shop = Shop::open(MemoryStore::new()).await;
     shop.dispatcher.shutdown(Duration::ZERO).await.unwrap();

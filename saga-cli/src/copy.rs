@@ -40,7 +40,11 @@ pub(crate) async fn import(from: &Path, to: &Path) -> Result<Ended> {
     );
     // A copy to look at needs no sync for each step.
     let store = SqliteStore::options().durability(Durability::Relaxed).open(to)?;
-    export.write(&store).await?;
+    let written = export.write(&store).await;
+    written.with_context(|| format!("{} is incomplete; remove it", to.display()))?;
+    if text.contains("\"***\"") {
+        tell("redacted values are *** in the copy; the export has them with --reveal");
+    }
     let record = &export.snapshot.instance;
     tell(&format!(
         "{} with {} lines of history is in {}",

@@ -44,7 +44,7 @@ pub use diagram::svg;
 pub use options::{Options, Token};
 pub use source::{Inbox, Source};
 #[cfg(feature = "webhook")]
-pub use webhook::{Webhook, WebhookError};
+pub use webhook::{Posts, Webhook, WebhookError};
 
 use std::sync::Arc;
 

@@ -20,13 +20,15 @@ use saga_core::message::visible;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::task::JoinHandle;
 
 use crate::options::secret;
 use crate::text::instance_address;
 
 /// The most notices that wait for their request. Further ones are counted.
 const WAITING: usize = 100;
+/// The most characters of a sentence, because chats refuse long texts.
+const LONGEST: usize = 2_000;
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The waits before a request is repeated.
@@ -42,28 +44,31 @@ const RETRIES: [Duration; 4] =
 /// let webhook = Webhook::new("https://hooks.example.com/services/T1/B2")?
 ///     .header("authorization", "Bearer 4f1c")?
 ///     .name("orders")
-///     .dashboard("https://ops.example.com/saga");
-/// let builder = builder.on_attention(webhook.start()?);
-/// # let _ = builder;
+///     .dashboard("https://ops.example.com/saga")
+///     .escape_for_slack();
+/// let (callback, posts) = webhook.start()?;
+/// let builder = builder.on_attention(callback);
+/// // After the end of the dispatcher, wait for the last notices: `posts.finish(Duration::from_secs(10)).await`.
+/// # let _ = (builder, posts);
 /// # Ok(()) }
 /// ```
 ///
 /// The object has these fields: `id` (the same in a repeated request), `name`, `kind`, `text`, `saga` (or the subscriber or
 /// handler), `key`, `reason`, `left_out` ([`Notice::left_out`]), `lost` (the number of notices that were given up before this
-/// one) and `link`. A text without a value is left out. `text` is one sentence with the link, which incoming
-/// webhooks of Slack, Mattermost and Teams show. It holds texts of errors, which come from handlers.
+/// one) and `link`. A text without a value is left out. `text` is one sentence of at most 2,000
+/// characters, and the link. An incoming webhook of Slack shows it. It holds texts of errors, which come from handlers.
 ///
 /// A request that fails, takes longer than 10 seconds, or is answered with `408`, `429` or `5xx` is repeated after 1, 5, 30
 /// and 120 seconds. Another answer than `2xx` is final. The log has a warning for each notice that is given up. Redirects are
 /// not followed. Notices are posted one after another, and at most 100 wait. They are not durable: a process that dies
-/// loses those that wait. [`Inspect`](saga_core::store::Inspect) has what waits for a person.
+/// loses those that wait. [`Posts::finish`] waits for them at the end of a process. [`Inspect`](saga_core::store::Inspect) has what waits for a person.
 pub struct Webhook {
     uri: Uri,
     headers: HeaderMap,
     name: String,
     dashboard: Option<String>,
     retries: Vec<Duration>,
-    chat: bool,
+    slack: bool,
 }
 
 /// Why a webhook cannot be used.
@@ -118,7 +123,7 @@ impl Webhook {
             name: String::new(),
             dashboard: None,
             retries: RETRIES.to_vec(),
-            chat: false,
+            slack: false,
         })
     }
 
@@ -157,33 +162,34 @@ impl Webhook {
         self
     }
 
-    /// Sets the waits before a request is repeated. The number of waits is the number of repetitions.
+    /// Sets the waits before a request is repeated. The number of waits is the number of repetitions, at most 100.
     #[must_use]
     pub fn retries(mut self, waits: impl IntoIterator<Item = Duration>) -> Self {
-        self.retries = waits.into_iter().collect();
+        self.retries = waits.into_iter().take(100).collect();
         self
     }
 
-    /// Writes `&`, `<` and `>` of `text` as `&amp;`, `&lt;` and `&gt;`, as Slack and Mattermost ask for. Without that, the
-    /// text of an error could call everybody in a channel.
+    /// Writes `&`, `<` and `>` of `text` as `&amp;`, `&lt;` and `&gt;`, as Slack asks for. Without that, the text of an error
+    /// could call everybody in a channel.
     #[must_use]
-    pub fn escape_for_chat(mut self) -> Self {
-        self.chat = true;
+    pub fn escape_for_slack(mut self) -> Self {
+        self.slack = true;
         self
     }
 
-    /// Starts the task that posts notices, and returns the callback for
-    /// [`on_attention`](saga_core::dispatcher::DispatcherBuilder::on_attention). The task ends when the callback has been
-    /// dropped and no notice waits.
+    /// Starts the task that posts notices. Returns the callback for
+    /// [`on_attention`](saga_core::dispatcher::DispatcherBuilder::on_attention), and a handle to wait for the last notices. The
+    /// task ends when the callback has been dropped and no notice waits. The runtime must live as long as the dispatcher.
     ///
     /// # Errors
     /// [`WebhookError::NoRuntime`] outside of a tokio runtime, [`WebhookError::Tls`] if an `https` address is used on a
     /// system without root certificates.
-    pub fn start(self) -> Result<impl Fn(Notice) + Send + Sync + 'static, WebhookError> {
+    pub fn start(self) -> Result<(impl Fn(Notice) + Send + Sync + 'static, Posts), WebhookError> {
         let runtime = Handle::try_current().map_err(|_| WebhookError::NoRuntime)?;
         let client = self.client()?;
-        let (to, mut notices) = mpsc::channel(WAITING);
-        drop(runtime.spawn(async move {
+        // One more place, for the notice that the dispatcher has stopped.
+        let (to, mut notices) = mpsc::channel(WAITING + 1);
+        let task = runtime.spawn(async move {
             let mut lost = 0;
             while let Some(Waiting { notice, lost_before }) = notices.recv().await {
                 lost += lost_before;
@@ -193,15 +199,25 @@ impl Webhook {
                     lost += 1;
                 }
             }
-        }));
+        });
         let full = AtomicU64::new(0);
-        Ok(move |notice| {
-            let lost_before = full.swap(0, Ordering::Relaxed);
-            if let Err(TrySendError::Full(_)) = to.try_send(Waiting { notice, lost_before }) {
-                full.fetch_add(lost_before + 1, Ordering::Relaxed);
-                tracing::warn!("the webhook is too slow; a notice is left out");
+        let callback = move |notice: Notice| {
+            let kind = notice.what.kind();
+            if to.capacity() <= 1 && !to.is_closed() && !matches!(notice.what, Attention::Stopped { .. }) {
+                full.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(kind, "the webhook is too slow; a notice is left out");
+                return;
             }
-        })
+            let lost_before = full.swap(0, Ordering::Relaxed);
+            if to.try_send(Waiting { notice, lost_before }).is_err() {
+                full.fetch_add(lost_before + 1, Ordering::Relaxed);
+                tracing::warn!(
+                    kind,
+                    "a notice is left out: the runtime of the webhook has ended, or the webhook is too slow"
+                );
+            }
+        };
+        Ok((callback, Posts { task }))
     }
 
     fn client(&self) -> Result<Poster, WebhookError> {
@@ -282,28 +298,26 @@ impl Webhook {
     }
 
     fn text(&self, Notice { what, left_out, .. }: &Notice, lost: u64, link: Option<&str>) -> String {
-        let mut text = String::new();
-        if !self.name.is_empty() {
-            text = format!("[{}] ", self.name);
-        }
-        text += &what.to_string();
+        let mut text = match &*self.name {
+            "" => String::new(),
+            name => format!("[{}] ", visible(name)),
+        };
+        text += &visible(&what.to_string());
         if *left_out > 0 {
             text += &format!(" (more of this kind: {left_out})");
         }
         if lost > 0 {
             text += &format!(" (lost before this one: {lost})");
         }
-        let text = visible(&text).to_string();
-        let mut text = if self.chat {
-            text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-        } else {
-            text
-        };
+        if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+            text.truncate(end);
+            text.push('…');
+        }
         if let Some(link) = link {
             text += "\n";
             text += link;
         }
-        text
+        if self.slack { text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;") } else { text }
     }
 }
 
@@ -311,6 +325,21 @@ impl Webhook {
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook").field("host", &self.uri.host()).finish_non_exhaustive()
+    }
+}
+
+/// The notices of a [`Webhook`] that are on their way.
+#[derive(Debug)]
+pub struct Posts {
+    task: JoinHandle<()>,
+}
+
+impl Posts {
+    /// Waits until all notices have been posted or given up, and at most for this time. Returns whether none was left.
+    ///
+    /// Call it after the end of the dispatcher, which drops the callback. If the future is dropped, the notices go on.
+    pub async fn finish(self, limit: Duration) -> bool {
+        tokio::time::timeout(limit, self.task).await.is_ok_and(|ended| ended.is_ok())
     }
 }
 

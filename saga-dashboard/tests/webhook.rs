@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use saga_dashboard::Webhook;
@@ -28,12 +29,18 @@ struct Server {
 
 impl Server {
     async fn start(answers: &[u16]) -> Self {
+        Self::leading(String::new(), answers).await
+    }
+
+    /// Its answers have this address as their location.
+    async fn leading(location: String, answers: &[u16]) -> Self {
         let (to, requests) = unbounded_channel();
         let answers: VecDeque<_> = answers.iter().map(|code| StatusCode::from_u16(*code).unwrap()).collect();
         let answers = Arc::new(Mutex::new(answers));
         let take = move |headers: HeaderMap, body: String| async move {
             drop(to.send((headers, serde_json::from_str(&body).unwrap())));
-            answers.lock().unwrap().pop_front().unwrap_or(StatusCode::NO_CONTENT)
+            let answer = answers.lock().unwrap().pop_front().unwrap_or(StatusCode::NO_CONTENT);
+            (answer, [(LOCATION, location)])
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook/s3cret", listener.local_addr().unwrap());
@@ -53,7 +60,7 @@ fn webhook(url: &str) -> Webhook {
 }
 
 async fn shop(error: &str, webhook: Webhook) -> Shop {
-    let hook = webhook.start().unwrap();
+    let (hook, _) = webhook.start().unwrap();
     Shop::built(error, |builder| builder.on_attention(hook)).await
 }
 
@@ -61,7 +68,7 @@ async fn shop(error: &str, webhook: Webhook) -> Shop {
 async fn a_notice_is_posted_as_json() {
     let mut server = Server::start(&[]).await;
     let webhook = webhook(&server.url).header("authorization", "Bearer 4f1c").unwrap();
-    let webhook = webhook.name("orders").dashboard("https://ops.example/saga/").escape_for_chat();
+    let webhook = webhook.name("orders").dashboard("https://ops.example/saga/").escape_for_slack();
     let shop = shop("<!channel> no\u{202e}money", webhook).await;
     shop.parked("A/1", "").await;
     let (headers, mut body) = server.request().await;
@@ -111,15 +118,38 @@ async fn a_server_that_keeps_failing_is_given_up() {
     assert_eq!(server.request().await.1["kind"], "dead-letter");
 }
 
+#[tokio::test]
+async fn a_long_error_is_shortened() {
+    let mut server = Server::start(&[]).await;
+    let shop = shop(&"<p>".repeat(5_000), webhook(&server.url).dashboard("https://ops.example")).await;
+    shop.parked("A-1", "").await;
+    let (_, body) = server.request().await;
+    let text = body["text"].as_str().unwrap();
+    assert!(text.chars().count() < 2_100 && text.contains("…\nhttps://ops.example/instance"), "{text}");
+}
+
+#[tokio::test]
+async fn the_end_of_the_dispatcher_ends_the_posts() {
+    let mut server = Server::start(&[]).await;
+    let (hook, posts) = webhook(&server.url).start().unwrap();
+    let shop = Shop::built("no money", |builder| builder.on_attention(hook)).await;
+    shop.parked("A-1", "").await;
+    shop.dispatcher.shutdown(PATIENCE).await.unwrap();
+    assert!(posts.finish(PATIENCE).await);
+    assert_eq!(server.request().await.1["kind"], "parked");
+}
+
 /// A redirect may lead to a host that must not see the notice.
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let mut server = Server::start(&[307]).await;
+    let mut elsewhere = Server::start(&[]).await;
+    let mut server = Server::leading(elsewhere.url.clone(), &[307]).await;
     let shop = shop("no money", webhook(&server.url)).await;
     shop.parked("A-1", "").await;
     server.request().await;
     shop.letter("B-1", "").await;
     assert_eq!(server.request().await.1["lost"], 1);
+    assert!(elsewhere.requests.try_recv().is_err());
 }
 
 #[tokio::test]
@@ -127,7 +157,7 @@ async fn an_https_address_is_spoken_to_in_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let webhook = webhook(&format!("https://{}/", listener.local_addr().unwrap()));
     match webhook.start() {
-        Ok(hook) => {
+        Ok((hook, _)) => {
             let shop = Shop::built("no money", |builder| builder.on_attention(hook)).await;
             shop.parked("A-1", "").await;
             let (mut stream, _) = tokio::time::timeout(PATIENCE, listener.accept()).await.unwrap().unwrap();

@@ -58,6 +58,11 @@ pub(crate) fn open(place: &StoreFile) -> Result<Connection, StoreError> {
 
 /// Checks that the file exists and has the tables of this version.
 pub(crate) fn check_for_reading(place: &StoreFile) -> Result<(), StoreError> {
+    schema::check_present(place, &existing(place)?)
+}
+
+/// Opens a file of any version for reading.
+pub(crate) fn existing(place: &StoreFile) -> Result<Connection, StoreError> {
     match fs::metadata(place.path()) {
         Ok(metadata) if metadata.is_file() => {
             refuse_links(&metadata).map_err(|detail| refuse(place, detail))?;
@@ -68,8 +73,7 @@ pub(crate) fn check_for_reading(place: &StoreFile) -> Result<(), StoreError> {
         }
         Err(error) => return Err(refuse(place, error.to_string())),
     }
-    let db = connect(place, Role::Read).map_err(|error| explain(place, error))?;
-    schema::check_present(place, &db)
+    connect(place, Role::Read).map_err(|error| explain(place, error))
 }
 
 /// Creates the file if it is missing. Returns whether a file was created.

@@ -48,7 +48,8 @@ impl SqliteReader {
     /// [`StoreError::Open`] with the reason and the remedy: the file is missing, or has no tables of a store.
     pub fn schema(path: impl AsRef<Path>) -> Result<Schema, StoreError> {
         let options = SqliteStore::options().create(false);
-        schema::status(&StoreFile::new(resolve(path.as_ref())?, options))
+        let place = StoreFile::new(resolve(path.as_ref())?, options);
+        schema::status(&place, &open::existing(&place)?)
     }
 
     /// Returns the absolute path of the file, without symbolic links.

@@ -54,9 +54,9 @@ pub struct Schema {
     pub missing: Vec<&'static str>,
 }
 
-/// Reads the version of a file that may be of any version. The file stays unchanged.
-pub(crate) fn status(place: &StoreFile) -> Result<Schema, StoreError> {
-    let found = look(place).map_err(|error| explain(place, error))?;
+/// Compares the version of a file, which may be of any version.
+pub(crate) fn status(place: &StoreFile, db: &Connection) -> Result<Schema, StoreError> {
+    let found = version(db).map_err(|error| explain(place, error))?;
     if found == 0 {
         return Err(no_tables(place));
     }

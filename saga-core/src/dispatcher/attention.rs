@@ -109,7 +109,7 @@ async fn call(callback: Callback, mut notices: mpsc::Receiver<Notice>, mut healt
             tracing::error!(panic = panic_text(&*panic), "the callback of `on_attention` panicked");
         }
     };
-    let mut degraded = false;
+    let mut told = Told::default();
     loop {
         tokio::select! {
             biased;
@@ -122,23 +122,32 @@ async fn call(callback: Callback, mut notices: mpsc::Receiver<Notice>, mut healt
                     break;
                 }
                 let now = health.borrow_and_update().clone();
-                report(&now, &mut degraded).into_iter().for_each(tell);
+                report(&now, &mut told).into_iter().for_each(tell);
             }
         }
     }
     // The thread of the dispatcher has ended.
     let last = health.borrow().clone();
-    report(&last, &mut degraded).into_iter().for_each(tell);
+    report(&last, &mut told).into_iter().for_each(tell);
+}
+
+/// The last notice about the health.
+#[derive(Default)]
+struct Told {
+    degraded: bool,
+    stopped: bool,
 }
 
 /// Returns the notice about a changed health.
-fn report(health: &Health, degraded: &mut bool) -> Option<Notice> {
+fn report(health: &Health, told: &mut Told) -> Option<Notice> {
     let what = match health {
-        Health::Degraded { why, .. } if !std::mem::replace(degraded, true) => {
+        Health::Degraded { why, .. } if !std::mem::replace(&mut told.degraded, true) => {
             Attention::Degraded { why: why.clone() }
         }
-        Health::Running if std::mem::take(degraded) => Attention::Recovered,
-        Health::Stopped { why } if !is_wanted(why) => Attention::Stopped { why: why.clone() },
+        Health::Running if std::mem::take(&mut told.degraded) => Attention::Recovered,
+        Health::Stopped { why } if !is_wanted(why) && !std::mem::replace(&mut told.stopped, true) => {
+            Attention::Stopped { why: why.clone() }
+        }
         _ => return None,
     };
     Some(Notice { what, left_out: 0 })

@@ -1,13 +1,14 @@
-//! One instance as a file: everything that a store keeps for it, to look at elsewhere.
+//! One instance as a file, with its tasks, timers, obligations, aliases and history, to look at elsewhere.
 //!
 //! Owns: the JSON of the file, and the writing into another store. Does not own: the reads (`Inspect`), or the decision
 //! what to do with the copy. A dispatcher on the copy would run its commands again.
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::json::dense;
 use super::{
     Address, AliasChange, Batch, HistoryEntry, HistoryKind, HistoryRow, Inspect, InstanceChange, Labels,
     Lease, Obligation, ObligationChange, ObligationOf, RowId, Snapshot, Status, Step, StepOutcome, Store,
@@ -68,27 +69,39 @@ impl InstanceExport {
     pub async fn read(store: &dyn Inspect, address: &Address) -> Result<Option<Self>, StoreError> {
         let Some(snapshot) = store.instance(address).await? else { return Ok(None) };
         let address = &snapshot.instance.address;
-        let history = store.history(address, LINES).await?;
+        let mut history = store.history(address, LINES).await?;
+        let seq = snapshot.instance.seq;
+        // A damaged line may have any step. Another one after the last step was written between the two reads.
+        for line in history.iter_mut().filter(|line| line.entry.kind == HistoryKind::Unreadable) {
+            line.seq = line.seq.min(seq);
+        }
+        history.retain(|line| line.seq <= seq);
         let all = store.definitions().await?.into_iter();
         let definitions = all.filter(|definition| *definition.saga == *address.saga).collect();
         Ok(Some(Self { snapshot, history, definitions }))
     }
 
     /// Writes the instance into a store without a dispatcher. Each step of the instance becomes a commit with its lines of
-    /// the history, because a store counts steps.
+    /// the history, because a store counts steps. The cost grows with the number of steps.
+    ///
+    /// An export that was read through [`Redacted`](super::Redacted) has `***` in place of values. A dispatcher would take
+    /// `***` for the value, so that such a copy is for reading only.
     ///
     /// # Errors
-    /// [`ImportError`]. A part of the steps may be written then.
+    /// [`ImportError`]. A part of the steps may be written then, so that the store must not be used.
     pub async fn write(&self, store: &dyn Store) -> Result<(), ImportError> {
         let address = &self.snapshot.instance.address;
         if store.instance(address).await?.is_some() {
             return Err(ImportError::Exists { address: address.clone() });
         }
-        store.define(&self.definitions).await?;
         let lease = store.lease("an import").await?;
-        let written = self.commit(store, &lease).await;
-        store.release(&lease).await?;
-        written
+        // The lease comes first: a file with a dispatcher keeps its definitions.
+        let written = match store.define(&self.definitions).await {
+            Ok(()) => self.commit(store, &lease).await,
+            Err(error) => Err(error.into()),
+        };
+        let released = store.release(&lease).await;
+        written.and(released.map_err(Into::into))
     }
 
     async fn commit(&self, store: &dyn Store, lease: &Lease) -> Result<(), ImportError> {
@@ -115,8 +128,8 @@ impl InstanceExport {
         let is_last = seq == instance.seq;
         let id = if is_last { instance.step } else { instance.incarnation.derive(seq, 0, "import") };
         let mut step = Step { row, ..Step::default() };
-        // A line of a step that was trimmed is not in the history.
-        while let Some(line) = history.next_if(|line| line.seq <= seq) {
+        // A line of a step that was trimmed is not in the history. A damaged line may have any step.
+        while let Some(line) = history.next_if(|line| line.seq <= seq || is_last) {
             step.history.push(line.entry.clone());
         }
         step.instance = Some(InstanceChange {
@@ -166,12 +179,17 @@ struct InstanceFile {
     created_at: i64,
     changed_at: i64,
     data: Raw,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     payload: Option<Raw>,
     labels: Labels,
     trace: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     turn: Option<Raw>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     parked: Option<Raw>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     joined: Option<Raw>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     family: Option<Raw>,
 }
 
@@ -200,6 +218,7 @@ struct TaskFile {
     due: i64,
     superseded: bool,
     error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     saved: Option<Raw>,
 }
 
@@ -217,6 +236,7 @@ struct ObligationFile {
     id: (u64, u32),
     undo: String,
     of: OfFile,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     report: Option<Raw>,
     task: Option<(u64, u32)>,
 }
@@ -224,8 +244,17 @@ struct ObligationFile {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum OfFile {
-    Command { task: (u64, u32), command: MessageFile },
-    State { state: String, visit: u32, version: u32, payload: Option<Raw> },
+    Command {
+        task: (u64, u32),
+        command: MessageFile,
+    },
+    State {
+        state: String,
+        visit: u32,
+        version: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+        payload: Option<Raw>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -234,6 +263,7 @@ struct LineFile {
     at: i64,
     kind: String,
     name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     payload: Option<Raw>,
     from: String,
     to: String,
@@ -241,16 +271,22 @@ struct LineFile {
     note: Option<String>,
 }
 
-/// A payload that is not JSON, because its row is damaged, becomes a JSON string.
+/// A payload that is not JSON, because its row is damaged, becomes a JSON string. Space between tokens is left out, because
+/// a program that prints the file may escape it.
 fn raw(payload: &Payload) -> Raw {
     let text = || serde_json::to_string(payload.as_str()).unwrap_or_default();
-    RawValue::from_string(payload.as_str().to_owned())
+    RawValue::from_string(dense(payload.as_str()).into_owned())
         .or_else(|_| RawValue::from_string(text()))
         .unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 fn payload(raw: &RawValue) -> Payload {
     Payload::from(raw.get())
+}
+
+/// Reads a payload that is there. `null` is a payload too, and an absent field is none.
+fn present<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Raw>, D::Error> {
+    Raw::deserialize(reader).map(Some)
 }
 
 fn maybe(payload: Option<&Payload>) -> Option<Raw> {
@@ -398,6 +434,12 @@ impl TryFrom<File> for InstanceExport {
             ));
         }
         let of = file.instance;
+        if of.seq == 0 {
+            return Err("the instance has no step".to_owned());
+        }
+        if let Some(line) = file.history.iter().find(|line| line.seq > of.seq) {
+            return Err(format!("the history has step {} of an instance with {} steps", line.seq, of.seq));
+        }
         let unknown = |what: &str, word: &str| format!("`{word}` is no {what} that this version knows");
         let trace = |text: Option<String>| text.and_then(|text| text.parse().ok());
         let key = Key::new(of.key).map_err(|error| format!("the key {error}"))?;
@@ -521,7 +563,8 @@ mod tests {
         change.trace = TraceContext::new(7, 8, 1);
         change.data = "{\"cents\":12345678901234567890.10}".into();
         let mut one = task(1, 0);
-        (one.progress.error, one.progress.saved) = (Some("reset".to_owned()), Some(payload("saved")));
+        // `null` is a payload, and a person may have written space between tokens.
+        (one.progress.error, one.progress.saved) = (Some("reset".to_owned()), Some("null".into()));
         first.tasks = vec![TaskChange::Add(one), TaskChange::Add(task(1, 1))];
         first.timers = vec![TimerChange::Set(timer("due", 9))];
         first.obligations =
@@ -555,6 +598,21 @@ mod tests {
         );
         let again = read.write(&other).await.unwrap_err();
         assert!(again.to_string().contains("exists in the store already"), "{again}");
+    }
+
+    #[test]
+    fn a_payload_has_no_space_between_its_tokens() {
+        let payload = "{\r\n\t\"a\": \"b c\"}".into();
+        assert_eq!(raw(&payload).get(), "{\"a\":\"b c\"}");
+    }
+
+    #[tokio::test]
+    async fn a_line_after_the_last_step_is_refused() {
+        let mut export = exported(&full().await).await;
+        export.history.last_mut().unwrap().seq = 9;
+        let json = serde_json::to_string(&export).unwrap();
+        let error = serde_json::from_str::<InstanceExport>(&json).unwrap_err();
+        assert!(error.to_string().contains("step 9 of an instance with 4 steps"), "{error}");
     }
 
     #[tokio::test]

@@ -52,7 +52,7 @@ impl Serialize for Json<'_> {
 
 /// Returns JSON without the space between its tokens. Such space can come from raw JSON of the application, and would
 /// break a line in two. Numbers keep their digits.
-fn dense(json: &str) -> Cow<'_, str> {
+pub(super) fn dense(json: &str) -> Cow<'_, str> {
     let is_space = |c: char| matches!(c, ' ' | '\t' | '\r' | '\n');
     if !json.contains(is_space) {
         return Cow::Borrowed(json);
