@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -16,7 +16,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use rustls::{ClientConfig, RootCertStore};
 use saga_core::dispatcher::{Attention, Notice};
-use saga_core::message::visible;
+use saga_core::message::{chain, visible};
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -241,14 +241,14 @@ impl Webhook {
 
     /// Returns whether the notice has been accepted. Otherwise the log says why not.
     async fn post(&self, client: &Poster, notice: &Notice, lost: u64) -> bool {
-        let body = self.body(notice, lost);
+        let body = Bytes::from(self.body(notice, lost));
         let mut waits = self.retries.iter();
         let why = loop {
             let (why, again) = match tokio::time::timeout(PATIENCE, client.request(self.request(&body))).await
             {
                 Ok(Ok(answer)) if answer.status().is_success() => return true,
                 Ok(Ok(answer)) => (format!("the answer is {}", answer.status()), is_passing(answer.status())),
-                Ok(Err(error)) => (causes(&error), true),
+                Ok(Err(error)) => (chain(&error).to_string(), true),
                 Err(_) => (format!("no answer within {} s", PATIENCE.as_secs()), true),
             };
             match waits.next() {
@@ -262,8 +262,8 @@ impl Webhook {
         false
     }
 
-    fn request(&self, body: &[u8]) -> Request<Body> {
-        let mut request = Request::new(Body::from(body.to_vec()));
+    fn request(&self, body: &Bytes) -> Request<Body> {
+        let mut request = Request::new(Body::from(body.clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
@@ -373,16 +373,4 @@ struct Json<'a> {
 /// Returns whether the same request may succeed later.
 fn is_passing(status: StatusCode) -> bool {
     status.is_server_error() || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status)
-}
-
-/// Returns the texts of an error and of its causes.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += ": ";
-        text += &error.to_string();
-        cause = error.source();
-    }
-    text
 }

@@ -1,4 +1,4 @@
-//! Redaction: payloads without the values that nobody may see by accident.
+//! Redaction: payloads without the values that tools do not show.
 //!
 //! Owns: the places to hide, as the stored definitions name them, and the masked JSON. Does not own: the reads that are
 //! masked (`store::Redacted`), or the person who may see more (the tools).
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::{StoredDefinition, StoredType};
 use crate::message::{Message, Payload};
-use crate::shape::{HIDDEN, Places, each, mask};
+use crate::shape::{HIDDEN, Places, each, is_within, mask};
 
 /// The places of the payloads of a store that must not be shown: `redact(..)` of the derives, and each
 /// [`Sensitive`](crate::message::Sensitive).
@@ -105,12 +105,7 @@ impl Redaction {
             if !of.data.is_empty() && !of.fields.is_empty() && !of.fields.contains(label) {
                 return true;
             }
-            let begins = |place: &String| {
-                place
-                    .strip_prefix(label)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', '{', '<']))
-            };
-            of.data.iter().any(|place| place.is_empty() || begins(place))
+            of.data.iter().any(|place| place.is_empty() || is_within(place, label))
         })
     }
 }

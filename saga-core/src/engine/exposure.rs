@@ -6,7 +6,7 @@ use super::problem::StartProblem;
 use crate::definition::{
     CommandType, Definition, EventType, PayloadType, StoredDefinition, StoredType, typed,
 };
-use crate::shape::Shape;
+use crate::shape::{Shape, is_within};
 
 /// Words of names that usually stand for a secret.
 const SECRET: [&str; 18] = [
@@ -117,14 +117,7 @@ pub(crate) fn warn(definitions: &[StoredDefinition]) {
 fn exposed(definitions: &[StoredDefinition]) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut look = |of: String, known: &StoredType| {
-        let hidden = |place: &str| {
-            let around = |redacted: &String| {
-                place.strip_prefix(&**redacted).is_some_and(|rest| {
-                    redacted.is_empty() || rest.is_empty() || rest.starts_with(['.', '[', '{', '<'])
-                })
-            };
-            known.redacted.iter().any(around)
-        };
+        let hidden = |place: &str| known.redacted.iter().any(|around| is_within(place, around));
         for (place, kind) in &known.shape {
             // The value of an object or a list is looked at part by part.
             let has_value = !matches!(

@@ -131,6 +131,13 @@ fn walk(
     }
 }
 
+/// Returns whether a place is the place `around`, or a part of its value.
+pub(crate) fn is_within(place: &str, around: &str) -> bool {
+    place
+        .strip_prefix(around)
+        .is_some_and(|rest| around.is_empty() || rest.is_empty() || rest.starts_with(['.', '[', '{', '<']))
+}
+
 /// Returns whether a redacted place is a part of the value at `place`. The variant of an enum is no part: it can be a text
 /// alone.
 fn has_parts(places: &Places, place: &str) -> bool {

@@ -81,7 +81,7 @@ impl Shape {
             shape.0.entry(known.to_owned()).or_default().sensitive = true;
         }
         for (field, mut plan) in fields {
-            // Nobody knows what stands there, so nobody may see it.
+            // The type of this place is unknown, so its value is hidden.
             let unknown = || Place { kind: "any".to_owned(), optional: false, sensitive: true };
             shape.0.entry(field.clone()).or_insert_with(unknown);
             plan.omit.insert(field.clone());

@@ -1,4 +1,4 @@
-//! A value that nobody may see by accident.
+//! A value that `Debug`, logs and tools do not show.
 
 use std::cell::Cell;
 use std::fmt;

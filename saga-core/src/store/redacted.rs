@@ -1,4 +1,4 @@
-//! Reads without the values that nobody may see by accident.
+//! Reads without redacted values.
 //!
 //! Owns: which part of each read is a payload, and of which type. Does not own: the places to hide (`Redaction`).
 
