@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use saga_core::message::MASK;
 use saga_core::store::{Inspect, InstanceExport};
 use saga_sqlite::{Durability, SqliteStore};
 
@@ -42,7 +43,7 @@ pub(crate) async fn import(from: &Path, to: &Path) -> Result<Ended> {
     let store = SqliteStore::options().durability(Durability::Relaxed).open(to)?;
     let written = export.write(&store).await;
     written.with_context(|| format!("{} is incomplete; remove it", to.display()))?;
-    if text.contains("\"***\"") {
+    if text.contains(&format!("\"{MASK}\"")) {
         tell("redacted values are *** in the copy; the export has them with --reveal");
     }
     let record = &export.snapshot.instance;

@@ -1,7 +1,6 @@
 //! The version of a file, which may be one that the other verbs cannot read.
 
 use std::cmp::Ordering;
-use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
@@ -9,7 +8,7 @@ use saga_sqlite::{Schema, SqliteReader};
 use serde::Serialize;
 
 use crate::Ended;
-use crate::output::{Output, plain};
+use crate::output::{Output, field};
 
 #[derive(Debug, Serialize)]
 struct Status {
@@ -46,8 +45,7 @@ fn page(status: &Status) -> String {
         ("program", &known.to_string()),
         ("migrations", &advice),
     ] {
-        // Writing to a string does not fail.
-        let _ = writeln!(page, "{name:<12} {}", plain(value));
+        field(&mut page, name, value);
     }
     page
 }

@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use saga_core::message::Timestamp;
-use saga_core::store::{Inspect, InstanceFilter, ScheduleLine, TaskLine, TaskStage, TimerLine};
+use saga_core::store::{
+    Inspect, InstanceFilter, ScheduleLine, StoreError, TaskLine, TaskStage, TimerLine, WorkPage,
+};
 
 use crate::Ended;
 use crate::args::{Tasks, Timers};
@@ -13,24 +15,19 @@ const PAGE: usize = 200;
 
 pub(crate) async fn tasks(tasks: &Tasks, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
     let limit = usize::try_from(tasks.limit)?;
-    let (mut lines, mut complete) = (Vec::new(), true);
-    for mut filter in tasks.filters() {
-        filter.limit = PAGE;
-        loop {
-            let page = TaskLine::page(store, &filter).await?;
-            let more = page.next(&mut filter);
-            let wanted = |line: &TaskLine| !tasks.failing || line.task.progress.error.is_some();
-            lines.extend(page.lines.into_iter().filter(wanted));
-            if lines.len() > limit || !more {
-                break;
-            }
-        }
-        if lines.len() > limit {
-            lines.truncate(limit);
-            complete = false;
-            break;
+    let mut lines = Vec::new();
+    let page = async |filter: &InstanceFilter| {
+        let mut page = TaskLine::page(store, filter).await?;
+        page.lines.retain(|line| !tasks.failing || line.task.progress.error.is_some());
+        Ok(page)
+    };
+    for filter in tasks.filters() {
+        if lines.len() <= limit {
+            read(filter, limit, &mut lines, page).await?;
         }
     }
+    let complete = lines.len() <= limit;
+    lines.truncate(limit);
     let header = ["saga", "key", "task", "kind", "name", "attempts", "next", "since", "error"];
     output.list(header, &lines, |TaskLine { address, task, .. }| {
         let progress = &task.progress;
@@ -55,17 +52,8 @@ pub(crate) async fn tasks(tasks: &Tasks, store: &dyn Inspect, output: &mut Outpu
 
 pub(crate) async fn timers(timers: &Timers, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
     let limit = usize::try_from(timers.limit)?;
-    let mut filter = timers.filter();
-    filter.limit = PAGE;
     let mut lines = Vec::new();
-    loop {
-        let page = TimerLine::page(store, &filter).await?;
-        let more = page.next(&mut filter);
-        lines.extend(page.lines);
-        if lines.len() > limit || !more {
-            break;
-        }
-    }
+    read(timers.filter(), limit, &mut lines, async |filter| TimerLine::page(store, filter).await).await?;
     let complete = lines.len() <= limit;
     lines.truncate(limit);
     output.list(
@@ -86,17 +74,9 @@ pub(crate) async fn timers(timers: &Timers, store: &dyn Inspect, output: &mut Ou
 }
 
 pub(crate) async fn schedules(store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
-    let mut filter = InstanceFilter::default();
-    filter.limit = PAGE;
     let mut lines = Vec::new();
-    loop {
-        let page = ScheduleLine::page(store, &filter).await?;
-        let more = page.next(&mut filter);
-        lines.extend(page.lines);
-        if !more {
-            break;
-        }
-    }
+    let page = async |filter: &InstanceFilter| ScheduleLine::page(store, filter).await;
+    read(InstanceFilter::default(), usize::MAX, &mut lines, page).await?;
     let header = ["schedule", "cron", "state", "next", "runs", "skipped", "why skipped", "last"];
     output.list(header, &lines, |line| {
         [
@@ -111,6 +91,24 @@ pub(crate) async fn schedules(store: &dyn Inspect, output: &mut Output<'_>) -> R
         ]
     })?;
     ended(lines.is_empty(), "there is no schedule", true, lines.len(), output)
+}
+
+/// Adds the lines of each page, until there are more than `most`.
+async fn read<T>(
+    mut filter: InstanceFilter,
+    most: usize,
+    lines: &mut Vec<T>,
+    read_page: impl AsyncFn(&InstanceFilter) -> Result<WorkPage<T>, StoreError>,
+) -> Result<(), StoreError> {
+    filter.limit = PAGE;
+    loop {
+        let page = read_page(&filter).await?;
+        let more = page.next(&mut filter);
+        lines.extend(page.lines);
+        if lines.len() > most || !more {
+            return Ok(());
+        }
+    }
 }
 
 fn ended(empty: bool, nothing: &str, complete: bool, limit: usize, output: &mut Output<'_>) -> Result<Ended> {

@@ -3,6 +3,7 @@
 //! Stored text may come from outside. No character of it controls the terminal, in any form of the output.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::Write;
 
 pub(crate) use saga_core::message::visible as plain;
@@ -113,6 +114,12 @@ impl<'a> Output<'a> {
         self.to.data.extend_from_slice(text.trim_end().as_bytes());
         self.to.data.push(b'\n');
     }
+}
+
+/// Adds a line with one field to the page of an object.
+pub(crate) fn field(page: &mut String, name: &str, value: &str) {
+    // Writing to a string does not fail.
+    let _ = writeln!(page, "{name:<12} {}", plain(value));
 }
 
 /// Writes a line for the person to standard error. A closed standard error stops nothing.

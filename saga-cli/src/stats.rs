@@ -1,7 +1,5 @@
 //! The store in numbers.
 
-use std::fmt::Write;
-
 use anyhow::Result;
 use saga_core::message::Timestamp;
 use saga_core::store::{Inspect, InstanceFilter, InstanceOrder, Status, StoreSizes};
@@ -9,7 +7,7 @@ use saga_sqlite::{SqliteReader, SqliteStore};
 use serde::Serialize;
 
 use crate::Ended;
-use crate::output::{Output, plain};
+use crate::output::{Output, field};
 
 #[derive(Debug, Serialize)]
 struct Stats {
@@ -84,8 +82,7 @@ fn page(stats: &Stats) -> String {
         ("last step", time(stats.last_step)),
         ("next timer", time(stats.next_timer)),
     ] {
-        // Writing to a string does not fail.
-        let _ = writeln!(page, "{name:<12} {}", plain(&value));
+        field(&mut page, name, &value);
     }
     page
 }

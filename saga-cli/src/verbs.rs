@@ -1,6 +1,5 @@
 //! The verbs: what each reads, and how people see it.
 
-use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,7 +23,7 @@ use crate::copy;
 use crate::decide::decide;
 use crate::open;
 use crate::operate;
-use crate::output::{Output, plain, tell};
+use crate::output::{Output, field, plain, tell};
 use crate::stats::stats;
 use crate::wait::wait;
 
@@ -168,10 +167,7 @@ async fn show(of: &Of, store: &dyn Inspect, output: &mut Output<'_>) -> Result<E
 pub(crate) fn page(snapshot: &Snapshot) -> String {
     let record = &snapshot.instance;
     let mut page = String::new();
-    let mut field = |name: &str, value: &str| {
-        // Writing to a string does not fail.
-        let _ = writeln!(page, "{name:<12} {}", plain(value));
-    };
+    let mut field = |name: &str, value: &str| field(&mut page, name, value);
     field("saga", &record.address.saga);
     field("key", record.address.key.text());
     for alias in &snapshot.aliases {
@@ -279,9 +275,7 @@ async fn letter(id: i64, store: &dyn Inspect, output: &mut Output<'_>) -> Result
     let Some(row) = DeadLetterRow::read(store, DeadId(id)).await? else { return Ok(operate::missing(id)) };
     output.one(&row, |DeadLetterRow { id, letter }| {
         let mut page = String::new();
-        let mut field = |name: &str, value: &str| {
-            let _ = writeln!(page, "{name:<12} {}", plain(value));
-        };
+        let mut field = |name: &str, value: &str| field(&mut page, name, value);
         field("id", &id.0.to_string());
         field("consumer", &letter.to.saga);
         field(if letter.to.key.is_alias() { "alias" } else { "key" }, letter.to.key.text());
