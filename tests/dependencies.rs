@@ -37,6 +37,7 @@ fn every_crate_comes_from_the_registry_or_from_here() {
         "saga-core",
         "saga-macros",
         "saga-sqlite",
+        "saga-stored",
         "saga-cli",
         "saga-dashboard",
         "saga-opentelemetry",

@@ -5,10 +5,10 @@ use saga_core::message::Timestamp;
 use saga_core::store::Purged;
 
 use crate::numbers::Numbers;
-use crate::stored::item::Items;
-use crate::stored::pending;
 use crate::table::instance::{Over, OverItems};
 use crate::table::{alias, data, dedup, history, instance, item, label, timer};
+use saga_stored::item::Items;
+use saga_stored::pending;
 
 /// Removes at most `limit` ended instances and `limit` deduplication records. All of them are older than `before`.
 pub(crate) fn purge(

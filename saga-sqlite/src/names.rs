@@ -8,9 +8,9 @@ use saga_core::store::{ObligationOf, RowId, StoreError, Stored, StoredName};
 
 use crate::error::{Kind, kind};
 use crate::read::Readers;
-use crate::stored::{instance as body, pending};
 use crate::table::value::{bad, maybe_text, text};
 use crate::table::{dead, delivery, inbox, instance, item};
+use saga_stored::{instance as body, pending};
 
 /// The number of ids in one read transaction.
 const RANGE: i64 = 20_000;

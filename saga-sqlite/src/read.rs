@@ -15,10 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::error::{Kind, kind, of_store, unavailable};
 use crate::open::{Role, connect};
 use crate::store_file::StoreFile;
-use crate::stored::pending;
 use crate::table::instance::LoadedRow;
 use crate::table::value::{self, address};
 use crate::table::{alias, instance, item, timer};
+use saga_stored::pending;
 
 const THREADS: usize = 2;
 const QUEUE: usize = 256;

@@ -24,8 +24,8 @@ use serde_json::{Map, Value};
 use crate::commit::{Batch, Changed, Stop, Texts};
 use crate::error::{Kind, kind};
 use crate::numbers::Numbers;
-use crate::stored;
 use crate::table;
+use saga_stored as stored;
 
 /// Migration 4.
 pub(crate) fn change_words(db: &Connection) -> Result<()> {

@@ -11,10 +11,10 @@ use saga_core::store::{
 
 use super::Stop;
 use super::statements::Statements;
-use crate::stored::item::{ItemText, due_of};
-use crate::stored::pending;
 use crate::table::alias::{self, Claim};
 use crate::table::{item, timer};
+use saga_stored::item::{ItemText, due_of};
+use saga_stored::pending;
 
 /// Items above this length become rows.
 const IN_COLUMN: usize = 8_192;

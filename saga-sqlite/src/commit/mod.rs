@@ -11,13 +11,13 @@ use saga_core::store::{Committed, DeliveryChange, DeliveryId, InstanceChange, Ro
 
 use crate::error::{Kind, kind};
 use crate::numbers::Numbers;
-use crate::stored::instance as body;
-use crate::stored::item::ItemText;
-use crate::stored::pending;
 use crate::table::count::{self, Moved};
 use crate::table::history::NewLine;
 use crate::table::instance::{Current, Update, Written};
 use crate::table::{audit, data, dead, dedup, delivery, history, inbox, instance, label, pause, timer};
+use saga_stored::instance as body;
+use saga_stored::item::ItemText;
+use saga_stored::pending;
 
 pub(crate) use items::Changed;
 use items::Items;

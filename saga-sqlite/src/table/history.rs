@@ -5,9 +5,9 @@ use saga_core::message::Timestamp;
 use saga_core::store::{HistoryEntry, HistoryKind, HistoryRow, RowId};
 
 use super::value::{bad, text};
-use crate::checksum::Checksum;
 use crate::error::{Kind, kind};
-use crate::stored::history as body;
+use saga_stored::checksum::Checksum;
+use saga_stored::history as body;
 
 super::statements! {
     INSERT = "INSERT INTO saga_history (id, instance, prev, checksum, body, moved) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";

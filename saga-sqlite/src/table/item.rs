@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Result, Row};
 use saga_core::store::RowId;
 
 use super::value::{bad, maybe_text, text};
-use crate::checksum::Checksum;
-use crate::stored::item::{ItemText, Items};
+use saga_stored::checksum::Checksum;
+use saga_stored::item::{ItemText, Items};
 
 super::statements! {
     INSERT = "INSERT INTO saga_item (instance, item, body, progress, checksum) VALUES (?1, ?2, ?3, ?4, ?5)

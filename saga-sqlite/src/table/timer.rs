@@ -5,8 +5,8 @@ use saga_core::store::{DueTimer, RowId};
 
 use super::value::{address, bad, text};
 use super::{instance, item};
-use crate::stored::item::{ItemText, Items};
-use crate::stored::pending;
+use saga_stored::item::{ItemText, Items};
+use saga_stored::pending;
 
 super::statements! {
     INSERT = "INSERT INTO saga_timer (due_at, instance, name) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";

@@ -9,10 +9,10 @@ use saga_core::store::{Address, InstanceView, Position, RowId, Status};
 
 use super::{checked_items, status};
 use crate::error::{Kind, kind};
-use crate::stored::item::Items;
-use crate::stored::{instance as body, pending};
 use crate::table::item;
 use crate::table::value::{address, bad, lossy};
+use saga_stored::item::Items;
+use saga_stored::{instance as body, pending};
 
 crate::table::statements! {
     ALL = "SELECT saga_name.name, key, saga_instance.id, status, parked, seq, saga_instance.body, pending, open, saga_instance.checksum, saga_instance.id

@@ -10,7 +10,7 @@ use saga_core::message::{Id, InstanceName};
 use saga_core::store::{Address, RowId, Status};
 
 use super::value::{address, bad, key, text};
-use crate::stored::instance as body;
+use saga_stored::instance as body;
 
 pub(crate) use read::{LoadedRow, Over, OverItems, checked_items, load, over, saga_and_status};
 pub(crate) use sums::move_to;

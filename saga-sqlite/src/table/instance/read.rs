@@ -6,11 +6,11 @@ use saga_core::store::{Address, InstanceChange, Labels, RowId, Status};
 
 use super::sums::{StepColumns, pending_checksum};
 use super::{LOAD, OVER, status};
-use crate::checksum;
-use crate::stored::item::Items;
-use crate::stored::{instance as body, pending};
 use crate::table::count::Group;
 use crate::table::value::{bad, lossy, maybe_text, name, text};
+use saga_stored::checksum;
+use saga_stored::item::Items;
+use saga_stored::{instance as body, pending};
 
 /// A loaded row. The items are `None` while they are rows of `saga_item`.
 pub(crate) struct LoadedRow {

@@ -4,9 +4,9 @@ use rusqlite::{Connection, Result};
 use saga_core::store::RowId;
 
 use super::{MOVE, OF_SAGA};
-use crate::checksum::{self, Checksum};
-use crate::stored::instance as body;
 use crate::table::value::{maybe_text, text};
+use saga_stored::checksum::{self, Checksum};
+use saga_stored::instance as body;
 
 /// Moves at most `limit` instances of the saga `from` to the saga `to`. A damaged instance stays damaged.
 pub(crate) fn move_to(db: &Connection, from: i64, to: i64, limit: usize) -> Result<usize> {

@@ -6,10 +6,10 @@ use saga_core::store::{InstanceChange, RowId, Status, StepOutcome};
 
 use super::sums::{StepColumns, pending_checksum};
 use super::{ADVANCE, INSERT, REOPEN, SET_PENDING, SET_PENDING_OPEN, STEP_OF_ADDRESS, TURN, status_number};
-use crate::checksum;
-use crate::stored::instance as body;
 use crate::table::count::Group;
 use crate::table::value::{bad, text};
+use saga_stored::checksum;
+use saga_stored::instance as body;
 
 /// The stored row before a step, without its texts.
 pub(crate) struct Current {

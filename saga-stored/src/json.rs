@@ -9,44 +9,48 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 /// Appends `,"name":` and the number.
-pub(super) fn number(out: &mut String, name: &str, value: impl itoa::Integer) {
+pub fn number(out: &mut String, name: &str, value: impl itoa::Integer) {
     field(out, name);
     out.push_str(itoa::Buffer::new().format(value));
 }
 
 /// Appends the field if the number is not zero. A missing field is read as zero.
-pub(super) fn count(out: &mut String, name: &str, value: impl itoa::Integer + Default + PartialEq + Copy) {
+pub fn count(out: &mut String, name: &str, value: impl itoa::Integer + Default + PartialEq + Copy) {
     if value != Default::default() {
         number(out, name, value);
     }
 }
 
 /// Appends `,"name":` and the string.
-pub(super) fn text(out: &mut String, name: &str, value: &str) {
+pub fn text(out: &mut String, name: &str, value: &str) {
     field(out, name);
     string(out, value);
 }
 
-pub(super) fn maybe_text(out: &mut String, name: &str, value: Option<&str>) {
+/// Appends the field if there is a string.
+pub fn maybe_text(out: &mut String, name: &str, value: Option<&str>) {
     if let Some(value) = value {
         text(out, name, value);
     }
 }
 
 /// Appends the trace context, if there is one.
-pub(super) fn trace(out: &mut String, trace: Option<TraceContext>) {
+pub fn trace(out: &mut String, trace: Option<TraceContext>) {
     if let Some(trace) = trace {
         text(out, "trace", &trace.to_string());
     }
 }
 
 /// Reads a trace context. A damaged one is as none: it decides nothing.
-pub(super) fn read_trace<'t, D: Deserializer<'t>>(json: D) -> Result<Option<TraceContext>, D::Error> {
+///
+/// # Errors
+/// The JSON is of another type.
+pub fn read_trace<'t, D: Deserializer<'t>>(json: D) -> Result<Option<TraceContext>, D::Error> {
     Ok(Option::<Cow<'t, str>>::deserialize(json)?.and_then(|text| text.parse().ok()))
 }
 
 /// Appends the labels, if there are any.
-pub(super) fn labels(out: &mut String, labels: &Labels) {
+pub fn labels(out: &mut String, labels: &Labels) {
     if labels.is_empty() {
         return;
     }
@@ -64,33 +68,34 @@ pub(super) fn labels(out: &mut String, labels: &Labels) {
 }
 
 /// Appends `,"name":` and the JSON of the payload.
-pub(super) fn payload(out: &mut String, name: &str, value: &Payload) {
+pub fn payload(out: &mut String, name: &str, value: &Payload) {
     field(out, name);
     out.push_str(value.as_str());
 }
 
-pub(super) fn maybe_payload(out: &mut String, name: &str, value: Option<&Payload>) {
+/// Appends the field if there is a payload.
+pub fn maybe_payload(out: &mut String, name: &str, value: Option<&Payload>) {
     if let Some(value) = value {
         payload(out, name, value);
     }
 }
 
 /// Appends the name of the next field. `name` needs no escapes.
-pub(super) fn field(out: &mut String, name: &str) {
+pub fn field(out: &mut String, name: &str) {
     out.push_str(",\"");
     out.push_str(name);
     out.push_str("\":");
 }
 
 /// Appends a JSON string.
-pub(super) fn string(out: &mut String, value: &str) {
+pub fn string(out: &mut String, value: &str) {
     out.push('"');
     escaped(out, value);
     out.push('"');
 }
 
 /// Appends the content of a JSON string. Nearly all texts need no escapes.
-pub(super) fn escaped(out: &mut String, value: &str) {
+pub fn escaped(out: &mut String, value: &str) {
     let mut plain = 0;
     for (at, byte) in value.bytes().enumerate() {
         if byte >= b' ' && byte != b'"' && byte != b'\\' {
@@ -114,15 +119,17 @@ pub(super) fn escaped(out: &mut String, value: &str) {
 }
 
 /// A JSON string, borrowed from the text if it has no escapes.
-#[derive(Deserialize)]
-pub(super) struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
+#[derive(Debug, Deserialize)]
+pub struct Text<'t>(#[serde(borrow)] Cow<'t, str>);
 
 impl Text<'_> {
-    pub(super) fn into_name(self) -> saga_core::message::Name {
+    /// Returns the string as a name.
+    pub fn into_name(self) -> saga_core::message::Name {
         Cow::Owned(self.0.into_owned())
     }
 
-    pub(super) fn into_string(self) -> String {
+    /// Returns the string.
+    pub fn into_string(self) -> String {
         self.0.into_owned()
     }
 }
@@ -136,17 +143,26 @@ impl std::ops::Deref for Text<'_> {
 }
 
 /// Reads the JSON of a payload as it was written.
-pub(super) fn raw<'t, D: Deserializer<'t>>(json: D) -> Result<Payload, D::Error> {
+///
+/// # Errors
+/// The JSON is of another type.
+pub fn raw<'t, D: Deserializer<'t>>(json: D) -> Result<Payload, D::Error> {
     <&RawValue>::deserialize(json).map(|value| Payload::from(value.get()))
 }
 
 /// Reads the JSON of a present payload. The payload `null` is not a missing payload.
-pub(super) fn present<'t, D: Deserializer<'t>>(json: D) -> Result<Option<Payload>, D::Error> {
+///
+/// # Errors
+/// The JSON is of another type.
+pub fn present<'t, D: Deserializer<'t>>(json: D) -> Result<Option<Payload>, D::Error> {
     raw(json).map(Some)
 }
 
 /// Reads a word with the function `parse`. An unknown word is an error.
-pub(super) fn word<'t, T, D: Deserializer<'t>>(json: D, parse: fn(&str) -> Option<T>) -> Result<T, D::Error> {
+///
+/// # Errors
+/// The JSON is of another type.
+pub fn word<'t, T, D: Deserializer<'t>>(json: D, parse: fn(&str) -> Option<T>) -> Result<T, D::Error> {
     let text = Text::deserialize(json)?;
     parse(&text)
         .ok_or_else(|| D::Error::custom(format!("this version does not know the stored word `{}`", &*text)))

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::json::{self, Text};
 
 /// Appends the body.
-pub(crate) fn write(out: &mut String, seq: u64, entry: &HistoryEntry) {
+pub fn write(out: &mut String, seq: u64, entry: &HistoryEntry) {
     let mut number = itoa::Buffer::new();
     out.push('[');
     out.push_str(number.format(seq));
@@ -41,12 +41,15 @@ pub(crate) fn write(out: &mut String, seq: u64, entry: &HistoryEntry) {
 }
 
 /// Reads the body of a line.
-pub(crate) fn read(body: &str) -> serde_json::Result<HistoryRow> {
+///
+/// # Errors
+/// The text is not a line.
+pub fn read(body: &str) -> serde_json::Result<HistoryRow> {
     serde_json::from_str(body).map(|Line(row)| row)
 }
 
 /// Returns the number of the step in a damaged body, as far as it can be read.
-pub(crate) fn seq(body: &str) -> u64 {
+pub fn seq(body: &str) -> u64 {
     let digits = body.strip_prefix('[').unwrap_or_default();
     digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }

@@ -12,7 +12,7 @@ use super::json::{self, Text};
 
 /// Data above this length is stored in a row of its own. SQLite writes a row as a whole. A step that leaves large data
 /// unchanged would write the data again.
-pub(crate) const LARGE_DATA: usize = 2_048;
+pub const LARGE_DATA: usize = 2_048;
 
 const INCARNATION: &str = "{\"incarnation\":\"";
 const STEP: &str = "\",\"step\":\"";
@@ -23,17 +23,17 @@ const LABELS: &str = "\"labels\":{";
 const LARGE: &str = ",\"large\":true}";
 
 /// Returns whether the data is stored in a row of its own.
-pub(crate) fn is_large(data: &Payload) -> bool {
+pub fn is_large(data: &Payload) -> bool {
     data.len() > LARGE_DATA
 }
 
 /// Returns whether the data of this body is stored in a row of its own.
-pub(crate) fn has_large_data(body: &str) -> bool {
+pub fn has_large_data(body: &str) -> bool {
     body.ends_with(LARGE)
 }
 
 /// Appends the body.
-pub(crate) fn write(out: &mut String, change: &InstanceChange) {
+pub fn write(out: &mut String, change: &InstanceChange) {
     let mut id = Uuid::encode_buffer();
     out.push_str(INCARNATION);
     out.push_str(Uuid::from_u128(change.incarnation.as_u128()).hyphenated().encode_lower(&mut id));
@@ -61,7 +61,7 @@ pub(crate) fn write(out: &mut String, change: &InstanceChange) {
 }
 
 /// Returns the incarnation and the id of the step in a body, without a parse of the body. `None` for a damaged body.
-pub(crate) fn identities(body: &str) -> Option<(u128, u128)> {
+pub fn identities(body: &str) -> Option<(u128, u128)> {
     let rest = body.strip_prefix(INCARNATION)?;
     let (incarnation, rest) = rest.split_at_checked(Hyphenated::LENGTH)?;
     let step = rest.strip_prefix(STEP)?.get(..Hyphenated::LENGTH)?;
@@ -70,7 +70,7 @@ pub(crate) fn identities(body: &str) -> Option<(u128, u128)> {
 }
 
 /// Returns the state in a body, without a parse of the body. Empty for a damaged body.
-pub(crate) fn state(body: &str) -> Cow<'_, str> {
+pub fn state(body: &str) -> Cow<'_, str> {
     let text = body.get(INCARNATION.len() + STEP.len() + 2 * Hyphenated::LENGTH..);
     let Some(text) = text.and_then(|rest| rest.strip_prefix(STATE)) else { return Cow::Borrowed("") };
     match text.find(['"', '\\']) {
@@ -80,7 +80,7 @@ pub(crate) fn state(body: &str) -> Cow<'_, str> {
 }
 
 /// Returns the labels in a body. `None` for a damaged body. Most bodies have no labels, and are not parsed.
-pub(crate) fn labels(body: &str) -> Option<Labels> {
+pub fn labels(body: &str) -> Option<Labels> {
     if identities(body).is_some() && !body.contains(LABELS) {
         return Some(Labels::new());
     }
@@ -116,7 +116,10 @@ struct Body<'t> {
 }
 
 /// Reads the body of an instance. `large` is the data from its own row.
-pub(crate) fn read(
+///
+/// # Errors
+/// The text is not a body, or the data is missing.
+pub fn read(
     address: Address,
     status: Status,
     seq: u64,
@@ -148,21 +151,31 @@ pub(crate) fn read(
 }
 
 /// The part of a body for lists.
-#[derive(Default, Deserialize)]
-pub(crate) struct Outline<'t> {
+#[derive(Debug, Default, Deserialize)]
+pub struct Outline<'t> {
+    /// The stored name of the state.
     #[serde(borrow)]
-    pub(crate) state: Cow<'t, str>,
-    pub(crate) version: u32,
+    pub state: Cow<'t, str>,
+    /// The version that wrote the row.
+    pub version: u32,
+    /// The time of the first step.
     #[serde(default)]
-    pub(crate) created_at: i64,
-    pub(crate) changed_at: i64,
+    pub created_at: i64,
+    /// The time of the last step.
+    pub changed_at: i64,
+    /// The reason of the park.
     #[serde(default, deserialize_with = "json::present")]
-    pub(crate) parked: Option<Payload>,
+    pub parked: Option<Payload>,
+    /// The labels.
     #[serde(default)]
-    pub(crate) labels: Labels,
+    pub labels: Labels,
 }
 
-pub(crate) fn outline(body: &str) -> serde_json::Result<Outline<'_>> {
+/// Reads the part of a body for lists.
+///
+/// # Errors
+/// The text is not a body.
+pub fn outline(body: &str) -> serde_json::Result<Outline<'_>> {
     serde_json::from_str(body)
 }
 

@@ -7,49 +7,59 @@ use twox_hash::XxHash3_64;
 const STEP: i64 = !0xffff_ffff;
 
 /// Collects numbers and the hashes of texts, and hashes the collection.
-pub(crate) struct Checksum {
+#[derive(Debug)]
+pub struct Checksum {
     bytes: [u8; 64],
     used: usize,
 }
 
+impl Default for Checksum {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Checksum {
-    pub(crate) const fn new() -> Self {
+    /// Returns a checksum without numbers and texts.
+    pub const fn new() -> Self {
         Self { bytes: [0; 64], used: 0 }
     }
 
     /// Adds a number. At most eight numbers and texts fit.
-    pub(crate) fn number(mut self, number: i64) -> Self {
+    pub fn number(mut self, number: i64) -> Self {
         self.bytes[self.used..self.used + 8].copy_from_slice(&number.to_le_bytes());
         self.used += 8;
         self
     }
 
-    pub(crate) fn text(self, text: &str) -> Self {
+    /// Adds the hash of a text.
+    pub fn text(self, text: &str) -> Self {
         self.number(XxHash3_64::oneshot(text.as_bytes()).cast_signed())
     }
 
     /// Adds a text or its absence. An absent text differs from each present text by the following number.
-    pub(crate) fn maybe(self, text: Option<&str>) -> Self {
+    pub fn maybe(self, text: Option<&str>) -> Self {
         self.text(text.unwrap_or_default()).number(text.is_some().into())
     }
 
-    pub(crate) fn end(&self) -> i64 {
+    /// Returns the hash of the collection.
+    pub fn end(&self) -> i64 {
         XxHash3_64::oneshot(&self.bytes[..self.used]).cast_signed()
     }
 }
 
 /// Joins the two parts of the checksum of an instance.
-pub(crate) const fn joined(step: i64, pending: i64) -> i64 {
+pub const fn joined(step: i64, pending: i64) -> i64 {
     (step & STEP) | (pending & !STEP)
 }
 
 /// Returns whether `stored` has the part `step` for the columns of a step.
-pub(crate) const fn is_step(stored: i64, step: i64) -> bool {
+pub const fn is_step(stored: i64, step: i64) -> bool {
     stored & STEP == step & STEP
 }
 
 /// Returns whether `stored` has the part `pending` for the pending items.
-pub(crate) const fn is_pending(stored: i64, pending: i64) -> bool {
+pub const fn is_pending(stored: i64, pending: i64) -> bool {
     stored & !STEP == pending & !STEP
 }
 

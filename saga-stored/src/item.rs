@@ -19,23 +19,25 @@ use serde::{Deserialize, Deserializer};
 use super::json::{self, Text};
 
 /// The beginning of the names of tasks.
-pub(crate) const TASK: &str = "task.";
+pub const TASK: &str = "task.";
 const OBLIGATION: &str = "obligation.";
 const TIMER: &str = "timer.";
 const ALIAS: &str = "alias.";
 
 /// The text of one item. The three buffers are used again for the next item.
-#[derive(Default)]
-pub(crate) struct ItemText {
-    pub(crate) name: String,
+#[derive(Debug, Default)]
+pub struct ItemText {
+    /// The name of the item, with the escapes of a JSON string.
+    pub name: String,
     /// The JSON of the item. The JSON of a task has neither its progress nor the closing bracket.
-    pub(crate) body: String,
+    pub body: String,
     /// The progress of a task. Empty for other items.
-    pub(crate) progress: String,
+    pub progress: String,
 }
 
 impl ItemText {
-    pub(crate) fn set_task(&mut self, task: &Task) {
+    /// Writes a task.
+    pub fn set_task(&mut self, task: &Task) {
         self.name_task(task.id);
         self.body.push_str("{\"kind\":\"");
         self.body.push_str(task.kind.as_str());
@@ -46,12 +48,14 @@ impl ItemText {
         write_progress(&mut self.progress, &task.progress);
     }
 
-    pub(crate) fn set_progress(&mut self, id: TaskId, progress: &TaskProgress) {
+    /// Writes the name and the progress of a task.
+    pub fn set_progress(&mut self, id: TaskId, progress: &TaskProgress) {
         self.name_task(id);
         write_progress(&mut self.progress, progress);
     }
 
-    pub(crate) fn set_obligation(&mut self, owed: &Obligation) {
+    /// Writes an obligation.
+    pub fn set_obligation(&mut self, owed: &Obligation) {
         self.name_obligation(owed.id);
         let out = &mut self.body;
         out.push_str("{\"undo\":");
@@ -77,7 +81,8 @@ impl ItemText {
         out.push('}');
     }
 
-    pub(crate) fn set_timer(&mut self, timer: &TimerRow) {
+    /// Writes a timer.
+    pub fn set_timer(&mut self, timer: &TimerRow) {
         self.name_timer(&timer.name);
         let out = &mut self.body;
         // The due time is first. `due_of` reads it without a parse.
@@ -89,43 +94,50 @@ impl ItemText {
         out.push('}');
     }
 
-    pub(crate) fn set_alias(&mut self, alias: &Alias) {
+    /// Writes an alias.
+    pub fn set_alias(&mut self, alias: &Alias) {
         self.name_alias(alias);
         self.body.push_str("{}");
     }
 
-    pub(crate) fn name_task(&mut self, id: TaskId) {
+    /// Writes the name of a task alone.
+    pub fn name_task(&mut self, id: TaskId) {
         self.begin(TASK);
         numbers(&mut self.name, id);
     }
 
-    pub(crate) fn name_obligation(&mut self, id: TaskId) {
+    /// Writes the name of an obligation alone.
+    pub fn name_obligation(&mut self, id: TaskId) {
         self.begin(OBLIGATION);
         numbers(&mut self.name, id);
     }
 
-    pub(crate) fn name_timer(&mut self, name: &str) {
+    /// Writes the name of a timer alone.
+    pub fn name_timer(&mut self, name: &str) {
         self.begin(TIMER);
         json::escaped(&mut self.name, name);
     }
 
-    pub(crate) fn name_alias(&mut self, alias: &Alias) {
+    /// Writes the name of an alias alone.
+    pub fn name_alias(&mut self, alias: &Alias) {
         self.begin(ALIAS);
         json::escaped(&mut self.name, InstanceName::from(alias).text());
     }
 
-    pub(crate) fn is_task(&self) -> bool {
+    /// Returns whether the item is a task.
+    pub fn is_task(&self) -> bool {
         self.name.starts_with(TASK)
     }
 
     /// Returns whether a line end is in the item. Such an item cannot be in a text of lines. Only a payload with raw
     /// JSON of the application can contain a line end.
-    pub(crate) fn has_line_end(&self) -> bool {
+    pub fn has_line_end(&self) -> bool {
         let has = |text: &str| memchr::memchr(b'\n', text.as_bytes()).is_some();
         has(&self.body) || has(&self.progress)
     }
 
-    pub(crate) fn buffers(&mut self) -> [&mut String; 3] {
+    /// Returns the buffers.
+    pub fn buffers(&mut self) -> [&mut String; 3] {
         [&mut self.name, &mut self.body, &mut self.progress]
     }
 
@@ -140,7 +152,7 @@ impl ItemText {
 const DUE: &str = "{\"due\":";
 
 /// Returns the due time in the JSON of a timer, without a parse.
-pub(crate) fn due_of(timer: &str) -> Option<i64> {
+pub fn due_of(timer: &str) -> Option<i64> {
     timer.strip_prefix(DUE)?.split([',', '}']).next()?.parse().ok()
 }
 
@@ -162,7 +174,8 @@ fn message(out: &mut String, message: &Message) {
     json::payload(out, "payload", &message.payload);
 }
 
-fn write_progress(out: &mut String, progress: &TaskProgress) {
+/// Appends the JSON of the progress of a task or a delivery.
+pub fn write_progress(out: &mut String, progress: &TaskProgress) {
     out.push_str("{\"stage\":\"");
     out.push_str(progress.stage.as_str());
     out.push('"');
@@ -180,19 +193,34 @@ fn write_progress(out: &mut String, progress: &TaskProgress) {
     out.push('}');
 }
 
+/// Reads the JSON of the progress of a task or a delivery.
+///
+/// # Errors
+/// The text is not such a JSON.
+pub fn read_progress(text: &str) -> serde_json::Result<TaskProgress> {
+    serde_json::from_str::<StoredProgress<'_>>(text).map(StoredProgress::into_progress)
+}
+
 /// All pending items of one instance.
 #[derive(Default, Debug, PartialEq)]
-pub(crate) struct Items {
-    pub(crate) tasks: Vec<Task>,
-    pub(crate) timers: Vec<TimerRow>,
-    pub(crate) obligations: Vec<Obligation>,
-    pub(crate) aliases: Vec<Alias>,
+pub struct Items {
+    /// The tasks.
+    pub tasks: Vec<Task>,
+    /// The timers.
+    pub timers: Vec<TimerRow>,
+    /// The obligations.
+    pub obligations: Vec<Obligation>,
+    /// The aliases.
+    pub aliases: Vec<Alias>,
 }
 
 impl Items {
     /// Reads the value of the item `name` from `json`. The progress of a task is a field of the value, or a text of its
     /// own.
-    pub(crate) fn read<'t, D: Deserializer<'t>>(
+    ///
+    /// # Errors
+    /// The name or the value is not the one of an item.
+    pub fn read<'t, D: Deserializer<'t>>(
         &mut self,
         name: &str,
         json: D,
@@ -241,7 +269,7 @@ impl Items {
     }
 
     /// Orders the items as a snapshot promises.
-    pub(crate) fn sort(&mut self) {
+    pub fn sort(&mut self) {
         self.tasks.sort_by_key(|task| task.id);
         self.obligations.sort_by_key(|owed| owed.id);
         self.timers.sort_by(|one, other| one.name.cmp(&other.name));

@@ -21,29 +21,29 @@ use super::item::{ItemText, Items, TASK};
 use super::json::Text;
 
 /// The text without items.
-pub(crate) const NONE: &str = "{}";
+pub const NONE: &str = "{}";
 
 const END: &str = "\n}";
 const PROGRESS: &str = "\n\"progress\":";
 
 /// Returns whether a task is in the text.
-pub(crate) fn has_task(text: &str) -> bool {
+pub fn has_task(text: &str) -> bool {
     lines(text).any(|at| text[at..].strip_prefix("\n\"").is_some_and(|line| line.starts_with(TASK)))
 }
 
 /// Returns whether the item `name` is in the text.
-pub(crate) fn has(text: &str, name: &str) -> bool {
+pub fn has(text: &str, name: &str) -> bool {
     find(text, name).is_some()
 }
 
 /// Returns the JSON of the item `name`.
-pub(crate) fn get<'t>(text: &'t str, name: &str) -> Option<&'t str> {
+pub fn get<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let item = find(text, name)?;
     Some(value(&text[item], name))
 }
 
 /// Adds an item that is not in the text.
-pub(crate) fn add(text: &mut String, item: &ItemText) {
+pub fn add(text: &mut String, item: &ItemText) {
     if text.len() > NONE.len() {
         text.truncate(text.len() - END.len());
         text.push(',');
@@ -64,7 +64,7 @@ pub(crate) fn add(text: &mut String, item: &ItemText) {
 }
 
 /// Removes the item `name`. Returns `false` if the item is not in the text.
-pub(crate) fn remove(text: &mut String, name: &str) -> bool {
+pub fn remove(text: &mut String, name: &str) -> bool {
     let Some(Range { mut start, end }) = find(text, name) else { return false };
     let last = text.len() - END.len() == end;
     // The comma belongs to the line before the last item, and to the line of any other item.
@@ -80,7 +80,7 @@ pub(crate) fn remove(text: &mut String, name: &str) -> bool {
 }
 
 /// Replaces the progress of the task `name`. Returns `false` if the task is not in the text.
-pub(crate) fn set_progress(text: &mut String, name: &str, progress: &str) -> bool {
+pub fn set_progress(text: &mut String, name: &str, progress: &str) -> bool {
     let Some(item) = find(text, name) else { return false };
     let Some(line) = lines(&text[item.clone()]).nth(1) else { return false };
     let start = item.start + line + PROGRESS.len();
@@ -90,7 +90,7 @@ pub(crate) fn set_progress(text: &mut String, name: &str, progress: &str) -> boo
 }
 
 /// Returns the name, the JSON without the progress, and the progress of each item.
-pub(crate) fn items(text: &str) -> impl Iterator<Item = (&str, String, Option<&str>)> {
+pub fn items(text: &str) -> impl Iterator<Item = (&str, String, Option<&str>)> {
     let mut rest = text.strip_prefix('{').and_then(|text| text.strip_suffix(END)).unwrap_or_default();
     std::iter::from_fn(move || {
         let start = rest.strip_prefix("\n\"")?;
@@ -108,7 +108,10 @@ pub(crate) fn items(text: &str) -> impl Iterator<Item = (&str, String, Option<&s
 }
 
 /// Reads all items of the text.
-pub(crate) fn read(text: &str) -> serde_json::Result<Items> {
+///
+/// # Errors
+/// The text is not the JSON of pending items.
+pub fn read(text: &str) -> serde_json::Result<Items> {
     let mut items: ReadItems = serde_json::from_str(text)?;
     items.0.sort();
     Ok(items.0)
