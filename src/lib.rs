@@ -29,6 +29,8 @@ pub use saga_core::recurring;
 pub use saga_core::routing_slip;
 #[cfg(feature = "macros")]
 pub use saga_macros::{Command, Event, Saga};
+#[cfg(feature = "postgres")]
+pub use saga_postgres::{self as postgres, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use saga_sqlite::{self as sqlite, SqliteStore};
 

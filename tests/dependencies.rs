@@ -36,6 +36,7 @@ fn every_crate_comes_from_the_registry_or_from_here() {
         "saga-rs",
         "saga-core",
         "saga-macros",
+        "saga-postgres",
         "saga-sqlite",
         "saga-stored",
         "saga-cli",

@@ -196,7 +196,15 @@ fn the_code_map_names_every_file() {
             named.insert(path);
         }
     }
-    for crate_ in ["saga-cli", "saga-core", "saga-dashboard", "saga-macros", "saga-sqlite", "saga-stored"] {
+    for crate_ in [
+        "saga-cli",
+        "saga-core",
+        "saga-dashboard",
+        "saga-macros",
+        "saga-postgres",
+        "saga-sqlite",
+        "saga-stored",
+    ] {
         for path in files(&format!("{crate_}/src"), "rs") {
             let text = path.to_string_lossy().into_owned();
             let is_named = named.contains(&text)

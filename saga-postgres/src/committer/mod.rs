@@ -1,0 +1,463 @@
+//! The connection that commits, and the steps of the lease holder.
+//!
+//! Owns: the order of the statements of a batch, and the result of a statement whose answer was lost (rule R30). Does not
+//! own: the SQL of a statement (`statement`), or the taking of the lease (`lease`).
+//!
+//! After an error that leaves the result open, the connection is dropped. The next call opens a new one and gives the lease
+//! a new generation there. This waits for the statement in flight, and no later one of the old connection can be written.
+//! Then the number of the newest statement says whether it was written.
+
+mod answer;
+mod numbers;
+mod plan;
+mod rows;
+mod statement;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use saga_core::store::{AuditLink, Batch, Lease, Step, StepOutcome, StoreError};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Error, Statement};
+use uuid::Uuid;
+
+use crate::connection::{Role, Server};
+use crate::error::{Kind, kind, of_store, said, unavailable};
+use crate::lease::{Heart, Observed};
+use crate::store::PATIENCE;
+use answer::Answer;
+use numbers::Numbers;
+pub(crate) use plan::status_number;
+use plan::{Added, Plan, Sent};
+
+/// The most steps in one statement.
+const STEPS: usize = 1_024;
+/// The most prepared statements. A load has a few dozen sets of kinds.
+const STATEMENTS: usize = 128;
+
+#[derive(Debug)]
+pub(crate) struct Committer {
+    pub(crate) server: Arc<Server>,
+    /// The secret name of this handle in the row of the lease.
+    pub(crate) holder: Uuid,
+    pub(crate) session: Option<Session>,
+    pub(crate) held: Option<Held>,
+    pub(crate) observed: Option<Observed>,
+    /// The newest inbox row that the dispatcher of this process knows.
+    pub(crate) seen: Arc<AtomicI64>,
+}
+
+/// A connection with its prepared statements.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    /// The process of the server, to end the session if the network has lost it.
+    pid: i32,
+    statements: HashMap<u32, Statement>,
+}
+
+/// The lease of this process.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) epoch: i64,
+    pub(crate) generation: i32,
+    /// The process of the server with the connection that was dropped last.
+    pub(crate) stale: Option<i32>,
+    pub(crate) heart: Heart,
+    /// The numbers of the sagas.
+    sagas: HashMap<String, i32>,
+    numbers: Numbers,
+    /// The number of the last statement.
+    number: i64,
+    link: AuditLink,
+    answered: Option<Answered>,
+    open: Option<Open>,
+}
+
+/// A batch with its outcomes. A repeated batch gets the same outcomes (rule R32).
+#[derive(Debug)]
+struct Answered {
+    number: u64,
+    outcomes: Vec<StepOutcome>,
+}
+
+/// A batch with some of its statements.
+#[derive(Debug)]
+struct Open {
+    number: u64,
+    outcomes: Vec<StepOutcome>,
+    /// The steps before this one are sent one by one, because one of them is refused by the server.
+    alone: usize,
+    doubt: Option<Doubt>,
+}
+
+/// A statement whose answer was lost.
+#[derive(Debug)]
+struct Doubt {
+    number: i64,
+    sent: Vec<Sent>,
+    link: Option<AuditLink>,
+}
+
+impl Session {
+    /// Runs the statement of a set of kinds.
+    async fn run(&mut self, set: u32, params: &[&(dyn ToSql + Sync)]) -> Result<Answer, Error> {
+        if self.statements.len() >= STATEMENTS && !self.statements.contains_key(&set) {
+            self.statements.clear();
+        }
+        let statement = match self.statements.get(&set) {
+            Some(statement) => statement.clone(),
+            None => {
+                let statement = self.client.prepare(&statement::text(set)).await?;
+                self.statements.insert(set, statement.clone());
+                statement
+            }
+        };
+        Answer::read(&self.client.query(&statement, params).await?)
+    }
+}
+
+impl Held {
+    pub(crate) fn new(
+        epoch: i64,
+        block: i64,
+        link: AuditLink,
+        sagas: HashMap<String, i32>,
+        heart: Heart,
+    ) -> Self {
+        Self {
+            epoch,
+            generation: 0,
+            stale: None,
+            heart,
+            sagas,
+            numbers: Numbers::block(block),
+            number: 0,
+            link,
+            answered: None,
+            open: None,
+        }
+    }
+
+    /// Takes over the outcomes of a written statement.
+    fn written(&mut self, Doubt { number, sent, link }: Doubt, answer: Answer, seen: &AtomicI64) {
+        if answer.inbox > 0 {
+            seen.fetch_max(answer.inbox, Ordering::Relaxed);
+        }
+        let outcomes = answer.outcomes(sent);
+        // A step with audit rows is the last one of its statement.
+        if let (Some(link), Some(StepOutcome::Committed(_))) = (link, outcomes.last()) {
+            self.link = link;
+        }
+        self.number = number;
+        if let Some(open) = &mut self.open {
+            open.outcomes.extend(outcomes);
+        }
+    }
+
+    /// Reads the numbers of the sagas again after a rename.
+    pub(crate) fn set_sagas(&mut self, sagas: HashMap<String, i32>) {
+        self.sagas = sagas;
+    }
+}
+
+impl Committer {
+    pub(crate) fn new(server: Arc<Server>, seen: Arc<AtomicI64>) -> Self {
+        Self { server, holder: Uuid::new_v4(), session: None, held: None, observed: None, seen }
+    }
+
+    /// Commits the steps of a batch. See [`Store::commit`](saga_core::store::Store::commit).
+    pub(crate) async fn commit(
+        &mut self,
+        lease: &Lease,
+        batch: &Batch,
+    ) -> Result<Vec<StepOutcome>, StoreError> {
+        self.holding(lease)?;
+        self.ready().await?;
+        let held = self.holding(lease)?;
+        match &held.answered {
+            Some(answered) if answered.number == batch.number => return Ok(answered.outcomes.clone()),
+            Some(answered) if answered.number > batch.number => {
+                let reason = format!(
+                    "batch {} came after batch {}; batch numbers must rise",
+                    batch.number, answered.number
+                );
+                return Ok(vec![StepOutcome::Refused(reason); batch.steps.len()]);
+            }
+            _ => {}
+        }
+        if held.open.as_ref().is_none_or(|open| open.number != batch.number) {
+            held.open = Some(Open { number: batch.number, outcomes: Vec::new(), alone: 0, doubt: None });
+        }
+        self.name_sagas(lease, batch).await?;
+        while self.next_statement(lease, batch).await? {}
+        let held = self.holding(lease)?;
+        let outcomes = held.open.take().map(|open| open.outcomes).unwrap_or_default();
+        held.answered = Some(Answered { number: batch.number, outcomes: outcomes.clone() });
+        Ok(outcomes)
+    }
+
+    /// Gives a number to each new saga.
+    async fn name_sagas(&mut self, lease: &Lease, batch: &Batch) -> Result<(), StoreError> {
+        let held = self.holding(lease)?;
+        let names = batch.steps.iter().filter_map(|step| step.instance.as_ref());
+        let new: Vec<&str> = names
+            .map(|change| &*change.address.saga)
+            .filter(|name| !held.sagas.contains_key(*name))
+            .collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        const ADD: &str =
+            "INSERT INTO saga_name (name) SELECT DISTINCT unnest($1::text[]) ON CONFLICT DO NOTHING";
+        let client = self.client()?;
+        let named = async {
+            client.execute(ADD, &[&new]).await?;
+            sagas(client).await
+        };
+        match named.await {
+            Ok(sagas) => self.holding(lease)?.sagas = sagas,
+            // A name that the server refuses gets no number, and its steps are refused.
+            Err(error) if kind(&error) == Kind::Step => {}
+            Err(error) => return Err(self.drop_session(error)),
+        }
+        Ok(())
+    }
+
+    /// Sends the next statement of the open batch. Returns `false` at the end of the batch.
+    async fn next_statement(&mut self, lease: &Lease, batch: &Batch) -> Result<bool, StoreError> {
+        let held = self.holding(lease)?;
+        let Some(open) = &held.open else { return Ok(false) };
+        let from = open.outcomes.len();
+        let alone = open.alone;
+        let Some(first) = batch.steps.get(from) else { return Ok(false) };
+        if plan::needs(first) > held.numbers.left() {
+            self.next_block(lease, first).await?;
+        }
+        let seen = Arc::clone(&self.seen);
+        let held = self.holding(lease)?;
+        let most = if from < alone { 1 } else { STEPS };
+        let mut plan = Plan::default();
+        for step in batch.steps[from..].iter().take(most) {
+            let is_unknown = |saga: &str| !held.sagas.contains_key(saga);
+            if step.instance.as_ref().is_some_and(|change| is_unknown(&change.address.saga)) {
+                if plan.is_empty() {
+                    let refused = "the server refuses the name of the saga";
+                    plan.sent.push(Sent::Known(StepOutcome::Refused(refused.to_owned())));
+                }
+                break;
+            }
+            if plan::needs(step) > held.numbers.left() {
+                break;
+            }
+            match plan.add(step, &mut held.numbers, &held.sagas, held.link) {
+                Added::Yes => {}
+                Added::Last | Added::No => break,
+            }
+        }
+        let Plan { rows, sent, link, .. } = plan;
+        let (epoch, generation, number) = (held.epoch, held.generation, held.number + 1);
+        let count = sent.len();
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![&epoch, &generation, &number];
+        let set = statement::params(&rows, &mut params);
+        if set == 0 && sent.iter().all(|sent| matches!(sent, Sent::Known(_))) {
+            let doubt = Doubt { number: held.number, sent, link: None };
+            held.written(doubt, Answer::default(), &seen);
+            return Ok(true);
+        }
+        // The result is open from here on, also if this thread panics.
+        if let Some(open) = &mut held.open {
+            open.doubt = Some(Doubt { number, sent, link });
+        }
+        let Some(mut session) = self.session.take() else { return Err(self.no_session()) };
+        let answer = tokio::time::timeout(PATIENCE, session.run(set, &params)).await;
+        self.session = Some(session);
+        match answer {
+            Err(_) => Err(self.silent()),
+            Ok(Ok(answer)) => {
+                let held = self.holding(lease)?;
+                if let Some(doubt) = held.open.as_mut().and_then(|open| open.doubt.take()) {
+                    held.written(doubt, answer, &seen);
+                }
+                Ok(true)
+            }
+            Ok(Err(error)) => self.not_written(lease, error, count).await,
+        }
+    }
+
+    /// Handles an error of a statement with `count` steps.
+    async fn not_written(&mut self, lease: &Lease, error: Error, count: usize) -> Result<bool, StoreError> {
+        let kind = kind(&error);
+        if !matches!(kind, Kind::Step | Kind::Condition) {
+            return Err(self.drop_session(error));
+        }
+        // The server has written nothing.
+        if kind == Kind::Condition {
+            let (epoch, generation) = (self.holding(lease)?.epoch, self.holding(lease)?.generation);
+            const HOLDS: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2";
+            match self.client()?.query_opt(HOLDS, &[&epoch, &generation]).await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Err(self.lost(lease.epoch)),
+                Err(error) => return Err(self.drop_session(error)),
+            }
+        }
+        let held = self.holding(lease)?;
+        if let Some(open) = &mut held.open {
+            open.doubt = None;
+            if count > 1 {
+                open.alone = open.outcomes.len() + count;
+            } else {
+                open.outcomes.push(match kind {
+                    Kind::Condition => StepOutcome::Conflict,
+                    _ => StepOutcome::Refused(said(&error)),
+                });
+            }
+        }
+        Ok(true)
+    }
+
+    async fn next_block(&mut self, lease: &Lease, first: &Step) -> Result<(), StoreError> {
+        if plan::needs(first) > numbers::BLOCK {
+            return Ok(());
+        }
+        match self.client()?.query_one(NEXT_BLOCK, &[]).await.and_then(|row| row.try_get(0)) {
+            Ok(block) => {
+                self.holding(lease)?.numbers = Numbers::block(block);
+                Ok(())
+            }
+            Err(error) => Err(self.drop_session(error)),
+        }
+    }
+
+    /// Makes the connection usable, and finds the result of a statement whose answer was lost.
+    pub(crate) async fn ready(&mut self) -> Result<(), StoreError> {
+        if self.session.as_ref().is_some_and(|session| session.client.is_closed()) {
+            self.end_session();
+        }
+        if self.session.is_some() {
+            return Ok(());
+        }
+        let client = self.server.connect(Role::Commit, None).await?;
+        let of = |error| of_store(&self.server.name, error);
+        client.batch_execute(SETTINGS).await.map_err(of)?;
+        let pid: i32 = client
+            .query_one("SELECT pg_backend_pid()", &[])
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(of)?;
+        if let Some(held) = &mut self.held {
+            if let Some(stale) = held.stale {
+                // Without the right to end it, the next statement waits for the old session.
+                let _ = client.execute("SELECT pg_terminate_backend($1)", &[&stale]).await;
+            }
+            if !settle(&self.server, &client, held, &self.seen).await? {
+                let epoch = held.epoch.cast_unsigned();
+                return Err(self.lost(epoch));
+            }
+            held.stale = None;
+        }
+        self.session = Some(Session { client, pid, statements: HashMap::new() });
+        Ok(())
+    }
+
+    pub(crate) fn client(&self) -> Result<&Client, StoreError> {
+        self.session.as_ref().map(|session| &session.client).ok_or_else(|| self.no_session())
+    }
+
+    fn no_session(&self) -> StoreError {
+        unavailable(&self.server.name, "the connection has ended; the next call opens a new one")
+    }
+
+    /// Drops the connection after an error, and returns the error of the store.
+    pub(crate) fn drop_session(&mut self, error: Error) -> StoreError {
+        self.end_session();
+        of_store(&self.server.name, error)
+    }
+
+    /// Drops the connection of a server that does not answer.
+    pub(crate) fn silent(&mut self) -> StoreError {
+        self.end_session();
+        unavailable(&self.server.name, "the server does not answer")
+    }
+
+    fn end_session(&mut self) {
+        if let (Some(session), Some(held)) = (self.session.take(), &mut self.held) {
+            held.stale = Some(session.pid);
+        }
+    }
+
+    pub(crate) fn holding(&mut self, lease: &Lease) -> Result<&mut Held, StoreError> {
+        self.held
+            .as_mut()
+            .filter(|held| held.epoch.cast_unsigned() == lease.epoch)
+            .ok_or(StoreError::Fenced { epoch: lease.epoch })
+    }
+
+    /// Ends the lease after another process has ended it. Nothing more is written under this lease.
+    pub(crate) fn lost(&mut self, epoch: u64) -> StoreError {
+        self.held = None;
+        StoreError::Fenced { epoch }
+    }
+}
+
+pub(crate) const NEXT_BLOCK: &str = "SELECT nextval('saga_number')";
+
+/// One plan serves arrays of any length.
+const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan";
+
+/// Reads the numbers of the sagas.
+pub(crate) async fn sagas(
+    client: &impl tokio_postgres::GenericClient,
+) -> Result<HashMap<String, i32>, Error> {
+    let rows = client.query("SELECT name, id FROM saga_name", &[]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Gives the lease a new generation, and finds the result of the last statement. Returns `false` if the lease is gone.
+async fn settle(
+    server: &Server,
+    client: &Client,
+    held: &mut Held,
+    seen: &AtomicI64,
+) -> Result<bool, StoreError> {
+    const RENEW: &str = "UPDATE saga_lease SET gen = gen + 1 WHERE epoch = $1 RETURNING gen";
+    const NEWEST: &str =
+        "SELECT number, inbox, bad FROM saga_batch WHERE epoch = $1 ORDER BY number DESC LIMIT 1";
+    let of = |error| of_store(&server.name, error);
+    let Some(row) = client.query_opt(RENEW, &[&held.epoch]).await.map_err(of)? else { return Ok(false) };
+    held.generation = row.try_get(0).map_err(of)?;
+    let Some(newest) = client.query_opt(NEWEST, &[&held.epoch]).await.map_err(of)? else {
+        return if held.number == 0 { Ok(undo_doubt(held)) } else { Err(rewound(server)) };
+    };
+    let number: i64 = newest.try_get(0).map_err(of)?;
+    if number < held.number {
+        return Err(rewound(server));
+    }
+    let doubt = held.open.as_mut().and_then(|open| open.doubt.take());
+    let Some(doubt) = doubt.filter(|doubt| doubt.number <= number) else { return Ok(true) };
+    let (inbox, bad): (Option<i64>, Option<&str>) =
+        (newest.try_get(1).map_err(of)?, newest.try_get(2).map_err(of)?);
+    let answer = Answer::recorded(inbox, bad).map_err(|error| StoreError::Corrupt {
+        store: server.name.clone(),
+        detail: format!("the record of statement {number} cannot be read: {error}"),
+    })?;
+    held.written(doubt, answer, seen);
+    Ok(true)
+}
+
+/// Nothing was ever written under this lease.
+fn undo_doubt(held: &mut Held) -> bool {
+    if let Some(open) = &mut held.open {
+        open.doubt = None;
+    }
+    true
+}
+
+/// A server that has lost answered commits must not be written to from the memory of this process.
+fn rewound(server: &Server) -> StoreError {
+    StoreError::Corrupt {
+        store: server.name.clone(),
+        detail: "the server has lost commits that it had answered, as after a fail-over to an asynchronous replica".to_owned(),
+    }
+}

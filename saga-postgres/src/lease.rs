@@ -1,0 +1,280 @@
+//! The lease: taking it, showing that its holder lives, and ending it.
+//!
+//! Owns: the row of the lease. A holder counts its beats up. A process that sees the same count for the `ttl` by its own
+//! clock ends the lease. No clock of the server or of another machine takes part, so neither a wrong clock nor an outage of
+//! the server ends a lease: while nobody can read, nobody has looked. Kubernetes elects its leaders in the same way. Does not
+//! own: the fence of a commit, which locks this row (`committer`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use saga_core::message::chain;
+use saga_core::store::{AuditLink, Lease, StoreError};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Error, GenericClient};
+
+use crate::committer::{Committer, Held, NEXT_BLOCK, sagas};
+use crate::connection::{Role, Server};
+use crate::error::of_store;
+
+/// The beats of another holder, as this process saw them first.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    epoch: i64,
+    beats: i64,
+    since: Instant,
+    looks: u32,
+}
+
+/// The fewest looks that show the silence of a holder.
+const LOOKS: u32 = 3;
+
+/// The lease of another holder.
+struct Other {
+    epoch: i64,
+    owner: String,
+    beats: i64,
+    /// The lease belongs to this handle.
+    is_own: bool,
+}
+
+/// The result of a try to take the lease.
+enum Taken {
+    Held(Box<Held>, Lease),
+    Owned(String),
+}
+
+impl Committer {
+    /// Takes the lease. A silent holder loses it.
+    pub(crate) async fn lease(
+        &mut self,
+        owner: &str,
+        ttl: Duration,
+        wake: &Arc<Notify>,
+    ) -> Result<Lease, StoreError> {
+        // The lease of this handle is superseded, and its statement in flight is not waited for.
+        self.held = None;
+        self.ready().await?;
+        match self.take(owner, ttl, wake).await {
+            Ok(Taken::Held(held, lease)) => {
+                (self.held, self.observed) = (Some(*held), None);
+                Ok(lease)
+            }
+            Ok(Taken::Owned(by)) => Err(StoreError::Owned { store: self.server.name.clone(), owner: by }),
+            Err(error) => Err(self.drop_session(error)),
+        }
+    }
+
+    async fn take(&mut self, owner: &str, ttl: Duration, wake: &Arc<Notify>) -> Result<Taken, Error> {
+        let Some(session) = &mut self.session else { return Ok(Taken::Owned(String::new())) };
+        let tx = session.client.transaction().await?;
+        // One taker at a time.
+        tx.query_one("SELECT unclean FROM saga_meta WHERE id = 1 FOR UPDATE", &[]).await?;
+        if let Some(other) = other(&tx, self.holder).await? {
+            if !other.is_own {
+                let seen = Observed::look(self.observed.take(), &other);
+                let is_silent = seen.is_silent(ttl);
+                self.observed = Some(seen);
+                // A statement of the holder is in flight if its row is locked.
+                const FREE: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 FOR UPDATE SKIP LOCKED";
+                if !is_silent || tx.query_opt(FREE, &[&other.epoch]).await?.is_none() {
+                    return Ok(Taken::Owned(other.owner));
+                }
+                tracing::warn!(
+                    owner = other.owner,
+                    epoch = other.epoch,
+                    "the lease of a silent owner is ended"
+                );
+            }
+            end(&tx, other.epoch).await?;
+        }
+        let epoch: i64 = tx.query_one("SELECT nextval('saga_epoch')", &[]).await?.try_get(0)?;
+        const ADD: &str = "INSERT INTO saga_lease (epoch, gen, holder, owner) VALUES ($1, 0, $2, $3)";
+        tx.execute(ADD, &[&epoch, &self.holder, &owner]).await?;
+        tx.execute("DELETE FROM saga_beat", &[]).await?;
+        tx.execute("DELETE FROM saga_batch", &[]).await?;
+        tx.execute("INSERT INTO saga_beat (epoch, beats) VALUES ($1, 0)", &[&epoch]).await?;
+        let unclean: i64 =
+            tx.query_one("SELECT unclean FROM saga_meta WHERE id = 1", &[]).await?.try_get(0)?;
+        let block: i64 = tx.query_one(NEXT_BLOCK, &[]).await?.try_get(0)?;
+        let inbox: i64 =
+            tx.query_one("SELECT inbox FROM saga_counter WHERE id = 1", &[]).await?.try_get(0)?;
+        let (link, sagas) = (link(&tx).await?, sagas(&tx).await?);
+        tx.commit().await?;
+        self.seen.fetch_max(inbox, Ordering::Relaxed);
+        let heart = Heart::start(Arc::clone(&self.server), epoch, ttl, Arc::clone(wake));
+        let lease = Lease { epoch: epoch.cast_unsigned(), unclean: unclean.cast_unsigned() };
+        Ok(Taken::Held(Box::new(Held::new(epoch, block, link, sagas, heart)), lease))
+    }
+
+    /// Ends the lease. No handler was running.
+    pub(crate) async fn release(&mut self, lease: &Lease) -> Result<(), StoreError> {
+        self.ready().await?;
+        let epoch = self.holding(lease)?.epoch;
+        const RELEASE: &str = "DELETE FROM saga_lease WHERE epoch = $1";
+        const BURIED: &str = "SELECT 1 FROM saga_meta WHERE id = 1 AND unclean >= $1";
+        let client = self.client()?;
+        let released = async {
+            if client.execute(RELEASE, &[&epoch]).await? == 1 {
+                return Ok(true);
+            }
+            // An earlier call may have been durable without an answer.
+            Ok(client.query_opt(BURIED, &[&epoch]).await?.is_none())
+        };
+        match released.await {
+            Ok(true) => {
+                self.held = None;
+                Ok(())
+            }
+            Ok(false) => Err(self.lost(lease.epoch)),
+            Err(error) => Err(self.drop_session(error)),
+        }
+    }
+
+    /// Ends the lease as unclean, so that the next process needs not wait. Without an answer of the server, the next process
+    /// waits for the `ttl`.
+    pub(crate) async fn abandon(&mut self, epoch: Option<u64>) {
+        let Some(held) =
+            self.held.take_if(|held| epoch.is_none_or(|epoch| held.epoch.cast_unsigned() == epoch))
+        else {
+            return;
+        };
+        let epoch = held.epoch;
+        drop(held);
+        if self.ready().await.is_err() {
+            return;
+        }
+        let Some(session) = &mut self.session else { return };
+        let ended = async {
+            let tx = session.client.transaction().await?;
+            end(&tx, epoch).await?;
+            tx.commit().await
+        };
+        if let Err(error) = ended.await {
+            tracing::warn!(error = %chain(&error), "a lease was not ended; the next process waits until it is silent");
+            self.session = None;
+        }
+    }
+}
+
+/// Reads the present lease.
+async fn other(client: &impl GenericClient, holder: uuid::Uuid) -> Result<Option<Other>, Error> {
+    const LEASE: &str = "SELECT l.epoch, l.owner, coalesce(b.beats, 0), l.holder = $1
+                         FROM saga_lease l LEFT JOIN saga_beat b ON b.epoch = l.epoch";
+    let row = client.query_opt(LEASE, &[&holder]).await?;
+    row.map(|row| {
+        Ok(Other {
+            epoch: row.try_get(0)?,
+            owner: row.try_get(1)?,
+            beats: row.try_get(2)?,
+            is_own: row.try_get(3)?,
+        })
+    })
+    .transpose()
+}
+
+/// Ends a lease whose handlers may be running.
+async fn end(client: &impl GenericClient, epoch: i64) -> Result<(), Error> {
+    const UNCLEAN: &str = "UPDATE saga_meta SET unclean = greatest(unclean, $1) WHERE id = 1";
+    if client.execute("DELETE FROM saga_lease WHERE epoch = $1", &[&epoch]).await? == 1 {
+        client.execute(UNCLEAN, &[&epoch]).await?;
+    }
+    Ok(())
+}
+
+async fn link(client: &impl GenericClient) -> Result<AuditLink, Error> {
+    let row = client.query_opt("SELECT link FROM saga_audit ORDER BY id DESC LIMIT 1", &[]).await?;
+    let Some(row) = row else { return Ok(AuditLink::FIRST) };
+    let link: &[u8] = row.try_get(0)?;
+    // A damaged link stays visible: the chain of the next row does not fit it.
+    Ok(link.try_into().map_or(AuditLink::FIRST, AuditLink))
+}
+
+impl Observed {
+    fn look(before: Option<Self>, other: &Other) -> Self {
+        match before {
+            Some(seen) if (seen.epoch, seen.beats) == (other.epoch, other.beats) => {
+                Self { looks: seen.looks.saturating_add(1), ..seen }
+            }
+            _ => Self { epoch: other.epoch, beats: other.beats, since: Instant::now(), looks: 1 },
+        }
+    }
+
+    fn is_silent(&self, ttl: Duration) -> bool {
+        self.looks >= LOOKS && self.since.elapsed() >= ttl
+    }
+}
+
+/// The sign of life of a holder. The drop ends it.
+#[derive(Debug)]
+pub(crate) struct Heart {
+    task: JoinHandle<()>,
+    lost: Arc<AtomicBool>,
+}
+
+impl Heart {
+    fn start(server: Arc<Server>, epoch: i64, ttl: Duration, wake: Arc<Notify>) -> Self {
+        let lost = Arc::new(AtomicBool::new(false));
+        let beat = beat(server, epoch, ttl / 5, wake, Arc::clone(&lost));
+        Self { task: tokio::spawn(beat), lost }
+    }
+
+    /// Returns whether another process has ended the lease.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Heart {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Counts the beats up until the lease ends. The connection also hears about deliveries of other processes.
+async fn beat(server: Arc<Server>, epoch: i64, interval: Duration, wake: Arc<Notify>, lost: Arc<AtomicBool>) {
+    let mut client: Option<Client> = None;
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let beaten = tokio::time::timeout(interval, async {
+            let client = match &mut client {
+                Some(client) if !client.is_closed() => client,
+                none => {
+                    let new = server.connect(Role::Beat, Some(Arc::clone(&wake))).await?;
+                    let listen = format!("SET synchronous_commit = off; LISTEN {}", channel(&server));
+                    new.batch_execute(&listen).await.map_err(|error| of_store(&server.name, error))?;
+                    none.insert(new)
+                }
+            };
+            const BEAT: &str = "UPDATE saga_beat SET beats = beats + 1 WHERE epoch = $1
+                                AND EXISTS (SELECT FROM saga_lease WHERE epoch = $1)";
+            client.execute(BEAT, &[&epoch]).await.map_err(|error| of_store(&server.name, error))
+        });
+        match beaten.await {
+            Ok(Ok(1)) => {}
+            Ok(Ok(_)) => {
+                tracing::warn!(epoch, "the lease was ended by another process");
+                lost.store(true, Ordering::Relaxed);
+                wake.notify_one();
+                return;
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(error = %chain(&error), "the server does not take the sign of life");
+                client = None;
+            }
+            Err(_) => {
+                tracing::warn!("the server does not answer to the sign of life");
+                client = None;
+            }
+        }
+    }
+}
+
+/// The channel of the notifications about deliveries.
+pub(crate) fn channel(server: &Server) -> String {
+    format!("saga_mail_{}", server.schema)
+}

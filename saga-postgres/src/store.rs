@@ -1,0 +1,466 @@
+//! The store for the dispatcher: the implementations of `Store` and `Maintain`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use saga_core::definition::StoredDefinition;
+use saga_core::message::Timestamp;
+use saga_core::store::{
+    Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
+    OpenTask, Purged, RetiredName, RowId, StepOutcome, Store, StoreError, TaskId, TimerKey,
+};
+use tokio::sync::{Mutex, Notify};
+use tokio_postgres::{Error, NoTls, Row, Transaction};
+
+use crate::committer::{Committer, sagas};
+use crate::connection::{Role, Server};
+use crate::error::{Kind, kind, of_store, refuse, unavailable};
+use crate::inspect::mail;
+use crate::lease::channel;
+use crate::options::{LEAST_TTL, PostgresOptions};
+use crate::read::{self, Reader, Unreadable, numbered};
+use crate::stored::read_delivery;
+use crate::worker::Worker;
+use crate::{deliver, maintain, rename, schema};
+
+/// The time limit of a call of the server, above the limit of the server for a statement.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(35);
+/// The time limit for the end of the lease at the drop of the store.
+const LAST_CALL: Duration = Duration::from_secs(2);
+/// The shortest interval of notifications to the lease holder. The server takes a lock for each of them.
+const HINTS: Duration = Duration::from_millis(25);
+
+/// A store in one schema of a PostgreSQL database. Clones share connections. The last clone closes them.
+///
+/// The drop of the last clone of a lease holder ends the lease, so that another process needs not wait. It waits for the
+/// server for at most two seconds.
+#[derive(Clone)]
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    inner: Arc<Inner>,
+    worker: Worker,
+}
+
+/// Everything that calls use on the thread.
+struct Inner {
+    server: Arc<Server>,
+    options: PostgresOptions,
+    committer: Mutex<Committer>,
+    pool: Pool,
+    delivered: Arc<Notify>,
+    /// The newest inbox row that the dispatcher of this process knows.
+    seen: Arc<AtomicI64>,
+    holds: AtomicBool,
+    hints: Hints,
+}
+
+/// Notifications to the lease holder in another process.
+#[derive(Default)]
+struct Hints {
+    wanted: AtomicBool,
+    running: AtomicBool,
+}
+
+impl PostgresStore {
+    /// The version of the tables that this build reads and writes.
+    pub const SCHEMA: usize = schema::latest();
+
+    /// Opens the store with the default options, and creates its tables if they are missing.
+    ///
+    /// `config` is a connection string or an address: `host=localhost user=shop dbname=shop`, or
+    /// `postgresql://shop@localhost/shop`. The server must be PostgreSQL 14 or later, and accept writes. This build has no
+    /// TLS, so the server or a tunnel to it must be on this machine.
+    ///
+    /// An application without a dispatcher opens the store in the same way. Only [`Store::lease`] asks for the right to
+    /// advance instances.
+    ///
+    /// # Errors
+    /// The same as for [`PostgresOptions::connect`](crate::PostgresOptions::connect).
+    pub async fn connect(config: &str) -> Result<Self, StoreError> {
+        Self::options().connect(config).await
+    }
+
+    /// Returns the default options, for opening a store with other options.
+    pub fn options() -> PostgresOptions {
+        PostgresOptions::default()
+    }
+
+    /// Creates the schema of the options, and brings its tables to the version of this build. Nothing else is opened.
+    ///
+    /// # Errors
+    /// The same as for [`PostgresOptions::connect`](crate::PostgresOptions::connect).
+    pub async fn migrate(config: &str, options: PostgresOptions) -> Result<(), StoreError> {
+        let server = Server::new(config, &options)?;
+        let worker = Worker::start().map_err(|error| refuse(&server.name, error.to_string()))?;
+        let name = server.name.clone();
+        let work = async move || {
+            let mut client = server.connect(Role::Migrate, None).await?;
+            schema::migrate(&server, &mut client).await
+        };
+        worker.call(&name, work).await
+    }
+
+    pub(crate) async fn start(config: &str, options: PostgresOptions) -> Result<Self, StoreError> {
+        let server = Arc::new(Server::new(config, &options)?);
+        if options.ttl < LEAST_TTL {
+            let why = format!("a `ttl` of {:?} is too short; the minimum is {LEAST_TTL:?}", options.ttl);
+            return Err(refuse(&server.name, why));
+        }
+        let worker = Worker::start().map_err(|error| refuse(&server.name, error.to_string()))?;
+        let (of, migrate) = (Arc::clone(&server), options.migrate);
+        let prepared = async move || {
+            let mut client = of.connect(Role::Migrate, None).await?;
+            if migrate {
+                schema::migrate(&of, &mut client).await?;
+            }
+            schema::check(&of, &client).await
+        };
+        worker.call(&server.name, prepared).await?;
+        let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(server.config(Role::Read), NoTls, config))
+            .max_size(options.readers)
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts::wait_millis(PATIENCE.as_millis().try_into().unwrap_or(u64::MAX)))
+            .build()
+            .map_err(|error| refuse(&server.name, error.to_string()))?;
+        let seen = Arc::new(AtomicI64::new(0));
+        let inner = Arc::new(Inner {
+            committer: Mutex::new(Committer::new(Arc::clone(&server), Arc::clone(&seen))),
+            server,
+            options,
+            pool,
+            delivered: Arc::new(Notify::new()),
+            seen,
+            holds: AtomicBool::new(false),
+            hints: Hints::default(),
+        });
+        Ok(Self { shared: Arc::new(Shared { inner, worker }) })
+    }
+
+    /// Returns the name of the store for errors: the server, the database and the schema, without a password.
+    pub fn name(&self) -> &str {
+        &self.shared.inner.server.name
+    }
+
+    /// Opens a connection of its own, with the settings of the store.
+    #[cfg(test)]
+    pub(crate) async fn plain_client(&self) -> tokio_postgres::Client {
+        self.shared.inner.server.connect(Role::Migrate, None).await.expect("a connection")
+    }
+
+    /// Runs a read on a connection of the pool.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        body: impl AsyncFnOnce(&Reader) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.shared.inner);
+        let work = async move || inner.read(body).await;
+        self.shared.worker.call(self.name(), work).await
+    }
+
+    /// Runs a call of the committer.
+    async fn commit_with<T: Send + 'static>(
+        &self,
+        body: impl AsyncFnOnce(&mut Committer, &Inner) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.shared.inner);
+        let work = async move || {
+            let mut committer = inner.committer.lock().await;
+            let result = body(&mut committer, &inner).await;
+            inner.holds.store(committer.held.is_some(), Ordering::Relaxed);
+            result
+        };
+        self.shared.worker.call(self.name(), work).await
+    }
+
+    /// Runs a transaction on the connection of the committer. With `fenced`, it needs the lease. The transaction is rolled
+    /// back if `body` returns `None`.
+    async fn transaction<T: Send + 'static>(
+        &self,
+        fenced: bool,
+        body: impl AsyncFnOnce(&Transaction<'_>) -> Result<Option<T>, Error> + Send + 'static,
+    ) -> Result<Option<T>, StoreError> {
+        self.commit_with(async move |committer, inner| {
+            committer.ready().await?;
+            let held = committer.held.as_ref().map(|held| (held.epoch, held.generation));
+            if fenced && held.is_none() {
+                return Err(StoreError::Fenced { epoch: 0 });
+            }
+            let Some(session) = &mut committer.session else {
+                return Err(unavailable(&inner.server.name, "the connection has ended"));
+            };
+            let work = async {
+                let tx = session.client.transaction().await?;
+                if let Some((epoch, generation)) = held.filter(|_| fenced) {
+                    const FENCE: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2 FOR SHARE";
+                    if tx.query_opt(FENCE, &[&epoch, &generation]).await?.is_none() {
+                        return Ok(Err(epoch));
+                    }
+                }
+                let done = body(&tx).await?;
+                if done.is_some() {
+                    tx.commit().await?;
+                }
+                Ok(Ok(done))
+            };
+            match tokio::time::timeout(PATIENCE, work).await {
+                Ok(Ok(Ok(done))) => Ok(done),
+                Ok(Ok(Err(epoch))) => Err(committer.lost(epoch.cast_unsigned())),
+                Ok(Err(error)) if kind(&error) == Kind::Step => Err(of_store(&inner.server.name, error)),
+                Ok(Err(error)) => Err(committer.drop_session(error)),
+                Err(_) => Err(committer.silent()),
+            }
+        })
+        .await
+    }
+}
+
+impl Inner {
+    async fn read<T>(&self, body: impl AsyncFnOnce(&Reader) -> Result<T, Error>) -> Result<T, StoreError> {
+        let name = &self.server.name;
+        let reader = self.pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) => of_store(name, error),
+            error => unavailable(name, error),
+        })?;
+        match tokio::time::timeout(PATIENCE, body(&reader)).await {
+            Ok(result) => result.map_err(|error| of_store(name, error)),
+            Err(_) => {
+                // The answer may still come, so nobody else gets the connection.
+                drop(deadpool_postgres::Client::take(reader));
+                Err(unavailable(name, "the server does not answer"))
+            }
+        }
+    }
+
+    /// Tells the lease holder in another process about new inbox rows.
+    async fn hint(&self) {
+        self.hints.wanted.store(true, Ordering::Relaxed);
+        if self.hints.running.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        // One thread runs this function, so nothing comes between the last test and the end.
+        while self.hints.wanted.swap(false, Ordering::Relaxed) {
+            let notify = format!(
+                "BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {}; COMMIT",
+                channel(&self.server)
+            );
+            let told = self.read(async move |client| client.batch_execute(&notify).await).await;
+            if let Err(error) = told {
+                // The lease holder looks at the counter once a second.
+                tracing::debug!(%error, "the lease holder was not notified");
+            }
+            tokio::time::sleep(HINTS).await;
+        }
+        self.hints.running.store(false, Ordering::Relaxed);
+    }
+}
+
+impl std::fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresStore").field("name", &self.name()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if !self.inner.holds.load(Ordering::Relaxed) {
+            return;
+        }
+        let (inner, (done, is_done)) = (Arc::clone(&self.inner), std::sync::mpsc::channel::<()>());
+        self.worker.start_work(async move || {
+            inner.committer.lock().await.abandon(None).await;
+            drop(done);
+        });
+        // Both ends of the wait are fine: without an end of the lease, the next process waits for the `ttl`.
+        let _ = is_done.recv_timeout(LAST_CALL);
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn lease(&self, owner: &str) -> Result<Lease, StoreError> {
+        let owner = owner.to_owned();
+        self.commit_with(async move |committer, inner| {
+            committer.lease(&owner, inner.options.ttl, &inner.delivered).await
+        })
+        .await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.commit_with(async move |committer, _| committer.release(&lease).await).await
+    }
+
+    /// The end of the lease is written in the background, so that the next process needs not wait for the `ttl`.
+    fn abandon(&self, lease: &Lease) {
+        let (inner, epoch) = (Arc::clone(&self.shared.inner), lease.epoch);
+        self.shared.worker.start_work(async move || {
+            let mut committer = inner.committer.lock().await;
+            committer.abandon(Some(epoch)).await;
+            inner.holds.store(committer.held.is_some(), Ordering::Relaxed);
+        });
+    }
+
+    async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<StepOutcome>, StoreError> {
+        let lease = lease.clone();
+        self.commit_with(async move |committer, _| committer.commit(&lease, &batch).await).await
+    }
+
+    async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError> {
+        let ids = self.read(async move |client| deliver::deliver(client, &mail).await).await?;
+        let inner = Arc::clone(&self.shared.inner);
+        if inner.holds.load(Ordering::Relaxed) {
+            inner.delivered.notify_one();
+        } else {
+            self.shared.worker.start_work(async move || inner.hint().await);
+        }
+        Ok(ids)
+    }
+
+    async fn load(&self, addresses: &[Address]) -> Result<Vec<Option<Loaded>>, StoreError> {
+        let addresses = addresses.to_vec();
+        self.read(async move |client| read::load(client, &addresses).await).await
+    }
+
+    async fn open_tasks(
+        &self,
+        after: Option<(RowId, TaskId)>,
+        limit: usize,
+    ) -> Result<Vec<OpenTask>, StoreError> {
+        self.read(async move |client| read::open_tasks(client, after, limit).await).await
+    }
+
+    async fn compensating(
+        &self,
+        after: Option<RowId>,
+        limit: usize,
+    ) -> Result<Vec<(RowId, Address)>, StoreError> {
+        self.read(async move |client| read::compensating(client, after, limit).await).await
+    }
+
+    async fn inbox(&self, after: InboxId, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
+        const SQL: &str = "SELECT id, consumer, key, kind, message, body FROM saga_inbox
+                           WHERE id > $1 ORDER BY id LIMIT $2";
+        self.read(async move |client| numbered(client, SQL, (after.0, &[]), limit, mail).await).await
+    }
+
+    async fn deliveries(
+        &self,
+        after: DeliveryId,
+        limit: usize,
+    ) -> Result<Vec<(DeliveryId, Delivery)>, StoreError> {
+        const SQL: &str = "SELECT id, consumer, key, message, named, body, progress FROM saga_delivery
+                           WHERE id > $1 ORDER BY id LIMIT $2";
+        self.read(async move |client| numbered(client, SQL, (after.0, &[]), limit, delivery).await).await
+    }
+
+    async fn timers(
+        &self,
+        until: Timestamp,
+        after: Option<TimerKey>,
+        limit: usize,
+    ) -> Result<Vec<DueTimer>, StoreError> {
+        self.read(async move |client| read::due_timers(client, until.as_millis(), after, limit).await).await
+    }
+
+    /// Reads one row: the number of the newest inbox row.
+    async fn pulse(&self) -> Result<bool, StoreError> {
+        let inner = &self.shared.inner;
+        if let Ok(mut committer) = inner.committer.try_lock()
+            && let Some(held) = &committer.held
+            && held.heart.is_lost()
+        {
+            let epoch = held.epoch.cast_unsigned();
+            return Err(committer.lost(epoch));
+        }
+        const SQL: &str = "SELECT inbox FROM saga_counter WHERE id = 1";
+        let newest: i64 =
+            self.read(async |client| read::query(client, SQL, &[]).await?[0].try_get(0)).await?;
+        Ok(inner.seen.fetch_max(newest, Ordering::Relaxed) < newest)
+    }
+
+    async fn woken(&self) {
+        self.shared.inner.delivered.notified().await;
+    }
+}
+
+fn delivery(row: &Row) -> Result<Result<(DeliveryId, Delivery), Unreadable>, Error> {
+    let id = DeliveryId(row.try_get(0)?);
+    let of = (row.try_get(1)?, row.try_get(2)?);
+    let read = read_delivery(of, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?, row.try_get(6)?);
+    Ok(read.map(|delivery| (id, delivery)))
+}
+
+#[async_trait]
+impl Maintain for PostgresStore {
+    async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO saga_consumer (event, consumer, subscriber)
+                           SELECT * FROM unnest($1::text[], $2::text[], $3::bool[]) ON CONFLICT DO NOTHING";
+        let consumers = consumers.to_vec();
+        self.read(async move |client| {
+            let event: Vec<&str> = consumers.iter().map(|row| &*row.event).collect();
+            let consumer: Vec<&str> = consumers.iter().map(|row| &*row.consumer).collect();
+            let subscriber: Vec<bool> = consumers.iter().map(|row| row.subscriber).collect();
+            client.execute(SQL, &[&event, &consumer, &subscriber]).await.map(drop)
+        })
+        .await
+    }
+
+    async fn define(&self, definitions: &[StoredDefinition]) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO saga_definition (saga, version, body)
+                           SELECT * FROM unnest($1::text[], $2::int8[], $3::text[])
+                           ON CONFLICT (saga, version) DO UPDATE SET body = excluded.body";
+        let body = |definition| {
+            serde_json::to_string(definition).map_err(|error| refuse(self.name(), error.to_string()))
+        };
+        let bodies = definitions.iter().map(body).collect::<Result<Vec<_>, _>>()?;
+        let saga: Vec<String> = definitions.iter().map(|definition| definition.saga.clone()).collect();
+        let version: Vec<i64> = definitions.iter().map(|definition| definition.version.into()).collect();
+        self.read(async move |client| client.execute(SQL, &[&saga, &version, &bodies]).await.map(drop)).await
+    }
+
+    async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
+        let names = names.to_vec();
+        let (clash, clashed) = std::sync::mpsc::channel();
+        let renamed = self
+            .transaction(true, async move |tx| match rename::rename(tx, &names).await? {
+                Ok(moved) => Ok(Some((moved, sagas(tx).await?))),
+                Err(why) => {
+                    // The receiver waits for the end of this transaction.
+                    let _ = clash.send(why);
+                    Ok(None)
+                }
+            })
+            .await?;
+        match (renamed, clashed.try_recv()) {
+            (Some((moved, sagas)), _) => {
+                self.commit_with(async move |committer, _| {
+                    if let Some(held) = &mut committer.held {
+                        held.set_sagas(sagas);
+                    }
+                    Ok(())
+                })
+                .await?;
+                Ok(moved)
+            }
+            (None, Ok((RetiredName { was, name, .. }, key))) => {
+                Err(StoreError::Clash { store: self.name().to_owned(), was, name, key })
+            }
+            (None, Err(_)) => Err(unavailable(self.name(), "the rename was rolled back")),
+        }
+    }
+
+    async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let purged = self
+            .transaction(true, async move |tx| maintain::purge(tx, before.as_millis(), limit).await.map(Some))
+            .await?;
+        Ok(purged.unwrap_or_default())
+    }
+}
