@@ -30,5 +30,8 @@ pub mod embedding {}
 #[doc = include_str!("docs/manual/operating.md")]
 pub mod operating {}
 
+#[doc = include_str!("docs/manual/beyond_one_machine.md")]
+pub mod beyond_one_machine {}
+
 #[doc = include_str!("docs/manual/changing.md")]
 pub mod changing {}

@@ -2,6 +2,9 @@
 
 #![allow(missing_docs)]
 
+#[cfg(feature = "postgres")]
+#[path = "../saga-postgres/tests/support/mod.rs"]
+mod postgres;
 #[path = "support/sources.rs"]
 mod sources;
 
@@ -249,6 +252,24 @@ fn the_format_lists_every_table_and_column() {
         found.entry(table).or_default().push(column);
     }
     assert_eq!(documented_columns(&read("docs/format.md")), found);
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn the_format_in_postgres_lists_every_table_and_column() {
+    let Some(schema) = postgres::Schema::new() else { return };
+    drop(schema.open(schema.options()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let found = runtime.block_on(async {
+        let sql = "SELECT table_name, column_name FROM information_schema.columns c JOIN information_schema.tables t
+            USING (table_schema, table_name) WHERE table_schema = $1 AND table_type = 'BASE TABLE' ORDER BY ordinal_position";
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in schema.client().await.query(sql, &[&schema.name]).await.unwrap() {
+            found.entry(row.get::<_, String>(0)).or_default().push(row.get(1));
+        }
+        found
+    });
+    assert_eq!(documented_columns(&read("docs/postgres.md")), found);
 }
 
 /// Words that the glossary has retired do not come back. Earlier files and migrations keep theirs.

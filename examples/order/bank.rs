@@ -47,6 +47,8 @@ pub struct Bank {
 #[derive(Debug)]
 struct Books {
     file: File,
+    /// How much of the file is known. Other processes write to it as well.
+    known: u64,
     /// Whether the file ends within a line.
     torn: bool,
     /// The answer to each key that has one, for ever.
@@ -62,26 +64,39 @@ struct Books {
 impl Bank {
     /// Opens the file and reads back what has happened.
     pub fn open(path: &Path, trouble: Trouble) -> io::Result<Self> {
-        let Calls { calls, torn } = Calls::read(path)?;
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
-        let mut books = Books {
+        let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let books = Books {
             file,
-            torn,
+            known: 0,
+            torn: false,
             answers: HashMap::new(),
             failures: HashMap::new(),
             captured: HashMap::new(),
             called_off: HashSet::new(),
         };
-        for call in &calls {
-            books.remember(call);
-        }
         Ok(Self { trouble, books: Mutex::new(books) })
     }
 
     /// One call. What it changes is in the file before anybody hears of it.
     pub fn call(&self, op: Op, key: &str, order: &str, amount: u64, attempt: u32) -> io::Result<Heard> {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
-        let (outcome, moved) = self.decide(&books, op, key, order, amount);
+        // One call at a time, of all processes. The lock ends with its process.
+        books.file.lock()?;
+        let heard = books.catch_up().and_then(|()| self.answer(&mut books, op, key, order, amount, attempt));
+        books.file.unlock()?;
+        heard
+    }
+
+    fn answer(
+        &self,
+        books: &mut Books,
+        op: Op,
+        key: &str,
+        order: &str,
+        amount: u64,
+        attempt: u32,
+    ) -> io::Result<Heard> {
+        let (outcome, moved) = self.decide(books, op, key, order, amount);
         let call = Call { op, key: key.into(), order: order.into(), amount, attempt, outcome, moved };
         books.write(&call)?;
         books.remember(&call);
@@ -127,6 +142,20 @@ impl Bank {
 }
 
 impl Books {
+    /// Reads what other processes have written.
+    fn catch_up(&mut self) -> io::Result<()> {
+        if self.file.metadata()?.len() <= self.known {
+            return Ok(());
+        }
+        let Calls { calls, torn } = Calls::read_from(&self.file, self.known)?;
+        for call in &calls {
+            self.remember(call);
+        }
+        self.torn = torn;
+        self.known = self.file.metadata()?.len();
+        Ok(())
+    }
+
     /// Adds a line, with a single `write`, so that the end of the process leaves all of it or a torn rest without
     /// meaning.
     fn write(&mut self, call: &Call) -> io::Result<()> {
@@ -139,6 +168,7 @@ impl Books {
                 written => break written?,
             }
         };
+        self.known += written as u64;
         if let Some(last) = line[..written].last() {
             self.torn = *last != b'\n';
         }

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -90,10 +90,15 @@ impl Calls {
     /// A line that is no call was torn by the end of its writer, so nobody was ever answered on its strength. It is
     /// passed over; a line that lacks only its end counts.
     pub fn read(path: &Path) -> io::Result<Self> {
-        let file = match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            file => file?,
-        };
+        match File::open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            file => Self::read_from(&file?, 0),
+        }
+    }
+
+    /// Reads the lines from this byte on.
+    pub fn read_from(mut file: &File, from: u64) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(from))?;
         let mut reader = BufReader::new(file);
         let (mut found, mut line) = (Self::default(), Vec::new());
         while reader.read_until(b'\n', &mut line)? > 0 {

@@ -69,7 +69,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ::saga::error::PublishError;
-use ::saga::{Dispatcher, Health, MessageId, Policy, SqliteStore};
+use ::saga::{Dispatcher, Health, MessageId, SqliteStore};
 use tokio::task::{JoinError, JoinSet};
 
 use bank::{Bank, Trouble};
@@ -77,14 +77,8 @@ use ledger::{Calls, Ledger};
 use options::{HELP, Options};
 use orders::Orders;
 use report::Report;
-use saga::{
-    CreateShippingLabel, MakePayment, OrderCancelled, OrderCompleted, OrderPlaced, OrderState, RefundPayment,
-    VoidLabel, VoidPayment,
-};
-use shop::{MailRoom, Shop};
-
-/// Orders under way at the same time.
-const AT_ONCE: usize = 256;
+use saga::{OrderPlaced, OrderState};
+use shop::{AT_ONCE, Shop};
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -158,26 +152,8 @@ async fn open(options: &Options) -> Result<Dispatcher, Box<dyn std::error::Error
     let Options { seed, decline, label_refused, flaky, .. } = *options;
     let bank = Bank::open(&options.bank, Trouble { seed, decline, label_refused, flaky })
         .map_err(|error| format!("{}: {error}", options.bank.display()))?;
-    let delay = Duration::from_millis(options.delay_ms);
-    let shop = Shop::new(bank, delay);
-    // The defaults try for a day, with minutes in between; nobody watches a demonstration for so long.
-    let policy = || {
-        Policy::default()
-            .backoff(Duration::from_millis(20), Duration::from_millis(500))
-            .timeout(delay + Duration::from_secs(60))
-            .concurrency(AT_ONCE)
-    };
-    Ok(Dispatcher::builder(SqliteStore::open(&options.db)?)
-        .saga::<OrderState>()
-        .handler_with::<MakePayment>(shop.clone(), policy())
-        .handler_with::<VoidPayment>(shop.clone(), policy())
-        .handler_with::<RefundPayment>(shop.clone(), policy())
-        .handler_with::<CreateShippingLabel>(shop.clone(), policy())
-        .handler_with::<VoidLabel>(shop, policy())
-        .subscriber::<OrderCompleted>("completed-mail", MailRoom)
-        .subscriber::<OrderCancelled>("cancelled-mail", MailRoom)
-        .start()
-        .await?)
+    let shop = Shop::new(bank, Duration::from_millis(options.delay_ms));
+    Ok(shop.dispatcher(SqliteStore::open(&options.db)?).start().await?)
 }
 
 /// Places the orders and waits for each to settle; returns what went wrong.

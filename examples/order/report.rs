@@ -121,7 +121,9 @@ impl Report {
         money("refunded", figures.refunded);
         money("kept", figures.kept);
         let rate = if figures.seconds > 0.0 { figures.steps as f64 / figures.seconds } else { 0.0 };
-        println!("  {:<24}{rate:>12.0}", "steps per second");
+        if figures.steps > 0 {
+            println!("  {:<24}{rate:>12.0}", "steps per second");
+        }
         if let Some((id, history)) = &self.compensated {
             println!("\nWhat happened to order {id}");
             for row in history {

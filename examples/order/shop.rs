@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use saga::prelude::*;
+use saga::store::Store;
+use saga::{Dispatcher, DispatcherBuilder, Policy};
 
 use crate::bank::{Bank, Heard};
 use crate::ledger::Op;
 use crate::saga::{
-    CreateShippingLabel, LabelCreated, LabelRefused, MakePayment, OrderCancelled, OrderCompleted,
+    CreateShippingLabel, LabelCreated, LabelRefused, MakePayment, OrderCancelled, OrderCompleted, OrderState,
     PaymentCompleted, PaymentDeclined, RefundPayment, VoidLabel, VoidPayment,
 };
+
+/// Orders under way at the same time.
+pub const AT_ONCE: usize = 256;
 
 /// The shop's line to the outside world.
 #[derive(Clone, Debug)]
@@ -23,6 +28,26 @@ impl Shop {
     /// A shop whose calls take `delay` each.
     pub fn new(bank: Bank, delay: Duration) -> Self {
         Self { bank: Arc::new(bank), delay }
+    }
+
+    /// A dispatcher on this store, with everything that the shop does.
+    pub fn dispatcher(&self, store: impl Store) -> DispatcherBuilder {
+        // The defaults try for a day, with minutes in between; nobody watches a demonstration for so long.
+        let policy = || {
+            Policy::default()
+                .backoff(Duration::from_millis(20), Duration::from_millis(500))
+                .timeout(self.delay + Duration::from_secs(60))
+                .concurrency(AT_ONCE)
+        };
+        Dispatcher::builder(store)
+            .saga::<OrderState>()
+            .handler_with::<MakePayment>(self.clone(), policy())
+            .handler_with::<VoidPayment>(self.clone(), policy())
+            .handler_with::<RefundPayment>(self.clone(), policy())
+            .handler_with::<CreateShippingLabel>(self.clone(), policy())
+            .handler_with::<VoidLabel>(self.clone(), policy())
+            .subscriber::<OrderCompleted>("completed-mail", MailRoom)
+            .subscriber::<OrderCancelled>("cancelled-mail", MailRoom)
     }
 
     /// One call. No answer is an error, and so an indeterminate outcome: the engine asks again under the same key.

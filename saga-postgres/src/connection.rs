@@ -10,11 +10,12 @@ use futures_util::{StreamExt, stream};
 use saga_core::message::chain;
 use saga_core::store::StoreError;
 use tokio::sync::Notify;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::{AsyncMessage, Client, Config};
 
 use crate::error::{of_store, refuse};
 use crate::options::{Durability, PostgresOptions, bad_schema};
+use crate::tls::{self, Tls};
 
 /// The settings of each session. Without them, a plan for tables that the server does not know yet can be a scan of a table
 /// that has grown since. The limits end what nobody waits for any more.
@@ -23,12 +24,19 @@ const SETTINGS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_m
                         -c default_transaction_isolation=read\\ committed";
 
 /// The server, and the settings of its sessions.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Server {
     config: Config,
+    tls: Tls,
     /// The name of the store, for errors. It has no password.
     pub(crate) name: String,
     pub(crate) schema: String,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("name", &self.name).finish_non_exhaustive()
+    }
 }
 
 /// The purpose of a connection. Administrators see it in `pg_stat_activity`, behind the name of the application.
@@ -61,9 +69,8 @@ impl Server {
         if let Some(why) = bad_schema(&options.schema) {
             return Err(refuse(&name, why));
         }
-        if config.get_ssl_mode() != SslMode::Require {
-            check_network(&name, &config)?;
-        }
+        tls::set_mode(&name, &mut config)?;
+        let tls = tls::new(&name, &config, options)?;
         let commit = match options.durability {
             Durability::Durable => "",
             Durability::Relaxed => " -c synchronous_commit=off",
@@ -86,7 +93,7 @@ impl Server {
             .keepalives_interval(Duration::from_secs(2))
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(10));
-        Ok(Self { config, name, schema: options.schema.clone() })
+        Ok(Self { config, tls, name, schema: options.schema.clone() })
     }
 
     /// Returns the configuration of a connection for this purpose.
@@ -97,6 +104,12 @@ impl Server {
         config
     }
 
+    /// Returns the way of a connection over the network.
+    #[allow(clippy::clone_on_copy, reason = "without TLS it has no content")]
+    pub(crate) fn tls(&self) -> Tls {
+        self.tls.clone()
+    }
+
     /// Opens a connection. `notified` is told about each notification of the server.
     pub(crate) async fn connect(
         &self,
@@ -104,7 +117,7 @@ impl Server {
         notified: Option<Arc<Notify>>,
     ) -> Result<Client, StoreError> {
         let (client, mut connection) =
-            self.config(role).connect(NoTls).await.map_err(|error| of_store(&self.name, error))?;
+            self.config(role).connect(self.tls()).await.map_err(|error| of_store(&self.name, error))?;
         let store = self.name.clone();
         tokio::spawn(async move {
             let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
@@ -126,25 +139,6 @@ impl Server {
         });
         Ok(client)
     }
-}
-
-/// Plain text over a network shows payloads and lets others write.
-fn check_network(name: &str, config: &Config) -> Result<(), StoreError> {
-    let is_near = |host: &Host| match host {
-        Host::Tcp(host) => {
-            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-        #[cfg(unix)]
-        Host::Unix(_) => true,
-    };
-    if config.get_hosts().iter().all(is_near) && config.get_hostaddrs().iter().all(|host| host.is_loopback())
-    {
-        return Ok(());
-    }
-    Err(refuse(
-        name,
-        "the server is on another machine, and this build has no TLS; connect through a socket, a tunnel or a proxy on this machine",
-    ))
 }
 
 /// Returns the name of the store for errors, without the password.

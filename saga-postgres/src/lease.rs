@@ -59,7 +59,7 @@ impl Committer {
         self.ready().await?;
         match self.take(owner, ttl, wake).await {
             Ok(Taken::Held(held, lease)) => {
-                (self.held, self.observed) = (Some(*held), None);
+                (self.held, self.observed, self.lost) = (Some(*held), None, None);
                 Ok(lease)
             }
             Ok(Taken::Owned(by)) => Err(StoreError::Owned { store: self.server.name.clone(), owner: by }),
@@ -131,6 +131,15 @@ impl Committer {
             Ok(false) => Err(self.lost(lease.epoch)),
             Err(error) => Err(self.drop_session(error)),
         }
+    }
+
+    /// Returns the error of a lease that another process has ended.
+    pub(crate) fn fenced(&mut self) -> Option<StoreError> {
+        if let Some(held) = self.held.as_ref().filter(|held| held.heart.is_lost()) {
+            let epoch = held.epoch.cast_unsigned();
+            return Some(self.lost(epoch));
+        }
+        self.lost.map(|epoch| StoreError::Fenced { epoch })
     }
 
     /// Ends the lease as unclean, so that the next process needs not wait. Without an answer of the server, the next process

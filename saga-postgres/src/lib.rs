@@ -14,6 +14,8 @@
 //!
 //! One thread serves all connections of a store: one connection commits, one shows that the owner lives, and a pool reads.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod committer;
 mod connection;
 mod deliver;
@@ -30,6 +32,7 @@ mod schema;
 mod store;
 mod stored;
 mod sums;
+mod tls;
 mod worker;
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub struct PostgresOptions {
     pub(crate) ttl: Duration,
     pub(crate) readers: usize,
     pub(crate) connect_timeout: Duration,
+    #[cfg(feature = "rustls")]
+    pub(crate) roots: Option<Vec<u8>>,
 }
 
 /// The shortest time after which a silent owner is replaced.
@@ -40,6 +42,8 @@ impl Default for PostgresOptions {
             ttl: Duration::from_secs(10),
             readers: 4,
             connect_timeout: Duration::from_secs(5),
+            #[cfg(feature = "rustls")]
+            roots: None,
         }
     }
 }
@@ -91,6 +95,16 @@ impl PostgresOptions {
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets the certificates that sign the certificate of the server, as PEM. The default is the certificates that the
+    /// machine trusts. Providers of managed databases publish such a file.
+    #[cfg(feature = "rustls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "rustls")))]
+    #[must_use]
+    pub fn root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Some(pem.into());
         self
     }
 

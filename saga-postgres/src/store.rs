@@ -13,7 +13,7 @@ use saga_core::store::{
     OpenTask, Purged, RetiredName, RowId, StepOutcome, Store, StoreError, TaskId, TimerKey,
 };
 use tokio::sync::{Mutex, Notify};
-use tokio_postgres::{Error, NoTls, Row, Transaction};
+use tokio_postgres::{Error, Row, Transaction};
 
 use crate::committer::{Committer, sagas};
 use crate::connection::{Role, Server};
@@ -74,8 +74,8 @@ impl PostgresStore {
     /// Opens the store with the default options, and creates its tables if they are missing.
     ///
     /// `config` is a connection string or an address: `host=localhost user=shop dbname=shop`, or
-    /// `postgresql://shop@localhost/shop`. The server must be PostgreSQL 14 or later, and accept writes. This build has no
-    /// TLS, so the server or a tunnel to it must be on this machine.
+    /// `postgresql://shop@localhost/shop`. The server must be PostgreSQL 14 or later, and accept writes. A server on another
+    /// machine needs the feature `rustls`: the connection is then encrypted, and the certificate of the server is checked.
     ///
     /// An application without a dispatcher opens the store in the same way. Only [`Store::lease`] asks for the right to
     /// advance instances.
@@ -123,7 +123,7 @@ impl PostgresStore {
         };
         worker.call(&server.name, prepared).await?;
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(server.config(Role::Read), NoTls, config))
+        let pool = Pool::builder(Manager::from_config(server.config(Role::Read), server.tls(), config))
             .max_size(options.readers)
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts::wait_millis(PATIENCE.as_millis().try_into().unwrap_or(u64::MAX)))
@@ -369,15 +369,15 @@ impl Store for PostgresStore {
         self.read(async move |client| read::due_timers(client, until.as_millis(), after, limit).await).await
     }
 
-    /// Reads one row: the number of the newest inbox row.
+    /// Reads one row: the number of the newest inbox row. A lease that another process has ended is an error until the next
+    /// lease.
     async fn pulse(&self) -> Result<bool, StoreError> {
         let inner = &self.shared.inner;
+        // A busy committer finds out by itself.
         if let Ok(mut committer) = inner.committer.try_lock()
-            && let Some(held) = &committer.held
-            && held.heart.is_lost()
+            && let Some(fenced) = committer.fenced()
         {
-            let epoch = held.epoch.cast_unsigned();
-            return Err(committer.lost(epoch));
+            return Err(fenced);
         }
         const SQL: &str = "SELECT inbox FROM saga_counter WHERE id = 1";
         let newest: i64 =

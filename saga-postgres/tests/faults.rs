@@ -140,7 +140,7 @@ fn a_lost_message_changes_neither_the_outcomes_nor_the_contents() {
 
 #[test]
 fn a_crash_of_the_server_loses_no_answered_commit() {
-    let Some(cluster) = Cluster::start(&[]) else { return };
+    let Some(cluster) = Cluster::start() else { return };
     let schema = Schema { config: cluster.config.clone(), name: "crash".to_owned() };
     let store = schema.open(schema.options());
     block_on(async {
@@ -208,6 +208,11 @@ fn a_silent_holder_loses_the_lease_and_writes_nothing_more() {
         let late = driver.try_commit(vec![next(row, first.instance.as_ref().expect("a start"))]).await;
         assert!(matches!(late, Err(StoreError::Fenced { .. })), "{late:?}");
         assert!(matches!(driver.store.release(&driver.lease).await, Err(StoreError::Fenced { .. })));
+        // A dispatcher without work learns it as well, also when another call was the first to see it.
+        for _ in 0..2 {
+            let pulse = driver.store.pulse().await;
+            assert!(matches!(pulse, Err(StoreError::Fenced { .. })), "{pulse:?}");
+        }
         let after = Driver::lease(Arc::new(other)).await;
         assert_eq!(after.snapshot(&address("a")).await.instance.seq, 1);
     });

@@ -259,8 +259,30 @@ impl Dispatcher {
         HealthReport { health, at, reasons }
     }
 
-    /// Waits until the health differs from the health at the time of the call, and returns the new health. The future
-    /// is cancel-safe.
+    /// Waits until the dispatcher has stopped, and returns the reason: a shutdown, the loss of the lease to another process,
+    /// or an error that no repetition can repair. The future is cancel-safe.
+    ///
+    /// A process that shares its store with others stands by again after this
+    /// ([`stand_by`](super::DispatcherBuilder::stand_by)).
+    pub fn stopped(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut changes = self.shared.health.subscribe();
+        let shared = Arc::clone(&self.shared);
+        async move {
+            let stopped = changes.wait_for(|health| matches!(health, Health::Stopped { .. })).await;
+            let why = match stopped.as_deref() {
+                Ok(Health::Stopped { why }) => why.clone(),
+                // `shared` owns the sender, so the sender still exists.
+                _ => String::new(),
+            };
+            drop(stopped);
+            drop(shared);
+            why
+        }
+    }
+
+    /// Waits until the health differs from the health at the time of the call, and returns the new health. A change between
+    /// two calls is not returned: compare with [`health`](Self::health), or use [`stopped`](Self::stopped) for the end. The
+    /// future is cancel-safe.
     pub fn health_changed(&self) -> impl Future<Output = Health> + Send + use<> {
         let mut changes = self.shared.health.subscribe();
         let shared = Arc::clone(&self.shared);

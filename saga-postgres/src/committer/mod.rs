@@ -43,6 +43,8 @@ pub(crate) struct Committer {
     pub(crate) holder: Uuid,
     pub(crate) session: Option<Session>,
     pub(crate) held: Option<Held>,
+    /// The epoch that another process has ended, until the next lease.
+    pub(crate) lost: Option<u64>,
     pub(crate) observed: Option<Observed>,
     /// The newest inbox row that the dispatcher of this process knows.
     pub(crate) seen: Arc<AtomicI64>,
@@ -164,7 +166,7 @@ impl Held {
 
 impl Committer {
     pub(crate) fn new(server: Arc<Server>, seen: Arc<AtomicI64>) -> Self {
-        Self { server, holder: Uuid::new_v4(), session: None, held: None, observed: None, seen }
+        Self { server, holder: Uuid::new_v4(), session: None, held: None, lost: None, observed: None, seen }
     }
 
     /// Commits the steps of a batch. See [`Store::commit`](saga_core::store::Store::commit).
@@ -396,7 +398,7 @@ impl Committer {
 
     /// Ends the lease after another process has ended it. Nothing more is written under this lease.
     pub(crate) fn lost(&mut self, epoch: u64) -> StoreError {
-        self.held = None;
+        (self.held, self.lost) = (None, Some(epoch));
         StoreError::Fenced { epoch }
     }
 }

@@ -69,10 +69,28 @@ fn server() -> Option<&'static str> {
         if let Ok(given) = std::env::var(GIVEN) {
             return Some((given, None));
         }
-        let cluster = Cluster::start(&[])?;
+        let cluster = Cluster::start()?;
         Some((cluster.config.clone(), Some(cluster)))
     });
     server.as_ref().map(|(config, _)| &**config)
+}
+
+/// Returns whether PostgreSQL is here. Otherwise one line says that the tests are skipped.
+///
+/// # Panics
+/// As [`Cluster::start`].
+pub(crate) fn is_here() -> bool {
+    if programs().is_some() {
+        return true;
+    }
+    assert!(std::env::var_os(REQUIRED).is_none(), "{REQUIRED} is set, and PostgreSQL is not installed");
+    static TOLD: OnceLock<()> = OnceLock::new();
+    TOLD.get_or_init(|| {
+        let line = "skipped: no tests of PostgreSQL; install it (Debian: postgresql), or name a server in SAGA_TEST_POSTGRES";
+        // Cargo hides the output of a test that passes, and not that of the process.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    });
+    false
 }
 
 /// A temporary server on a socket.
@@ -95,20 +113,19 @@ impl Cluster {
     ///
     /// # Panics
     /// If PostgreSQL is here and does not start, or if it is not here and [`REQUIRED`] is set.
-    pub(crate) fn start(settings: &[&str]) -> Option<Self> {
-        let Some(bin) = programs() else {
-            assert!(
-                std::env::var_os(REQUIRED).is_none(),
-                "{REQUIRED} is set, and PostgreSQL is not installed"
-            );
-            static TOLD: OnceLock<()> = OnceLock::new();
-            TOLD.get_or_init(|| {
-                let line = "skipped: no tests of PostgreSQL; install it (Debian: postgresql), or name a server in SAGA_TEST_POSTGRES";
-                // Cargo hides the output of a test that passes, and not that of the process.
-                let _ = writeln!(std::io::stderr(), "{line}");
-            });
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with("", &[])
+    }
+
+    /// Makes a server with these settings, and these files among its data, and starts it.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub(crate) fn start_with(settings: &str, files: &[(&str, &str)]) -> Option<Self> {
+        if !is_here() {
             return None;
-        };
+        }
+        let bin = programs()?;
         let dir = tempfile::Builder::new().prefix("saga-pg-").tempdir().expect("a directory").keep();
         let user = unprivileged();
         if let Some((uid, gid)) = user {
@@ -126,8 +143,16 @@ impl Cluster {
             .append(true)
             .open(data.join("postgresql.conf"))
             .expect("the settings open");
-        writeln!(file, "{SETTINGS}unix_socket_directories = '{}'\n{}", dir.display(), settings.join("\n"))
+        writeln!(file, "{SETTINGS}unix_socket_directories = '{}'\n{settings}", dir.display())
             .expect("the settings are written");
+        for (name, text) in files {
+            let path = data.join(name);
+            fs::write(&path, text).expect("the file is written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file is private");
+            if let Some((uid, gid)) = user {
+                chown(&path, Some(uid), Some(gid)).expect("the file gets its owner");
+            }
+        }
         // The shell waits for the end of its input, which is the end of this process.
         let end = "cat >/dev/null; \"$0/pg_ctl\" -D \"$1/data\" -m immediate -w stop >/dev/null 2>&1; rm -rf \"$1\"";
         let guard = run(Path::new("/bin/sh"), user)
