@@ -20,6 +20,15 @@ pub(crate) struct Arguments {
     /// The SQLite file of the store.
     #[arg(long, env = "SAGA_DB", value_name = "FILE", global = true)]
     pub(crate) db: Option<PathBuf>,
+    /// The PostgreSQL database of the store, such as `host=localhost user=shop dbname=shop`. A password is better in SAGA_POSTGRES,
+    /// because other users of the machine can see arguments.
+    #[cfg(feature = "postgres")]
+    #[arg(long, env = "SAGA_POSTGRES", value_name = "CONFIG", global = true, hide_env_values = true)]
+    pub(crate) postgres: Option<String>,
+    /// The schema of the store in PostgreSQL.
+    #[cfg(feature = "postgres")]
+    #[arg(long, env = "SAGA_SCHEMA", value_name = "NAME", default_value = "saga", global = true)]
+    pub(crate) schema: String,
     /// The form of the output.
     #[arg(short, long, value_enum, default_value_t = Format::Table, global = true)]
     pub(crate) output: Format,
@@ -146,8 +155,11 @@ impl Verb {
 /// What to know about migrations.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub(crate) enum Migrate {
-    /// Shows the version of the file, and the migrations that it needs. Changes nothing.
+    /// Shows the version of the tables, and the migrations that they need. Changes nothing.
     Status,
+    /// Brings the tables to the version of this program. Stop the dispatcher of a file first. Earlier programs cannot use the store
+    /// afterwards.
+    Run,
 }
 
 /// The address of an instance.

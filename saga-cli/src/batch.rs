@@ -6,19 +6,19 @@
 use anyhow::{Result, ensure};
 use saga_core::machine::OperatorVerb;
 use saga_core::message::Timestamp;
-use saga_core::store::{Inspect, InstanceView, Mail, PageFrom, Store};
-use saga_sqlite::{SqliteReader, SqliteStore};
+use saga_core::store::{InstanceView, Mail, PageFrom};
 use serde::Serialize;
 
 use crate::Ended;
 use crate::args::Batch;
 use crate::decide::confirmed;
 use crate::output::{Output, plain, tell};
+use crate::source::Source;
 
 /// The number of decisions in one transaction.
 const PORTION: usize = 200;
 
-pub(crate) async fn batch(batch: &Batch, reader: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
+pub(crate) async fn batch(batch: &Batch, reader: &Source, output: &mut Output<'_>) -> Result<Ended> {
     let verb = OperatorVerb::from(batch.verb);
     let word = verb.as_str();
     let (found, more) = select(batch, &verb, reader).await?;
@@ -39,13 +39,12 @@ pub(crate) async fn batch(batch: &Batch, reader: &SqliteReader, output: &mut Out
     if !batch.who.yes && !confirmed(&format!("{word} all {} of them?", found.len()), &about)? {
         return Ok(Ended::Usage);
     }
-    let store = SqliteStore::options().create(false).open(reader.path())?;
     let (mut asked, at) = (0, Timestamp::now());
     for portion in found.chunks(PORTION) {
         let mails = portion
             .iter()
             .map(|view| Mail::operator(view.address.clone(), verb.clone(), batch.who.at_step(view.seq), at));
-        store.deliver(mails.collect()).await?;
+        reader.deliver(mails.collect()).await?;
         asked += portion.len();
         tell(&format!("{asked} of {}", found.len()));
     }
@@ -64,11 +63,7 @@ struct Asked<'a> {
 }
 
 /// Returns the instances to which the verb can apply, and whether there are more.
-async fn select(
-    batch: &Batch,
-    verb: &OperatorVerb,
-    reader: &SqliteReader,
-) -> Result<(Vec<InstanceView>, bool)> {
+async fn select(batch: &Batch, verb: &OperatorVerb, reader: &Source) -> Result<(Vec<InstanceView>, bool)> {
     let mut filter = batch.conditions.filter();
     if *verb != OperatorVerb::Abort {
         ensure!(

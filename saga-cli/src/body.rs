@@ -9,23 +9,19 @@ use saga_core::engine::StoreVerb;
 use saga_core::machine::{OperatorVerb, Resolved};
 use saga_core::message::{Message, MessageId, Payload};
 use saga_core::store::Inspect;
-use saga_sqlite::SqliteReader;
 
 use crate::Ended;
 use crate::args::{Resolve, Send};
 use crate::decide::decide;
 use crate::operate::operate;
 use crate::output::{Output, plain};
+use crate::source::Source;
 use crate::verbs::address;
 
-pub(crate) async fn resolve(
-    resolve: &Resolve,
-    store: &SqliteReader,
-    output: &mut Output<'_>,
-) -> Result<Ended> {
+pub(crate) async fn resolve(resolve: &Resolve, store: &Source, output: &mut Output<'_>) -> Result<Ended> {
     let outcome = match (&resolve.reply, &resolve.body) {
         (Some(reply), Some(body)) => {
-            let definition = newest(store, &resolve.decide.of.saga).await?;
+            let definition = newest(&**store, &resolve.decide.of.saga).await?;
             Resolved::replied(&message(&definition, reply, body)?)
         }
         _ if resolve.refused => Resolved::refused(),
@@ -35,8 +31,8 @@ pub(crate) async fn resolve(
 }
 
 /// Sends an event to an instance.
-pub(crate) async fn send(send: &Send, reader: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
-    let definition = newest(reader, &send.of.saga).await?;
+pub(crate) async fn send(send: &Send, reader: &Source, output: &mut Output<'_>) -> Result<Ended> {
+    let definition = newest(&**reader, &send.of.saga).await?;
     let message = message(&definition, &send.event, &send.body)?;
     let id = match &send.id {
         Some(id) => MessageId::new(id).context("the message id is not valid")?,

@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use saga_core::store::{
-    AuditFilter, AuditFrom, AuditLink, HistoryKind, Inspect, InstanceCount, InstanceFilter, InstanceOrder,
+    AuditFilter, AuditFrom, AuditLink, HistoryKind, InstanceCount, InstanceFilter, InstanceOrder,
     InstanceView, PageFrom, Position, StoreError,
 };
-use saga_sqlite::SqliteReader;
 use serde::Serialize;
 
 use crate::Ended;
 use crate::output::{Output, plain};
+use crate::source::Source;
 
 /// The most lines of history of one instance.
 const LINES: usize = 100_000;
 
-pub(crate) async fn check(store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
+pub(crate) async fn check(store: &Source, output: &mut Output<'_>) -> Result<Ended> {
     let before = (store.counts().await?, newest(store).await?);
     let mut report = Report::default();
     let mut found = BTreeMap::new();
@@ -45,7 +45,7 @@ pub(crate) async fn check(store: &SqliteReader, output: &mut Output<'_>) -> Resu
 }
 
 /// Returns the place of the newest step. Each step moves it.
-async fn newest(store: &SqliteReader) -> Result<Option<Position>> {
+async fn newest(store: &Source) -> Result<Option<Position>> {
     let mut filter = InstanceFilter::default();
     (filter.order, filter.descending, filter.limit) = (InstanceOrder::Changed, true, 1);
     Ok(store.instances(&filter).await?.instances.into_iter().next().map(|view| view.position))
@@ -78,7 +78,7 @@ fn group(view: &InstanceView) -> Group {
 }
 
 /// Reads one instance and its history.
-async fn instance(store: &SqliteReader, view: &InstanceView, report: &mut Report) -> Result<()> {
+async fn instance(store: &Source, view: &InstanceView, report: &mut Report) -> Result<()> {
     report.instances += 1;
     let mut damaged = |what: String| {
         let (saga, key) = (view.address.saga.to_string(), view.address.key.text().to_owned());
@@ -106,7 +106,7 @@ async fn instance(store: &SqliteReader, view: &InstanceView, report: &mut Report
 }
 
 /// Follows the chain of the audit.
-async fn audit(store: &SqliteReader, report: &mut Report) -> Result<()> {
+async fn audit(store: &Source, report: &mut Report) -> Result<()> {
     let (mut link, mut filter) = (AuditLink::FIRST, AuditFilter::default());
     filter.limit = 1_000;
     loop {

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use saga_core::machine::OperatorVerb;
 use saga_core::message::Timestamp;
-use saga_core::store::{Address, HistoryKind, HistoryRow, Inspect, Mail, Parked, Snapshot, Store};
-use saga_sqlite::{SqliteReader, SqliteStore};
+use saga_core::store::{Address, HistoryKind, HistoryRow, Mail, Parked, Snapshot};
 use serde::Serialize;
 
 use crate::Ended;
 use crate::args::Decide;
 use crate::output::{Output, plain, tell};
+use crate::source::Source;
 use crate::verbs::{address, not_found};
 
 /// The interval of the looks for the outcome. A dispatcher in another process looks into the inbox within a second.
@@ -28,7 +28,7 @@ const WAITING: usize = 1_000;
 pub(crate) async fn decide(
     verb: OperatorVerb,
     decide: &Decide,
-    reader: &SqliteReader,
+    reader: &Source,
     output: &mut Output<'_>,
 ) -> Result<Ended> {
     let Some(before) = reader.instance(&address(&decide.of)?).await? else {
@@ -41,8 +41,7 @@ pub(crate) async fn decide(
     }
     let to = before.instance.address.clone();
     let operator = decide.who.at_step(decide.step.unwrap_or(before.instance.seq));
-    let store = SqliteStore::options().create(false).open(reader.path())?;
-    let mails = store.deliver(vec![Mail::operator(to.clone(), verb, operator, Timestamp::now())]).await?;
+    let mails = reader.deliver(vec![Mail::operator(to.clone(), verb, operator, Timestamp::now())]).await?;
     let deadline = Instant::now() + Duration::from_secs(decide.wait);
     let mut answer = Answer::new(word, &to);
     loop {
@@ -153,7 +152,7 @@ pub(crate) fn confirmed(question: &str, about: &str) -> Result<bool> {
 
 /// Returns the history line with the answer to the verb.
 async fn outcome(
-    reader: &SqliteReader,
+    reader: &Source,
     before: &Snapshot,
     word: &str,
     decide: &Decide,
@@ -170,7 +169,7 @@ async fn outcome(
 }
 
 /// Reads the history lines since the instance was read.
-async fn new_lines(reader: &SqliteReader, before: &Snapshot) -> Result<Vec<HistoryRow>> {
+async fn new_lines(reader: &Source, before: &Snapshot) -> Result<Vec<HistoryRow>> {
     let mut limit = LINES;
     loop {
         let lines = reader.history(&before.instance.address, limit).await?;

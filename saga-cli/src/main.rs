@@ -17,6 +17,7 @@ mod migrate;
 mod open;
 mod operate;
 mod output;
+mod source;
 mod stats;
 #[cfg(feature = "ui")]
 mod ui;
@@ -32,7 +33,7 @@ use args::{Arguments, Migrate, Verb};
 use clap::{CommandFactory, Parser};
 use output::{Output, Written, tell};
 use saga_core::store::StoreError;
-use saga_sqlite::SqliteReader;
+use source::{Place, Source};
 
 /// How a verb has ended, as the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,17 +80,23 @@ fn run(arguments: Arguments) -> Result<Ended> {
     if let Verb::Demo(demo) = &arguments.verb {
         return runtime.block_on(demo::demo(demo));
     }
-    let path = arguments.db.context("name the store with --db FILE, or set SAGA_DB")?;
+    let place = Place::of(&arguments)?;
     if let Verb::Import { from } = &arguments.verb {
-        return runtime.block_on(copy::import(from, &path));
+        return runtime.block_on(copy::import(from, &place.file()?));
     }
-    if let Verb::Migrate(Migrate::Status) = &arguments.verb {
+    if let Verb::Migrate(verb) = &arguments.verb {
         let mut written = Written::default();
-        let ended = migrate::status(&path, &mut Output::new(arguments.output, &mut written));
+        let output = &mut Output::new(arguments.output, &mut written);
+        let ended = runtime.block_on(async {
+            match verb {
+                Migrate::Status => migrate::status(&place, output).await,
+                Migrate::Run => migrate::run(&place, output).await,
+            }
+        });
         closed(written.print())?;
         return ended;
     }
-    let store = SqliteReader::open(path)?;
+    let store = runtime.block_on(Source::open(&place))?;
     if arguments.watch {
         return runtime.block_on(watch::watch(&arguments.verb, &store, arguments.reveal, arguments.output));
     }

@@ -9,8 +9,7 @@ use anyhow::{Context, Result};
 use saga_core::definition::Redaction;
 use saga_core::engine::StoreVerb;
 use saga_core::message::{MessageId, Payload, Timestamp};
-use saga_core::store::{AuditEntry, AuditFilter, DeadId, DeadLetterRow, Inspect, Mail, Store};
-use saga_sqlite::{SqliteReader, SqliteStore};
+use saga_core::store::{AuditEntry, AuditFilter, DeadId, DeadLetterRow, Mail};
 use serde::Serialize;
 
 use crate::Ended;
@@ -18,6 +17,7 @@ use crate::args::{Letters, Operate, Pause};
 use crate::body::is_whole;
 use crate::decide::{LOOK, confirmed};
 use crate::output::{Output, plain, tell};
+use crate::source::Source;
 
 /// The number of decisions in one transaction, and of letters in one page.
 const PORTION: usize = 200;
@@ -27,14 +27,13 @@ pub(crate) async fn operate(
     verbs: Vec<StoreVerb>,
     operate: &Operate,
     (question, about): (&str, &str),
-    reader: &SqliteReader,
+    reader: &Source,
     output: &mut Output<'_>,
 ) -> Result<Ended> {
     if !operate.who.yes && !confirmed(question, about)? {
         return Ok(Ended::Usage);
     }
     let Some(word) = verbs.first().map(StoreVerb::as_str) else { return Ok(Ended::NotFound) };
-    let store = SqliteStore::options().create(false).open(reader.path())?;
     let (mut requests, at) = (Vec::with_capacity(verbs.len()), Timestamp::now());
     let mut verbs = verbs.into_iter().peekable();
     while verbs.peek().is_some() {
@@ -43,7 +42,7 @@ pub(crate) async fn operate(
             requests.push(request.clone());
             Mail::store_verb(verb, operate.who.operator(), request, at)
         });
-        store.deliver(mails.collect()).await?;
+        reader.deliver(mails.collect()).await?;
     }
     let answer = answers(word, requests, Duration::from_secs(operate.wait), reader).await?;
     let ended = match () {
@@ -60,7 +59,7 @@ async fn answers(
     word: &'static str,
     mut open: Vec<MessageId>,
     wait: Duration,
-    reader: &SqliteReader,
+    reader: &Source,
 ) -> Result<Answer> {
     let deadline = Instant::now() + wait;
     let mut answer = Answer { verb: word, done: 0, declined: Vec::new(), open: 0 };
@@ -84,7 +83,7 @@ async fn answers(
     }
 }
 
-async fn row(request: &MessageId, reader: &SqliteReader) -> Result<Option<AuditEntry>> {
+async fn row(request: &MessageId, reader: &Source) -> Result<Option<AuditEntry>> {
     let mut filter = AuditFilter::default();
     filter.request = Some(request.clone());
     Ok(reader.audit(&filter).await?.into_iter().next().map(|row| row.entry))
@@ -127,7 +126,7 @@ fn text(answer: &Answer, seconds: u64) -> String {
 pub(crate) async fn letters(
     letters: &Letters,
     discard: bool,
-    reader: &SqliteReader,
+    reader: &Source,
     output: &mut Output<'_>,
 ) -> Result<Ended> {
     let found = if letters.ids.is_empty() {
@@ -135,7 +134,9 @@ pub(crate) async fn letters(
     } else {
         let mut found = Vec::new();
         for id in &letters.ids {
-            let Some(row) = DeadLetterRow::read(reader, DeadId(*id)).await? else { return Ok(missing(*id)) };
+            let Some(row) = DeadLetterRow::read(&**reader, DeadId(*id)).await? else {
+                return Ok(missing(*id));
+            };
             found.push(row);
         }
         found
@@ -162,7 +163,7 @@ pub(crate) async fn letters(
 }
 
 /// Returns all letters that meet the conditions, up to the limit.
-async fn select(letters: &Letters, reader: &SqliteReader) -> Result<Vec<DeadLetterRow>> {
+async fn select(letters: &Letters, reader: &Source) -> Result<Vec<DeadLetterRow>> {
     let (mut found, mut after) = (Vec::new(), DeadId::default());
     loop {
         let page = reader.dead_letters(after, PORTION).await?;
@@ -188,11 +189,11 @@ pub(crate) async fn edit(
     id: i64,
     body: &str,
     options: &Operate,
-    reader: &SqliteReader,
+    reader: &Source,
     output: &mut Output<'_>,
 ) -> Result<Ended> {
     serde_json::from_str::<serde::de::IgnoredAny>(body).context("the body is not JSON")?;
-    let Some(row) = DeadLetterRow::read(reader, DeadId(id)).await? else { return Ok(missing(id)) };
+    let Some(row) = DeadLetterRow::read(&**reader, DeadId(id)).await? else { return Ok(missing(id)) };
     let letter = &row.letter;
     let places = Redaction::of(&reader.definitions().await?);
     is_whole(&places, &letter.message.name, &Payload::from(body))?;
@@ -206,7 +207,7 @@ pub(crate) async fn edit(
 pub(crate) async fn pause(
     pause: &Pause,
     resume: bool,
-    reader: &SqliteReader,
+    reader: &Source,
     output: &mut Output<'_>,
 ) -> Result<Ended> {
     let of = pause.of();

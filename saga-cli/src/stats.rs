@@ -2,16 +2,17 @@
 
 use anyhow::Result;
 use saga_core::message::Timestamp;
-use saga_core::store::{Inspect, InstanceFilter, InstanceOrder, Status, StoreSizes};
-use saga_sqlite::{SqliteReader, SqliteStore};
+use saga_core::store::{InstanceFilter, InstanceOrder, Status, StoreSizes};
 use serde::Serialize;
 
 use crate::Ended;
 use crate::output::{Output, field};
+use crate::source::Source;
 
 #[derive(Debug, Serialize)]
 struct Stats {
-    file: String,
+    /// The file, or the server with the database and the schema.
+    store: String,
     /// The version of the tables.
     schema: usize,
     file_bytes: Option<u64>,
@@ -31,7 +32,7 @@ struct Stats {
     next_timer: Option<Timestamp>,
 }
 
-pub(crate) async fn stats(store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
+pub(crate) async fn stats(store: &Source, output: &mut Output<'_>) -> Result<Ended> {
     let counts = store.counts().await?;
     let sum = |of: &dyn Fn(Option<Status>, bool) -> bool| {
         counts.iter().filter(|count| of(count.status, count.parked)).map(|count| count.instances).sum()
@@ -43,8 +44,8 @@ pub(crate) async fn stats(store: &SqliteReader, output: &mut Output<'_>) -> Resu
         store.instances(&filter).await.map(|page| page.instances.into_iter().next())
     };
     let stats = Stats {
-        file: store.path().display().to_string(),
-        schema: SqliteStore::SCHEMA,
+        store: store.name(),
+        schema: store.schema(),
         file_bytes,
         log_bytes,
         instances: sum(&|_, _| true),
@@ -69,7 +70,7 @@ fn page(stats: &Stats) -> String {
     let time = |time: Option<Timestamp>| time.map_or_else(|| "none".to_owned(), |time| time.to_string());
     let mut page = String::new();
     for (name, value) in [
-        ("file", stats.file.clone()),
+        ("store", stats.store.clone()),
         ("schema", stats.schema.to_string()),
         ("size", bytes(stats.file_bytes)),
         ("log", bytes(stats.log_bytes)),

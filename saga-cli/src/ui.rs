@@ -1,54 +1,66 @@
-//! The dashboard on the file of a store.
+//! The dashboard on a store.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
-use saga_core::store::{Mail, Store, StoreError};
+use saga_core::store::{Mail, StoreError};
 use saga_dashboard::{Inbox, Options, Source, Token};
-use saga_sqlite::{SqliteReader, SqliteStore};
 use tokio::net::TcpListener;
 
 use crate::Ended;
 use crate::args::Ui;
 use crate::output::{plain, tell};
+use crate::source::Source as Store;
 
-/// Opens the file for writing only when there is a decision.
-pub(crate) struct File(pub(crate) SqliteReader);
+/// Hands decisions of the pages to the dispatcher.
+pub(crate) struct Decisions(pub(crate) Store);
 
 #[async_trait]
-impl Inbox for File {
+impl Inbox for Decisions {
     async fn deliver(&self, mail: Vec<Mail>) -> Result<(), StoreError> {
-        let store = SqliteStore::options().create(false).open(self.0.path())?;
-        store.deliver(mail).await.map(drop)
+        self.0.deliver(mail).await.map(drop)
     }
 }
 
 /// Serves until the process is interrupted.
-pub(crate) async fn ui(ui: &Ui, reveal: bool, store: &SqliteReader) -> Result<Ended> {
+pub(crate) async fn ui(ui: &Ui, reveal: bool, store: &Store) -> Result<Ended> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ui.port));
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("{address} cannot be opened; choose another one with --port"))?;
     let address = listener.local_addr()?;
-    let file = store.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = match store.file() {
+        Some(file) => file.path().file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        None => store.name(),
+    };
     let token = Token::random();
-    let mut options = Options::new(token.clone()).name(file);
+    let mut options = Options::new(token.clone()).name(name);
     if reveal {
         options = options.reveal();
     }
     let link = format!("http://{address}/log-in?code={}", options.invite());
-    let source = if ui.read_only {
-        Source::store(store.clone())
-    } else {
-        Source::store_with_inbox(store.clone(), File(store.clone()))
-    };
-    tell(&format!("The dashboard of {} is open once under", plain(&store.path().display().to_string())));
+    let source = source(store, ui.read_only);
+    tell(&format!("The dashboard of {} is open once under", plain(&store.name())));
     tell(&format!("  {link}"));
     tell(&format!("and at http://{address} with the token {}", token.reveal()));
     serve(listener, source, options, ui.seconds).await?;
     Ok(Ended::Well)
+}
+
+/// The store as the pages see it.
+fn source(store: &Store, read_only: bool) -> Source {
+    match (store, read_only) {
+        (Store::File(reader), true) => Source::store(reader.clone()),
+        (Store::File(reader), false) => Source::store_with_inbox(reader.clone(), Decisions(store.clone())),
+        #[cfg(feature = "postgres")]
+        (Store::Postgres(database), true) => Source::store(database.clone()),
+        #[cfg(feature = "postgres")]
+        (Store::Postgres(database), false) => {
+            Source::store_with_inbox(database.clone(), Decisions(store.clone()))
+        }
+    }
 }
 
 /// Serves until the process is interrupted, or for this number of seconds.

@@ -11,7 +11,6 @@ use saga_core::store::{
     Address, AuditFilter, AuditFrom, AuditId, AuditRow, DeadId, DeadLetterRow, HistoryRow, Inspect,
     InstanceCount, InstanceView, Labels, PageFrom, Pause, Problem, Problems, Redacted, Snapshot, TaskStage,
 };
-use saga_sqlite::SqliteReader;
 use serde::Serialize;
 
 use crate::Ended;
@@ -24,17 +23,13 @@ use crate::decide::decide;
 use crate::open;
 use crate::operate;
 use crate::output::{Output, field, plain, tell};
+use crate::source::Source;
 use crate::stats::stats;
 use crate::wait::wait;
 
 /// `reveal`: redacted values are shown.
-pub(crate) async fn run(
-    verb: &Verb,
-    store: &SqliteReader,
-    reveal: bool,
-    output: &mut Output<'_>,
-) -> Result<Ended> {
-    let whole: Arc<dyn Inspect> = Arc::new(store.clone());
+pub(crate) async fn run(verb: &Verb, store: &Source, reveal: bool, output: &mut Output<'_>) -> Result<Ended> {
+    let whole: Arc<dyn Inspect> = store.inspect();
     // Everything that prints values of payloads. Damage must not end a check before it begins.
     let shown: Arc<dyn Inspect> = match verb {
         Verb::Check | Verb::Stats | Verb::Backup { .. } => whole,
@@ -58,7 +53,7 @@ pub(crate) async fn run(
         Verb::Ls(ls) => list(ls, &*shown, output).await,
         Verb::Show(of) => show(of, &*shown, output).await,
         Verb::Trace(trace) => self::trace(trace, &*shown, output).await,
-        Verb::Count { saga } => count(saga.as_deref(), store, output).await,
+        Verb::Count { saga } => count(saga.as_deref(), &**store, output).await,
         Verb::Dead(Dead::Ls { after, limit }) => letters(*after, (*limit).into(), &*shown, output).await,
         Verb::Dead(Dead::Show { id }) => letter(*id, &*shown, output).await,
         Verb::Dead(Dead::Redrive(letters)) => operate::letters(letters, false, store, output).await,
@@ -68,15 +63,15 @@ pub(crate) async fn run(
         }
         Verb::Pause(pause) => operate::pause(pause, false, store, output).await,
         Verb::Resume(pause) => operate::pause(pause, true, store, output).await,
-        Verb::Pauses => pauses(store, output).await,
+        Verb::Pauses => pauses(&**store, output).await,
         Verb::Audit(audit) => self::audit(audit, &*shown, output).await,
         Verb::Tasks(tasks) => open::tasks(tasks, &*shown, output).await,
         Verb::Timers(timers) => open::timers(timers, &*shown, output).await,
         Verb::Schedules => open::schedules(&*shown, output).await,
         Verb::Problems => problems(store, output).await,
-        Verb::Consumers => consumers(store, output).await,
-        Verb::Sagas => sagas(store, output).await,
-        Verb::Graph(graph) => self::graph(graph, store, output).await,
+        Verb::Consumers => consumers(&**store, output).await,
+        Verb::Sagas => sagas(&**store, output).await,
+        Verb::Graph(graph) => self::graph(graph, &**store, output).await,
         #[cfg(feature = "ui")]
         Verb::Ui(ui) => crate::ui::ui(ui, reveal, store).await,
         Verb::Wait(wait) => self::wait(wait, &*shown, output).await,
@@ -292,8 +287,13 @@ async fn letter(id: i64, store: &dyn Inspect, output: &mut Output<'_>) -> Result
     Ok(Ended::Well)
 }
 
-fn backup(to: &Path, store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
-    store.backup(to)?;
+fn backup(to: &Path, store: &Source, output: &mut Output<'_>) -> Result<Ended> {
+    let Some(file) = store.file() else {
+        anyhow::bail!(
+            "a backup copies a file; use the tools of PostgreSQL, such as pg_dump, with the data of the application"
+        );
+    };
+    file.backup(to)?;
     let bytes = std::fs::metadata(to)?.len();
     let copy = Copied { file: to.display().to_string(), bytes };
     output.one(&copy, |copy| plain(&format!("{}: {} bytes", copy.file, copy.bytes)).into_owned())?;
@@ -306,8 +306,8 @@ struct Copied {
     bytes: u64,
 }
 
-async fn problems(store: &SqliteReader, output: &mut Output<'_>) -> Result<Ended> {
-    let Problems { groups, complete, .. } = Problems::read(store).await?;
+async fn problems(store: &Source, output: &mut Output<'_>) -> Result<Ended> {
+    let Problems { groups, complete, .. } = Problems::read(&**store).await?;
     let header = ["what", "consumer", "reason", "count", "oldest", "newest", "example", "error"];
     output.list(header, &groups, |group: &Problem| {
         [

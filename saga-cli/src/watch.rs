@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use saga_core::store::StoreError;
-use saga_sqlite::SqliteReader;
 
 use crate::args::{Format, Verb};
 use crate::output::{Output, Written};
+use crate::source::Source;
 use crate::{Ended, closed, verbs};
 
 /// The interval of the looks at the store.
@@ -20,7 +20,7 @@ const CLEAR: &[u8] = b"\x1b[H\x1b[2J";
 
 /// Shows the output of the verb whenever it differs from the one before. A terminal is cleared first, and another reader
 /// gets one output after the other. Ends when the object is not found, or when the reader closes the output.
-pub(crate) async fn watch(verb: &Verb, store: &SqliteReader, reveal: bool, format: Format) -> Result<Ended> {
+pub(crate) async fn watch(verb: &Verb, store: &Source, reveal: bool, format: Format) -> Result<Ended> {
     let mut shown = Written::default();
     loop {
         let mut written = Written::default();

@@ -2,7 +2,7 @@
 
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,6 +87,8 @@ impl Handler<Void> for Bank {
 /// A shop with one parked order.
 struct Shop {
     dir: tempfile::TempDir,
+    /// The arguments that name the store.
+    store: Vec<String>,
     dispatcher: Dispatcher,
     mended: Arc<AtomicBool>,
 }
@@ -94,15 +96,20 @@ struct Shop {
 impl Shop {
     async fn parked() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("shop.db");
+        let store = SqliteStore::open(&path).unwrap();
+        Self::parked_in(store, vec!["--db".to_owned(), path.to_str().unwrap().to_owned()], dir).await
+    }
+
+    async fn parked_in(store: impl saga::store::Store, named: Vec<String>, dir: tempfile::TempDir) -> Self {
         let mended = Arc::new(AtomicBool::new(false));
-        let store = SqliteStore::open(dir.path().join("shop.db")).unwrap();
         let bank = || Bank(Arc::clone(&mended));
         let builder = Dispatcher::builder(store).saga::<OrderState>();
         let dispatcher = builder.handler::<Pay>(bank()).handler::<Void>(bank()).start().await.unwrap();
         dispatcher.publish(Placed { order: "A-1".to_owned() }).await.unwrap();
         let settled = dispatcher.settled::<OrderState>("A-1").await.unwrap();
         assert!(matches!(settled, Position::Parked { .. }), "{settled:?}");
-        Self { dir, dispatcher, mended }
+        Self { dir, store: named, dispatcher, mended }
     }
 
     fn path(&self) -> PathBuf {
@@ -110,8 +117,9 @@ impl Shop {
     }
 
     async fn says(&self, args: &[&str]) -> (i32, String) {
-        let (path, args): (_, Vec<String>) = (self.path(), args.iter().map(|&arg| arg.to_owned()).collect());
-        let output = tokio::task::spawn_blocking(move || saga(&path, &args)).await.unwrap();
+        let mut all = self.store.clone();
+        all.extend(args.iter().map(|&arg| arg.to_owned()));
+        let output = tokio::task::spawn_blocking(move || saga(&all)).await.unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
     }
@@ -121,10 +129,37 @@ impl Shop {
     }
 }
 
-fn saga(db: &Path, args: &[String]) -> Output {
+fn saga(args: &[String]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_saga"));
-    command.env("USER", "ada").arg("--db").arg(db).args(args).stdin(std::process::Stdio::null());
+    command.env_remove("SAGA_DB").env("USER", "ada").args(args).stdin(std::process::Stdio::null());
     command.output().unwrap()
+}
+
+#[cfg(feature = "postgres")]
+#[path = "../../saga-postgres/tests/support/mod.rs"]
+mod support;
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decisions_reach_the_dispatcher_in_postgres() {
+    let Some(schema) = support::Schema::new() else { return };
+    let named = ["--postgres", &schema.config, "--schema", &schema.name].map(str::to_owned).to_vec();
+    let store = schema.open(schema.options());
+    let shop = Shop::parked_in(store, named, tempfile::tempdir().unwrap()).await;
+    let why = ["--because", "test", "--yes", "--wait", "60"];
+    let says = async |verb: &[&str]| shop.says(&[verb, &why].concat()).await;
+    let (code, said) = says(&["pause", "saga", "order"]).await;
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = says(&["resume", "saga", "order"]).await;
+    assert_eq!(code, 0, "{said}");
+    shop.mended.store(true, Ordering::SeqCst);
+    let (code, said) = says(&["retry", "order", "A-1"]).await;
+    assert!(code == 0 && said.starts_with("retry: done in step "), "{said}");
+    assert_eq!(shop.position().await, Position::In(OrderState::Done));
+    let (code, said) = says(&["retry", "order", "A-1"]).await;
+    assert_eq!(code, 4, "an instance that has ended declines it: {said}");
+    let (_, audit) = shop.says(&["audit"]).await;
+    assert!(audit.contains("retry") && audit.contains("pause"), "{audit}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,5 +1,9 @@
 //! Every verb on a filled store, in each form of the output.
 
+#[cfg(feature = "postgres")]
+#[path = "../../saga-postgres/tests/support/mod.rs"]
+mod support;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -9,7 +13,7 @@ use saga_core::message::{Alias, Key, LabelValue};
 use saga_core::store::conformance::{Driver, create, labelled, next, obligation, payload, task, time, timer};
 use saga_core::store::{
     Address, AliasChange, ConsumerRow, DeadLetter, DeadLetterReason, MailKind, Maintain, ObligationChange,
-    Status, Step, TaskChange, TimerChange,
+    Status, Step, Store, TaskChange, TimerChange,
 };
 use saga_sqlite::SqliteStore;
 
@@ -54,7 +58,7 @@ fn saga(db: &Path, args: &[&str]) -> Output {
     command.output().unwrap()
 }
 
-async fn fill(store: &SqliteStore) {
+async fn fill(store: &(impl Store + Clone)) {
     let mut driver = Driver::lease(Arc::new(store.clone())).await;
     let mut paying = create(&address("order", "A-1"));
     paying.instance.as_mut().unwrap().state = "paying".into();
@@ -178,6 +182,68 @@ fn every_verb_prints_a_table() {
     ] {
         insta::assert_snapshot!(name, shop.says(args));
     }
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn a_store_in_postgres_is_shown_as_a_file_is() {
+    let Some(schema) = support::Schema::new() else { return };
+    let shop = Shop::filled();
+    let of_schema = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_saga"));
+        command
+            .env_remove("SAGA_DB")
+            .args(["--postgres", &schema.config, "--schema", &schema.name])
+            .args(args);
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let mut said = text(&output.stdout);
+        for line in text(&output.stderr).lines() {
+            said += &format!("(stderr) {line}\n");
+        }
+        said + &format!("(exit code {})", output.status.code().unwrap())
+    };
+    // Without tables every verb says how to have them.
+    let none = of_schema(&["ls"]);
+    assert!(none.contains("no tables") && none.ends_with("(exit code 1)"), "{none}");
+    let made = of_schema(&["migrate", "run"]);
+    assert!(made.contains("none is missing"), "{made}");
+    let store = schema.open(schema.options());
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(fill(&store));
+    for args in [
+        &["ls"][..],
+        &["ls", "--parked"],
+        &["ls", "--sort", "key"],
+        &["ls", "--sort", "changed"],
+        &["ls", "--label", "customer^=C-"],
+        &["show", "order", "A-1"],
+        &["show", "order", "invoice 7", "--alias"],
+        &["trace", "order", "A-1"],
+        &["count"],
+        &["tasks"],
+        &["timers"],
+        &["schedules"],
+        &["problems"],
+        &["consumers"],
+        &["sagas"],
+        &["graph", "order"],
+        &["check"],
+        &["audit"],
+        &["export", "order", "A-2"],
+        &["wait", "order", "A-2"],
+    ] {
+        // Row numbers belong to the store.
+        let plain = |text: String| {
+            text.lines().filter(|line| !line.contains("\"row\"")).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(plain(of_schema(args)), plain(shop.says(args)), "{args:?}");
+    }
+    let stats = of_schema(&["stats"]);
+    assert!(stats.contains("schema ") && stats.contains("instances"), "{stats}");
+    let refused = of_schema(&["backup", "copy.db"]);
+    assert!(refused.contains("pg_dump") && refused.ends_with("(exit code 1)"), "{refused}");
+    let both = of_schema(&["--db", "shop.db", "ls"]);
+    assert!(both.contains("name one store") && both.ends_with("(exit code 1)"), "{both}");
 }
 
 #[test]

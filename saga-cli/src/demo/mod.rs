@@ -21,7 +21,8 @@ use tokio::sync::Notify;
 use crate::Ended;
 use crate::args::Demo;
 use crate::output::tell;
-use crate::ui::{File, serve};
+use crate::source::Source as Store;
+use crate::ui::{Decisions, serve};
 
 /// The time between the end of the process and its next start, so that the pages show that nothing moves.
 const PAUSE: Duration = Duration::from_secs(4);
@@ -65,7 +66,7 @@ pub(crate) async fn demo(demo: &Demo) -> Result<Ended> {
     tell(&format!("Open {link}"));
     tell(&format!("The link works once. Later, log in with the token {}", token.reveal()));
     tell("Press \"Kill the shop\" there, and look how the orders go on. Ctrl-C ends the demo.");
-    let source = Source::store_with_inbox(reader.clone(), File(reader));
+    let source = Source::store_with_inbox(reader.clone(), Decisions(Store::File(reader)));
     tokio::select! {
         served = serve(listener, source, options, demo.seconds) => served?,
         ran = shop.keep_running(&path) => ran?,
