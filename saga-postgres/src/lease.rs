@@ -19,17 +19,32 @@ use crate::committer::{Committer, Held, NEXT_BLOCK, sagas};
 use crate::connection::{Role, Server};
 use crate::error::of_store;
 
-/// The beats of another holder, as this process saw them first.
+/// The beats of another holder, as this process sees them.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
     epoch: i64,
     beats: i64,
+    /// The first look with this number of beats, and the last one.
     since: Instant,
+    last: Instant,
     looks: u32,
+    /// The holder has counted up between two looks.
+    lives: bool,
 }
 
 /// The fewest looks that show the silence of a holder.
 const LOOKS: u32 = 3;
+
+/// The answer to one try to take the lease.
+#[derive(Debug)]
+pub(crate) enum Look {
+    Taken(Lease),
+    Owned {
+        owner: String,
+        /// Whether the holder has shown that it lives. Otherwise another look is needed.
+        lives: bool,
+    },
+}
 
 /// The lease of another holder.
 struct Other {
@@ -43,44 +58,44 @@ struct Other {
 /// The result of a try to take the lease.
 enum Taken {
     Held(Box<Held>, Lease),
-    Owned(String),
+    Owned(String, bool),
 }
 
 impl Committer {
-    /// Takes the lease. A silent holder loses it.
+    /// Tries to take the lease. A holder that is known to be silent loses it.
     pub(crate) async fn lease(
         &mut self,
         owner: &str,
         ttl: Duration,
         wake: &Arc<Notify>,
-    ) -> Result<Lease, StoreError> {
+    ) -> Result<Look, StoreError> {
         // The lease of this handle is superseded, and its statement in flight is not waited for.
         self.held = None;
         self.ready().await?;
         match self.take(owner, ttl, wake).await {
             Ok(Taken::Held(held, lease)) => {
                 (self.held, self.observed, self.lost) = (Some(*held), None, None);
-                Ok(lease)
+                Ok(Look::Taken(lease))
             }
-            Ok(Taken::Owned(by)) => Err(StoreError::Owned { store: self.server.name.clone(), owner: by }),
+            Ok(Taken::Owned(owner, lives)) => Ok(Look::Owned { owner, lives }),
             Err(error) => Err(self.drop_session(error)),
         }
     }
 
     async fn take(&mut self, owner: &str, ttl: Duration, wake: &Arc<Notify>) -> Result<Taken, Error> {
-        let Some(session) = &mut self.session else { return Ok(Taken::Owned(String::new())) };
+        let Some(session) = &mut self.session else { return Ok(Taken::Owned(String::new(), false)) };
         let tx = session.client.transaction().await?;
         // One taker at a time.
         tx.query_one("SELECT unclean FROM saga_meta WHERE id = 1 FOR UPDATE", &[]).await?;
         if let Some(other) = other(&tx, self.holder).await? {
             if !other.is_own {
-                let seen = Observed::look(self.observed.take(), &other);
-                let is_silent = seen.is_silent(ttl);
+                let seen = Observed::look(self.observed.take(), &other, ttl);
+                let (is_silent, lives) = (seen.is_silent(ttl), seen.lives);
                 self.observed = Some(seen);
                 // A statement of the holder is in flight if its row is locked.
                 const FREE: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 FOR UPDATE SKIP LOCKED";
                 if !is_silent || tx.query_opt(FREE, &[&other.epoch]).await?.is_none() {
-                    return Ok(Taken::Owned(other.owner));
+                    return Ok(Taken::Owned(other.owner, lives));
                 }
                 tracing::warn!(
                     owner = other.owner,
@@ -202,12 +217,21 @@ async fn link(client: &impl GenericClient) -> Result<AuditLink, Error> {
 }
 
 impl Observed {
-    fn look(before: Option<Self>, other: &Other) -> Self {
-        match before {
-            Some(seen) if (seen.epoch, seen.beats) == (other.epoch, other.beats) => {
-                Self { looks: seen.looks.saturating_add(1), ..seen }
+    fn look(before: Option<Self>, other: &Other, ttl: Duration) -> Self {
+        let now = Instant::now();
+        match before.filter(|seen| seen.epoch == other.epoch) {
+            // Between two looks that are far apart, the server may have been away, for the holder too.
+            Some(seen) if seen.beats == other.beats && now - seen.last <= ttl / 2 => {
+                Self { looks: seen.looks.saturating_add(1), last: now, lives: false, ..seen }
             }
-            _ => Self { epoch: other.epoch, beats: other.beats, since: Instant::now(), looks: 1 },
+            seen => Self {
+                epoch: other.epoch,
+                beats: other.beats,
+                since: now,
+                last: now,
+                looks: 1,
+                lives: seen.is_some_and(|seen| seen.beats != other.beats),
+            },
         }
     }
 

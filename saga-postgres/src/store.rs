@@ -19,7 +19,7 @@ use crate::committer::{Committer, sagas};
 use crate::connection::{Role, Server};
 use crate::error::{Kind, kind, of_store, refuse, unavailable};
 use crate::inspect::mail;
-use crate::lease::channel;
+use crate::lease::{Look, channel};
 use crate::options::{LEAST_TTL, PostgresOptions};
 use crate::read::{self, Reader, Unreadable, numbered};
 use crate::stored::read_delivery;
@@ -284,12 +284,32 @@ impl Drop for Shared {
 
 #[async_trait]
 impl Store for PostgresStore {
+    /// Waits until it is known whether another holder lives: a fifth of the `ttl` if it does, and the whole `ttl` if not. So a
+    /// process that was killed and starts again gets its lease at the first call.
     async fn lease(&self, owner: &str) -> Result<Lease, StoreError> {
-        let owner = owner.to_owned();
-        self.commit_with(async move |committer, inner| {
-            committer.lease(&owner, inner.options.ttl, &inner.delivered).await
-        })
-        .await
+        let ttl = self.shared.inner.options.ttl;
+        let interval = (ttl / 20).clamp(Duration::from_millis(20), Duration::from_millis(250));
+        let mut waited = Duration::ZERO;
+        loop {
+            let name = owner.to_owned();
+            let look = self.commit_with(async move |committer, inner| {
+                committer.lease(&name, inner.options.ttl, &inner.delivered).await
+            });
+            match look.await? {
+                Look::Taken(lease) => return Ok(lease),
+                Look::Owned { owner, lives } if lives || waited > ttl + ttl / 2 => {
+                    return Err(StoreError::Owned { store: self.name().to_owned(), owner });
+                }
+                Look::Owned { .. } => {}
+            }
+            // The runtime of the caller may have no timers.
+            let rest = async move || {
+                tokio::time::sleep(interval).await;
+                Ok(())
+            };
+            self.shared.worker.call(self.name(), rest).await?;
+            waited += interval;
+        }
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {

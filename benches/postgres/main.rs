@@ -1,0 +1,85 @@
+//! The order saga on PostgreSQL against a hand-written program that does the same work on the same server, in one run.
+//!
+//! The hand-written program is what a careful person would write for this one process: one writer with group commit, and one
+//! prepared statement over arrays for a batch. It has no lease, no recovery, no retries and no inspection. Rounds alternate, so
+//! that noise hits both sides. The ratio is what counts.
+//!
+//! The benchmark makes a server for itself, durable, on a socket. `cargo bench --bench postgres --features postgres -- 256` runs one
+//! level.
+
+#![allow(clippy::print_stdout, dead_code, missing_docs, unreachable_pub)] // A program, not a library.
+
+mod by_hand;
+mod by_saga;
+#[path = "../../saga-postgres/tests/support/mod.rs"]
+mod cluster;
+#[path = "../order/order.rs"]
+mod order;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use cluster::Cluster;
+pub use order::Order;
+
+const ROUND: Duration = Duration::from_millis(2500);
+const ROUNDS: u32 = 4;
+/// Steps of one saga.
+const STEPS: f64 = 4.0;
+/// The settings of a server that loses nothing.
+const DURABLE: &str =
+    "fsync = on\nfull_page_writes = on\nsynchronous_commit = on\nshared_buffers = 256MB\nmax_wal_size = 4GB";
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let Some(cluster) = Cluster::start_with(DURABLE, &[]) else { return Ok(()) };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut levels: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    if levels.is_empty() {
+        levels = vec![1, 16, 256];
+    }
+    println!("{STEPS} steps a saga, steps per second, each commit durable");
+    println!("{:>10} {:>10} {:>10} {:>7}", "at a time", "saga", "by hand", "ratio");
+    for at_a_time in levels {
+        let (mut saga, mut hand) = (0.0, 0.0);
+        for round in 0..ROUNDS {
+            let schema = format!("bench_{at_a_time}_{round}");
+            saga += runtime.block_on(by_saga::round(&cluster.config, &schema, at_a_time))?;
+            hand += runtime.block_on(by_hand::round(&cluster.config, &schema, at_a_time))?;
+        }
+        let rate = |sagas: f64| sagas * STEPS / f64::from(ROUNDS);
+        println!("{at_a_time:>10} {:>10.0} {:>10.0} {:>7.2}", rate(saga), rate(hand), saga / hand);
+    }
+    Ok(())
+}
+
+/// Runs sagas for one round, so many at a time. Returns sagas per second.
+pub async fn drive<F, R>(at_a_time: usize, one: F) -> f64
+where
+    F: Fn(u64) -> R + Send + Sync + 'static,
+    R: Future<Output = ()> + Send + 'static,
+{
+    let (one, next) = (Arc::new(one), Arc::new(AtomicU64::new(1)));
+    let started = Instant::now();
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..at_a_time {
+        let (one, next) = (Arc::clone(&one), Arc::clone(&next));
+        workers.spawn(async move {
+            let mut done = 0_u64;
+            while started.elapsed() < ROUND {
+                one(next.fetch_add(1, Ordering::Relaxed)).await;
+                done += 1;
+            }
+            done
+        });
+    }
+    let mut done = 0;
+    while let Some(worker) = workers.join_next().await {
+        done += worker.unwrap_or(0);
+    }
+    // More sagas than 2^52 do not fit into a round.
+    #[allow(clippy::cast_precision_loss)]
+    let done = done as f64;
+    done / started.elapsed().as_secs_f64()
+}
