@@ -23,6 +23,7 @@ CREATE SEQUENCE saga_number INCREMENT 65536;
 CREATE TABLE saga_lease (
     epoch  bigint  PRIMARY KEY,
     gen    integer NOT NULL,
+    ttl    bigint  NOT NULL,
     holder uuid    NOT NULL,
     owner  text    NOT NULL,
     since  timestamptz NOT NULL DEFAULT now()
@@ -52,7 +53,7 @@ CREATE TABLE saga_instance (
     incarnation uuid     NOT NULL,
     status      smallint NOT NULL,
     parked      boolean  NOT NULL,
-    state       text     NOT NULL,
+    state       text COLLATE "C" NOT NULL,
     seq         bigint   NOT NULL,
     last        bigint,
     over_at     bigint,
@@ -97,7 +98,7 @@ CREATE TABLE saga_label (
 
 CREATE TABLE saga_count (
     saga      integer  NOT NULL,
-    state     text     NOT NULL,
+    state     text COLLATE "C" NOT NULL,
     status    smallint NOT NULL,
     parked    boolean  NOT NULL,
     instances bigint   NOT NULL,
@@ -206,24 +207,24 @@ ALTER TABLE saga_instance SET (autovacuum_vacuum_scale_factor = 0.02);
 ALTER TABLE saga_history SET (autovacuum_vacuum_insert_scale_factor = 0.05);
 ALTER TABLE saga_dedup SET (autovacuum_vacuum_insert_scale_factor = 0.05);
 
--- For people: times as timestamps, JSON as JSON.
+-- For people: times as timestamps, JSON as JSON. The JSON functions of the server refuse U+0000.
 CREATE VIEW saga_v_instance AS
 SELECT i.id, n.name AS saga, i.key,
        (ARRAY['running', 'compensating', 'completed', 'failed', 'aborted'])[i.status] AS status,
        i.state, i.parked, i.seq,
-       to_timestamp(((i.body::json)->>'created_at')::numeric / 1000) AS created_at,
-       to_timestamp(((i.body::json)->>'changed_at')::numeric / 1000) AS changed_at,
-       i.body::json AS body, coalesce(i.data::json, (i.body::json)->'data') AS data
+       to_timestamp(((replace(i.body, '\u0000', '\ufffd')::json)->>'created_at')::numeric / 1000) AS created_at,
+       to_timestamp(((replace(i.body, '\u0000', '\ufffd')::json)->>'changed_at')::numeric / 1000) AS changed_at,
+       replace(i.body, '\u0000', '\ufffd')::json AS body, coalesce(replace(i.data, '\u0000', '\ufffd')::json, (replace(i.body, '\u0000', '\ufffd')::json)->'data') AS data
 FROM saga_instance i JOIN saga_name n ON n.id = i.saga;
 
 CREATE VIEW saga_v_item AS
 SELECT n.name AS saga, i.key, t.item, to_timestamp(t.due_at::numeric / 1000) AS due_at,
-       t.body::json AS body, t.progress::json AS progress
+       replace(t.body, '\u0000', '\ufffd')::json AS body, replace(t.progress, '\u0000', '\ufffd')::json AS progress
 FROM saga_item t JOIN saga_instance i ON i.id = t.instance JOIN saga_name n ON n.id = i.saga;
 
 CREATE VIEW saga_v_history AS
-SELECT n.name AS saga, i.key, h.id, ((h.body::json)->>0)::bigint AS seq, (h.body::json)->>1 AS kind,
-       to_timestamp(((h.body::json)->>2)::numeric / 1000) AS at, (h.body::json)->>3 AS name,
-       (h.body::json)->>4 AS "from", (h.body::json)->>5 AS "to", (h.body::json)->>6 AS cause,
-       (h.body::json)->>7 AS note, (h.body::json)->8 AS payload
+SELECT n.name AS saga, i.key, h.id, ((replace(h.body, '\u0000', '\ufffd')::json)->>0)::bigint AS seq, (replace(h.body, '\u0000', '\ufffd')::json)->>1 AS kind,
+       to_timestamp(((replace(h.body, '\u0000', '\ufffd')::json)->>2)::numeric / 1000) AS at, (replace(h.body, '\u0000', '\ufffd')::json)->>3 AS name,
+       (replace(h.body, '\u0000', '\ufffd')::json)->>4 AS "from", (replace(h.body, '\u0000', '\ufffd')::json)->>5 AS "to", (replace(h.body, '\u0000', '\ufffd')::json)->>6 AS cause,
+       (replace(h.body, '\u0000', '\ufffd')::json)->>7 AS note, (replace(h.body, '\u0000', '\ufffd')::json)->8 AS payload
 FROM saga_history h JOIN saga_instance i ON i.id = h.instance JOIN saga_name n ON n.id = i.saga;

@@ -11,9 +11,10 @@ use saga_core::message::chain;
 use saga_core::store::StoreError;
 use tokio::sync::Notify;
 use tokio_postgres::config::{Host, TargetSessionAttrs};
-use tokio_postgres::{AsyncMessage, Client, Config};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 
-use crate::error::{of_store, refuse};
+use crate::error::{of_opening, of_store, refuse, unavailable};
 use crate::options::{Durability, PostgresOptions, bad_schema};
 use crate::tls::{self, Tls};
 
@@ -28,6 +29,7 @@ const SETTINGS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_m
 pub(crate) struct Server {
     config: Config,
     tls: Tls,
+    connect_timeout: Duration,
     /// The name of the store, for errors. It has no password.
     pub(crate) name: String,
     pub(crate) schema: String,
@@ -38,6 +40,9 @@ impl std::fmt::Debug for Server {
         f.debug_struct("Server").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+/// A connection with its client.
+type Opened = (Client, Connection<Socket, <Tls as MakeTlsConnect<Socket>>::Stream>);
 
 /// The purpose of a connection. Administrators see it in `pg_stat_activity`, behind the name of the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +98,8 @@ impl Server {
             .keepalives_interval(Duration::from_secs(2))
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(10));
-        Ok(Self { config, tls, name, schema: options.schema.clone() })
+        let connect_timeout = config.get_connect_timeout().copied().unwrap_or(options.connect_timeout);
+        Ok(Self { config, tls, connect_timeout, name, schema: options.schema.clone() })
     }
 
     /// Returns the configuration of a connection for this purpose.
@@ -110,14 +116,30 @@ impl Server {
         self.tls.clone()
     }
 
+    async fn open(&self, role: Role) -> Result<Opened, Error> {
+        self.config(role).connect(self.tls()).await
+    }
+
+    /// Returns the time limit for opening a connection.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.connect_timeout
+    }
+
     /// Opens a connection. `notified` is told about each notification of the server.
     pub(crate) async fn connect(
         &self,
         role: Role,
         notified: Option<Arc<Notify>>,
     ) -> Result<Client, StoreError> {
-        let (client, mut connection) =
-            self.config(role).connect(self.tls()).await.map_err(|error| of_store(&self.name, error))?;
+        let opened = self.open(role);
+        // The limit of the client is for the socket alone.
+        let (client, mut connection) = match tokio::time::timeout(self.connect_timeout, opened).await {
+            Ok(opened) => opened.map_err(|error| match role {
+                Role::Migrate => of_opening(&self.name, error),
+                _ => of_store(&self.name, error),
+            })?,
+            Err(_) => return Err(unavailable(&self.name, "the server does not answer to a new connection")),
+        };
         let store = self.name.clone();
         tokio::spawn(async move {
             let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));

@@ -29,21 +29,35 @@ pub(crate) fn kind(error: &Error) -> Kind {
         return Kind::Full;
     }
     match &code.code()[..2] {
-        "22" | "23" | "54" => Kind::Step,
+        "21" | "22" | "23" | "54" => Kind::Step,
         "42" | "3D" | "3F" | "28" => Kind::Setting,
         _ => Kind::Unavailable,
     }
 }
 
-/// Returns the error for the caller. `name` is the name of the store.
+/// Returns the error for the caller of an open store. `name` is the name of the store.
+///
+/// A role or a right that is missing now may be there again later, so the call can be repeated. A value that the server cannot
+/// take never can.
 pub(crate) fn of_store(name: &str, error: Error) -> StoreError {
     match kind(&error) {
         Kind::Full => StoreError::Full { store: name.to_owned(), source: error.into() },
-        Kind::Setting => StoreError::Open {
-            store: name.to_owned(),
-            detail: format!("{}; migrate the schema, or give this role its rights", said(&error)),
-        },
-        _ => unavailable(name, error),
+        Kind::Step => refuse(name, format!("the server cannot take a value: {}", said(&error))),
+        Kind::Setting => {
+            tracing::warn!(error = said(&error), "the server refuses the role or a table; trying again");
+            unavailable(name, error)
+        }
+        Kind::Condition | Kind::Unavailable => unavailable(name, error),
+    }
+}
+
+/// Returns the error for the opening of a store. A role or a right that is missing is said at once.
+pub(crate) fn of_opening(name: &str, error: Error) -> StoreError {
+    match kind(&error) {
+        Kind::Setting => {
+            refuse(name, format!("{}; migrate the schema, or give this role its rights", said(&error)))
+        }
+        _ => of_store(name, error),
     }
 }
 

@@ -17,7 +17,8 @@ use tokio_postgres::{Client, Error, GenericClient};
 
 use crate::committer::{Committer, Held, NEXT_BLOCK, sagas};
 use crate::connection::{Role, Server};
-use crate::error::of_store;
+use crate::error::{of_store, refuse, unavailable};
+use crate::schema;
 
 /// The beats of another holder, as this process sees them.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ struct Other {
     epoch: i64,
     owner: String,
     beats: i64,
+    /// How long the holder may be silent.
+    ttl: Duration,
     /// The lease belongs to this handle.
     is_own: bool,
 }
@@ -59,6 +62,8 @@ struct Other {
 enum Taken {
     Held(Box<Held>, Lease),
     Owned(String, bool),
+    /// The tables were migrated since the store was opened.
+    Version(i32),
 }
 
 impl Committer {
@@ -71,14 +76,28 @@ impl Committer {
     ) -> Result<Look, StoreError> {
         // The lease of this handle is superseded, and its statement in flight is not waited for.
         self.held = None;
-        self.ready().await?;
+        if let Err(error) = self.ready().await {
+            self.observed = None;
+            return Err(error);
+        }
         match self.take(owner, ttl, wake).await {
             Ok(Taken::Held(held, lease)) => {
                 (self.held, self.observed, self.lost) = (Some(*held), None, None);
                 Ok(Look::Taken(lease))
             }
             Ok(Taken::Owned(owner, lives)) => Ok(Look::Owned { owner, lives }),
-            Err(error) => Err(self.drop_session(error)),
+            Ok(Taken::Version(version)) => Err(refuse(
+                &self.server.name,
+                format!(
+                    "the tables were migrated to version {version}, and this build knows version {}; update this application",
+                    schema::latest()
+                ),
+            )),
+            Err(error) => {
+                // While nobody can look, nobody is silent.
+                self.observed = None;
+                Err(self.drop_session(error))
+            }
         }
     }
 
@@ -86,9 +105,15 @@ impl Committer {
         let Some(session) = &mut self.session else { return Ok(Taken::Owned(String::new(), false)) };
         let tx = session.client.transaction().await?;
         // One taker at a time.
-        tx.query_one("SELECT unclean FROM saga_meta WHERE id = 1 FOR UPDATE", &[]).await?;
+        let meta = tx.query_one("SELECT version FROM saga_meta WHERE id = 1 FOR UPDATE", &[]).await?;
+        let version: i32 = meta.try_get(0)?;
+        if usize::try_from(version) != Ok(schema::latest()) {
+            return Ok(Taken::Version(version));
+        }
         if let Some(other) = other(&tx, self.holder).await? {
             if !other.is_own {
+                // Two releases may have different settings.
+                let ttl = ttl.max(other.ttl);
                 let seen = Observed::look(self.observed.take(), &other, ttl);
                 let (is_silent, lives) = (seen.is_silent(ttl), seen.lives);
                 self.observed = Some(seen);
@@ -106,8 +131,10 @@ impl Committer {
             end(&tx, other.epoch).await?;
         }
         let epoch: i64 = tx.query_one("SELECT nextval('saga_epoch')", &[]).await?.try_get(0)?;
-        const ADD: &str = "INSERT INTO saga_lease (epoch, gen, holder, owner) VALUES ($1, 0, $2, $3)";
-        tx.execute(ADD, &[&epoch, &self.holder, &owner]).await?;
+        const ADD: &str =
+            "INSERT INTO saga_lease (epoch, gen, ttl, holder, owner) VALUES ($1, 0, $2, $3, $4)";
+        let millis = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+        tx.execute(ADD, &[&epoch, &millis, &self.holder, &owner]).await?;
         tx.execute("DELETE FROM saga_beat", &[]).await?;
         tx.execute("DELETE FROM saga_batch", &[]).await?;
         tx.execute("INSERT INTO saga_beat (epoch, beats) VALUES ($1, 0)", &[&epoch]).await?;
@@ -118,7 +145,9 @@ impl Committer {
             tx.query_one("SELECT inbox FROM saga_counter WHERE id = 1", &[]).await?.try_get(0)?;
         let (link, sagas) = (link(&tx).await?, sagas(&tx).await?);
         tx.commit().await?;
-        self.seen.fetch_max(inbox, Ordering::Relaxed);
+        self.inbox.woken.fetch_max(inbox, Ordering::Relaxed);
+        // A holder that starts anew goes on from what the server has.
+        self.inbox.highest.store(inbox, Ordering::Relaxed);
         let heart = Heart::start(Arc::clone(&self.server), epoch, ttl, Arc::clone(wake));
         let lease = Lease { epoch: epoch.cast_unsigned(), unclean: unclean.cast_unsigned() };
         Ok(Taken::Held(Box::new(Held::new(epoch, block, link, sagas, heart)), lease))
@@ -185,7 +214,7 @@ impl Committer {
 
 /// Reads the present lease.
 async fn other(client: &impl GenericClient, holder: uuid::Uuid) -> Result<Option<Other>, Error> {
-    const LEASE: &str = "SELECT l.epoch, l.owner, coalesce(b.beats, 0), l.holder = $1
+    const LEASE: &str = "SELECT l.epoch, l.owner, coalesce(b.beats, 0), l.holder = $1, l.ttl
                          FROM saga_lease l LEFT JOIN saga_beat b ON b.epoch = l.epoch";
     let row = client.query_opt(LEASE, &[&holder]).await?;
     row.map(|row| {
@@ -194,6 +223,7 @@ async fn other(client: &impl GenericClient, holder: uuid::Uuid) -> Result<Option
             owner: row.try_get(1)?,
             beats: row.try_get(2)?,
             is_own: row.try_get(3)?,
+            ttl: Duration::from_millis(row.try_get::<_, i64>(4)?.unsigned_abs()),
         })
     })
     .transpose()
@@ -258,6 +288,11 @@ impl Heart {
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
+
+    /// Returns the flag that says so, for a reader that must not wait for the committer.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.lost)
+    }
 }
 
 impl Drop for Heart {
@@ -273,19 +308,21 @@ async fn beat(server: Arc<Server>, epoch: i64, interval: Duration, wake: Arc<Not
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let beaten = tokio::time::timeout(interval, async {
-            let client = match &mut client {
-                Some(client) if !client.is_closed() => client,
-                none => {
-                    let new = server.connect(Role::Beat, Some(Arc::clone(&wake))).await?;
-                    let listen = format!("SET synchronous_commit = off; LISTEN {}", channel(&server));
-                    new.batch_execute(&listen).await.map_err(|error| of_store(&server.name, error))?;
-                    none.insert(new)
+        // A new connection takes longer than a beat, and has its own limit.
+        if client.as_ref().is_none_or(Client::is_closed) {
+            client = match connect(&server, &wake).await {
+                Ok(new) => Some(new),
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "the server does not take the sign of life");
+                    continue;
                 }
             };
+        }
+        let Some(open) = &client else { continue };
+        let beaten = tokio::time::timeout(interval, async {
             const BEAT: &str = "UPDATE saga_beat SET beats = beats + 1 WHERE epoch = $1
                                 AND EXISTS (SELECT FROM saga_lease WHERE epoch = $1)";
-            client.execute(BEAT, &[&epoch]).await.map_err(|error| of_store(&server.name, error))
+            open.execute(BEAT, &[&epoch]).await.map_err(|error| of_store(&server.name, error))
         });
         match beaten.await {
             Ok(Ok(1)) => {}
@@ -304,6 +341,15 @@ async fn beat(server: Arc<Server>, epoch: i64, interval: Duration, wake: Arc<Not
                 client = None;
             }
         }
+    }
+}
+
+async fn connect(server: &Server, wake: &Arc<Notify>) -> Result<Client, StoreError> {
+    let client = server.connect(Role::Beat, Some(Arc::clone(wake))).await?;
+    let listen = format!("SET synchronous_commit = off; LISTEN {}", channel(server));
+    match tokio::time::timeout(server.connect_timeout(), client.batch_execute(&listen)).await {
+        Ok(listening) => listening.map_err(|error| of_store(&server.name, error)).map(|()| client),
+        Err(_) => Err(unavailable(&server.name, "the server does not answer")),
     }
 }
 

@@ -13,7 +13,7 @@ use saga_stored::instance as body;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
-use crate::read::{INSTANCE, ITEMS, Reader, Unreadable, items, left_out, name, query, status};
+use crate::read::{ITEMS, OUTLINE, Reader, Unreadable, items, left_out, name, query, status};
 
 /// The most rows that are examined for one page.
 const ROWS: usize = 4_000;
@@ -100,14 +100,14 @@ impl Walk<'_> {
                 Some((label, values)) => {
                     let values = label_values(values);
                     let sql = format!(
-                        "SELECT {INSTANCE}, i.id {FROM} JOIN saga_label l ON l.instance = i.id {ITEMS}
+                        "SELECT {OUTLINE}, i.id {FROM} JOIN saga_label l ON l.instance = i.id {ITEMS}
                          WHERE l.name = $3 AND l.value = ANY($4) AND l.instance {compare} $1 ORDER BY l.instance {order} LIMIT $2"
                     );
                     query(self.client, &sql, &[&from, &limit, &label, &values]).await?
                 }
                 None => {
                     let sql = format!(
-                        "SELECT {INSTANCE}, i.id {FROM} {ITEMS} WHERE i.id {compare} $1 {condition} ORDER BY i.id {order} LIMIT $2"
+                        "SELECT {OUTLINE}, i.id {FROM} {ITEMS} WHERE i.id {compare} $1 {condition} ORDER BY i.id {order} LIMIT $2"
                     );
                     query(self.client, &sql, &[&from, &limit]).await?
                 }
@@ -139,7 +139,7 @@ impl Walk<'_> {
         let (compare, order) = self.direction();
         let end = if self.up { "<=" } else { ">=" };
         let sql = format!(
-            "SELECT {INSTANCE}, h.id FROM saga_history h JOIN saga_instance i ON i.id = h.instance AND i.last = h.id
+            "SELECT {OUTLINE}, h.id FROM saga_history h JOIN saga_instance i ON i.id = h.instance AND i.last = h.id
              JOIN saga_name n ON n.id = i.saga {ITEMS}
              WHERE h.id {compare} $1 AND h.id {end} $3 ORDER BY h.id {order} LIMIT $2"
         );
@@ -198,7 +198,7 @@ impl Walk<'_> {
             'saga: loop {
                 let limit = self.chunk();
                 let sql = format!(
-                    "SELECT {INSTANCE}, i.key {FROM} {ITEMS} WHERE i.saga = $3 AND i.key {compare}{with} $1
+                    "SELECT {OUTLINE}, i.key {FROM} {ITEMS} WHERE i.saga = $3 AND i.key {compare}{with} $1
                      ORDER BY i.key {order} LIMIT $2"
                 );
                 let rows = query(self.client, &sql, &[&begin, &limit, &number]).await?;
@@ -235,7 +235,7 @@ impl Walk<'_> {
         let (compare, order) = self.direction();
         // The row of the timer with the highest number of the time is enough: an instance is in the list once.
         let sql = format!(
-            "SELECT {INSTANCE}, d.due_at FROM
+            "SELECT {OUTLINE}, d.due_at FROM
                  (SELECT DISTINCT due_at, instance FROM saga_item WHERE due_at IS NOT NULL AND (due_at, instance) {compare} ($1, $3)
                   ORDER BY due_at {order}, instance {order} LIMIT $2) d
              JOIN saga_instance i ON i.id = d.instance JOIN saga_name n ON n.id = i.saga {ITEMS}
@@ -334,7 +334,7 @@ async fn holders(client: &Reader, filter: &InstanceFilter, alias: &str) -> Resul
     let Ok(alias) = Alias::new(alias) else { return Ok(InstancePage::default()) };
     let alias = InstanceName::from(alias);
     let sql = format!(
-        "SELECT {INSTANCE} FROM saga_name o JOIN saga_alias a ON a.saga = o.id AND a.alias = $1
+        "SELECT {OUTLINE} FROM saga_name o JOIN saga_alias a ON a.saga = o.id AND a.alias = $1
          JOIN saga_instance i ON i.id = a.instance JOIN saga_name n ON n.id = i.saga {ITEMS}"
     );
     whole(client, filter, &sql, &[&alias.stored()]).await
@@ -351,7 +351,7 @@ async fn rare(client: &Reader, filter: &InstanceFilter) -> Result<Option<Instanc
             continue;
         }
         let ids = found.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
-        let sql = format!("SELECT {INSTANCE} {FROM} {ITEMS} WHERE i.id = ANY($1)");
+        let sql = format!("SELECT {OUTLINE} {FROM} {ITEMS} WHERE i.id = ANY($1)");
         return whole(client, filter, &sql, &[&ids]).await.map(Some);
     }
     Ok(None)

@@ -7,7 +7,7 @@ use saga_stored::instance as body;
 use serde::Deserialize;
 use tokio_postgres::{Error, Row};
 
-use crate::read::{INSTANCE, ITEMS, items, left_out, query, status};
+use crate::read::{ITEMS, OUTLINE, items, left_out, query, status};
 use crate::store::PostgresStore;
 
 /// The rows of one portion.
@@ -30,7 +30,7 @@ const MESSAGES: [Messages; 3] = [
 pub(crate) async fn names(store: &PostgresStore) -> Result<Vec<StoredName>, StoreError> {
     let mut counts = Counts::new();
     let instances = format!(
-        "SELECT {INSTANCE} FROM saga_instance i JOIN saga_name n ON n.id = i.saga {ITEMS} WHERE i.id > $1 ORDER BY i.id LIMIT $2"
+        "SELECT {OUTLINE} FROM saga_instance i JOIN saga_name n ON n.id = i.saga {ITEMS} WHERE i.id > $1 ORDER BY i.id LIMIT $2"
     );
     portions(store, &instances, 2, &mut counts, of_instance).await?;
     for (sql, what) in MESSAGES {

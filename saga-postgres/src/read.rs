@@ -28,7 +28,8 @@ macro_rules! items {
          array_agg(checksum) AS sums FROM saga_item WHERE instance = i.id) t ON true "
     };
 }
-pub(crate) const INSTANCE: &str = instance!();
+/// The columns of an instance without its large data, which lists do not show.
+pub(crate) const OUTLINE: &str = "n.name, i.key, i.id, i.status, i.parked, i.seq, i.checksum, i.body, NULL::text, t.items, t.bodies, t.progress, t.sums, i.last";
 pub(crate) const ITEMS: &str = items!();
 
 const LOAD: &str = concat!(

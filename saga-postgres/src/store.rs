@@ -1,7 +1,7 @@
 //! The store for the dispatcher: the implementations of `Store` and `Maintain`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use saga_core::store::{
 use tokio::sync::{Mutex, Notify};
 use tokio_postgres::{Error, Row, Transaction};
 
-use crate::committer::{Committer, sagas};
+use crate::committer::{Committer, Inbox, sagas};
 use crate::connection::{Role, Server};
 use crate::error::{Kind, kind, of_store, refuse, unavailable};
 use crate::inspect::mail;
@@ -28,6 +28,10 @@ use crate::{deliver, maintain, rename, schema};
 
 /// The time limit of a call of the server, above the limit of the server for a statement.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(35);
+/// The time limit of a call of the committer, which can have several statements.
+const CALL: Duration = Duration::from_secs(60);
+/// The time limit of a rename. It changes all rows of a saga.
+const RENAME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The time limit for the end of the lease at the drop of the store.
 const LAST_CALL: Duration = Duration::from_secs(2);
 /// The shortest interval of notifications to the lease holder. The server takes a lock for each of them.
@@ -54,9 +58,10 @@ struct Inner {
     committer: Mutex<Committer>,
     pool: Pool,
     delivered: Arc<Notify>,
-    /// The newest inbox row that the dispatcher of this process knows.
-    seen: Arc<AtomicI64>,
+    inbox: Arc<Inbox>,
     holds: AtomicBool,
+    /// The epoch of the lease, and whether another process has ended it.
+    heart: parking_lot::Mutex<Option<(u64, Arc<AtomicBool>)>>,
     hints: Hints,
 }
 
@@ -113,31 +118,37 @@ impl PostgresStore {
             return Err(refuse(&server.name, why));
         }
         let worker = Worker::start().map_err(|error| refuse(&server.name, error.to_string()))?;
-        let (of, migrate) = (Arc::clone(&server), options.migrate);
+        let (of, migrate, durability) = (Arc::clone(&server), options.migrate, options.durability);
         let prepared = async move || {
             let mut client = of.connect(Role::Migrate, None).await?;
             if migrate {
                 schema::migrate(&of, &mut client).await?;
             }
-            schema::check(&of, &client).await
+            schema::check(&of, &client).await?;
+            schema::check_durability(&of, &client, durability).await
         };
         worker.call(&server.name, prepared).await?;
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(server.config(Role::Read), server.tls(), config))
             .max_size(options.readers)
             .runtime(Runtime::Tokio1)
-            .timeouts(Timeouts::wait_millis(PATIENCE.as_millis().try_into().unwrap_or(u64::MAX)))
+            .timeouts(Timeouts {
+                wait: Some(PATIENCE),
+                create: Some(server.connect_timeout()),
+                recycle: Some(server.connect_timeout()),
+            })
             .build()
             .map_err(|error| refuse(&server.name, error.to_string()))?;
-        let seen = Arc::new(AtomicI64::new(0));
+        let inbox = Arc::new(Inbox::default());
         let inner = Arc::new(Inner {
-            committer: Mutex::new(Committer::new(Arc::clone(&server), Arc::clone(&seen))),
+            committer: Mutex::new(Committer::new(Arc::clone(&server), Arc::clone(&inbox))),
             server,
             options,
             pool,
             delivered: Arc::new(Notify::new()),
-            seen,
+            inbox,
             holds: AtomicBool::new(false),
+            heart: parking_lot::Mutex::new(None),
             hints: Hints::default(),
         });
         Ok(Self { shared: Arc::new(Shared { inner, worker }) })
@@ -164,16 +175,20 @@ impl PostgresStore {
         self.shared.worker.call(self.name(), work).await
     }
 
-    /// Runs a call of the committer.
+    /// Runs a call of the committer. A call that takes longer than `limit` ends its connection, and its result is open.
     async fn commit_with<T: Send + 'static>(
         &self,
+        limit: Duration,
         body: impl AsyncFnOnce(&mut Committer, &Inner) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let inner = Arc::clone(&self.shared.inner);
         let work = async move || {
             let mut committer = inner.committer.lock().await;
-            let result = body(&mut committer, &inner).await;
-            inner.holds.store(committer.held.is_some(), Ordering::Relaxed);
+            let result = match tokio::time::timeout(limit, body(&mut committer, &inner)).await {
+                Ok(result) => result,
+                Err(_) => Err(committer.silent()),
+            };
+            inner.take_note(&committer);
             result
         };
         self.shared.worker.call(self.name(), work).await
@@ -183,10 +198,11 @@ impl PostgresStore {
     /// back if `body` returns `None`.
     async fn transaction<T: Send + 'static>(
         &self,
+        limit: Duration,
         fenced: bool,
         body: impl AsyncFnOnce(&Transaction<'_>) -> Result<Option<T>, Error> + Send + 'static,
     ) -> Result<Option<T>, StoreError> {
-        self.commit_with(async move |committer, inner| {
+        self.commit_with(limit, async move |committer, inner| {
             committer.ready().await?;
             let held = committer.held.as_ref().map(|held| (held.epoch, held.generation));
             if fenced && held.is_none() {
@@ -209,12 +225,11 @@ impl PostgresStore {
                 }
                 Ok(Ok(done))
             };
-            match tokio::time::timeout(PATIENCE, work).await {
-                Ok(Ok(Ok(done))) => Ok(done),
-                Ok(Ok(Err(epoch))) => Err(committer.lost(epoch.cast_unsigned())),
-                Ok(Err(error)) if kind(&error) == Kind::Step => Err(of_store(&inner.server.name, error)),
-                Ok(Err(error)) => Err(committer.drop_session(error)),
-                Err(_) => Err(committer.silent()),
+            match work.await {
+                Ok(Ok(done)) => Ok(done),
+                Ok(Err(epoch)) => Err(committer.lost(epoch.cast_unsigned())),
+                Err(error) if kind(&error) == Kind::Step => Err(of_store(&inner.server.name, error)),
+                Err(error) => Err(committer.drop_session(error)),
             }
         })
         .await
@@ -222,6 +237,13 @@ impl PostgresStore {
 }
 
 impl Inner {
+    /// Keeps what calls read without the lock of the committer.
+    fn take_note(&self, committer: &Committer) {
+        let held = committer.held.as_ref();
+        self.holds.store(held.is_some(), Ordering::Relaxed);
+        *self.heart.lock() = held.map(|held| (held.epoch.cast_unsigned(), held.heart.flag()));
+    }
+
     async fn read<T>(&self, body: impl AsyncFnOnce(&Reader) -> Result<T, Error>) -> Result<T, StoreError> {
         let name = &self.server.name;
         let reader = self.pool.get().await.map_err(|error| match error {
@@ -292,7 +314,7 @@ impl Store for PostgresStore {
         let mut waited = Duration::ZERO;
         loop {
             let name = owner.to_owned();
-            let look = self.commit_with(async move |committer, inner| {
+            let look = self.commit_with(CALL, async move |committer, inner| {
                 committer.lease(&name, inner.options.ttl, &inner.delivered).await
             });
             match look.await? {
@@ -314,7 +336,7 @@ impl Store for PostgresStore {
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let lease = lease.clone();
-        self.commit_with(async move |committer, _| committer.release(&lease).await).await
+        self.commit_with(CALL, async move |committer, _| committer.release(&lease).await).await
     }
 
     /// The end of the lease is written in the background, so that the next process needs not wait for the `ttl`.
@@ -323,18 +345,21 @@ impl Store for PostgresStore {
         self.shared.worker.start_work(async move || {
             let mut committer = inner.committer.lock().await;
             committer.abandon(Some(epoch)).await;
-            inner.holds.store(committer.held.is_some(), Ordering::Relaxed);
+            inner.take_note(&committer);
         });
     }
 
     async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<StepOutcome>, StoreError> {
         let lease = lease.clone();
-        self.commit_with(async move |committer, _| committer.commit(&lease, &batch).await).await
+        self.commit_with(CALL, async move |committer, _| committer.commit(&lease, &batch).await).await
     }
 
     async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError> {
         let ids = self.read(async move |client| deliver::deliver(client, &mail).await).await?;
         let inner = Arc::clone(&self.shared.inner);
+        if let Some(InboxId(last)) = ids.last() {
+            inner.inbox.saw(*last);
+        }
         if inner.holds.load(Ordering::Relaxed) {
             inner.delivered.notify_one();
         } else {
@@ -367,7 +392,12 @@ impl Store for PostgresStore {
     async fn inbox(&self, after: InboxId, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
         const SQL: &str = "SELECT id, consumer, key, kind, message, body FROM saga_inbox
                            WHERE id > $1 ORDER BY id LIMIT $2";
-        self.read(async move |client| numbered(client, SQL, (after.0, &[]), limit, mail).await).await
+        let rows =
+            self.read(async move |client| numbered(client, SQL, (after.0, &[]), limit, mail).await).await?;
+        if let Some((InboxId(last), _)) = rows.last() {
+            self.shared.inner.inbox.saw(*last);
+        }
+        Ok(rows)
     }
 
     async fn deliveries(
@@ -393,16 +423,29 @@ impl Store for PostgresStore {
     /// lease.
     async fn pulse(&self) -> Result<bool, StoreError> {
         let inner = &self.shared.inner;
-        // A busy committer finds out by itself.
-        if let Ok(mut committer) = inner.committer.try_lock()
-            && let Some(fenced) = committer.fenced()
-        {
+        let lost = inner
+            .heart
+            .lock()
+            .as_ref()
+            .filter(|(_, lost)| lost.load(Ordering::Relaxed))
+            .map(|(epoch, _)| *epoch);
+        let fenced = match inner.committer.try_lock() {
+            Ok(mut committer) => {
+                let fenced = committer.fenced();
+                inner.take_note(&committer);
+                fenced
+            }
+            // A busy committer must not hide the end of the lease.
+            Err(_) => lost.map(|epoch| StoreError::Fenced { epoch }),
+        };
+        if let Some(fenced) = fenced {
             return Err(fenced);
         }
         const SQL: &str = "SELECT inbox FROM saga_counter WHERE id = 1";
         let newest: i64 =
             self.read(async |client| read::query(client, SQL, &[]).await?[0].try_get(0)).await?;
-        Ok(inner.seen.fetch_max(newest, Ordering::Relaxed) < newest)
+        inner.inbox.saw(newest);
+        Ok(inner.inbox.woken.fetch_max(newest, Ordering::Relaxed) < newest)
     }
 
     async fn woken(&self) {
@@ -449,7 +492,7 @@ impl Maintain for PostgresStore {
         let names = names.to_vec();
         let (clash, clashed) = std::sync::mpsc::channel();
         let renamed = self
-            .transaction(true, async move |tx| match rename::rename(tx, &names).await? {
+            .transaction(RENAME, true, async move |tx| match rename::rename(tx, &names).await? {
                 Ok(moved) => Ok(Some((moved, sagas(tx).await?))),
                 Err(why) => {
                     // The receiver waits for the end of this transaction.
@@ -460,7 +503,7 @@ impl Maintain for PostgresStore {
             .await?;
         match (renamed, clashed.try_recv()) {
             (Some((moved, sagas)), _) => {
-                self.commit_with(async move |committer, _| {
+                self.commit_with(CALL, async move |committer, _| {
                     if let Some(held) = &mut committer.held {
                         held.set_sagas(sagas);
                     }
@@ -479,7 +522,9 @@ impl Maintain for PostgresStore {
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let purged = self
-            .transaction(true, async move |tx| maintain::purge(tx, before.as_millis(), limit).await.map(Some))
+            .transaction(CALL, true, async move |tx| {
+                maintain::purge(tx, before.as_millis(), limit).await.map(Some)
+            })
             .await?;
         Ok(purged.unwrap_or_default())
     }

@@ -28,6 +28,8 @@ impl Worker {
                     job();
                 }
             });
+            // A look-up of a name may still run, and nobody waits for it.
+            runtime.shutdown_background();
         })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }

@@ -47,14 +47,7 @@ impl Answer {
     pub(super) fn outcomes(mut self, sent: Vec<Sent>) -> Vec<StepOutcome> {
         // Within a step, the checks have the order of their kinds, and of the lists in the step.
         self.bad.sort_by_key(|Bad(ord, kind, number, _)| (*ord, *kind, *number));
-        let mails: i64 = sent
-            .iter()
-            .map(|sent| match sent {
-                Sent::Known(_) => 0,
-                Sent::Sent(step) => step.mail.1,
-            })
-            .sum();
-        let first = self.inbox - mails;
+        let first = self.inbox - mails(&sent);
         let mut outcomes = Vec::with_capacity(sent.len());
         for (ord, sent) in (0..).zip(sent) {
             outcomes.push(match sent {
@@ -67,6 +60,15 @@ impl Answer {
         }
         outcomes
     }
+}
+
+/// Returns the number of inbox rows of a statement.
+pub(super) fn mails(sent: &[Sent]) -> i64 {
+    let count = |sent: &Sent| match sent {
+        Sent::Known(_) => 0,
+        Sent::Sent(step) => step.mail.1,
+    };
+    sent.iter().map(count).sum()
 }
 
 fn committed(step: SentStep, before: i64) -> Committed {

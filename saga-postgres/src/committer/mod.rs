@@ -46,16 +46,36 @@ pub(crate) struct Committer {
     /// The epoch that another process has ended, until the next lease.
     pub(crate) lost: Option<u64>,
     pub(crate) observed: Option<Observed>,
-    /// The newest inbox row that the dispatcher of this process knows.
-    pub(crate) seen: Arc<AtomicI64>,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+/// What this process knows about the numbers of inbox rows.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    /// The newest row for which the dispatcher was woken, or which it wrote itself behind that one.
+    pub(crate) woken: AtomicI64,
+    /// The highest number that this process has seen.
+    pub(crate) highest: AtomicI64,
+}
+
+impl Inbox {
+    /// The dispatcher has written `count` rows up to this one. Rows of others before them still wake it.
+    fn wrote(&self, last: i64, count: i64) {
+        self.saw(last);
+        let _ = self.woken.compare_exchange(last - count, last, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn saw(&self, number: i64) {
+        self.highest.fetch_max(number, Ordering::Relaxed);
+    }
 }
 
 /// A connection with its prepared statements.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) client: Client,
-    /// The process of the server, to end the session if the network has lost it.
-    pid: i32,
+    /// The process of the server and its start, to end the session if the network has lost it.
+    process: (i32, String),
     statements: HashMap<u32, Statement>,
 }
 
@@ -65,7 +85,9 @@ pub(crate) struct Held {
     pub(crate) epoch: i64,
     pub(crate) generation: i32,
     /// The process of the server with the connection that was dropped last.
-    pub(crate) stale: Option<i32>,
+    stale: Option<(i32, String)>,
+    /// The last generation that was asked for.
+    asked: i32,
     pub(crate) heart: Heart,
     /// The numbers of the sagas.
     sagas: HashMap<String, i32>,
@@ -132,6 +154,7 @@ impl Held {
             epoch,
             generation: 0,
             stale: None,
+            asked: 0,
             heart,
             sagas,
             numbers: Numbers::block(block),
@@ -143,9 +166,9 @@ impl Held {
     }
 
     /// Takes over the outcomes of a written statement.
-    fn written(&mut self, Doubt { number, sent, link }: Doubt, answer: Answer, seen: &AtomicI64) {
+    fn written(&mut self, Doubt { number, sent, link }: Doubt, answer: Answer, inbox: &Inbox) {
         if answer.inbox > 0 {
-            seen.fetch_max(answer.inbox, Ordering::Relaxed);
+            inbox.wrote(answer.inbox, answer::mails(&sent));
         }
         let outcomes = answer.outcomes(sent);
         // A step with audit rows is the last one of its statement.
@@ -165,8 +188,8 @@ impl Held {
 }
 
 impl Committer {
-    pub(crate) fn new(server: Arc<Server>, seen: Arc<AtomicI64>) -> Self {
-        Self { server, holder: Uuid::new_v4(), session: None, held: None, lost: None, observed: None, seen }
+    pub(crate) fn new(server: Arc<Server>, inbox: Arc<Inbox>) -> Self {
+        Self { server, holder: Uuid::new_v4(), session: None, held: None, lost: None, observed: None, inbox }
     }
 
     /// Commits the steps of a batch. See [`Store::commit`](saga_core::store::Store::commit).
@@ -220,7 +243,19 @@ impl Committer {
         };
         match named.await {
             Ok(sagas) => self.holding(lease)?.sagas = sagas,
-            // A name that the server refuses gets no number, and its steps are refused.
+            // A name that the server refuses gets no number, and its steps are refused. The others get theirs.
+            Err(error) if kind(&error) == Kind::Step && new.len() > 1 => {
+                for name in new {
+                    match self.client()?.execute(ADD, &[&[name].as_slice()]).await {
+                        Err(error) if kind(&error) != Kind::Step => return Err(self.drop_session(error)),
+                        _ => {}
+                    }
+                }
+                match sagas(self.client()?).await {
+                    Ok(sagas) => self.holding(lease)?.sagas = sagas,
+                    Err(error) => return Err(self.drop_session(error)),
+                }
+            }
             Err(error) if kind(&error) == Kind::Step => {}
             Err(error) => return Err(self.drop_session(error)),
         }
@@ -237,7 +272,7 @@ impl Committer {
         if plan::needs(first) > held.numbers.left() {
             self.next_block(lease, first).await?;
         }
-        let seen = Arc::clone(&self.seen);
+        let inbox = Arc::clone(&self.inbox);
         let held = self.holding(lease)?;
         let most = if from < alone { 1 } else { STEPS };
         let mut plan = Plan::default();
@@ -247,6 +282,13 @@ impl Committer {
                 if plan.is_empty() {
                     let refused = "the server refuses the name of the saga";
                     plan.sent.push(Sent::Known(StepOutcome::Refused(refused.to_owned())));
+                }
+                break;
+            }
+            if plan::needs(step) > numbers::BLOCK {
+                if plan.is_empty() {
+                    let refused = format!("the step has more than {} rows", numbers::BLOCK);
+                    plan.sent.push(Sent::Known(StepOutcome::Refused(refused)));
                 }
                 break;
             }
@@ -265,7 +307,7 @@ impl Committer {
         let set = statement::params(&rows, &mut params);
         if set == 0 && sent.iter().all(|sent| matches!(sent, Sent::Known(_))) {
             let doubt = Doubt { number: held.number, sent, link: None };
-            held.written(doubt, Answer::default(), &seen);
+            held.written(doubt, Answer::default(), &inbox);
             return Ok(true);
         }
         // The result is open from here on, also if this thread panics.
@@ -280,7 +322,7 @@ impl Committer {
             Ok(Ok(answer)) => {
                 let held = self.holding(lease)?;
                 if let Some(doubt) = held.open.as_mut().and_then(|open| open.doubt.take()) {
-                    held.written(doubt, answer, &seen);
+                    held.written(doubt, answer, &inbox);
                 }
                 Ok(true)
             }
@@ -343,23 +385,24 @@ impl Committer {
         let client = self.server.connect(Role::Commit, None).await?;
         let of = |error| of_store(&self.server.name, error);
         client.batch_execute(SETTINGS).await.map_err(of)?;
-        let pid: i32 = client
-            .query_one("SELECT pg_backend_pid()", &[])
-            .await
-            .and_then(|row| row.try_get(0))
-            .map_err(of)?;
+        const PROCESS: &str =
+            "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+        let row = client.query_one(PROCESS, &[]).await.map_err(of)?;
+        let process = (row.try_get(0).map_err(of)?, row.try_get(1).map_err(of)?);
         if let Some(held) = &mut self.held {
-            if let Some(stale) = held.stale {
-                // Without the right to end it, the next statement waits for the old session.
-                let _ = client.execute("SELECT pg_terminate_backend($1)", &[&stale]).await;
+            if let Some((pid, began)) = &held.stale {
+                // The number of a process is used again. Without the right to end it, the next statement waits for it.
+                const END: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                                   WHERE pid = $1 AND backend_start::text = $2";
+                let _ = client.execute(END, &[pid, began]).await;
             }
-            if !settle(&self.server, &client, held, &self.seen).await? {
+            if !settle(&self.server, &client, held, &self.inbox).await? {
                 let epoch = held.epoch.cast_unsigned();
                 return Err(self.lost(epoch));
             }
             held.stale = None;
         }
-        self.session = Some(Session { client, pid, statements: HashMap::new() });
+        self.session = Some(Session { client, process, statements: HashMap::new() });
         Ok(())
     }
 
@@ -385,7 +428,7 @@ impl Committer {
 
     fn end_session(&mut self) {
         if let (Some(session), Some(held)) = (self.session.take(), &mut self.held) {
-            held.stale = Some(session.pid);
+            held.stale = Some(session.process);
         }
     }
 
@@ -421,14 +464,29 @@ async fn settle(
     server: &Server,
     client: &Client,
     held: &mut Held,
-    seen: &AtomicI64,
+    inbox: &Inbox,
 ) -> Result<bool, StoreError> {
-    const RENEW: &str = "UPDATE saga_lease SET gen = gen + 1 WHERE epoch = $1 RETURNING gen";
+    // A late renewal of an earlier connection has a lower number, and changes nothing.
+    const RENEW: &str = "UPDATE saga_lease SET gen = $2 WHERE epoch = $1 AND gen < $2";
+    const HOLDS: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1";
+    const INBOX: &str = "SELECT inbox FROM saga_counter WHERE id = 1";
     const NEWEST: &str =
         "SELECT number, inbox, bad FROM saga_batch WHERE epoch = $1 ORDER BY number DESC LIMIT 1";
     let of = |error| of_store(&server.name, error);
-    let Some(row) = client.query_opt(RENEW, &[&held.epoch]).await.map_err(of)? else { return Ok(false) };
-    held.generation = row.try_get(0).map_err(of)?;
+    held.asked += 1;
+    if client.execute(RENEW, &[&held.epoch, &held.asked]).await.map_err(of)? == 0 {
+        let holds = client.query_opt(HOLDS, &[&held.epoch]).await.map_err(of)?.is_some();
+        return if holds {
+            Err(unavailable(&server.name, "the lease was renewed meanwhile"))
+        } else {
+            Ok(false)
+        };
+    }
+    held.generation = held.asked;
+    let counter: i64 = client.query_one(INBOX, &[]).await.and_then(|row| row.try_get(0)).map_err(of)?;
+    if counter < inbox.highest.load(Ordering::Relaxed) {
+        return Err(rewound(server));
+    }
     let Some(newest) = client.query_opt(NEWEST, &[&held.epoch]).await.map_err(of)? else {
         return if held.number == 0 { Ok(undo_doubt(held)) } else { Err(rewound(server)) };
     };
@@ -438,13 +496,13 @@ async fn settle(
     }
     let doubt = held.open.as_mut().and_then(|open| open.doubt.take());
     let Some(doubt) = doubt.filter(|doubt| doubt.number <= number) else { return Ok(true) };
-    let (inbox, bad): (Option<i64>, Option<&str>) =
+    let (last, bad): (Option<i64>, Option<&str>) =
         (newest.try_get(1).map_err(of)?, newest.try_get(2).map_err(of)?);
-    let answer = Answer::recorded(inbox, bad).map_err(|error| StoreError::Corrupt {
+    let answer = Answer::recorded(last, bad).map_err(|error| StoreError::Corrupt {
         store: server.name.clone(),
         detail: format!("the record of statement {number} cannot be read: {error}"),
     })?;
-    held.written(doubt, answer, seen);
+    held.written(doubt, answer, inbox);
     Ok(true)
 }
 
