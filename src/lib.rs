@@ -72,6 +72,8 @@ pub mod error {
     #[cfg(feature = "routing-slip")]
     pub use saga_core::routing_slip::SlipError;
     pub use saga_core::store::StoreError;
+    #[cfg(feature = "postgres")]
+    pub use saga_postgres::PrepareError;
     #[cfg(feature = "sqlite")]
     pub use saga_sqlite::TransactionError;
 }

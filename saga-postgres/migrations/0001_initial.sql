@@ -123,6 +123,16 @@ CREATE TABLE saga_inbox (
 );
 CREATE INDEX saga_inbox_address ON saga_inbox (consumer, key, id);
 
+-- Rows of transactions of the application, in no order. The lease holder moves them into the inbox.
+CREATE TABLE saga_arrival (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    consumer text COLLATE "C" NOT NULL,
+    key      text COLLATE "C" NOT NULL,
+    kind     text NOT NULL,
+    message  text COLLATE "C",
+    body     text NOT NULL
+);
+
 CREATE TABLE saga_delivery (
     id       bigint PRIMARY KEY,
     consumer text COLLATE "C" NOT NULL,
@@ -200,6 +210,7 @@ CREATE INDEX saga_audit_request ON saga_audit (request) WHERE request IS NOT NUL
 -- Work that comes and goes leaves dead rows. The server removes them before an index becomes long.
 ALTER TABLE saga_item SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE saga_inbox SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
+ALTER TABLE saga_arrival SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE saga_delivery SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000, autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE saga_batch SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE saga_count SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_cost_delay = 0);

@@ -26,6 +26,7 @@ mod list;
 mod maintain;
 mod names;
 mod options;
+mod prepared;
 mod read;
 mod rename;
 mod schema;
@@ -44,6 +45,7 @@ mod support;
 extern crate self as saga_postgres;
 
 pub use options::{Durability, PostgresOptions};
+pub use prepared::{PrepareError, PreparedEvent};
 pub use store::PostgresStore;
 
 /// The PostgreSQL client, for the type of a configuration.

@@ -84,6 +84,7 @@ async fn join(tx: &Transaction<'_>, from: i32, to: i32) -> Result<Result<usize, 
 /// replaces it, except the pause, whose present row stays.
 const BY_NAME: &[&str] = &[
     "UPDATE saga_inbox SET consumer = $2 WHERE consumer = $1 AND kind <> 'delivery'",
+    "UPDATE saga_arrival SET consumer = $2 WHERE consumer = $1 AND kind <> 'delivery'",
     "UPDATE saga_dead SET consumer = $2 WHERE consumer = $1 AND kind <> 'delivery'",
     "DELETE FROM saga_dedup d WHERE consumer = $2 AND EXISTS (SELECT FROM saga_dedup o
          WHERE o.consumer = $1 AND o.key = d.key AND o.message = d.message)",

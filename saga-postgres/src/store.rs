@@ -24,7 +24,7 @@ use crate::options::{LEAST_TTL, PostgresOptions};
 use crate::read::{self, Reader, Unreadable, numbered};
 use crate::stored::read_delivery;
 use crate::worker::Worker;
-use crate::{deliver, maintain, rename, schema};
+use crate::{deliver, maintain, prepared, rename, schema};
 
 /// The time limit of a call of the server, above the limit of the server for a statement.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(35);
@@ -163,6 +163,22 @@ impl PostgresStore {
     #[cfg(test)]
     pub(crate) async fn plain_client(&self) -> tokio_postgres::Client {
         self.shared.inner.server.connect(Role::Migrate, None).await.expect("a connection")
+    }
+
+    /// Tells the dispatcher that a transaction of the application has published ([`prepare`](Self::prepare)). Call it after the
+    /// commit. The call does not wait, and its loss costs at most a second.
+    pub fn nudge(&self) {
+        let inner = Arc::clone(&self.shared.inner);
+        if inner.holds.load(Ordering::Relaxed) {
+            inner.delivered.notify_one();
+        } else {
+            self.shared.worker.start_work(async move || inner.hint().await);
+        }
+    }
+
+    /// Returns the schema of the tables.
+    pub(crate) fn schema(&self) -> &str {
+        &self.shared.inner.server.schema
     }
 
     /// Runs a read on a connection of the pool.
@@ -356,15 +372,10 @@ impl Store for PostgresStore {
 
     async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError> {
         let ids = self.read(async move |client| deliver::deliver(client, &mail).await).await?;
-        let inner = Arc::clone(&self.shared.inner);
         if let Some(InboxId(last)) = ids.last() {
-            inner.inbox.saw(*last);
+            self.shared.inner.inbox.saw(*last);
         }
-        if inner.holds.load(Ordering::Relaxed) {
-            inner.delivered.notify_one();
-        } else {
-            self.shared.worker.start_work(async move || inner.hint().await);
-        }
+        self.nudge();
         Ok(ids)
     }
 
@@ -392,8 +403,15 @@ impl Store for PostgresStore {
     async fn inbox(&self, after: InboxId, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
         const SQL: &str = "SELECT id, consumer, key, kind, message, body FROM saga_inbox
                            WHERE id > $1 ORDER BY id LIMIT $2";
-        let rows =
-            self.read(async move |client| numbered(client, SQL, (after.0, &[]), limit, mail).await).await?;
+        let moves = self.shared.inner.holds.load(Ordering::Relaxed);
+        let rows = self
+            .read(async move |client| {
+                if moves {
+                    prepared::move_arrivals(client).await?;
+                }
+                numbered(client, SQL, (after.0, &[]), limit, mail).await
+            })
+            .await?;
         if let Some((InboxId(last), _)) = rows.last() {
             self.shared.inner.inbox.saw(*last);
         }
@@ -441,11 +459,16 @@ impl Store for PostgresStore {
         if let Some(fenced) = fenced {
             return Err(fenced);
         }
-        const SQL: &str = "SELECT inbox FROM saga_counter WHERE id = 1";
-        let newest: i64 =
-            self.read(async |client| read::query(client, SQL, &[]).await?[0].try_get(0)).await?;
+        const SQL: &str = "SELECT inbox, EXISTS (SELECT FROM saga_arrival) FROM saga_counter WHERE id = 1";
+        let (newest, arrived): (i64, bool) = self
+            .read(async |client| {
+                let rows = read::query(client, SQL, &[]).await?;
+                Ok((rows[0].try_get(0)?, rows[0].try_get(1)?))
+            })
+            .await?;
         inner.inbox.saw(newest);
-        Ok(inner.inbox.woken.fetch_max(newest, Ordering::Relaxed) < newest)
+        // The read of the inbox that follows moves what has arrived.
+        Ok(inner.inbox.woken.fetch_max(newest, Ordering::Relaxed) < newest || arrived)
     }
 
     async fn woken(&self) {

@@ -21,7 +21,7 @@ pub(super) fn record(sql: &str) {
 }
 
 /// Tables with a few rows for each saga, and one row of the server for each table.
-const SMALL: [&str; 9] = [
+const SMALL: [&str; 10] = [
     "saga_name",
     "saga_count",
     "saga_retired",
@@ -29,6 +29,7 @@ const SMALL: [&str; 9] = [
     "saga_definition",
     "saga_pause",
     "saga_counter",
+    "saga_arrival",
     "pg_class",
     "pg_namespace",
 ];
