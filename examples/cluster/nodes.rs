@@ -27,6 +27,8 @@ pub struct Nodes {
     seed: u64,
     /// The node that runs the sagas.
     owner: Option<usize>,
+    /// Whether each node says that it runs the sagas. A frozen one says so until it finds out.
+    runs: [bool; NODES],
 }
 
 struct Node {
@@ -54,6 +56,7 @@ impl Nodes {
             ttl: options.ttl,
             seed: options.seed,
             owner: None,
+            runs: [false; NODES],
         };
         for at in 0..NODES {
             let node = nodes.spawn(at)?;
@@ -90,7 +93,7 @@ impl Nodes {
         self.next_owner(None).await?;
         for blow in 0..options.blows {
             tokio::time::sleep(REST).await;
-            let Some(owner) = self.owner else { return Err("no node runs the sagas".into()) };
+            let owner = self.catch_up().await?;
             let struck = Instant::now();
             if blow % 2 == 0 {
                 println!("node {} is killed", owner + 1);
@@ -105,7 +108,9 @@ impl Nodes {
                 self.next_owner(Some(owner)).await?;
                 signal(&self.nodes[owner].process, "CONT")?;
                 // It finds out by itself, and stands by.
-                self.hears(|at, line| at == owner && line.starts_with(LOST)).await?;
+                while self.runs[owner] {
+                    self.hears(|at, _| at == owner).await?;
+                }
                 blows.freezes += 1;
             }
             blows.longest_gap = blows.longest_gap.max(struck.elapsed());
@@ -113,25 +118,48 @@ impl Nodes {
         Ok(blows)
     }
 
-    /// Waits until another node than `before` runs the sagas.
+    /// Waits until a node runs the sagas, after `before` has been struck.
     async fn next_owner(&mut self, before: Option<usize>) -> Result<(), Anything> {
-        let owner = self.hears(|at, line| line == RUNS && Some(at) != before).await?;
-        self.owner = Some(owner);
+        if self.owner == before {
+            self.owner = None;
+        }
+        while self.owner.is_none() {
+            self.hears(|_, line| line == RUNS).await?;
+        }
         Ok(())
     }
 
+    /// Takes note of what the nodes have said. On a busy machine another node may have taken over meanwhile.
+    async fn catch_up(&mut self) -> Result<usize, Anything> {
+        while let Ok((at, line)) = self.said.try_recv() {
+            self.note(at, &line);
+        }
+        self.next_owner(None).await?;
+        self.owner.ok_or_else(|| "no node runs the sagas".into())
+    }
+
+    fn note(&mut self, at: usize, line: &str) {
+        self.runs[at] = line == RUNS;
+        if line == RUNS {
+            self.owner = Some(at);
+        } else if line.starts_with(LOST) && self.owner == Some(at) {
+            self.owner = None;
+        }
+    }
+
     /// Waits for a line of a node.
-    async fn hears(&mut self, wanted: impl Fn(usize, &str) -> bool) -> Result<usize, Anything> {
+    async fn hears(&mut self, wanted: impl Fn(usize, &str) -> bool) -> Result<(), Anything> {
         let heard = async {
             while let Some((at, line)) = self.said.recv().await {
+                self.note(at, &line);
                 if wanted(at, &line) {
-                    return Some(at);
+                    return true;
                 }
             }
-            None
+            false
         };
         match tokio::time::timeout(PATIENCE, heard).await {
-            Ok(Some(at)) => Ok(at),
+            Ok(true) => Ok(()),
             _ => Err("no other node has taken over within a minute".into()),
         }
     }
