@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use saga_core::message::{Key, Payload};
-use saga_core::store::conformance::{Driver, address, create, mail};
+use saga_core::store::conformance::{Driver, address, create, mail, next};
 use saga_core::store::{Address, InboxId, Step, StepOutcome, Store, StoreError};
 use saga_postgres::{Durability, PostgresStore};
 use support::Schema;
@@ -30,6 +30,20 @@ fn a_name_that_the_server_refuses_harms_no_other() {
             ),
             "{outcomes:?}"
         );
+    });
+}
+
+#[test]
+fn a_start_behind_a_step_of_its_instance_is_no_repetition() {
+    let Some(schema) = Schema::new() else { return };
+    let store = schema.open(schema.options());
+    block_on(async {
+        let mut driver = Driver::lease(Arc::new(store)).await;
+        let first = create(&address("a"));
+        let row = driver.created(first.clone()).await;
+        let second = next(row, first.instance.as_ref().expect("a start"));
+        let outcomes = driver.commit(vec![second, first]).await;
+        assert!(matches!(outcomes[..], [StepOutcome::Committed(_), StepOutcome::Conflict]), "{outcomes:?}");
     });
 }
 

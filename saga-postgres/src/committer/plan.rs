@@ -660,9 +660,9 @@ enum Item {
 /// Returns the places in which the step can meet another one.
 fn meeting<'b>(step: &'b Step) -> HashSet<Meet<'b>> {
     let mut meets = HashSet::new();
-    if let Some(row) = step.row {
-        meets.insert(Meet::Row(row.0));
-    } else if let Some(change) = &step.instance {
+    meets.extend(step.row.map(|row| Meet::Row(row.0)));
+    // A start can meet a later step of the same instance.
+    if let Some(change) = &step.instance {
         meets.insert(Meet::Address(&change.address.saga, change.address.key.stored()));
     }
     let message =

@@ -321,7 +321,7 @@ pub(super) fn text(set: u32) -> String {
     let _ = write!(
         sql,
         ",\n batch AS (INSERT INTO saga_batch (epoch, number, inbox, bad) SELECT $1, $3, {inbox}, {bad}::text FROM fence RETURNING 1),\
-         \n old AS (DELETE FROM saga_batch WHERE epoch = $1 AND number <= $3 - 16)"
+         \n old AS (DELETE FROM saga_batch WHERE epoch = $1 AND number = $3 - 16)"
     );
     let advanced = match (has("updates"), looks) {
         (false, _) => String::new(),
