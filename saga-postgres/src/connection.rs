@@ -19,7 +19,7 @@ use crate::options::{Durability, PostgresOptions, bad_schema};
 use crate::tls::{self, Tls};
 
 /// The settings of each session. Without them, a plan for tables that the server does not know yet can be a scan of a table
-/// that has grown since. The limits end what nobody waits for any more.
+/// that has grown since. The limits end the statements of a call that has ended.
 const SETTINGS: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c jit=off \
                         -c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=5s \
                         -c default_transaction_isolation=read\\ committed";

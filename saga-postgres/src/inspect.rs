@@ -2,13 +2,11 @@
 
 use async_trait::async_trait;
 use saga_core::definition::StoredDefinition;
-use saga_core::message::Timestamp;
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{
     Address, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, ConsumerRow, DeadId, DeadLetterReason,
-    DeadLetterRow, HistoryEntry, HistoryKind, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter,
-    InstancePage, Loaded, Mail, NameOf, Pause, RetiredName, Snapshot, StoreError, StoreSizes, StoredName,
-    Trace,
+    DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, Loaded, Mail,
+    NameOf, Pause, RetiredName, Snapshot, StoreError, StoreSizes, StoredName, Trace,
 };
 use saga_stored::history;
 use serde::de::Error as _;
@@ -248,19 +246,7 @@ fn line(row: &Row) -> Result<HistoryRow, Error> {
         true => history::read(body),
         false => Err(Unreadable::custom("the line has a wrong checksum")),
     };
-    Ok(read.unwrap_or_else(|error| HistoryRow {
-        seq: history::seq(body),
-        entry: HistoryEntry {
-            kind: HistoryKind::Unreadable,
-            at: Timestamp::EPOCH,
-            name: "".into(),
-            payload: None,
-            from: "".into(),
-            to: "".into(),
-            cause: None,
-            note: Some(error.to_string().into()),
-        },
-    }))
+    Ok(read.unwrap_or_else(|error| history::unreadable(body, error)))
 }
 
 async fn audit(client: &Reader, filter: &AuditFilter) -> Result<Result<Vec<AuditRow>, Unreadable>, Error> {

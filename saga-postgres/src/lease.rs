@@ -2,7 +2,7 @@
 //!
 //! Owns: the row of the lease. A holder counts its beats up. A process that sees the same count for the `ttl` by its own
 //! clock ends the lease. No clock of the server or of another machine takes part, so neither a wrong clock nor an outage of
-//! the server ends a lease: while nobody can read, nobody has looked. Kubernetes elects its leaders in the same way. Does not
+//! the server ends a lease: during an outage no process reads the count. Kubernetes elects its leaders in the same way. Does not
 //! own: the fence of a commit, which locks this row (`committer`).
 
 use std::sync::Arc;
@@ -94,7 +94,7 @@ impl Committer {
                 ),
             )),
             Err(error) => {
-                // While nobody can look, nobody is silent.
+                // A failed read is no sign of silence.
                 self.observed = None;
                 Err(self.drop_session(error))
             }

@@ -5,11 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use saga_core::message::{Alias, InstanceName, Payload, Timestamp};
+use saga_core::message::{Alias, InstanceName, Timestamp};
 use saga_core::store::{
-    Address, InstanceFilter, InstanceOrder, InstancePage, InstanceView, Parked, Position, RowId, Status,
+    Address, InstanceFilter, InstanceOrder, InstancePage, InstanceView, Position, RowId, Status,
 };
-use saga_stored::instance as body;
+use saga_stored::view::{self, Columns};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
@@ -300,31 +300,13 @@ fn is_end(rows: &[Row], limit: i64) -> bool {
 /// Reads a line. Unreadable parts are empty, and the line stays visible.
 fn view(row: &Row, position: Position) -> Result<Result<InstanceView, Unreadable>, Error> {
     let (saga, key, id): (&str, &str, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-    let (number, is_parked, seq): (i16, bool, i64) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
+    let (number, parked, seq): (i16, bool, i64) = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
     let stored: &str = row.try_get(7)?;
     let items = items(row, id)?.unwrap_or_default();
     let read = || {
-        let outline = body::outline(stored).unwrap_or_default();
-        let changed_at = Timestamp::from_millis(outline.changed_at);
-        let record = outline.parked.or_else(|| is_parked.then(|| Payload::from("")));
-        let mut view = InstanceView {
-            address: Address::new(saga.to_owned(), name(key)?),
-            status: status(number)?,
-            state: outline.state.into_owned().into(),
-            parked: record.map(|record| Parked::from_stored(&record, changed_at)),
-            seq: seq.cast_unsigned(),
-            created_at: Timestamp::from_millis(outline.created_at),
-            changed_at,
-            due: items.timers.iter().map(|timer| timer.due).min(),
-            labels: outline.labels,
-            waiting_for: Vec::new(),
-            errors: Vec::new(),
-            owed: items.obligations.len(),
-            undo_since: None,
-            position,
-        };
-        view.set_tasks(&items.tasks);
-        Ok(view)
+        let address = Address::new(saga.to_owned(), name(key)?);
+        let columns = Columns { address, status: status(number)?, parked, seq: seq.cast_unsigned() };
+        Ok(view::view(columns, stored, &items, position))
     };
     Ok(read())
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use saga_core::store::{ObligationOf, StoreError, Stored, StoredName};
-use saga_stored::instance as body;
+use saga_core::store::{StoreError, Stored, StoredName};
+use saga_stored::{instance as body, view};
 use serde::Deserialize;
 use tokio_postgres::{Error, Row};
 
@@ -78,29 +78,10 @@ fn of_instance(row: &Row, counts: &mut Counts) -> Result<(), Error> {
             return Ok(());
         }
     };
-    let mut count = |what, name: &str, version| {
+    let count = |what, name: &str, version| {
         *counts.entry((saga.to_owned(), what, name.to_owned(), version)).or_default() += 1;
     };
-    if !status.is_over() {
-        count(Stored::State, &outline.state, outline.version);
-    }
-    for task in &items.tasks {
-        if let Some(what) = Stored::of_task(task.kind.as_str()) {
-            count(what, &task.command.name, task.command.version);
-        }
-    }
-    for owed in &items.obligations {
-        count(Stored::Undo, &owed.undo, 0);
-        match &owed.of {
-            ObligationOf::Command { command, .. } => {
-                count(Stored::UndoneCommand, &command.name, command.version);
-            }
-            ObligationOf::State { state, version, .. } => count(Stored::UndoneState, state, *version),
-        }
-    }
-    for timer in &items.timers {
-        count(Stored::Timer, &timer.name, 0);
-    }
+    view::names(status, &outline, &items, count);
     Ok(())
 }
 

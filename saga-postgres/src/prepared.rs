@@ -217,10 +217,10 @@ fn key_for<E: Correlated>(event: &E, saga: &str, earlier: &[String]) -> Result<I
 /// The most rows that one statement moves.
 const PORTION: i64 = 1_000;
 
-/// Moves the rows of committed transactions into the inbox, in their order. Returns whether there were any.
+/// Moves the rows of committed transactions into the inbox, in their order.
 ///
 /// A saga that was renamed while the transaction was open has its present name in the inbox.
-pub(crate) async fn move_arrivals(client: &Reader) -> Result<bool, Error> {
+pub(crate) async fn move_arrivals(client: &Reader) -> Result<(), Error> {
     const MOVE: &str = "WITH moved AS (DELETE FROM saga_arrival
              WHERE id IN (SELECT id FROM saga_arrival ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING *),
          counter AS (UPDATE saga_counter SET inbox = inbox + (SELECT count(*) FROM moved)
@@ -230,12 +230,10 @@ pub(crate) async fn move_arrivals(client: &Reader) -> Result<bool, Error> {
          SELECT counter.inbox - total + n, CASE WHEN kind = 'delivery' THEN consumer ELSE coalesce(
              (SELECT name FROM saga_retired WHERE what = 'saga' AND saga = '' AND was = consumer), consumer) END,
              key, kind, message, body FROM ordered, counter RETURNING id";
-    let mut any = false;
     loop {
         let moved = query(client, MOVE, &[&PORTION]).await?.len();
-        any |= moved > 0;
         if i64::try_from(moved).is_ok_and(|moved| moved < PORTION) {
-            return Ok(any);
+            return Ok(());
         }
     }
 }

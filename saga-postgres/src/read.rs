@@ -174,14 +174,8 @@ fn item(
 }
 
 pub(crate) fn status(number: i16) -> Result<Status, Unreadable> {
-    Ok(match number {
-        1 => Status::Running,
-        2 => Status::Compensating,
-        3 => Status::Completed,
-        4 => Status::Failed,
-        5 => Status::Aborted,
-        _ => return Err(Unreadable::custom(format!("this version does not know the status {number}"))),
-    })
+    body::known_status(number.into())
+        .ok_or_else(|| Unreadable::custom(format!("this version does not know the status {number}")))
 }
 
 /// Reads the stored text of a key or an alias.

@@ -210,40 +210,37 @@ impl PostgresStore {
         self.shared.worker.call(self.name(), work).await
     }
 
-    /// Runs a transaction on the connection of the committer. With `fenced`, it needs the lease. The transaction is rolled
-    /// back if `body` returns `None`.
+    /// Runs a transaction of the lease holder on the connection of the committer. The transaction is rolled back if `body`
+    /// returns `None`.
     async fn transaction<T: Send + 'static>(
         &self,
         limit: Duration,
-        fenced: bool,
         body: impl AsyncFnOnce(&Transaction<'_>) -> Result<Option<T>, Error> + Send + 'static,
     ) -> Result<Option<T>, StoreError> {
         self.commit_with(limit, async move |committer, inner| {
             committer.ready().await?;
             let held = committer.held.as_ref().map(|held| (held.epoch, held.generation));
-            if fenced && held.is_none() {
+            let Some((epoch, generation)) = held else {
                 return Err(StoreError::Fenced { epoch: 0 });
-            }
+            };
             let Some(session) = &mut committer.session else {
                 return Err(unavailable(&inner.server.name, "the connection has ended"));
             };
             let work = async {
                 let tx = session.client.transaction().await?;
-                if let Some((epoch, generation)) = held.filter(|_| fenced) {
-                    const FENCE: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2 FOR SHARE";
-                    if tx.query_opt(FENCE, &[&epoch, &generation]).await?.is_none() {
-                        return Ok(Err(epoch));
-                    }
+                const FENCE: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2 FOR SHARE";
+                if tx.query_opt(FENCE, &[&epoch, &generation]).await?.is_none() {
+                    return Ok(None);
                 }
                 let done = body(&tx).await?;
                 if done.is_some() {
                     tx.commit().await?;
                 }
-                Ok(Ok(done))
+                Ok(Some(done))
             };
             match work.await {
-                Ok(Ok(done)) => Ok(done),
-                Ok(Err(epoch)) => Err(committer.lost(epoch.cast_unsigned())),
+                Ok(Some(done)) => Ok(done),
+                Ok(None) => Err(committer.lost(epoch.cast_unsigned())),
                 Err(error) if kind(&error) == Kind::Step => Err(of_store(&inner.server.name, error)),
                 Err(error) => Err(committer.drop_session(error)),
             }
@@ -269,7 +266,7 @@ impl Inner {
         match tokio::time::timeout(PATIENCE, body(&reader)).await {
             Ok(result) => result.map_err(|error| of_store(name, error)),
             Err(_) => {
-                // The answer may still come, so nobody else gets the connection.
+                // The answer may still come, so no other call gets the connection.
                 drop(deadpool_postgres::Client::take(reader));
                 Err(unavailable(name, "the server does not answer"))
             }
@@ -441,12 +438,6 @@ impl Store for PostgresStore {
     /// lease.
     async fn pulse(&self) -> Result<bool, StoreError> {
         let inner = &self.shared.inner;
-        let lost = inner
-            .heart
-            .lock()
-            .as_ref()
-            .filter(|(_, lost)| lost.load(Ordering::Relaxed))
-            .map(|(epoch, _)| *epoch);
         let fenced = match inner.committer.try_lock() {
             Ok(mut committer) => {
                 let fenced = committer.fenced();
@@ -454,7 +445,11 @@ impl Store for PostgresStore {
                 fenced
             }
             // A busy committer must not hide the end of the lease.
-            Err(_) => lost.map(|epoch| StoreError::Fenced { epoch }),
+            Err(_) => {
+                let heart = inner.heart.lock();
+                let lost = heart.as_ref().filter(|(_, lost)| lost.load(Ordering::Relaxed));
+                lost.map(|(epoch, _)| StoreError::Fenced { epoch: *epoch })
+            }
         };
         if let Some(fenced) = fenced {
             return Err(fenced);
@@ -515,7 +510,7 @@ impl Maintain for PostgresStore {
         let names = names.to_vec();
         let (clash, clashed) = std::sync::mpsc::channel();
         let renamed = self
-            .transaction(RENAME, true, async move |tx| match rename::rename(tx, &names).await? {
+            .transaction(RENAME, async move |tx| match rename::rename(tx, &names).await? {
                 Ok(moved) => Ok(Some((moved, sagas(tx).await?))),
                 Err(why) => {
                     // The receiver waits for the end of this transaction.
@@ -545,9 +540,7 @@ impl Maintain for PostgresStore {
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let purged = self
-            .transaction(CALL, true, async move |tx| {
-                maintain::purge(tx, before.as_millis(), limit).await.map(Some)
-            })
+            .transaction(CALL, async move |tx| maintain::purge(tx, before.as_millis(), limit).await.map(Some))
             .await?;
         Ok(purged.unwrap_or_default())
     }

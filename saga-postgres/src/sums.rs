@@ -5,16 +5,15 @@
 
 use saga_core::store::InstanceChange;
 use saga_stored::checksum::{Checksum, joined};
-
-use crate::committer::status_number;
+use saga_stored::instance as body;
 
 /// Returns the checksum of an instance.
 pub(crate) fn instance(id: i64, change: &InstanceChange, body: &str) -> i64 {
-    let data = saga_stored::instance::is_large(&change.data).then(|| change.data.as_str());
+    let data = body::is_large(&change.data).then(|| change.data.as_str());
     stored_instance(
         id,
         change.address.key.stored(),
-        status_number(change.status),
+        body::status_number(change.status),
         change.seq.cast_signed(),
         body,
         data,

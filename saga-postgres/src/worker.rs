@@ -28,7 +28,7 @@ impl Worker {
                     job();
                 }
             });
-            // A look-up of a name may still run, and nobody waits for it.
+            // A look-up of a name may still run. Its result has no use.
             runtime.shutdown_background();
         })?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })

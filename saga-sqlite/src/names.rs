@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Result, Row};
-use saga_core::store::{ObligationOf, RowId, StoreError, Stored, StoredName};
+use saga_core::store::{RowId, StoreError, Stored, StoredName};
 
 use crate::error::{Kind, kind};
 use crate::read::Readers;
 use crate::table::value::{bad, maybe_text, text};
 use crate::table::{dead, delivery, inbox, instance, item};
-use saga_stored::{instance as body, pending};
+use saga_stored::{instance as body, pending, view};
 
 /// The number of ids in one read transaction.
 const RANGE: i64 = 20_000;
@@ -67,29 +67,10 @@ fn of_instance(db: &Connection, row: &Row<'_>, counts: &mut Counts) -> Result<()
         Some(items) => pending::read(items).map_err(|error| bad(3, error))?,
         None => item::of_instance(db, RowId(row.get(4)?))?,
     };
-    let mut count = |what, name: &str, version| {
+    let count = |what, name: &str, version| {
         *counts.entry((saga.clone(), what, name.to_owned(), version)).or_default() += 1;
     };
-    if !status.is_over() {
-        count(Stored::State, &outline.state, outline.version);
-    }
-    for task in &items.tasks {
-        if let Some(what) = Stored::of_task(task.kind.as_str()) {
-            count(what, &task.command.name, task.command.version);
-        }
-    }
-    for owed in &items.obligations {
-        count(Stored::Undo, &owed.undo, 0);
-        match &owed.of {
-            ObligationOf::Command { command, .. } => {
-                count(Stored::UndoneCommand, &command.name, command.version);
-            }
-            ObligationOf::State { state, version, .. } => count(Stored::UndoneState, state, *version),
-        }
-    }
-    for timer in &items.timers {
-        count(Stored::Timer, &timer.name, 0);
-    }
+    view::names(status, &outline, &items, count);
     Ok(())
 }
 

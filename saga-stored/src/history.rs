@@ -54,6 +54,21 @@ pub fn seq(body: &str) -> u64 {
     digits.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
+/// Returns the line in place of one that cannot be read. Its note is the error, and the other lines stay visible.
+pub fn unreadable(body: &str, error: impl fmt::Display) -> HistoryRow {
+    let entry = HistoryEntry {
+        kind: HistoryKind::Unreadable,
+        at: Timestamp::EPOCH,
+        name: "".into(),
+        payload: None,
+        from: "".into(),
+        to: "".into(),
+        cause: None,
+        note: Some(error.to_string().into()),
+    };
+    HistoryRow { seq: seq(body), entry }
+}
+
 struct Line(HistoryRow);
 
 impl<'t> Deserialize<'t> for Line {

@@ -179,6 +179,23 @@ pub fn outline(body: &str) -> serde_json::Result<Outline<'_>> {
     serde_json::from_str(body)
 }
 
+/// Returns the number of a status in the tables.
+pub const fn status_number(status: Status) -> i16 {
+    match status {
+        Status::Running => 1,
+        Status::Compensating => 2,
+        Status::Completed => 3,
+        Status::Failed => 4,
+        Status::Aborted => 5,
+    }
+}
+
+/// Returns the status with the number. `None` for a damaged number.
+pub fn known_status(number: i64) -> Option<Status> {
+    let all = [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
+    all.into_iter().find(|status| i64::from(status_number(*status)) == number)
+}
+
 #[cfg(test)]
 mod tests {
     use saga_core::message::LabelValue;

@@ -10,3 +10,4 @@ pub mod instance;
 pub mod item;
 pub mod json;
 pub mod pending;
+pub mod view;

@@ -8,6 +8,7 @@
 //! Then the number of the newest statement says whether it was written.
 
 mod answer;
+mod items;
 mod numbers;
 mod plan;
 mod rows;
@@ -28,7 +29,6 @@ use crate::lease::{Heart, Observed};
 use crate::store::PATIENCE;
 use answer::Answer;
 use numbers::Numbers;
-pub(crate) use plan::status_number;
 use plan::{Added, Plan, Sent};
 
 /// The most steps in one statement.
@@ -83,11 +83,10 @@ pub(crate) struct Session {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) epoch: i64,
+    /// The last generation that was asked for. A usable connection has it.
     pub(crate) generation: i32,
     /// The process of the server with the connection that was dropped last.
     stale: Option<(i32, String)>,
-    /// The last generation that was asked for.
-    asked: i32,
     pub(crate) heart: Heart,
     /// The numbers of the sagas.
     sagas: HashMap<String, i32>,
@@ -154,7 +153,6 @@ impl Held {
             epoch,
             generation: 0,
             stale: None,
-            asked: 0,
             heart,
             sagas,
             numbers: Numbers::block(block),
@@ -179,6 +177,16 @@ impl Held {
         if let Some(open) = &mut self.open {
             open.outcomes.extend(outcomes);
         }
+    }
+
+    /// Returns the reason why the step cannot be sent at all.
+    fn refusal(&self, step: &Step) -> Option<String> {
+        let saga = step.instance.as_ref().map(|change| &*change.address.saga);
+        if saga.is_some_and(|saga| !self.sagas.contains_key(saga)) {
+            return Some("the server refuses the name of the saga".to_owned());
+        }
+        let is_large = plan::needs(step) > numbers::BLOCK;
+        is_large.then(|| format!("the step has more than {} rows", numbers::BLOCK))
     }
 
     /// Reads the numbers of the sagas again after a rename.
@@ -237,26 +245,25 @@ impl Committer {
         const ADD: &str =
             "INSERT INTO saga_name (name) SELECT DISTINCT unnest($1::text[]) ON CONFLICT DO NOTHING";
         let client = self.client()?;
+        let refused = |error: &Error| kind(error) == Kind::Step;
         let named = async {
-            client.execute(ADD, &[&new]).await?;
+            match client.execute(ADD, &[&new]).await {
+                // A name that the server refuses gets no number, and its steps are refused. The others get theirs.
+                Err(error) if refused(&error) => {
+                    for name in &new {
+                        match client.execute(ADD, &[&[*name].as_slice()]).await {
+                            Err(error) if !refused(&error) => return Err(error),
+                            _ => {}
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
             sagas(client).await
         };
         match named.await {
             Ok(sagas) => self.holding(lease)?.sagas = sagas,
-            // A name that the server refuses gets no number, and its steps are refused. The others get theirs.
-            Err(error) if kind(&error) == Kind::Step && new.len() > 1 => {
-                for name in new {
-                    match self.client()?.execute(ADD, &[&[name].as_slice()]).await {
-                        Err(error) if kind(&error) != Kind::Step => return Err(self.drop_session(error)),
-                        _ => {}
-                    }
-                }
-                match sagas(self.client()?).await {
-                    Ok(sagas) => self.holding(lease)?.sagas = sagas,
-                    Err(error) => return Err(self.drop_session(error)),
-                }
-            }
-            Err(error) if kind(&error) == Kind::Step => {}
             Err(error) => return Err(self.drop_session(error)),
         }
         Ok(())
@@ -269,25 +276,17 @@ impl Committer {
         let from = open.outcomes.len();
         let alone = open.alone;
         let Some(first) = batch.steps.get(from) else { return Ok(false) };
-        if plan::needs(first) > held.numbers.left() {
-            self.next_block(lease, first).await?;
+        let needs = plan::needs(first);
+        if needs > held.numbers.left() && needs <= numbers::BLOCK {
+            self.next_block(lease).await?;
         }
         let inbox = Arc::clone(&self.inbox);
         let held = self.holding(lease)?;
         let most = if from < alone { 1 } else { STEPS };
         let mut plan = Plan::default();
         for step in batch.steps[from..].iter().take(most) {
-            let is_unknown = |saga: &str| !held.sagas.contains_key(saga);
-            if step.instance.as_ref().is_some_and(|change| is_unknown(&change.address.saga)) {
+            if let Some(refused) = held.refusal(step) {
                 if plan.is_empty() {
-                    let refused = "the server refuses the name of the saga";
-                    plan.sent.push(Sent::Known(StepOutcome::Refused(refused.to_owned())));
-                }
-                break;
-            }
-            if plan::needs(step) > numbers::BLOCK {
-                if plan.is_empty() {
-                    let refused = format!("the step has more than {} rows", numbers::BLOCK);
                     plan.sent.push(Sent::Known(StepOutcome::Refused(refused)));
                 }
                 break;
@@ -361,10 +360,7 @@ impl Committer {
         Ok(true)
     }
 
-    async fn next_block(&mut self, lease: &Lease, first: &Step) -> Result<(), StoreError> {
-        if plan::needs(first) > numbers::BLOCK {
-            return Ok(());
-        }
+    async fn next_block(&mut self, lease: &Lease) -> Result<(), StoreError> {
         match self.client()?.query_one(NEXT_BLOCK, &[]).await.and_then(|row| row.try_get(0)) {
             Ok(block) => {
                 self.holding(lease)?.numbers = Numbers::block(block);
@@ -473,8 +469,8 @@ async fn settle(
     const NEWEST: &str =
         "SELECT number, inbox, bad FROM saga_batch WHERE epoch = $1 ORDER BY number DESC LIMIT 1";
     let of = |error| of_store(&server.name, error);
-    held.asked += 1;
-    if client.execute(RENEW, &[&held.epoch, &held.asked]).await.map_err(of)? == 0 {
+    held.generation += 1;
+    if client.execute(RENEW, &[&held.epoch, &held.generation]).await.map_err(of)? == 0 {
         let holds = client.query_opt(HOLDS, &[&held.epoch]).await.map_err(of)?.is_some();
         return if holds {
             Err(unavailable(&server.name, "the lease was renewed meanwhile"))
@@ -482,7 +478,6 @@ async fn settle(
             Ok(false)
         };
     }
-    held.generation = held.asked;
     let counter: i64 = client.query_one(INBOX, &[]).await.and_then(|row| row.try_get(0)).map_err(of)?;
     if counter < inbox.highest.load(Ordering::Relaxed) {
         return Err(rewound(server));

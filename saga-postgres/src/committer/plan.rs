@@ -1,15 +1,16 @@
 //! The steps of one statement, and their rows.
 //!
 //! Owns: which steps share a statement, and how a step becomes rows. A statement sees the tables as they were before it, so
-//! two steps that meet in a row, a message id or an alias need two statements. Does not own: the SQL (`statement`).
+//! two steps that meet in a row, a message id or an alias need two statements. Does not own: the SQL (`statement`), or the rows
+//! of pending items (`items`).
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use saga_core::message::{Alias, InstanceName, LabelValue};
 use saga_core::store::{
-    AliasChange, AuditLink, Committed, DeadLetter, DedupRecord, DeliveryChange, DeliveryId, InstanceChange,
-    ObligationChange, PauseChange, RowId, Status, Step, StepOutcome, TaskChange, TimerChange,
+    AliasChange, AuditLink, Committed, DeadLetter, DedupRecord, DeliveryChange, DeliveryId, HistoryEntry,
+    InstanceChange, Pause, PauseChange, RowId, Step, StepOutcome,
 };
 use saga_stored::item::ItemText;
 use saga_stored::{history, instance as body, item};
@@ -31,9 +32,9 @@ pub(super) struct Plan<'b> {
     /// The link of the last audit row, if a step has audit rows. Such a step is the last one.
     pub(super) link: Option<AuditLink>,
     meets: HashSet<Meet<'b>>,
-    bytes: usize,
+    pub(super) bytes: usize,
     mails: i64,
-    item: ItemText,
+    pub(super) item: ItemText,
 }
 
 /// A step on its way, with everything that its outcome needs.
@@ -161,9 +162,7 @@ impl<'b> Plan<'b> {
             (None, None) => None,
         };
         if let Some(instance) = instance {
-            for (name, item) in self.items(step) {
-                self.item(ord, instance, name, item);
-            }
+            self.items(ord, instance, step);
             self.aliases(ord, instance, saga, step);
             self.labels(ord, instance, step);
         }
@@ -215,13 +214,15 @@ impl<'b> Plan<'b> {
         let mut last = None;
         let (mut line, mut line_checksum, mut line_body) = (None, None, None);
         for entry in &step.history {
-            let (number, mut text) = (numbers.next(), String::with_capacity(160));
-            history::write(&mut text, change.seq, entry);
-            self.bytes += text.len();
-            let checksum = sums::line(number, id, &text);
+            let (number, text) = (numbers.next(), self.line_body(change.seq, entry));
+            // The first line is a part of the update.
             match last {
-                None => (line, line_checksum, line_body) = (Some(number), Some(checksum), Some(text)),
-                Some(_) => self.line(ord, number, id, last, checksum, text),
+                None => {
+                    line = Some(number);
+                    line_checksum = Some(sums::line(number, id, &text));
+                    line_body = Some(text);
+                }
+                Some(_) => self.line(ord, number, id, last, text),
             }
             last = Some(number);
         }
@@ -230,7 +231,7 @@ impl<'b> Plan<'b> {
         rows.id.push(id);
         rows.seq.push(change.seq.cast_signed());
         rows.incarnation.push(Uuid::from_u128(change.incarnation.as_u128()));
-        rows.status.push(status_number(change.status));
+        rows.status.push(body::status_number(change.status));
         rows.parked.push(change.parked.is_some());
         rows.state.push(Cow::Borrowed(&change.state));
         rows.over_at.push(over_at(change));
@@ -255,11 +256,8 @@ impl<'b> Plan<'b> {
         let (text, data) = self.body(change);
         let mut last = None;
         for entry in &step.history {
-            let (number, mut text) = (numbers.next(), String::with_capacity(160));
-            history::write(&mut text, change.seq, entry);
-            self.bytes += text.len();
-            let checksum = sums::line(number, id, &text);
-            self.line(ord, number, id, last, checksum, text);
+            let (number, text) = (numbers.next(), self.line_body(change.seq, entry));
+            self.line(ord, number, id, last, text);
             last = Some(number);
         }
         let rows = &mut self.rows.starts;
@@ -268,7 +266,7 @@ impl<'b> Plan<'b> {
         rows.saga.push(saga);
         rows.key.push(Cow::Borrowed(change.address.key.stored()));
         rows.incarnation.push(Uuid::from_u128(change.incarnation.as_u128()));
-        rows.status.push(status_number(change.status));
+        rows.status.push(body::status_number(change.status));
         rows.parked.push(change.parked.is_some());
         rows.state.push(Cow::Borrowed(&change.state));
         rows.over_at.push(over_at(change));
@@ -278,171 +276,21 @@ impl<'b> Plan<'b> {
         rows.last.push(last);
     }
 
-    fn line(&mut self, ord: i32, id: i64, instance: i64, prev: Option<i64>, checksum: i64, body: String) {
+    fn line_body(&mut self, seq: u64, entry: &HistoryEntry) -> String {
+        let mut text = String::with_capacity(160);
+        history::write(&mut text, seq, entry);
+        self.bytes += text.len();
+        text
+    }
+
+    fn line(&mut self, ord: i32, id: i64, instance: i64, prev: Option<i64>, body: String) {
         let rows = &mut self.rows.lines;
         rows.ord.push(ord);
         rows.id.push(id);
         rows.instance.push(instance);
         rows.prev.push(prev);
-        rows.checksum.push(checksum);
+        rows.checksum.push(sums::line(id, instance, &body));
         rows.body.push(body);
-    }
-
-    /// Returns the changes of pending items. Of several changes of one item, only the result is written.
-    fn items(&mut self, step: &'b Step) -> Vec<(String, Item)> {
-        let mut last: Vec<(String, Item)> = Vec::new();
-        let text = &mut self.item;
-        for change in &step.tasks {
-            let (id, now) = match change {
-                TaskChange::Add(task) => {
-                    text.set_task(task);
-                    text.body.push('}');
-                    (task.id, Some(Item::Progress(text.progress.clone())))
-                }
-                TaskChange::Progress(id, progress) => {
-                    text.set_progress(*id, progress);
-                    (*id, Some(Item::Progress(text.progress.clone())))
-                }
-                TaskChange::Finish(id) => {
-                    text.name_task(*id);
-                    (*id, None)
-                }
-            };
-            let before = last.iter_mut().find(|(known, _)| *known == text.name).map(|(_, item)| item);
-            let is_new = matches!(change, TaskChange::Add(_));
-            match (before, now) {
-                (Some(Item::Task(task)), Some(Item::Progress(progress))) => {
-                    task.twice |= is_new && task.kept;
-                    task.kept |= is_new;
-                    // The progress of a finished task has no place.
-                    if task.kept {
-                        task.progress = progress;
-                    }
-                }
-                (Some(Item::Task(task)), _) => task.kept = false,
-                (before, Some(Item::Progress(progress))) if is_new => {
-                    let task = Item::Task(NewTask {
-                        // A task that the step has finished is gone.
-                        is_new: !matches!(before, Some(Item::Gone)),
-                        twice: false,
-                        kept: true,
-                        seq: id.seq.cast_signed(),
-                        ord: id.ord.into(),
-                        body: text.body.clone(),
-                        progress,
-                    });
-                    match before {
-                        Some(item) => *item = task,
-                        None => last.push((text.name.clone(), task)),
-                    }
-                }
-                (Some(Item::Gone), Some(_)) => {}
-                (Some(item), now) => *item = now.unwrap_or(Item::Gone),
-                (None, now) => last.push((text.name.clone(), now.unwrap_or(Item::Gone))),
-            }
-        }
-        let mut set = |name: &str, item: Item| match last.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => *known = item,
-            None => last.push((name.to_owned(), item)),
-        };
-        for change in &step.timers {
-            match change {
-                TimerChange::Set(timer) => {
-                    text.set_timer(timer);
-                    set(&text.name, Item::Put(Some(timer.due.as_millis()), text.body.clone()));
-                }
-                TimerChange::Clear(name) => {
-                    text.name_timer(name);
-                    set(&text.name, Item::Gone);
-                }
-            }
-        }
-        for change in &step.obligations {
-            match change {
-                ObligationChange::Put(owed) => {
-                    text.set_obligation(owed);
-                    set(&text.name, Item::Put(None, text.body.clone()));
-                }
-                ObligationChange::Drop(id) => {
-                    text.name_obligation(*id);
-                    set(&text.name, Item::Gone);
-                }
-            }
-        }
-        for change in &step.aliases {
-            match change {
-                AliasChange::Claim(alias) => {
-                    text.set_alias(alias);
-                    set(&text.name, Item::Put(None, text.body.clone()));
-                }
-                AliasChange::Release(alias) => {
-                    text.name_alias(alias);
-                    set(&text.name, Item::Gone);
-                }
-            }
-        }
-        last
-    }
-
-    fn item(&mut self, ord: i32, instance: i64, name: String, item: Item) {
-        match item {
-            Item::Task(task) if task.is_new => {
-                self.bytes += task.body.len() + task.progress.len();
-                let rows = &mut self.rows.new_tasks;
-                rows.ord.push(ord);
-                rows.twice.push(task.twice);
-                rows.kept.push(task.kept);
-                rows.instance.push(instance);
-                rows.task_seq.push(task.seq);
-                rows.task_ord.push(task.ord);
-                rows.checksum.push(sums::item(instance, &name, &task.body, Some(&task.progress)));
-                rows.item.push(name);
-                rows.body.push(task.body);
-                rows.progress.push(task.progress);
-            }
-            Item::Task(task) if task.kept => {
-                let id = Some((task.seq, task.ord));
-                self.put(ord, instance, name, (id, None), task.body, Some(task.progress));
-            }
-            Item::Put(due_at, body) => self.put(ord, instance, name, (None, due_at), body, None),
-            Item::Progress(progress) => {
-                let rows = &mut self.rows.progress;
-                rows.ord.push(ord);
-                rows.instance.push(instance);
-                rows.checksum.push(sums::progress(instance, &name, Some(&progress)));
-                rows.item.push(name);
-                rows.progress.push(progress);
-            }
-            Item::Gone | Item::Task(_) => {
-                let rows = &mut self.rows.gone_items;
-                rows.ord.push(ord);
-                rows.instance.push(instance);
-                rows.item.push(name);
-            }
-        }
-    }
-
-    /// Adds an item that replaces one with the same name. A task has a number, and a timer has a due time.
-    fn put(
-        &mut self,
-        ord: i32,
-        instance: i64,
-        name: String,
-        (task, due_at): (Option<(i64, i64)>, Option<i64>),
-        body: String,
-        progress: Option<String>,
-    ) {
-        self.bytes += body.len();
-        let rows = &mut self.rows.items;
-        rows.ord.push(ord);
-        rows.instance.push(instance);
-        rows.task_seq.push(task.map(|(seq, _)| seq));
-        rows.task_ord.push(task.map(|(_, ord)| ord));
-        rows.due_at.push(due_at);
-        rows.checksum.push(sums::item(instance, &name, &body, progress.as_deref()));
-        rows.item.push(name);
-        rows.body.push(body);
-        rows.progress.push(progress);
     }
 
     fn aliases(&mut self, ord: i32, instance: i64, saga: Option<i32>, step: &'b Step) {
@@ -604,7 +452,7 @@ impl<'b> Plan<'b> {
                 rows.name.push(Cow::Borrowed(pause.of.name()));
                 rows.body.push(body);
             }
-            (PauseChange::Pause(saga_core::store::Pause { of, .. }) | PauseChange::Resume(of), _) => {
+            (PauseChange::Pause(Pause { of, .. }) | PauseChange::Resume(of), _) => {
                 let rows = &mut self.rows.gone_pauses;
                 rows.ord.push(ord);
                 rows.kind.push(Cow::Borrowed(of.kind()));
@@ -634,27 +482,6 @@ impl<'b> Plan<'b> {
             self.link = Some(link);
         }
     }
-}
-
-/// A task that a step adds.
-struct NewTask {
-    /// No task with this id may exist before the step.
-    is_new: bool,
-    twice: bool,
-    /// The step does not finish the task as well.
-    kept: bool,
-    seq: i64,
-    ord: i64,
-    body: String,
-    progress: String,
-}
-
-/// The result of the changes of one pending item.
-enum Item {
-    Task(NewTask),
-    Put(Option<i64>, String),
-    Progress(String),
-    Gone,
 }
 
 /// Returns the places in which the step can meet another one.
@@ -688,9 +515,7 @@ fn meeting<'b>(step: &'b Step) -> HashSet<Meet<'b>> {
         DeliveryChange::Add(_) => None,
     }));
     meets.extend(step.pauses.iter().map(|change| match change {
-        PauseChange::Pause(saga_core::store::Pause { of, .. }) | PauseChange::Resume(of) => {
-            Meet::Pause(of.kind(), of.name())
-        }
+        PauseChange::Pause(Pause { of, .. }) | PauseChange::Resume(of) => Meet::Pause(of.kind(), of.name()),
     }));
     meets
 }
@@ -720,16 +545,6 @@ fn label_text(value: &LabelValue) -> String {
             saga_stored::json::string(&mut out, text);
             out
         }
-    }
-}
-
-pub(crate) const fn status_number(status: Status) -> i16 {
-    match status {
-        Status::Running => 1,
-        Status::Compensating => 2,
-        Status::Completed => 3,
-        Status::Failed => 4,
-        Status::Aborted => 5,
     }
 }
 

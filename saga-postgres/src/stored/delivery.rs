@@ -6,8 +6,8 @@ use saga_stored::{item, json};
 use serde::Deserialize;
 use serde::de::Error;
 
-use super::StoredMessage;
 use super::mail::address;
+use super::message;
 
 pub(crate) fn write_delivery(delivery: &Delivery) -> String {
     let mut out = super::begin(&delivery.event);
@@ -40,7 +40,7 @@ pub(crate) fn read_delivery(
     let body: Body = serde_json::from_str(body)?;
     Ok(Delivery {
         to: address(consumer, key)?,
-        event: StoredMessage { name: body.name, version: body.version, payload: body.payload }.into_message(),
+        event: message(body.name, body.version, body.payload),
         id: MessageId::new(id).map_err(Error::custom)?,
         named,
         hops: body.hops,

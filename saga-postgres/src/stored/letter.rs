@@ -6,8 +6,8 @@ use saga_stored::json;
 use serde::Deserialize;
 use serde::de::Error;
 
-use super::StoredMessage;
 use super::mail::{address, unknown};
+use super::message;
 
 pub(crate) fn write_letter(letter: &DeadLetter) -> String {
     let mut out = super::begin(&letter.message);
@@ -48,8 +48,7 @@ pub(crate) fn read_letter(columns: &Columns<'_>, body: &str) -> serde_json::Resu
     Ok(DeadLetter {
         to: address(columns.consumer, columns.key)?,
         kind: MailKind::parse(columns.kind).ok_or_else(|| unknown(columns.kind))?,
-        message: StoredMessage { name: body.name, version: body.version, payload: body.payload }
-            .into_message(),
+        message: message(body.name, body.version, body.payload),
         id: columns.id.map(MessageId::new).transpose().map_err(Error::custom)?,
         hops: body.hops,
         trace: body.trace,

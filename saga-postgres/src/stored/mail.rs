@@ -1,12 +1,12 @@
 //! The body of an inbox row.
 
-use saga_core::message::{InstanceName, MessageId, Timestamp, TraceContext};
+use saga_core::message::{InstanceName, MessageId, Payload, Timestamp, TraceContext};
 use saga_core::store::{Address, Mail, MailKind, TaskId};
 use saga_stored::json;
 use serde::Deserialize;
 use serde::de::Error;
 
-use super::StoredMessage;
+use super::message;
 
 pub(crate) fn write_mail(mail: &Mail) -> String {
     let mut out = super::begin(&mail.message);
@@ -29,7 +29,7 @@ struct Body {
     name: String,
     version: u32,
     #[serde(deserialize_with = "json::raw")]
-    payload: saga_core::message::Payload,
+    payload: Payload,
     at: i64,
     #[serde(default)]
     epoch: u64,
@@ -58,8 +58,7 @@ pub(crate) fn read_mail(
     Ok(Mail {
         to: address(consumer, key)?,
         kind: MailKind::parse(kind).ok_or_else(|| unknown(kind))?,
-        message: StoredMessage { name: body.name, version: body.version, payload: body.payload }
-            .into_message(),
+        message: message(body.name, body.version, body.payload),
         id: id.map(MessageId::new).transpose().map_err(Error::custom)?,
         deduplicated: body.deduplicated != 0,
         task: body.task_seq.map(|seq| TaskId { seq, ord: body.task_ord }),

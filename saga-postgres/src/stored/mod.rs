@@ -17,7 +17,6 @@ pub(crate) use pause::{read_pause, write_pause};
 
 use saga_core::message::{Message, Payload};
 use saga_stored::json;
-use serde::Deserialize;
 
 /// Begins an object with a message: its name, version and payload.
 fn begin(message: &Message) -> String {
@@ -29,17 +28,7 @@ fn begin(message: &Message) -> String {
     out
 }
 
-/// The fields of a message.
-#[derive(Deserialize)]
-struct StoredMessage {
-    name: String,
-    version: u32,
-    #[serde(deserialize_with = "json::raw")]
-    payload: Payload,
-}
-
-impl StoredMessage {
-    fn into_message(self) -> Message {
-        Message { name: self.name.into(), version: self.version, payload: self.payload }
-    }
+/// Returns the message of the fields that `begin` has written.
+fn message(name: String, version: u32, payload: Payload) -> Message {
+    Message { name: name.into(), version, payload }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Result};
 use saga_core::store::InstanceCount;
+use saga_stored::instance::known_status;
 
-use super::instance::known_status;
 use super::value::lossy;
 
 super::statements! {

@@ -1,8 +1,7 @@
 //! `saga_history`: append-only history lines. The lines of an instance form a chain from the newest line.
 
-use rusqlite::{CachedStatement, Connection, Error, OptionalExtension, Result, Row};
-use saga_core::message::Timestamp;
-use saga_core::store::{HistoryEntry, HistoryKind, HistoryRow, RowId};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, Row};
+use saga_core::store::{HistoryEntry, HistoryRow, RowId};
 
 use super::value::{bad, text};
 use crate::error::{Kind, kind};
@@ -54,8 +53,7 @@ fn read(instance: RowId, id: i64, row: &Row<'_>) -> Result<(HistoryRow, Option<i
     match read_body(instance, id, prev, row) {
         Ok(line) => Ok((line, prev)),
         Err(error) if kind(&error) == Kind::Step => {
-            let seq = text(row, 3).map_or(0, body::seq);
-            Ok((HistoryRow { seq, entry: unreadable(&error) }, prev))
+            Ok((body::unreadable(text(row, 3).unwrap_or_default(), &error), prev))
         }
         Err(error) => Err(error),
     }
@@ -67,19 +65,6 @@ fn read_body(instance: RowId, id: i64, prev: Option<i64>, row: &Row<'_>) -> Resu
         return Err(bad(2, Mismatch { seq: body::seq(body) }));
     }
     body::read(body).map_err(|error| bad(3, error))
-}
-
-fn unreadable(error: &Error) -> HistoryEntry {
-    HistoryEntry {
-        kind: HistoryKind::Unreadable,
-        at: Timestamp::EPOCH,
-        name: "".into(),
-        payload: None,
-        from: "".into(),
-        to: "".into(),
-        cause: None,
-        note: Some(error.to_string().into()),
-    }
 }
 
 /// Removes the whole chain that ends in `last`.

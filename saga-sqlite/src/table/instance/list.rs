@@ -3,8 +3,6 @@
 //! Each statement returns the columns of a line, and then its place. `?1` is the place behind which the list begins.
 
 use rusqlite::{Connection, Result, Row};
-use saga_core::machine::Parked;
-use saga_core::message::{Payload, Timestamp};
 use saga_core::store::{Address, InstanceView, Position, RowId, Status};
 
 use super::{checked_items, status};
@@ -12,7 +10,8 @@ use crate::error::{Kind, kind};
 use crate::table::item;
 use crate::table::value::{address, bad, lossy};
 use saga_stored::item::Items;
-use saga_stored::{instance as body, pending};
+use saga_stored::pending;
+use saga_stored::view::{self, Columns};
 
 crate::table::statements! {
     ALL = "SELECT saga_name.name, key, saga_instance.id, status, parked, seq, saga_instance.body, pending, open, saga_instance.checksum, saga_instance.id
@@ -132,30 +131,12 @@ pub(crate) fn view(
     position: Position,
 ) -> Result<(InstanceView, usize)> {
     let stored = lossy(row, 6)?;
-    let outline = body::outline(&stored).unwrap_or_default();
-    let changed_at = Timestamp::from_millis(outline.changed_at);
-    let record = outline.parked.or_else(|| line.parked.then(|| Payload::from("")));
     let items = items(db, row, line.id)?;
     let count = items.tasks.len() + items.obligations.len() + items.timers.len() + items.aliases.len();
     let bytes = stored.len() + row.get_ref(7)?.as_bytes().map_or(0, <[u8]>::len);
-    let mut view = InstanceView {
-        address: line.address,
-        status: line.status,
-        state: outline.state.into_owned().into(),
-        parked: record.map(|record| Parked::from_stored(&record, changed_at)),
-        seq: row.get(5)?,
-        created_at: Timestamp::from_millis(outline.created_at),
-        changed_at,
-        due: items.timers.iter().map(|timer| timer.due).min(),
-        labels: outline.labels,
-        waiting_for: Vec::new(),
-        errors: Vec::new(),
-        owed: items.obligations.len(),
-        undo_since: None,
-        position,
-    };
-    view.set_tasks(&items.tasks);
-    Ok((view, count + bytes / 512))
+    let Line { address, status, parked, .. } = line;
+    let columns = Columns { address, status, parked, seq: row.get(5)? };
+    Ok((view::view(columns, &stored, &items, position), count + bytes / 512))
 }
 
 /// Returns the pending items. Damaged items are left out.

@@ -60,25 +60,13 @@ super::statements! {
 }
 
 /// The number of a status in the column `status`.
-pub(crate) const fn status_number(status: Status) -> i64 {
-    match status {
-        Status::Running => 1,
-        Status::Compensating => 2,
-        Status::Completed => 3,
-        Status::Failed => 4,
-        Status::Aborted => 5,
-    }
-}
-
-/// Returns the status with the number. `None` for a damaged number.
-pub(crate) fn known_status(number: i64) -> Option<Status> {
-    let all = [Status::Running, Status::Compensating, Status::Completed, Status::Failed, Status::Aborted];
-    all.into_iter().find(|status| status_number(*status) == number)
+pub(crate) fn status_number(status: Status) -> i64 {
+    body::status_number(status).into()
 }
 
 fn status(row: &Row<'_>, at: usize) -> Result<Status> {
     let number: i64 = row.get(at)?;
-    known_status(number).ok_or_else(|| bad(at, UnknownStatus(number)))
+    body::known_status(number).ok_or_else(|| bad(at, UnknownStatus(number)))
 }
 
 /// Returns whether the last step of the instance is `step`.
