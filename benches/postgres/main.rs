@@ -15,11 +15,11 @@ mod by_saga;
 mod cluster;
 #[path = "../order/order.rs"]
 mod order;
+#[path = "../order/round.rs"]
+mod round;
 
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cluster::Cluster;
 pub use order::Order;
@@ -43,8 +43,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{:>10} {:>10} {:>10} {:>7}", "at a time", "saga", "by hand", "ratio");
     for at_a_time in levels {
         let (mut saga, mut hand) = (0.0, 0.0);
-        for round in 0..ROUNDS {
-            let schema = format!("bench_{at_a_time}_{round}");
+        for number in 0..ROUNDS {
+            let schema = format!("bench_{at_a_time}_{number}");
             saga += runtime.block_on(by_saga::round(&cluster.config, &schema, at_a_time))?;
             hand += runtime.block_on(by_hand::round(&cluster.config, &schema, at_a_time))?;
         }
@@ -60,26 +60,5 @@ where
     F: Fn(u64) -> R + Send + Sync + 'static,
     R: Future<Output = ()> + Send + 'static,
 {
-    let (one, next) = (Arc::new(one), Arc::new(AtomicU64::new(1)));
-    let started = Instant::now();
-    let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..at_a_time {
-        let (one, next) = (Arc::clone(&one), Arc::clone(&next));
-        workers.spawn(async move {
-            let mut done = 0_u64;
-            while started.elapsed() < ROUND {
-                one(next.fetch_add(1, Ordering::Relaxed)).await;
-                done += 1;
-            }
-            done
-        });
-    }
-    let mut done = 0;
-    while let Some(worker) = workers.join_next().await {
-        done += worker.unwrap_or(0);
-    }
-    // More sagas than 2^52 do not fit into a round.
-    #[allow(clippy::cast_precision_loss)]
-    let done = done as f64;
-    done / started.elapsed().as_secs_f64()
+    round::drive(ROUND, at_a_time, one).await
 }
