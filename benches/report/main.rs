@@ -152,11 +152,31 @@ fn write_rest(out: &mut String) -> Answer<()> {
     writeln!(out, "| start with 1,000,000 waiting instances | {:.0} ms |", opened[0])?;
     writeln!(out, "| first step after it | {:.0} ms |", opened[1])?;
     writeln!(out, "| memory then | {:.0} MiB |", opened[2])?;
+    let ratio = new_beside(path)?;
+    writeln!(
+        out,
+        "| new instances a second beside 1,000,000 waiting ones, ratio to beside 1,000 | {ratio:.2} |"
+    )?;
     let timers = child(&["timers", "100000"])?;
     writeln!(out, "| 100,000 timers due at once: all have fired after | {:.1} s |", timers[0])?;
     writeln!(out, "| longest wait of 99 % of other events meanwhile | {:.0} ms |", timers[1])?;
     writeln!(out)?;
     Ok(())
+}
+
+/// The median of five ratios: new instances a second beside the many of the file at `path`, to beside 1,000.
+fn new_beside(path: &str) -> Answer<f64> {
+    let folder = tempfile::tempdir()?;
+    let few = folder.path().join("saga.db");
+    let few = few.to_str().ok_or("a path in UTF-8")?;
+    child(&["fill", few, "1000"])?;
+    let mut ratios = Vec::new();
+    for turn in ["1", "2", "3", "4", "5"] {
+        let (many, few) = (child(&["beside", path, turn])?[0], child(&["beside", few, turn])?[0]);
+        ratios.push(many / few);
+    }
+    ratios.sort_by(f64::total_cmp);
+    ratios.get(2).copied().ok_or_else(|| "there are five ratios".into())
 }
 
 fn chart(durable: &[Rates], relaxed: &[Rates]) -> String {

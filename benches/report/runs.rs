@@ -32,6 +32,7 @@ pub async fn run(args: &[String]) -> Answer<Vec<f64>> {
         Some("latency") => latency(&args[1], number(2)?).await,
         Some("fill") => fill(Path::new(&args[1]), number(2)?).await,
         Some("open") => open(Path::new(&args[1])).await,
+        Some("beside") => beside(Path::new(&args[1]), number(2)?).await,
         Some("orders") => orders(number(1)?).await,
         Some("timers") => timers(number(1)?).await,
         _ => Err("no such run".into()),
@@ -144,6 +145,23 @@ async fn latency(name: &str, rate: u64) -> Answer<Vec<f64>> {
 async fn fill(path: &Path, instances: u64) -> Answer<Vec<f64>> {
     let side = Side::by_saga(path).await?;
     let new = begin(&side, instances).await;
+    side.end().await?;
+    Ok(vec![new])
+}
+
+/// Begins 50,000 instances in a file with other waiting instances: instances per second. `turn` gives them new keys.
+async fn beside(path: &Path, turn: u64) -> Answer<Vec<f64>> {
+    let side = Side::by_saga(path).await?;
+    // The start compares the names of all instances in the background. The second comparison ends after the first one.
+    if let Side::Saga(dispatcher) = &side {
+        dispatcher.unknown_names().await?;
+    }
+    let to = side.clone();
+    let new = counted(CALLERS, 50_000, move |n| {
+        let to = to.clone();
+        async move { to.open(format!("beside-{turn}-{n}")).await }
+    });
+    let new = new.await;
     side.end().await?;
     Ok(vec![new])
 }

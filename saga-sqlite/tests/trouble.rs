@@ -273,3 +273,20 @@ async fn the_log_stays_bounded_and_is_emptied_by_a_release() {
     bench.store.release(&driver.lease).await.unwrap();
     assert_eq!(fs::metadata(&wal).unwrap().len(), 0);
 }
+
+#[tokio::test]
+async fn a_release_does_not_wait_for_a_reader() {
+    // The connection would wait for an hour.
+    let bench = Bench::with(|options| options.busy_timeout(std::time::Duration::from_secs(3_600)));
+    let mut driver = bench.driver().await;
+    driver.created(large("before", Status::Running, 100)).await;
+    let reader = bench.outside();
+    reader.execute_batch("BEGIN").unwrap();
+    let rows =
+        || reader.query_row("SELECT count(*) FROM saga_instance", [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(rows(), 1);
+    driver.created(large("after", Status::Running, 100)).await;
+    bench.store.release(&driver.lease).await.unwrap();
+    assert_eq!(rows(), 1, "the reader held the log all the time");
+    assert_ne!(fs::metadata(bench.dir.path().join("saga.db-wal")).unwrap().len(), 0);
+}

@@ -175,6 +175,8 @@ impl EventLoop {
 
     /// Everything has ended. Gives the lease back, so that the next start sees a clean stop.
     async fn finish(&mut self) -> Finale {
+        // A long read, such as the comparison of names, must not occupy the store any longer.
+        self.sources.reads.abort_all();
         let released = if self.shard.may_release() {
             let _busy = Busy::by(&*self.clock);
             let soon = self.clock.now().mono.saturating_add(STORE);

@@ -171,10 +171,23 @@ impl Writer {
             return Err(self.lost(lease.epoch));
         }
         self.held = None;
-        if let Some(db) = &self.db {
-            self.checkpoints.run(db, TRUNCATE);
-        }
+        // The release is durable. A reader must not delay its answer, and the next owner can empty the log as well.
+        self.without_waiting(|writer| {
+            if let Some(db) = &writer.db {
+                writer.checkpoints.run(db, TRUNCATE);
+            }
+        });
         Ok(())
+    }
+
+    /// Runs `body` with a connection that does not wait for locks. Returns `None` without a connection.
+    fn without_waiting<T>(&mut self, body: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.db.as_ref()?.busy_timeout(Duration::ZERO).ok()?;
+        let value = body(self);
+        if self.db.as_ref().is_some_and(|db| db.busy_timeout(self.place.options.busy_timeout).is_err()) {
+            self.db = None;
+        }
+        Some(value)
     }
 
     /// Ends the lease in the same way as the end of the process.
@@ -238,14 +251,12 @@ impl Writer {
         if self.pace > PROMPT {
             return None;
         }
-        self.db.as_ref()?.busy_timeout(Duration::ZERO).ok()?;
-        let written = self.commit(lease, batch);
-        // Without a connection the cause is a failed COMMIT, not a missed lock. The batch is then in doubt.
-        let db = self.db.as_ref();
-        let missed = db.is_some() && matches!(written, Err(StoreError::Unavailable { .. }));
-        if db.is_some_and(|db| db.busy_timeout(self.place.options.busy_timeout).is_err()) {
-            self.db = None;
-        }
+        let (written, missed) = self.without_waiting(|writer| {
+            let written = writer.commit(lease, batch);
+            // Without a connection the cause is a failed COMMIT, not a missed lock. The batch is then in doubt.
+            let missed = writer.db.is_some() && matches!(written, Err(StoreError::Unavailable { .. }));
+            (written, missed)
+        })?;
         if missed { None } else { Some(written) }
     }
 
