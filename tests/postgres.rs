@@ -124,3 +124,38 @@ async fn an_event_is_not_lost_to_a_consumer_that_was_added_meanwhile() {
     again.check(rows).unwrap();
     assert_eq!(rows, 2, "one row for each consumer");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r28_a_retired_consumer_gets_no_event_of_a_transaction() {
+    let Some(schema) = Schema::new() else { return };
+    let store = schema.open(schema.options());
+    start(&store).await.shutdown(Duration::from_secs(5)).await.unwrap();
+    let client = schema.client().await;
+    client.execute("INSERT INTO saga_consumer VALUES ('placed', 'mailer', true)", &[]).await.unwrap();
+    let dispatcher = start(&store).await;
+    let publish = async |order: &str| {
+        let prepared = store.prepare(&Placed { order: order.to_owned() }).await.unwrap();
+        let rows = client.execute(prepared.sql(), &[&prepared.text()]).await.unwrap();
+        prepared.check(rows).unwrap();
+        rows
+    };
+    assert_eq!(publish("A-1").await, 2, "one row for each consumer");
+    store.nudge();
+    let operator = || saga::Operator::new("ada").because("no release has the mailer");
+    dispatcher.retire("mailer", operator()).await.unwrap();
+    let buried = async {
+        loop {
+            match &dispatcher.dead_letters(None).await.unwrap()[..] {
+                [] => tokio::time::sleep(Duration::from_millis(10)).await,
+                letters => return letters.to_vec(),
+            }
+        }
+    };
+    let letters =
+        tokio::time::timeout(Duration::from_secs(30), buried).await.expect("the event becomes a dead letter");
+    assert_eq!((letters.len(), &letters[0].letter.reason), (1, &saga::DeadLetterReason::Retired));
+    assert_eq!(publish("A-2").await, 1);
+    dispatcher.resume(saga::PauseOf::Consumer("mailer".to_owned()), operator()).await.unwrap();
+    assert_eq!(publish("A-3").await, 2);
+    dispatcher.shutdown(Duration::from_secs(5)).await.unwrap();
+}

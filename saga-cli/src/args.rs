@@ -71,10 +71,12 @@ pub(crate) enum Verb {
     Dead(Dead),
     /// Pauses a saga or a handler. New events wait, and nothing is lost.
     Pause(Pause),
-    /// Ends the pause of a saga or a handler.
+    /// Ends the pause of a saga or a handler, or the retirement of a consumer.
     Resume(Pause),
-    /// Lists the paused sagas and handlers.
+    /// Lists the paused sagas and handlers, and the retired consumers.
     Pauses,
+    /// Retires a consumer that no release has any more. Its waiting events become dead letters, and it gets no new ones.
+    Retire(Retire),
     /// Lists the decisions of operators, newest first.
     Audit(Audit),
     /// Groups what waits for a person by reason and error: parked instances and dead letters.
@@ -363,12 +365,23 @@ pub(crate) struct Pause {
     pub(crate) operate: Operate,
 }
 
+/// A consumer to retire.
+#[derive(Args, Debug)]
+pub(crate) struct Retire {
+    /// The stored name of the saga, or the name of the subscriber. `consumers` lists them.
+    pub(crate) consumer: String,
+    #[command(flatten)]
+    pub(crate) operate: Operate,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PauseKind {
     /// All instances of a saga.
     Saga,
     /// The handler of a command, or a subscriber.
     Handler,
+    /// A consumer that no release has any more. Its pause retires it.
+    Consumer,
 }
 
 impl Pause {
@@ -376,6 +389,7 @@ impl Pause {
         match self.kind {
             PauseKind::Saga => PauseOf::Saga(self.name.clone()),
             PauseKind::Handler => PauseOf::Handler(self.name.clone()),
+            PauseKind::Consumer => PauseOf::Consumer(self.name.clone()),
         }
     }
 }

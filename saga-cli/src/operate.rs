@@ -9,11 +9,11 @@ use anyhow::{Context, Result};
 use saga_core::definition::Redaction;
 use saga_core::engine::StoreVerb;
 use saga_core::message::{MessageId, Payload, Timestamp};
-use saga_core::store::{AuditEntry, AuditFilter, DeadId, DeadLetterRow, Mail};
+use saga_core::store::{AuditEntry, AuditFilter, DeadId, DeadLetterRow, Mail, PauseOf};
 use serde::Serialize;
 
 use crate::Ended;
-use crate::args::{Letters, Operate, Pause};
+use crate::args::{Letters, Operate, Pause, Retire};
 use crate::body::is_whole;
 use crate::decide::{LOOK, confirmed};
 use crate::output::{Output, plain, tell};
@@ -203,7 +203,14 @@ pub(crate) async fn edit(
     operate(vec![verb], options, ("deliver it with the new body?", &about), reader, output).await
 }
 
-/// Pauses or resumes a saga or a handler.
+/// Retires a consumer.
+pub(crate) async fn retire(retire: &Retire, reader: &Source, output: &mut Output<'_>) -> Result<Ended> {
+    let of = PauseOf::Consumer(retire.consumer.clone());
+    let about = plain(&of.to_string()).into_owned();
+    operate(vec![StoreVerb::Pause(of)], &retire.operate, ("retire it?", &about), reader, output).await
+}
+
+/// Pauses or resumes a saga, a handler or a consumer.
 pub(crate) async fn pause(
     pause: &Pause,
     resume: bool,

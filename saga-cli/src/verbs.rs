@@ -63,6 +63,7 @@ pub(crate) async fn run(verb: &Verb, store: &Source, reveal: bool, output: &mut 
         }
         Verb::Pause(pause) => operate::pause(pause, false, store, output).await,
         Verb::Resume(pause) => operate::pause(pause, true, store, output).await,
+        Verb::Retire(retire) => operate::retire(retire, store, output).await,
         Verb::Pauses => pauses(&**store, output).await,
         Verb::Audit(audit) => self::audit(audit, &*shown, output).await,
         Verb::Tasks(tasks) => open::tasks(tasks, &*shown, output).await,

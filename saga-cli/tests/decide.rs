@@ -358,6 +358,8 @@ async fn a_saga_is_paused_and_resumed() {
     let says = async |verb: &[&str]| shop.says(&[verb, &because].concat()).await;
     let (code, said) = says(&["pause", "saga", "parcel"]).await;
     assert!(code == 4 && said.contains("there is no saga `parcel` here; known are: order"), "{said}");
+    let (code, said) = says(&["retire", "order"]).await;
+    assert!(code == 4 && said.contains("this build has the consumer `order`"), "{said}");
     let (code, said) = says(&["pause", "saga", "order"]).await;
     assert!(code == 0 && said.contains("pause: done 1"), "{said}");
     let (_, said) = shop.says(&["pauses"]).await;
@@ -370,5 +372,5 @@ async fn a_saga_is_paused_and_resumed() {
     let (_, said) = shop.says(&["audit", "--by", "ada"]).await;
     assert!(said.contains("resume") && said.contains("pause") && said.contains("saga `order`"), "{said}");
     let (code, said) = shop.says(&["check"]).await;
-    assert!(code == 0 && said.contains("3 rows of the audit end with "), "{said}");
+    assert!(code == 0 && said.contains("4 rows of the audit end with "), "{said}");
 }

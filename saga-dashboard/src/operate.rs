@@ -73,7 +73,7 @@ fn verb(fields: &Fields) -> Result<StoreVerb, String> {
         || fields.get("id").parse().map(DeadId).map_err(|_| "the form names no dead letter".to_owned());
     let of = || {
         PauseOf::from_stored(fields.get("kind"), fields.get("name"))
-            .ok_or_else(|| "the form names no saga and no handler".to_owned())
+            .ok_or_else(|| "the form names no saga, no handler and no consumer".to_owned())
     };
     Ok(match fields.get("verb") {
         "redrive" => StoreVerb::Redrive { letter: letter()?, payload: None },

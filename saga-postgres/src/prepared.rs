@@ -8,7 +8,7 @@ use saga_core::message::{
     Correlated, InstanceName, KeyError, Message, MessageId, PayloadError, PayloadLimits, Timestamp,
     TraceContext, chain,
 };
-use saga_core::store::{Address, Inspect, Mail, MailKind, NameOf, StoreError};
+use saga_core::store::{Address, Inspect, Mail, MailKind, NameOf, PauseOf, StoreError};
 use serde::Serialize;
 use tokio_postgres::Error;
 
@@ -100,6 +100,8 @@ impl PreparedEvent {
 #[derive(Serialize)]
 struct Text<'a> {
     event: &'a str,
+    /// The number of all consumers of the event. Retired ones get no row.
+    consumers: usize,
     rows: Vec<Arrival<'a>>,
 }
 
@@ -148,8 +150,13 @@ impl PostgresStore {
     ) -> Result<PreparedEvent, PrepareError> {
         let message = Message::published(event, PayloadLimits::DEFAULT)
             .map_err(|source| PrepareError::Payload { event: E::NAME, source })?;
-        let consumers: Vec<_> =
+        let mut consumers: Vec<_> =
             self.consumers().await?.into_iter().filter(|row| row.event == E::NAME).collect();
+        let all = consumers.len();
+        let pauses = self.pauses().await?;
+        consumers.retain(|row| {
+            !pauses.iter().any(|pause| matches!(&pause.of, PauseOf::Consumer(name) if *name == row.consumer))
+        });
         if consumers.is_empty() {
             return Err(PrepareError::NoConsumer { event: E::NAME });
         }
@@ -169,7 +176,7 @@ impl PostgresStore {
             mails.push(Mail { id: Some(id.clone()), trace, ..mail });
         }
         let row = |mail| Arrival::of(mail, &id);
-        let text = Text { event: E::NAME, rows: mails.iter().map(row).collect() };
+        let text = Text { event: E::NAME, consumers: all, rows: mails.iter().map(row).collect() };
         let text = serde_json::to_string(&text)
             .map_err(|error| crate::error::refuse(self.name(), chain(&error).to_string()))?;
         let schema = self.schema();
@@ -179,7 +186,7 @@ impl PostgresStore {
              FROM json_to_recordset(($1::text)::json -> 'rows') \
              AS r(consumer text, key text, kind text, message text, body text) \
              WHERE (SELECT count(*) FROM {schema}.saga_consumer WHERE event = ($1::text)::json ->> 'event') \
-             = json_array_length(($1::text)::json -> 'rows')"
+             = (($1::text)::json ->> 'consumers')::bigint"
         );
         let rows = u64::try_from(mails.len()).unwrap_or(u64::MAX);
         Ok(PreparedEvent { event: E::NAME, id, sql, text, rows })

@@ -2,12 +2,16 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::task::Poll;
 use std::time::Duration;
 
-use saga_core::message::{BoxError, Correlated, Event, MessageId, chain};
-use saga_core::store::{ConsumerRow, InboxId, Mail, MailKind, Maintain, NameOf, RetiredName, Store};
+use saga_core::message::{BoxError, Correlated, Event, MessageId, Timestamp, chain};
+use saga_core::store::{
+    Batch, ConsumerRow, InboxId, Mail, MailKind, Maintain, NameOf, Pause, PauseChange, PauseOf, RetiredName,
+    Step, Store,
+};
 use saga_sqlite::{SqliteStore, TransactionError};
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +123,25 @@ async fn rows_and_events_become_durable_together_for_every_consumer() {
         assert_eq!(mail.message.payload.as_str(), r#"{"order":"o-1"}"#);
     }
     assert!(shop.woken().await);
+}
+
+#[tokio::test]
+async fn r28_an_event_is_not_recorded_for_a_retired_consumer() {
+    let shop = Shop::new().await;
+    let lease = shop.store.lease("the dispatcher").await.unwrap();
+    let pause = |consumer: &str| {
+        let (of, at) = (PauseOf::Consumer(consumer.to_owned()), Timestamp::now());
+        PauseChange::Pause(Pause { of, who: "ada".to_owned(), why: String::new(), at })
+    };
+    let step = Step { pauses: vec![pause("mailer"), pause("customer")], ..Step::default() };
+    shop.store.commit(&lease, Arc::new(Batch { number: 1, steps: vec![step] })).await.unwrap();
+    shop.store.transaction(|tx| tx.publish(&placed("o-1"))).unwrap();
+    let inbox = shop.inbox().await;
+    assert_eq!(inbox.iter().map(|mail| &*mail.to.saga).collect::<Vec<_>>(), ["order"]);
+    let step = Step { pauses: vec![pause("order")], ..Step::default() };
+    shop.store.commit(&lease, Arc::new(Batch { number: 2, steps: vec![step] })).await.unwrap();
+    let nobody = shop.store.transaction(|tx| tx.publish(&placed("o-2"))).unwrap_err();
+    assert!(matches!(nobody, TransactionError::NoConsumer { .. }), "{nobody}");
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ impl AttemptChannel {
             *alike += 1;
             *alike
         };
-        self.publish_as(&format!("{key}\0publish\0{content}\0{nth}"), event).await
+        self.publish_as(E::NAME, &format!("{key}\0publish\0{content}\0{nth}"), event).await
     }
 
     /// Publishes under an id derived from the idempotency key of an item.
@@ -128,10 +128,15 @@ impl AttemptChannel {
         event: E,
     ) -> Result<Receipt, PublishError> {
         let event = publishing::checked(&self.services.registry, self.services.limits, event, None)?;
-        self.publish_as(&format!("{key}\0publish\0{}", E::NAME), event).await
+        self.publish_as(E::NAME, &format!("{key}\0publish\0{}", E::NAME), event).await
     }
 
-    async fn publish_as(&self, name: &str, event: Accepted) -> Result<Receipt, PublishError> {
+    async fn publish_as(
+        &self,
+        event_name: &'static str,
+        name: &str,
+        event: Accepted,
+    ) -> Result<Receipt, PublishError> {
         let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
         let id = MessageId::from(Id::from_u128(id.as_u128()));
         let event = Accepted { id: Some(id.clone()), trace: self.trace, ..event };
@@ -140,7 +145,7 @@ impl AttemptChannel {
         let asked = mailbox.ask(place, &**clock, move |ticket| In::Publish { event, ticket });
         let answered = asked.map_err(|_| PublishError::Stopped)?;
         let stopped = |_| NotAnswered::Unknown("the dispatcher stopped".to_owned());
-        publishing::answered(Some(id), answered.await.map_err(stopped))
+        publishing::answered(event_name, Some(id), answered.await.map_err(stopped))
     }
 
     pub(super) fn heartbeat(&self) {

@@ -235,7 +235,7 @@ impl Dispatcher {
             event: Accepted { claim, ..event },
             ticket,
         });
-        publishing::answered(id, asked.await)
+        publishing::answered(E::NAME, id, asked.await)
     }
 
     /// Returns the instance of `S` with this key, in the state after its last committed step. Returns `None` when there

@@ -166,6 +166,17 @@ impl Dispatcher {
         self.operate(StoreVerb::Pause(of), operator).await
     }
 
+    /// Retires a consumer that no release has any more (rule [R28](crate::rules#r28)): a saga by its stored name, or a
+    /// subscriber. No further event is recorded for it. Its waiting events and deliveries become dead letters, in the
+    /// background and also after a restart. [`resume`](Self::resume) and the start of a release with the consumer end this.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when this build has the consumer, when the store has no such consumer, when a saga of this
+    /// build publishes an event only for this consumer, or when instances of the saga have not ended.
+    pub async fn retire(&self, consumer: impl Into<String>, operator: Operator) -> Result<(), InstanceError> {
+        self.pause(PauseOf::Consumer(consumer.into()), operator).await
+    }
+
     /// Ends the pause of a saga or a handler. Everything that waits is taken up, in its order.
     ///
     /// # Errors

@@ -109,6 +109,14 @@ impl EventLoop {
                     Ok(In::Letter { verb, found })
                 }
             }),
+            Out::CountLive(saga, verb) => self.read(move || {
+                let (store, saga) = (Arc::clone(&store), saga.clone());
+                async move {
+                    let counts = store.counts().await?;
+                    let of = counts.iter().filter(|count| count.saga == saga && !count.has_ended());
+                    Ok(In::Live { verb, instances: of.map(|count| count.instances).sum() })
+                }
+            }),
             Out::FetchTasks(after) => self.read_page(
                 move |store, page| async move { store.open_tasks(after, page).await },
                 |rows, more| In::Tasks { rows, more },

@@ -57,10 +57,13 @@ fn consumers<E: Correlated>(
 
 /// Converts the answer of the engine for the publisher.
 pub(super) fn answered(
+    event: &'static str,
     id: Option<MessageId>,
     answer: Result<Answer, NotAnswered>,
 ) -> Result<Receipt, PublishError> {
     match answer {
+        // Every consumer of the event is retired.
+        Ok(Answer::Published(answers)) if answers.is_empty() => Err(PublishError::NoConsumer { event }),
         Ok(Answer::Published(answers)) => receipt(id, answers),
         Ok(Answer::Stopped) | Err(NotAnswered::Stopped) => Err(PublishError::Stopped),
         Ok(other) => Err(PublishError::Unknown { id, why: format!("the engine answered {other:?}") }),

@@ -209,7 +209,7 @@ pub(super) async fn prepare(
     }
     let pauses = store.pauses().await?;
     for Pause { of, who, .. } in &pauses {
-        tracing::warn!(who, "{of} is paused; it waits until somebody resumes it");
+        tracing::warn!(who, "{of} is {} until somebody resumes it", of.state());
     }
     Ok(Ok(pauses))
 }

@@ -43,6 +43,8 @@ pub(crate) enum In {
     Operate { verb: StoreVerb, operator: Operator, ticket: Ticket, claim: Claim },
     /// The answer to [`Out::FetchLetter`].
     Letter { verb: u64, found: Option<DeadLetterRow> },
+    /// The answer to [`Out::CountLive`].
+    Live { verb: u64, instances: u64 },
     /// The answer to [`Out::LookThroughInbox`].
     LookedThroughInbox { rows: Vec<(InboxId, Mail)>, more: bool },
     /// The outcomes of the batch in progress.
@@ -135,6 +137,8 @@ pub(crate) enum Out {
     LookThroughInbox(InboxId),
     /// Read this dead letter, for the verb with this number.
     FetchLetter(DeadId, u64),
+    /// Count the instances of this saga that have not ended, for the verb with this number.
+    CountLive(String, u64),
     FetchTasks(Option<(RowId, TaskId)>),
     FetchCompensating(Option<RowId>),
     FetchDeliveries(DeliveryId),
@@ -265,6 +269,7 @@ impl std::fmt::Debug for In {
             Self::Woken => "Woken",
             Self::Purged => "Purged",
             Self::Tick => "Tick",
+            Self::Live { .. } => "Live",
             Self::Stop => "Stop",
         })
     }

@@ -224,6 +224,7 @@ impl Shard {
             In::TakeUp(of) => self.take_up_for(of),
             In::Operate { verb, operator, ticket, claim } => self.operate(verb, operator, ticket, &claim),
             In::Letter { verb, found } => self.fetched_letter(verb, found),
+            In::Live { verb, instances } => self.counted_live(verb, instances),
             In::LookedThroughInbox { rows, more } => self.looked_through_inbox(rows, more),
             In::Committed(outcomes) => {
                 self.committed(outcomes);

@@ -102,6 +102,19 @@ impl Registry {
         lane
     }
 
+    /// Returns whether this build has the consumer, by its present or an earlier name.
+    pub(crate) fn has_consumer(&self, name: &str) -> bool {
+        self.sagas.contains_key(name)
+            || self.formerly.contains_key(name)
+            || self.subscribers.contains_key(name)
+    }
+
+    /// Returns the stored names of the sagas of this build with the events that they publish.
+    pub(crate) fn published(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let definitions = self.sagas.values().map(|program| program.definition());
+        definitions.flat_map(|of| published(of).into_iter().map(|(event, _)| (of.name, event)))
+    }
+
     /// Returns the consumers of this build.
     pub(crate) fn own_consumers(&self) -> BTreeSet<ConsumerRow> {
         let mut rows = BTreeSet::new();

@@ -40,9 +40,9 @@ pub enum StoreVerb {
         /// The message id, if a repetition must be recognised.
         id: Option<MessageId>,
     },
-    /// Pause a saga or a handler (rule [R37](crate::rules#r37)).
+    /// Pause a saga or a handler (rule [R37](crate::rules#r37)), or retire a consumer (rule [R28](crate::rules#r28)).
     Pause(PauseOf),
-    /// End the pause of a saga or a handler.
+    /// End the pause of a saga or a handler, or record the events of a retired consumer again.
     Resume(PauseOf),
 }
 
@@ -54,6 +54,7 @@ impl StoreVerb {
             Self::Redrive { payload: Some(_), .. } => "edit",
             Self::Discard { .. } => "discard",
             Self::Send { .. } => "send",
+            Self::Pause(PauseOf::Consumer(_)) => "retire",
             Self::Pause(_) => "pause",
             Self::Resume(_) => "resume",
         }

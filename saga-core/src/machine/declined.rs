@@ -174,19 +174,48 @@ pub enum DeclinedReason {
         /// The error.
         why: String,
     },
-    /// The saga or handler is paused already.
-    #[error("{of} is paused already")]
+    /// The saga or handler is paused already, or the consumer is retired already.
+    #[error("{of} is {} already", .of.state())]
     #[non_exhaustive]
     AlreadyPaused {
-        /// The saga or handler.
+        /// The saga, handler or consumer.
         of: PauseOf,
     },
-    /// The saga or handler is not paused.
-    #[error("{of} is not paused")]
+    /// The saga or handler is not paused, or the consumer is not retired.
+    #[error("{of} is not {}", .of.state())]
     #[non_exhaustive]
     NotPaused {
-        /// The saga or handler.
+        /// The saga, handler or consumer.
         of: PauseOf,
+    },
+    /// Only a consumer that this build does not have can be retired (rule [R28](crate::rules#r28)).
+    #[error("this build has the consumer `{consumer}`; remove it from the build before you retire it")]
+    #[non_exhaustive]
+    ConsumerPresent {
+        /// The saga or subscriber.
+        consumer: String,
+    },
+    /// A saga of this build publishes an event that no other consumer takes.
+    #[error(
+        "saga `{saga}` publishes `{event}`, and only `{consumer}` takes this event, so the event would be lost"
+    )]
+    #[non_exhaustive]
+    OnlyConsumer {
+        /// The consumer.
+        consumer: String,
+        /// The publishing saga.
+        saga: String,
+        /// The stored name of the event.
+        event: String,
+    },
+    /// Instances of the saga have not ended.
+    #[error("{instances} instances of saga `{saga}` have not ended; end them with a build that has the saga")]
+    #[non_exhaustive]
+    HasInstances {
+        /// The saga.
+        saga: String,
+        /// The number of its instances that have not ended.
+        instances: u64,
     },
     /// The dead letter has no usable key, so it has no instance.
     #[error("the event has no valid key; publish the event again with a valid key")]
@@ -232,6 +261,9 @@ impl DeclinedReason {
             Self::BadBody { .. } => "bad-body",
             Self::AlreadyPaused { .. } => "already-paused",
             Self::NotPaused { .. } => "not-paused",
+            Self::ConsumerPresent { .. } => "consumer-present",
+            Self::OnlyConsumer { .. } => "only-consumer",
+            Self::HasInstances { .. } => "has-instances",
             Self::NoKey => "no-key",
             Self::DeclinedVerb => "declined-verb",
             Self::LateOutcome => "late-outcome",

@@ -1,17 +1,18 @@
-//! Pauses of sagas and handlers.
+//! Pauses of sagas and handlers, and retired consumers.
 
 use crate::message::Timestamp;
 
-/// A saga or a handler that an operator has paused (rule [R37](crate::rules#r37)).
+/// A saga or a handler that an operator has paused (rule [R37](crate::rules#r37)), or a consumer that an operator has
+/// retired (rule [R28](crate::rules#r28)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// The paused saga or handler.
+    /// The paused saga or handler, or the retired consumer.
     pub of: PauseOf,
     /// The operator.
     pub who: String,
     /// The reason that the operator gave. May be empty.
     pub why: String,
-    /// The time of the pause.
+    /// The time of the decision.
     pub at: Timestamp,
 }
 
@@ -22,21 +23,26 @@ pub enum PauseOf {
     Saga(String),
     /// The handler of the command with this stored name, or the subscriber with this name.
     Handler(String),
+    /// A consumer that no release has any more: a saga by its stored name, or a subscriber. Its pause retires it. No event
+    /// is recorded for it, and its waiting events become dead letters. The start of a release that has the consumer ends
+    /// the pause.
+    Consumer(String),
 }
 
 impl PauseOf {
-    /// Returns the stored word of the kind: `saga` or `handler`.
+    /// Returns the stored word of the kind: `saga`, `handler` or `consumer`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Saga(_) => "saga",
             Self::Handler(_) => "handler",
+            Self::Consumer(_) => "consumer",
         }
     }
 
-    /// Returns the stored name of the saga, the command or the subscriber.
+    /// Returns the stored name of the saga, the command, the subscriber or the consumer.
     pub fn name(&self) -> &str {
         match self {
-            Self::Saga(name) | Self::Handler(name) => name,
+            Self::Saga(name) | Self::Handler(name) | Self::Consumer(name) => name,
         }
     }
 
@@ -45,7 +51,16 @@ impl PauseOf {
         match kind {
             "saga" => Some(Self::Saga(name.into())),
             "handler" => Some(Self::Handler(name.into())),
+            "consumer" => Some(Self::Consumer(name.into())),
             _ => None,
+        }
+    }
+
+    /// Returns the state of a paused object in words: `paused`, or `retired` for a consumer.
+    pub const fn state(&self) -> &'static str {
+        match self {
+            Self::Saga(_) | Self::Handler(_) => "paused",
+            Self::Consumer(_) => "retired",
         }
     }
 }

@@ -141,6 +141,8 @@ words! {
         DeliveryFailed = "delivery-failed",
         /// The delivery was found begun after too many unclean starts in a row (rule R19).
         CrashLoop = "crash-loop",
+        /// The consumer is retired (rule R28).
+        Retired = "retired",
     }
 }
 

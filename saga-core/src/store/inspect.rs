@@ -138,6 +138,13 @@ pub struct InstanceCount {
     pub instances: u64,
 }
 
+impl InstanceCount {
+    /// Returns whether these instances have ended and are not parked. They take no further step.
+    pub fn has_ended(&self) -> bool {
+        !self.parked && self.status.is_some_and(Status::is_over)
+    }
+}
+
 /// How much a store holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

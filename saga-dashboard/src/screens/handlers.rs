@@ -76,15 +76,25 @@ fn condition(is_paused: bool) -> Markup {
     if is_paused { status("parked", "paused") } else { status("moving", "works") }
 }
 
-fn link(screen: &Screen, of: &PauseOf, is_paused: bool) -> Markup {
-    let (verb, title) = if is_paused { ("resume", "Resume…") } else { ("pause", "Pause…") };
+/// Links to the form that pauses, retires or resumes an object.
+pub(super) fn link(screen: &Screen, of: &PauseOf, is_paused: bool) -> Markup {
+    let (verb, title) = match (is_paused, of) {
+        (true, _) => ("resume", "Resume…"),
+        (false, PauseOf::Consumer(_)) => ("pause", "Retire…"),
+        (false, _) => ("pause", "Pause…"),
+    };
     let to = query(&[("kind", of.kind()), ("name", of.name()), ("verb", verb)]);
     html! { a.btn href=(screen.base.to(&format!("/handlers{to}"))) { (title) span.sr { " " (visible(of.name())) } } }
 }
 
 fn ask(screen: &Screen, of: &Of, object: &PauseOf, said: Option<&Said>) -> Markup {
     let (title, effect) = match (&*of.verb, object) {
+        ("resume", PauseOf::Consumer(_)) => ("Resume", "records new events for this consumer again."),
         ("resume", _) => ("Resume", "takes up everything that waits, in its order."),
+        (_, PauseOf::Consumer(_)) => (
+            "Retire",
+            "records no event for this consumer. Its waiting events become dead letters. A release with the consumer ends this.",
+        ),
         (_, PauseOf::Saga(_)) => (
             "Pause",
             "takes no events, fires no timers and starts no attempts of this saga. Running attempts end. New events are accepted and wait.",
@@ -108,7 +118,7 @@ fn ask(screen: &Screen, of: &Of, object: &PauseOf, said: Option<&Said>) -> Marku
 fn paused(screen: &Screen, pauses: &[Pause]) -> Markup {
     let body = html! {
         div.scroll { table.cards {
-            thead { tr { th scope="col" { "Paused" } th scope="col" { "By" } th scope="col" { "Why" } th.num scope="col" { "Since" } @if screen.decides() { th scope="col" { span.sr { "Resume" } } } } }
+            thead { tr { th scope="col" { "Object" } th scope="col" { "By" } th scope="col" { "Why" } th.num scope="col" { "Since" } @if screen.decides() { th scope="col" { span.sr { "Resume" } } } } }
             tbody { @for pause in pauses {
                 tr {
                     td.title { (status("parked", pause.of.kind())) " " (id(pause.of.name())) }
@@ -120,7 +130,7 @@ fn paused(screen: &Screen, pauses: &[Pause]) -> Markup {
             } }
         } }
     };
-    panel("paused-h", "Paused", None, &body)
+    panel("paused-h", "Paused and retired", None, &body)
 }
 
 fn table(screen: &Screen, handlers: &[HandlerStatus]) -> Markup {

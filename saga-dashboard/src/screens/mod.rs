@@ -41,7 +41,9 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use saga_core::definition::StoredDefinition;
 use saga_core::message::{Timestamp, chain};
-use saga_core::store::{DeadId, InstanceCount, InstanceView, Pause, Problems, Redacted, Status, StoreError};
+use saga_core::store::{
+    DeadId, InstanceCount, InstanceView, Pause, PauseOf, Problems, Redacted, Status, StoreError,
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::Dashboard;
@@ -177,7 +179,7 @@ impl Screen {
             active: sum(&is_active),
             parked: sum(&|count| count.parked),
             dead: Some(letters),
-            paused: pauses.len() as u64,
+            paused: pauses.iter().filter(|pause| !matches!(pause.of, PauseOf::Consumer(_))).count() as u64,
         };
         let definitions = store.definitions().await?;
         Ok(Numbers { counts, badges, definitions, pauses })

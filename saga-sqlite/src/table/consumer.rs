@@ -8,7 +8,10 @@ use super::value::text;
 super::statements! {
     RENAME = "UPDATE OR REPLACE saga_consumer SET consumer = ?2 WHERE consumer = ?1 AND subscriber = 0";
     INSERT = "INSERT INTO saga_consumer (event, consumer, subscriber) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-    OF_EVENT = "SELECT event, consumer, subscriber FROM saga_consumer WHERE event = ?1 ORDER BY consumer, subscriber";
+    /// Retired consumers are left out (rule R28).
+    OF_EVENT = "SELECT event, consumer, subscriber FROM saga_consumer WHERE event = ?1
+                    AND NOT EXISTS (SELECT 1 FROM saga_pause WHERE kind = 'consumer' AND name = saga_consumer.consumer)
+                ORDER BY consumer, subscriber";
     ALL = "SELECT event, consumer, subscriber FROM saga_consumer ORDER BY event, consumer, subscriber";
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::dispatcher::retired;
 use crate::engine::Registry;
 use crate::message::InstanceName;
-use crate::store::{Address, ConsumerRow, MailKind, Store, StoreError};
+use crate::store::{Address, ConsumerRow, MailKind, PauseOf, Store, StoreError};
 
 /// The longest age of the versions. They change only when a dispatcher starts.
 const AGE: Duration = Duration::from_secs(1);
@@ -98,7 +98,11 @@ impl Routes {
             ))));
         }
         let defined = self.defined(store, now).await?;
-        let stored = store.consumers().await?;
+        let (mut stored, pauses) = (store.consumers().await?, store.pauses().await?);
+        let retired = |row: &ConsumerRow| {
+            pauses.iter().any(|pause| matches!(&pause.of, PauseOf::Consumer(name) if *name == row.consumer))
+        };
+        stored.retain(|row| !retired(row));
         let mut routes = Vec::new();
         for row in stored.iter().filter(|row| row.event == event) {
             let reads = defined.events.get(&row.consumer).and_then(|events| events.get(event));

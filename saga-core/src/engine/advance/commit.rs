@@ -83,7 +83,7 @@ impl Shard {
                 Purpose::DeliveryStart(delivery) => {
                     self.delivery_start_recorded(delivery, matches!(outcome, StepOutcome::Committed(_)));
                 }
-                Purpose::Housekeeping => {
+                Purpose::Housekeeping | Purpose::Buried { .. } => {
                     if let StepOutcome::Refused(why) = outcome {
                         tracing::error!(why, "the store refused to remove processed rows");
                         self.unrecorded_attempts |= !step.deliveries.is_empty();

@@ -26,7 +26,8 @@ impl Shard {
             let ordinal = u32::try_from(ordinal).unwrap_or(u32::MAX);
             let id = MessageId::from(incarnation.derive(seq, ordinal, &event.message.name));
             let hops = cause.hops + 1;
-            for consumer in registry.consumers.get(&*event.message.name).map_or(&[] as &[_], Vec::as_slice) {
+            let consumers = registry.consumers.get(&*event.message.name).map_or(&[] as &[_], Vec::as_slice);
+            for consumer in consumers.iter().filter(|consumer| !self.pauses.is_retired(consumer.name())) {
                 let saga = match consumer {
                     Consumer::Saga(saga) => saga,
                     Consumer::Subscriber(_) => "",

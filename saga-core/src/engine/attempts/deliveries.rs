@@ -50,13 +50,19 @@ impl Shard {
     }
 
     fn take_delivery(&mut self, id: DeliveryId, delivery: Delivery) {
+        let ended = self.deliveries.ended.as_ref().is_some_and(|ended| ended.contains(&id));
+        if ended || self.deliveries.open.contains_key(&id) {
+            return;
+        }
         let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else {
             // The delivery stays in the store for a build that has the subscriber (rule R28).
+            if self.pauses.is_retired(&delivery.to.saga) {
+                self.bury_delivery(id, delivery);
+            }
             return;
         };
         // The deliveries of a paused subscriber stay in the store (rule R37).
-        let ended = self.deliveries.ended.as_ref().is_some_and(|ended| ended.contains(&id));
-        if self.lanes.is_held(lane) || ended || self.deliveries.open.contains_key(&id) {
+        if self.lanes.is_held(lane) {
             return;
         }
         let to = delivery.to.clone();
@@ -253,7 +259,12 @@ impl Shard {
     }
 
     /// Turns a delivery into a dead letter, so that the delivery no longer holds back its key.
-    fn give_up_delivery(&mut self, id: DeliveryId, reason: DeadLetterReason, detail: String) {
+    pub(in crate::engine) fn give_up_delivery(
+        &mut self,
+        id: DeliveryId,
+        reason: DeadLetterReason,
+        detail: String,
+    ) {
         let Some(delivery) = self.deliveries.open.get(&id) else {
             return self.broken("a failed delivery is open", None);
         };

@@ -27,7 +27,8 @@ impl Shard {
         self.publish_now(event, ticket);
     }
 
-    pub(in crate::engine) fn publish_now(&mut self, event: Accepted, ticket: Ticket) {
+    pub(in crate::engine) fn publish_now(&mut self, mut event: Accepted, ticket: Ticket) {
+        event.consumers.retain(|(consumer, _)| !self.pauses.is_retired(consumer.name()));
         match &event.consumers[..] {
             // A saga that only the store knows gets an inbox row, for a build that has the saga (rule R28).
             [(Consumer::Saga(saga), key)]
@@ -75,6 +76,10 @@ impl Shard {
     fn record(&mut self, event: Accepted, ticket: Ticket) {
         if !event.claim.take() {
             return self.out.push(Out::Answer(ticket, Answer::Withdrawn));
+        }
+        if event.consumers.is_empty() {
+            // All of them are retired. The publisher is told.
+            return self.out.push(Out::Answer(ticket, Answer::Published(Vec::new())));
         }
         let now = self.moment.wall;
         let mut step = Step::default();

@@ -79,11 +79,18 @@ impl Shard {
     fn consider(&mut self, operated: Operated) {
         let step = match &operated.verb {
             StoreVerb::Redrive { letter, .. } | StoreVerb::Discard { letter } => {
-                let (letter, number) =
-                    (*letter, self.operated.last_key_value().map_or(0, |(last, _)| last + 1));
-                self.operated.insert(number, operated);
+                let letter = *letter;
+                let number = self.keep_verb(operated);
                 return self.out.push(Out::FetchLetter(letter, number));
             }
+            StoreVerb::Pause(PauseOf::Consumer(name)) => match self.check_retired(name) {
+                Ok(()) => {
+                    let saga = name.clone();
+                    let number = self.keep_verb(operated);
+                    return self.out.push(Out::CountLive(saga, number));
+                }
+                Err(why) => Err(why),
+            },
             StoreVerb::Send { to, event, id } => self.send_step(to, event, id.as_ref()),
             StoreVerb::Pause(of) => {
                 let of = of.clone();
@@ -97,16 +104,44 @@ impl Shard {
         self.decide(operated, step);
     }
 
-    /// The answer to [`Out::FetchLetter`].
-    pub(in crate::engine) fn fetched_letter(&mut self, verb: u64, found: Option<DeadLetterRow>) {
-        let Some(operated) = self.operated.remove(&verb) else {
-            return self.broken("a read dead letter belongs to a verb", None);
+    /// Keeps a verb until the store has answered a read. Returns the number of the read.
+    fn keep_verb(&mut self, operated: Operated) -> u64 {
+        let number = self.operated.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.operated.insert(number, operated);
+        number
+    }
+
+    /// The verb of a read. `None` while the dispatcher stops.
+    fn verb_of_read(&mut self, number: u64) -> Option<Operated> {
+        let Some(operated) = self.operated.remove(&number) else {
+            self.broken("a read for a verb belongs to a verb", None);
+            return None;
         };
         if self.stopping {
             // The row of a verb from the inbox stays for the next start.
             self.out.extend(operated.ticket.map(|ticket| Out::Answer(ticket, Answer::Stopped)));
-            return;
+            return None;
         }
+        Some(operated)
+    }
+
+    /// The answer to [`Out::CountLive`].
+    pub(in crate::engine) fn counted_live(&mut self, verb: u64, instances: u64) {
+        let Some(operated) = self.verb_of_read(verb) else { return };
+        let StoreVerb::Pause(of) = &operated.verb else {
+            return self.broken("only the retirement of a consumer counts instances", None);
+        };
+        let of = of.clone();
+        let step = match instances {
+            0 => self.pause_step(&of, &operated.operator),
+            _ => Err(DeclinedReason::HasInstances { saga: of.name().to_owned(), instances }),
+        };
+        self.decide(operated, step);
+    }
+
+    /// The answer to [`Out::FetchLetter`].
+    pub(in crate::engine) fn fetched_letter(&mut self, verb: u64, found: Option<DeadLetterRow>) {
+        let Some(operated) = self.verb_of_read(verb) else { return };
         let step = match (&operated.verb, found) {
             (StoreVerb::Redrive { letter, .. } | StoreVerb::Discard { letter }, None) => {
                 Err(DeclinedReason::Refused { why: Step::no_letter(*letter) })
@@ -327,9 +362,33 @@ impl Shard {
         Ok(Step { pauses: stored.into_iter().map(PauseChange::Resume).collect(), ..Step::default() })
     }
 
+    /// Checks whether a consumer can be retired (rule R28).
+    fn check_retired(&self, name: &str) -> Result<(), DeclinedReason> {
+        let of = PauseOf::Consumer(name.to_owned());
+        let consumer = name.to_owned();
+        if self.pauses.will_be_paused(&of) {
+            return Err(DeclinedReason::AlreadyPaused { of });
+        }
+        if self.registry.has_consumer(name) {
+            return Err(DeclinedReason::ConsumerPresent { consumer });
+        }
+        if !self.absent_consumers().any(|absent| absent == name) {
+            let known = self.absent_consumers().map(str::to_owned);
+            return Err(DeclinedReason::unknown("consumer without a build", name, known));
+        }
+        match self.publishes_only_for(name) {
+            Some((saga, event)) => {
+                let (saga, event) = (saga.to_owned(), event.to_owned());
+                Err(DeclinedReason::OnlyConsumer { consumer, saga, event })
+            }
+            None => Ok(()),
+        }
+    }
+
     fn check_known(&self, of: &PauseOf) -> Result<(), DeclinedReason> {
         let registry = &self.registry;
         match of {
+            PauseOf::Consumer(name) => self.check_retired(name),
             PauseOf::Saga(name) if registry.sagas.contains_key(&**name) => Ok(()),
             PauseOf::Saga(name) => {
                 let known = registry.sagas.keys().map(|name| (*name).to_owned());

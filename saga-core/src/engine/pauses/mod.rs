@@ -1,13 +1,15 @@
-//! Paused sagas and handlers (rule R37).
+//! Paused sagas and handlers (rule R37), and retired consumers (rule R28).
 //!
 //! A paused saga takes no message, fires no timer and starts no attempt. Its messages, timers and tasks wait in the store.
 //! Instances in memory write what is in their queues to the inbox, as a parked instance does. Verbs of operators are
 //! applied.
 //!
 //! Owns: which sagas and handlers are paused, and the work in memory that a pause puts aside. Does not own: the decision to
-//! pause (`intake/operate.rs`), the stored pauses, or the end of a pause (`resume`).
+//! pause (`intake/operate.rs`), the stored pauses, the end of a pause (`resume`), or the waiting events of a retired consumer
+//! (`retired`).
 
 mod resume;
+mod retired;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +27,10 @@ pub(in crate::engine) struct Pauses {
     of: BTreeMap<PauseOf, BTreeSet<PauseOf>>,
     /// The paused sagas, by their present names.
     sagas: BTreeSet<String>,
+    /// The retired consumers.
+    consumers: BTreeSet<String>,
+    /// Retired consumers that this build has. The start ends their pauses.
+    returned: Vec<PauseOf>,
     /// Verbs without an outcome: how many for each object, and whether the last one pauses.
     under_way: BTreeMap<PauseOf, (usize, bool)>,
     /// Tasks of paused sagas with attempts that the store may not know, with their lanes. They would run now.
@@ -71,6 +77,12 @@ impl Shard {
     /// Begins with these stored pauses, before the start.
     pub(crate) fn with_pauses(mut self, pauses: impl IntoIterator<Item = PauseOf>) -> Self {
         for stored in pauses {
+            if let PauseOf::Consumer(name) = &stored
+                && self.registry.has_consumer(name)
+            {
+                self.pauses.returned.push(stored);
+                continue;
+            }
             let of = self.present_pause(&stored);
             self.pauses.of.entry(of.clone()).or_default().insert(stored);
             self.hold(&of, true);
@@ -90,6 +102,7 @@ impl Shard {
                     lane.map_or_else(|| name.clone(), |lane| self.registry.lanes[*lane].name.to_owned()),
                 )
             }
+            PauseOf::Consumer(_) => of.clone(),
         }
     }
 
@@ -97,6 +110,9 @@ impl Shard {
     pub(in crate::engine) fn paused(&mut self, of: &PauseOf) {
         self.pauses.of.entry(of.clone()).or_default().insert(of.clone());
         self.hold(of, true);
+        if let PauseOf::Consumer(name) = of {
+            return self.bury_waiting(name);
+        }
         let PauseOf::Saga(saga) = of else { return };
         self.pauses.resumes.forget(saga);
         let queued = self.slots.iter().filter(|(at, slot)| at.saga == *saga && !slot.queue.is_empty());
@@ -110,6 +126,8 @@ impl Shard {
         match of {
             PauseOf::Saga(name) if hold => drop(self.pauses.sagas.insert(name.clone())),
             PauseOf::Saga(name) => drop(self.pauses.sagas.remove(name)),
+            PauseOf::Consumer(name) if hold => drop(self.pauses.consumers.insert(name.clone())),
+            PauseOf::Consumer(name) => drop(self.pauses.consumers.remove(name)),
             PauseOf::Handler(name) => {
                 for lane in self.registry.lanes_named(name) {
                     self.lanes.hold(lane, hold);

@@ -104,16 +104,19 @@ fn pauses(changes: Vec<PauseChange>) -> Step {
 pub async fn a_pause_is_kept_until_its_end<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let (saga, handler) = (PauseOf::Saga("order".to_owned()), PauseOf::Handler("order".to_owned()));
-    let both = [pause(saga.clone(), "ada"), pause(handler.clone(), "bob")];
-    driver.committed(pauses(both.iter().cloned().map(PauseChange::Pause).collect())).await;
+    let consumer = PauseOf::Consumer("order".to_owned());
+    let all = [pause(saga.clone(), "ada"), pause(handler.clone(), "bob"), pause(consumer.clone(), "cid")];
+    driver.committed(pauses(all.iter().cloned().map(PauseChange::Pause).collect())).await;
     driver.committed(pauses(vec![PauseChange::Pause(pause(saga.clone(), "eve"))])).await;
     let mut found = ok(driver.store.pauses().await);
     found.sort_by(|one, other| one.of.cmp(&other.of));
-    assert_eq!(found, both);
+    assert_eq!(found, all);
     driver.committed(pauses(vec![PauseChange::Resume(saga.clone())])).await;
     driver.committed(pauses(vec![PauseChange::Resume(saga)])).await;
-    assert_eq!(ok(driver.store.pauses().await), both[1..]);
-    driver.committed(pauses(vec![PauseChange::Resume(handler)])).await;
+    let mut left = ok(driver.store.pauses().await);
+    left.sort_by(|one, other| one.of.cmp(&other.of));
+    assert_eq!(left, all[1..]);
+    driver.committed(pauses(vec![PauseChange::Resume(handler), PauseChange::Resume(consumer)])).await;
     assert!(ok(driver.store.pauses().await).is_empty());
 }
 

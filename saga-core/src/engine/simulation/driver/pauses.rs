@@ -95,6 +95,8 @@ impl Driver {
         let of = |of: &PauseOf| match of {
             PauseOf::Saga(saga) => attempt.of.saga == *saga,
             PauseOf::Handler(name) => *attempt.message.name == **name || attempt.of.saga == *name,
+            // No attempt is of a consumer that this build does not have.
+            PauseOf::Consumer(_) => false,
         };
         let paused = self.pauses.certain.iter().find(|it| of(it));
         assert!(paused.is_none(), "{} of {} starts although {paused:?}", attempt.message.name, attempt.of);
