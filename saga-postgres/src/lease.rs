@@ -6,7 +6,7 @@
 //! own: the fence of a commit, which locks this row (`committer`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use saga_core::message::chain;
@@ -19,6 +19,7 @@ use crate::committer::{Committer, Held, NEXT_BLOCK, sagas};
 use crate::connection::{Role, Server};
 use crate::error::{of_store, refuse, unavailable};
 use crate::schema;
+use crate::tenure::{self, Tenure};
 
 /// The beats of another holder, as this process sees them.
 #[derive(Clone, Debug)]
@@ -103,6 +104,7 @@ impl Committer {
 
     async fn take(&mut self, owner: &str, ttl: Duration, wake: &Arc<Notify>) -> Result<Taken, Error> {
         let Some(session) = &mut self.session else { return Ok(Taken::Owned(String::new(), false)) };
+        let (sent, mut linger) = (tenure::now(), ttl);
         let tx = session.client.transaction().await?;
         // One taker at a time.
         let meta = tx.query_one("SELECT version FROM saga_meta WHERE id = 1 FOR UPDATE", &[]).await?;
@@ -114,6 +116,7 @@ impl Committer {
             if !other.is_own {
                 // Two releases may have different settings.
                 let ttl = ttl.max(other.ttl);
+                linger = ttl;
                 let seen = Observed::look(self.observed.take(), &other, ttl);
                 let (is_silent, lives) = (seen.is_silent(ttl), seen.lives);
                 self.observed = Some(seen);
@@ -148,8 +151,9 @@ impl Committer {
         self.inbox.woken.fetch_max(inbox, Ordering::Relaxed);
         // A holder that starts anew goes on from what the server has.
         self.inbox.highest.store(inbox, Ordering::Relaxed);
-        let heart = Heart::start(Arc::clone(&self.server), epoch, ttl, Arc::clone(wake));
-        let lease = Lease { epoch: epoch.cast_unsigned(), unclean: unclean.cast_unsigned() };
+        let tenure = Arc::new(Tenure::new(epoch.cast_unsigned(), ttl, sent));
+        let heart = Heart::start(Arc::clone(&self.server), tenure, ttl / 5, Arc::clone(wake));
+        let lease = Lease { epoch: epoch.cast_unsigned(), unclean: unclean.cast_unsigned(), linger };
         Ok(Taken::Held(Box::new(Held::new(epoch, block, link, sagas, heart)), lease))
     }
 
@@ -179,7 +183,7 @@ impl Committer {
 
     /// Returns the error of a lease that another process has ended.
     pub(crate) fn fenced(&mut self) -> Option<StoreError> {
-        if let Some(held) = self.held.as_ref().filter(|held| held.heart.is_lost()) {
+        if let Some(held) = self.held.as_ref().filter(|held| held.heart.tenure().is_lost()) {
             let epoch = held.epoch.cast_unsigned();
             return Some(self.lost(epoch));
         }
@@ -274,24 +278,18 @@ impl Observed {
 #[derive(Debug)]
 pub(crate) struct Heart {
     task: JoinHandle<()>,
-    lost: Arc<AtomicBool>,
+    tenure: Arc<Tenure>,
 }
 
 impl Heart {
-    fn start(server: Arc<Server>, epoch: i64, ttl: Duration, wake: Arc<Notify>) -> Self {
-        let lost = Arc::new(AtomicBool::new(false));
-        let beat = beat(server, epoch, ttl / 5, wake, Arc::clone(&lost));
-        Self { task: tokio::spawn(beat), lost }
+    fn start(server: Arc<Server>, tenure: Arc<Tenure>, interval: Duration, wake: Arc<Notify>) -> Self {
+        let beat = beat(server, Arc::clone(&tenure), interval, wake);
+        Self { task: tokio::spawn(beat), tenure }
     }
 
-    /// Returns whether another process has ended the lease.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::Relaxed)
-    }
-
-    /// Returns the flag that says so, for a reader that must not wait for the committer.
-    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.lost)
+    /// What the signs of life have shown.
+    pub(crate) const fn tenure(&self) -> &Arc<Tenure> {
+        &self.tenure
     }
 }
 
@@ -302,7 +300,8 @@ impl Drop for Heart {
 }
 
 /// Counts the beats up until the lease ends. The connection also hears about deliveries of other processes.
-async fn beat(server: Arc<Server>, epoch: i64, interval: Duration, wake: Arc<Notify>, lost: Arc<AtomicBool>) {
+async fn beat(server: Arc<Server>, tenure: Arc<Tenure>, interval: Duration, wake: Arc<Notify>) {
+    let epoch = tenure.epoch.cast_signed();
     let mut client: Option<Client> = None;
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -319,16 +318,17 @@ async fn beat(server: Arc<Server>, epoch: i64, interval: Duration, wake: Arc<Not
             };
         }
         let Some(open) = &client else { continue };
+        let sent = tenure::now();
         let beaten = tokio::time::timeout(interval, async {
             const BEAT: &str = "UPDATE saga_beat SET beats = beats + 1 WHERE epoch = $1
                                 AND EXISTS (SELECT FROM saga_lease WHERE epoch = $1)";
             open.execute(BEAT, &[&epoch]).await.map_err(|error| of_store(&server.name, error))
         });
         match beaten.await {
-            Ok(Ok(1)) => {}
+            Ok(Ok(1)) => tenure.beaten(sent),
             Ok(Ok(_)) => {
                 tracing::warn!(epoch, "the lease was ended by another process");
-                lost.store(true, Ordering::Relaxed);
+                tenure.lose();
                 wake.notify_one();
                 return;
             }

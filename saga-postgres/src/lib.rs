@@ -33,6 +33,7 @@ mod schema;
 mod store;
 mod stored;
 mod sums;
+mod tenure;
 mod tls;
 mod worker;
 

@@ -23,6 +23,7 @@ use crate::lease::{Look, channel};
 use crate::options::{LEAST_TTL, PostgresOptions};
 use crate::read::{self, Reader, Unreadable, numbered};
 use crate::stored::read_delivery;
+use crate::tenure::Tenure;
 use crate::worker::Worker;
 use crate::{deliver, maintain, prepared, rename, schema};
 
@@ -60,8 +61,8 @@ struct Inner {
     delivered: Arc<Notify>,
     inbox: Arc<Inbox>,
     holds: AtomicBool,
-    /// The epoch of the lease, and whether another process has ended it.
-    heart: parking_lot::Mutex<Option<(u64, Arc<AtomicBool>)>>,
+    /// The lease of this process, as far as it is known without the committer.
+    tenure: parking_lot::Mutex<Option<Arc<Tenure>>>,
     hints: Hints,
 }
 
@@ -148,7 +149,7 @@ impl PostgresStore {
             delivered: Arc::new(Notify::new()),
             inbox,
             holds: AtomicBool::new(false),
-            heart: parking_lot::Mutex::new(None),
+            tenure: parking_lot::Mutex::new(None),
             hints: Hints::default(),
         });
         Ok(Self { shared: Arc::new(Shared { inner, worker }) })
@@ -254,7 +255,7 @@ impl Inner {
     fn take_note(&self, committer: &Committer) {
         let held = committer.held.as_ref();
         self.holds.store(held.is_some(), Ordering::Relaxed);
-        *self.heart.lock() = held.map(|held| (held.epoch.cast_unsigned(), held.heart.flag()));
+        *self.tenure.lock() = held.map(|held| Arc::clone(held.heart.tenure()));
     }
 
     async fn read<T>(&self, body: impl AsyncFnOnce(&Reader) -> Result<T, Error>) -> Result<T, StoreError> {
@@ -353,6 +354,10 @@ impl Store for PostgresStore {
     }
 
     /// The end of the lease is written in the background, so that the next process needs not wait for the `ttl`.
+    fn has_lapsed(&self) -> bool {
+        self.shared.inner.tenure.lock().as_ref().is_some_and(|tenure| tenure.has_lapsed())
+    }
+
     fn abandon(&self, lease: &Lease) {
         let (inner, epoch) = (Arc::clone(&self.shared.inner), lease.epoch);
         self.shared.worker.start_work(async move || {
@@ -446,9 +451,9 @@ impl Store for PostgresStore {
             }
             // A busy committer must not hide the end of the lease.
             Err(_) => {
-                let heart = inner.heart.lock();
-                let lost = heart.as_ref().filter(|(_, lost)| lost.load(Ordering::Relaxed));
-                lost.map(|(epoch, _)| StoreError::Fenced { epoch: *epoch })
+                let tenure = inner.tenure.lock();
+                let lost = tenure.as_ref().filter(|tenure| tenure.is_lost());
+                lost.map(|tenure| StoreError::Fenced { epoch: tenure.epoch })
             }
         };
         if let Some(fenced) = fenced {

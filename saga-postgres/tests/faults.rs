@@ -198,9 +198,16 @@ fn an_outage_of_the_server_ends_no_lease() {
             assert!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
             tokio::time::sleep(TTL / 5).await;
         }
+        assert!(one.has_lapsed());
         cluster.restart();
         let owned = other.lease("the next one").await;
         assert!(matches!(owned, Err(StoreError::Owned { .. })), "{owned:?}");
+        let taken = async {
+            while one.has_lapsed() {
+                tokio::time::sleep(TTL / 5).await;
+            }
+        };
+        tokio::time::timeout(60 * TTL, taken).await.expect("the server takes signs of life again");
         let (outcomes, _) =
             persist(&one, &driver.lease, Batch { number: 1, steps: vec![create(&address("a"))] }).await;
         assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{outcomes:?}");
@@ -219,6 +226,8 @@ fn a_silent_holder_loses_the_lease_and_writes_nothing_more() {
         proxy.stall(true);
         let lease = other.lease("the next one").await.expect("one call waits for the silence");
         assert_eq!(lease.unclean, driver.lease.epoch, "its handlers may be running");
+        assert_eq!(lease.linger, TTL, "and may run for a while");
+        assert!(driver.store.has_lapsed(), "and begin nothing since before the end of the lease");
         proxy.stall(false);
         let late = driver.try_commit(vec![next(row, first.instance.as_ref().expect("a start"))]).await;
         assert!(matches!(late, Err(StoreError::Fenced { .. })), "{late:?}");

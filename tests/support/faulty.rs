@@ -193,6 +193,10 @@ impl Store for Faulty {
         self.inner.is_held_here()
     }
 
+    fn has_lapsed(&self) -> bool {
+        self.inner.has_lapsed()
+    }
+
     fn abandon(&self, lease: &Lease) {
         self.inner.abandon(lease);
     }

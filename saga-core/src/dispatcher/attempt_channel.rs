@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::publishing;
 use super::receipt::Receipt;
 use crate::engine::{Accepted, Answer, In, Registry};
 use crate::message::{Correlated, HandlerError, Id, MessageId, Payload, PayloadLimits, TraceContext};
+use crate::store::Store;
 
 /// The data that is stored with the command.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -35,6 +36,15 @@ pub(super) struct Services {
     pub(super) limits: PayloadLimits,
     pub(super) registry: Arc<Registry>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Weak, because a running attempt must not keep the file open after the end of the dispatcher.
+    pub(super) store: Weak<dyn Store>,
+}
+
+impl Services {
+    /// Returns whether another process may run the sagas now. No attempt begins then.
+    pub(super) fn has_lapsed(&self) -> bool {
+        self.store.upgrade().is_some_and(|store| store.has_lapsed())
+    }
 }
 
 /// The channel from one attempt to the engine. Most handlers use none of it, so nothing is prepared for its use.

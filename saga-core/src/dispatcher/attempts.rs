@@ -87,7 +87,8 @@ impl Attempts {
             how: AttemptEnd::NotBegun,
             work: Work::begin(&self.services.clock),
         };
-        let unbegun = Arc::new(Mutex::new(Some(Reporting { future, report })));
+        let services = Arc::clone(&self.services);
+        let unbegun = Arc::new(Mutex::new(Some(Reporting { future, report, services })));
         let abort = self.runtime.spawn(Begin { unbegun: Arc::clone(&unbegun), begun: None }).abort_handle();
         let running = Running { abort, cx, dropped: None, unbegun, since: now, lane, dropping: None };
         self.running.insert(id, running);
@@ -214,6 +215,7 @@ impl Future for Begin {
 struct Reporting {
     future: Instrumented<Attempting>,
     report: Report,
+    services: Arc<Services>,
 }
 
 impl Future for Reporting {
@@ -221,6 +223,10 @@ impl Future for Reporting {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
+        // Asked as late as possible: the process may have been frozen since the attempt was released.
+        if matches!(this.report.how, AttemptEnd::NotBegun) && this.services.has_lapsed() {
+            return Poll::Ready(());
+        }
         // From this point, the attempt may have had its effect.
         this.report.how = AttemptEnd::Dropped;
         let future = &mut this.future;

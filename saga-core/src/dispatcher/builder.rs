@@ -356,6 +356,7 @@ impl DispatcherBuilder {
                     limits: payload,
                     registry: Arc::clone(&registry),
                     clock: Arc::clone(&clock),
+                    store: Arc::downgrade(&store),
                 },
             ),
             meter: Meter::new(&registry),

@@ -81,6 +81,8 @@ pub(super) struct Sources {
     /// The last handle was dropped.
     closed: bool,
     runtime_gone: bool,
+    /// Another process may have ended the lease.
+    lapsed: bool,
     rounds: Rounds,
 }
 
@@ -117,6 +119,7 @@ impl Sources {
             waker: waker(store),
             closed: false,
             runtime_gone: false,
+            lapsed: false,
             rounds: Rounds {
                 began,
                 pulse: began.mono.saturating_add(PULSE),
@@ -155,6 +158,7 @@ impl EventLoop {
                 Err(finale) => return finale,
             };
             let now = self.clock.now();
+            self.watch_lease(now);
             if let Some(input) = input {
                 self.shard.handle(input, now);
             }
@@ -167,6 +171,20 @@ impl EventLoop {
                 taking_up = false;
                 self.publish_figures();
             }
+        }
+    }
+
+    /// Tells the engine that another process may have ended the lease, or that the lease stands after all.
+    fn watch_lease(&mut self, now: Moment) {
+        let lapsed = self.store.has_lapsed();
+        if lapsed != self.sources.lapsed {
+            self.sources.lapsed = lapsed;
+            if lapsed {
+                tracing::warn!(
+                    "the store has not taken a sign of life for too long; no attempt begins until it does"
+                );
+            }
+            self.shard.handle(In::Lapsed(lapsed), now);
         }
     }
 

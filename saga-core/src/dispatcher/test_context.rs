@@ -4,7 +4,7 @@
 //! and time. These need a dispatcher with a manual clock.
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use serde::de::DeserializeOwned;
 
@@ -14,7 +14,7 @@ use super::handler::HandlerContext;
 use super::mailbox::{Mailbox, Request, Requests};
 use crate::engine::{Answer, AttemptKey, Consumer, Disposition, In, Registry};
 use crate::message::{Correlated, Event, HandlerError, Key, Message, Payload, PayloadLimits, TraceContext};
-use crate::store::Address;
+use crate::store::{Address, MemoryStore};
 
 /// Builds a [`TestContext`].
 #[derive(Clone, Debug)]
@@ -113,6 +113,7 @@ impl TestContextBuilder {
             limits: PayloadLimits::DEFAULT,
             registry: Arc::new(registry),
             clock: Arc::new(SystemClock::default()),
+            store: Weak::<MemoryStore>::new(),
         };
         let channel = AttemptChannel::new(1, self.saved.clone(), self.trace, Arc::new(services));
         let key = AttemptKey::Text(self.key.clone());

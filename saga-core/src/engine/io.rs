@@ -73,6 +73,8 @@ pub(crate) enum In {
     Woken,
     /// Ended instances have been removed from the store.
     Purged,
+    /// Another process may have ended the lease, or the lease stands after all.
+    Lapsed(bool),
     /// Time has passed. Due work is handled.
     Tick,
     /// The engine must accept and start nothing more.
@@ -270,6 +272,7 @@ impl std::fmt::Debug for In {
             Self::Purged => "Purged",
             Self::Tick => "Tick",
             Self::Live { .. } => "Live",
+            Self::Lapsed(_) => "Lapsed",
             Self::Stop => "Stop",
         })
     }

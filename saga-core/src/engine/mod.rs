@@ -48,6 +48,7 @@ pub(crate) use registry::{Consumer, Registry};
 use crate::message::Map;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::machine::Input;
 use crate::message::{Id, Incarnation, PayloadLimits};
@@ -135,6 +136,10 @@ pub(crate) struct Shard {
     /// Verbs that wait for the read of their dead letter.
     operated: BTreeMap<u64, Operated>,
     stopping: bool,
+    /// Another process may have ended the lease. No attempt starts.
+    lapsed: bool,
+    /// The start, by the monotonic clock.
+    began: Duration,
     /// True if an attempt began and the store does not know this attempt. Then the lease must not be given back.
     unrecorded_attempts: bool,
     /// Whether the application is told what a person should know.
@@ -199,6 +204,8 @@ impl Shard {
             pauses: Pauses::default(),
             operated: BTreeMap::new(),
             stopping: false,
+            lapsed: false,
+            began: Duration::ZERO,
             unrecorded_attempts: false,
             attention: false,
             broken: None,
@@ -242,6 +249,7 @@ impl Shard {
             In::Timers { rows, more } => self.fetched_timers(rows, more),
             In::Woken => self.woken(),
             In::Purged => self.purged(),
+            In::Lapsed(lapsed) => self.set_lapsed(lapsed),
             In::Tick => {}
             In::Stop => self.stop(),
         }

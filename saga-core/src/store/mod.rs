@@ -38,6 +38,7 @@ pub use redacted::Redacted;
 pub use work_lists::{ScheduleLine, TaskLine, TimerLine, WorkPage};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 // Authors of a store need this macro.
 pub use async_trait::async_trait;
@@ -54,6 +55,12 @@ pub struct Lease {
     /// A task written under this epoch or an earlier one may have been running at the end of that epoch. Later releases
     /// do not change this.
     pub unclean: u64,
+    /// How long attempts of the process with the last unclean epoch may still run, besides the timeout of each handler.
+    ///
+    /// Zero for a store whose lease ends with the process of its holder. Otherwise a holder can be cut off and live. The
+    /// dispatcher then reports a command of an unclean epoch as unknown only after this time and after the timeout of its
+    /// handler, counted from its start.
+    pub linger: Duration,
 }
 
 impl Lease {
@@ -123,6 +130,16 @@ pub trait Store: Inspect + Maintain {
     ///   or taken over is not changed.
     /// - Window: the call returns at once. Another caller gets the lease after the store has finished its current work.
     fn abandon(&self, lease: &Lease);
+
+    /// Returns whether another process may have ended the lease of this process without its knowledge.
+    ///
+    /// The dispatcher asks before each attempt, and begins none while the answer is `true`. The method waits for nothing.
+    ///
+    /// - Guarantee: while the answer is `false`, no other process has had the lease since the last answer.
+    /// - Window: an attempt that has begun goes on until its timeout. The idempotency key protects its effect.
+    fn has_lapsed(&self) -> bool {
+        false
+    }
 
     /// Commits the steps of `batch` in order. Each step is all or nothing.
     ///

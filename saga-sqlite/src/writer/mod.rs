@@ -161,7 +161,8 @@ impl Writer {
             doubt: None,
             _lock: lock,
         });
-        Ok(Lease { epoch, unclean })
+        // The lock of the file ends with its process, and its handlers with it.
+        Ok(Lease { epoch, unclean, linger: Duration::ZERO })
     }
 
     pub(crate) fn release(&mut self, lease: &Lease) -> Result<(), StoreError> {

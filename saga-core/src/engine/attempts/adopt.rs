@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::lanes::Job;
 use crate::engine::Shard;
 use crate::engine::slot::{Item, Late, Presence, Run};
 use crate::machine::Input;
-use crate::store::{Address, Status, TaskId, TaskKind, TaskProgress, TaskStage};
+use crate::store::{Address, Status, Task, TaskId, TaskKind, TaskProgress, TaskStage};
 
 impl Shard {
     /// Takes up the tasks of an instance after a load.
@@ -45,7 +46,7 @@ impl Shard {
         }
     }
 
-    fn adopt_tasks(&mut self, address: &Address) {
+    pub(super) fn adopt_tasks(&mut self, address: &Address) {
         let now = self.moment.wall;
         let Some(slot) = self.slots.get_mut(address) else {
             return self.broken("an instance stays in memory after its load", Some(address));
@@ -67,15 +68,23 @@ impl Shard {
                 progress.stage = TaskStage::Ready;
             }
         }
+        let Some(slot) = self.slots.get(address) else { return };
         let Some(instance) = slot.instance() else { return };
         let (parked, status) = (instance.is_parked(), instance.status());
         let compensating = status == Status::Compensating;
         let unwinding_stopped = compensating && !parked && instance.tasks.is_empty();
         let mut enlisted = Vec::new();
         let mut reports = Vec::new();
+        let mut lingering = Vec::new();
         for task in instance.tasks.iter().filter(|task| task.kind != TaskKind::Child) {
             let run = slot.runs.get(task.id);
             if run.is_some_and(|run| run != Run::Delayed) {
+                continue;
+            }
+            if ends_unknown(task, compensating)
+                && let Some(until) = self.lingers_until(task)
+            {
+                lingering.push((task.id, until));
                 continue;
             }
             match task.progress.stage {
@@ -98,11 +107,18 @@ impl Shard {
             }
         }
         let there: BTreeSet<TaskId> = instance.tasks.iter().map(|task| task.id).collect();
+        let Some(slot) = self.slots.get_mut(address) else {
+            return self.broken("an instance stays in memory while its tasks are adopted", Some(address));
+        };
         slot.runs.retain(|id, run| there.contains(&id) || matches!(run, Run::Running { .. }));
         for (task, attempts, reason) in reports {
             slot.set_run(task, Run::Reported);
             let report = crate::machine::ReportRecord::Unknown { attempts, reason: reason.to_owned() };
             slot.queue.push_back(Item::own(Input::Report(task, report), now));
+        }
+        for (task, until) in lingering {
+            slot.set_run(task, Run::Delayed);
+            self.lanes.delay(now, until, Job::Task(address.clone(), task));
         }
         // No open task will report, so the unwinding continues from here.
         if unwinding_stopped {
@@ -115,5 +131,14 @@ impl Shard {
         if self.stopping {
             self.write_attempts_of(address);
         }
+    }
+}
+
+/// Returns whether a task that was found at a start is reported as unknown instead of being tried again.
+pub(super) fn ends_unknown(task: &Task, compensating: bool) -> bool {
+    match task.progress.stage {
+        TaskStage::Started => true,
+        TaskStage::Ready => compensating && task.kind == TaskKind::Command,
+        TaskStage::Held | TaskStage::Answered => false,
     }
 }

@@ -10,6 +10,7 @@ mod adopt;
 mod deliveries;
 mod end;
 mod lanes;
+mod lapse;
 mod policy;
 mod progress;
 mod saved;

@@ -48,6 +48,9 @@ impl Shard {
 
     /// Restarts the timeout of an attempt that reports that it is alive.
     pub(in crate::engine) fn heartbeat(&mut self, attempt: u64) {
-        self.lanes.prolong(attempt, self.moment.mono);
+        // An attempt of a lapsed lease ends at its timeout at the latest.
+        if !self.lapsed {
+            self.lanes.prolong(attempt, self.moment.mono);
+        }
     }
 }

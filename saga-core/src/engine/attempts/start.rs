@@ -47,7 +47,10 @@ impl Shard {
 
     /// Starts queued jobs while the lane has a free place and its throttle permits.
     pub(in crate::engine) fn run_lane(&mut self, lane: usize) {
-        while !self.stopping && self.lanes.lanes[lane].in_use < self.lanes.lanes[lane].policy.concurrency {
+        while !self.stopping
+            && !self.lapsed
+            && self.lanes.lanes[lane].in_use < self.lanes.lanes[lane].policy.concurrency
+        {
             let found = &mut self.lanes.lanes[lane];
             if found.queue.is_empty() || found.held {
                 return;

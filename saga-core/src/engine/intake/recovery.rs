@@ -8,7 +8,7 @@ use crate::store::{Address, DeliveryId, OpenTask, RowId, TaskKind};
 impl Shard {
     /// Takes up everything that an earlier lease left.
     pub(crate) fn start(&mut self, moment: Moment) {
-        self.moment = moment;
+        (self.moment, self.began) = (moment, moment.mono);
         self.follow_clock();
         self.lanes.suspects.start(moment.mono);
         self.read_tasks_again();

@@ -3,6 +3,7 @@
 //! Owns: the faults, and the counts for assertions. Does not own: the effect of a commit (`model`).
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use super::MemoryStore;
 use super::model::Model;
@@ -26,6 +27,8 @@ pub enum Fault {
 pub(super) struct Faults {
     next: Option<(usize, Fault)>,
     fired: usize,
+    pub(super) lapsed: bool,
+    pub(super) linger: Duration,
 }
 
 impl Fault {
@@ -55,6 +58,16 @@ impl MemoryStore {
     /// Makes the next `n` commits fail with `fault`. The call replaces an earlier request.
     pub fn fail_next_commits(&self, n: usize, fault: Fault) {
         self.with_faults(|faults| faults.next = Some((n, fault)));
+    }
+
+    /// Makes the store answer that its lease may have been ended by another process, until the next call.
+    pub fn set_lapsed(&self, lapsed: bool) {
+        self.with_faults(|faults| faults.lapsed = lapsed);
+    }
+
+    /// Sets how long attempts of an unclean epoch may still run, for the leases from now on.
+    pub fn set_linger(&self, linger: Duration) {
+        self.with_faults(|faults| faults.linger = linger);
     }
 
     /// Returns the number of injected faults so far. A fault test uses this number to assert that its fault occurred.
@@ -87,7 +100,7 @@ impl MemoryStore {
         })
     }
 
-    fn with_faults<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
+    pub(super) fn with_faults<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
         change(&mut self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

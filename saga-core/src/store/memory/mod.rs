@@ -84,7 +84,11 @@ impl Store for MemoryStore {
         model.epoch += 1;
         model.held = true;
         model.last_batch = None;
-        Ok(Lease { epoch: model.epoch, unclean: model.unclean })
+        #[cfg(any(test, feature = "testing"))]
+        let linger = self.with_faults(|faults| faults.linger);
+        #[cfg(not(any(test, feature = "testing")))]
+        let linger = std::time::Duration::ZERO;
+        Ok(Lease { epoch: model.epoch, unclean: model.unclean, linger })
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -93,6 +97,11 @@ impl Store for MemoryStore {
         model.held = false;
         model.running = false;
         Ok(())
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn has_lapsed(&self) -> bool {
+        self.with_faults(|faults| faults.lapsed)
     }
 
     fn abandon(&self, lease: &Lease) {
