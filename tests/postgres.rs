@@ -155,7 +155,10 @@ async fn r28_a_retired_consumer_gets_no_event_of_a_transaction() {
         tokio::time::timeout(Duration::from_secs(30), buried).await.expect("the event becomes a dead letter");
     assert_eq!((letters.len(), &letters[0].letter.reason), (1, &saga::DeadLetterReason::Retired));
     assert_eq!(publish("A-2").await, 1);
+    let early = store.prepare(&Placed { order: "A-4".to_owned() }).await.unwrap();
     dispatcher.resume(saga::PauseOf::Consumer("mailer".to_owned()), operator()).await.unwrap();
+    let changed = early.check(client.execute(early.sql(), &[&early.text()]).await.unwrap());
+    assert!(matches!(changed, Err(PrepareError::ConsumersChanged { event: "placed" })), "{changed:?}");
     assert_eq!(publish("A-3").await, 2);
     dispatcher.shutdown(Duration::from_secs(5)).await.unwrap();
 }

@@ -3,15 +3,18 @@
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use saga::error::{InstanceError, PublishError};
+use saga::error::{InstanceError, PublishError, StartError, StartProblem};
 use saga::prelude::*;
 use saga::store::{
     Address, AuditFilter, Batch, DeadLetterReason, DeadLetterRow, DeliveryId, InboxId, Inspect, Mail,
     MailKind, MemoryStore, Pause, PauseChange, Step, Store,
 };
 use saga::testing::ManualClock;
-use saga::{DeclinedReason, Dispatcher, Key, MessageId, Operator, PauseOf, StoreVerb, Timestamp};
+use saga::{
+    DeclinedReason, Dispatcher, DispatcherBuilder, Key, MessageId, Operator, PauseOf, StoreVerb, Timestamp,
+};
 
 #[derive(Saga, Clone, Debug, PartialEq)]
 #[saga(name = "order", version = 1, data(Order), actions(OrderActions))]
@@ -106,17 +109,25 @@ impl Shop {
         Self::on(release, MemoryStore::new(), ManualClock::default(), Reader::default()).await
     }
 
-    async fn on(release: Release, store: MemoryStore, clock: ManualClock, reader: Reader) -> Self {
+    fn builder(
+        release: Release,
+        store: &MemoryStore,
+        clock: &ManualClock,
+        reader: &Reader,
+    ) -> DispatcherBuilder {
         let builder = Dispatcher::builder(store.clone()).saga::<OrderState>().clock(clock.clone());
-        let builder = match release {
+        match release {
             Release::Full => builder
                 .saga::<ThanksState>()
                 .subscriber::<Told>("mail", Named("mail", reader.clone()))
                 .subscriber::<Told>("bell", Named("bell", reader.clone())),
             Release::Lean => builder.subscriber::<Told>("bell", Named("bell", reader.clone())),
             Release::Bare => builder,
-        };
-        let dispatcher = builder.start().await.unwrap();
+        }
+    }
+
+    async fn on(release: Release, store: MemoryStore, clock: ManualClock, reader: Reader) -> Self {
+        let dispatcher = Self::builder(release, &store, &clock, &reader).start().await.unwrap();
         clock.idle().await;
         Self { dispatcher, store, clock, reader }
     }
@@ -178,6 +189,29 @@ fn operator() -> Operator {
     Operator::new("ada").because("the mail has gone")
 }
 
+/// Writes the retirement of consumers, as the commit of the verbs does.
+async fn retired_in(store: &MemoryStore, consumers: &[&str]) {
+    let lease = store.lease("another process").await.unwrap();
+    let pause = |consumer: &&str| {
+        let of = PauseOf::Consumer((*consumer).to_owned());
+        PauseChange::Pause(Pause { of, who: "ada".to_owned(), why: String::new(), at: Timestamp::now() })
+    };
+    let step = Step { pauses: consumers.iter().map(pause).collect(), ..Step::default() };
+    store.commit(&lease, Arc::new(Batch { number: 1, steps: vec![step] })).await.unwrap();
+    store.abandon(&lease);
+}
+
+/// An inbox row of another process for the saga `thanks`.
+fn told(order: &str, id: &str, key: &str) -> Mail {
+    let to = Address::new("thanks", Key::new(key).unwrap());
+    let told = Told { order: order.to_owned() };
+    let message = saga::Message::published(&told, saga::PayloadLimits::DEFAULT).unwrap();
+    Mail {
+        id: Some(MessageId::new(id).unwrap()),
+        ..Mail::new(to, MailKind::Event, message, Timestamp::now())
+    }
+}
+
 fn of(consumer: &str, keys: &[&str]) -> Vec<(String, String)> {
     keys.iter().map(|key| (consumer.to_owned(), (*key).to_owned())).collect()
 }
@@ -234,14 +268,7 @@ async fn r28_a_crash_right_after_the_retirement_leaves_nothing_behind() {
     }
     shop.dispatcher.kill().await;
     // The only commit before the crash.
-    let lease = shop.store.lease("the crashed process").await.unwrap();
-    let pause = |consumer: &str| {
-        let of = PauseOf::Consumer(consumer.to_owned());
-        PauseChange::Pause(Pause { of, who: "ada".to_owned(), why: String::new(), at: Timestamp::now() })
-    };
-    let step = Step { pauses: vec![pause("mail"), pause("thanks")], ..Step::default() };
-    shop.store.commit(&lease, Arc::new(Batch { number: 1, steps: vec![step] })).await.unwrap();
-    shop.store.abandon(&lease);
+    retired_in(&shop.store, &["mail", "thanks"]).await;
     let shop = Shop::on(Release::Lean, shop.store, shop.clock, shop.reader).await;
     let mut dead = shop.dead().await;
     dead.sort();
@@ -313,4 +340,113 @@ async fn r28_another_process_retires_by_the_inbox() {
     let mail = Mail::store_verb(verb, operator(), MessageId::unique(), Timestamp::now());
     shop.store.deliver(vec![mail]).await.unwrap();
     assert_eq!(shop.dead().await, of("mail", &["A"]));
+}
+
+#[tokio::test]
+async fn r28_the_same_event_of_other_processes_is_one_dead_letter() {
+    let shop = Shop::open(Release::Full).await.then(Release::Lean).await;
+    shop.retire("thanks").await;
+    shop.store
+        .deliver(vec![told("Z", "m-1", "Z"), told("Z", "m-1", "Z"), told("Y", "m-1", "Z")])
+        .await
+        .unwrap();
+    let letters = shop.letters().await;
+    let reasons: Vec<_> = letters.iter().map(|row| row.letter.reason.as_str().to_owned()).collect();
+    assert_eq!(
+        reasons,
+        ["retired", "id-conflict"],
+        "the second is a duplicate, and the third has other content"
+    );
+    assert_eq!(shop.inbox().await, 0);
+}
+
+#[tokio::test]
+async fn r28_a_shutdown_leaves_the_rest_to_the_next_start() {
+    let shop = Shop::open(Release::Full).await.then(Release::Lean).await;
+    for order in 0..40 {
+        shop.place(&format!("order-{order}")).await;
+    }
+    shop.dispatcher.retire("mail", operator()).await.unwrap();
+    let Shop { dispatcher, store, clock, reader } = shop;
+    dispatcher.shutdown(Duration::from_secs(5)).await.unwrap();
+    let shop = Shop::on(Release::Lean, store, clock, reader).await;
+    assert_eq!(shop.dead().await.len(), 40);
+    assert_eq!(shop.deliveries().await, 0);
+}
+
+#[tokio::test]
+async fn r28_a_release_that_publishes_only_for_a_retired_consumer_does_not_start() {
+    let shop = Shop::open(Release::Full).await;
+    shop.dispatcher.kill().await;
+    retired_in(&shop.store, &["mail", "thanks", "bell"]).await;
+    let start = Shop::builder(Release::Bare, &shop.store, &shop.clock, &shop.reader).start().await;
+    let Err(StartError::Registration { problems }) = start else { panic!("{start:?}") };
+    assert!(
+        matches!(&problems[..], [StartProblem::NoConsumer { event, .. }] if event == "told"),
+        "{problems:?}"
+    );
+}
+
+#[tokio::test]
+async fn r28_the_retirement_has_ended_when_the_start_returns() {
+    let shop = Shop::open(Release::Full).await;
+    shop.dispatcher.kill().await;
+    retired_in(&shop.store, &["mail"]).await;
+    let started = Shop::builder(Release::Full, &shop.store, &shop.clock, &shop.reader).start().await.unwrap();
+    assert!(
+        shop.store.pauses().await.unwrap().is_empty(),
+        "a transaction of the application finds all consumers"
+    );
+    started.shutdown(Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn r28_a_stand_by_records_no_event_for_what_the_running_release_has_retired() {
+    let shop = Shop::open(Release::Full).await.then(Release::Lean).await;
+    shop.retire("mail").await;
+    shop.retire("thanks").await;
+    let waiting =
+        Shop::builder(Release::Full, &shop.store, &shop.clock, &shop.reader).stand_by().await.unwrap();
+    let receipt = waiting.publish(Told { order: "S".to_owned() }).await.unwrap();
+    let consumers: Vec<_> = receipt.consumers.iter().map(|consumer| &*consumer.consumer).collect();
+    assert_eq!(consumers, ["bell"]);
+    assert!(shop.letters().await.is_empty());
+}
+
+#[tokio::test]
+async fn r28_a_dead_letter_is_not_delivered_to_a_retired_consumer() {
+    let shop = Shop::open(Release::Full).await.then(Release::Lean).await;
+    shop.place("A").await;
+    shop.retire("mail").await;
+    let letter = shop.letters().await[0].id;
+    let declined = shop.dispatcher.redrive(letter, operator()).await;
+    assert!(
+        matches!(&declined, Err(InstanceError::Declined(DeclinedReason::ConsumerRetired { consumer, .. })) if consumer == "mail"),
+        "{declined:?}"
+    );
+    assert_eq!(shop.letters().await[0].id, letter);
+}
+
+#[tokio::test]
+async fn r28_a_resume_does_not_overtake_the_retirement() {
+    let shop = Shop::open(Release::Full).await.then(Release::Lean).await;
+    let mail = || PauseOf::Consumer("mail".to_owned());
+    let verb = |verb| Mail::store_verb(verb, operator(), MessageId::unique(), Timestamp::now());
+    shop.store.deliver(vec![verb(StoreVerb::Pause(mail())), verb(StoreVerb::Resume(mail()))]).await.unwrap();
+    shop.clock.idle().await;
+    let audit = shop.store.audit(&AuditFilter::default()).await.unwrap();
+    let declined: Vec<_> = audit.iter().filter_map(|row| row.entry.declined.as_deref()).collect();
+    assert_eq!(declined, ["consumer `mail` is being retired; resume it after that"]);
+    shop.dispatcher.resume(mail(), operator()).await.unwrap();
+}
+
+#[tokio::test]
+async fn r28_a_receipt_leaves_out_a_retired_consumer() {
+    let shop = Shop::open(Release::Full).await.then(Release::Lean).await;
+    shop.retire("mail").await;
+    shop.retire("thanks").await;
+    let (id, told) = (MessageId::new("m-7").unwrap(), Told { order: "A".to_owned() });
+    shop.dispatcher.publish_as(id.clone(), told.clone()).await.unwrap();
+    let receipt = shop.dispatcher.taken_up(&id, &told).await.unwrap().unwrap();
+    assert!(receipt.is_accepted() && receipt.consumers.len() == 1, "{receipt:?}");
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use saga_core::message::Timestamp;
-use saga_core::store::{InstanceFilter, InstanceOrder, Status, StoreSizes};
+use saga_core::store::{InstanceFilter, InstanceOrder, PauseOf, Status, StoreSizes};
 use serde::Serialize;
 
 use crate::Ended;
@@ -53,7 +53,12 @@ pub(crate) async fn stats(store: &Source, output: &mut Output<'_>) -> Result<End
         parked: sum(&|_, parked| parked),
         inbox,
         dead_letters,
-        pauses: store.pauses().await?.len(),
+        pauses: store
+            .pauses()
+            .await?
+            .iter()
+            .filter(|pause| !matches!(pause.of, PauseOf::Consumer(_)))
+            .count(),
         last_step: first(InstanceOrder::Changed, true).await?.map(|view| view.changed_at),
         next_timer: first(InstanceOrder::Due, false).await?.and_then(|view| view.due),
     };

@@ -100,8 +100,6 @@ impl PreparedEvent {
 #[derive(Serialize)]
 struct Text<'a> {
     event: &'a str,
-    /// The number of all consumers of the event. Retired ones get no row.
-    consumers: usize,
     rows: Vec<Arrival<'a>>,
 }
 
@@ -121,7 +119,7 @@ impl PostgresStore {
     /// Run [`PreparedEvent::sql`] with [`PreparedEvent::text`] as its only parameter in the transaction, with any client, and
     /// [`check`](PreparedEvent::check) the number of inserted rows. Call [`nudge`](Self::nudge) after the commit: the dispatcher
     /// takes up the event within milliseconds, and otherwise within a second. The connection of the application must be to the
-    /// same database, and its role needs the right to insert into `saga_arrival` and to read `saga_consumer`.
+    /// same database, and its role needs the right to insert into `saga_arrival` and to read `saga_consumer` and `saga_pause`.
     ///
     /// Events of one connection keep their order.
     ///
@@ -152,7 +150,6 @@ impl PostgresStore {
             .map_err(|source| PrepareError::Payload { event: E::NAME, source })?;
         let mut consumers: Vec<_> =
             self.consumers().await?.into_iter().filter(|row| row.event == E::NAME).collect();
-        let all = consumers.len();
         let pauses = self.pauses().await?;
         consumers.retain(|row| {
             !pauses.iter().any(|pause| matches!(&pause.of, PauseOf::Consumer(name) if *name == row.consumer))
@@ -176,7 +173,7 @@ impl PostgresStore {
             mails.push(Mail { id: Some(id.clone()), trace, ..mail });
         }
         let row = |mail| Arrival::of(mail, &id);
-        let text = Text { event: E::NAME, consumers: all, rows: mails.iter().map(row).collect() };
+        let text = Text { event: E::NAME, rows: mails.iter().map(row).collect() };
         let text = serde_json::to_string(&text)
             .map_err(|error| crate::error::refuse(self.name(), chain(&error).to_string()))?;
         let schema = self.schema();
@@ -185,8 +182,9 @@ impl PostgresStore {
              SELECT r.consumer, r.key, r.kind, r.message, r.body \
              FROM json_to_recordset(($1::text)::json -> 'rows') \
              AS r(consumer text, key text, kind text, message text, body text) \
-             WHERE (SELECT count(*) FROM {schema}.saga_consumer WHERE event = ($1::text)::json ->> 'event') \
-             = (($1::text)::json ->> 'consumers')::bigint"
+             WHERE (SELECT count(*) FROM {schema}.saga_consumer c WHERE event = ($1::text)::json ->> 'event' \
+             AND NOT EXISTS (SELECT FROM {schema}.saga_pause p WHERE p.kind = 'consumer' AND p.name = c.consumer)) \
+             = json_array_length(($1::text)::json -> 'rows')"
         );
         let rows = u64::try_from(mails.len()).unwrap_or(u64::MAX);
         Ok(PreparedEvent { event: E::NAME, id, sql, text, rows })

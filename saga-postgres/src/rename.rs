@@ -98,9 +98,9 @@ const BY_NAME: &[&str] = &[
     "DELETE FROM saga_retired r WHERE saga = $2 AND what IN ('state', 'event', 'command') AND EXISTS (SELECT FROM saga_retired o
          WHERE o.saga = $1 AND o.what = r.what AND o.was = r.was)",
     "UPDATE saga_retired SET saga = $2 WHERE what IN ('state', 'event', 'command') AND saga = $1",
-    "DELETE FROM saga_pause p WHERE kind = 'saga' AND name = $1 AND EXISTS (SELECT FROM saga_pause o
-         WHERE o.kind = 'saga' AND o.name = $2)",
-    "UPDATE saga_pause SET name = $2 WHERE kind = 'saga' AND name = $1",
+    "DELETE FROM saga_pause p WHERE kind IN ('saga', 'consumer') AND name = $1 AND EXISTS (SELECT FROM saga_pause o
+         WHERE o.kind = p.kind AND o.name = $2)",
+    "UPDATE saga_pause SET name = $2 WHERE kind IN ('saga', 'consumer') AND name = $1",
 ];
 
 /// Retires the name. Names retired earlier then lead to the present name. The present name is no longer retired.

@@ -486,7 +486,9 @@ fn delivery(row: &Row) -> Result<Result<(DeliveryId, Delivery), Unreadable>, Err
 #[async_trait]
 impl Maintain for PostgresStore {
     async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO saga_consumer (event, consumer, subscriber)
+        const SQL: &str =
+            "WITH returned AS (DELETE FROM saga_pause WHERE kind = 'consumer' AND name = ANY ($2::text[]))
+                           INSERT INTO saga_consumer (event, consumer, subscriber)
                            SELECT * FROM unnest($1::text[], $2::text[], $3::bool[]) ON CONFLICT DO NOTHING";
         let consumers = consumers.to_vec();
         self.read(async move |client| {

@@ -247,7 +247,8 @@ impl DispatcherBuilder {
         (builder.extensions, builder.registered) = (extensions, true);
         let patient = Patient::new(&*builder.clock, builder.call_limit);
         let stored = patient.ask(|| builder.store.consumers()).await?;
-        let problems = builder.registry.problems_with(&stored);
+        let pauses = patient.ask(|| builder.store.pauses()).await?;
+        let problems = builder.registry.problems_with(&stored, &pauses);
         if !problems.is_empty() {
             return Err(StartError::Registration { problems });
         }
@@ -435,7 +436,9 @@ async fn finish(
             (*name).clone_into(&mut row.consumer);
         }
     }
-    let consumers = registry.finish(&stored).map_err(|problems| StartError::Registration { problems })?;
+    let pauses = patient.ask(|| store.pauses()).await?;
+    let consumers =
+        registry.finish(&stored, &pauses).map_err(|problems| StartError::Registration { problems })?;
     Ok((stored, consumers))
 }
 

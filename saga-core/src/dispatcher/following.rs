@@ -7,8 +7,7 @@ use super::calling::{NotAnswered, Patience};
 use super::error::{InstanceError, ReceiptError};
 use super::publishing;
 use super::receipt::{ConsumerReceipt, Receipt};
-use crate::engine::Disposition;
-use crate::engine::{Answer, In, TakeUp};
+use crate::engine::{Answer, Disposition, In, TakeUp, is_retired};
 use crate::message::{Correlated, Message, MessageId, chain};
 use crate::store::DeadLetterReason;
 use crate::store::{Address, Trace};
@@ -105,7 +104,14 @@ impl Dispatcher {
         if became.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let consumers = consumers.into_iter().zip(became).map(|(to, became)| ConsumerReceipt {
+        // The event was not recorded for a retired consumer (rule R28).
+        let pauses = match became.iter().any(Option::is_none) {
+            true => self.store.pauses().await?,
+            false => Vec::new(),
+        };
+        let answers = consumers.into_iter().zip(became);
+        let answers = answers.filter(|(to, became)| became.is_some() || !is_retired(&to.saga, &pauses));
+        let consumers = answers.map(|(to, became)| ConsumerReceipt {
             consumer: to.saga.to_string(),
             key: to.key,
             disposition: became.unwrap_or(Disposition::NotKnown),

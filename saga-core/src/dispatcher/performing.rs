@@ -109,6 +109,15 @@ impl EventLoop {
                     Ok(In::Letter { verb, found })
                 }
             }),
+            Out::FetchRetired(inbox, deliveries) => self.read(move || {
+                let store = Arc::clone(&store);
+                async move {
+                    let mail = store.inbox(inbox, page).await?;
+                    let deliveries = store.deliveries(deliveries, page).await?;
+                    let more = mail.len() >= page || deliveries.len() >= page;
+                    Ok(In::Retired { mail, deliveries, more })
+                }
+            }),
             Out::CountLive(saga, verb) => self.read(move || {
                 let (store, saga) = (Arc::clone(&store), saga.clone());
                 async move {

@@ -18,7 +18,7 @@ use super::retired;
 use super::tempo::limit;
 use crate::engine::{Registry, StartProblem, exposure};
 use crate::message::chain;
-use crate::store::{ConsumerRow, Lease, Pause, RetiredName, Store, StoreError};
+use crate::store::{ConsumerRow, Lease, Pause, PauseOf, RetiredName, Store, StoreError};
 
 /// The time limit for a store to take back the lease of a failed start.
 const GIVE_BACK: Duration = Duration::from_secs(5);
@@ -193,7 +193,14 @@ pub(super) async fn prepare(
             }
         }
     }
-    if consumers.iter().any(|consumer| !stored.contains(consumer)) {
+    let returned = store.pauses().await?.into_iter().find(|pause| match &pause.of {
+        PauseOf::Consumer(name) => registry.has_consumer(name),
+        PauseOf::Saga(_) | PauseOf::Handler(_) => false,
+    });
+    if let Some(Pause { of, who, .. }) = &returned {
+        tracing::warn!(who, "{of} was retired, and this build has it; it receives events again");
+    }
+    if returned.is_some() || consumers.iter().any(|consumer| !stored.contains(consumer)) {
         store.register(consumers).await?;
     }
     let known = store.definitions().await?;

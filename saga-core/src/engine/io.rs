@@ -45,6 +45,8 @@ pub(crate) enum In {
     Letter { verb: u64, found: Option<DeadLetterRow> },
     /// The answer to [`Out::CountLive`].
     Live { verb: u64, instances: u64 },
+    /// The answer to [`Out::FetchRetired`]. `more`: there may be further rows.
+    Retired { mail: Vec<(InboxId, Mail)>, deliveries: Vec<(DeliveryId, Delivery)>, more: bool },
     /// The answer to [`Out::LookThroughInbox`].
     LookedThroughInbox { rows: Vec<(InboxId, Mail)>, more: bool },
     /// The outcomes of the batch in progress.
@@ -139,6 +141,8 @@ pub(crate) enum Out {
     LookThroughInbox(InboxId),
     /// Read this dead letter, for the verb with this number.
     FetchLetter(DeadId, u64),
+    /// Read a page of the inbox and a page of the deliveries again, for retired consumers.
+    FetchRetired(InboxId, DeliveryId),
     /// Count the instances of this saga that have not ended, for the verb with this number.
     CountLive(String, u64),
     FetchTasks(Option<(RowId, TaskId)>),
@@ -272,6 +276,7 @@ impl std::fmt::Debug for In {
             Self::Purged => "Purged",
             Self::Tick => "Tick",
             Self::Live { .. } => "Live",
+            Self::Retired { .. } => "Retired",
             Self::Lapsed(_) => "Lapsed",
             Self::Stop => "Stop",
         })

@@ -43,7 +43,7 @@ pub use tracer::{Traced, TracedKind, Tracer};
 pub(crate) use disposition::{ConsumerAnswer, Rejection};
 pub(crate) use intake::{Claim, TakeUp, Withdrawal};
 pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, AttemptKey, In, Out, Ticket, Until, Waiter};
-pub(crate) use registry::{Consumer, Registry};
+pub(crate) use registry::{Consumer, Registry, is_retired};
 
 use crate::message::Map;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -232,6 +232,7 @@ impl Shard {
             In::Operate { verb, operator, ticket, claim } => self.operate(verb, operator, ticket, &claim),
             In::Letter { verb, found } => self.fetched_letter(verb, found),
             In::Live { verb, instances } => self.counted_live(verb, instances),
+            In::Retired { mail, deliveries, more } => self.fetched_retired(mail, deliveries, more),
             In::LookedThroughInbox { rows, more } => self.looked_through_inbox(rows, more),
             In::Committed(outcomes) => {
                 self.committed(outcomes);
@@ -257,6 +258,7 @@ impl Shard {
         self.look_again();
         self.read_on();
         self.look_through_inbox();
+        self.bury_on();
         self.evict();
     }
 

@@ -9,7 +9,7 @@ use super::problem::StartProblem;
 use super::tracer::Tracer;
 use crate::definition::{Clause, Definition, EventType, StoredDefinition};
 use crate::machine::Program;
-use crate::store::ConsumerRow;
+use crate::store::{ConsumerRow, Pause, PauseOf};
 
 /// A saga or subscriber that receives an event (rule R28).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +109,11 @@ impl Registry {
             || self.subscribers.contains_key(name)
     }
 
+    /// Returns whether the consumer takes the event.
+    pub(crate) fn takes(&self, consumer: &str, event: &str) -> bool {
+        self.consumers.get(event).is_some_and(|consumers| consumers.iter().any(|of| **of.name() == *consumer))
+    }
+
     /// Returns the stored names of the sagas of this build with the events that they publish.
     pub(crate) fn published(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let definitions = self.sagas.values().map(|program| program.definition());
@@ -136,8 +141,12 @@ impl Registry {
     }
 
     /// Completes the consumers with those in the store. Returns the consumers of this build, or all errors of the
-    /// registration.
-    pub(crate) fn finish(&mut self, stored: &[ConsumerRow]) -> Result<Vec<ConsumerRow>, Vec<StartProblem>> {
+    /// registration. A retired consumer takes no event.
+    pub(crate) fn finish(
+        &mut self,
+        stored: &[ConsumerRow],
+        pauses: &[Pause],
+    ) -> Result<Vec<ConsumerRow>, Vec<StartProblem>> {
         let mut rows = self.own_consumers();
         let known: Vec<ConsumerRow> = rows.iter().cloned().collect();
         // A consumer that only the store knows keeps receiving its rows (rule R28).
@@ -151,7 +160,11 @@ impl Registry {
                 consumers.insert(0, Consumer::Saga(consumer));
             }
         }
-        let problems = self.problems(|event| self.consumers.contains_key(event));
+        let retired = |name: &str| is_retired(name, pauses) && !self.has_consumer(name);
+        let problems = self.problems(|event| {
+            let mut consumers = self.consumers.get(event).into_iter().flatten();
+            consumers.any(|consumer| !retired(consumer.name()))
+        });
         self.handlers.extend(self.renamed.drain(..).map(|(was, _, lane)| (was, lane)));
         if problems.is_empty() { Ok(known) } else { Err(problems) }
     }
@@ -168,9 +181,10 @@ impl Registry {
     }
 
     /// Returns the errors of the registration, if these consumers are in the store.
-    pub(crate) fn problems_with(&self, stored: &[ConsumerRow]) -> Vec<StartProblem> {
+    pub(crate) fn problems_with(&self, stored: &[ConsumerRow], pauses: &[Pause]) -> Vec<StartProblem> {
         let own = self.own_consumers();
-        let known = |event: &str| own.iter().chain(stored).any(|row| row.event == event);
+        let stored = || stored.iter().filter(|row| !is_retired(&row.consumer, pauses));
+        let known = |event: &str| own.iter().chain(stored()).any(|row| row.event == event);
         self.problems(known)
     }
 
@@ -251,6 +265,11 @@ impl Registry {
         }
         problems
     }
+}
+
+/// Returns whether one of the pauses retires the consumer.
+pub(crate) fn is_retired(consumer: &str, pauses: &[Pause]) -> bool {
+    pauses.iter().any(|pause| matches!(&pause.of, PauseOf::Consumer(name) if *name == *consumer))
 }
 
 /// The stored names and type names of the events that a saga publishes, without repetition.

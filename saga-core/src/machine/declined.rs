@@ -208,6 +208,13 @@ pub enum DeclinedReason {
         /// The stored name of the event.
         event: String,
     },
+    /// The consumer of the dead letter is retired.
+    #[error("consumer `{consumer}` is retired; resume it before you deliver the event again")]
+    #[non_exhaustive]
+    ConsumerRetired {
+        /// The saga or subscriber.
+        consumer: String,
+    },
     /// Instances of the saga have not ended.
     #[error("{instances} instances of saga `{saga}` have not ended; end them with a build that has the saga")]
     #[non_exhaustive]
@@ -263,6 +270,7 @@ impl DeclinedReason {
             Self::NotPaused { .. } => "not-paused",
             Self::ConsumerPresent { .. } => "consumer-present",
             Self::OnlyConsumer { .. } => "only-consumer",
+            Self::ConsumerRetired { .. } => "consumer-retired",
             Self::HasInstances { .. } => "has-instances",
             Self::NoKey => "no-key",
             Self::DeclinedVerb => "declined-verb",

@@ -82,7 +82,8 @@ pub trait Inspect: Send + Sync + 'static {
 /// Maintenance by the lease holder.
 #[async_trait]
 pub trait Maintain: Send + Sync + 'static {
-    /// Adds the missing consumers. A consumer is never removed.
+    /// Adds the missing consumers, and ends the retirement of these consumers (rule [R28](crate::rules#r28)). A consumer is
+    /// never removed.
     async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError>;
 
     /// Keeps these definitions. Each replaces the definition with the same saga and version. A definition is never

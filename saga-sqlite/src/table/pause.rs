@@ -6,8 +6,9 @@ use saga_core::store::{Pause, PauseChange, PauseOf};
 use super::value::{bad, text, time};
 
 super::statements! {
-    RENAME = "UPDATE OR IGNORE saga_pause SET name = ?2 WHERE kind = 'saga' AND name = ?1";
-    FORGET = "DELETE FROM saga_pause WHERE kind = 'saga' AND name = ?1";
+    RENAME = "UPDATE OR IGNORE saga_pause SET name = ?2 WHERE kind IN ('saga', 'consumer') AND name = ?1";
+    FORGET = "DELETE FROM saga_pause WHERE kind IN ('saga', 'consumer') AND name = ?1";
+    RETURN = "DELETE FROM saga_pause WHERE kind = 'consumer' AND name = ?1";
     PUT = "INSERT INTO saga_pause (kind, name, who, why, at) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
     DELETE = "DELETE FROM saga_pause WHERE kind = ?1 AND name = ?2";
     ALL = "SELECT kind, name, who, why, at FROM saga_pause ORDER BY kind, name";
@@ -27,6 +28,12 @@ pub(crate) fn change(db: &Connection, change: &PauseChange) -> Result<()> {
 pub(crate) fn rename(db: &Connection, was: &str, name: &str) -> Result<()> {
     db.prepare_cached(RENAME)?.execute((was, name))?;
     db.prepare_cached(FORGET)?.execute((was,))?;
+    Ok(())
+}
+
+/// Ends the retirement of a consumer.
+pub(crate) fn end_retirement(db: &Connection, consumer: &str) -> Result<()> {
+    db.prepare_cached(RETURN)?.execute((consumer,))?;
     Ok(())
 }
 

@@ -35,7 +35,7 @@ use crate::open::{Role, connect};
 use crate::rename;
 use crate::schema;
 use crate::store_file::StoreFile;
-use crate::table::{consumer, definition, inbox, instance, meta};
+use crate::table::{consumer, definition, inbox, instance, meta, pause};
 
 pub(crate) use thread::Handle;
 
@@ -290,7 +290,12 @@ impl Writer {
     }
 
     pub(crate) fn register(&mut self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
-        self.write(|db| consumers.iter().try_for_each(|consumer| consumer::insert(db, consumer)))
+        self.write(|db| {
+            consumers.iter().try_for_each(|consumer| {
+                consumer::insert(db, consumer)?;
+                pause::end_retirement(db, &consumer.consumer)
+            })
+        })
     }
 
     pub(crate) fn define(&mut self, definitions: &[StoredDefinition]) -> Result<(), StoreError> {

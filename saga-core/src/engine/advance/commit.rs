@@ -83,7 +83,8 @@ impl Shard {
                 Purpose::DeliveryStart(delivery) => {
                     self.delivery_start_recorded(delivery, matches!(outcome, StepOutcome::Committed(_)));
                 }
-                Purpose::Housekeeping | Purpose::Buried { .. } => {
+                Purpose::Buried => self.buried(step, outcome),
+                Purpose::Housekeeping => {
                     if let StepOutcome::Refused(why) = outcome {
                         tracing::error!(why, "the store refused to remove processed rows");
                         self.unrecorded_attempts |= !step.deliveries.is_empty();

@@ -1,7 +1,5 @@
 //! The purpose of each step in a batch: who is told when the store has answered.
 
-use std::sync::Arc;
-
 use crate::engine::intake::{Claim, Operated};
 use crate::engine::io::Ticket;
 use crate::machine::DeclinedReason;
@@ -28,8 +26,8 @@ pub(in crate::engine) enum Purpose {
     Saved { ticket: Ticket, address: Option<Address> },
     /// Changes that need no follow-up after the commit.
     Housekeeping,
-    /// The inbox row of a retired consumer becomes a dead letter. `_room` is its share in the limit on items from the store.
-    Buried { _room: Arc<()> },
+    /// A row of a retired consumer becomes a dead letter.
+    Buried,
     /// The end of a delivery.
     DeliveryEnd(DeliveryId),
     /// A verb on a dead letter, a saga or a handler. `entry` is its entry in the audit, as if it were applied.

@@ -56,9 +56,7 @@ impl Shard {
         }
         let Some(&(lane, _)) = self.registry.subscribers.get(&*delivery.to.saga) else {
             // The delivery stays in the store for a build that has the subscriber (rule R28).
-            if self.pauses.is_retired(&delivery.to.saga) {
-                self.bury_delivery(id, delivery);
-            }
+            self.will_bury(&delivery.to.saga);
             return;
         };
         // The deliveries of a paused subscriber stay in the store (rule R37).
@@ -259,12 +257,7 @@ impl Shard {
     }
 
     /// Turns a delivery into a dead letter, so that the delivery no longer holds back its key.
-    pub(in crate::engine) fn give_up_delivery(
-        &mut self,
-        id: DeliveryId,
-        reason: DeadLetterReason,
-        detail: String,
-    ) {
+    fn give_up_delivery(&mut self, id: DeliveryId, reason: DeadLetterReason, detail: String) {
         let Some(delivery) = self.deliveries.open.get(&id) else {
             return self.broken("a failed delivery is open", None);
         };

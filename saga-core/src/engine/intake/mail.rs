@@ -21,9 +21,7 @@ impl Shard {
         let address = self.address(&mail.to.saga, mail.to.key.clone());
         if !self.registry.sagas.contains_key(&*address.saga) {
             // The row stays for a build that has the saga (rule R28).
-            if self.pauses.is_retired(&address.saga) {
-                self.bury_mail(id, mail);
-            }
+            self.will_bury(&address.saga);
             return;
         }
         if self.is_held(&address.saga, &mail) && !self.slots.contains_key(&address) {

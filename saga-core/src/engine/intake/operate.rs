@@ -96,12 +96,21 @@ impl Shard {
                 let of = of.clone();
                 self.pause_step(&of, &operated.operator)
             }
+            StoreVerb::Resume(of) if self.is_being_retired(of) => {
+                Err(DeclinedReason::Refused { why: format!("{of} is being retired; resume it after that") })
+            }
             StoreVerb::Resume(of) => {
                 let of = of.clone();
                 self.resume_step(&of)
             }
         };
         self.decide(operated, step);
+    }
+
+    /// Returns whether the store still counts for the retirement of this consumer.
+    fn is_being_retired(&self, of: &PauseOf) -> bool {
+        matches!(of, PauseOf::Consumer(_))
+            && self.operated.values().any(|kept| matches!(&kept.verb, StoreVerb::Pause(other) if other == of))
     }
 
     /// Keeps a verb until the store has answered a read. Returns the number of the read.
@@ -243,6 +252,9 @@ impl Shard {
         let DeadLetterRow { id, letter } = row;
         if letter.reason == DeadLetterReason::BadKey {
             return Err(DeclinedReason::NoKey);
+        }
+        if self.pauses.is_retired(&letter.to.saga) {
+            return Err(DeclinedReason::ConsumerRetired { consumer: letter.to.saga.to_string() });
         }
         let of_audit = letter.clone();
         let edited = payload.is_some();

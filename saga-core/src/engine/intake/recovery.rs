@@ -16,7 +16,6 @@ impl Shard {
         self.fetch_timers();
         self.intake.behind = true;
         self.scan();
-        self.resume_returned();
     }
 
     /// Reads the open tasks and the compensating instances from the beginning.

@@ -19,6 +19,7 @@ use super::slot::{Item, Run};
 use crate::message::InstanceName;
 use crate::store::{Address, Mail, MailKind, PauseOf, TaskId};
 use resume::Resumes;
+use retired::Burials;
 
 /// The pauses in force.
 #[derive(Debug, Default)]
@@ -29,8 +30,7 @@ pub(in crate::engine) struct Pauses {
     sagas: BTreeSet<String>,
     /// The retired consumers.
     consumers: BTreeSet<String>,
-    /// Retired consumers that this build has. The start ends their pauses.
-    returned: Vec<PauseOf>,
+    burials: Burials,
     /// Verbs without an outcome: how many for each object, and whether the last one pauses.
     under_way: BTreeMap<PauseOf, (usize, bool)>,
     /// Tasks of paused sagas with attempts that the store may not know, with their lanes. They would run now.
@@ -77,11 +77,8 @@ impl Shard {
     /// Begins with these stored pauses, before the start.
     pub(crate) fn with_pauses(mut self, pauses: impl IntoIterator<Item = PauseOf>) -> Self {
         for stored in pauses {
-            if let PauseOf::Consumer(name) = &stored
-                && self.registry.has_consumer(name)
-            {
-                self.pauses.returned.push(stored);
-                continue;
+            if matches!(stored, PauseOf::Consumer(_)) {
+                self.bury_from_the_start();
             }
             let of = self.present_pause(&stored);
             self.pauses.of.entry(of.clone()).or_default().insert(stored);
@@ -110,8 +107,8 @@ impl Shard {
     pub(in crate::engine) fn paused(&mut self, of: &PauseOf) {
         self.pauses.of.entry(of.clone()).or_default().insert(of.clone());
         self.hold(of, true);
-        if let PauseOf::Consumer(name) = of {
-            return self.bury_waiting(name);
+        if let PauseOf::Consumer(_) = of {
+            return self.bury_from_the_start();
         }
         let PauseOf::Saga(saga) = of else { return };
         self.pauses.resumes.forget(saga);

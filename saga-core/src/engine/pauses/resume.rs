@@ -23,7 +23,7 @@ use crate::store::{Address, InboxId, Mail, MailKind, PauseOf, Status, TaskKind, 
 /// The resumes in progress.
 #[derive(Debug, Default)]
 pub(super) struct Resumes {
-    /// Resumed sagas and retired consumers whose inbox rows are being looked for, in order.
+    /// Resumed sagas whose inbox rows are being looked for, in order.
     sagas: VecDeque<Resume>,
     /// The number of the resume for which a page of the inbox is being read.
     reading: Option<u64>,
@@ -72,7 +72,7 @@ impl Shard {
             PauseOf::Saga(saga) => self.resume_saga(saga),
             PauseOf::Handler(name) => self.resume_handler(name),
             // Its rows are dead letters now, or stay in the store.
-            PauseOf::Consumer(name) => return self.pauses.resumes.forget(name),
+            PauseOf::Consumer(_) => return,
         }
         self.read_tasks_again();
     }
@@ -99,9 +99,13 @@ impl Shard {
             self.run_lane(lane);
         }
         self.read_timers_again();
+        let until = self.intake.last_taken();
+        let resumes = &mut self.pauses.resumes;
+        resumes.last += 1;
+        let (number, saga) = (resumes.last, saga.to_owned());
         let here = self.slots.keys().filter(|at| at.saga == *saga);
         let here: Vec<Address> = here.cloned().collect();
-        self.will_look_through_inbox(saga);
+        resumes.sagas.push_back(Resume { number, saga, after: InboxId::default(), until });
         for address in here {
             self.rearm(&address);
             self.enlist_idle(&address);
@@ -112,20 +116,6 @@ impl Shard {
             self.schedule(&address);
         }
         self.look_through_inbox();
-    }
-
-    /// Reads the inbox rows of a saga up to the last taken one. Later rows come by the scan.
-    pub(super) fn look_through_inbox_for(&mut self, saga: &str) {
-        self.will_look_through_inbox(saga);
-        self.look_through_inbox();
-    }
-
-    fn will_look_through_inbox(&mut self, saga: &str) {
-        let until = self.intake.last_taken();
-        let resumes = &mut self.pauses.resumes;
-        resumes.last += 1;
-        let (number, saga) = (resumes.last, saga.to_owned());
-        resumes.sagas.push_back(Resume { number, saga, after: InboxId::default(), until });
     }
 
     /// Puts the tasks of an instance into their lanes that were put aside. The tasks of a step in flight may not exist yet,
@@ -171,18 +161,12 @@ impl Shard {
             let (saga, until) = (first.saga.clone(), first.until);
             first.after = rows.last().map_or(until, |(id, _)| *id);
             let over = !more || first.after >= until;
-            let rows = rows.into_iter().take_while(|(id, _)| *id <= until);
-            let rows = rows.filter(|(_, mail)| mail.kind != MailKind::Delivery && mail.to.saga != CONSUMER);
-            if self.pauses.is_retired(&saga) {
-                rows.filter(|(_, mail)| mail.to.saga == *saga)
-                    .for_each(|(id, mail)| self.bury_mail(id, mail));
-            } else {
-                let mine: BTreeSet<Address> =
-                    rows.map(|(_, mail)| self.address(&mail.to.saga, mail.to.key)).collect();
-                for address in mine.into_iter().filter(|to| to.saga == *saga) {
-                    self.slot(&address);
-                    self.read_rows_again(&address);
-                }
+            let rows = rows.into_iter().take_while(|(id, _)| *id <= until).map(|(_, mail)| mail);
+            let rows = rows.filter(|mail| mail.kind != MailKind::Delivery && mail.to.saga != CONSUMER);
+            let mine: BTreeSet<Address> = rows.map(|mail| self.address(&mail.to.saga, mail.to.key)).collect();
+            for address in mine.into_iter().filter(|to| to.saga == *saga) {
+                self.slot(&address);
+                self.read_rows_again(&address);
             }
             if over {
                 self.pauses.resumes.sagas.pop_front();

@@ -137,7 +137,7 @@ pub(super) fn registry(random: &mut Random, label_once: bool) -> Registry {
     }
     registry.subscriber("mail", EventType::of::<OrderCompleted>("OrderCompleted"), policy());
     registry.subscriber("bell", EventType::of::<Tracked>("Tracked"), policy());
-    registry.finish(&[]).expect("everything is registered");
+    registry.finish(&[], &[]).expect("everything is registered");
     registry
 }
 

@@ -4,8 +4,8 @@ use super::Subject;
 use super::fixtures::{Driver, address, create, ok, payload, time};
 use crate::message::MessageId;
 use crate::store::{
-    AuditEntry, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, DeadId, NameOf, Pause, PauseChange,
-    PauseOf, RetiredName, Step, StepOutcome,
+    AuditEntry, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, ConsumerRow, DeadId, NameOf, Pause,
+    PauseChange, PauseOf, RetiredName, Step, StepOutcome,
 };
 
 /// Returns the entry of a decision of `who` about the instance `key`.
@@ -120,11 +120,32 @@ pub async fn a_pause_is_kept_until_its_end<S: Subject>(subject: &S) {
     assert!(ok(driver.store.pauses().await).is_empty());
 }
 
-/// The pause of a saga follows its name.
+/// A consumer that is registered is no longer retired. Its saga stays paused.
+pub async fn a_registered_consumer_is_no_longer_retired<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let consumer = |name: &str| PauseOf::Consumer(name.to_owned());
+    let kept = [pause(PauseOf::Saga("order".to_owned()), "ada"), pause(consumer("mail"), "bob")];
+    let mut all: Vec<_> = kept.iter().cloned().map(PauseChange::Pause).collect();
+    all.push(PauseChange::Pause(pause(consumer("order"), "cid")));
+    driver.committed(pauses(all)).await;
+    let (event, consumer) = ("placed".to_owned(), "order".to_owned());
+    ok(driver.store.register(&[ConsumerRow { event, consumer, subscriber: false }]).await);
+    let mut found = ok(driver.store.pauses().await);
+    found.sort_by(|one, other| one.of.cmp(&other.of));
+    assert_eq!(found, kept);
+}
+
+/// The pause of a saga follows its name, and its retirement too.
 pub async fn a_renamed_saga_stays_paused<S: Subject>(subject: &S) {
     let mut driver = Driver::start(subject).await;
     let of = |name: &str| PauseOf::Saga(name.to_owned());
     driver.committed(pauses(vec![PauseChange::Pause(pause(of("order"), "ada"))])).await;
+    let retired = |name: &str| PauseOf::Consumer(name.to_owned());
+    driver.committed(pauses(vec![PauseChange::Pause(pause(retired("tray"), "cid"))])).await;
+    let (what, saga) = (NameOf::Saga, String::new());
+    let name = RetiredName { what, saga, was: "tray".to_owned(), name: "basket".to_owned() };
+    ok(driver.store.rename(&[name]).await);
+    driver.committed(pauses(vec![PauseChange::Resume(retired("basket"))])).await;
     let name = |was: &str, name: &str| RetiredName {
         what: NameOf::Saga,
         saga: String::new(),

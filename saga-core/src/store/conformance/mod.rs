@@ -131,6 +131,7 @@ macro_rules! conformance {
             the_audit_is_filtered_and_paged
             a_pause_is_kept_until_its_end
             a_renamed_saga_stays_paused
+            a_registered_consumer_is_no_longer_retired
 
             a_mark_makes_the_next_one_a_duplicate
             the_same_id_with_other_content_is_a_conflict

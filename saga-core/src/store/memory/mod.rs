@@ -21,7 +21,7 @@ pub use faults::Fault;
 use self::model::Model;
 use super::{
     Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
-    OpenTask, Purged, RetiredName, RowId, StepOutcome, Store, StoreError, TaskId, TimerKey,
+    OpenTask, PauseOf, Purged, RetiredName, RowId, StepOutcome, Store, StoreError, TaskId, TimerKey,
 };
 use crate::definition::StoredDefinition;
 use crate::message::Timestamp;
@@ -184,7 +184,11 @@ impl Store for MemoryStore {
 #[async_trait]
 impl Maintain for MemoryStore {
     async fn register(&self, consumers: &[ConsumerRow]) -> Result<(), StoreError> {
-        self.model().consumers.extend(consumers.iter().cloned());
+        let mut model = self.model();
+        model.consumers.extend(consumers.iter().cloned());
+        for row in consumers {
+            model.pauses.remove(&PauseOf::Consumer(row.consumer.clone()));
+        }
         Ok(())
     }
 

@@ -55,9 +55,11 @@ impl Model {
             kept.change.address = present(&kept.change.address);
             instances += 1;
         }
-        if let Some(pause) = self.pauses.remove(&PauseOf::Saga(was.to_owned())) {
-            let of = PauseOf::Saga(name.to_owned());
-            self.pauses.entry(of.clone()).or_insert(Pause { of, ..pause });
+        for of in [PauseOf::Saga, PauseOf::Consumer] {
+            if let Some(pause) = self.pauses.remove(&of(was.to_owned())) {
+                let of = of(name.to_owned());
+                self.pauses.entry(of.clone()).or_insert(Pause { of, ..pause });
+            }
         }
         let (moved, mut rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
             std::mem::take(&mut self.definitions).into_iter().partition(|((saga, _), _)| saga == was);
