@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use saga_core::machine::{Operator, OperatorVerb};
 use saga_core::message::Timestamp;
 use saga_core::store::{
-    DeadLetterRow, InstanceFilter, InstanceOrder, LabelCondition, PageFrom, ParkReason, PauseOf, Position,
-    Status, TimeRange,
+    DeadLetterFilter, DeadLetterReason, InstanceFilter, InstanceOrder, LabelCondition, PageFrom, ParkReason,
+    PauseOf, Position, Status, TimeRange,
 };
 
 /// Shows the instances of a saga store, and decides what waits for a person.
@@ -463,9 +463,11 @@ pub(crate) struct Trace {
 pub(crate) enum Dead {
     /// Lists dead letters, oldest first.
     Ls {
+        #[command(flatten)]
+        conditions: LetterConditions,
         /// Only letters after this number.
-        #[arg(long, default_value_t = 0)]
-        after: i64,
+        #[arg(long)]
+        after: Option<i64>,
         /// The most letters.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=200))]
         limit: u16,
@@ -495,22 +497,42 @@ pub(crate) enum Dead {
 #[derive(Args, Debug)]
 pub(crate) struct Letters {
     /// The numbers of the letters.
-    #[arg(required_unless_present_any = ["consumer", "reason", "message"])]
+    #[arg(required_unless_present = "LetterConditions", conflicts_with = "LetterConditions")]
     pub(crate) ids: Vec<i64>,
-    /// All letters of this saga or subscriber.
-    #[arg(long, conflicts_with = "ids")]
-    pub(crate) consumer: Option<String>,
-    /// All letters with this reason, such as `unhandled`.
-    #[arg(long, conflicts_with = "ids")]
-    pub(crate) reason: Option<String>,
-    /// All letters with this message.
-    #[arg(long, value_name = "NAME", conflicts_with = "ids")]
-    pub(crate) message: Option<String>,
+    #[command(flatten)]
+    conditions: LetterConditions,
     /// The most letters.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) limit: usize,
     #[command(flatten)]
     pub(crate) operate: Operate,
+}
+
+/// The conditions of a list of dead letters. A letter must meet every condition.
+#[derive(Args, Debug)]
+#[group(multiple = true)]
+pub(crate) struct LetterConditions {
+    /// Letters of this saga or subscriber.
+    #[arg(long)]
+    consumer: Option<String>,
+    /// Letters with this reason, such as `unhandled`.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Letters with this event, command or verb.
+    #[arg(long, value_name = "NAME")]
+    message: Option<String>,
+    /// Letters with a key that begins with this text.
+    #[arg(long, value_name = "PREFIX")]
+    key: Option<String>,
+    /// Letters with this text in their detail.
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+    /// Letters of this time or later (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    from: Option<Timestamp>,
+    /// Letters before this time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<Timestamp>,
 }
 
 /// The conditions of a list. An instance must meet every condition.
@@ -654,12 +676,23 @@ enum Sort {
 }
 
 impl Letters {
-    /// Returns whether a letter meets the conditions.
-    pub(crate) fn holds(&self, row: &DeadLetterRow) -> bool {
-        let letter = &row.letter;
-        self.consumer.as_ref().is_none_or(|consumer| letter.to.saga == *consumer)
-            && self.reason.as_ref().is_none_or(|reason| letter.reason.as_str() == reason)
-            && self.message.as_ref().is_none_or(|message| letter.message.name == *message)
+    /// Returns the filter of the first page.
+    pub(crate) fn filter(&self) -> DeadLetterFilter {
+        self.conditions.filter()
+    }
+}
+
+impl LetterConditions {
+    /// Returns the filter of the first page.
+    pub(crate) fn filter(&self) -> DeadLetterFilter {
+        let mut filter = DeadLetterFilter::default();
+        filter.consumer.clone_from(&self.consumer);
+        filter.reason = self.reason.clone().map(DeadLetterReason::from_word);
+        filter.message.clone_from(&self.message);
+        filter.key_prefix.clone_from(&self.key);
+        filter.detail.clone_from(&self.error);
+        filter.at = TimeRange { from: self.from, until: self.until };
+        filter
     }
 }
 

@@ -164,18 +164,21 @@ pub(crate) async fn letters(
 
 /// Returns all letters that meet the conditions, up to the limit.
 async fn select(letters: &Letters, reader: &Source) -> Result<Vec<DeadLetterRow>> {
-    let (mut found, mut after) = (Vec::new(), DeadId::default());
+    let (mut found, mut filter) = (Vec::new(), letters.filter());
+    filter.limit = PORTION;
     loop {
-        let page = reader.dead_letters(after, PORTION).await?;
-        let Some(last) = page.last().map(|row| row.id) else { return Ok(found) };
-        for row in page.into_iter().filter(|row| letters.holds(row)) {
+        let page = filter.page(&**reader).await?;
+        for row in page.rows {
             if found.len() == letters.limit {
                 tell(&format!("there are more than --limit {}", letters.limit));
                 return Ok(found);
             }
             found.push(row);
         }
-        after = last;
+        if page.more.is_none() {
+            return Ok(found);
+        }
+        filter.after = page.more;
     }
 }
 

@@ -8,8 +8,9 @@ use saga_core::definition::StoredDefinition;
 use saga_core::machine::OperatorVerb;
 use saga_core::message::{Alias, Key, Timestamp};
 use saga_core::store::{
-    Address, AuditFilter, AuditFrom, AuditId, AuditRow, DeadId, DeadLetterRow, HistoryRow, Inspect,
-    InstanceCount, InstanceView, Labels, PageFrom, Pause, Problem, Problems, Redacted, Snapshot, TaskStage,
+    Address, AuditFilter, AuditFrom, AuditId, AuditRow, DeadId, DeadLetterFilter, DeadLetterRow, HistoryRow,
+    Inspect, InstanceCount, InstanceView, Labels, PageFrom, Pause, Problem, Problems, Redacted, Snapshot,
+    TaskStage,
 };
 use serde::Serialize;
 
@@ -54,7 +55,11 @@ pub(crate) async fn run(verb: &Verb, store: &Source, reveal: bool, output: &mut 
         Verb::Show(of) => show(of, &*shown, output).await,
         Verb::Trace(trace) => self::trace(trace, &*shown, output).await,
         Verb::Count { saga } => count(saga.as_deref(), &**store, output).await,
-        Verb::Dead(Dead::Ls { after, limit }) => letters(*after, (*limit).into(), &*shown, output).await,
+        Verb::Dead(Dead::Ls { conditions, after, limit }) => {
+            let mut filter = conditions.filter();
+            (filter.after, filter.limit) = (after.map(DeadId), (*limit).into());
+            letters(&filter, &*shown, output).await
+        }
         Verb::Dead(Dead::Show { id }) => letter(*id, &*shown, output).await,
         Verb::Dead(Dead::Redrive(letters)) => operate::letters(letters, false, store, output).await,
         Verb::Dead(Dead::Discard(letters)) => operate::letters(letters, true, store, output).await,
@@ -242,10 +247,10 @@ async fn count(saga: Option<&str>, store: &dyn Inspect, output: &mut Output<'_>)
     Ok(Ended::Well)
 }
 
-async fn letters(after: i64, limit: usize, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
-    let letters = store.dead_letters(DeadId(after), limit).await?;
+async fn letters(filter: &DeadLetterFilter, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let page = filter.page(store).await?;
     let header = ["id", "consumer", "key", "message", "reason", "times", "at", "detail"];
-    output.list(header, &letters, |DeadLetterRow { id, letter }| {
+    output.list(header, &page.rows, |DeadLetterRow { id, letter }| {
         [
             id.0.to_string(),
             letter.to.saga.to_string(),
@@ -257,12 +262,10 @@ async fn letters(after: i64, limit: usize, store: &dyn Inspect, output: &mut Out
             letter.detail.clone(),
         ]
     })?;
-    match letters.last() {
-        None => output.note("no dead letter"),
-        Some(last) if letters.len() == limit => {
-            output.note(format!("more letters: add --after {}", last.id.0));
-        }
-        Some(_) => {}
+    match page.more {
+        Some(DeadId(after)) => output.note(format!("more letters: add --after {after}")),
+        None if page.rows.is_empty() => output.note("no dead letter"),
+        None => {}
     }
     Ok(Ended::Well)
 }

@@ -166,6 +166,8 @@ fn every_verb_prints_a_table() {
         ("count", &["count"]),
         ("count_of_saga", &["count", "--saga", "order"]),
         ("dead_ls", &["dead", "ls"]),
+        ("dead_ls_found", &["dead", "ls", "--consumer", "order", "--key", "A-", "--error", "NO ROW"]),
+        ("dead_ls_none", &["dead", "ls", "--reason", "skipped"]),
         ("dead_show", &["dead", "show", "1"]),
         ("tasks", &["tasks"]),
         ("tasks_failing", &["tasks", "--failing", "--saga", "zebra"]),

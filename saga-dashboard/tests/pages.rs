@@ -402,6 +402,23 @@ async fn a_dead_letter_is_listed_with_its_body() {
 }
 
 #[tokio::test]
+async fn dead_letters_are_searched_by_their_conditions() {
+    let (shop, browser) = shop().await;
+    shop.letter("A-1", "call first").await;
+    shop.letter("B-1", "call first").await;
+    let found = browser.get("/saga/dead?key=A-&reason=missing-instance&consumer=order").await.text;
+    assert!(found.contains("A-1") && !found.contains("B-1"), "{found}");
+    assert!(
+        found.contains("value=\"A-\"") && found.contains("value=\"missing-instance\" selected"),
+        "{found}"
+    );
+    let none = browser.get("/saga/dead?error=nothing").await.text;
+    assert!(none.contains("No dead letter meets the conditions"), "{none}");
+    let bad = browser.get("/saga/dead?after=x").await;
+    assert!(bad.status == StatusCode::BAD_REQUEST && bad.text.contains("is no number of a dead letter"));
+}
+
+#[tokio::test]
 async fn a_dead_letter_is_delivered_again() {
     let (shop, browser) = shop().await;
     let id = shop.letter("A-1", "call first").await;

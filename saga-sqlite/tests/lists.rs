@@ -7,7 +7,8 @@ use std::sync::Arc;
 use saga_core::message::{Key, LabelValue};
 use saga_core::store::conformance::{Driver, create, labelled, payload, task, time};
 use saga_core::store::{
-    Address, Inspect, InstanceFilter, InstanceOrder, InstanceView, PageFrom, Position, Step, TaskChange,
+    Address, DeadId, DeadLetter, DeadLetterFilter, DeadLetterReason, Inspect, InstanceFilter, InstanceOrder,
+    InstanceView, MailKind, PageFrom, Position, Step, TaskChange, TimeRange,
 };
 use saga_sqlite::SqliteStore;
 
@@ -207,4 +208,72 @@ async fn damaged_parts_of_a_row_are_empty_and_the_line_stays_visible() {
         assert_eq!(views.len() as u32, INSTANCES, "{order:?}");
         assert_eq!(views.iter().filter(|view| view.state.is_empty()).count(), 2, "{order:?}");
     }
+}
+
+/// A store with so many dead letters. Each tenth is for another consumer, and the last one has another detail.
+async fn letters(dir: &Dir, count: i64) -> SqliteStore {
+    let store = SqliteStore::open(dir.db()).unwrap();
+    let mut driver = Driver::lease(Arc::new(store.clone())).await;
+    let letter = |n: i64| {
+        let consumer = if n % 10 == 0 { "mail" } else { "order" };
+        let to = Address::new(consumer, Key::new(format!("key-{n:05}")).unwrap());
+        let reason = if n % 2 == 0 { DeadLetterReason::Unhandled } else { DeadLetterReason::Skipped };
+        let detail = if n == count { "connection RESET".to_owned() } else { "no row takes it".to_owned() };
+        DeadLetter { detail, ..DeadLetter::new(to, MailKind::Event, task(1, 0).command, reason, time(n)) }
+    };
+    driver.commit(vec![Step { dead: (1..=count).map(letter).collect(), ..Step::default() }]).await;
+    store
+}
+
+/// Reads all pages. Returns the numbers of the letters and of the pages.
+async fn letter_pages(store: &SqliteStore, mut filter: DeadLetterFilter) -> (Vec<i64>, usize) {
+    let (mut found, mut pages) = (Vec::new(), 0);
+    loop {
+        let page = filter.page(store).await.unwrap();
+        pages += 1;
+        found.extend(page.rows.iter().map(|row| row.id.0));
+        if page.more.is_none() {
+            return (found, pages);
+        }
+        filter.after = page.more;
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_are_listed_by_each_condition() {
+    let dir = Dir::new();
+    let store = letters(&dir, 30).await;
+    let found = async |change: fn(&mut DeadLetterFilter)| {
+        let mut filter = DeadLetterFilter::default();
+        change(&mut filter);
+        letter_pages(&store, filter).await.0
+    };
+    assert_eq!(found(|_| {}).await, (1..=30).collect::<Vec<_>>());
+    assert_eq!(found(|filter| filter.consumer = Some("mail".to_owned())).await, [10, 20, 30]);
+    assert_eq!(found(|filter| filter.reason = Some(DeadLetterReason::Skipped)).await.len(), 15);
+    assert!(found(|filter| filter.message = Some("another".to_owned())).await.is_empty());
+    assert_eq!(
+        found(|filter| filter.key_prefix = Some("key-0002".to_owned())).await,
+        (20..=29).collect::<Vec<_>>()
+    );
+    assert_eq!(found(|filter| filter.detail = Some("Connection r".to_owned())).await, [30]);
+    let range = |filter: &mut DeadLetterFilter| {
+        filter.at = TimeRange { from: Some(time(5)), until: Some(time(7)) };
+    };
+    assert_eq!(found(range).await, [5, 6]);
+    assert_eq!(found(|filter| filter.after = Some(DeadId(28))).await, [29, 30]);
+}
+
+#[tokio::test]
+async fn a_page_of_dead_letters_is_limited_and_looks_at_a_limited_number() {
+    let dir = Dir::new();
+    let store = letters(&dir, 5_200).await;
+    let mut filter = DeadLetterFilter::default();
+    let first = filter.page(&store).await.unwrap();
+    assert_eq!((first.rows.len(), first.more), (50, Some(DeadId(50))));
+    filter.limit = 1_000;
+    assert_eq!(filter.page(&store).await.unwrap().rows.len(), 200);
+    assert_eq!(letter_pages(&store, filter.clone()).await, ((1..=5_200).collect(), 26));
+    filter.detail = Some("reset".to_owned());
+    assert_eq!(letter_pages(&store, filter).await, (vec![5_200], 2), "the first page finds none and says so");
 }

@@ -121,7 +121,7 @@ impl InstanceFilter {
 }
 
 /// Returns whether `text` contains `part`, without regard to the case of ASCII letters.
-fn contains(text: &str, part: &str) -> bool {
+pub(super) fn contains(text: &str, part: &str) -> bool {
     let (text, part) = (text.as_bytes(), part.as_bytes());
     part.is_empty() || text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
 }

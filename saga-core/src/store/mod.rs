@@ -7,6 +7,7 @@
 mod audit;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+mod dead_letter_list;
 mod export;
 mod inspect;
 pub(crate) mod json;
@@ -20,6 +21,7 @@ mod work_lists;
 
 pub use crate::step::*;
 pub use audit::{AuditFilter, AuditFrom, AuditRow};
+pub use dead_letter_list::{DeadLetterFilter, DeadLetterPage};
 pub use export::{ImportError, InstanceExport};
 pub use inspect::{
     ConsumerRow, DeadLetterRow, HistoryRow, Inspect, InstanceCount, Maintain, NameOf, Purged, RetiredName,

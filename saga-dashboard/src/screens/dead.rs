@@ -4,7 +4,7 @@ use axum::extract::Query;
 use axum::response::Response;
 use maud::{Markup, html};
 use saga_core::message::visible;
-use saga_core::store::{DeadId, DeadLetterRow};
+use saga_core::store::{DeadId, DeadLetterFilter, DeadLetterPage, DeadLetterReason, DeadLetterRow};
 use serde::Deserialize;
 
 use super::operate::notice;
@@ -15,12 +15,52 @@ use crate::text::{instance_address, number, query};
 /// The letters of a page.
 const LINES: usize = 50;
 
-#[derive(Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 pub(crate) struct Of {
     #[serde(default)]
-    after: i64,
+    after: String,
+    #[serde(default)]
+    consumer: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    error: String,
     #[serde(default)]
     done: String,
+}
+
+impl Of {
+    fn filter(&self) -> Result<DeadLetterFilter, NoPage> {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let mut filter = DeadLetterFilter::default();
+        filter.consumer = text(&self.consumer);
+        filter.reason = text(&self.reason).map(DeadLetterReason::from_word);
+        filter.message = text(&self.message);
+        filter.key_prefix = text(&self.key);
+        filter.detail = text(&self.error);
+        let bad = |_| NoPage::Bad(format!("`{}` is no number of a dead letter.", self.after));
+        filter.after = text(&self.after).map(|after| after.parse().map(DeadId)).transpose().map_err(bad)?;
+        filter.limit = LINES;
+        Ok(filter)
+    }
+
+    /// The address of the list with these conditions, after this letter.
+    fn to(&self, after: &str) -> String {
+        let fields = [
+            ("consumer", &*self.consumer),
+            ("reason", &self.reason),
+            ("message", &self.message),
+            ("key", &self.key),
+            ("error", &self.error),
+            ("after", after),
+        ];
+        let set: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+        format!("/dead{}", query(&set))
+    }
 }
 
 pub(crate) async fn dead_letters(screen: Screen, Query(of): Query<Of>) -> Response {
@@ -29,11 +69,11 @@ pub(crate) async fn dead_letters(screen: Screen, Query(of): Query<Of>) -> Respon
 }
 
 async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
-    let after = of.after;
+    let filter = of.filter()?;
     let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
-    let letters = store.dead_letters(DeadId(after), LINES).await?;
-    let next = letters.last().filter(|_| letters.len() == LINES).map(|row| row.id.0.to_string());
+    let DeadLetterPage { rows, more, .. } = filter.page(&*store).await?;
+    let next = more.map(|after| of.to(&after.0.to_string()));
     let body = html! {
         div.head {
             h1 { "Dead letters" }
@@ -41,8 +81,13 @@ async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
         }
         (notice(None, &of.done))
         section.panel aria-label="Dead letters" {
-            @if letters.is_empty() {
-                (empty("No dead letters", &html! { "An event for an ended or missing instance, or one that a state rejects, is kept here with its body." }))
+            (search(screen, of))
+            @if rows.is_empty() {
+                @match (&next, filter.is_empty()) {
+                    (Some(next), _) => (empty("None among these letters", &html! { "The search looks at 5,000 letters at a time. " a href=(screen.base.to(next)) { "Search on" } })),
+                    (None, false) => (empty("No dead letter meets the conditions", &html! { a href=(screen.base.to("/dead")) { "Show all dead letters" } })),
+                    (None, true) => (empty("No dead letters", &html! { "An event for an ended or missing instance, or one that a state rejects, is kept here with its body." })),
+                }
             } @else {
                 div.scroll { table.cards {
                     thead { tr {
@@ -50,16 +95,38 @@ async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
                         th scope="col" { "Reason" } th.num scope="col" { "Times" } th.num scope="col" { "When" }
                         th scope="col" { span.sr { "Open" } }
                     } }
-                    tbody data-live="rows" { @for row in &letters { (line(screen, row)) } }
+                    tbody data-live="rows" { @for row in &rows { (line(screen, row)) } }
                 } }
             }
             footer.pager {
-                span { @if after > 0 { a href=(screen.base.to("/dead")) { "← First page" } } }
-                span { @if let Some(next) = next { a href=(screen.base.to(&format!("/dead{}", query(&[("after", &next)])))) rel="next" { "After →" } } }
+                span { @if !of.after.is_empty() { a href=(screen.base.to(&of.to(""))) { "← First page" } } }
+                span { @if let Some(next) = next { a href=(screen.base.to(&next)) rel="next" { "After →" } } }
             }
         }
     };
     Ok(screen.page("/dead", "Dead letters", numbers.badges, &body))
+}
+
+fn search(screen: &Screen, of: &Of) -> Markup {
+    let text = |name: &str, label: &str, value: &str| {
+        html! { label.sr for=(name) { (label) } input.field.grow id=(name) name=(name) value=(value) placeholder=(label); }
+    };
+    html! {
+        form.tools method="get" action=(screen.base.to("/dead")) role="search" aria-label="Dead letters" {
+            (text("key", "Key begins with", &of.key))
+            (text("error", "Text of the detail", &of.error))
+            (text("message", "Message", &of.message))
+            (text("consumer", "Saga or subscriber", &of.consumer))
+            label.sr for="reason" { "Reason" }
+            select.field id="reason" name="reason" {
+                option value="" selected[of.reason.is_empty()] { "any reason" }
+                @for reason in DeadLetterReason::KNOWN {
+                    option value=(reason.as_str()) selected[of.reason == reason.as_str()] { (reason.as_str()) }
+                }
+            }
+            button.btn.btn-main { "Search" }
+        }
+    }
 }
 
 fn line(screen: &Screen, DeadLetterRow { id: number_of, letter }: &DeadLetterRow) -> Markup {
