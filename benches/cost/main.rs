@@ -1,7 +1,9 @@
 //! What one step of the order saga costs in numbers that noise cannot touch: allocations, and bytes written to files.
 //!
 //! `cargo bench --bench cost` prints them for the saga and for the hand-written program. With `-- check` it fails above the
-//! limits. `-- saga 3000 256` runs so many sagas, so many at a time, for a tool that counts instructions.
+//! limits. `-- saga 3000 256` runs so many sagas, so many at a time, for a tool that counts instructions. Instead of `saga`:
+//! `traced` has a trace context on each event, `noticed` a callback, `read` a page that is read ten times a second, `measured` a
+//! recorder of metrics (feature `metrics`), and `watched` all of them.
 
 #![allow(clippy::print_stdout, missing_docs, unreachable_pub)] // A program, not a library.
 
@@ -60,8 +62,22 @@ fn main() -> Answer<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let run = |side: &str, sagas: u64, at_a_time: usize| -> Answer<Cost> {
         SAGAS.store(sagas, Ordering::SeqCst);
+        let watched = match side {
+            "traced" => by_saga::TRACED,
+            "noticed" => by_saga::NOTICED,
+            "read" => by_saga::READ,
+            "watched" => by_saga::TRACED | by_saga::NOTICED | by_saga::READ,
+            _ => 0,
+        };
+        by_saga::WATCHED.store(watched, Ordering::SeqCst);
+        #[cfg(feature = "metrics")]
+        if ["measured", "watched"].contains(&side) {
+            metrics_util::debugging::DebuggingRecorder::new().install()?;
+        }
         match side {
-            "saga" => runtime.block_on(by_saga::round(at_a_time, true))?,
+            "saga" | "traced" | "noticed" | "read" | "measured" | "watched" => {
+                runtime.block_on(by_saga::round(at_a_time, true))?
+            }
             _ => runtime.block_on(by_hand::round(at_a_time, by_hand::Layout::Tables, true))?,
         };
         Ok(*MEASURED.lock().expect("no thread panics with the lock"))

@@ -1,8 +1,10 @@
 //! The handlers of the order saga, and one round through the public API on any store.
 
-use saga::Dispatcher;
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use saga::prelude::*;
 use saga::store::Store;
+use saga::{Dispatcher, TraceContext, Traced, Tracer};
 
 #[path = "order_saga.rs"]
 mod order_saga;
@@ -37,10 +39,52 @@ impl Handler<Refund> for World {
     }
 }
 
+/// How a round is watched: the sum of these.
+pub static WATCHED: AtomicU8 = AtomicU8::new(0);
+/// A tracer, with a trace context on each event.
+pub const TRACED: u8 = 1;
+/// A callback for what needs attention.
+pub const NOTICED: u8 = 2;
+/// A page that is read again and again.
+pub const READ: u8 = 4;
+
+/// Gives each event the same context, and joins no span to another system. So the work of the library alone counts.
+struct OneTrace(TraceContext);
+
+impl Tracer for OneTrace {
+    fn current(&self) -> Option<TraceContext> {
+        Some(self.0)
+    }
+
+    fn join(&self, _: &tracing::Span, _: &Traced<'_>) -> Option<TraceContext> {
+        None
+    }
+}
+
+/// Reads what an open page of the dashboard shows, ten times a second.
+async fn read_again_and_again(dispatcher: Dispatcher) {
+    let mut ticks = tokio::time::interval(std::time::Duration::from_millis(100));
+    loop {
+        ticks.tick().await;
+        let store = dispatcher.store();
+        let read = async {
+            store.counts().await?;
+            store.dead_letters(saga::store::DeadId::default(), 50).await?;
+            store.instances(&saga::store::InstanceFilter::default()).await
+        };
+        std::hint::black_box((dispatcher.health_report(), dispatcher.handlers(), read.await.is_ok()));
+    }
+}
+
 /// Runs one round on an empty store. Returns sagas per second.
 pub async fn round(store: impl Store, at_a_time: usize) -> Result<f64, Box<dyn std::error::Error>> {
     let policy = || saga::Policy::default().concurrency(1024);
-    let dispatcher = Dispatcher::builder(store)
+    let watched = WATCHED.load(Ordering::SeqCst);
+    let builder = Dispatcher::builder(store);
+    let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse()?;
+    let builder = if watched & TRACED > 0 { builder.tracer(OneTrace(context)) } else { builder };
+    let builder = if watched & NOTICED > 0 { builder.on_attention(|_| {}) } else { builder };
+    let dispatcher = builder
         .saga::<OrderState>()
         .handler_with::<Pay>(World, policy())
         .handler_with::<Ship>(World, policy())
@@ -49,6 +93,7 @@ pub async fn round(store: impl Store, at_a_time: usize) -> Result<f64, Box<dyn s
         .handler::<Refund>(World)
         .start()
         .await?;
+    let reader = (watched & READ > 0).then(|| tokio::spawn(read_again_and_again(dispatcher.clone())));
     let running = dispatcher.clone();
     let rate = crate::drive(at_a_time, move |n| {
         let dispatcher = running.clone();
@@ -60,6 +105,9 @@ pub async fn round(store: impl Store, at_a_time: usize) -> Result<f64, Box<dyn s
         }
     })
     .await;
+    if let Some(reader) = reader {
+        reader.abort();
+    }
     dispatcher.shutdown(std::time::Duration::from_secs(5)).await?;
     Ok(rate)
 }

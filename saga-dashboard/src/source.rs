@@ -195,6 +195,17 @@ impl Source {
         }
     }
 
+    /// Returns whether the dispatcher of this process has the consumer. `false` when the dispatcher is in another process, so
+    /// that nobody knows.
+    pub(crate) fn has_consumer(&self, name: &str) -> bool {
+        match &self.0 {
+            Kind::Dispatcher(dispatcher) => {
+                dispatcher.upgrade().is_some_and(|dispatcher| dispatcher.has_consumer(name))
+            }
+            Kind::Store { .. } => false,
+        }
+    }
+
     /// Applies a verb on a dead letter, a saga or a handler, or hands it over.
     pub(crate) async fn operate(&self, verb: StoreVerb, operator: Operator) -> Result<Decided, NotDecided> {
         match &self.0 {

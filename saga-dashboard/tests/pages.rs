@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use axum::http::{StatusCode, header};
 use saga::Position;
+use saga::store::{ConsumerRow, Maintain, MemoryStore};
 use support::{Browser, Noted, OPERATOR, OrderState, PIN, Shop};
 
 async fn shop() -> (Shop, Browser) {
@@ -541,6 +542,44 @@ async fn a_saga_and_a_handler_are_paused_and_resumed() {
     assert!(shop.dispatcher.store().pauses().await.unwrap().is_empty());
     let audit = browser.get("/saga/audit").await.text;
     assert_eq!(audit.matches(">applied<").count(), 4, "{audit}");
+}
+
+#[tokio::test]
+async fn a_consumer_without_a_release_is_retired_and_resumed() {
+    let store = MemoryStore::new();
+    let (event, consumer) = ("placed".to_owned(), "mailer".to_owned());
+    store.register(&[ConsumerRow { event, consumer, subscriber: true }]).await.unwrap();
+    let shop = Shop::on(store, "no money", |builder| builder).await;
+    let browser = shop.dashboard().log_in(OPERATOR).await;
+    let page = browser.get("/saga/subscribers").await.text;
+    assert_eq!(page.matches("Retire…").count(), 1, "this build has the saga: {page}");
+    let form = "/saga/handlers?kind=consumer&name=mailer&verb=pause";
+    assert!(page.contains("kind=consumer&amp;name=mailer&amp;verb=pause"), "{page}");
+    let page = browser.get(form).await;
+    assert!(page.text.contains("Its waiting events become dead letters"), "{}", page.text);
+    let proof = page.field("proof");
+    let verb = async |verb: &str| {
+        let of = [
+            ("kind", "consumer"),
+            ("name", "mailer"),
+            ("verb", verb),
+            ("who", "ann"),
+            ("why", "it has gone"),
+        ];
+        browser.post("/saga/operate", &[&[("proof", &*proof)][..], &of].concat()).await
+    };
+    assert_eq!(verb("pause").await.status, StatusCode::SEE_OTHER);
+    let page = browser.get("/saga/subscribers").await.text;
+    assert!(page.contains("retired") && page.contains("Resume…"), "{page}");
+    assert!(!browser.get("/saga").await.text.contains("1\u{a0}pause"), "a retirement needs no attention");
+    let again = verb("pause").await;
+    assert!(
+        again.status == StatusCode::CONFLICT && again.text.contains("is retired already"),
+        "{}",
+        again.text
+    );
+    assert_eq!(verb("resume").await.status, StatusCode::SEE_OTHER);
+    assert!(shop.dispatcher.store().pauses().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -255,7 +255,13 @@ impl Inner {
     fn take_note(&self, committer: &Committer) {
         let held = committer.held.as_ref();
         self.holds.store(held.is_some(), Ordering::Relaxed);
-        *self.tenure.lock() = held.map(|held| Arc::clone(held.heart.tenure()));
+        let mut tenure = self.tenure.lock();
+        match (held, &*tenure) {
+            (Some(held), _) => *tenure = Some(Arc::clone(held.heart.tenure())),
+            // Nothing may begin until the dispatcher knows that the lease is lost.
+            (None, Some(known)) if committer.lost.is_some() => known.lose(),
+            (None, _) => *tenure = None,
+        }
     }
 
     async fn read<T>(&self, body: impl AsyncFnOnce(&Reader) -> Result<T, Error>) -> Result<T, StoreError> {

@@ -1,6 +1,7 @@
 //! Writing and reading of single JSON values. Values are appended to one text, without intermediate strings.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use saga_core::message::{LabelValue, Payload, TraceContext};
 use saga_core::store::Labels;
@@ -37,7 +38,9 @@ pub fn maybe_text(out: &mut String, name: &str, value: Option<&str>) {
 /// Appends the trace context, if there is one.
 pub fn trace(out: &mut String, trace: Option<TraceContext>) {
     if let Some(trace) = trace {
-        text(out, "trace", &trace.to_string());
+        field(out, "trace");
+        // The text has no character to escape, and a `String` takes every text.
+        let _ = write!(out, "\"{trace}\"");
     }
 }
 

@@ -166,6 +166,12 @@ impl Dispatcher {
         self.operate(StoreVerb::Pause(of), operator).await
     }
 
+    /// Returns whether this build has the consumer: a saga by its present or an earlier stored name, or a subscriber. Only another
+    /// one can be [retired](Self::retire).
+    pub fn has_consumer(&self, name: &str) -> bool {
+        self.registry.has_consumer(name)
+    }
+
     /// Retires a consumer that no release has any more (rule [R28](crate::rules#r28)): a saga by its stored name, or a
     /// subscriber. No further event is recorded for it. Its waiting events and deliveries become dead letters, in the
     /// background and also after a restart. [`resume`](Self::resume) and the start of a release with the consumer end this.

@@ -22,10 +22,6 @@ async fn page(screen: &Screen) -> Result<Markup, NoPage> {
         let of = PauseOf::Consumer(row.consumer.clone());
         numbers.pauses.iter().any(|pause| pause.of == of)
     };
-    // The handlers of this process are known, and with them its subscribers.
-    let handlers = screen.dashboard.source.handlers().unwrap_or_default();
-    let is_here =
-        |row: &ConsumerRow| row.subscriber && handlers.iter().any(|handler| handler.name == row.consumer);
     let body = html! {
         div.head { h1 { "Subscribers" } p.lead { "Each event with its consumers. A consumer stays here after its build has gone, so that its events wait. Retire it if no build will have it again." } }
         section.panel aria-label="Consumers" {
@@ -39,7 +35,7 @@ async fn page(screen: &Screen) -> Result<Markup, NoPage> {
                             td data-label="Consumer" { (visible(&row.consumer)) }
                             td data-label="Kind" { @if row.subscriber { "subscriber" } @else { "saga" } }
                             td data-label="Condition" { @if retired(row) { (status("over", "retired")) } @else { (status("moving", "gets events")) } }
-                            @if screen.decides() { td.fit { @if !is_here(row) { (link(screen, &PauseOf::Consumer(row.consumer.clone()), retired(row))) } } }
+                            @if screen.decides() { td.fit { @if !screen.dashboard.source.has_consumer(&row.consumer) { (link(screen, &PauseOf::Consumer(row.consumer.clone()), retired(row))) } } }
                         }
                     } }
                 } }

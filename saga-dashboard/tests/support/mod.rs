@@ -147,9 +147,18 @@ impl Shop {
 
     /// A shop with more on its dispatcher.
     pub async fn built(error: &str, more: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder) -> Self {
+        Self::on(MemoryStore::new(), error, more).await
+    }
+
+    /// A shop on a store that an earlier release may have used.
+    pub async fn on(
+        store: MemoryStore,
+        error: &str,
+        more: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder,
+    ) -> Self {
         let mended = Arc::new(AtomicBool::new(false));
         let bank = || Bank { mended: Arc::clone(&mended), error: error.to_owned() };
-        let builder = Dispatcher::builder(MemoryStore::new()).saga::<OrderState>();
+        let builder = Dispatcher::builder(store).saga::<OrderState>();
         let builder = builder.handler::<Pay>(bank()).handler::<Void>(bank());
         let dispatcher = more(builder).start().await.unwrap();
         Self { dispatcher, mended }
