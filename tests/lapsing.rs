@@ -148,6 +148,8 @@ struct Shop {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+/// A wait is rounded up by some milliseconds.
+const ROUNDED: Duration = Duration::from_millis(5);
 /// The timeout of each handler.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -271,7 +273,7 @@ async fn r36_an_at_most_once_command_is_unknown_after_its_timeout_and_the_ttl() 
         let shop = shop.taken_over(Plan::Answer, linger).await;
         shop.pass(wait - SECOND).await;
         assert_eq!(shop.position().await, Position::In(OrderState::Shipping), "it may still run");
-        shop.pass(SECOND).await;
+        shop.pass(SECOND + ROUNDED).await;
         assert!(matches!(shop.position().await, Position::Parked { .. }));
         assert!(shop.world.calls().is_empty(), "never called again");
     }
@@ -289,7 +291,7 @@ async fn r36_no_undo_begins_while_its_command_may_still_run() {
     let shop = shop.taken_over(Plan::Answer, 10 * SECOND).await;
     shop.pass(TIMEOUT - SECOND).await;
     assert!(shop.world.calls().is_empty());
-    shop.pass(SECOND).await;
+    shop.pass(SECOND + ROUNDED).await;
     assert_eq!(shop.world.calls(), ["refund"]);
     assert_eq!(shop.position().await, Position::In(OrderState::Cancelled));
 }
@@ -309,4 +311,45 @@ async fn r36_a_command_that_may_be_repeated_is_repeated_at_once() {
     shop.place().await;
     let shop = shop.taken_over(Plan::Answer, 10 * SECOND).await;
     assert_eq!(shop.world.calls(), ["pay", "ship"], "with the same key as before");
+}
+
+#[tokio::test]
+async fn r36_a_turn_during_the_wait_undoes_nothing_before_its_end() {
+    let shop = Shop::open(Plan::HangAtShip).await;
+    shop.place().await;
+    let shop = shop.taken_over(Plan::Answer, 10 * SECOND).await;
+    shop.pass(5 * SECOND).await;
+    shop.dispatcher.abort::<OrderState>("A", operator()).await.unwrap();
+    shop.pass(TIMEOUT - 6 * SECOND).await;
+    assert!(shop.world.calls().is_empty(), "the shipment may still begin");
+    shop.pass(2 * SECOND).await;
+    assert_eq!(shop.world.calls(), ["refund"]);
+    assert_eq!(shop.position().await, Position::In(OrderState::Cancelled));
+}
+
+#[tokio::test]
+async fn r36_the_wait_ends_also_between_two_milliseconds() {
+    let shop = Shop::open(Plan::HangAtShip).await;
+    shop.place().await;
+    shop.pass(Duration::from_nanos(400_300)).await;
+    let shop = shop.taken_over(Plan::Answer, 10 * SECOND).await;
+    shop.pass(Duration::from_nanos(1_000_500_700)).await;
+    shop.pass(TIMEOUT - Duration::from_nanos(1_000_900_000)).await;
+    for _ in 0..20 {
+        shop.pass(Duration::from_micros(300)).await;
+    }
+    shop.pass(SECOND).await;
+    assert!(matches!(shop.position().await, Position::Parked { .. }));
+}
+
+#[tokio::test]
+async fn r36_other_commands_of_the_instance_go_on_during_the_wait() {
+    let shop = Shop::open(Plan::HangAtShip).await;
+    shop.place().await;
+    let shop = shop.taken_over(Plan::Answer, 10 * SECOND).await;
+    shop.dispatcher.publish(Placed { order: "B".to_owned() }).await.unwrap();
+    shop.clock.idle().await;
+    assert_eq!(shop.world.calls(), ["pay", "ship"], "those of another instance");
+    shop.pass(TIMEOUT + SECOND).await;
+    assert!(matches!(shop.position().await, Position::Parked { .. }));
 }

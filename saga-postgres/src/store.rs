@@ -361,7 +361,8 @@ impl Store for PostgresStore {
 
     /// The end of the lease is written in the background, so that the next process needs not wait for the `ttl`.
     fn has_lapsed(&self) -> bool {
-        self.shared.inner.tenure.lock().as_ref().is_some_and(|tenure| tenure.has_lapsed())
+        // Without a lease, nothing may begin either.
+        self.shared.inner.tenure.lock().as_ref().is_none_or(|tenure| tenure.has_lapsed())
     }
 
     fn abandon(&self, lease: &Lease) {

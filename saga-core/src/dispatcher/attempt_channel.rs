@@ -43,7 +43,7 @@ pub(super) struct Services {
 impl Services {
     /// Returns whether another process may run the sagas now. No attempt begins then.
     pub(super) fn has_lapsed(&self) -> bool {
-        self.store.upgrade().is_some_and(|store| store.has_lapsed())
+        self.store.upgrade().is_none_or(|store| store.has_lapsed())
     }
 }
 

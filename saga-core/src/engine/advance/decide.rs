@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use crate::engine::advance::Purpose;
+use crate::engine::attempts::lingering;
 use crate::engine::io::{Answer, Out, Ticket};
 use crate::engine::log::{start_span, step_span};
-use crate::engine::slot::{Before, InFlight, Item, Presence, Slot, progress_of_begun};
+use crate::engine::slot::{Before, InFlight, Item, Presence, Run, Slot, progress_of_begun};
 use crate::engine::{Disposition, Shard};
 use crate::machine::DeclinedReason;
 use crate::machine::{AttemptState, Decision, Effect, EventIn, Input, Instance, NotStarted, StepContext};
@@ -18,7 +19,8 @@ impl Shard {
     /// Decides one item. Returns whether more work is ready at once, because nothing had to be committed.
     pub(in crate::engine) fn take(&mut self, address: &Address, at: usize) -> bool {
         let step = self.next_step();
-        let Self { slots, registry, lanes, lease, out, moment, limits, .. } = self;
+        let Self { slots, registry, lanes, lease, out, moment, limits, began, .. } = self;
+        let running = moment.mono.saturating_sub(*began);
         let Some(slot) = slots.get_mut(address) else {
             self.broken("a scheduled item has a slot", Some(address));
             return false;
@@ -35,7 +37,19 @@ impl Shard {
             self.broken("an item is decided while its instance is in memory", Some(address));
             return false;
         };
-        let attempts = |task: &Task| lanes.attempt_state(registry, lease, runs.get(task.id), task);
+        let attempts = |task: &Task| {
+            let run = runs.get(task.id);
+            match lanes.attempt_state(registry, lease, run, task) {
+                // An attempt of an earlier process may still run (rule R36). The report comes when it cannot any more.
+                AttemptState::Between
+                    if matches!(run, Some(Run::Waiting | Run::Delayed))
+                        && lingering(lanes, registry, lease, running, task).is_some() =>
+                {
+                    AttemptState::Running
+                }
+                state => state,
+            }
+        };
         let context = StepContext {
             now: moment.wall,
             epoch: lease.epoch,

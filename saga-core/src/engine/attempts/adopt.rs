@@ -46,7 +46,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn adopt_tasks(&mut self, address: &Address) {
+    fn adopt_tasks(&mut self, address: &Address) {
         let now = self.moment.wall;
         let Some(slot) = self.slots.get_mut(address) else {
             return self.broken("an instance stays in memory after its load", Some(address));
@@ -89,20 +89,12 @@ impl Shard {
             }
             match task.progress.stage {
                 TaskStage::Held | TaskStage::Answered => {}
-                // The command may have been called, and its effect is unknown (rule R18).
-                TaskStage::Started => reports.push((
-                    task.id,
-                    task.progress.attempts,
-                    "the process ended while the command may have been running",
-                )),
-                // A forward command of a compensating instance never runs after a start (rule R13).
-                TaskStage::Ready if compensating && task.kind == TaskKind::Command => {
-                    reports.push((
-                        task.id,
-                        task.progress.attempts,
-                        "the command may have been running when the process ended; the instance has turned",
-                    ));
+                // The command may have been called, and its effect is unknown (rule R18). A forward command of a
+                // compensating instance never runs after a start (rule R13).
+                stage if ends_unknown(task, compensating) => {
+                    reports.push((task.id, task.progress.attempts, unknown_reason(stage)));
                 }
+                TaskStage::Started => {}
                 TaskStage::Ready => enlisted.push(task.id),
             }
         }
@@ -130,6 +122,18 @@ impl Shard {
         // `stop` wrote only the attempts of instances that were in memory.
         if self.stopping {
             self.write_attempts_of(address);
+        }
+    }
+}
+
+/// The reason for the unknown outcome of a task that was found at a start.
+pub(super) const fn unknown_reason(stage: TaskStage) -> &'static str {
+    match stage {
+        TaskStage::Ready => {
+            "the command may have been running when the process ended; the instance has turned"
+        }
+        TaskStage::Started | TaskStage::Held | TaskStage::Answered => {
+            "the process ended while the command may have been running"
         }
     }
 }

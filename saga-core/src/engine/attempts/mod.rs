@@ -22,6 +22,7 @@ mod wake;
 
 pub(in crate::engine) use deliveries::Deliveries;
 pub(in crate::engine) use lanes::{Job, Lanes};
+pub(in crate::engine) use lapse::lingering;
 pub use policy::Policy;
 pub(in crate::engine) use progress::is_news;
 pub use stats::{AttemptCounts, Durations, HandlerStatus};

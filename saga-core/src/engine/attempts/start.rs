@@ -82,9 +82,14 @@ impl Shard {
             return;
         }
         let Some((row, found)) = startable(slot, task) else {
+            if self.waits_to_be_unknown(&address, task) {
+                return self.report_unknown_in_time(&address, task);
+            }
             // If the step that removed the task is not written, the instance is read again. The load then enlists the
             // task again.
-            slot.runs.remove(task);
+            if let Some(slot) = self.slots.get_mut(&address) {
+                slot.runs.remove(task);
+            }
             return;
         };
         let suspect = self.lease.is_suspect(found.progress.epoch);

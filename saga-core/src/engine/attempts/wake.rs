@@ -48,12 +48,11 @@ impl Shard {
 
     /// A delayed task is due. If its instance is no longer in memory, a load finds the task again.
     fn resume(&mut self, address: &Address, task: TaskId) {
-        let lingered = self.has_lingered(address, task);
+        let waited = self.waits_to_be_unknown(address, task);
         let slot = self.slot(address);
         if slot.instance().is_some() {
-            if slot.run(task) == Some(Run::Delayed) && lingered {
-                self.adopt_tasks(address);
-                self.schedule(address);
+            if slot.run(task) == Some(Run::Delayed) && waited {
+                self.report_unknown_in_time(address, task);
             } else if slot.run(task) == Some(Run::Delayed) {
                 if let Some(found) = slot.instance_mut().and_then(|instance| instance.task_mut(task)) {
                     found.progress.due = Timestamp::EPOCH;

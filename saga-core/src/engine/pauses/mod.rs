@@ -144,6 +144,9 @@ impl Shard {
     /// Puts a task aside until the end of a pause. The resume finds the task in memory or in the store. A task with
     /// attempts stays in memory, because the store may not know them all.
     pub(in crate::engine) fn put_aside(&mut self, lane: usize, address: Address, task: TaskId) {
+        if self.waits_to_be_unknown(&address, task) {
+            return self.report_unknown_in_time(&address, task);
+        }
         let Some(slot) = self.slots.get_mut(&address) else { return };
         let attempts =
             slot.instance().and_then(|instance| instance.task(task)).map(|task| task.progress.attempts);
