@@ -21,6 +21,7 @@ use std::future::Future;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use by_saga::world;
 use counted::counted;
 pub use order::Order;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -63,13 +64,13 @@ fn main() -> Answer<()> {
     let run = |side: &str, sagas: u64, at_a_time: usize| -> Answer<Cost> {
         SAGAS.store(sagas, Ordering::SeqCst);
         let watched = match side {
-            "traced" => by_saga::TRACED,
-            "noticed" => by_saga::NOTICED,
-            "read" => by_saga::READ,
-            "watched" => by_saga::TRACED | by_saga::NOTICED | by_saga::READ,
+            "traced" => world::TRACED,
+            "noticed" => world::NOTICED,
+            "read" => world::READ,
+            "watched" => world::TRACED | world::NOTICED | world::READ,
             _ => 0,
         };
-        by_saga::WATCHED.store(watched, Ordering::SeqCst);
+        world::WATCHED.store(watched, Ordering::SeqCst);
         #[cfg(feature = "metrics")]
         if ["measured", "watched"].contains(&side) {
             metrics_util::debugging::DebuggingRecorder::new().install()?;

@@ -4,10 +4,7 @@ use saga::SqliteStore;
 use saga::sqlite::Durability;
 
 #[path = "world.rs"]
-mod world;
-
-#[allow(unused_imports)] // Not every benchmark watches.
-pub use world::{NOTICED, READ, TRACED, WATCHED};
+pub mod world;
 
 /// Sagas per second in one round on a fresh database.
 pub async fn round(at_a_time: usize, durable: bool) -> Result<f64, Box<dyn std::error::Error>> {

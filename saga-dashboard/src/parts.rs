@@ -44,6 +44,23 @@ pub(crate) fn status(class: &str, words: &str) -> Markup {
     html! { span class=(format!("st st-{class}")) { (glyph(class)) (visible(words)) } }
 }
 
+/// A field of a search for a text.
+pub(crate) fn search_text(name: &str, label: &str, value: &str) -> Markup {
+    html! { label.sr for=(name) { (label) } input.field.grow id=(name) name=(name) value=(value) placeholder=(label); }
+}
+
+/// A field of a search for one of these words. A chosen word that is not among them stays chosen.
+pub(crate) fn search_choice(name: &str, any: &str, chosen: &str, all: &[&str]) -> Markup {
+    html! {
+        label.sr for=(name) { (name) }
+        select.field id=(name) name=(name) {
+            option value="" { (any) }
+            @if !chosen.is_empty() && !all.contains(&chosen) { option value=(chosen) selected { (visible(chosen)) } }
+            @for one in all { option value=(one) selected[*one == chosen] { (visible(one)) } }
+        }
+    }
+}
+
 /// The status of an instance with its state.
 pub(crate) fn state(look: Look, state: &str) -> Markup {
     match look.word {

@@ -8,7 +8,7 @@ use saga_core::message::{
     Correlated, InstanceName, KeyError, Message, MessageId, PayloadError, PayloadLimits, Timestamp,
     TraceContext, chain,
 };
-use saga_core::store::{Address, Inspect, Mail, MailKind, NameOf, PauseOf, StoreError};
+use saga_core::store::{Address, Inspect, Mail, MailKind, NameOf, StoreError};
 use serde::Serialize;
 use tokio_postgres::Error;
 
@@ -151,9 +151,7 @@ impl PostgresStore {
         let mut consumers: Vec<_> =
             self.consumers().await?.into_iter().filter(|row| row.event == E::NAME).collect();
         let pauses = self.pauses().await?;
-        consumers.retain(|row| {
-            !pauses.iter().any(|pause| matches!(&pause.of, PauseOf::Consumer(name) if *name == row.consumer))
-        });
+        consumers.retain(|row| !pauses.iter().any(|pause| pause.retires(&row.consumer)));
         if consumers.is_empty() {
             return Err(PrepareError::NoConsumer { event: E::NAME });
         }

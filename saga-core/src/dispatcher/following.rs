@@ -7,7 +7,7 @@ use super::calling::{NotAnswered, Patience};
 use super::error::{InstanceError, ReceiptError};
 use super::publishing;
 use super::receipt::{ConsumerReceipt, Receipt};
-use crate::engine::{Answer, Disposition, In, TakeUp, is_retired};
+use crate::engine::{Answer, Disposition, In, TakeUp};
 use crate::message::{Correlated, Message, MessageId, chain};
 use crate::store::DeadLetterReason;
 use crate::store::{Address, Trace};
@@ -110,7 +110,8 @@ impl Dispatcher {
             false => Vec::new(),
         };
         let answers = consumers.into_iter().zip(became);
-        let answers = answers.filter(|(to, became)| became.is_some() || !is_retired(&to.saga, &pauses));
+        let retired = |to: &Address| pauses.iter().any(|pause| pause.retires(&to.saga));
+        let answers = answers.filter(|(to, became)| became.is_some() || !retired(to));
         let consumers = answers.map(|(to, became)| ConsumerReceipt {
             consumer: to.saga.to_string(),
             key: to.key,

@@ -18,7 +18,7 @@ use super::retired;
 use super::tempo::limit;
 use crate::engine::{Registry, StartProblem, exposure};
 use crate::message::chain;
-use crate::store::{ConsumerRow, Lease, Pause, PauseOf, RetiredName, Store, StoreError};
+use crate::store::{ConsumerRow, Lease, Pause, RetiredName, Store, StoreError};
 
 /// The time limit for a store to take back the lease of a failed start.
 const GIVE_BACK: Duration = Duration::from_secs(5);
@@ -193,14 +193,12 @@ pub(super) async fn prepare(
             }
         }
     }
-    let returned = store.pauses().await?.into_iter().find(|pause| match &pause.of {
-        PauseOf::Consumer(name) => registry.has_consumer(name),
-        PauseOf::Saga(_) | PauseOf::Handler(_) => false,
-    });
-    if let Some(Pause { of, who, .. }) = &returned {
+    let is_own = |pause: &Pause| consumers.iter().any(|own| pause.retires(&own.consumer));
+    let (returned, pauses): (Vec<_>, Vec<_>) = store.pauses().await?.into_iter().partition(is_own);
+    for Pause { of, who, .. } in &returned {
         tracing::warn!(who, "{of} was retired, and this build has it; it receives events again");
     }
-    if returned.is_some() || consumers.iter().any(|consumer| !stored.contains(consumer)) {
+    if !returned.is_empty() || consumers.iter().any(|consumer| !stored.contains(consumer)) {
         store.register(consumers).await?;
     }
     let known = store.definitions().await?;
@@ -214,7 +212,6 @@ pub(super) async fn prepare(
     if !changed.is_empty() {
         store.define(&changed).await?;
     }
-    let pauses = store.pauses().await?;
     for Pause { of, who, .. } in &pauses {
         tracing::warn!(who, "{of} is {} until somebody resumes it", of.state());
     }

@@ -43,7 +43,7 @@ pub use tracer::{Traced, TracedKind, Tracer};
 pub(crate) use disposition::{ConsumerAnswer, Rejection};
 pub(crate) use intake::{Claim, TakeUp, Withdrawal};
 pub(crate) use io::{Accepted, Answer, Attempt, AttemptEnd, AttemptKey, In, Out, Ticket, Until, Waiter};
-pub(crate) use registry::{Consumer, Registry, is_retired};
+pub(crate) use registry::{Consumer, Registry};
 
 use crate::message::Map;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -9,7 +9,7 @@ use super::problem::StartProblem;
 use super::tracer::Tracer;
 use crate::definition::{Clause, Definition, EventType, StoredDefinition};
 use crate::machine::Program;
-use crate::store::{ConsumerRow, Pause, PauseOf};
+use crate::store::{ConsumerRow, Pause};
 
 /// A saga or subscriber that receives an event (rule R28).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,11 +160,7 @@ impl Registry {
                 consumers.insert(0, Consumer::Saga(consumer));
             }
         }
-        let retired = |name: &str| is_retired(name, pauses) && !self.has_consumer(name);
-        let problems = self.problems(|event| {
-            let mut consumers = self.consumers.get(event).into_iter().flatten();
-            consumers.any(|consumer| !retired(consumer.name()))
-        });
+        let problems = self.problems_with(stored, pauses);
         self.handlers.extend(self.renamed.drain(..).map(|(was, _, lane)| (was, lane)));
         if problems.is_empty() { Ok(known) } else { Err(problems) }
     }
@@ -180,12 +176,13 @@ impl Registry {
         self.sagas.values().map(|program| StoredDefinition::from(program.definition()))
     }
 
-    /// Returns the errors of the registration, if these consumers are in the store.
+    /// Returns the errors of the registration, if these consumers and pauses are in the store.
     pub(crate) fn problems_with(&self, stored: &[ConsumerRow], pauses: &[Pause]) -> Vec<StartProblem> {
         let own = self.own_consumers();
-        let stored = || stored.iter().filter(|row| !is_retired(&row.consumer, pauses));
-        let known = |event: &str| own.iter().chain(stored()).any(|row| row.event == event);
-        self.problems(known)
+        // The start of this build ends the retirement of its own consumers.
+        let retired = |name: &str| pauses.iter().any(|pause| pause.retires(name)) && !self.has_consumer(name);
+        let stored = || stored.iter().filter(|row| !retired(&row.consumer));
+        self.problems(|event| own.iter().chain(stored()).any(|row| row.event == event))
     }
 
     fn problems(&self, has_consumer: impl Fn(&str) -> bool) -> Vec<StartProblem> {
@@ -265,11 +262,6 @@ impl Registry {
         }
         problems
     }
-}
-
-/// Returns whether one of the pauses retires the consumer.
-pub(crate) fn is_retired(consumer: &str, pauses: &[Pause]) -> bool {
-    pauses.iter().any(|pause| matches!(&pause.of, PauseOf::Consumer(name) if *name == *consumer))
 }
 
 /// The stored names and type names of the events that a saga publishes, without repetition.

@@ -16,6 +16,13 @@ pub struct Pause {
     pub at: Timestamp,
 }
 
+impl Pause {
+    /// Returns whether this pause retires the consumer with this name.
+    pub fn retires(&self, consumer: &str) -> bool {
+        matches!(&self.of, PauseOf::Consumer(name) if name == consumer)
+    }
+}
+
 /// The object of a pause.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PauseOf {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::operate::notice;
 use super::{NoPage, Screen};
-use crate::parts::{empty, id, status, time};
+use crate::parts::{empty, id, search_choice, search_text, status, time};
 use crate::text::{instance_address, number, query};
 
 /// The letters of a page.
@@ -108,22 +108,14 @@ async fn page(screen: &Screen, of: &Of) -> Result<Markup, NoPage> {
 }
 
 fn search(screen: &Screen, of: &Of) -> Markup {
-    let text = |name: &str, label: &str, value: &str| {
-        html! { label.sr for=(name) { (label) } input.field.grow id=(name) name=(name) value=(value) placeholder=(label); }
-    };
+    let reasons: Vec<&str> = DeadLetterReason::KNOWN.iter().map(DeadLetterReason::as_str).collect();
     html! {
         form.tools method="get" action=(screen.base.to("/dead")) role="search" aria-label="Dead letters" {
-            (text("key", "Key begins with", &of.key))
-            (text("error", "Text of the detail", &of.error))
-            (text("message", "Message", &of.message))
-            (text("consumer", "Saga or subscriber", &of.consumer))
-            label.sr for="reason" { "Reason" }
-            select.field id="reason" name="reason" {
-                option value="" selected[of.reason.is_empty()] { "any reason" }
-                @for reason in DeadLetterReason::KNOWN {
-                    option value=(reason.as_str()) selected[of.reason == reason.as_str()] { (reason.as_str()) }
-                }
-            }
+            (search_text("key", "Key begins with", &of.key))
+            (search_text("error", "Text of the detail", &of.error))
+            (search_text("message", "Message", &of.message))
+            (search_text("consumer", "Saga or subscriber", &of.consumer))
+            (search_choice("reason", "any reason", &of.reason, &reasons))
             button.btn.btn-main { "Search" }
         }
     }

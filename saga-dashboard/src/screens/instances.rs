@@ -11,7 +11,7 @@ use saga_core::store::{
 use serde::{Deserialize, Serialize};
 
 use super::{NoPage, Numbers, Screen, has, is_active};
-use crate::parts::{Look, empty, id, prose, state, time};
+use crate::parts::{Look, empty, id, prose, search_choice, search_text, state, time};
 use crate::text::{count, instance_address, number, query};
 
 /// The lines of a page.
@@ -212,28 +212,15 @@ fn search(screen: &Screen, of: &Filter, numbers: &Numbers) -> Markup {
     let mut states: Vec<&str> = in_saga.map(|count| &*count.state).collect();
     states.sort_unstable();
     states.dedup();
-    let choice = |name: &str, any: &str, chosen: &str, all: &[&str]| {
-        html! {
-            label.sr for=(name) { (name) }
-            select.field id=(name) name=(name) {
-                option value="" { (any) }
-                @if !chosen.is_empty() && !all.contains(&chosen) { option value=(chosen) selected { (visible(chosen)) } }
-                @for one in all { option value=(one) selected[*one == chosen] { (visible(one)) } }
-            }
-        }
-    };
-    let text = |name: &str, label: &str, value: &str| {
-        html! { label.sr for=(name) { (label) } input.field.grow id=(name) name=(name) value=(value) placeholder=(label); }
-    };
     html! {
         form.tools method="get" action=(screen.base.to("/instances")) role="search" aria-label="Instances" {
-            (text("key", "Key begins with", &of.key))
-            (text("error", "Text of an error", &of.error))
-            (text("waiting", "Waits for command", &of.waiting))
-            (text("alias", "Alias", &of.alias))
-            @if screen.sees_payloads() { (text("label", "Label, such as customer=C-7", &of.label)) }
-            (choice("saga", "any saga", &of.saga, &sagas))
-            (choice("state", "any state", &of.state, &states))
+            (search_text("key", "Key begins with", &of.key))
+            (search_text("error", "Text of an error", &of.error))
+            (search_text("waiting", "Waits for command", &of.waiting))
+            (search_text("alias", "Alias", &of.alias))
+            @if screen.sees_payloads() { (search_text("label", "Label, such as customer=C-7", &of.label)) }
+            (search_choice("saga", "any saga", &of.saga, &sagas))
+            (search_choice("state", "any state", &of.state, &states))
             @for (name, value) in [("status", &of.status), ("reason", &of.reason), ("owed", &of.owed), ("sort", &of.sort)] {
                 @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
             }

@@ -18,10 +18,7 @@ async fn page(screen: &Screen) -> Result<Markup, NoPage> {
     let store = screen.store().await?;
     let numbers = screen.numbers(&store).await?;
     let consumers = store.consumers().await?;
-    let retired = |row: &ConsumerRow| {
-        let of = PauseOf::Consumer(row.consumer.clone());
-        numbers.pauses.iter().any(|pause| pause.of == of)
-    };
+    let retired = |row: &ConsumerRow| numbers.pauses.iter().any(|pause| pause.retires(&row.consumer));
     let body = html! {
         div.head { h1 { "Subscribers" } p.lead { "Each event with its consumers. A consumer stays here after its build has gone, so that its events wait. Retire it if no build will have it again." } }
         section.panel aria-label="Consumers" {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::dispatcher::retired;
-use crate::engine::{Registry, is_retired};
+use crate::engine::Registry;
 use crate::message::InstanceName;
 use crate::store::{Address, ConsumerRow, MailKind, Pause, Store, StoreError};
 
@@ -58,7 +58,8 @@ impl Own {
     }
 
     fn is_retired(&self, pauses: &[Pause]) -> bool {
-        is_retired(&self.row.consumer, pauses) || self.was.iter().any(|was| is_retired(was, pauses))
+        let retired = |name: &str| pauses.iter().any(|pause| pause.retires(name));
+        retired(&self.row.consumer) || self.was.iter().any(|was| retired(was))
     }
 }
 
@@ -104,7 +105,7 @@ impl Routes {
         let defined = self.defined(store, now).await?;
         let (mut stored, pauses) = (store.consumers().await?, store.pauses().await?);
         // The running release has retired these. It records no event for them, also if this build has them (rule R28).
-        stored.retain(|row| !is_retired(&row.consumer, &pauses));
+        stored.retain(|row| !pauses.iter().any(|pause| pause.retires(&row.consumer)));
         let mut routes = Vec::new();
         for row in stored.iter().filter(|row| row.event == event) {
             let reads = defined.events.get(&row.consumer).and_then(|events| events.get(event));

@@ -81,21 +81,14 @@ impl Shard {
             if run.is_some_and(|run| run != Run::Delayed) {
                 continue;
             }
-            if ends_unknown(task, compensating)
-                && let Some(until) = self.lingers_until(task)
-            {
-                lingering.push((task.id, until));
-                continue;
-            }
-            match task.progress.stage {
-                TaskStage::Held | TaskStage::Answered => {}
-                // The command may have been called, and its effect is unknown (rule R18). A forward command of a
-                // compensating instance never runs after a start (rule R13).
-                stage if ends_unknown(task, compensating) => {
-                    reports.push((task.id, task.progress.attempts, unknown_reason(stage)));
+            if ends_unknown(task, compensating) {
+                let stage = task.progress.stage;
+                match self.lingers_until(task) {
+                    Some(until) => lingering.push((task.id, until)),
+                    None => reports.push((task.id, task.progress.attempts, unknown_reason(stage))),
                 }
-                TaskStage::Started => {}
-                TaskStage::Ready => enlisted.push(task.id),
+            } else if task.progress.stage == TaskStage::Ready {
+                enlisted.push(task.id);
             }
         }
         let there: BTreeSet<TaskId> = instance.tasks.iter().map(|task| task.id).collect();
@@ -138,7 +131,8 @@ pub(super) const fn unknown_reason(stage: TaskStage) -> &'static str {
     }
 }
 
-/// Returns whether a task that was found at a start is reported as unknown instead of being tried again.
+/// Returns whether a task that was found at a start is reported as unknown instead of being tried again. A started command may
+/// have been called (rule R18). A forward command of a compensating instance never runs after a start (rule R13).
 pub(super) fn ends_unknown(task: &Task, compensating: bool) -> bool {
     match task.progress.stage {
         TaskStage::Started => true,
