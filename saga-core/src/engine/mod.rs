@@ -289,7 +289,7 @@ impl Shard {
         let (mut steps, mut purposes, mut bytes) = (Vec::with_capacity(room), Vec::with_capacity(room), 0);
         while let Some(next) = self.ready.pop_front() {
             bytes += weight(&next.step);
-            steps.push(next.step);
+            steps.push(*next.step);
             purposes.push(next.purpose);
             if steps.len() >= self.limits.batch_steps || bytes >= self.limits.batch_bytes {
                 break;
@@ -382,9 +382,9 @@ impl Shard {
         even / (1_u64 << 53) as f64
     }
 
-    fn queue_step(&mut self, purpose: Purpose, step: crate::store::Step) {
+    fn queue_step(&mut self, purpose: Purpose, step: impl Into<Box<crate::store::Step>>) {
         self.take_ups.queued += 1;
-        self.ready.push_back(Queued { purpose, step });
+        self.ready.push_back(Queued { purpose, step: step.into() });
     }
 }
 

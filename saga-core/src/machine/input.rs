@@ -213,7 +213,7 @@ pub(crate) enum Effect {
 #[derive(Debug)]
 pub(crate) struct Decision {
     /// The step to commit. Without `instance` there is nothing to commit.
-    pub(crate) step: Step,
+    pub(crate) step: Box<Step>,
     pub(crate) effect: Effect,
     pub(crate) published: Vec<Published>,
     /// Messages for the inboxes of the parent and the children.
@@ -243,7 +243,7 @@ impl Decision {
     /// Creates a decision that writes nothing.
     pub(crate) fn nothing(effect: Effect) -> Self {
         Self {
-            step: Step::default(),
+            step: Box::default(),
             effect,
             published: Vec::new(),
             outgoing: Vec::new(),

@@ -24,7 +24,8 @@ pub(super) const WHOLE: u32 = 0;
 pub(super) struct Work<'a> {
     pub(super) instance: &'a mut Instance,
     pub(super) at: StepContext<'a>,
-    pub(super) step: Step,
+    /// Boxed, because a decision is moved several times on its way to the batch.
+    pub(super) step: Box<Step>,
     published: Vec<Published>,
     pub(super) outgoing: Vec<Outgoing>,
     after: AfterCommit,
@@ -73,7 +74,7 @@ impl<'a> Work<'a> {
         instance.record.step = at.step;
         instance.record.changed_at = at.now;
         instance.record.trace = at.trace.or(instance.record.trace);
-        let step = Step { row: instance.row, ..Step::default() };
+        let step = Box::new(Step { row: instance.row, ..Step::default() });
         let verb = instance.verb.take();
         let mut work = Self {
             instance,

@@ -1,9 +1,11 @@
 //! Keys and aliases: the business identity of an instance.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use twox_hash::XxHash3_64;
 
@@ -27,8 +29,15 @@ pub struct Key(Arc<str>);
 pub struct Alias(Arc<str>);
 
 /// The name by which an event or a caller means an instance: a [`Key`] or an [`Alias`].
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InstanceName(Arc<str>);
+#[derive(Clone)]
+pub struct InstanceName {
+    text: Arc<str>,
+    /// The hash of the text in this process. The engine looks an instance up about twenty times in each step.
+    hash: u64,
+}
+
+/// The seed of the hashes of names. Keys come from outside, so the seed is random for each process.
+static SEED: LazyLock<foldhash::fast::RandomState> = LazyLock::new(foldhash::fast::RandomState::default);
 
 impl Key {
     /// Checks `text` and creates a key.
@@ -79,43 +88,48 @@ impl InstanceName {
     /// If [`stored`](Self::stored) cannot have returned `text`.
     pub fn from_stored(text: &str) -> Result<Self, KeyError> {
         check(text.strip_prefix(ALIAS).unwrap_or(text))?;
-        Ok(Self(text.into()))
+        Ok(Self::of(text.into()))
+    }
+
+    fn of(text: Arc<str>) -> Self {
+        let hash = SEED.hash_one(&*text);
+        Self { text, hash }
     }
 
     /// A name of the library itself. `text` obeys the limits on a key.
     pub(crate) fn constant(text: &'static str) -> Self {
         debug_assert!(check(text).is_ok(), "{text}");
-        Self(text.into())
+        Self::of(text.into())
     }
 
     /// Returns the stored form, for stores. An alias has a control character in front, so no key equals an alias.
     pub fn stored(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Returns whether this name is an alias.
     pub fn is_alias(&self) -> bool {
-        self.0.starts_with(ALIAS)
+        self.text.starts_with(ALIAS)
     }
 
     /// Returns the key, or `None` for an alias.
     pub fn as_key(&self) -> Option<Key> {
-        (!self.is_alias()).then(|| Key(Arc::clone(&self.0)))
+        (!self.is_alias()).then(|| Key(Arc::clone(&self.text)))
     }
 
     /// Returns the alias, or `None` for a key.
     pub fn as_alias(&self) -> Option<Alias> {
-        self.is_alias().then(|| Alias(Arc::clone(&self.0)))
+        self.is_alias().then(|| Alias(Arc::clone(&self.text)))
     }
 
     /// Returns the text of the key or of the alias.
     pub fn text(&self) -> &str {
-        self.0.strip_prefix(ALIAS).unwrap_or(&self.0)
+        self.text.strip_prefix(ALIAS).unwrap_or(&self.text)
     }
 
     /// Returns the partition of this name in the saga `saga`, from 0 to 255, as [`Key::partition`] does for a key.
     pub fn partition(&self, saga: &str) -> u8 {
-        partition(saga, &self.0)
+        partition(saga, &self.text)
     }
 }
 
@@ -201,7 +215,7 @@ impl fmt::Debug for InstanceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.as_alias() {
             Some(alias) => fmt::Debug::fmt(&alias, f),
-            None => fmt::Debug::fmt(&self.0, f),
+            None => fmt::Debug::fmt(&self.text, f),
         }
     }
 }
@@ -214,31 +228,58 @@ impl Borrow<str> for Key {
 
 impl From<Key> for InstanceName {
     fn from(key: Key) -> Self {
-        Self(key.0)
+        Self::of(key.0)
     }
 }
 
 impl From<&Key> for InstanceName {
     fn from(key: &Key) -> Self {
-        Self(Arc::clone(&key.0))
+        Self::of(Arc::clone(&key.0))
     }
 }
 
 impl From<Alias> for InstanceName {
     fn from(alias: Alias) -> Self {
-        Self(alias.0)
+        Self::of(alias.0)
     }
 }
 
 impl From<&Alias> for InstanceName {
     fn from(alias: &Alias) -> Self {
-        Self(Arc::clone(&alias.0))
+        Self::of(Arc::clone(&alias.0))
+    }
+}
+
+impl PartialEq for InstanceName {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.text == other.text
+    }
+}
+
+impl Eq for InstanceName {}
+
+/// Orders names by the bytes of their stored form.
+impl Ord for InstanceName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl PartialOrd for InstanceName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for InstanceName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
     }
 }
 
 impl PartialEq<Key> for InstanceName {
     fn eq(&self, key: &Key) -> bool {
-        self.0 == key.0
+        self.text == key.0
     }
 }
 

@@ -20,7 +20,7 @@ pub struct DeliveryId(pub i64);
 pub struct DeadId(pub i64);
 
 /// The address of an instance: saga and key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Eq, PartialOrd, Ord)]
 pub struct Address {
     /// The stored name of the saga. For a subscriber: the name of the subscriber.
     pub saga: Name,
@@ -32,6 +32,22 @@ impl Address {
     /// Returns the address of the instance `key` of `saga`.
     pub fn new(saga: impl Into<Name>, key: impl Into<InstanceName>) -> Self {
         Self { saga: saga.into(), key: key.into() }
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        // Names of registered sagas are static, so mostly their pointers are equal.
+        let same_saga = std::ptr::eq::<str>(&*self.saga, &*other.saga) || self.saga == other.saga;
+        same_saga && self.key == other.key
+    }
+}
+
+impl std::hash::Hash for Address {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        // Few sagas use the same key, so the text of their name need not be hashed.
+        state.write_usize(self.saga.len());
+        self.key.hash(state);
     }
 }
 

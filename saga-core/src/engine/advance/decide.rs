@@ -9,7 +9,7 @@ use crate::engine::advance::Purpose;
 use crate::engine::attempts::lingering;
 use crate::engine::io::{Answer, Out, Ticket};
 use crate::engine::log::{start_span, step_span};
-use crate::engine::slot::{Before, InFlight, Item, Presence, Run, Slot, progress_of_begun};
+use crate::engine::slot::{Before, InFlight, Item, Presence, Run, Slot};
 use crate::engine::{Disposition, Shard};
 use crate::machine::DeclinedReason;
 use crate::machine::{AttemptState, Decision, Effect, EventIn, Input, Instance, NotStarted, StepContext};
@@ -200,7 +200,12 @@ impl Shard {
     }
 
     /// Makes a step the one in flight of its instance, and queues it for the next batch.
-    pub(in crate::engine) fn launch_step(&mut self, address: &Address, in_flight: InFlight, step: Step) {
+    pub(in crate::engine) fn launch_step(
+        &mut self,
+        address: &Address,
+        in_flight: InFlight,
+        step: impl Into<Box<Step>>,
+    ) {
         let Some(slot) = self.slots.get_mut(address).filter(|slot| slot.in_flight.is_none()) else {
             return self.broken("an instance has at most one step in flight", Some(address));
         };
@@ -259,8 +264,7 @@ impl Shard {
         before: Before,
         created: bool,
     ) {
-        let progress = progress_of_begun(decision.before.iter());
-        let Decision { mut step, effect, published, outgoing, after, .. } = decision;
+        let Decision { mut step, effect, published, outgoing, after, before: tasks, .. } = decision;
         let kept = effect == Effect::Kept;
         let mut spilled = Vec::new();
         if kept {
@@ -293,7 +297,7 @@ impl Shard {
         step.mail.extend(outgoing.into_iter().map(|out| self.relative(out, address, (item.hops, trace))));
         let mut in_flight = InFlight::of(item, answer).with_spilled(spilled);
         (in_flight.kept, in_flight.created) = (kept, created);
-        (in_flight.before, in_flight.after, in_flight.progress) = (before, after, progress);
+        (in_flight.before, in_flight.after, in_flight.tasks) = (before, after, tasks);
         self.launch_step(address, in_flight, step);
     }
 

@@ -5,7 +5,7 @@
 use super::commit::TAKEN_BEFORE;
 use crate::engine::advance::Purpose;
 use crate::engine::log::{log_life, log_parked};
-use crate::engine::slot::{Before, InFlight, Item, ParkedInput, Presence};
+use crate::engine::slot::{Before, InFlight, Item, ParkedInput, Presence, progress_of_begun};
 use crate::engine::{ConsumerAnswer, Disposition, Rejection, Shard};
 use crate::machine::{DeclinedReason, Input, RejectedClaim};
 use crate::store::{Address, Committed, DeadLetterReason, Step, StepOutcome, TaskChange, TaskKind};
@@ -27,7 +27,7 @@ impl Shard {
             log_life(step);
         }
         if !matches!(outcome, StepOutcome::Committed(_) | StepOutcome::Refused(_)) {
-            slot.runs.keep_unstored(std::mem::take(&mut in_flight.progress));
+            slot.runs.keep_unstored(progress_of_begun(&in_flight.tasks));
         }
         match &outcome {
             StepOutcome::Committed(committed) => {
@@ -229,7 +229,7 @@ impl Shard {
         if let Some(slot) = self.slots.get_mut(address) {
             // Only memory knows these attempts, and the instance leaves memory here.
             self.unrecorded_attempts |=
-                !(in_flight.progress.is_empty() && slot.progress_of_begun().is_empty());
+                !(progress_of_begun(&in_flight.tasks).is_empty() && slot.progress_of_begun().is_empty());
             // The refused items may be in the inbox, and no later item may pass them.
             slot.backlog.keep_uncounted();
             slot.presence = Presence::Quarantined(format!("the store refused a step of the instance: {why}"));

@@ -39,5 +39,5 @@ pub(in crate::engine) enum Purpose {
 /// One step that waits for the next batch.
 pub(in crate::engine) struct Queued {
     pub(in crate::engine) purpose: Purpose,
-    pub(in crate::engine) step: Step,
+    pub(in crate::engine) step: Box<Step>,
 }

@@ -195,7 +195,7 @@ impl Shard {
             return;
         }
         // Rows without an effect are used up by steps of their own.
-        let waiting = self.ready.iter().map(|queued| &queued.step);
+        let waiting = self.ready.iter().map(|queued| &*queued.step);
         let steps = waiting.chain(self.under_way.iter().flat_map(|(_, batch)| &batch.steps));
         let used: BTreeSet<InboxId> = steps.flat_map(|step| step.consumed.iter().copied()).collect();
         if !used.is_empty() {

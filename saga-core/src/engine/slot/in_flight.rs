@@ -3,7 +3,7 @@
 use super::Item;
 use crate::engine::ConsumerAnswer;
 use crate::machine::{AfterCommit, Instance};
-use crate::store::{Status, TaskId, TaskProgress};
+use crate::store::{Status, Task};
 
 /// The step in flight of an instance. An instance has at most one.
 pub(in crate::engine) struct InFlight {
@@ -19,8 +19,9 @@ pub(in crate::engine) struct InFlight {
     /// Queue items that this step makes durable. They are the first rows of the step's mail. The other rows are routed.
     spilled: Vec<Item>,
     spilled_events: usize,
-    /// Task progress from before this step. If the step is not written, the tasks continue from this progress.
-    pub(in crate::engine) progress: Vec<(TaskId, TaskProgress)>,
+    /// The tasks that the step has changed or ended, from before this step. If the step is not written, these tasks
+    /// continue from that progress.
+    pub(in crate::engine) tasks: Vec<Task>,
 }
 
 /// The instance before the step.
@@ -52,7 +53,7 @@ impl InFlight {
             after: AfterCommit::default(),
             spilled: Vec::new(),
             spilled_events: 0,
-            progress: Vec::new(),
+            tasks: Vec::new(),
         }
     }
 

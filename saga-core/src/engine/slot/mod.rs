@@ -185,11 +185,11 @@ impl Slot {
 
 /// Progress of the commands and undos that have begun.
 pub(in crate::engine) fn progress_of_begun<'a>(
-    tasks: impl Iterator<Item = &'a Task>,
+    tasks: impl IntoIterator<Item = &'a Task>,
 ) -> Vec<(TaskId, TaskProgress)> {
     let began = |task: &&Task| {
         let TaskProgress { attempts, stage, .. } = task.progress;
         task.kind != TaskKind::Child && (attempts > 0 || stage == TaskStage::Started)
     };
-    tasks.filter(began).map(|task| (task.id, task.progress.clone())).collect()
+    tasks.into_iter().filter(began).map(|task| (task.id, task.progress.clone())).collect()
 }
