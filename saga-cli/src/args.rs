@@ -101,6 +101,8 @@ pub(crate) enum Verb {
     Skip(Decide),
     /// Undoes everything that is owed, and ends the instance.
     Abort(Decide),
+    /// Removes an ended instance with its history, before its retention is over. The audit keeps the decision.
+    Purge(Decide),
     /// Supplies the outcome of the command over which an instance is parked.
     Resolve(Resolve),
     /// Makes a timer of an instance due now.
@@ -421,7 +423,8 @@ pub(crate) struct Audit {
 /// interrupted is run again: it finds the instances that still meet the conditions.
 #[derive(Args, Debug)]
 pub(crate) struct Batch {
-    /// The decision. Retry and skip are for parked instances, and abort is for instances that have not ended.
+    /// The decision. Retry and skip are for parked instances, abort is for instances that have not ended, and purge is for
+    /// ended ones.
     #[arg(value_enum)]
     pub(crate) verb: BatchVerb,
     #[command(flatten)]
@@ -438,6 +441,7 @@ pub(crate) enum BatchVerb {
     Retry,
     Skip,
     Abort,
+    Purge,
 }
 
 impl From<BatchVerb> for OperatorVerb {
@@ -446,6 +450,7 @@ impl From<BatchVerb> for OperatorVerb {
             BatchVerb::Retry => Self::Retry,
             BatchVerb::Skip => Self::Skip,
             BatchVerb::Abort => Self::Abort,
+            BatchVerb::Purge => Self::Purge,
         }
     }
 }

@@ -65,21 +65,18 @@ struct Asked<'a> {
 /// Returns the instances to which the verb can apply, and whether there are more.
 async fn select(batch: &Batch, verb: &OperatorVerb, reader: &Source) -> Result<(Vec<InstanceView>, bool)> {
     let mut filter = batch.conditions.filter();
-    if *verb != OperatorVerb::Abort {
-        ensure!(
-            filter.parked != Some(false),
-            "{} is for parked instances; leave out --not-parked",
-            verb.as_str()
-        );
-        filter.parked = Some(true);
+    if let Some(parked) = verb.wants_parked() {
+        let (which, option) =
+            if parked { ("parked instances", "--not-parked") } else { ("ended instances", "--parked") };
+        ensure!(filter.parked != Some(!parked), "{} is for {which}; leave out {option}", verb.as_str());
+        filter.parked = Some(parked);
     }
     filter.limit = PORTION;
     let mut found = Vec::new();
     loop {
         let page = reader.instances(&filter).await?;
-        found.extend(
-            page.instances.into_iter().filter(|view| *verb != OperatorVerb::Abort || !view.status.is_over()),
-        );
+        let fits = |view: &InstanceView| verb.fits(view.status, view.parked.is_some());
+        found.extend(page.instances.into_iter().filter(fits));
         if found.len() > batch.limit {
             found.truncate(batch.limit);
             return Ok((found, true));

@@ -45,6 +45,11 @@ pub(crate) async fn decide(
     let deadline = Instant::now() + Duration::from_secs(decide.wait);
     let mut answer = Answer::new(word, &to);
     loop {
+        // The purge removes its own line with the instance.
+        if word == OperatorVerb::Purge.as_str() && reader.instance(&to).await?.is_none() {
+            answer.removed = true;
+            break;
+        }
         if let Some(line) = outcome(reader, &before, word, decide).await? {
             answer.declined = (line.entry.kind == HistoryKind::Declined)
                 .then(|| line.entry.note.as_deref().unwrap_or_default().to_owned());
@@ -60,11 +65,12 @@ pub(crate) async fn decide(
     if let Some(after) = &after {
         (answer.status, answer.state) = (after.instance.status.as_str(), &after.instance.state);
     }
-    if answer.seq.is_none() {
+    if answer.seq.is_none() && !answer.removed {
         let waiting = reader.waiting(&to, WAITING).await?;
         answer.taken_up = waiting.len() < WAITING && !waiting.iter().any(|(id, _)| mails.contains(id));
     }
     let ended = match (&answer.seq, &answer.declined) {
+        _ if answer.removed => Ended::Well,
         (None, _) => Ended::NotYet,
         (Some(_), Some(_)) => Ended::Declined,
         (Some(_), None) => Ended::Well,
@@ -74,6 +80,7 @@ pub(crate) async fn decide(
             let why = answer.declined.as_deref().unwrap_or_default();
             format!("declined: {}", plain(why))
         }
+        Ended::Well if after.is_none() => format!("{word}: done; the instance is removed"),
         Ended::Well => {
             let now = after.as_ref().map(describe).unwrap_or_default();
             format!("{word}: done in step {}; now {now}", answer.seq.unwrap_or_default())
@@ -101,6 +108,8 @@ struct Answer<'a> {
     declined: Option<String>,
     /// Whether a dispatcher has taken up the verb without an answer in the history, because the instance was removed.
     taken_up: bool,
+    /// Whether the instance is gone.
+    removed: bool,
     status: &'a str,
     state: &'a str,
 }
@@ -114,6 +123,7 @@ impl<'a> Answer<'a> {
             seq: None,
             declined: None,
             taken_up: false,
+            removed: false,
             status: "",
             state: "",
         }

@@ -41,6 +41,7 @@ pub(crate) async fn run(verb: &Verb, store: &Source, reveal: bool, output: &mut 
         Verb::Retry(of) => decide(OperatorVerb::Retry, of, store, output).await,
         Verb::Skip(of) => decide(OperatorVerb::Skip, of, store, output).await,
         Verb::Abort(of) => decide(OperatorVerb::Abort, of, store, output).await,
+        Verb::Purge(of) => decide(OperatorVerb::Purge, of, store, output).await,
         Verb::Resolve(resolve) => body::resolve(resolve, store, output).await,
         Verb::Fire(Fire { decide: of, timer }) => {
             decide(OperatorVerb::Fire { timer: timer.clone() }, of, store, output).await
@@ -189,6 +190,12 @@ pub(crate) fn page(snapshot: &Snapshot) -> String {
         field("trace", &trace.to_string());
     }
     field("data", record.data.as_str());
+    if let Some(parent) = snapshot.parent() {
+        field("child of", &format!("{} {}", parent.saga, parent.key));
+    }
+    for child in snapshot.children() {
+        field("child", &format!("{} {}", child.saga, child.key));
+    }
     for task in &snapshot.tasks {
         let progress = &task.progress;
         let mut line =

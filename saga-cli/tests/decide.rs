@@ -209,6 +209,30 @@ async fn without_a_person_to_ask_nothing_is_decided() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ended_instance_is_purged() {
+    let shop = Shop::parked().await;
+    let purge = ["purge", "order", "A-1", "--because", "to be forgotten", "--yes", "--wait", "60"];
+    let (code, said) = shop.says(&purge).await;
+    assert!(code == 4 && said.contains("is parked; release it first"), "{code} {said}");
+    let (code, said) = shop.says(&["abort", "order", "A-1", "--because", "a mistake", "--yes"]).await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(shop.position().await, Position::In(OrderState::Cancelled));
+    let (code, said) = shop.says(&purge).await;
+    assert!(code == 0 && said.contains("purge: done"), "{code} {said}");
+    let (_, audit) = shop.says(&["audit"]).await;
+    assert!(audit.contains("purge"), "{audit}");
+    // The removal follows within a second of the decision.
+    let mut code = 0;
+    for _ in 0..1_000 {
+        (code, _) = shop.says(&["show", "order", "A-1"]).await;
+        if code != 0 {
+            break;
+        }
+    }
+    assert_eq!(code, 3, "the instance is not found any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_counts_first_and_decides_about_the_instances_that_meet_the_conditions() {
     let shop = Shop::parked().await;
     for n in 2..5 {

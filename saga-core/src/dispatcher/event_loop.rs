@@ -134,6 +134,13 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// Lets the removal of old records follow with the next pulse.
+    pub(super) fn purge_soon(&mut self) {
+        self.rounds.purge = Duration::ZERO;
+    }
+}
+
 impl EventLoop {
     /// Runs until the shutdown, or until the store reports that nothing more may be written.
     pub(super) async fn run(mut self) -> Finale {

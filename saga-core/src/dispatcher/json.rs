@@ -25,6 +25,7 @@ struct PreviewJson<'a> {
     owed: &'a [String],
     timers: Vec<TimerJson<'a>>,
     dead: Vec<DeadJson<'a>>,
+    removed: bool,
     cut_off: bool,
 }
 
@@ -61,6 +62,7 @@ impl Serialize for Preview {
                 .iter()
                 .map(|(reason, detail)| DeadJson { reason: reason.as_str(), detail })
                 .collect(),
+            removed: self.removed,
             cut_off: self.cut_off,
         };
         json.serialize(serializer)
@@ -193,6 +195,7 @@ mod tests {
             owed: vec!["payment.refund".to_owned()],
             timers: vec![("1d".to_owned(), Timestamp::from_millis(9))],
             dead: vec![(DeadLetterReason::Unhandled, "the state has no row for it".to_owned())],
+            removed: false,
             cut_off: false,
         };
         assert_documented(&preview);

@@ -89,6 +89,22 @@ impl Dispatcher {
         self.decide(at::<S>(key)?, OperatorVerb::Postpone { timer: timer.into(), until }, operator).await
     }
 
+    /// Removes an ended instance with its history, before its retention is over (rule [R27](crate::rules#r27)). The audit and
+    /// the deduplication records stay.
+    ///
+    /// On `Ok` the removal is durable as a mark of the instance. The row follows within about a second. After a crash it
+    /// follows with the first step, and at the latest an hour after the start. Until then, the instance takes events as an ended one.
+    ///
+    /// # Errors
+    /// [`InstanceError::Declined`] when the instance has not ended, is parked, or has open commands or children.
+    pub async fn purge<S: Saga>(
+        &self,
+        key: impl AsRef<str>,
+        operator: Operator,
+    ) -> Result<(), InstanceError> {
+        self.decide(at::<S>(key)?, OperatorVerb::Purge, operator).await
+    }
+
     /// Applies a verb to the instance at an address, for callers that do not know its type. The address has a key, not an
     /// alias.
     ///

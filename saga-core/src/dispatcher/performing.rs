@@ -70,6 +70,8 @@ impl EventLoop {
             }
             Out::Run(attempt) => self.attempts.start(*attempt, self.clock.now().mono),
             Out::Attention(what) => self.notices.send(*what, self.clock.now().mono),
+            // Many marks of one moment are one purge.
+            Out::Purge => self.sources.purge_soon(),
             Out::Cancel(attempt) => self.attempts.cancel(attempt),
             Out::Drop(attempt) => self.attempts.drop_now(attempt),
             Out::Load(addresses) => self.read(move || {

@@ -151,6 +151,8 @@ pub(crate) enum Out {
     FetchTimers(Option<TimerKey>),
     /// Start this attempt now.
     Run(Box<Attempt>),
+    /// Remove the ended instances that are old or marked.
+    Purge,
     /// Tell the application.
     Attention(Box<Attention>),
     /// Ask the handler of this attempt to stop.

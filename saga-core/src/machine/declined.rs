@@ -30,6 +30,15 @@ pub enum DeclinedReason {
         /// How the instance has ended.
         status: Status,
     },
+    /// Only an ended instance without open work can be purged.
+    #[error("{instance} cannot be purged: {why}")]
+    #[non_exhaustive]
+    NotOver {
+        /// The instance.
+        instance: Address,
+        /// The reason.
+        why: &'static str,
+    },
     /// The verb needs a parked instance.
     #[error("{instance} is not parked; `{verb}` needs a parked instance")]
     #[non_exhaustive]
@@ -249,6 +258,7 @@ impl DeclinedReason {
         match self {
             Self::MovedOn { .. } => "moved-on",
             Self::Ended { .. } => "ended",
+            Self::NotOver { .. } => "not-over",
             Self::NotParked { .. } => "not-parked",
             Self::UnreadableRecord { .. } => "unreadable-record",
             Self::Unreadable { .. } => "unreadable",

@@ -114,6 +114,7 @@ pub(crate) enum Verb {
         timer: String,
         until: i64,
     },
+    Purge,
 }
 
 /// The outcome that an operator supplies for a command.
@@ -129,7 +130,7 @@ impl VerbRecord {
     /// Returns the entry of the audit for this verb on an instance.
     pub(crate) fn entry(&self, to: &Address, at: Timestamp) -> AuditEntry {
         let (object, payload) = match &self.verb {
-            Verb::Abort | Verb::Retry | Verb::Skip => (String::new(), None),
+            Verb::Abort | Verb::Retry | Verb::Skip | Verb::Purge => (String::new(), None),
             Verb::Resolve(Resolution::Done) => ("done".to_owned(), None),
             Verb::Resolve(Resolution::Refused) => ("refused".to_owned(), None),
             Verb::Resolve(Resolution::Replied(reply)) => {
@@ -162,6 +163,7 @@ impl Verb {
             Self::Resolve(_) => "resolve",
             Self::Fire { .. } => "fire",
             Self::Postpone { .. } => "postpone",
+            Self::Purge => "purge",
         }
     }
 
@@ -173,7 +175,7 @@ impl Verb {
                 let until = Timestamp::from_millis(*until).to_string();
                 Some(write(&serde_json::json!({ "timer": timer, "until": until })))
             }
-            Self::Abort | Self::Retry | Self::Skip | Self::Resolve(_) => None,
+            Self::Abort | Self::Retry | Self::Skip | Self::Resolve(_) | Self::Purge => None,
         }
     }
 }
@@ -237,6 +239,8 @@ pub(crate) struct AfterCommit {
     pub(crate) rerun: Vec<TaskId>,
     /// True if [`Input::Continue`] must follow.
     pub(crate) again: bool,
+    /// True if the store must remove the instance now.
+    pub(crate) purge: bool,
 }
 
 impl Decision {

@@ -3,7 +3,7 @@
 use super::input::{Resolution, Verb, VerbRecord};
 use super::record::{MessageRecord, write};
 use crate::message::{Event, Message, Name, PayloadError, Timestamp};
-use crate::step::{Address, Mail, MailKind};
+use crate::step::{Address, Mail, MailKind, Status};
 
 /// A verb on one instance. The dispatcher takes it with [`decide`](crate::dispatcher::Dispatcher::decide), and any process
 /// writes it into the inbox of the instance with [`Mail::operator`].
@@ -30,6 +30,8 @@ pub enum OperatorVerb {
         /// The due time.
         until: Timestamp,
     },
+    /// Remove an ended instance with its history, before its retention is over (rule [R27](crate::rules#r27)).
+    Purge,
 }
 
 impl OperatorVerb {
@@ -42,7 +44,28 @@ impl OperatorVerb {
             Self::Resolve(_) => "resolve",
             Self::Fire { .. } => "fire",
             Self::Postpone { .. } => "postpone",
+            Self::Purge => Verb::Purge.word(),
         }
+    }
+
+    /// Returns whether the verb needs a parked instance or one that is not parked, for lists. `None` if both can take it.
+    pub fn wants_parked(&self) -> Option<bool> {
+        match self {
+            Self::Retry | Self::Skip | Self::Resolve(_) => Some(true),
+            Self::Purge => Some(false),
+            Self::Abort | Self::Fire { .. } | Self::Postpone { .. } => None,
+        }
+    }
+
+    /// Returns whether an instance with this status and park can take the verb, for lists. The instance itself still
+    /// decides.
+    pub fn fits(&self, status: Status, parked: bool) -> bool {
+        self.wants_parked().is_none_or(|wanted| wanted == parked)
+            && match self {
+                Self::Purge => status.is_over(),
+                Self::Abort | Self::Fire { .. } | Self::Postpone { .. } => !status.is_over(),
+                Self::Retry | Self::Skip | Self::Resolve(_) => true,
+            }
     }
 
     /// Returns the record of the verb.
@@ -54,6 +77,7 @@ impl OperatorVerb {
             Self::Resolve(Resolved(outcome)) => Verb::Resolve(outcome),
             Self::Fire { timer } => Verb::Fire { timer },
             Self::Postpone { timer, until } => Verb::Postpone { timer, until: until.as_millis() },
+            Self::Purge => Verb::Purge,
         };
         let Operator { who, why, seq } = operator;
         VerbRecord { verb, by: who, why, seq }

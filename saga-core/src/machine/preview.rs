@@ -52,6 +52,8 @@ pub struct Preview {
     pub timers: Vec<(String, Timestamp)>,
     /// The dead letters that would be written, each with its reason and the detail.
     pub dead: Vec<(DeadLetterReason, String)>,
+    /// Whether the instance and its history would be removed.
+    pub removed: bool,
     /// Whether more steps would follow than a preview shows.
     pub cut_off: bool,
 }
@@ -103,6 +105,7 @@ pub(crate) fn preview(
         owed: Vec::new(),
         timers: Vec::new(),
         dead: Vec::new(),
+        removed: false,
         cut_off: false,
     };
     let waiting = waiting.into_iter().map(|input| (input, None)).collect();
@@ -170,6 +173,7 @@ impl Forecast {
             }
         }
         let again = decision.after.rerun.iter().filter_map(|id| self.instance.task(*id));
+        self.seen.removed |= decision.after.purge;
         self.seen.again.extend(again.map(|task| task.command.name.to_string()));
         self.seen.published.extend(decision.published.into_iter().map(|published| published.message));
         if let Effect::Dead { reason, detail } = &decision.effect {

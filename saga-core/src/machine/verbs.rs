@@ -20,6 +20,9 @@ impl Instance {
             let now = self.record.seq;
             return decline(DeclinedReason::MovedOn { instance: instance(), now, seen: seq });
         }
+        if let Verb::Purge = record.verb {
+            return self.purge(record, at);
+        }
         let over = self.status().is_over();
         if over && (!self.is_parked() || matches!(record.verb, Verb::Abort)) {
             return decline(DeclinedReason::Ended { instance: instance(), status: self.record.status });
@@ -56,7 +59,9 @@ impl Instance {
             Verb::Skip => self.skip(parked, at),
             Verb::Resolve(resolution) => self.resolve(parked, resolution, at),
             // Decided above, without a park.
-            Verb::Abort | Verb::Fire { .. } | Verb::Postpone { .. } => Decision::nothing(Effect::Stale),
+            Verb::Abort | Verb::Fire { .. } | Verb::Postpone { .. } | Verb::Purge => {
+                Decision::nothing(Effect::Stale)
+            }
         };
         self.verb = None;
         decision
@@ -74,6 +79,27 @@ impl Instance {
         let line =
             Line::new(HistoryKind::Declined, verb.verb.word()).cause(Some(Name::Owned(verb.by.clone())));
         work.line(line.note(why.to_string()));
+        work.finish(Effect::Applied)
+    }
+
+    /// Marks an ended instance for the next purge, which follows at once. The mark is durable, so a crash loses nothing.
+    fn purge(&mut self, record: VerbRecord, at: StepContext<'_>) -> Decision {
+        let why = if self.is_parked() {
+            Some("it is parked; release it first")
+        } else if !self.status().is_over() {
+            Some("it has not ended; abort it first")
+        } else if self.tasks.iter().next().is_some() {
+            Some("it has open commands or children; wait for their end")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            let instance = self.record.address.clone();
+            return Decision::nothing(Effect::Declined(DeclinedReason::NotOver { instance, why }));
+        }
+        self.verb = Some(record);
+        let mut work = Work::new(self, at);
+        work.purge();
         work.finish(Effect::Applied)
     }
 

@@ -20,6 +20,10 @@ use crate::step::{
 /// The visit number of the deadline, which belongs to the whole instance. Visits are counted from 1.
 pub(super) const WHOLE: u32 = 0;
 
+/// The time of the last change of an instance that an operator has purged. It is older than every retention, so the next
+/// purge removes the instance. The year is 1.
+const PURGED: Timestamp = Timestamp::from_millis(-62_135_596_800_000);
+
 /// One step under construction. Each change goes to the instance and to the step at once, so that both always agree.
 pub(super) struct Work<'a> {
     pub(super) instance: &'a mut Instance,
@@ -72,7 +76,9 @@ impl<'a> Work<'a> {
         let from = instance.record.state.clone();
         instance.record.seq += 1;
         instance.record.step = at.step;
-        instance.record.changed_at = at.now;
+        if instance.record.changed_at != PURGED {
+            instance.record.changed_at = at.now;
+        }
         instance.record.trace = at.trace.or(instance.record.trace);
         let step = Box::new(Step { row: instance.row, ..Step::default() });
         let verb = instance.verb.take();
@@ -118,6 +124,12 @@ impl<'a> Work<'a> {
 
     pub(super) fn continue_after(&mut self) {
         self.after.again = true;
+    }
+
+    /// Marks the instance for the next purge.
+    pub(super) fn purge(&mut self) {
+        self.instance.record.changed_at = PURGED;
+        self.after.purge = true;
     }
 
     pub(super) fn stop(&mut self, task: TaskId) {

@@ -14,6 +14,7 @@ mod obligation;
 mod outcome;
 mod parked;
 mod pause;
+mod relatives;
 mod task;
 mod timer;
 mod words;

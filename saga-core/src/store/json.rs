@@ -99,6 +99,15 @@ impl<'a> From<&'a Address> for AddressJson<'a> {
     }
 }
 
+/// An address that the JSON owns.
+struct OwnedAddressJson(Address);
+
+impl Serialize for OwnedAddressJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        AddressJson::from(&self.0).serialize(serializer)
+    }
+}
+
 #[derive(Serialize)]
 pub(crate) struct MessageJson<'a> {
     name: &'a str,
@@ -220,6 +229,10 @@ struct SnapshotJson<'a> {
     obligations: Vec<ObligationJson<'a>>,
     timers: Vec<TimerJson<'a>>,
     aliases: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<OwnedAddressJson>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    children: Vec<OwnedAddressJson>,
 }
 
 json!(Snapshot, snapshot => {
@@ -243,6 +256,8 @@ json!(Snapshot, snapshot => {
         obligations: snapshot.obligations.iter().map(Into::into).collect(),
         timers: snapshot.timers.iter().map(Into::into).collect(),
         aliases: snapshot.aliases.iter().map(|alias| alias.as_str()).collect(),
+        parent: snapshot.parent().map(OwnedAddressJson),
+        children: snapshot.children().map(OwnedAddressJson).collect(),
     }
 });
 
@@ -508,6 +523,7 @@ mod tests {
     fn snapshot() -> Snapshot {
         let mut instance = create(&address("a")).instance.unwrap();
         instance.trace = TraceContext::new(7, 8, 1);
+        instance.family = Some(Payload::from(r#"{"parent":{"saga":"batch","key":"b-1"}}"#));
         instance.data = Payload::from("{\"cents\":12345678901234567890.10}");
         let (mut one, owed) = (task(1, 0), obligation(1, 0));
         (one.progress.error, one.progress.due) = (Some("reset".to_owned()), time(9));

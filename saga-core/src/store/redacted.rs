@@ -59,12 +59,13 @@ impl Redaction {
         record.data = self.data(&saga, &record.data);
         record.payload = record.payload.as_ref().map(|payload| self.state(&saga, &record.state, payload));
         record.labels = self.labels(&saga, &record.labels);
-        (record.turn, record.joined, record.family) = (None, None, None);
+        (record.turn, record.joined) = (None, None);
+        record.keep_parent();
         record.parked = record.parked.as_ref().map(without_report);
         for task in &mut snapshot.tasks {
             task.command.payload = match task.kind {
                 // The starting event stands in a record of the machine.
-                TaskKind::Child => hidden(),
+                TaskKind::Child => task.only_key().unwrap_or_else(hidden),
                 _ => self.payload(&task.command.name, &task.command.payload),
             };
             task.progress.saved = task.progress.saved.as_ref().map(|_| hidden());

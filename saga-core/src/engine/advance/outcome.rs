@@ -4,6 +4,7 @@
 
 use super::commit::TAKEN_BEFORE;
 use crate::engine::advance::Purpose;
+use crate::engine::io::Out;
 use crate::engine::log::{log_life, log_parked};
 use crate::engine::slot::{Before, InFlight, Item, ParkedInput, Presence, progress_of_begun};
 use crate::engine::{ConsumerAnswer, Disposition, Rejection, Shard};
@@ -130,6 +131,9 @@ impl Shard {
             self.tally.parked += 1;
             log_parked(step);
             self.attend_to_park(step);
+        }
+        if after.purge {
+            self.out.push(Out::Purge);
         }
         for task in after.stop {
             self.cancel(address, task);
