@@ -23,6 +23,7 @@
 //! The dashboard speaks plain HTTP. Bind it to loopback, or put it behind a proxy that speaks TLS.
 
 mod assets;
+mod batch;
 mod cached;
 mod diagram;
 mod events;
@@ -73,6 +74,8 @@ pub(crate) struct Dashboard {
     pub(crate) streams: events::Streams,
     /// The places of pages that are read at a time. The dispatcher reads the same store.
     pub(crate) pages: Arc<Semaphore>,
+    /// The decisions about many instances.
+    pub(crate) jobs: batch::Jobs,
     pub(crate) problems: Cached<Arc<Problems>>,
     /// The number of dead letters, and whether there are more.
     pub(crate) letters: Cached<(u64, bool)>,
@@ -90,6 +93,7 @@ pub fn router(source: Source, options: Options) -> Router {
         sessions: Sessions::default(),
         streams: events::Streams::default(),
         pages: Arc::new(Semaphore::new(PAGES)),
+        jobs: batch::Jobs::default(),
         problems: Cached::default(),
         letters: Cached::default(),
     });
@@ -117,7 +121,7 @@ pub fn router(source: Source, options: Options) -> Router {
     if !read_only {
         routes = routes
             .route("/decide", post(verbs::decide))
-            .route("/batch", post(verbs::batch))
+            .route("/batch", get(batch::progress).post(batch::batch))
             .route("/operate", post(operate::operate));
         if dashboard.options.button.is_some() {
             routes = routes.route("/button", post(verbs::button));

@@ -69,6 +69,11 @@ pub(crate) fn state(look: Look, state: &str) -> Markup {
     }
 }
 
+/// Returns whether nothing takes the verb back. The person confirms such a verb, and its button is red.
+pub(crate) fn is_final(verb: &str) -> bool {
+    matches!(verb, "abort" | "purge")
+}
+
 pub(crate) fn glyph(name: &str) -> Markup {
     html! { svg.g aria-hidden="true" { use href=(format!("#g-{name}")) {} } }
 }

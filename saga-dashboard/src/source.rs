@@ -224,19 +224,19 @@ impl Source {
         }
     }
 
-    /// Applies a verb to many instances, each with its own step, or hands them over in one transaction.
-    pub(crate) async fn decide_all(
+    /// Returns whether decisions go through the inbox.
+    pub(crate) fn is_inbox(&self) -> bool {
+        matches!(self.0, Kind::Store { inbox: Some(_), .. })
+    }
+
+    /// Hands a verb on many instances over, in one transaction.
+    pub(crate) async fn hand_over(
         &self,
         decisions: Vec<(Address, Operator)>,
         verb: &OperatorVerb,
     ) -> Vec<(Address, Result<Decided, NotDecided>)> {
         let Kind::Store { inbox: Some(inbox), .. } = &self.0 else {
-            let mut decided = Vec::with_capacity(decisions.len());
-            for (to, operator) in decisions {
-                let outcome = self.decide(to.clone(), verb.clone(), operator).await;
-                decided.push((to, outcome));
-            }
-            return decided;
+            return decisions.into_iter().map(|(to, _)| (to, Err(only_shows()))).collect();
         };
         let at = Timestamp::now();
         let mail = |(to, operator): &(Address, Operator)| {

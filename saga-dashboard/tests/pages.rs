@@ -5,10 +5,12 @@
 mod support;
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::http::{StatusCode, header};
 use saga::Position;
 use saga::store::{ConsumerRow, Maintain, MemoryStore};
+use saga::testing::ManualClock;
 use support::{Browser, Noted, OPERATOR, OrderState, PIN, Shop};
 
 async fn shop() -> (Shop, Browser) {
@@ -190,6 +192,14 @@ async fn a_list_is_paged_in_both_directions() {
     assert_eq!((link(&first, "prev"), link(&third, "next")), (None, None));
     let back = browser.get(&link(&third, "prev").unwrap()).await.text;
     assert_eq!(keys(&back), expected[50..100]);
+}
+
+/// A shop whose clock the test moves.
+async fn timed_shop() -> (Shop, Browser, ManualClock) {
+    let clock = ManualClock::default();
+    let shop = Shop::built("no money", |builder| builder.clock(clock.clone())).await;
+    let browser = shop.dashboard().log_in(OPERATOR).await;
+    (shop, browser, clock)
 }
 
 async fn decide(browser: &Browser, key: &str, verb: &str, more: &[(&str, &str)]) -> support::Answer {
@@ -385,11 +395,65 @@ async fn many_instances_are_shown_before_they_are_decided() {
         ("why", "the warehouse has burnt down"),
     ];
     fields.extend(picks.iter().map(|pick| ("pick", &**pick)));
-    let done = browser.post("/saga/batch", &fields).await;
+    let (_, done) = browser.follow("/saga/batch", &fields).await;
+    assert!(done.text.contains("<b>2 of 2\u{a0}instances</b>, all are decided."), "{}", done.text);
+    assert!(done.text.contains("data-live=\"job\"") && done.text.contains("data-stream"), "it is read again");
     assert!(done.text.contains("1\u{a0}instance</b> took it."), "{}", done.text);
     assert!(done.text.contains("1\u{a0}instance</b> declined."), "{}", done.text);
     assert_eq!(shop.position("A-1").await, Position::In(OrderState::Cancelled));
     assert!(matches!(shop.position("B-1").await, Position::Parked { .. }));
+}
+
+#[tokio::test]
+async fn a_hundred_instances_are_decided_and_then_purged() {
+    let (shop, browser, clock) = timed_shop().await;
+    let orders: Vec<String> = (0..100).map(|n| format!("A-{n}")).collect();
+    for order in &orders {
+        shop.parked(order, "").await;
+    }
+    for (verb, left) in [("abort", 100), ("purge", 0)] {
+        let proof = browser.get("/saga/instances").await.field("proof");
+        let all = [("proof", &*proof), ("scope", "all"), ("verb", verb)];
+        let preview = browser.post("/saga/batch", &all).await.text;
+        let picks = preview.split("name=\"pick\" value=\"").skip(1);
+        let picks: Vec<&str> = picks.map(|rest| rest.split('"').next().unwrap()).collect();
+        assert_eq!(picks.len(), 100, "{preview}");
+        let mut fields = vec![("proof", &*proof), ("confirmed", "yes"), ("scope", "ticked"), ("verb", verb)];
+        fields.extend([("who", "ann"), ("why", "the season is over")]);
+        fields.extend(picks.iter().map(|pick| ("pick", *pick)));
+        let (path, mut done) = browser.follow("/saga/batch", &fields).await;
+        while !done.text.contains("all are decided") {
+            tokio::task::yield_now().await;
+            done = browser.get(&path).await;
+        }
+        assert!(done.text.contains("<b>100\u{a0}instances</b> took it."), "{}", done.text);
+        clock.idle().await;
+        clock.advance(Duration::from_secs(1));
+        clock.idle().await;
+        let counts = shop.dispatcher.store().counts().await.unwrap();
+        assert_eq!(counts.iter().map(|count| count.instances).sum::<u64>(), left, "after {verb}");
+    }
+    assert_eq!(browser.get("/saga/batch?job=99").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_ended_instance_is_purged_and_its_audit_is_shown() {
+    let (shop, browser, clock) = timed_shop().await;
+    shop.parked("A-1", "").await;
+    let before = browser.get("/saga/instance?saga=order&key=A-1").await.text;
+    assert!(!before.contains("verb=purge"), "it has not ended: {before}");
+    decide(&browser, "A-1", "abort", &[("confirm", "A-1")]).await;
+    let form = browser.get("/saga/instance?saga=order&key=A-1&verb=purge").await.text;
+    assert!(form.contains("remove the instance with its history"), "{form}");
+    let unsure = decide(&browser, "A-1", "purge", &[]).await;
+    assert_eq!(unsure.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", unsure.text);
+    let done = decide(&browser, "A-1", "purge", &[("confirm", "A-1")]).await;
+    assert_eq!(done.header(header::LOCATION), "/saga/audit?saga=order&key=A-1");
+    clock.advance(Duration::from_secs(1));
+    clock.idle().await;
+    assert_eq!(browser.get("/saga/instance?saga=order&key=A-1").await.status, StatusCode::NOT_FOUND);
+    let audit = browser.get("/saga/audit?saga=order&key=A-1").await.text;
+    assert!(audit.contains("purge") && audit.contains("abort"), "{audit}");
 }
 
 #[tokio::test]

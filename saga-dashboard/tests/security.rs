@@ -9,7 +9,7 @@ use axum::http::{Method, StatusCode, header};
 use saga::store::AuditFilter;
 use support::{OPERATOR, Shop, VIEWER, encoded};
 
-const READS: [&str; 15] = [
+const READS: [&str; 16] = [
     "/saga",
     "/saga/instances",
     "/saga/instance?saga=order&key=A-1",
@@ -23,6 +23,7 @@ const READS: [&str; 15] = [
     "/saga/sagas",
     "/saga/subscribers",
     "/saga/about",
+    "/saga/batch?job=1",
     "/saga/dashboard.js",
     "/saga/events",
 ];

@@ -11,7 +11,7 @@ use saga_core::store::{
 use serde::{Deserialize, Serialize};
 
 use super::{NoPage, Numbers, Screen, has, is_active};
-use crate::parts::{Look, empty, id, prose, search_choice, search_text, state, time};
+use crate::parts::{Look, empty, id, is_final, prose, search_choice, search_text, state, time};
 use crate::text::{count, instance_address, number, query};
 
 /// The lines of a page.
@@ -298,8 +298,8 @@ fn list(screen: &Screen, of: &Filter, found: &InstancePage, numbers: &Numbers) -
                 div.batch { div.tools {
                     label for="scope" { "Decide about " }
                     select.field #scope name="scope" { option value="ticked" { "the ticked ones" } option value="all" { "all that match" } }
-                    @for (verb, name) in [("retry", "Retry…"), ("skip", "Skip…"), ("abort", "Abort…")] {
-                        button class=(if verb == "abort" { "btn btn-danger" } else { "btn" }) name="verb" value=(verb) { (name) }
+                    @for (verb, name) in [("retry", "Retry…"), ("skip", "Skip…"), ("abort", "Abort…"), ("purge", "Purge…")] {
+                        button class=(if is_final(verb) { "btn btn-danger" } else { "btn" }) name="verb" value=(verb) { (name) }
                     }
                     span.small.faint { "The next page says how many, and asks why." }
                 } }

@@ -123,9 +123,13 @@ impl Numbers {
     /// Returns the variant of the state of an instance, because people know the names in the source. Returns the stored name
     /// if no definition has the state.
     pub(crate) fn variant<'a>(&'a self, view: &'a InstanceView) -> &'a str {
-        let mut newest_first =
-            self.definitions.iter().rev().filter(|known| *known.saga == *view.address.saga);
-        newest_first.find_map(|known| known.state(&view.state)).map_or(&*view.state, |state| &state.variant)
+        self.variant_of(&view.address.saga, &view.state)
+    }
+
+    /// Returns the variant of a state of a saga, or the stored name.
+    pub(crate) fn variant_of<'a>(&'a self, saga: &str, state: &'a str) -> &'a str {
+        let mut newest_first = self.definitions.iter().rev().filter(|known| known.saga == saga);
+        newest_first.find_map(|known| known.state(state)).map_or(state, |state| &state.variant)
     }
 
     /// Returns the number of the instances that meet the condition.

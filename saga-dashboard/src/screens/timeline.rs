@@ -1,4 +1,5 @@
-//! The history of an instance over time: the states it was in, its parks, and its undos in a lane of their own.
+//! The history of an instance over time: the states it was in, its parks, its undos in lanes of their own, and its open
+//! commands and timers.
 //!
 //! Owns: the places on the time axis. Idle time is shortened: a gap counts by the logarithm of its length, so that seconds and
 //! days fit on one line. Does not own: the lines themselves (`instance`).
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 use saga_core::message::{Timestamp, visible};
-use saga_core::store::{HistoryKind, HistoryRow};
+use saga_core::store::{HistoryKind, HistoryRow, Task, TaskKind, TaskStage, TimerRow};
 
 use crate::parts::panel;
 use crate::text::length;
@@ -18,6 +19,8 @@ const NAMES: f64 = 14.0;
 const TICKS: usize = 6;
 /// The most undos.
 const UNDOS: usize = 12;
+/// The most open commands, and the most timers.
+const OPEN: usize = 6;
 /// The height of one lane.
 const LANE: usize = 26;
 
@@ -33,19 +36,26 @@ struct Stretch {
 /// gives the name of a stored state for people.
 pub(super) fn timeline(
     lines: &[HistoryRow],
+    (tasks, timers): (&[Task], &[TimerRow]),
     end: Timestamp,
     variant: &dyn Fn(&str) -> String,
 ) -> Option<Markup> {
     let first = lines.first()?.entry.at;
     let last = lines.iter().map(|line| line.entry.at).max().unwrap_or(end).max(end);
-    if last <= first {
+    let commands = commands(tasks, last);
+    let timers = self::timers(timers);
+    let ahead = commands.iter().chain(&timers).flat_map(|open| [open.from, open.to]);
+    let ahead: Vec<Timestamp> = ahead.filter(|at| *at >= first).collect();
+    let whole = ahead.iter().copied().max().map_or(last, |at| at.max(last));
+    if whole <= first {
         return None;
     }
-    let axis = Axis::new(lines.iter().map(|line| line.entry.at).chain([last]));
+    let axis = Axis::new(lines.iter().map(|line| line.entry.at).chain([last]).chain(ahead));
     let states = states(lines, last);
     let parks = parks(lines, last);
     let undos = undos(lines, last);
-    let height = 34 + LANE * (2 + undos.len());
+    let below = 2 + undos.len();
+    let height = 34 + LANE * (below + commands.len() + timers.len());
     let about = states.iter().map(|state| variant(&state.name)).collect::<Vec<_>>().join(", then ");
     let body = html! {
         div.scroll.pad tabindex="0" role="region" aria-label="Timeline; the history below has the same facts" {
@@ -67,11 +77,30 @@ pub(super) fn timeline(
                         (bar(&axis, undo, 28 + LANE * (2 + row), "f-undo-tint", "lab-undo", &undo.name))
                     }
                 }
+                (lanes(&axis, "Tries", &commands, below))
+                (lanes(&axis, "Timers", &timers, below + commands.len()))
+                @if whole > last {
+                    // What is right of this line has not happened yet.
+                    @let x = axis.x(last);
+                    line.now x1=(percent(x)) x2=(percent(x)) y1="20" y2=(height - 4) { title { "now" } }
+                }
             }
         }
     };
     let beside = html! { span.small { (length(last.since(first), true)) ", idle time shortened" } };
     Some(panel("timeline-h", "Timeline", Some(beside), &body))
+}
+
+/// Lanes with a common name, one below the other from the lane `from`.
+fn lanes(axis: &Axis, name: &str, of: &[Stretch], from: usize) -> Markup {
+    html! {
+        @if !of.is_empty() {
+            text.lab x="0" y=(42 + from * LANE) { (name) }
+            @for (row, open) in of.iter().enumerate() {
+                (bar(axis, open, 28 + LANE * (from + row), "f-tint", "lab", &open.name))
+            }
+        }
+    }
 }
 
 /// A stretch as a bar with its name. The name of a narrow bar stands behind it.
@@ -137,6 +166,34 @@ fn parks(lines: &[HistoryRow], end: Timestamp) -> Vec<Stretch> {
         }
     }
     parks
+}
+
+/// Returns the open commands and undos: each from its first attempt to now, or to its next attempt.
+fn commands(tasks: &[Task], now: Timestamp) -> Vec<Stretch> {
+    let commands = tasks.iter().filter(|task| task.kind != TaskKind::Child);
+    let stretch = |task: &Task| {
+        let progress = &task.progress;
+        let tries = match (progress.attempts, &progress.stage) {
+            (0, _) => String::new(),
+            (_, TaskStage::Held) => format!(", held after {} tries", progress.attempts),
+            (1, _) => ", 1 try".to_owned(),
+            (tries, _) => format!(", {tries} tries"),
+        };
+        let name = format!("{}{tries}", task.command.name);
+        Stretch { from: progress.since, to: progress.due.max(now), name }
+    };
+    commands.take(OPEN).map(stretch).collect()
+}
+
+/// Returns the timers of the table, each from its setting to its due time.
+fn timers(timers: &[TimerRow]) -> Vec<Stretch> {
+    let own = timers.iter().filter(|timer| !timer.is_internal());
+    let stretch = |timer: &TimerRow| Stretch {
+        from: timer.armed,
+        to: timer.due.max(timer.armed),
+        name: timer.name.to_string(),
+    };
+    own.take(OPEN).map(stretch).collect()
 }
 
 /// Returns the undos, each from its queueing to its answer.
@@ -206,7 +263,8 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use saga_core::store::HistoryEntry;
+    use saga_core::message::{Message, Payload};
+    use saga_core::store::{HistoryEntry, TaskId, TaskProgress};
 
     fn line(at: i64, kind: HistoryKind, name: &str, from: &str, to: &str) -> HistoryRow {
         let entry = HistoryEntry {
@@ -253,6 +311,29 @@ mod tests {
     }
 
     #[test]
+    fn open_commands_and_timers_reach_into_the_future() {
+        let progress = TaskProgress { attempts: 3, ..TaskProgress::queued(second(10), 0) };
+        let (id, command) = (
+            TaskId { seq: 1, ord: 0 },
+            Message { name: "pay".into(), version: 1, payload: Payload::from("{}") },
+        );
+        let (kind, visit, trace) = (TaskKind::Command, 1, None);
+        let mut task = Task { id, kind, command, visit, trace, progress };
+        task.progress.due = second(700);
+        let timer = TimerRow { name: "15m".into(), visit: 1, armed: second(0), due: second(900), fired: 0 };
+        assert_eq!(
+            commands(std::slice::from_ref(&task), second(603)),
+            [Stretch { from: second(10), to: second(700), name: "pay, 3 tries".to_owned() }]
+        );
+        let lines = &story()[..1];
+        let drawn = timeline(lines, (&[task], &[timer]), second(603), &|state| state.to_owned());
+        let drawn = drawn.unwrap().into_string();
+        for text in ["Tries", "pay, 3 tries", "Timers", "15m", "class=\"now\""] {
+            assert!(drawn.contains(text), "{text} is not in {drawn}");
+        }
+    }
+
+    #[test]
     fn the_axis_goes_from_left_to_right_and_shortens_long_gaps() {
         let axis = Axis::new([0, 1, 2, 100_000].into_iter().map(second));
         let places: Vec<f64> = [0, 1, 2, 100_000].into_iter().map(|at| axis.x(second(at))).collect();
@@ -263,13 +344,14 @@ mod tests {
     #[test]
     fn a_timeline_is_drawn_in_its_own_words_and_needs_two_moments() {
         let lines = story();
-        let drawn = timeline(&lines, second(603), &|state| state.to_uppercase()).unwrap().into_string();
+        let drawn =
+            timeline(&lines, (&[], &[]), second(603), &|state| state.to_uppercase()).unwrap().into_string();
         for text in ["PAYING", "SHIPPING", "CANCELLED", "refund", "10\u{a0}min 3\u{a0}s, idle time shortened"]
         {
             assert!(drawn.contains(text), "{text} is not in {drawn}");
         }
         assert!(!drawn.contains("NaN") && !drawn.contains("inf"));
-        assert!(timeline(&lines[..1], second(0), &|state| state.to_owned()).is_none());
-        assert!(timeline(&[], second(0), &|state| state.to_owned()).is_none());
+        assert!(timeline(&lines[..1], (&[], &[]), second(0), &|state| state.to_owned()).is_none());
+        assert!(timeline(&[], (&[], &[]), second(0), &|state| state.to_owned()).is_none());
     }
 }

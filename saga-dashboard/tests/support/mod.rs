@@ -274,6 +274,16 @@ impl Browser {
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         self.send(self.form(path).body(Body::from(encoded(fields))).unwrap()).await
     }
+
+    /// Sends a form, and reads the page to which the answer leads. Returns its path as well.
+    #[allow(dead_code)] // Not every test binary follows a form.
+    pub async fn follow(&self, path: &str, fields: &[(&str, &str)]) -> (String, Answer) {
+        let answer = self.post(path, fields).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+        let to = answer.header(header::LOCATION).to_owned();
+        let page = self.get(&to).await;
+        (to, page)
+    }
 }
 
 pub fn encoded(fields: &[(&str, &str)]) -> String {

@@ -9,7 +9,7 @@ use saga_core::message::{Message, Timestamp, visible};
 use saga_core::store::{ParkedOver, Status, TaskStage, TimerRow};
 
 use super::{Of, Said, Seen, undone};
-use crate::parts::{id, panel, prose, status, time};
+use crate::parts::{id, is_final, panel, prose, status, time};
 use crate::screens::Screen;
 use crate::text::{count, instance_address};
 
@@ -24,7 +24,7 @@ pub(super) struct Verb {
     effect: &'static str,
 }
 
-pub(super) const VERBS: [Verb; 6] = [
+pub(super) const VERBS: [Verb; 7] = [
     Verb {
         name: "retry",
         title: "Retry",
@@ -51,6 +51,11 @@ pub(super) const VERBS: [Verb; 6] = [
         title: "Abort",
         effect: "undoes what is owed, newest first, and ends the instance.",
     },
+    Verb {
+        name: "purge",
+        title: "Purge",
+        effect: "removes the ended instance with its history, before its retention is over. The audit keeps the decision.",
+    },
 ];
 
 /// Returns the verbs that the instance may take now.
@@ -63,6 +68,7 @@ fn possible(seen: &Seen) -> Vec<&'static Verb> {
         "skip" => what.is_some_and(|what| *what != ParkedOver::Unreadable),
         "resolve" => what == Some(&ParkedOver::Command),
         "fire" | "postpone" => has_timer,
+        "purge" => over && seen.parked.is_none() && seen.snapshot.tasks.is_empty(),
         _ => !over,
     };
     VERBS.iter().filter(can).collect()
@@ -91,8 +97,8 @@ pub(super) fn verbs(screen: &Screen, of: &Of, seen: &Seen) -> Markup {
         @if !possible.is_empty() {
             div.verbs {
                 @for verb in &possible {
-                    @let class = match verb.name { "abort" => "btn btn-danger", "retry" => "btn btn-main", _ => "btn" };
-                    @if verb.name == "abort" && possible.len() > 1 { span.gap {} }
+                    @let class = match verb.name { "abort" | "purge" => "btn btn-danger", "retry" => "btn btn-main", _ => "btn" };
+                    @if is_final(verb.name) && possible.len() > 1 { span.gap {} }
                     a class=(class) href=(to(verb.name)) aria-current=[(of.verb == verb.name).then_some("true")] { (verb.title) "…" }
                 }
                 span.small.faint { "Every verb says what it does, before it does it." }
@@ -108,6 +114,7 @@ pub(super) async fn preview(screen: &Screen, verb: &Verb, seen: &Seen) -> Vec<(S
         "retry" => vec![(String::new(), OperatorVerb::Retry)],
         "skip" => vec![(String::new(), OperatorVerb::Skip)],
         "abort" => vec![(String::new(), OperatorVerb::Abort)],
+        "purge" => vec![(String::new(), OperatorVerb::Purge)],
         "fire" => {
             let fire = |name: &str| (name.to_owned(), OperatorVerb::Fire { timer: name.to_owned() });
             timers().map(|timer| fire(&timer.name)).collect()
@@ -155,10 +162,10 @@ pub(super) fn form(
                 }
                 @if verb.name == "postpone" { label { "Until, in UTC (it is " (utc(screen.now)) " now)" input.field type="datetime-local" name="until" required; } }
                 @if verb.name == "resolve" { (outcomes(seen, written(|said| &said.body))) }
-                @if verb.name == "abort" {
+                @if is_final(verb.name) {
                     label { "Type the key to confirm" input.field.id name="confirm" required placeholder=(visible(key)) autocomplete="off"; }
                 }
-                button class=(if verb.name == "abort" { "btn btn-danger is-armed" } else { "btn btn-main" }) { (button(verb, seen, previews)) }
+                button class=(if is_final(verb.name) { "btn btn-danger is-armed" } else { "btn btn-main" }) { (button(verb, seen, previews)) }
                 p.small.muted { "Declined if the instance has moved on from step " (record.seq) "." }
             }
         }
@@ -211,7 +218,8 @@ fn previewed(screen: &Screen, seen: &Seen, preview: &Preview) -> Markup {
             li { div { (verb) " " (id(&message.name)) details.small { summary { "body" } (screen.payload(message.payload.as_str())) } } }
         } }
     };
-    let arrives = preview.state != *seen.snapshot.instance.state || preview.status.is_over();
+    let before = &seen.snapshot.instance;
+    let arrives = preview.state != *before.state || preview.status != before.status;
     html! {
         @if let Some(why) = &preview.declined { p.note.note-parked { "It would be declined: " (visible(why)) } }
         @else {
@@ -222,6 +230,7 @@ fn previewed(screen: &Screen, seen: &Seen, preview: &Preview) -> Markup {
                 (messages("send", &preview.commands))
                 (messages("publish", &preview.published))
                 @for (reason, detail) in &preview.dead { li { div { "a dead letter: " (visible(reason.as_str())) " " span.err { (visible(detail)) } } } }
+                @if preview.removed { li { div { "remove the instance with its history" } } }
                 @if let Some(parked) = &preview.parked { li { div { (status("parked", "parked")) " " span.err { (visible(parked)) } } } }
                 @for (timer, due) in preview.timers.iter().filter(|_| arrives) { li { div { "set the timer " (id(timer)) ", due " (time(*due, screen.now)) } } }
             }

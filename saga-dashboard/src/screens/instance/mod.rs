@@ -4,6 +4,7 @@
 //! history (`history`).
 
 mod decide;
+mod family;
 mod history;
 
 use axum::extract::Query;
@@ -18,6 +19,7 @@ use saga_core::store::{
 use serde::Deserialize;
 
 use self::decide::{VERBS, chosen, form, preview, verbs};
+use self::family::Family;
 use self::history::{MOST_LINES, history};
 use super::instances::same_label;
 use super::timeline::timeline;
@@ -130,6 +132,7 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
     let key = record.address.key.text();
     let decides = screen.decides();
     let verb = chosen(of, &seen).filter(|_| decides);
+    let family = Family::read(&*store, &seen).await?;
     let previews = match verb {
         Some(verb) => preview(screen, verb, &seen).await,
         None => Vec::new(),
@@ -161,6 +164,7 @@ pub(crate) async fn page(screen: &Screen, of: &Of, said: Option<Said>) -> Result
                     (over_time(screen, &seen))
                     (where_it_is(screen, &seen))
                     (open_work(screen, &seen))
+                    (family.panel(screen, &numbers))
                     (history(screen, of, &seen, limit))
                 }
                 div.stack.pair { (owed(&seen)) (data(screen, &seen)) (about(screen, &seen)) }
@@ -277,7 +281,7 @@ fn over_time(screen: &Screen, seen: &Seen) -> Markup {
     let record = &seen.snapshot.instance;
     let end = if record.status.is_over() { record.changed_at } else { screen.now };
     let variant = |name: &str| seen.variant(name).to_owned();
-    html! { div data-live="timeline" { @if let Some(timeline) = timeline(&seen.history, end, &variant) { (timeline) } } }
+    html! { div data-live="timeline" { @if let Some(timeline) = timeline(&seen.history, (&seen.snapshot.tasks, &seen.snapshot.timers), end, &variant) { (timeline) } } }
 }
 
 fn data(screen: &Screen, seen: &Seen) -> Markup {
