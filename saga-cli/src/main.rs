@@ -9,6 +9,7 @@ mod args;
 mod batch;
 mod body;
 mod check;
+mod conditions;
 mod copy;
 mod decide;
 #[cfg(feature = "demo")]

@@ -1,9 +1,10 @@
-//! Open work over many instances: tasks, timers and schedules.
+//! Open work: tasks, timers and schedules of many instances, and deliveries to subscribers.
 
 use anyhow::Result;
 use saga_core::message::Timestamp;
 use saga_core::store::{
-    Inspect, InstanceFilter, ScheduleLine, StoreError, TaskLine, TaskStage, TimerLine, WorkPage,
+    DeliveryFilter, DeliveryId, DeliveryRow, Inspect, InstanceFilter, ScheduleLine, StoreError, TaskLine,
+    TaskStage, TimerLine, WorkPage,
 };
 
 use crate::Ended;
@@ -40,14 +41,47 @@ pub(crate) async fn tasks(tasks: &Tasks, store: &dyn Inspect, output: &mut Outpu
             progress.attempts.to_string(),
             match progress.stage {
                 TaskStage::Held => "held until a person decides".to_owned(),
-                _ if progress.due == Timestamp::EPOCH => "now".to_owned(),
-                _ => progress.due.to_string(),
+                _ => next(progress.due),
             },
             progress.since.to_string(),
             progress.error.clone().unwrap_or_default(),
         ]
     })?;
     ended(lines.is_empty(), "no task meets the conditions", complete, limit, output)
+}
+
+pub(crate) async fn deliveries(
+    filter: &DeliveryFilter,
+    store: &dyn Inspect,
+    output: &mut Output<'_>,
+) -> Result<Ended> {
+    let page = filter.page(store).await?;
+    let header = ["id", "consumer", "key", "event", "message id", "attempts", "next", "since", "error"];
+    output.list(header, &page.rows, |DeliveryRow { id, delivery }| {
+        let progress = &delivery.progress;
+        [
+            id.0.to_string(),
+            delivery.to.saga.to_string(),
+            delivery.to.key.text().to_owned(),
+            delivery.event.name.to_string(),
+            delivery.id.to_string(),
+            progress.attempts.to_string(),
+            next(progress.due),
+            progress.since.to_string(),
+            progress.error.clone().unwrap_or_default(),
+        ]
+    })?;
+    match page.more {
+        Some(DeliveryId(after)) => output.note(format!("more deliveries: add --after {after}")),
+        None if page.rows.is_empty() => output.note("no open delivery meets the conditions"),
+        None => {}
+    }
+    Ok(Ended::Well)
+}
+
+/// The time of the next attempt.
+fn next(due: Timestamp) -> String {
+    if due == Timestamp::EPOCH { "now".to_owned() } else { due.to_string() }
 }
 
 pub(crate) async fn timers(timers: &Timers, store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {

@@ -75,6 +75,7 @@ pub(crate) async fn run(verb: &Verb, store: &Source, reveal: bool, output: &mut 
         Verb::Tasks(tasks) => open::tasks(tasks, &*shown, output).await,
         Verb::Timers(timers) => open::timers(timers, &*shown, output).await,
         Verb::Schedules => open::schedules(&*shown, output).await,
+        Verb::Deliveries(of) => open::deliveries(&of.filter(), &*shown, output).await,
         Verb::Problems => problems(store, output).await,
         Verb::Consumers => consumers(&**store, output).await,
         Verb::Sagas => sagas(&**store, output).await,

@@ -10,10 +10,12 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use saga_core::message::{Alias, Key, LabelValue};
-use saga_core::store::conformance::{Driver, create, labelled, next, obligation, payload, task, time, timer};
+use saga_core::store::conformance::{
+    Driver, create, delivery, labelled, next, obligation, payload, task, time, timer,
+};
 use saga_core::store::{
-    Address, AliasChange, ConsumerRow, DeadLetter, DeadLetterReason, MailKind, Maintain, ObligationChange,
-    Status, Step, Store, TaskChange, TimerChange,
+    Address, AliasChange, ConsumerRow, DeadLetter, DeadLetterReason, DeliveryChange, MailKind, Maintain,
+    ObligationChange, Status, Step, Store, TaskChange, TimerChange,
 };
 use saga_sqlite::SqliteStore;
 
@@ -98,6 +100,12 @@ async fn fill(store: &(impl Store + Clone)) {
         )
     }];
     driver.created(parked).await;
+    let mut failing = delivery("A-2");
+    failing.progress.attempts = 3;
+    failing.progress.due = time(9_000);
+    failing.progress.error = Some("no \u{1b}answer".to_owned());
+    let deliveries = vec![DeliveryChange::Add(delivery("A-1")), DeliveryChange::Add(failing)];
+    driver.committed(Step { deliveries, ..Step::default() }).await;
     let definition = |version: u32, states: serde_json::Value| {
         serde_json::from_value(serde_json::json!({
             "saga": "order", "version": version, "doc": "An order.", "data": { "type_name": "Order" },
@@ -173,6 +181,10 @@ fn every_verb_prints_a_table() {
         ("tasks_failing", &["tasks", "--failing", "--saga", "zebra"]),
         ("timers", &["timers"]),
         ("schedules", &["schedules"]),
+        ("deliveries", &["deliveries"]),
+        ("deliveries_failing", &["deliveries", "--failing", "--consumer", "mailer"]),
+        ("deliveries_none", &["deliveries", "--key", "B-"]),
+        ("deliveries_json", &["deliveries", "--limit", "1", "-o", "json"]),
         ("problems", &["problems"]),
         ("consumers", &["consumers"]),
         ("watch_of_a_change", &["retry", "order", "A-1", "--because", "test", "--by", "ada", "--watch"]),

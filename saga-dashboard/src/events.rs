@@ -86,6 +86,7 @@ async fn look(dashboard: &Dashboard) -> u64 {
                 .hash(&mut hasher);
         }
         if let Ok(counts) = store.counts().await {
+            dashboard.trend.note(&counts);
             for count in counts {
                 (count.saga, count.state, count.parked, count.instances).hash(&mut hasher);
             }

@@ -33,10 +33,12 @@ mod options;
 mod page;
 mod parts;
 mod preferences;
+mod saved;
 mod screens;
 mod session;
 mod source;
 mod text;
+mod trend;
 mod verbs;
 #[cfg(feature = "webhook")]
 mod webhook;
@@ -74,6 +76,7 @@ pub(crate) struct Dashboard {
     pub(crate) streams: events::Streams,
     /// The places of pages that are read at a time. The dispatcher reads the same store.
     pub(crate) pages: Arc<Semaphore>,
+    pub(crate) trend: trend::Trend,
     /// The decisions about many instances.
     pub(crate) jobs: batch::Jobs,
     pub(crate) problems: Cached<Arc<Problems>>,
@@ -93,6 +96,7 @@ pub fn router(source: Source, options: Options) -> Router {
         sessions: Sessions::default(),
         streams: events::Streams::default(),
         pages: Arc::new(Semaphore::new(PAGES)),
+        trend: trend::Trend::default(),
         jobs: batch::Jobs::default(),
         problems: Cached::default(),
         letters: Cached::default(),
@@ -115,6 +119,7 @@ pub fn router(source: Source, options: Options) -> Router {
         .route("/log-in", get(session::page).post(session::log_in))
         .route("/log-out", post(session::log_out))
         .route("/prefer", post(preferences::keep))
+        .route("/filters", post(saved::keep))
         .route("/icon.svg", get(assets::icon))
         .route("/saga.css", get(assets::css))
         .route("/dashboard.js", get(assets::script));

@@ -710,3 +710,59 @@ async fn every_link_leads_to_a_page() {
     }
     assert!(known.len() > 30, "{known:?}");
 }
+
+/// Takes no event.
+struct Deaf;
+
+impl saga::Subscriber<Noted> for Deaf {
+    async fn handle(&self, _: Noted, _: &saga::HandlerContext) -> Result<(), saga::prelude::HandlerError> {
+        Err("the post office is closed".into())
+    }
+}
+
+#[tokio::test]
+async fn open_deliveries_are_listed_with_their_errors() {
+    let clock = ManualClock::default();
+    let subscribed = |builder: saga::DispatcherBuilder| {
+        builder.clock(clock.clone()).subscriber::<Noted>("post", Deaf).subscriber::<Noted>("till", Deaf)
+    };
+    let shop = Shop::built("no money", subscribed).await;
+    let browser = shop.dashboard().log_in(OPERATOR).await;
+    let none = browser.get("/saga/subscribers").await.text;
+    assert!(none.contains("No open delivery"), "{none}");
+    shop.letter("A-1", "call first").await;
+    // Several attempts fail until one has to wait.
+    clock.idle().await;
+    let page = browser.get("/saga/subscribers?consumer=post&tries=failing").await.text;
+    let (consumers, open) = page.split_once("Open deliveries").unwrap();
+    assert_eq!(consumers.matches("1, oldest ").count(), 2, "one for each subscriber: {consumers}");
+    assert!(open.contains("the post office is closed") && open.contains("call first"), "{open}");
+    assert_eq!(open.matches("<td class=\"title\">").count(), 1, "{open}");
+    assert!(!open.contains(PIN), "a redacted value is shown: {open}");
+    let other = browser.get("/saga/subscribers?key=B-").await.text;
+    assert!(other.contains("No open delivery"), "{other}");
+    assert_eq!(browser.get("/saga/subscribers?after=x").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_filter_is_saved_in_the_browser_and_forgotten_again() {
+    let (shop, mut browser) = shop().await;
+    shop.parked("A-1", "").await;
+    let list = browser.get("/saga/instances?status=parked&key=A").await.text;
+    assert!(list.contains("Name of this filter"), "{list}");
+    assert!(!browser.get("/saga/instances").await.text.contains("Name of this filter"), "all is no filter");
+    let session = browser.cookie.clone().unwrap();
+    let saved =
+        browser.post("/saga/filters", &[("name", " late <b> "), ("query", "?status=parked&key=A")]).await;
+    assert_eq!(saved.header(header::LOCATION), "/saga/instances?status=parked&key=A");
+    let cookie = saved.header(header::SET_COOKIE);
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    browser.cookie = Some(format!("{session}; {}", cookie.split(';').next().unwrap()));
+    let list = browser.get("/saga/instances").await.text;
+    assert!(list.contains("href=\"/saga/instances?status=parked&amp;key=A\""), "{list}");
+    assert!(list.contains("late &lt;b&gt;") && !list.contains("late <b>"), "{list}");
+    let forgotten = browser.post("/saga/filters", &[("forget", "late <b>"), ("query", "")]).await;
+    assert!(forgotten.header(header::SET_COOKIE).starts_with("saga_filters=;"), "{forgotten:?}");
+    let long = browser.post("/saga/filters", &[("name", &*"n".repeat(41)), ("query", "?key=A")]).await;
+    assert_eq!(long.status, StatusCode::UNPROCESSABLE_ENTITY);
+}

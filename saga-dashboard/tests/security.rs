@@ -27,8 +27,15 @@ const READS: [&str; 16] = [
     "/saga/dashboard.js",
     "/saga/events",
 ];
-const WRITES: [&str; 6] =
-    ["/saga/decide", "/saga/batch", "/saga/operate", "/saga/button", "/saga/prefer", "/saga/log-out"];
+const WRITES: [&str; 7] = [
+    "/saga/decide",
+    "/saga/batch",
+    "/saga/operate",
+    "/saga/button",
+    "/saga/prefer",
+    "/saga/filters",
+    "/saga/log-out",
+];
 
 #[test]
 fn the_list_of_routes_is_complete() {

@@ -5,8 +5,9 @@ use saga_core::definition::StoredDefinition;
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{
     Address, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, ConsumerRow, DeadId, DeadLetterReason,
-    DeadLetterRow, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, Loaded, Mail,
-    NameOf, Pause, RetiredName, Snapshot, StoreError, StoreSizes, StoredName, Trace,
+    DeadLetterRow, DeliveryId, DeliveryRow, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter,
+    InstancePage, Loaded, Mail, NameOf, Pause, RetiredName, Snapshot, Store, StoreError, StoreSizes,
+    StoredName, Trace,
 };
 use saga_stored::history;
 use serde::de::Error as _;
@@ -36,6 +37,11 @@ impl Inspect for PostgresStore {
                 }
             }
         }
+    }
+
+    async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
+        let rows = Store::deliveries(self, after, limit).await?;
+        Ok(rows.into_iter().map(|(id, delivery)| DeliveryRow { id, delivery }).collect())
     }
 
     async fn instances(&self, filter: &InstanceFilter) -> Result<InstancePage, StoreError> {

@@ -5,9 +5,9 @@ use rusqlite::Connection;
 use saga_core::definition::StoredDefinition;
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{
-    Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, HistoryRow, InboxId, Inspect,
-    InstanceCount, InstanceFilter, InstancePage, Loaded, Mail, Pause, RetiredName, Snapshot, StoreError,
-    StoreSizes, StoredName, Trace,
+    Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, DeliveryId, DeliveryRow, HistoryRow,
+    InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, Loaded, Mail, Pause, RetiredName,
+    Snapshot, StoreError, StoreSizes, StoredName, Trace,
 };
 
 use crate::SqliteStore;
@@ -79,6 +79,12 @@ impl Inspect for SqliteReader {
     async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
         let filter = filter.clone();
         self.readers.inspect(move |db| audit::rows(db, &filter)).await
+    }
+
+    async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
+        let rows =
+            self.readers.inspect(move |db| page(db, delivery::PAGE, (after.0,), limit, delivery::read));
+        Ok(rows.await?.into_iter().map(|(id, delivery)| DeliveryRow { id, delivery }).collect())
     }
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {
@@ -156,6 +162,10 @@ impl Inspect for SqliteStore {
 
     async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
         self.reader().audit(filter).await
+    }
+
+    async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
+        self.reader().open_deliveries(after, limit).await
     }
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {

@@ -12,9 +12,9 @@ use saga::definition::StoredDefinition;
 use saga::store::async_trait;
 use saga::store::{
     Address, AuditFilter, AuditRow, Batch, ConsumerRow, DeadId, DeadLetterRow, Delivery, DeliveryId,
-    DueTimer, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, Lease, Loaded, Mail,
-    Maintain, OpenTask, Pause, Purged, RetiredName, RowId, Snapshot, StepOutcome, Store, StoreError,
-    StoreSizes, StoredName, TaskId, TimerKey, Trace,
+    DeliveryRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, Lease,
+    Loaded, Mail, Maintain, OpenTask, Pause, Purged, RetiredName, RowId, Snapshot, StepOutcome, Store,
+    StoreError, StoreSizes, StoredName, TaskId, TimerKey, Trace,
 };
 use saga::{Message, MessageId, Timestamp};
 use tokio::sync::watch;
@@ -317,6 +317,11 @@ impl Inspect for Faulty {
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {
         self.enter("sizes", false).await?;
         self.inner.sizes().await
+    }
+
+    async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
+        self.enter("open_deliveries", false).await?;
+        self.inner.open_deliveries(after, limit).await
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {

@@ -1,17 +1,11 @@
 //! Lists of dead letters by conditions.
 //!
-//! Owns: the conditions, and the search for a page. Does not own: the read of the letters (`Inspect`). Dead letters are few
+//! Owns: the conditions. Does not own: the read of the letters (`Inspect`). Dead letters are few
 //! besides instances, so no index serves the conditions.
 
 use super::list::contains;
+use super::search::{End, PORTION, Search};
 use super::{DeadId, DeadLetter, DeadLetterReason, DeadLetterRow, Inspect, StoreError, TimeRange};
-
-/// The letters of one read.
-const PORTION: usize = 200;
-/// The letters that one page looks at. A page with rare conditions ends there, and the list goes on.
-const LOOKS: usize = 5_000;
-/// The letters of a page without a limit.
-const LIMIT: usize = 50;
 
 /// The conditions of a list of dead letters. A letter must meet every condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,22 +67,11 @@ impl DeadLetterFilter {
     /// # Cancellation
     /// Dropping the future only ends the search.
     pub async fn page(&self, store: &(impl Inspect + ?Sized)) -> Result<DeadLetterPage, StoreError> {
-        let limit = if self.limit == 0 { LIMIT } else { self.limit.min(PORTION) };
-        let (mut rows, mut after, mut looks) = (Vec::new(), self.after.unwrap_or_default(), 0);
+        let mut search = Search::new(self.after.unwrap_or_default(), self.limit);
         loop {
-            let portion = store.dead_letters(after, PORTION).await?;
-            let is_last = portion.len() < PORTION;
-            for row in portion {
-                if rows.len() == limit || looks == LOOKS {
-                    return Ok(DeadLetterPage { rows, more: Some(after) });
-                }
-                (after, looks) = (row.id, looks + 1);
-                if self.holds(&row.letter) {
-                    rows.push(row);
-                }
-            }
-            if is_last {
-                return Ok(DeadLetterPage { rows, more: None });
+            let portion = store.dead_letters(search.after, PORTION).await?;
+            if let Some(End(more)) = search.take(portion, |row| row.id, |row| self.holds(&row.letter)) {
+                return Ok(DeadLetterPage { rows: search.rows, more });
             }
         }
     }

@@ -7,8 +7,8 @@ use crate::step::DeadLetterReason;
 use async_trait::async_trait;
 
 use super::{
-    Address, AuditFilter, AuditRow, DeadId, DeadLetter, HistoryEntry, InboxId, InstanceFilter, InstancePage,
-    Mail, MailKind, Pause, Snapshot, Status, StoreError, TaskKind,
+    Address, AuditFilter, AuditRow, DeadId, DeadLetter, DeliveryId, DeliveryRow, HistoryEntry, InboxId,
+    InstanceFilter, InstancePage, Mail, MailKind, Pause, Snapshot, Status, StoreError, TaskKind,
 };
 use crate::definition::StoredDefinition;
 use crate::message::{Message, MessageId, Timestamp};
@@ -41,6 +41,9 @@ pub trait Inspect: Send + Sync + 'static {
 
     /// Returns dead letters in order. The page starts behind `after`.
     async fn dead_letters(&self, after: DeadId, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError>;
+
+    /// Returns open deliveries in order. The page starts behind `after`.
+    async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError>;
 
     /// Returns all pairs of event and consumer (rule [R28](crate::rules#r28)).
     async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError>;

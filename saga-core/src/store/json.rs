@@ -23,8 +23,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use super::{
-    Address, ConsumerRow, DeadLetterRow, HistoryRow, InstanceCount, InstancePage, InstanceView, Problem,
-    Problems, ScheduleLine, Snapshot, TaskLine, TimerLine,
+    Address, ConsumerRow, DeadLetterRow, Delivery, DeliveryRow, HistoryRow, InstanceCount, InstancePage,
+    InstanceView, Problem, Problems, ScheduleLine, Snapshot, TaskLine, TimerLine,
 };
 use crate::message::{Message, Payload, Timestamp};
 use crate::step::{Labels, Obligation, ObligationOf, ParkReason, Parked, ParkedOver, Task, TaskId, TimerRow};
@@ -428,6 +428,34 @@ json!(DeadLetterRow, row => {
 });
 
 #[derive(Serialize)]
+struct DeliveryJson<'a> {
+    id: i64,
+    #[serde(flatten)]
+    address: AddressJson<'a>,
+    #[serde(flatten)]
+    message: MessageJson<'a>,
+    message_id: &'a str,
+    attempts: u32,
+    since: Time,
+    due: Option<Time>,
+    error: Option<&'a str>,
+}
+
+json!(DeliveryRow, row => {
+    let Delivery { to, event, id, progress, .. } = &row.delivery;
+    DeliveryJson {
+        id: row.id.0,
+        address: to.into(),
+        message: event.into(),
+        message_id: id.as_str(),
+        attempts: progress.attempts,
+        since: Time(progress.since),
+        due: (progress.due != Timestamp::EPOCH).then_some(Time(progress.due)),
+        error: progress.error.as_deref(),
+    }
+});
+
+#[derive(Serialize)]
 struct ProblemJson<'a> {
     kind: &'static str,
     consumer: &'a str,
@@ -477,7 +505,8 @@ mod tests {
 
     use super::*;
     use crate::message::{Alias, Key, LabelValue, MessageId, TraceContext};
-    use crate::store::conformance::{address, create, obligation, payload, task, time, timer};
+    use crate::step::DeliveryId;
+    use crate::store::conformance::{address, create, delivery, obligation, payload, task, time, timer};
     use crate::store::{
         DeadId, DeadLetter, DeadLetterReason, HistoryEntry, HistoryKind, MailKind, Position, ProblemKind,
         RowId, Status,
@@ -599,7 +628,8 @@ mod tests {
         let (task, timer) = (snapshot().tasks.remove(0), snapshot().timers.remove(0));
         let task = pretty(&TaskLine { address: address("a"), task });
         let timer = pretty(&TimerLine { address: address("a"), timer });
-        let all = all.chain([task, timer, pretty(&schedule())]);
+        let delivery = pretty(&DeliveryRow { id: DeliveryId(5), delivery: delivery("a") });
+        let all = all.chain([task, timer, delivery, pretty(&schedule())]);
         let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/json.md");
         let documented = std::fs::read_to_string(page).unwrap();
         let missing: Vec<String> = all

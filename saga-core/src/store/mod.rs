@@ -8,6 +8,7 @@ mod audit;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod dead_letter_list;
+mod delivery_list;
 mod export;
 mod inspect;
 pub(crate) mod json;
@@ -16,12 +17,14 @@ mod list;
 mod memory;
 mod problems;
 mod redacted;
+mod search;
 mod waiting;
 mod work_lists;
 
 pub use crate::step::*;
 pub use audit::{AuditFilter, AuditFrom, AuditRow};
 pub use dead_letter_list::{DeadLetterFilter, DeadLetterPage};
+pub use delivery_list::{DeliveryFilter, DeliveryPage, DeliveryRow};
 pub use export::{ImportError, InstanceExport};
 pub use inspect::{
     ConsumerRow, DeadLetterRow, HistoryRow, Inspect, InstanceCount, Maintain, NameOf, Purged, RetiredName,

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, HistoryKind, HistoryRow, InboxId,
-    Inspect, InstanceCount, InstanceFilter, InstancePage, InstanceView, Labels, Mail, MailKind, ObligationOf,
-    Pause, RetiredName, Snapshot, StoreError, StoreSizes, StoredName, TaskKind, Trace,
+    Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, DeliveryId, DeliveryRow, HistoryKind,
+    HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, InstanceView, Labels, Mail,
+    MailKind, ObligationOf, Pause, RetiredName, Snapshot, StoreError, StoreSizes, StoredName, TaskKind,
+    Trace,
 };
 use crate::definition::{Redaction, StoredDefinition, hidden};
 use crate::message::{Message, MessageId, Payload};
@@ -220,6 +221,15 @@ impl<S: Deref<Target = dyn Inspect> + Send + Sync + 'static> Inspect for Redacte
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {
         self.store.sizes().await
+    }
+
+    async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
+        let mut rows = self.store.open_deliveries(after, limit).await?;
+        for DeliveryRow { delivery, .. } in &mut rows {
+            delivery.event = self.redaction.message(&delivery.event);
+            delivery.progress.saved = delivery.progress.saved.as_ref().map(|_| hidden());
+        }
+        Ok(rows)
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {

@@ -159,6 +159,7 @@ async fn page(screen: &Screen, of: &Filter) -> Result<Markup, NoPage> {
             (quick(screen, of, &numbers))
             (search(screen, of, &numbers))
             @if conditions > 0 { (chips(screen, of)) }
+            (saved(screen, of))
             @if found.instances.is_empty() {
                 (none(screen, of, found.more.as_ref(), backwards))
             } @else {
@@ -229,9 +230,34 @@ fn search(screen: &Screen, of: &Filter, numbers: &Numbers) -> Markup {
     }
 }
 
-fn chips(screen: &Screen, of: &Filter) -> Markup {
+/// The saved filters.
+fn saved(screen: &Screen, of: &Filter) -> Markup {
+    let query = of.to(&[]);
+    let query = query.strip_prefix("/instances").unwrap_or_default();
     html! {
-        div.tools { div.chips.full role="group" aria-label="Conditions" {
+        @if !screen.filters.is_empty() {
+            div.tools.saved aria-label="Saved filters" role="group" {
+                span.small.muted { "Saved" }
+                @for filter in &screen.filters {
+                    span.chip {
+                        a href=(screen.base.to(&format!("/instances{}", filter.query))) aria-current=[(filter.query == query).then_some("true")] { (visible(&filter.name)) }
+                        form method="post" action=(screen.base.to("/filters")) {
+                            input type="hidden" name="query" value=(query);
+                            button.link name="forget" value=(filter.name) aria-label=(format!("Forget the filter {}", visible(&filter.name))) { span aria-hidden="true" { "×" } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn chips(screen: &Screen, of: &Filter) -> Markup {
+    let query = of.to(&[]);
+    let query = query.strip_prefix("/instances").unwrap_or_default();
+    let known = screen.filters.iter().any(|filter| filter.query == query);
+    html! {
+        div.tools { div.chips role="group" aria-label="Conditions" {
             @for (name, words, value) in of.conditions().into_iter().filter(|(.., value)| !value.is_empty()) {
                 span.chip {
                     span.k { (words) } b { (visible(value)) }
@@ -239,6 +265,14 @@ fn chips(screen: &Screen, of: &Filter) -> Markup {
                 }
             }
             a.small href=(screen.base.to("/instances")) { "Clear all" }
+        }
+        @if !known {
+            form.row.end method="post" action=(screen.base.to("/filters")) {
+                input type="hidden" name="query" value=(query);
+                label.sr for="filter-name" { "Name of this filter" }
+                input.field #filter-name name="name" maxlength="40" required placeholder="Name of this filter" autocomplete="off";
+                button.btn { "Save" }
+            }
         } }
     }
 }

@@ -51,6 +51,7 @@ use crate::guard::Base;
 use crate::page::{Badges, Frame, bare};
 use crate::parts::empty;
 use crate::preferences::Preferences;
+use crate::saved::{self, SavedFilter};
 use crate::session::{Role, Session};
 use crate::source::Opened;
 
@@ -63,6 +64,8 @@ pub(crate) struct Screen {
     pub(crate) base: Base,
     pub(crate) session: Session,
     preferences: Preferences,
+    /// The filters that the browser has saved.
+    pub(crate) filters: Vec<SavedFilter>,
     here: String,
     live: bool,
     /// The place of the page among those that are read.
@@ -83,6 +86,7 @@ impl FromRequestParts<Arc<Dashboard>> for Screen {
             base,
             session,
             preferences: Preferences::of(&parts.headers),
+            filters: saved::filters(&parts.headers),
             // The address of a form is no page to return to.
             here: match parts.uri.path_and_query() {
                 Some(here) if parts.method == Method::GET => here.to_string(),
@@ -170,6 +174,7 @@ impl Screen {
     /// Reads the numbers for the navigation.
     pub(crate) async fn numbers(&self, store: &Opened) -> Result<Numbers, NoPage> {
         let counts = store.counts().await?;
+        self.dashboard.trend.note(&counts);
         let letters = async || {
             let letters = store.dead_letters(DeadId::default(), LETTERS + 1).await?;
             Ok::<_, NoPage>((letters.len().min(LETTERS) as u64, letters.len() > LETTERS))

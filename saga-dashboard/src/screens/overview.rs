@@ -14,6 +14,7 @@ use super::{NoPage, Numbers, Screen, has, is_active};
 use crate::diagram::{InState, Shown, draw};
 use crate::parts::{Look, age, bar, empty, id, panel, prose, state, status, time};
 use crate::text::{count, instance_address, number, query};
+use crate::trend::spark;
 
 /// The most groups of problems on this page.
 const GROUPS: usize = 6;
@@ -50,6 +51,7 @@ async fn page(screen: &Screen, saga: &str) -> Result<Markup, NoPage> {
         div.head { h1.sr { "Overview" } (lead(screen, &numbers, &problems, recent.first(), due.as_ref())) }
         div.stack {
             (figures(screen, &numbers))
+            (rates(screen))
             @if sagas.is_empty() {
                 section.panel {
                     (empty("No saga has run here yet", &html! {
@@ -141,6 +143,32 @@ fn figures(screen: &Screen, numbers: &Numbers) -> Markup {
                 (figure("Need a person", "/attention".to_owned(), number(parked), "parked instances".to_owned()))
                 (figure("Dead letters", "/dead".to_owned(), format!("{}{}", number(dead), if more { "+" } else { "" }), "events that could not be applied".to_owned()))
                 (figure("Ended", "/instances?status=completed".to_owned(), number(completed), format!("completed; {} failed or aborted", number(failed))))
+            }
+        }
+    }
+}
+
+/// How fast instances start and end, if the page has been open for a moment.
+fn rates(screen: &Screen) -> Markup {
+    let rates = screen.dashboard.trend.rates();
+    let figure = |name: &str, rates: &[(f64, f64)]| {
+        // A mean of the last minute is steadier than the last sample.
+        let last: Vec<f64> =
+            rates.iter().rev().take_while(|(age, _)| *age <= 60.0).map(|(_, rate)| *rate).collect();
+        let mean = last.iter().sum::<f64>() / last.len().max(1) as f64;
+        html! {
+            div {
+                dt { (name) }
+                dd.with-spark { span.v { (format!("{mean:.0}")) small { " a minute" } } (spark(rates, name)) }
+            }
+        }
+    };
+    html! {
+        div data-live="rates" {
+            @if rates.started.len() > 1 {
+                section.panel aria-label="Rates" {
+                    dl.figures.two { (figure("Started", &rates.started)) (figure("Ended", &rates.ended)) }
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ use saga_core::message::{Timestamp, visible};
 use saga_core::store::{HistoryKind, HistoryRow, Task, TaskKind, TaskStage, TimerRow};
 
 use crate::parts::panel;
-use crate::text::length;
+use crate::text::{count, length};
 
 /// The part of the width that the names of the lanes take, in percent.
 const NAMES: f64 = 14.0;
@@ -175,9 +175,8 @@ fn commands(tasks: &[Task], now: Timestamp) -> Vec<Stretch> {
         let progress = &task.progress;
         let tries = match (progress.attempts, &progress.stage) {
             (0, _) => String::new(),
-            (_, TaskStage::Held) => format!(", held after {} tries", progress.attempts),
-            (1, _) => ", 1 try".to_owned(),
-            (tries, _) => format!(", {tries} tries"),
+            (tries, TaskStage::Held) => format!(", held after {}", count(tries.into(), "try", "tries")),
+            (tries, _) => format!(", {}", count(tries.into(), "try", "tries")),
         };
         let name = format!("{}{tries}", task.command.name);
         Stretch { from: progress.since, to: progress.due.max(now), name }
@@ -248,11 +247,19 @@ impl Axis {
     /// Returns the moments that have a time on the axis, which are not too close to each other.
     fn ticks(&self) -> Vec<(Timestamp, String)> {
         let mut ticks: Vec<(Timestamp, String)> = Vec::new();
-        let (mut behind, step) = (0.0, 1.0 / TICKS as f64);
+        let (mut behind, step, mut last) = (0.0, 1.0 / TICKS as f64, String::new());
         for (time, place) in &self.0 {
             if ticks.is_empty() || *place >= behind {
                 let text = time.to_string();
-                ticks.push((*time, text.get(11..19).unwrap_or(&text).to_owned()));
+                let day = text.get(..10).unwrap_or_default();
+                // The day is said where it changes.
+                let short = if last.is_empty() || day == last {
+                    text.get(11..19).unwrap_or(&text).to_owned()
+                } else {
+                    text.get(5..16).unwrap_or(&text).replace('T', " ")
+                };
+                last = day.to_owned();
+                ticks.push((*time, short));
                 behind = place + step;
             }
         }
@@ -323,12 +330,12 @@ mod tests {
         let timer = TimerRow { name: "15m".into(), visit: 1, armed: second(0), due: second(900), fired: 0 };
         assert_eq!(
             commands(std::slice::from_ref(&task), second(603)),
-            [Stretch { from: second(10), to: second(700), name: "pay, 3 tries".to_owned() }]
+            [Stretch { from: second(10), to: second(700), name: "pay, 3\u{a0}tries".to_owned() }]
         );
         let lines = &story()[..1];
         let drawn = timeline(lines, (&[task], &[timer]), second(603), &|state| state.to_owned());
         let drawn = drawn.unwrap().into_string();
-        for text in ["Tries", "pay, 3 tries", "Timers", "15m", "class=\"now\""] {
+        for text in ["Tries", "pay, 3\u{a0}tries", "Timers", "15m", "class=\"now\""] {
             assert!(drawn.contains(text), "{text} is not in {drawn}");
         }
     }

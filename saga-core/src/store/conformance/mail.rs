@@ -8,8 +8,8 @@ use super::Subject;
 use super::fixtures::{Driver, address, create, delivery, mail, ok, payload, task, time};
 use crate::message::{MessageId, TraceContext};
 use crate::store::{
-    Address, DeadId, DeadLetter, Delivery, DeliveryChange, DeliveryId, InboxId, Mail, MailKind, Step,
-    StepOutcome, Task, TaskChange, TaskId,
+    Address, DeadId, DeadLetter, Delivery, DeliveryChange, DeliveryId, DeliveryRow, InboxId, Mail, MailKind,
+    Step, StepOutcome, Task, TaskChange, TaskId,
 };
 
 /// Rows are read page by page in the order of their insertion. The writer of a row makes no difference.
@@ -128,6 +128,10 @@ pub async fn deliveries_page_in_order_until_finished<S: Subject>(subject: &S) {
         DeliveryChange::Progress(gone, late.progress.clone()),
     ];
     driver.committed(Step { deliveries, ..Step::default() }).await;
+    let row = DeliveryRow { id: ids[1], delivery: late.clone() };
+    assert_eq!(ok(driver.store.open_deliveries(DeliveryId(0), 1).await), [row], "for people");
+    let rest = ok(driver.store.open_deliveries(ids[1], 9).await);
+    assert_eq!(rest.iter().map(|row| row.id).collect::<Vec<_>>(), [ids[2]]);
     assert_eq!(ok(driver.store.deliveries(DeliveryId(0), 1).await), [(ids[1], late)]);
     assert_eq!(ok(driver.store.deliveries(ids[1], 9).await), [(ids[2], delivery("c"))]);
 }

@@ -6,10 +6,10 @@ use std::ops::Bound::{Excluded, Unbounded};
 use async_trait::async_trait;
 
 use super::super::{
-    Address, AuditFilter, AuditFrom, AuditRow, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DueTimer,
-    HistoryRow, InboxId, Inspect, InstanceChange, InstanceCount, InstanceFilter, InstanceOrder, InstancePage,
-    InstanceView, Loaded, Mail, NameOf, OpenTask, Pause, Position, RetiredName, RowId, Snapshot, Status,
-    StoreError, StoreSizes, StoredName, TaskId, TimerKey, Trace,
+    Address, AuditFilter, AuditFrom, AuditRow, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DeliveryId,
+    DeliveryRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceChange, InstanceCount, InstanceFilter,
+    InstanceOrder, InstancePage, InstanceView, Loaded, Mail, NameOf, OpenTask, Pause, Position, RetiredName,
+    RowId, Snapshot, Status, StoreError, StoreSizes, StoredName, TaskId, TimerKey, Trace,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
@@ -232,6 +232,11 @@ impl Inspect for MemoryStore {
             AuditFrom::After(id) => take(&mut rows.filter(|row| row.id > id)),
             AuditFrom::Before(id) => take(&mut rows.rev().filter(|row| row.id < id)),
         })
+    }
+
+    async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
+        let rows = behind(&self.model().deliveries, after, limit);
+        Ok(rows.into_iter().map(|(id, delivery)| DeliveryRow { id, delivery }).collect())
     }
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {
