@@ -100,10 +100,10 @@ pub mod store {
         InstanceView, LabelChange, LabelCondition, LabelConditionError, LabelTest, Labels, Lease, Loaded,
         Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation, ObligationChange, ObligationOf, OpenTask,
         PageFrom, Pause, PauseChange, PauseOf, Position, PositionError, Problem, ProblemKind, Problems,
-        Purged, Redacted, RetiredName, RowId, ScheduleLine, Snapshot, Status, Step, StepOutcome, Store,
-        StoreError, StoreSizes, Stored, StoredName, Task, TaskChange, TaskId, TaskKind, TaskLine,
-        TaskProgress, TaskStage, TimeRange, TimerChange, TimerKey, TimerLine, TimerRow, Trace, WorkPage,
-        async_trait,
+        Purged, Redacted, Relocated, Relocation, RelocationError, RetiredName, RowId, ScheduleLine, Snapshot,
+        Status, Step, StepOutcome, Store, StoreError, StoreSizes, Stored, StoredName, Task, TaskChange,
+        TaskId, TaskKind, TaskLine, TaskProgress, TaskStage, TimeRange, TimerChange, TimerKey, TimerLine,
+        TimerRow, Trace, WorkPage, async_trait,
     };
 }
 

@@ -142,8 +142,35 @@ pub(crate) enum Verb {
         /// The exported file, or `-` for standard input.
         from: PathBuf,
     },
+    /// Moves everything into another store, while no dispatcher runs on either.
+    ///
+    /// A move that was interrupted is run again, and goes on. Until its end, nothing advances in either store. Afterwards,
+    /// nothing advances in the old one.
+    Move(Move),
     /// Prints the completions for a shell.
     Completions { shell: clap_complete::Shell },
+}
+
+/// Where to move.
+#[derive(Args, Debug)]
+pub(crate) struct Move {
+    /// The new SQLite file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+    /// The new PostgreSQL database. A password is better in SAGA_TO_POSTGRES.
+    #[cfg(feature = "postgres")]
+    #[arg(long, env = "SAGA_TO_POSTGRES", value_name = "CONFIG", hide_env_values = true)]
+    pub(crate) to_postgres: Option<String>,
+    /// The schema in PostgreSQL.
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "NAME", default_value = "saga")]
+    pub(crate) to_schema: String,
+    /// Tell each portion.
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 impl Verb {

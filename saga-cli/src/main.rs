@@ -18,6 +18,7 @@ mod migrate;
 mod open;
 mod operate;
 mod output;
+mod relocate;
 mod source;
 mod stats;
 #[cfg(feature = "ui")]
@@ -84,6 +85,13 @@ fn run(arguments: Arguments) -> Result<Ended> {
     let place = Place::of(&arguments)?;
     if let Verb::Import { from } = &arguments.verb {
         return runtime.block_on(copy::import(from, &place.file()?));
+    }
+    if let Verb::Move(of) = &arguments.verb {
+        let mut written = Written::default();
+        let output = &mut Output::new(arguments.output, &mut written);
+        let ended = runtime.block_on(relocate::relocate(&place, of, output));
+        closed(written.print())?;
+        return ended;
     }
     if let Verb::Migrate(verb) = &arguments.verb {
         let mut written = Written::default();

@@ -15,12 +15,23 @@ use saga_sqlite::{SqliteReader, SqliteStore};
 use crate::args::Arguments;
 
 /// The place of a store, as the arguments name it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     File(PathBuf),
     /// The configuration of the connection, and the schema.
     #[cfg(feature = "postgres")]
     Postgres(String, String),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            // The configuration may have a password.
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_, schema) => write!(f, "schema `{schema}` of PostgreSQL"),
+        }
+    }
 }
 
 impl Place {
@@ -44,6 +55,31 @@ impl Place {
             #[cfg(feature = "postgres")]
             Self::Postgres(..) => bail!("this verb needs a file; name it with --db"),
         }
+    }
+
+    /// Returns whether both are the same store, as far as their names say.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => {
+                let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+                real(one) == real(other)
+            }
+            #[cfg(feature = "postgres")]
+            (Self::Postgres(..), Self::Postgres(..)) => self == other,
+            #[cfg(feature = "postgres")]
+            _ => false,
+        }
+    }
+
+    /// Opens the store for writing. `create`: a new store is created.
+    pub(crate) async fn writable(&self, create: bool) -> Result<Box<dyn Store>, StoreError> {
+        Ok(match self {
+            Self::File(path) => Box::new(SqliteStore::options().create(create).open(path)?),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(config, schema) => {
+                Box::new(options(schema).migrate(create).connect(config).await?)
+            }
+        })
     }
 
     /// Brings the tables to the version of this program.

@@ -88,7 +88,7 @@ pub(crate) async fn run(verb: &Verb, store: &Source, reveal: bool, output: &mut 
         Verb::Backup { to } => backup(to, store, output),
         Verb::Export(of) => copy::export(of, &*shown, output).await,
         // These work without an open store.
-        Verb::Completions { .. } | Verb::Import { .. } | Verb::Migrate(_) => Ok(Ended::Well),
+        Verb::Completions { .. } | Verb::Import { .. } | Verb::Migrate(_) | Verb::Move(_) => Ok(Ended::Well),
         #[cfg(feature = "demo")]
         Verb::Demo(_) => Ok(Ended::Well),
     }

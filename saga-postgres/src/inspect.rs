@@ -2,18 +2,18 @@
 
 use async_trait::async_trait;
 use saga_core::definition::StoredDefinition;
-use saga_core::message::{Message, MessageId};
+use saga_core::message::{Message, MessageId, Timestamp};
 use saga_core::store::{
     Address, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, ConsumerRow, DeadId, DeadLetterReason,
-    DeadLetterRow, DeliveryId, DeliveryRow, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter,
-    InstancePage, Loaded, Mail, NameOf, Pause, RetiredName, Snapshot, Store, StoreError, StoreSizes,
-    StoredName, Trace,
+    DeadLetterRow, DedupRecord, DeliveryId, DeliveryRow, HistoryRow, InboxId, Inspect, InstanceCount,
+    InstanceFilter, InstancePage, Loaded, Mail, NameOf, Pause, RetiredName, Snapshot, Store, StoreError,
+    StoreSizes, StoredName, Trace,
 };
 use saga_stored::history;
 use serde::de::Error as _;
 use tokio_postgres::{Error, Row};
 
-use crate::read::{Reader, Unreadable, left_out, load, numbered, query, status};
+use crate::read::{Reader, Unreadable, left_out, load, name, numbered, query, status};
 use crate::store::PostgresStore;
 use crate::stored::{LetterColumns, read_audit, read_letter, read_mail, read_pause};
 use crate::{list, names, sums};
@@ -42,6 +42,31 @@ impl Inspect for PostgresStore {
     async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
         let rows = Store::deliveries(self, after, limit).await?;
         Ok(rows.into_iter().map(|(id, delivery)| DeliveryRow { id, delivery }).collect())
+    }
+
+    async fn dedup_records(
+        &self,
+        after: Option<&(Address, MessageId)>,
+        limit: usize,
+    ) -> Result<Vec<DedupRecord>, StoreError> {
+        const SQL: &str = "SELECT consumer, key, message, content, at FROM saga_dedup
+                           WHERE (consumer, key, message) > ($1, $2, $3) ORDER BY consumer, key, message LIMIT $4";
+        let after = after.cloned();
+        let store = self.name().to_owned();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self
+            .read(async move |client| {
+                let (consumer, key, message) =
+                    after.as_ref().map_or(("", "", ""), |(to, id)| (&*to.saga, to.key.stored(), id.as_str()));
+                let rows = query(client, SQL, &[&consumer, &key, &message, &limit]).await?;
+                rows.iter().map(dedup_record).collect::<Result<Vec<_>, Error>>()
+            })
+            .await?;
+        // A copy must not leave a record out.
+        let read = |row: Result<DedupRecord, Unreadable>| {
+            row.map_err(|error| StoreError::Corrupt { store: store.clone(), detail: error.to_string() })
+        };
+        rows.into_iter().map(read).collect()
     }
 
     async fn instances(&self, filter: &InstanceFilter) -> Result<InstancePage, StoreError> {
@@ -301,6 +326,20 @@ async fn audit(client: &Reader, filter: &AuditFilter) -> Result<Result<Vec<Audit
             return Ok(Ok(found));
         }
     }
+}
+
+fn dedup_record(row: &Row) -> Result<Result<DedupRecord, Unreadable>, Error> {
+    let (consumer, key, id): (String, &str, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let (content, at): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
+    let record = || {
+        Ok(DedupRecord {
+            to: Address::new(consumer, name(key)?),
+            id: MessageId::new(id).map_err(Unreadable::custom)?,
+            content: content.cast_unsigned(),
+            at: Timestamp::from_millis(at),
+        })
+    };
+    Ok(record())
 }
 
 /// Reads the traces of an event in one statement for each consumer and table, in one moment.

@@ -5,9 +5,9 @@ use rusqlite::Connection;
 use saga_core::definition::StoredDefinition;
 use saga_core::message::{Message, MessageId};
 use saga_core::store::{
-    Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, DeliveryId, DeliveryRow, HistoryRow,
-    InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, Loaded, Mail, Pause, RetiredName,
-    Snapshot, StoreError, StoreSizes, StoredName, Trace,
+    Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, DedupRecord, DeliveryId, DeliveryRow,
+    HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, Loaded, Mail, Pause,
+    RetiredName, Snapshot, StoreError, StoreSizes, StoredName, Trace,
 };
 
 use crate::SqliteStore;
@@ -85,6 +85,15 @@ impl Inspect for SqliteReader {
         let rows =
             self.readers.inspect(move |db| page(db, delivery::PAGE, (after.0,), limit, delivery::read));
         Ok(rows.await?.into_iter().map(|(id, delivery)| DeliveryRow { id, delivery }).collect())
+    }
+
+    async fn dedup_records(
+        &self,
+        after: Option<&(Address, MessageId)>,
+        limit: usize,
+    ) -> Result<Vec<DedupRecord>, StoreError> {
+        let after = after.cloned();
+        self.readers.inspect(move |db| dedup::records(db, after.as_ref(), limit)).await
     }
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {
@@ -166,6 +175,14 @@ impl Inspect for SqliteStore {
 
     async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
         self.reader().open_deliveries(after, limit).await
+    }
+
+    async fn dedup_records(
+        &self,
+        after: Option<&(Address, MessageId)>,
+        limit: usize,
+    ) -> Result<Vec<DedupRecord>, StoreError> {
+        self.reader().dedup_records(after, limit).await
     }
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use saga::definition::StoredDefinition;
 use saga::store::async_trait;
 use saga::store::{
-    Address, AuditFilter, AuditRow, Batch, ConsumerRow, DeadId, DeadLetterRow, Delivery, DeliveryId,
-    DeliveryRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, Lease,
-    Loaded, Mail, Maintain, OpenTask, Pause, Purged, RetiredName, RowId, Snapshot, StepOutcome, Store,
-    StoreError, StoreSizes, StoredName, TaskId, TimerKey, Trace,
+    Address, AuditFilter, AuditRow, Batch, ConsumerRow, DeadId, DeadLetterRow, DedupRecord, Delivery,
+    DeliveryId, DeliveryRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter,
+    InstancePage, Lease, Loaded, Mail, Maintain, OpenTask, Pause, Purged, RetiredName, RowId, Snapshot,
+    StepOutcome, Store, StoreError, StoreSizes, StoredName, TaskId, TimerKey, Trace,
 };
 use saga::{Message, MessageId, Timestamp};
 use tokio::sync::watch;
@@ -322,6 +322,15 @@ impl Inspect for Faulty {
     async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
         self.enter("open_deliveries", false).await?;
         self.inner.open_deliveries(after, limit).await
+    }
+
+    async fn dedup_records(
+        &self,
+        after: Option<&(Address, MessageId)>,
+        limit: usize,
+    ) -> Result<Vec<DedupRecord>, StoreError> {
+        self.enter("dedup_records", false).await?;
+        self.inner.dedup_records(after, limit).await
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {

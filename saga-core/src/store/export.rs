@@ -109,7 +109,13 @@ impl InstanceExport {
         let mut history = self.history.iter().peekable();
         // A batch changes an instance once.
         for seq in 1..=self.snapshot.instance.seq {
-            let steps = vec![self.step(row, seq, &mut history)];
+            let is_last = seq == self.snapshot.instance.seq;
+            let mut step = self.step(row, seq);
+            // A line of a step that was trimmed is not in the history. A damaged line may have any step.
+            while let Some(line) = history.next_if(|line| line.seq <= seq || is_last) {
+                step.history.push(line.entry.clone());
+            }
+            let steps = vec![step];
             match store.commit(lease, Arc::new(Batch { number: seq, steps })).await?.pop() {
                 Some(StepOutcome::Committed(committed)) => row = row.or(committed.row),
                 other => return Err(ImportError::Refused { seq, why: format!("{other:?}") }),
@@ -118,20 +124,12 @@ impl InstanceExport {
         Ok(())
     }
 
-    fn step<'a>(
-        &'a self,
-        row: Option<RowId>,
-        seq: u64,
-        history: &mut std::iter::Peekable<impl Iterator<Item = &'a HistoryRow>>,
-    ) -> Step {
+    /// Returns the step with this number, without its history. The last one has everything that is open.
+    pub(super) fn step(&self, row: Option<RowId>, seq: u64) -> Step {
         let Snapshot { instance, tasks, timers, obligations, aliases, .. } = &self.snapshot;
         let is_last = seq == instance.seq;
         let id = if is_last { instance.step } else { instance.incarnation.derive(seq, 0, "import") };
         let mut step = Step { row, ..Step::default() };
-        // A line of a step that was trimmed is not in the history. A damaged line may have any step.
-        while let Some(line) = history.next_if(|line| line.seq <= seq || is_last) {
-            step.history.push(line.entry.clone());
-        }
         step.instance = Some(InstanceChange {
             seq,
             step: id,

@@ -7,8 +7,8 @@ use crate::step::DeadLetterReason;
 use async_trait::async_trait;
 
 use super::{
-    Address, AuditFilter, AuditRow, DeadId, DeadLetter, DeliveryId, DeliveryRow, HistoryEntry, InboxId,
-    InstanceFilter, InstancePage, Mail, MailKind, Pause, Snapshot, Status, StoreError, TaskKind,
+    Address, AuditFilter, AuditRow, DeadId, DeadLetter, DedupRecord, DeliveryId, DeliveryRow, HistoryEntry,
+    InboxId, InstanceFilter, InstancePage, Mail, MailKind, Pause, Snapshot, Status, StoreError, TaskKind,
 };
 use crate::definition::StoredDefinition;
 use crate::message::{Message, MessageId, Timestamp};
@@ -44,6 +44,14 @@ pub trait Inspect: Send + Sync + 'static {
 
     /// Returns open deliveries in order. The page starts behind `after`.
     async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError>;
+
+    /// Returns deduplication records in the order of consumer, key and message id (rule [R26](crate::rules#r26)). The page
+    /// starts behind `after`.
+    async fn dedup_records(
+        &self,
+        after: Option<&(Address, MessageId)>,
+        limit: usize,
+    ) -> Result<Vec<DedupRecord>, StoreError>;
 
     /// Returns all pairs of event and consumer (rule [R28](crate::rules#r28)).
     async fn consumers(&self) -> Result<Vec<ConsumerRow>, StoreError>;

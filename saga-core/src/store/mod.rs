@@ -17,6 +17,7 @@ mod list;
 mod memory;
 mod problems;
 mod redacted;
+mod relocation;
 mod search;
 mod waiting;
 mod work_lists;
@@ -40,6 +41,7 @@ pub use memory::MemoryStore;
 pub use problems::{Problem, ProblemKind, Problems};
 
 pub use redacted::Redacted;
+pub use relocation::{Relocated, Relocation, RelocationError};
 pub use work_lists::{ScheduleLine, TaskLine, TimerLine, WorkPage};
 
 use std::sync::Arc;

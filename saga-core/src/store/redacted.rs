@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, DeliveryId, DeliveryRow, HistoryKind,
-    HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, InstanceView, Labels, Mail,
-    MailKind, ObligationOf, Pause, RetiredName, Snapshot, StoreError, StoreSizes, StoredName, TaskKind,
-    Trace,
+    Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, DedupRecord, DeliveryId, DeliveryRow,
+    HistoryKind, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, InstanceView,
+    Labels, Mail, MailKind, ObligationOf, Pause, RetiredName, Snapshot, StoreError, StoreSizes, StoredName,
+    TaskKind, Trace,
 };
 use crate::definition::{Redaction, StoredDefinition, hidden};
 use crate::message::{Message, MessageId, Payload};
@@ -230,6 +230,14 @@ impl<S: Deref<Target = dyn Inspect> + Send + Sync + 'static> Inspect for Redacte
             delivery.progress.saved = delivery.progress.saved.as_ref().map(|_| hidden());
         }
         Ok(rows)
+    }
+
+    async fn dedup_records(
+        &self,
+        after: Option<&(Address, MessageId)>,
+        limit: usize,
+    ) -> Result<Vec<DedupRecord>, StoreError> {
+        self.store.dedup_records(after, limit).await
     }
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {

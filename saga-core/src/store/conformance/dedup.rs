@@ -88,6 +88,25 @@ pub async fn old_marks_are_purged_and_young_ones_kept<S: Subject>(subject: &S) {
     }
 }
 
+/// Records page in the order of consumer, key and message id.
+pub async fn marks_page_in_order<S: Subject>(subject: &S) {
+    let mut driver = Driver::start(subject).await;
+    let alias = Address::new("order", Alias::new("b").expect("laws use good aliases"));
+    let places = [address("b"), address("a"), Address::new("zebra", Key::new("0").expect("a key")), alias];
+    let mut all: Vec<DedupRecord> =
+        places.iter().flat_map(|to| ["2", "1"].map(|id| dedup_record(to, id, u64::MAX - 7, -3))).collect();
+    driver.committed(Step { dedup: all.clone(), ..Step::default() }).await;
+    all.sort_by_key(|record| (record.to.clone(), record.id.clone()));
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = ok(driver.store.dedup_records(after.as_ref(), 3).await);
+        let Some(last) = page.last() else { break };
+        after = Some((last.to.clone(), last.id.clone()));
+        found.extend(page);
+    }
+    assert_eq!(found, all);
+}
+
 /// Returns the event `m` and its id, as in [`mail`].
 fn event() -> (MessageId, Message) {
     let mail = mail(&address("a"), "m");

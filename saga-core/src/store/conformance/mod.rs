@@ -139,6 +139,7 @@ macro_rules! conformance {
             a_duplicate_leaves_nothing_behind
             a_repeated_step_is_not_a_duplicate_of_itself
             old_marks_are_purged_and_young_ones_kept
+            marks_page_in_order
             what_is_kept_of_an_event_is_found_by_its_id
             what_is_kept_of_an_event_by_an_alias_is_found_at_the_instance_too
 

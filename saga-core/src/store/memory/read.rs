@@ -6,10 +6,11 @@ use std::ops::Bound::{Excluded, Unbounded};
 use async_trait::async_trait;
 
 use super::super::{
-    Address, AuditFilter, AuditFrom, AuditRow, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DeliveryId,
-    DeliveryRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceChange, InstanceCount, InstanceFilter,
-    InstanceOrder, InstancePage, InstanceView, Loaded, Mail, NameOf, OpenTask, Pause, Position, RetiredName,
-    RowId, Snapshot, Status, StoreError, StoreSizes, StoredName, TaskId, TimerKey, Trace,
+    Address, AuditFilter, AuditFrom, AuditRow, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DedupRecord,
+    DeliveryId, DeliveryRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceChange, InstanceCount,
+    InstanceFilter, InstanceOrder, InstancePage, InstanceView, Loaded, Mail, NameOf, OpenTask, Pause,
+    Position, RetiredName, RowId, Snapshot, Status, StoreError, StoreSizes, StoredName, TaskId, TimerKey,
+    Trace,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
@@ -237,6 +238,16 @@ impl Inspect for MemoryStore {
     async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
         let rows = behind(&self.model().deliveries, after, limit);
         Ok(rows.into_iter().map(|(id, delivery)| DeliveryRow { id, delivery }).collect())
+    }
+
+    async fn dedup_records(
+        &self,
+        after: Option<&(Address, MessageId)>,
+        limit: usize,
+    ) -> Result<Vec<DedupRecord>, StoreError> {
+        let model = self.model();
+        let after = after.map_or(Unbounded, |after| Excluded(after.clone()));
+        Ok(model.dedup.range((after, Unbounded)).take(limit).map(|(_, record)| record.clone()).collect())
     }
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {

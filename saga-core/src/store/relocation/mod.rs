@@ -1,0 +1,134 @@
+//! The move of everything from one store to another: from a file to PostgreSQL, back, or to another file.
+//!
+//! Owns: the order of the move, and the rule that at no moment both stores can advance an instance. Does not own: the reads and
+//! writes of a store, which are those of every store.
+//!
+//! ```text
+//!  pause both ──▶ names, audit, letters, records, deliveries ──▶ instances ──▶ inbox ──▶ compare ──▶ seal the source ──▶ resume the target
+//! ```
+//!
+//! Each part is copied in order, and the target holds a prefix of it at each moment. A move that was interrupted compares the
+//! prefix, and goes on behind it.
+
+mod error;
+mod guard;
+mod instances;
+mod rows;
+mod writer;
+
+pub use error::RelocationError;
+
+use super::{Lease, Store};
+use guard::Guard;
+use writer::Writer;
+
+/// Moves everything from one store to another, while no dispatcher runs on either.
+///
+/// The move takes the leases of both stores, and pauses every saga and subscriber of both. It copies instances with their
+/// history, tasks, timers, obligations, aliases and labels, the inbox, deliveries, deduplication records, dead letters,
+/// consumers, definitions, retired names, pauses and the audit. Then it compares every row, seals the source and resumes the
+/// target. The number of an inbox row, a delivery or a dead letter may be another one in the target.
+///
+/// A move that ends with an error or a crash is repeated with the same stores, and goes on where it was. Until its end, a
+/// dispatcher on either store advances nothing, because everything is paused. A move is given up by resuming the source
+/// (`saga resume`), and by removing the target.
+///
+/// Stop everybody who publishes before the move. An event that comes between the last look at the inbox and the seal stays in
+/// the inbox of the source, where nothing takes it.
+///
+/// A task that was written before a crash of the move counts as one that may have been running (rule
+/// [R19](crate::rules#r19)), because the target cannot know better.
+///
+/// # Cancellation
+/// A dropped move is an interrupted one. Its leases end as those of a process that has ended.
+pub struct Relocation<'a> {
+    from: &'a dyn Store,
+    to: &'a dyn Store,
+    progress: Box<dyn FnMut(&Relocated) + Send + 'a>,
+}
+
+/// What a move has copied and compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Relocated {
+    /// Instances.
+    pub instances: u64,
+    /// Lines of history, known at the end.
+    pub history: u64,
+    /// Inbox rows.
+    pub inbox: u64,
+    /// Open deliveries.
+    pub deliveries: u64,
+    /// Deduplication records.
+    pub dedup: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+    /// Rows of the audit.
+    pub audit: u64,
+}
+
+impl std::fmt::Debug for Relocation<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relocation").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Relocation<'a> {
+    /// Prepares a move from `from` to `to`. The target must be empty, or hold what an interrupted move has left.
+    pub fn new(from: &'a dyn Store, to: &'a dyn Store) -> Self {
+        Self { from, to, progress: Box::new(|_| ()) }
+    }
+
+    /// Calls `progress` after each portion that is copied.
+    #[must_use]
+    pub fn on_progress(mut self, progress: impl FnMut(&Relocated) + Send + 'a) -> Self {
+        self.progress = Box::new(progress);
+        self
+    }
+
+    /// Moves everything. Returns what was copied and compared, by this run and by those before.
+    ///
+    /// # Errors
+    /// [`RelocationError`]. Nothing is lost: the source is as it was, but paused.
+    pub async fn run(mut self) -> Result<Relocated, RelocationError> {
+        let source = self.from.lease("a move to another store").await?;
+        let target = match self.to.lease("a move from another store").await {
+            Ok(target) => target,
+            Err(error) => {
+                self.from.release(&source).await?;
+                return Err(error.into());
+            }
+        };
+        let moved = self.under(&source, &target).await;
+        // No handler has run under these leases, so both end cleanly, also after an error.
+        let released = (self.from.release(&source).await, self.to.release(&target).await);
+        let moved = moved?;
+        released.0?;
+        released.1?;
+        Ok(moved)
+    }
+
+    async fn under(&mut self, source: &Lease, target: &Lease) -> Result<Relocated, RelocationError> {
+        let (from, to) = (self.from, self.to);
+        let (mut source, mut target) = (Writer::new(from, source), Writer::new(to, target));
+        let guard = Guard::begin(&mut source, &mut target).await?;
+        to.define(&from.definitions().await?).await?;
+        to.register(&from.consumers().await?).await?;
+        to.rename(&from.retired().await?).await?;
+        let epochs = guard.epochs(target.epoch());
+        let mut done = Relocated::default();
+        rows::audit(from, &mut target, &mut done).await?;
+        rows::dead_letters(from, &mut target, &mut done).await?;
+        rows::dedup(from, &mut target, &mut done).await?;
+        rows::deliveries(from, &mut target, epochs, &mut done).await?;
+        (self.progress)(&done);
+        instances::copy(from, &mut target, epochs, &mut done, &mut *self.progress).await?;
+        rows::inbox(from, &mut target, &mut done).await?;
+        (self.progress)(&done);
+        done.history = instances::compare(from, to).await?;
+        // Somebody may have published meanwhile. What comes later stays in the inbox of the source.
+        rows::inbox(from, &mut target, &mut done).await?;
+        guard.end(&mut source, &mut target).await?;
+        Ok(done)
+    }
+}
