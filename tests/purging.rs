@@ -2,6 +2,10 @@
 
 #![allow(missing_docs, unreachable_pub)] // The types of a test need no manual.
 
+#[cfg(feature = "postgres")]
+#[path = "../saga-postgres/tests/support/mod.rs"]
+mod server;
+
 use std::time::Duration;
 
 use saga::error::InstanceError;
@@ -55,6 +59,8 @@ events! { Placed "placed" Closed "closed" Broken "broken" }
 enum Kept {
     InMemory(MemoryStore),
     InFile(SqliteStore),
+    #[cfg(feature = "postgres")]
+    OnServer(saga::PostgresStore),
 }
 
 impl Kept {
@@ -62,6 +68,8 @@ impl Kept {
         match self {
             Self::InMemory(store) => store,
             Self::InFile(store) => store,
+            #[cfg(feature = "postgres")]
+            Self::OnServer(store) => store,
         }
     }
 
@@ -69,6 +77,8 @@ impl Kept {
         match self {
             Self::InMemory(store) => Dispatcher::builder(store.clone()),
             Self::InFile(store) => Dispatcher::builder(store.clone()),
+            #[cfg(feature = "postgres")]
+            Self::OnServer(store) => Dispatcher::builder(store.clone()),
         }
     }
 }
@@ -138,11 +148,15 @@ fn at(order: &str) -> Address {
     Address::new("order", Key::new(order).unwrap())
 }
 
-/// Runs the check on a store in memory and on a file.
+/// Runs the check on a store in memory, on a file, and on PostgreSQL if there is one.
 async fn on_each_store(check: impl AsyncFn(Kept)) {
     check(in_memory()).await;
     let dir = tempfile::tempdir().unwrap();
     check(Kept::InFile(SqliteStore::open(dir.path().join("saga.db")).unwrap())).await;
+    #[cfg(feature = "postgres")]
+    if let Some(schema) = server::Schema::new() {
+        check(Kept::OnServer(schema.open(schema.options()))).await;
+    }
 }
 
 fn in_memory() -> Kept {

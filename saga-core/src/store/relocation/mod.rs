@@ -27,7 +27,8 @@ use writer::Writer;
 /// The move takes the leases of both stores, and pauses every saga and subscriber of both. It copies instances with their
 /// history, tasks, timers, obligations, aliases and labels, the inbox, deliveries, deduplication records, dead letters,
 /// consumers, definitions, retired names, pauses and the audit. Then it compares every row, seals the source and resumes the
-/// target. The number of an inbox row, a delivery or a dead letter may be another one in the target.
+/// target. The number of an inbox row, a delivery or a dead letter may be another one in the target. Of
+/// the history of an instance, the newest 100,000 lines are copied.
 ///
 /// A move that ends with an error or a crash is repeated with the same stores, and goes on where it was. Until its end, a
 /// dispatcher on either store advances nothing, because everything is paused. A move is given up by resuming the source
