@@ -80,14 +80,21 @@ async fn fill(store: Arc<dyn Store>) {
         declined: None,
         request: None,
     };
-    let pause =
-        Pause { of: PauseOf::Handler("pay".to_owned()), who: "ada".into(), why: "slow".into(), at: time(3) };
+    let pause = |of| {
+        let (who, why) = ("ada".to_owned(), "slow".to_owned());
+        PauseChange::Pause(Pause { of, who, why, at: time(3) })
+    };
+    let pauses = vec![
+        pause(PauseOf::Handler("pay".to_owned())),
+        pause(PauseOf::Handler("mailer".to_owned())),
+        pause(PauseOf::Saga("order".to_owned())),
+    ];
     driver
         .committed(Step {
             dedup: (0..150).map(|n| dedup_record(&address("a"), &format!("id {n}"), 7, n)).collect(),
             dead: (0..130).map(letter).collect(),
             audit: (0..130).map(entry).collect(),
-            pauses: vec![PauseChange::Pause(pause)],
+            pauses,
             deliveries: (0..130).map(|n| DeliveryChange::Add(delivery(&format!("d{n}")))).collect(),
             mail: (0..130).map(|n| mail(&address("special"), &format!("m{n}"))).collect(),
             ..Step::default()
@@ -148,7 +155,9 @@ fn same(one: &[String], other: &[String]) {
 
 async fn pauses(store: &dyn Store) -> Vec<(String, String)> {
     let pauses = store.pauses().await.unwrap();
-    pauses.into_iter().map(|pause| (pause.of.to_string(), pause.who)).collect()
+    let mut pauses: Vec<_> = pauses.into_iter().map(|pause| (pause.of.to_string(), pause.who)).collect();
+    pauses.sort();
+    pauses
 }
 
 /// Moves, and checks that the target has everything and alone may go on.
@@ -163,12 +172,24 @@ async fn moves(from: Arc<dyn Store>, to: Arc<dyn Store>) {
     same(&everything(&*to).await, &before);
     assert_eq!(pauses(&*to).await, paused, "only the pause of a person is left");
     let sealed = pauses(&*from).await;
-    for of in ["saga `order`", "handler `mailer`"] {
-        assert!(sealed.contains(&(of.to_owned(), "saga move".to_owned())), "{of}: {sealed:?}");
-    }
+    assert!(paused.iter().all(|pause| sealed.contains(pause)), "the pauses of people stay: {sealed:?}");
+    assert!(refuses(&from).await.contains("was moved to another one"), "no dispatcher starts there");
     same(&everything(&*from).await, &before);
     let again = Relocation::new(&*from, &*to).run().await.unwrap_err();
     assert!(matches!(again, RelocationError::AlreadyMoved), "{again}");
+}
+
+/// Why a dispatcher does not start on a store.
+async fn refuses(store: &Arc<dyn Store>) -> String {
+    let pauses = store.pauses().await.unwrap();
+    let copy = MemoryStore::new();
+    let mut driver = Driver::lease(Arc::new(copy.clone())).await;
+    let pauses = pauses.into_iter().map(PauseChange::Pause).collect();
+    driver.committed(Step { pauses, ..Step::default() }).await;
+    copy.release(&driver.lease).await.unwrap();
+    let started = Dispatcher::builder(copy).saga::<OrderState>();
+    let started = started.handler::<Pay>(Bank::default()).handler::<Ship>(Bank::default()).start().await;
+    started.expect_err("a marked store").to_string()
 }
 
 fn file(dir: &tempfile::TempDir, name: &str) -> Arc<dyn Store> {
@@ -210,7 +231,7 @@ async fn a_move_that_dies_at_each_commit_goes_on() {
     for side in [Side::Before, Side::After] {
         let (from, to) = (MemoryStore::new(), MemoryStore::new());
         fill(Arc::new(from.clone())).await;
-        let before = everything(&from).await;
+        let (before, paused) = (everything(&from).await, pauses(&from).await);
         let (mut deaths, mut nth) = (0, 0);
         loop {
             nth += 1;
@@ -227,22 +248,23 @@ async fn a_move_that_dies_at_each_commit_goes_on() {
         }
         assert!(deaths > 5, "{deaths} deaths on the side {side:?}");
         same(&everything(&to).await, &before);
-        assert_eq!(pauses(&to).await, [("handler `pay`".to_owned(), "ada".to_owned())]);
+        assert_eq!(pauses(&to).await, paused, "the pauses of people, and no others");
     }
 }
 
-/// The source has two commits: the pauses and the seal.
+/// The source has two commits: the marks and the seal.
 #[tokio::test]
 async fn a_move_that_dies_at_a_commit_of_the_source_goes_on() {
     for (nth, side) in [(1, Side::Before), (1, Side::After), (2, Side::Before), (2, Side::After)] {
         let (from, to) = (MemoryStore::new(), MemoryStore::new());
         fill(Arc::new(from.clone())).await;
-        let before = everything(&from).await;
+        let (before, paused) = (everything(&from).await, pauses(&from).await);
         let (source, target) = (Faulty::new(from.clone()), Faulty::new(to.clone()));
         source.die(nth, side);
         assert!(dies(&source, &target).await, "it died");
         Relocation::new(&from, &to).run().await.unwrap();
         same(&everything(&to).await, &before);
+        assert_eq!(pauses(&to).await, paused, "{nth} {side:?}");
     }
 }
 
@@ -253,7 +275,7 @@ async fn a_store_with_rows_is_no_target() {
     to.deliver(vec![mail(&address("a"), "m")]).await.unwrap();
     let error = Relocation::new(&from, &to).run().await.unwrap_err();
     assert!(matches!(error, RelocationError::NotEmpty { what: "inbox rows", .. }), "{error}");
-    assert_eq!(pauses(&from).await.len(), 1, "nothing was paused");
+    assert_eq!(pauses(&from).await.len(), 3, "nothing was marked");
 }
 
 #[tokio::test]
@@ -379,12 +401,11 @@ async fn orders_in_flight_finish_on_the_target_alone() {
 
     Relocation::new(&open("from.db"), &open("to.db")).run().await.unwrap();
 
-    let source = app(open("from.db"), &clock, &bank).await;
-    clock.advance(hour);
-    clock.idle().await;
-    assert_eq!(position(&source, "waiting").await, Position::In(OrderState::Waiting), "it is paused");
-    source.shutdown(hour).await.unwrap();
+    let source: Arc<dyn Store> = Arc::new(open("from.db"));
+    assert!(refuses(&source).await.contains("use the other store"));
+    drop(source);
 
+    clock.advance(hour);
     let target = app(open("to.db"), &clock, &bank).await;
     clock.idle().await;
     assert_eq!(position(&target, "waiting").await, Position::In(OrderState::Done), "its timer was due");
@@ -420,4 +441,64 @@ async fn a_command_that_may_have_run_is_not_called_again_on_the_target() {
         assert!(matches!(position, Position::Parked { .. }), "its outcome is unknown: {position:?}");
         assert_eq!(bank.0.load(Ordering::SeqCst), 1, "it was not called again");
     }
+}
+
+/// A move that was begun belongs to one target, and a target to one source.
+#[tokio::test]
+async fn a_move_goes_to_one_target_and_can_be_given_up() {
+    let (from, one, two) = (MemoryStore::new(), MemoryStore::new(), MemoryStore::new());
+    fill(Arc::new(from.clone())).await;
+    let (before, paused) = (everything(&from).await, pauses(&from).await);
+    let target = Faulty::new(one.clone());
+    target.die(4, Side::After);
+    assert!(dies(&Faulty::new(from.clone()), &target).await);
+    let shared: Arc<dyn Store> = Arc::new(from.clone());
+    assert!(refuses(&shared).await.contains("a move of this store is under way"));
+
+    let other = Relocation::new(&from, &two).run().await.unwrap_err();
+    assert!(matches!(other, RelocationError::OtherTarget), "{other}");
+    assert_eq!(pauses(&two).await, [], "nothing was written there");
+    let joined = Relocation::new(&two, &one).run().await.unwrap_err();
+    assert!(matches!(joined, RelocationError::NotEmpty { .. }), "{joined}");
+    Relocation::new(&from, &one).run().await.unwrap();
+    same(&everything(&one).await, &before);
+
+    // Back into the sealed store, and out of a target that is not complete.
+    let back = Relocation::new(&one, &from).run().await.unwrap_err();
+    assert!(matches!(back, RelocationError::NotEmpty { .. }), "{back}");
+    assert!(matches!(Relocation::give_up(&from).await.unwrap_err(), RelocationError::AlreadyMoved));
+
+    let from = MemoryStore::new();
+    fill(Arc::new(from.clone())).await;
+    let target = Faulty::new(MemoryStore::new());
+    target.die(4, Side::After);
+    assert!(dies(&Faulty::new(from.clone()), &target).await);
+    Relocation::give_up(&from).await.unwrap();
+    assert_eq!(pauses(&from).await, paused);
+}
+
+/// Nobody removes the doubt about a command by giving up a move.
+#[tokio::test]
+async fn a_move_after_one_that_was_given_up_knows_what_may_have_run() {
+    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let (clock, bank) = (ManualClock::default(), Bank::default());
+    fill(Arc::new(from.clone())).await;
+    let target = Faulty::new(MemoryStore::new());
+    target.die(3, Side::After);
+    assert!(dies(&Faulty::new(from.clone()), &target).await);
+    Relocation::give_up(&from).await.unwrap();
+    let mut driver = Driver::lease(Arc::new(from.clone())).await;
+    let resumed = vec![PauseChange::Resume(PauseOf::Saga("order".to_owned()))];
+    driver.committed(Step { pauses: resumed, ..Step::default() }).await;
+    from.release(&driver.lease).await.unwrap();
+    let first = app(from.clone(), &clock, &bank).await;
+    first.publish(Placed { order: "shipped".to_owned() }).await.unwrap();
+    clock.idle().await;
+    assert_eq!(bank.0.load(Ordering::SeqCst), 1);
+    first.kill().await;
+    Relocation::new(&from, &to).run().await.unwrap();
+    let target = app(to, &clock, &bank).await;
+    clock.idle().await;
+    assert!(matches!(position(&target, "shipped").await, Position::Parked { .. }));
+    assert_eq!(bank.0.load(Ordering::SeqCst), 1, "it was not called again");
 }

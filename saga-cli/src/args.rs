@@ -144,8 +144,8 @@ pub(crate) enum Verb {
     },
     /// Moves everything into another store, while no dispatcher runs on either.
     ///
-    /// A move that was interrupted is run again, and goes on. Until its end, nothing advances in either store. Afterwards,
-    /// nothing advances in the old one.
+    /// A move that was interrupted is run again, and goes on. Until its end, no dispatcher starts on either store. Afterwards,
+    /// none starts on the old one.
     Move(Move),
     /// Prints the completions for a shell.
     Completions { shell: clap_complete::Shell },
@@ -165,6 +165,9 @@ pub(crate) struct Move {
     #[cfg(feature = "postgres")]
     #[arg(long, value_name = "NAME", default_value = "saga")]
     pub(crate) to_schema: String,
+    /// Give up a move that was interrupted, so that the application starts here again.
+    #[arg(long, conflicts_with = "to")]
+    pub(crate) give_up: bool,
     /// Tell each portion.
     #[arg(long)]
     pub(crate) follow: bool,

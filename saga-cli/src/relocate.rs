@@ -18,10 +18,13 @@ use crate::source::Place;
 const TELL: Duration = Duration::from_millis(500);
 
 pub(crate) async fn relocate(from: &Place, of: &Move, output: &mut Output<'_>) -> Result<Ended> {
+    if of.give_up {
+        return give_up(from, of).await;
+    }
     let to = target(of)?;
     ensure!(!from.is_same(&to), "the target is the store itself");
     let about = format!(
-        "everything in {} moves to {}; afterwards nothing advances in the old store",
+        "everything in {} moves to {}; afterwards no dispatcher starts on the old store",
         plain(&from.to_string()),
         plain(&to.to_string())
     );
@@ -48,6 +51,19 @@ pub(crate) async fn relocate(from: &Place, of: &Move, output: &mut Output<'_>) -
             plain(&to.to_string())
         )
     })?;
+    Ok(Ended::Well)
+}
+
+/// Removes the marks of a move that was interrupted.
+async fn give_up(from: &Place, of: &Move) -> Result<Ended> {
+    let about =
+        format!("the move of {} ends; remove its target, which holds a part", plain(&from.to_string()));
+    if !of.yes && !confirmed("give it up?", &about)? {
+        return Ok(Ended::Usage);
+    }
+    let source = from.writable(false).await.with_context(|| format!("{from} cannot be opened"))?;
+    Relocation::give_up(&*source).await?;
+    tell("saga: the move is given up");
     Ok(Ended::Well)
 }
 

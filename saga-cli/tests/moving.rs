@@ -64,6 +64,9 @@ fn a_move_that_is_killed_fifty_times_ends_with_everything() {
         child.kill().unwrap();
         assert!(!child.wait().unwrap().success(), "it was killed in the middle");
     }
+    let other = dir.path().join("other.db");
+    let (code, said) = says(&["--db", from, "move", "--to", other.to_str().unwrap(), "--yes"]);
+    assert!(code == 1 && said.contains("to another target was begun"), "{code} {said}");
     let (code, said) = says(&moves);
     assert!(code == 0 && said.contains(&format!("moved: {instances} instances")), "{code} {said}");
     let (code, said) = says(&["--db", to, "check"]);
@@ -91,6 +94,8 @@ fn a_move_asks_first_and_names_its_stores() {
     assert!(code == 0 && said.contains("\"inbox\": 1"), "{code} {said}");
     let (_, pauses) = says(&["--db", from, "pauses"]);
     assert!(pauses.contains("saga move"), "{pauses}");
+    let (code, said) = says(&["--db", from, "move", "--give-up", "--yes"]);
+    assert!(code == 1 && said.contains("everything was moved out"), "{code} {said}");
 }
 
 #[cfg(feature = "postgres")]
@@ -107,4 +112,22 @@ fn a_file_moves_to_postgres_and_back() {
     let here = ["--postgres", &schema.config, "--schema", &schema.name, "move", "--to", back, "--yes"];
     let (code, said) = says(&here);
     assert!(code == 0 && said.contains("moved: 120 instances"), "{code} {said}");
+}
+
+#[test]
+fn a_move_that_was_interrupted_is_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (from, to) = (filled(dir.path(), 120), dir.path().join("to.db"));
+    let (from, to) = (from.to_str().unwrap(), to.to_str().unwrap());
+    let moves = ["--db", from, "move", "--to", to, "--yes", "--follow"];
+    let mut child = saga(&moves).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    assert!(BufReader::new(child.stderr.take().unwrap()).lines().next().is_some());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (code, said) = says(&["--db", from, "move", "--give-up"]);
+    assert!(code == 2 && said.contains("add --yes"), "{code} {said}");
+    let (code, said) = says(&["--db", from, "move", "--give-up", "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    let (_, pauses) = says(&["--db", from, "pauses"]);
+    assert!(!pauses.contains("saga.move"), "{pauses}");
 }

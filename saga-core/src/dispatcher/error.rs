@@ -17,8 +17,8 @@ pub enum StartError {
         /// Each problem, with its solution.
         problems: Vec<StartProblem>,
     },
-    /// A later build has retired names that this build uses, and this build does not know the new names. Nothing has
-    /// been changed.
+    /// A later build has retired names that this build uses, and this build does not know the new names. Or the store is
+    /// being moved, or was moved to another one. Nothing has been changed.
     #[error("cannot start: {}", StartProblem::join(.problems))]
     Retired {
         /// Each retired name with its present name, and the possible solutions.

@@ -18,6 +18,7 @@ use super::retired;
 use super::tempo::limit;
 use crate::engine::{Registry, StartProblem, exposure};
 use crate::message::chain;
+use crate::store::marked;
 use crate::store::{ConsumerRow, Lease, Pause, RetiredName, Store, StoreError};
 
 /// The time limit for a store to take back the lease of a failed start.
@@ -180,6 +181,9 @@ pub(super) async fn prepare(
     consumers: &[ConsumerRow],
     stored: &[ConsumerRow],
 ) -> Result<Result<Vec<Pause>, Vec<StartProblem>>, StoreError> {
+    if let Some(why) = marked(&store.pauses().await?) {
+        return Ok(Err(vec![StartProblem::Moved { why }]));
+    }
     let problems = retired::problems(registry, &store.retired().await?);
     if !problems.is_empty() {
         return Ok(Err(problems));

@@ -4,6 +4,13 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartProblem {
+    /// The store is being moved, or was moved to another one.
+    #[error("{why}")]
+    #[non_exhaustive]
+    Moved {
+        /// The reason, with the way out.
+        why: &'static str,
+    },
     /// Two sagas have the same name.
     #[error("two sagas are called `{saga}`: give one of them another `#[saga(name = \"..\")]`")]
     #[non_exhaustive]
@@ -171,6 +178,7 @@ impl StartProblem {
     /// Returns a stable word, for machines.
     pub const fn as_str(&self) -> &'static str {
         match self {
+            Self::Moved { .. } => "moved",
             Self::TwoSagas { .. } => "two-sagas",
             Self::EarlierNameOfAnotherSaga { .. } => "earlier-name-of-another-saga",
             Self::OneEarlierName { .. } => "one-earlier-name",

@@ -41,6 +41,7 @@ pub use memory::MemoryStore;
 pub use problems::{Problem, ProblemKind, Problems};
 
 pub use redacted::Redacted;
+pub(crate) use relocation::marked;
 pub use relocation::{Relocated, Relocation, RelocationError};
 pub use work_lists::{ScheduleLine, TaskLine, TimerLine, WorkPage};
 

@@ -16,6 +16,9 @@ pub enum RelocationError {
     /// Everything was moved out of the source before.
     #[error("everything was moved out of the source before; use the store to which it was moved")]
     AlreadyMoved,
+    /// A move of the source to another target was begun.
+    #[error("a move of this store to another target was begun; run it again, or give it up first")]
+    OtherTarget,
     /// The target holds other rows than the source.
     #[error(
         "{what} differs between the stores; a dispatcher or a tool has used one of them during the move; remove the target and begin again"
@@ -46,6 +49,22 @@ pub enum RelocationError {
     /// An inbox row or a dead letter of the source cannot be read.
     #[error("an inbox row or a dead letter of the source cannot be read; repair it first, see `saga check`")]
     Damaged,
+    /// The chain of the audit of the source is broken. A copy would hide that.
+    #[error("row {row} of the audit does not follow the row before it; see `saga check`")]
+    #[non_exhaustive]
+    BrokenAudit {
+        /// The number of the row.
+        row: i64,
+    },
+    /// An instance has more lines of history than a move takes.
+    #[error("{address} has more than {most} lines of history")]
+    #[non_exhaustive]
+    TooLong {
+        /// The instance.
+        address: Address,
+        /// The most lines.
+        most: usize,
+    },
     /// A store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

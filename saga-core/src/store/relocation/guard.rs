@@ -1,6 +1,10 @@
-//! The pauses that keep dispatchers from both stores during a move, and the seal of the source after it.
+//! The marks that keep dispatchers from both stores during a move, and from the source after it.
 //!
-//! Owns: the mark of a move, and the order of its two last commits. Does not own: the effect of a pause (rule R37).
+//! Owns: the identity of a move, and the order of its first and last commits. Does not own: the refusal of a start, which
+//! reads the mark (`dispatcher/starting.rs`).
+//!
+//! A mark is a pause of a saga that no application has. Marks are only added during a move, so that no pause of a person is
+//! touched, and no commit removes and adds the same row.
 
 use std::collections::BTreeSet;
 
@@ -11,26 +15,35 @@ use crate::store::{
     AuditFilter, DeadId, DeliveryId, InboxId, Pause, PauseChange, PauseOf, Step, Store, StoreError,
 };
 
-/// The author of the pauses of a move.
+/// The author of the marks.
 const WHO: &str = "saga move";
-/// The saga of the mark. No application has it, because it stands for all of them.
+/// The mark of a store with a move under way. The reason has the identity of the move, and the last unclean epoch before it.
 const MARK: &str = "saga.move";
-/// The reason of the pauses until the end.
-const UNDER_WAY: &str = "a move to another store is under way; unclean epoch ";
-/// The reason of the pauses of the source afterwards.
-const MOVED: &str = "everything was moved to another store; unclean epoch ";
+/// The mark of a lease of the move, with its epoch behind the dot. Nothing has run under such a lease.
+const LEASE: &str = "saga.move.lease.";
+/// The mark of a source from which everything was moved.
+const MOVED: &str = "saga.move.done";
 
-/// The pauses of a move.
+/// Returns why no dispatcher may run on a store with these pauses.
+pub(crate) fn marked(pauses: &[Pause]) -> Option<&'static str> {
+    if has(pauses, MOVED) {
+        Some("everything in this store was moved to another one; use the other store")
+    } else if has(pauses, MARK) {
+        Some(
+            "a move of this store is under way; run `saga move` again, or give it up with `saga move --give-up`",
+        )
+    } else {
+        None
+    }
+}
+
+/// The marks of a move.
 pub(super) struct Guard {
-    /// What the move has paused.
-    paused: Vec<PauseOf>,
-    /// The pauses of people.
-    kept: Vec<Pause>,
-    /// The last unclean epoch of the source before the move. Nothing has run there since.
+    /// The last unclean epoch of the source under which something may have run.
     unclean: u64,
 }
 
-/// The epochs of tasks in the target.
+/// The doubt about tasks, as epochs of the target.
 #[derive(Clone, Copy)]
 pub(super) struct Epochs {
     unclean: u64,
@@ -38,95 +51,133 @@ pub(super) struct Epochs {
 }
 
 impl Epochs {
-    /// Returns the epoch of a task in the target. A task that may have been running at the end of a process of the source
-    /// stays such a task: epoch 0 is before each unclean epoch.
+    /// Returns whether a task of the source may have been running at the end of a process.
+    pub(super) fn is_suspect(self, source: u64) -> bool {
+        source <= self.unclean
+    }
+
+    /// Returns the epoch of a task in the target. Epoch 0 is before each unclean epoch, so that a doubt stays.
     pub(super) fn of(self, source: u64) -> u64 {
-        if source <= self.unclean { 0 } else { self.target }
+        if self.is_suspect(source) { 0 } else { self.target }
     }
 }
 
 impl Guard {
-    /// Pauses everything in both stores.
+    /// Marks both stores.
     pub(super) async fn begin(
         source: &mut Writer<'_>,
         target: &mut Writer<'_>,
     ) -> Result<Self, RelocationError> {
         let (of_source, of_target) = (source.store.pauses().await?, target.store.pauses().await?);
-        let begun = of_target.iter().any(is_mark);
-        if of_source.iter().any(|pause| is_mark(pause) && pause.why.starts_with(MOVED)) && !begun {
-            return Err(RelocationError::AlreadyMoved);
+        let (from, to) = (Mark::of(&of_source), Mark::of(&of_target));
+        if is_source(&of_target) {
+            return Err(RelocationError::NotEmpty { what: "a source of another move" });
         }
-        if let (false, Some(what)) = (begun, contents(target.store).await?) {
-            return Err(RelocationError::NotEmpty { what });
-        }
-        // A crash of an earlier run has left an unclean epoch in which nothing has run.
-        let recorded = of_source.iter().find(|pause| is_mark(pause)).and_then(|pause| {
-            let epoch = pause.why.strip_prefix(UNDER_WAY).or_else(|| pause.why.strip_prefix(MOVED));
-            epoch.and_then(|epoch| epoch.parse().ok())
-        });
-        let unclean = recorded.unwrap_or(source.unclean());
-        let paused = all(source.store).await?;
-        let at = Timestamp::now();
-        let pause = |of: &PauseOf| {
-            let (of, who, why) = (of.clone(), WHO.to_owned(), format!("{UNDER_WAY}{unclean}"));
-            PauseChange::Pause(Pause { of, who, why, at })
+        let mark = match (from, to) {
+            (Some(from), Some(to)) if from.id == to.id => from,
+            (Some(_), _) if has(&of_source, MOVED) => return Err(RelocationError::AlreadyMoved),
+            (Some(_), _) => return Err(RelocationError::OtherTarget),
+            // A crash may have come between the two marks.
+            (None, to) => {
+                if let Some(what) = contents(target.store).await? {
+                    return Err(RelocationError::NotEmpty { what });
+                }
+                let id = to.map_or_else(|| uuid::Uuid::new_v4().to_string(), |to| to.id);
+                Mark { id, unclean: source.unclean() }
+            }
         };
-        let step = || Step { pauses: paused.iter().map(pause).collect(), ..Step::default() };
-        source.write("the pauses of the source", step()).await?;
-        target.write("the pauses of the target", step()).await?;
-        let kept = of_source.into_iter().filter(|pause| pause.who != WHO).collect();
-        Ok(Self { paused, kept, unclean })
+        let unclean = mark.unclean(&of_source, source);
+        // The target comes first. A source with a mark therefore has one target, which has the same mark.
+        let marks = vec![pause(MARK, &mark.text())];
+        target.write("the mark of the target", Step { pauses: marks, ..Step::default() }).await?;
+        // The lease is noted before anything is copied, so that its crash is no doubt about a task.
+        let lease = format!("{LEASE}{}", source.epoch());
+        let marks = [pause(MARK, &mark.text()), pause(&lease, "a lease of the move")];
+        source.write("the marks of the source", Step { pauses: marks.into(), ..Step::default() }).await?;
+        Ok(Self { unclean })
     }
 
     pub(super) fn epochs(&self, target: u64) -> Epochs {
         Epochs { unclean: self.unclean, target }
     }
 
-    /// Seals the source, and then resumes the target. A crash between both leaves a target that the next run resumes.
+    /// Copies the pauses of people, seals the source, and then removes the mark of the target. A crash between the last two
+    /// leaves two marked stores, and the next run ends the move.
     pub(super) async fn end(
         self,
         source: &mut Writer<'_>,
         target: &mut Writer<'_>,
     ) -> Result<(), RelocationError> {
-        let resume = || self.paused.iter().cloned().map(PauseChange::Resume);
-        let at = Timestamp::now();
-        let seal = |of: &PauseOf| {
-            PauseChange::Pause(Pause {
-                of: of.clone(),
-                who: WHO.to_owned(),
-                why: format!("{MOVED}{}", self.unclean),
-                at,
-            })
-        };
-        let sealed = resume().chain(self.paused.iter().map(seal)).collect();
-        source.write("the seal of the source", Step { pauses: sealed, ..Step::default() }).await?;
-        // A pause of a person replaces that of the move.
-        let kept = self.kept.iter().cloned().map(PauseChange::Pause);
-        let resumed = resume().chain(kept).collect();
-        target.write("the end of the pauses", Step { pauses: resumed, ..Step::default() }).await
+        let of_people = source.store.pauses().await?.into_iter().filter(|pause| !is_mark(pause));
+        let pauses = of_people.map(PauseChange::Pause).collect();
+        target.write("the pauses", Step { pauses, ..Step::default() }).await?;
+        let seal = vec![pause(MOVED, "everything was moved to another store")];
+        source.write("the seal of the source", Step { pauses: seal, ..Step::default() }).await?;
+        let end = vec![PauseChange::Resume(PauseOf::Saga(MARK.to_owned()))];
+        target.write("the end of the move", Step { pauses: end, ..Step::default() }).await
     }
+
+    /// Removes the marks of a source from which nothing was moved for good.
+    pub(super) async fn give_up(source: &mut Writer<'_>) -> Result<(), RelocationError> {
+        let pauses = source.store.pauses().await?;
+        if has(&pauses, MOVED) {
+            return Err(RelocationError::AlreadyMoved);
+        }
+        let marks = pauses.into_iter().filter(is_mark).map(|pause| PauseChange::Resume(pause.of)).collect();
+        source.write("the end of the marks", Step { pauses: marks, ..Step::default() }).await
+    }
+}
+
+/// The identity of a move.
+struct Mark {
+    id: String,
+    unclean: u64,
+}
+
+impl Mark {
+    fn of(pauses: &[Pause]) -> Option<Self> {
+        let mark = pauses.iter().find(|pause| is_mark(pause) && pause.of.name() == MARK)?;
+        let (id, unclean) = mark.why.strip_prefix("move ")?.split_once(", unclean epoch ")?;
+        Some(Self { id: id.to_owned(), unclean: unclean.parse().ok()? })
+    }
+
+    fn text(&self) -> String {
+        format!("move {}, unclean epoch {}", self.id, self.unclean)
+    }
+
+    /// Returns the last unclean epoch under which something may have run. The epochs of the move itself do not count, if no
+    /// other lease came between them.
+    fn unclean(&self, pauses: &[Pause], source: &Writer<'_>) -> u64 {
+        let leases = pauses.iter().filter(|pause| is_mark(pause));
+        let own: BTreeSet<u64> =
+            leases.filter_map(|pause| pause.of.name().strip_prefix(LEASE)?.parse().ok()).collect();
+        let first = own.first().copied().unwrap_or(source.epoch());
+        let only_own = (first..source.epoch()).all(|epoch| own.contains(&epoch));
+        // An unclean epoch between the mark and the first lease of the move would be one of a dispatcher.
+        if only_own && source.unclean() < source.epoch() && (self.unclean < first) {
+            self.unclean
+        } else {
+            source.unclean()
+        }
+    }
+}
+
+fn pause(name: &str, why: &str) -> PauseChange {
+    let (of, who, why) = (PauseOf::Saga(name.to_owned()), WHO.to_owned(), why.to_owned());
+    PauseChange::Pause(Pause { of, who, why, at: Timestamp::now() })
 }
 
 fn is_mark(pause: &Pause) -> bool {
-    pause.who == WHO && pause.of == PauseOf::Saga(MARK.to_owned())
+    pause.who == WHO && matches!(&pause.of, PauseOf::Saga(name) if name.starts_with(MARK))
 }
 
-/// Returns everything that could advance, with the mark.
-async fn all(store: &dyn Store) -> Result<Vec<PauseOf>, StoreError> {
-    let mut all = BTreeSet::from([PauseOf::Saga(MARK.to_owned())]);
-    for count in store.counts().await? {
-        all.insert(PauseOf::Saga(count.saga));
-    }
-    for definition in store.definitions().await? {
-        all.insert(PauseOf::Saga(definition.saga));
-    }
-    for row in store.consumers().await? {
-        all.insert(match row.subscriber {
-            true => PauseOf::Handler(row.consumer),
-            false => PauseOf::Saga(row.consumer),
-        });
-    }
-    Ok(all.into_iter().collect())
+fn has(pauses: &[Pause], name: &str) -> bool {
+    pauses.iter().any(|pause| is_mark(pause) && pause.of.name() == name)
+}
+
+/// Returns whether a store was the source of a move.
+fn is_source(pauses: &[Pause]) -> bool {
+    pauses.iter().any(|pause| is_mark(pause) && pause.of.name().starts_with(LEASE))
 }
 
 /// Returns what a store holds, if it is not empty.
@@ -143,8 +194,10 @@ async fn contents(store: &dyn Store) -> Result<Option<&'static str>, StoreError>
         Some("deduplication records")
     } else if !store.audit(&AuditFilter::default()).await?.is_empty() {
         Some("an audit")
-    } else if !store.pauses().await?.is_empty() {
+    } else if store.pauses().await?.iter().any(|pause| !is_mark(pause)) {
         Some("pauses")
+    } else if !store.retired().await?.is_empty() {
+        Some("retired names")
     } else {
         None
     })

@@ -16,7 +16,9 @@ use crate::store::{
 /// The instances that are copied at a time. Their steps share commits.
 const PORTION: usize = 50;
 /// The most lines of history of an instance.
-const LINES: usize = 100_000;
+const LINES: usize = 1_000_000;
+/// The bytes of data after which a commit ends.
+const BYTES: usize = 4 << 20;
 
 /// Copies the instances, in the order of their creation.
 pub(super) async fn copy(
@@ -41,7 +43,7 @@ pub(super) async fn copy(
             for task in &mut snapshot.tasks {
                 task.progress.epoch = epochs.of(task.progress.epoch);
             }
-            let history = history(from, &snapshot.instance.address, LINES).await?;
+            let history = history(from, &snapshot.instance.address).await?;
             open.push_back(Copying::new(snapshot, history, seq, target.map(|target| target.row)));
         }
         // The next step of each instance, until all steps of all instances are there.
@@ -50,9 +52,20 @@ pub(super) async fn copy(
             if open.is_empty() {
                 break;
             }
-            let steps = open.iter_mut().map(Copying::step).collect();
-            for (copying, committed) in open.iter_mut().zip(to.write_all(steps).await?) {
-                copying.row = copying.row.or(committed.row);
+            let mut open = open.iter_mut().peekable();
+            while open.peek().is_some() {
+                let (mut steps, mut written, mut bytes) = (Vec::new(), Vec::new(), 0);
+                while bytes < BYTES
+                    && let Some(copying) = open.next()
+                {
+                    let step = copying.step();
+                    bytes += step.instance.as_ref().map_or(0, |change| change.data.len());
+                    steps.push(step);
+                    written.push(copying);
+                }
+                for (copying, committed) in written.into_iter().zip(to.write_all(steps).await?) {
+                    copying.row = copying.row.or(committed.row);
+                }
             }
         }
         progress(done);
@@ -61,7 +74,11 @@ pub(super) async fn copy(
 }
 
 /// Compares all instances with their histories, and the counts. Returns the number of the lines of history.
-pub(super) async fn compare(from: &dyn Store, to: &dyn Store) -> Result<u64, RelocationError> {
+pub(super) async fn compare(
+    from: &dyn Store,
+    to: &dyn Store,
+    epochs: Epochs,
+) -> Result<u64, RelocationError> {
     let mut lines = 0;
     let mut pages = Pages::new(from);
     while let Some(addresses) = pages.next().await? {
@@ -71,9 +88,10 @@ pub(super) async fn compare(from: &dyn Store, to: &dyn Store) -> Result<u64, Rel
                 return Err(RelocationError::differs("an instance"));
             };
             let address = source.instance.address.clone();
-            let history = (history(from, &address, LINES).await?, history(to, &address, LINES).await?);
+            let history = (history(from, &address).await?, history(to, &address).await?);
             lines += history.0.len() as u64;
-            if comparable(source) != comparable(target) || history.0 != history.1 {
+            let source = comparable(source, |epoch| epochs.is_suspect(epoch));
+            if source != comparable(target, |epoch| epoch == 0) || history.0 != history.1 {
                 return Err(RelocationError::differs(address.to_string()));
             }
         }
@@ -130,6 +148,11 @@ impl Copying {
         let (seq, is_last) = (self.next, self.next == self.export.snapshot.instance.seq);
         self.next += 1;
         let mut step = self.export.step(self.row, seq);
+        if let Some(change) = step.instance.as_mut().filter(|_| !is_last) {
+            // Only the last step needs what the instance has now.
+            (change.data, change.payload) = ("null".into(), None);
+            (change.turn, change.parked, change.joined, change.family) = (None, None, None, None);
+        }
         while self.history.front().is_some_and(|line| line.seq <= seq || is_last)
             && let Some(line) = self.history.pop_front()
         {
@@ -161,24 +184,27 @@ async fn load(store: &dyn Store, addresses: &[Address]) -> Result<Vec<Option<Sna
     found.into_iter().zip(addresses).map(snapshot).collect()
 }
 
-/// Returns the history. A damaged line may have any step, so that it counts as one of the last step.
-async fn history(
-    store: &dyn Store,
-    address: &Address,
-    limit: usize,
-) -> Result<Vec<HistoryRow>, RelocationError> {
-    let mut lines = store.history(address, limit).await?;
-    for line in lines.iter_mut().filter(|line| line.entry.kind == HistoryKind::Unreadable) {
-        line.seq = u64::MAX;
+/// Returns the history. A damaged line may have any step, so that it counts as one of the step before.
+async fn history(store: &dyn Store, address: &Address) -> Result<Vec<HistoryRow>, RelocationError> {
+    let mut lines = store.history(address, LINES).await?;
+    if lines.len() == LINES {
+        return Err(RelocationError::TooLong { address: address.clone(), most: LINES });
+    }
+    let mut before = 1;
+    for line in &mut lines {
+        if line.entry.kind == HistoryKind::Unreadable {
+            line.seq = before;
+        }
+        before = line.seq;
     }
     Ok(lines)
 }
 
 /// Leaves out what differs between two stores: the number of the row, and the epochs, of which only the doubt counts.
-fn comparable(mut snapshot: Snapshot) -> Snapshot {
+fn comparable(mut snapshot: Snapshot, is_suspect: impl Fn(u64) -> bool) -> Snapshot {
     snapshot.row = RowId(0);
     for task in &mut snapshot.tasks {
-        task.progress.epoch = 0;
+        task.progress.epoch = u64::from(is_suspect(task.progress.epoch));
     }
     snapshot
 }

@@ -4,7 +4,7 @@
 //! writes of a store, which are those of every store.
 //!
 //! ```text
-//!  pause both ──▶ names, audit, letters, records, deliveries ──▶ instances ──▶ inbox ──▶ compare ──▶ seal the source ──▶ resume the target
+//!  mark both ──▶ names, audit, letters, records, deliveries ──▶ instances ──▶ inbox ──▶ compare ──▶ seal the source ──▶ unmark the target
 //! ```
 //!
 //! Each part is copied in order, and the target holds a prefix of it at each moment. A move that was interrupted compares the
@@ -17,6 +17,7 @@ mod rows;
 mod writer;
 
 pub use error::RelocationError;
+pub(crate) use guard::marked;
 
 use super::{Lease, Store};
 use guard::Guard;
@@ -24,18 +25,18 @@ use writer::Writer;
 
 /// Moves everything from one store to another, while no dispatcher runs on either.
 ///
-/// The move takes the leases of both stores, and pauses every saga and subscriber of both. It copies instances with their
-/// history, tasks, timers, obligations, aliases and labels, the inbox, deliveries, deduplication records, dead letters,
-/// consumers, definitions, retired names, pauses and the audit. Then it compares every row, seals the source and resumes the
-/// target. The number of an inbox row, a delivery or a dead letter may be another one in the target. Of
-/// the history of an instance, the newest 100,000 lines are copied.
+/// The move takes the leases of both stores, and marks both. No dispatcher starts on a marked store. The move copies instances
+/// with their history, tasks, timers, obligations, aliases and labels, the inbox, deliveries, deduplication records, dead
+/// letters, consumers, definitions, retired names, pauses and the audit. Then it compares every instance with its history, seals
+/// the source and removes the mark of the target. The number of an inbox row, a delivery or a dead letter may be another one in
+/// the target.
 ///
-/// A move that ends with an error or a crash is repeated with the same stores, and goes on where it was. Until its end, a
-/// dispatcher on either store advances nothing, because everything is paused. A move is given up by resuming the source
-/// (`saga resume`), and by removing the target.
+/// A move that ends with an error or a crash is repeated with the same stores, and goes on where it was. Another target is
+/// refused. A move is given up with [`give_up`](Self::give_up), and by removing the target.
 ///
 /// Stop everybody who publishes before the move. An event that comes between the last look at the inbox and the seal stays in
-/// the inbox of the source, where nothing takes it.
+/// the inbox of the source, where nothing takes it. A delivery that cannot be read is left out: look for damage first, see
+/// `saga check`.
 ///
 /// A task that was written before a crash of the move counts as one that may have been running (rule
 /// [R19](crate::rules#r19)), because the target cannot know better.
@@ -92,21 +93,31 @@ impl<'a> Relocation<'a> {
     /// # Errors
     /// [`RelocationError`]. Nothing is lost: the source is as it was, but paused.
     pub async fn run(mut self) -> Result<Relocated, RelocationError> {
-        let source = self.from.lease("a move to another store").await?;
-        let target = match self.to.lease("a move from another store").await {
+        let source = Held::take(self.from, "a move to another store").await?;
+        let target = match Held::take(self.to, "a move from another store").await {
             Ok(target) => target,
             Err(error) => {
-                self.from.release(&source).await?;
+                source.give_back().await;
                 return Err(error.into());
             }
         };
-        let moved = self.under(&source, &target).await;
+        let moved = self.under(&source.lease, &target.lease).await;
         // No handler has run under these leases, so both end cleanly, also after an error.
-        let released = (self.from.release(&source).await, self.to.release(&target).await);
-        let moved = moved?;
-        released.0?;
-        released.1?;
-        Ok(moved)
+        source.give_back().await;
+        target.give_back().await;
+        moved
+    }
+
+    /// Gives up a move that was interrupted: removes the marks of its source, so that a dispatcher starts there again. Remove
+    /// the target, which holds a part.
+    ///
+    /// # Errors
+    /// [`RelocationError::AlreadyMoved`] after the end of a move, or an error of the store.
+    pub async fn give_up(from: &dyn Store) -> Result<(), RelocationError> {
+        let source = Held::take(from, "the end of a move to another store").await?;
+        let given_up = Guard::give_up(&mut Writer::new(from, &source.lease)).await;
+        source.give_back().await;
+        given_up
     }
 
     async fn under(&mut self, source: &Lease, target: &Lease) -> Result<Relocated, RelocationError> {
@@ -118,6 +129,7 @@ impl<'a> Relocation<'a> {
         to.rename(&from.retired().await?).await?;
         let epochs = guard.epochs(target.epoch());
         let mut done = Relocated::default();
+        let stored = from.sizes().await?;
         rows::audit(from, &mut target, &mut done).await?;
         rows::dead_letters(from, &mut target, &mut done).await?;
         rows::dedup(from, &mut target, &mut done).await?;
@@ -126,10 +138,47 @@ impl<'a> Relocation<'a> {
         instances::copy(from, &mut target, epochs, &mut done, &mut *self.progress).await?;
         rows::inbox(from, &mut target, &mut done).await?;
         (self.progress)(&done);
-        done.history = instances::compare(from, to).await?;
+        done.history = instances::compare(from, to, epochs).await?;
+        rows::is_whole(&done, &stored)?;
         // Somebody may have published meanwhile. What comes later stays in the inbox of the source.
         rows::inbox(from, &mut target, &mut done).await?;
+        if source.unclean() > 0 {
+            // A process that has lost the lease may still run an attempt (rule R36). The target does not know of it.
+            tokio::time::sleep(source.linger()).await;
+        }
         guard.end(&mut source, &mut target).await?;
         Ok(done)
+    }
+}
+
+/// A lease of the move. Its drop ends the lease as the end of a process does.
+struct Held<'a> {
+    store: &'a dyn Store,
+    lease: Lease,
+    given_back: bool,
+}
+
+impl<'a> Held<'a> {
+    async fn take(store: &'a dyn Store, owner: &str) -> Result<Self, super::StoreError> {
+        let lease = store.lease(owner).await?;
+        Ok(Self { store, lease, given_back: false })
+    }
+
+    /// Ends the lease cleanly. A failure is no failure of the move: the lease ends with its drop then.
+    async fn give_back(mut self) {
+        match self.store.release(&self.lease).await {
+            Ok(()) => self.given_back = true,
+            Err(error) => {
+                tracing::warn!(error = %crate::message::chain(&error), "a lease could not be given back")
+            }
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if !self.given_back {
+            self.store.abandon(&self.lease);
+        }
     }
 }

@@ -6,12 +6,15 @@ use super::guard::Epochs;
 use super::writer::Writer;
 use super::{Relocated, RelocationError};
 use crate::store::{
-    AuditFilter, AuditFrom, AuditId, DeadId, DeadLetter, Delivery, DeliveryChange, DeliveryId, InboxId, Mail,
-    Step, Store, StoreError, StoreSizes,
+    AuditEntry, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, DeadId, DeadLetter, Delivery,
+    DeliveryChange, DeliveryId, InboxId, Mail, Step, Store, StoreError, StoreSizes,
 };
 
 /// The rows of one commit.
 const PORTION: usize = 100;
+
+/// The bytes of payloads after which a commit ends.
+const BYTES: usize = 4 << 20;
 
 /// One of the two stores.
 #[derive(Clone, Copy)]
@@ -33,15 +36,37 @@ pub(super) async fn audit(
     to: &mut Writer<'_>,
     done: &mut Relocated,
 ) -> Result<(), RelocationError> {
+    unbroken(from).await?;
     let page = async |side: Side<'_>, after: i64| {
-        let mut filter = AuditFilter::default();
-        (filter.from, filter.limit) = (AuditFrom::After(AuditId(after)), PORTION);
-        let rows = side.store().audit(&filter).await?;
+        let rows = audit_page(side.store(), after).await?;
         Ok::<_, StoreError>(rows.into_iter().map(|row| (row.id.0, row.entry)).collect())
     };
     let step = |audit| Step { audit, ..Step::default() };
-    done.audit = copy("the audit", from, to, page, step).await?;
+    let weight = |entry: &AuditEntry| entry.payload.as_ref().map_or(0, |payload| payload.len());
+    done.audit = copy("the audit", from, to, page, weight, step).await?;
     Ok(())
+}
+
+async fn audit_page(store: &dyn Store, after: i64) -> Result<Vec<AuditRow>, StoreError> {
+    let mut filter = AuditFilter::default();
+    (filter.from, filter.limit) = (AuditFrom::After(AuditId(after)), PORTION);
+    store.audit(&filter).await
+}
+
+/// Follows the chain of the audit. A copy would give a forged row a valid link.
+async fn unbroken(store: &dyn Store) -> Result<(), RelocationError> {
+    let (mut after, mut link) = (0, AuditLink::FIRST);
+    loop {
+        let rows = audit_page(store, after).await?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        after = last.id.0;
+        for row in &rows {
+            if !row.follows(&link) {
+                return Err(RelocationError::BrokenAudit { row: row.id.0 });
+            }
+            link = row.link;
+        }
+    }
 }
 
 /// Copies the dead letters.
@@ -55,7 +80,8 @@ pub(super) async fn dead_letters(
         Ok::<_, StoreError>(rows.into_iter().map(|row| (row.id.0, row.letter)).collect())
     };
     let step = |dead: Vec<DeadLetter>| Step { dead, ..Step::default() };
-    done.dead_letters = copy("a dead letter", from, to, page, step).await?;
+    done.dead_letters =
+        copy("a dead letter", from, to, page, |letter| letter.message.payload.len(), step).await?;
     Ok(())
 }
 
@@ -72,7 +98,7 @@ pub(super) async fn deliveries(
         let carried = |(id, mut delivery): (DeliveryId, Delivery)| {
             let epoch = std::mem::take(&mut delivery.progress.epoch);
             let doubt = match side {
-                Side::From(_) => epochs.of(epoch) == 0,
+                Side::From(_) => epochs.is_suspect(epoch),
                 Side::To(_) => epoch == 0,
             };
             (id.0, (delivery, doubt))
@@ -86,7 +112,8 @@ pub(super) async fn deliveries(
         };
         Step { deliveries: rows.into_iter().map(add).collect(), ..Step::default() }
     };
-    done.deliveries = copy("a delivery", from, to, page, step).await?;
+    done.deliveries =
+        copy("a delivery", from, to, page, |(delivery, _)| delivery.event.payload.len(), step).await?;
     Ok(())
 }
 
@@ -102,14 +129,18 @@ pub(super) async fn inbox(
         Ok::<_, StoreError>(rows.into_iter().map(carried).collect())
     };
     let step = |mail: Vec<Mail>| Step { mail, ..Step::default() };
-    done.inbox = copy("an inbox row", from, to, page, step).await?;
-    // A page leaves out a row that cannot be read.
-    let stored = from.sizes().await?;
-    let is_whole = |copied: u64, stored: u64| copied.min(StoreSizes::MOST) == stored;
-    if !is_whole(done.inbox, stored.inbox) || !is_whole(done.dead_letters, stored.dead_letters) {
-        return Err(RelocationError::Damaged);
-    }
+    done.inbox = copy("an inbox row", from, to, page, |mail| mail.message.payload.len(), step).await?;
     Ok(())
+}
+
+/// Checks the number of copied rows against the number before the copy. A page leaves out a row that cannot be read.
+pub(super) fn is_whole(done: &Relocated, stored: &StoreSizes) -> Result<(), RelocationError> {
+    let has = |copied: u64, stored: u64| copied.min(StoreSizes::MOST) >= stored;
+    if has(done.inbox, stored.inbox) && has(done.dead_letters, stored.dead_letters) {
+        Ok(())
+    } else {
+        Err(RelocationError::Damaged)
+    }
 }
 
 /// Copies the deduplication records. Their order is that of their names, so that both stores are read side by side.
@@ -150,6 +181,7 @@ async fn copy<T: PartialEq>(
     from: &dyn Store,
     to: &mut Writer<'_>,
     page: impl AsyncFn(Side<'_>, i64) -> Result<Vec<(i64, T)>, StoreError>,
+    weight: impl Fn(&T) -> usize,
     step: impl Fn(Vec<T>) -> Step,
 ) -> Result<u64, RelocationError> {
     let (mut at, mut there_at, mut count) = (0, 0, 0);
@@ -168,9 +200,16 @@ async fn copy<T: PartialEq>(
         if !rows.by_ref().take(known).eq(there.into_iter().map(|(_, row)| row)) {
             return Err(RelocationError::differs(what));
         }
-        let rest: Vec<T> = rows.collect();
-        if !rest.is_empty() {
-            to.write(what, step(rest)).await?;
+        let mut rest = rows.peekable();
+        while rest.peek().is_some() {
+            let (mut portion, mut bytes) = (Vec::new(), 0);
+            while bytes < BYTES
+                && let Some(row) = rest.next()
+            {
+                bytes += weight(&row);
+                portion.push(row);
+            }
+            to.write(what, step(portion)).await?;
             // The new rows are the last ones of the target.
             there_at = i64::MAX;
         }

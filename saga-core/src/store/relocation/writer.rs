@@ -26,6 +26,11 @@ impl<'a> Writer<'a> {
         self.lease.unclean
     }
 
+    /// How long attempts of the process with the last unclean epoch may still run.
+    pub(super) fn linger(&self) -> std::time::Duration {
+        self.lease.linger
+    }
+
     /// Writes one step. `what` names it in an error.
     pub(super) async fn write(&mut self, what: &str, step: Step) -> Result<(), RelocationError> {
         let outcomes = self.commit(vec![step]).await?;
