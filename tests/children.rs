@@ -577,6 +577,30 @@ async fn r21_a_child_that_cannot_start_is_reported_to_its_parent() {
     }
 }
 
+/// A parcel with the key of a child that was not started is no child, so its order is not undone with the batch.
+#[tokio::test]
+async fn r21_a_parent_aborts_only_its_own_child() {
+    let depot = Depot::new();
+    let dispatcher = depot.open().await;
+    let operator = || Operator::new("op").because("the truck is broken");
+    let ship = saga::PauseOf::Handler(<Ship as Command>::NAME.to_owned());
+    dispatcher.operate(saga::StoreVerb::Pause(ship), operator()).await.unwrap();
+    dispatcher.publish(ParcelOrdered { parcel: "taken".to_owned() }).await.unwrap();
+    dispatcher.publish(placed(&["taken", "a"])).await.unwrap();
+    let parked =
+        |batch: &saga::Instance<BatchState>| matches!(batch.position, Position::Parked { .. }).then_some(());
+    dispatcher.wait_for::<BatchState, _>("test", Duration::from_secs(60), parked).await.unwrap();
+    dispatcher.abort::<BatchState>("test", operator()).await.unwrap();
+    let ended = |parcel: &saga::Instance<ParcelState>| {
+        (parcel.position != Position::In(ParcelState::Shipping)).then_some(())
+    };
+    let own = dispatcher.wait_for::<ParcelState, _>("a", Duration::from_secs(60), ended).await;
+    own.expect("its own child is aborted");
+    let other = dispatcher.instance::<ParcelState>("taken").await.unwrap().unwrap();
+    assert_eq!(other.position, Position::In(ParcelState::Shipping));
+    dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
+}
+
 #[tokio::test]
 async fn r21_start_refuses_a_parent_without_the_saga_of_its_children() {
     let depot = Depot::new();

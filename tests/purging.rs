@@ -215,6 +215,58 @@ async fn r27_a_purge_of_an_instance_that_has_moved_on_is_declined() {
     assert!(matches!(old, InstanceError::Declined(DeclinedReason::MovedOn { .. })), "{old}");
 }
 
+/// Two short lives of one key end at the same step.
+#[tokio::test]
+async fn r27_a_purge_of_another_instance_with_the_same_key_is_declined() {
+    let shop = Shop::open(&in_memory(), &ManualClock::default()).await;
+    shop.place("a").await;
+    shop.close("a").await;
+    let seen = shop.kept.store().instance(&at("a")).await.unwrap().unwrap().instance;
+    let ben = || ada().at_step(seen.seq).created_at(seen.created_at);
+    shop.purge("a").await.unwrap();
+    shop.pulse().await;
+    shop.dispatcher.publish(Placed { order: "a".to_owned() }).await.unwrap();
+    shop.close("a").await;
+    let again = shop.kept.store().instance(&at("a")).await.unwrap().unwrap().instance;
+    assert_eq!(again.seq, seen.seq, "the step says nothing");
+    let why = shop.dispatcher.decide(at("a"), OperatorVerb::Purge, ben()).await.unwrap_err();
+    assert!(matches!(why, InstanceError::Declined(DeclinedReason::Replaced { .. })), "{why}");
+    shop.pulse().await;
+    assert_eq!(shop.has("a").await, (true, true, true));
+}
+
+/// An event that waits at a paused saga would start the instance again with the same data.
+#[tokio::test]
+async fn r27_an_instance_with_waiting_events_is_not_purged() {
+    let shop = Shop::open(&in_memory(), &ManualClock::default()).await;
+    shop.place("a").await;
+    shop.close("a").await;
+    let saga = saga::PauseOf::Saga("order".to_owned());
+    shop.dispatcher.operate(saga::StoreVerb::Pause(saga.clone()), ada()).await.unwrap();
+    shop.dispatcher.publish(Placed { order: "a".to_owned() }).await.unwrap();
+    let why = shop.purge("a").await.unwrap_err();
+    assert!(why.to_string().contains("events wait for it in the inbox"), "{why}");
+    shop.dispatcher.operate(saga::StoreVerb::Resume(saga), ada()).await.unwrap();
+    shop.clock.idle().await;
+    shop.purge("a").await.unwrap();
+    shop.pulse().await;
+    assert_eq!(shop.has("a").await, (false, false, false));
+}
+
+/// A retention without end does not keep what an operator has purged.
+#[tokio::test]
+async fn r27_a_purge_needs_no_retention() {
+    let (kept, clock) = (in_memory(), ManualClock::default());
+    let builder = kept.builder().saga::<OrderState>().clock(clock.clone());
+    let dispatcher = builder.dedup_window(Duration::MAX).start().await.unwrap();
+    let shop = Shop { dispatcher, kept, clock };
+    shop.place("a").await;
+    shop.close("a").await;
+    shop.purge("a").await.unwrap();
+    shop.pulse().await;
+    assert_eq!(shop.has("a").await, (false, false, false));
+}
+
 /// The mark outlives a crash, and events that come before the removal do not withdraw it.
 #[tokio::test]
 async fn r27_a_purge_that_was_answered_happens_after_a_crash() {

@@ -41,9 +41,10 @@ pub(crate) async fn batch(batch: &Batch, reader: &Source, output: &mut Output<'_
     }
     let (mut asked, at) = (0, Timestamp::now());
     for portion in found.chunks(PORTION) {
-        let mails = portion
-            .iter()
-            .map(|view| Mail::operator(view.address.clone(), verb.clone(), batch.who.at_step(view.seq), at));
+        let mails = portion.iter().map(|view| {
+            let operator = batch.who.at_step(view.seq).created_at(view.created_at);
+            Mail::operator(view.address.clone(), verb.clone(), operator, at)
+        });
         reader.deliver(mails.collect()).await?;
         asked += portion.len();
         tell(&format!("{asked} of {}", found.len()));

@@ -41,6 +41,7 @@ pub(crate) async fn decide(
     }
     let to = before.instance.address.clone();
     let operator = decide.who.at_step(decide.step.unwrap_or(before.instance.seq));
+    let operator = operator.created_at(before.instance.created_at);
     let mails = reader.deliver(vec![Mail::operator(to.clone(), verb, operator, Timestamp::now())]).await?;
     let deadline = Instant::now() + Duration::from_secs(decide.wait);
     let mut answer = Answer::new(word, &to);

@@ -19,7 +19,7 @@ use crate::session::{Role, Session, TooMany};
 /// The routes without a session.
 const OPEN: [&str; 3] = ["/log-in", "/saga.css", "/icon.svg"];
 /// The routes that change something and need no decision.
-const OWN: [&str; 3] = ["/log-in", "/log-out", "/prefer"];
+const OWN: [&str; 4] = ["/log-in", "/log-out", "/prefer", "/filters"];
 /// The names of this machine.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 /// The most characters of the name of a person.

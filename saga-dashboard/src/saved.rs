@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use crate::guard::Base;
+use crate::guard::{Base, is_loopback};
 use crate::session::{cookie, inside, with_cookie};
 use crate::text::encode;
 
@@ -83,7 +83,12 @@ pub(crate) async fn keep(base: Base, headers: HeaderMap, Form(change): Form<Chan
     if text.len() > BYTES {
         return refused("the filters are too long for the browser; remove one first");
     }
-    let kept = format!("{COOKIE}={text}; HttpOnly; SameSite=Strict; Max-Age=31536000; Path={}", base.to("/"));
+    // As for the session: a filter can name a customer.
+    let secure = if is_loopback(&headers) { "" } else { "; Secure" };
+    let kept = format!(
+        "{COOKIE}={text}; HttpOnly; SameSite=Strict{secure}; Max-Age=31536000; Path={}",
+        base.to("/")
+    );
     with_cookie(Redirect::to(&base.to(list)).into_response(), &kept)
 }
 

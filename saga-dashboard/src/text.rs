@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use saga_core::message::Timestamp;
 use saga_core::store::Address;
 
 /// The most bytes of a payload on a page.
@@ -72,6 +73,11 @@ pub(crate) fn instance_address(of: &Address, more: &[(&str, &str)]) -> String {
     let mut fields = vec![("saga", &*of.saga), (name, of.key.text())];
     fields.extend(more);
     format!("/instance{}", query(&fields))
+}
+
+/// The value of a ticked instance: what the person has seen.
+pub(crate) fn pick(to: &Address, seq: u64, created: Timestamp) -> String {
+    format!("{}\n{seq}\n{}\n{}", to.saga, created.as_millis(), to.key.text())
 }
 
 /// Returns JSON with a line for each field and element. Numbers keep their digits. A text that is not JSON comes back

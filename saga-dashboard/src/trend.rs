@@ -66,11 +66,13 @@ impl Trend {
     fn rates_at(&self, now: Instant) -> Rates {
         let samples = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rates = Rates::default();
-        for (one, other) in samples.iter().zip(samples.iter().skip(1)) {
+        // A purge removes ended instances, so that a difference says nothing.
+        let grown =
+            |(one, other): &(&Sample, &Sample)| other.stored >= one.stored && other.ended >= one.ended;
+        for (one, other) in samples.iter().zip(samples.iter().skip(1)).filter(grown) {
             let minutes = other.at.saturating_duration_since(one.at).as_secs_f64() / 60.0;
             let age = now.saturating_duration_since(other.at).as_secs_f64();
-            // A purge removes ended instances, which have neither started nor ended again.
-            let rate = |was: u64, is: u64| is.saturating_sub(was) as f64 / minutes.max(f64::MIN_POSITIVE);
+            let rate = |was: u64, is: u64| (is - was) as f64 / minutes.max(f64::MIN_POSITIVE);
             rates.started.push((age, rate(one.stored, other.stored)));
             rates.ended.push((age, rate(one.ended, other.ended)));
         }
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_between_samples_and_a_purge_is_no_negative_rate() {
+    fn rates_are_between_samples_and_not_over_a_purge() {
         let (trend, begin) = (Trend::default(), Instant::now());
         let at = |seconds, stored, ended| Sample { at: begin + Duration::from_secs(seconds), stored, ended };
         // The second sample comes too early.
@@ -118,8 +120,8 @@ mod tests {
             trend.add(sample);
         }
         let rates = trend.rates_at(begin + Duration::from_secs(130));
-        assert_eq!(rates.started, [(70.0, 60.0), (10.0, 0.0)]);
-        assert_eq!(rates.ended, [(70.0, 30.0), (10.0, 0.0)]);
+        assert_eq!(rates.started, [(70.0, 60.0)]);
+        assert_eq!(rates.ended, [(70.0, 30.0)]);
         trend.add(at(10_000, 40, 0));
         assert_eq!(trend.rates_at(begin).started, [], "old samples are forgotten");
     }

@@ -129,7 +129,10 @@ async fn one(dashboard: &Dashboard, session: &Session, fields: &Fields) -> Resul
     let key = Key::new(fields.get("key")).map_err(|error| Refused::Form(error.to_string()))?;
     let to = Address::new(fields.get("saga").to_owned(), key);
     let seq: u64 = fields.get("seq").parse().map_err(|_| Refused::Form("the form has no step".to_owned()))?;
-    let operator = fields.operator(session).map_err(Refused::Form)?.at_step(seq);
+    let mut operator = fields.operator(session).map_err(Refused::Form)?.at_step(seq);
+    if let Ok(created) = fields.get("created").parse() {
+        operator = operator.created_at(Timestamp::from_millis(created));
+    }
     let verb_name = fields.get("verb");
     if is_final(verb_name) && fields.get("confirm") != fields.get("key") {
         return Err(Refused::Form(format!("type the key of the instance to confirm the {verb_name}")));

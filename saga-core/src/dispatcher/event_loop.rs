@@ -8,7 +8,7 @@
 use crate::message::Map;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -26,6 +26,7 @@ use super::meter::Meter;
 use super::performing::{Commit, Outcomes, Read};
 use super::tempo::{Busy, Tempo};
 use crate::engine::{Answer, In, Moment, Registry, Shard, Ticket};
+use crate::machine::PURGED;
 use crate::message::chain;
 use crate::store::{Batch, Lease, Store};
 
@@ -37,6 +38,8 @@ const PULSE: Duration = Duration::from_secs(1);
 const SCAN: Duration = Duration::from_secs(60);
 /// The interval of the removal of expired records. The first removal follows soon after the first commit.
 const PURGE: Duration = Duration::from_secs(60 * 60);
+/// The time until a removal that has failed is repeated.
+const PURGE_AGAIN: Duration = Duration::from_secs(60);
 /// The interval of the metrics that are read from the store.
 #[cfg(feature = "metrics")]
 const MEASURE: Duration = Duration::from_secs(15);
@@ -96,6 +99,8 @@ struct Rounds {
     measure: Duration,
     pulsing: bool,
     purged: bool,
+    /// The store has refused a removal, and the next one comes sooner.
+    purge_failed: Arc<AtomicBool>,
 }
 
 /// The event that wakes the thread.
@@ -129,6 +134,7 @@ impl Sources {
                 measure: Duration::ZERO,
                 pulsing: false,
                 purged: false,
+                purge_failed: Arc::default(),
             },
         }
     }
@@ -138,6 +144,11 @@ impl Sources {
     /// Lets the removal of old records follow with the next pulse.
     pub(super) fn purge_soon(&mut self) {
         self.rounds.purge = Duration::ZERO;
+    }
+
+    /// Set by a removal that has failed.
+    pub(super) fn purge_failed(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.rounds.purge_failed)
     }
 }
 
@@ -368,6 +379,8 @@ impl EventLoop {
         if purge {
             rounds.purge = now.mono.saturating_add(PURGE);
             rounds.purged = true;
+        } else if rounds.purge_failed.swap(false, Ordering::Relaxed) {
+            rounds.purge = now.mono.saturating_add(PURGE_AGAIN);
         }
         // A clock that is set forward makes no record older than its true age.
         let steady = rounds.began.wall.plus(now.mono.saturating_sub(rounds.began.mono));
@@ -383,7 +396,8 @@ impl EventLoop {
             self.measure_store();
         }
         if purge {
-            self.purge(now.wall.min(steady).minus(self.window));
+            // A marked instance goes also if the window is for ever.
+            self.purge(now.wall.min(steady).minus(self.window).max(PURGED.plus(Duration::from_millis(1))));
         }
     }
 }

@@ -244,6 +244,7 @@ impl EventLoop {
 
     pub(super) fn purge(&mut self, before: Timestamp) {
         let (store, busy) = (Arc::clone(&self.store), Busy::by(&*self.clock));
+        let failed = self.sources.purge_failed();
         self.sources.reads.spawn(async move {
             const AT_ONCE: usize = 500;
             let mut instances = 0;
@@ -255,7 +256,8 @@ impl EventLoop {
                     Ok(purged) if purged.instances >= AT_ONCE || purged.dedup >= AT_ONCE => {}
                     Ok(_) => return (Ok(done), busy),
                     Err(error) => {
-                        tracing::warn!(error = %chain(&error), "expired instances and deduplication records could not be removed; the next try is in one hour");
+                        tracing::warn!(error = %chain(&error), "expired instances and deduplication records could not be removed; the next try is in a minute");
+                        failed.store(true, Ordering::Relaxed);
                         return (Ok(done), busy);
                     }
                 }

@@ -25,7 +25,7 @@ use crate::step::{
 use crate::step::{HistoryKind, IgnoredReason};
 
 impl Instance {
-    fn family(&self) -> FamilyRecord {
+    pub(super) fn family(&self) -> FamilyRecord {
         let family = self.record.family.as_ref();
         let family: Option<FamilyRecord> = family.and_then(|family| record::read("family", family).ok());
         let mut family = family.unwrap_or_default();
@@ -298,9 +298,16 @@ impl Work<'_> {
                 self.line(Line::new(HistoryKind::Withdrawn, message.name));
                 continue;
             };
-            let by = self.instance.record.address.to_string();
+            let (by, of) = (self.instance.record.address.to_string(), self.instance.mark());
             let why = "the parent is compensating".to_owned();
-            let payload = record::write(&VerbRecord { verb: Verb::Abort, by, why, seq: None });
+            let payload = record::write(&VerbRecord {
+                verb: Verb::Abort,
+                by,
+                why,
+                seq: None,
+                created: None,
+                parent: Some(of),
+            });
             let verb = Message { name: Name::Borrowed(Verb::Abort.word()), version: 1, payload };
             let to = Address::new(message.name, key);
             self.outgoing.push(Outgoing { to, kind: MailKind::Verb, message: verb, task: None, id: None });

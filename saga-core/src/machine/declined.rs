@@ -30,6 +30,20 @@ pub enum DeclinedReason {
         /// How the instance has ended.
         status: Status,
     },
+    /// The instance that the operator saw was removed, and another one has its key.
+    #[error("{instance} was removed and started again; read the instance again before you decide")]
+    #[non_exhaustive]
+    Replaced {
+        /// The instance.
+        instance: Address,
+    },
+    /// A parent aborts only its own child. Another instance has the key now, or the child has ended.
+    #[error("{instance} is no open child of the parent that aborts it")]
+    #[non_exhaustive]
+    OtherParent {
+        /// The instance.
+        instance: Address,
+    },
     /// Only an ended instance without open work can be purged.
     #[error("{instance} cannot be purged: {why}")]
     #[non_exhaustive]
@@ -258,6 +272,8 @@ impl DeclinedReason {
         match self {
             Self::MovedOn { .. } => "moved-on",
             Self::Ended { .. } => "ended",
+            Self::Replaced { .. } => "replaced",
+            Self::OtherParent { .. } => "other-parent",
             Self::NotOver { .. } => "not-over",
             Self::NotParked { .. } => "not-parked",
             Self::UnreadableRecord { .. } => "unreadable-record",

@@ -95,6 +95,12 @@ pub(crate) struct VerbRecord {
     /// The step that the operator saw. The verb is declined if the instance has made another step since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seq: Option<u64>,
+    /// The creation of the instance that the operator saw, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) created: Option<i64>,
+    /// The parent that requests the verb, by its mark. Another instance may have the key of its child by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Id>,
 }
 
 /// An operator's action on an instance (rules R7, R15, R16).

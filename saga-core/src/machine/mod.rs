@@ -47,6 +47,7 @@ pub(crate) use alias::RejectedClaim;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use family::{ChildNews, all_finished};
 pub(crate) use family::{Outgoing, REPORT, StartRecord};
+pub(crate) use work::PURGED;
 
 impl crate::step::TimerRow {
     /// Returns whether the machine has set the timer for itself: for a complete set of `when_all`, or for the end of all

@@ -79,8 +79,9 @@ impl OperatorVerb {
             Self::Postpone { timer, until } => Verb::Postpone { timer, until: until.as_millis() },
             Self::Purge => Verb::Purge,
         };
-        let Operator { who, why, seq } = operator;
-        VerbRecord { verb, by: who, why, seq }
+        let Operator { who, why, seq, created } = operator;
+        let created = created.map(Timestamp::as_millis);
+        VerbRecord { verb, by: who, why, seq, created, parent: None }
     }
 }
 
@@ -120,12 +121,13 @@ pub struct Operator {
     pub(crate) who: String,
     pub(crate) why: String,
     pub(crate) seq: Option<u64>,
+    pub(crate) created: Option<Timestamp>,
 }
 
 impl Operator {
     /// The operator `who`, who gives no reason yet.
     pub fn new(who: impl Into<String>) -> Self {
-        Self { who: who.into(), why: String::new(), seq: None }
+        Self { who: who.into(), why: String::new(), seq: None, created: None }
     }
 
     /// The reason of the decision.
@@ -140,6 +142,14 @@ impl Operator {
     #[must_use]
     pub fn at_step(mut self, seq: u64) -> Self {
         self.seq = Some(seq);
+        self
+    }
+
+    /// The time at which the seen instance was created. The verb is declined if the instance was removed since, and another
+    /// one has started with its key, perhaps with the same number of steps.
+    #[must_use]
+    pub fn created_at(mut self, at: Timestamp) -> Self {
+        self.created = Some(at);
         self
     }
 }

@@ -20,6 +20,14 @@ impl Instance {
             let now = self.record.seq;
             return decline(DeclinedReason::MovedOn { instance: instance(), now, seen: seq });
         }
+        if record.created.is_some_and(|created| created != self.record.created_at.as_millis()) {
+            return decline(DeclinedReason::Replaced { instance: instance() });
+        }
+        if let Some(parent) = record.parent
+            && self.family().parent.is_none_or(|own| own.of != parent)
+        {
+            return decline(DeclinedReason::OtherParent { instance: instance() });
+        }
         if let Verb::Purge = record.verb {
             return self.purge(record, at);
         }

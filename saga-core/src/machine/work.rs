@@ -22,7 +22,7 @@ pub(super) const WHOLE: u32 = 0;
 
 /// The time of the last change of an instance that an operator has purged. It is older than every retention, so the next
 /// purge removes the instance. The year is 1.
-const PURGED: Timestamp = Timestamp::from_millis(-62_135_596_800_000);
+pub(crate) const PURGED: Timestamp = Timestamp::from_millis(-62_135_596_800_000);
 
 /// One step under construction. Each change goes to the instance and to the step at once, so that both always agree.
 pub(super) struct Work<'a> {

@@ -284,7 +284,14 @@ impl<S: Saga> Given<S> {
 
     #[track_caller]
     fn verb(mut self, verb: Verb, why: &str) -> Self {
-        let record = VerbRecord { verb, by: "test".to_owned(), why: why.to_owned(), seq: None };
+        let record = VerbRecord {
+            verb,
+            by: "test".to_owned(),
+            why: why.to_owned(),
+            seq: None,
+            created: None,
+            parent: None,
+        };
         let decision = self.decide(&Input::Verb(record));
         if let Effect::Declined(why) = &decision.effect {
             panic!("the verb was declined: {why}");

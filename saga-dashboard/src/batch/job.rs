@@ -35,13 +35,17 @@ impl Jobs {
         began: Timestamp,
     ) -> Arc<Job> {
         let mut jobs = lock(&self.0);
-        let id = jobs.back().map_or(1, |last| last.id + 1);
+        // A page of an earlier process must not show the work of this one.
+        let id = u64::from(getrandom::u32().unwrap_or_default()) << 16 | (jobs.len() as u64 + 1);
         let total = decisions.len();
         let (decisions, figures) = (Mutex::new(decisions), Mutex::default());
         let job = Arc::new(Job { id, name, began, total, decisions, figures });
         jobs.push_back(Arc::clone(&job));
-        if jobs.len() > KEPT {
-            jobs.pop_front();
+        // A work that goes on stays.
+        while jobs.len() > KEPT
+            && let Some(ended) = jobs.iter().position(|job| job.figures().ended)
+        {
+            jobs.remove(ended);
         }
         job
     }

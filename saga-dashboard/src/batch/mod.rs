@@ -15,7 +15,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use saga_core::machine::OperatorVerb;
-use saga_core::message::{Key, visible};
+use saga_core::message::{Key, Timestamp, visible};
 use saga_core::store::{Address, Inspect, PageFrom};
 use serde::Deserialize;
 
@@ -23,7 +23,7 @@ use self::job::{Figures, Job};
 use crate::Dashboard;
 use crate::parts::{empty, id, is_final, panel, time};
 use crate::screens::{Filter, NoPage, Screen};
-use crate::text::{count, instance_address, number};
+use crate::text::{count, instance_address, number, pick};
 use crate::verbs::{Fields, is_proven, unproven};
 
 /// The most instances of one decision.
@@ -39,6 +39,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 struct Seen {
     to: Address,
     seq: u64,
+    created: Timestamp,
 }
 
 /// Which work to show.
@@ -100,7 +101,10 @@ async fn many(screen: &Screen, dashboard: &Arc<Dashboard>, fields: &Fields) -> R
     } else if fields.get("confirmed") == "yes" && fields.get("scope") == "ticked" {
         match fields.operator(&screen.session) {
             Ok(operator) => {
-                let decisions = found.into_iter().map(|one| (one.to, operator.clone().at_step(one.seq)));
+                let decisions = found.into_iter().map(|one| {
+                    let operator = operator.clone().at_step(one.seq).created_at(one.created);
+                    (one.to, operator)
+                });
                 let job = dashboard.jobs.begin(name, decisions.collect(), screen.now);
                 let work = Arc::clone(&job).run(dashboard.source.clone(), verb);
                 // The work goes on when the person closes the page.
@@ -118,9 +122,10 @@ async fn many(screen: &Screen, dashboard: &Arc<Dashboard>, fields: &Fields) -> R
 }
 
 fn picked(text: &str) -> Option<Seen> {
-    let mut parts = text.splitn(3, '\n').map(|part| part.trim_end_matches('\r'));
-    let (saga, seq, key) = (parts.next()?, parts.next()?, parts.next()?);
-    Some(Seen { to: Address::new(saga.to_owned(), Key::new(key).ok()?), seq: seq.parse().ok()? })
+    let mut parts = text.splitn(4, '\n').map(|part| part.trim_end_matches('\r'));
+    let (saga, seq, created, key) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let created = Timestamp::from_millis(created.parse().ok()?);
+    Some(Seen { to: Address::new(saga.to_owned(), Key::new(key).ok()?), seq: seq.parse().ok()?, created })
 }
 
 /// Returns the instances that match and can take the verb, and whether there are more.
@@ -152,7 +157,7 @@ async fn select(
         let page = store.instances(&filter).await?;
         let views = page.instances.into_iter().filter(|view| of.takes(view));
         let views = views.filter(|view| verb.fits(view.status, view.parked.is_some()));
-        found.extend(views.map(|view| Seen { to: view.address, seq: view.seq }));
+        found.extend(views.map(|view| Seen { to: view.address, seq: view.seq, created: view.created_at }));
         if found.len() > MOST {
             found.truncate(MOST);
             return Ok((found, true));
@@ -179,7 +184,7 @@ fn preview(
                 p { b { (name) " " (these) } ". " span.muted { "Nothing has been written." } }
                 @if more { p.note.note-parked { "More instances match, or were not looked at. One decision takes at most " (number(MOST as u64)) "; decide again for the others." } }
                 @if verb == "abort" { p.note.note-unwinding { "Each instance undoes what it owes, and ends." } }
-                @if verb == "purge" { p.note.note-parked { "Each instance is removed with its history. Only the audit stays." } }
+                @if verb == "purge" { p.note.note-parked { "Each instance is removed with its history. The audit and the deduplication records stay, and dead letters of the same key." } }
                 ol.steps { @for one in found.iter().take(SHOWN) { li { div { (id(one.to.key.text())) " " span.muted { (visible(&one.to.saga)) ", step " (one.seq) } } } } }
                 @if found.len() > SHOWN { p.muted { "and " (number((found.len() - SHOWN) as u64)) " more" } }
             }
@@ -190,7 +195,7 @@ fn preview(
                 input type="hidden" name="verb" value=(verb);
                 // The same instances as shown, each at the step that was seen.
                 input type="hidden" name="scope" value="ticked";
-                @for one in found { input type="hidden" name="pick" value=(format!("{}\n{}\n{}", one.to.saga, one.seq, one.to.key.text())); }
+                @for one in found { input type="hidden" name="pick" value=(pick(&one.to, one.seq, one.created)); }
                 (screen.ask_who(fields.get("who")))
                 label { "Why" textarea.field name="why" required minlength="4" maxlength="1000" { (fields.get("why")) } }
                 button class=(if is_final(verb) { "btn btn-danger is-armed" } else { "btn btn-main" }) { (name) ", " (these) }

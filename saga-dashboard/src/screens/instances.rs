@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{NoPage, Numbers, Screen, has, is_active};
 use crate::parts::{Look, empty, id, is_final, prose, search_choice, search_text, state, time};
-use crate::text::{count, instance_address, number, query};
+use crate::text::{count, instance_address, number, pick, query};
 
 /// The lines of a page.
 const LINES: usize = 50;
@@ -383,7 +383,7 @@ fn line(
     html! {
         tr {
             @if decides {
-                td.fit.pick { input type="checkbox" name="pick" value=(format!("{}\n{}\n{}", view.address.saga, view.seq, key)) aria-label=(format!("Tick {}", visible(key))); }
+                td.fit.pick { input type="checkbox" name="pick" value=(pick(&view.address, view.seq, view.created_at)) aria-label=(format!("Tick {}", visible(key))); }
             }
             td.title.key { a href=(screen.base.to(&instance_address(&view.address, &[]))) { (id(key)) } }
             td.fit data-label="Saga" { (visible(&view.address.saga)) }

@@ -144,7 +144,9 @@ fn deliveries(screen: &Screen, of: &Of, found: &DeliveryPage, consumers: &[Consu
             (search_choice("tries", "all", &of.tries, &["failing"]))
             button.btn { "Search" }
         }
-        @if found.rows.is_empty() { (empty("No open delivery", &html! { "A delivery is open from the publish of its event to the success of its subscriber." })) }
+        @if let (true, Some(after)) = (found.rows.is_empty(), found.more) {
+            (empty("None among these deliveries", &html! { "The search looks at 5,000 deliveries at a time. " a href=(screen.base.to(&format!("/subscribers{}", of.next(after)))) { "Search on" } }))
+        } @else if found.rows.is_empty() { (empty("No open delivery", &html! { "A delivery is open from the publish of its event to the success of its subscriber." })) }
         @else {
             div.scroll { table.cards {
                 thead { tr { th scope="col" { "Subscriber" } th scope="col" { "Key" } th scope="col" { "Event" } th.num scope="col" { "Tries" } th.num scope="col" { "Next" } th.num scope="col" { "Since" } } }

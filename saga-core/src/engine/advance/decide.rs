@@ -32,6 +32,7 @@ impl Shard {
         if !item.take() {
             return withdrawn(out, &item);
         }
+        let purge_of_waited_for = item.purges() && (slot.backlog.has_rows() || slot.queue.events() > 0);
         let mut head = if item.skips() { slot.take_parked_input() } else { None };
         let Slot { presence: Presence::Present(instance), runs, .. } = &mut **slot else {
             self.broken("an item is decided while its instance is in memory", Some(address));
@@ -63,7 +64,15 @@ impl Shard {
         instance.head = head.as_mut().map(|head| std::mem::replace(&mut head.what, Input::Continue));
         let (span, trace) = step_span(registry.tracer(), address, instance, (&item.what, item.trace));
         let context = StepContext { trace, ..context };
-        let decision = span.in_scope(|| instance.apply(&item.what, context));
+        let purge_of_waited_for = purge_of_waited_for && instance.status().is_over() && !instance.is_parked();
+        let decision = match purge_of_waited_for {
+            // The next event would start the instance again.
+            true => {
+                let (instance, why) = (address.clone(), "events wait for it in the inbox");
+                Decision::nothing(Effect::Declined(DeclinedReason::NotOver { instance, why }))
+            }
+            false => span.in_scope(|| instance.apply(&item.what, context)),
+        };
         let declined = match (&decision.effect, item.verb_from_elsewhere()) {
             (Effect::Declined(why), Some(verb)) => {
                 tracing::warn!(instance = %address, %why, "an operator's verb was declined");

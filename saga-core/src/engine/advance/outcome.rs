@@ -53,6 +53,9 @@ impl Shard {
                     self.answer(address, Some(item), &Ok(Disposition::Queued));
                 }
                 self.aliases_changed(address, &step.aliases);
+                if in_flight.after.purge {
+                    self.out.push(Out::Purge);
+                }
                 self.answer(address, in_flight.item, &in_flight.answer);
                 self.reload(address);
             }

@@ -752,7 +752,14 @@ pub(super) fn shard(registry: &Arc<Registry>, limits: &Limits, lease: &Lease, ra
 
 /// The verb of an operator who has seen the instance at the step `seq`.
 fn record(verb: Verb, seq: Option<u64>) -> VerbRecord {
-    VerbRecord { verb, by: "op".to_owned(), why: "it must go on".to_owned(), seq }
+    VerbRecord {
+        verb,
+        by: "op".to_owned(),
+        why: "it must go on".to_owned(),
+        seq,
+        created: None,
+        parent: None,
+    }
 }
 
 fn name(order: usize) -> String {

@@ -135,6 +135,11 @@ impl Item {
         matches!(self.what, Input::Verb(VerbRecord { verb: Verb::Skip, .. }))
     }
 
+    /// True for a verb that removes the instance.
+    pub(in crate::engine) fn purges(&self) -> bool {
+        matches!(self.what, Input::Verb(VerbRecord { verb: Verb::Purge, .. }))
+    }
+
     /// The verb, if a person in another process requested it and no local caller waits. A verb from a parent's step
     /// does not count, because its `hops` is not 0.
     pub(in crate::engine) fn verb_from_elsewhere(&self) -> Option<&VerbRecord> {

@@ -169,7 +169,7 @@ impl<'a> Held<'a> {
         match self.store.release(&self.lease).await {
             Ok(()) => self.given_back = true,
             Err(error) => {
-                tracing::warn!(error = %crate::message::chain(&error), "a lease could not be given back")
+                tracing::warn!(error = %crate::message::chain(&error), "a lease could not be given back");
             }
         }
     }

@@ -153,6 +153,7 @@ pub(super) fn form(
                 input type="hidden" name="saga" value=(record.address.saga);
                 input type="hidden" name="key" value=(key);
                 input type="hidden" name="seq" value=(record.seq);
+                input type="hidden" name="created" value=(record.created_at.as_millis());
                 input type="hidden" name="verb" value=(verb.name);
                 h3 { (verb.title) " " (visible(key)) }
                 (screen.ask_who(written(|said| &said.who)))

@@ -114,13 +114,14 @@ fn standing(relative: &Relative, numbers: &Numbers) -> Markup {
             state(look, numbers.variant_of(&record.address.saga, &record.state))
         }
         None if relative.ended => status("ended", "ended, and removed since"),
-        None => status("waiting", "not started yet"),
+        None => status("waiting", "not there: it waits for its start, or was removed"),
     }
 }
 
 /// The open children of an instance.
 fn children(snapshot: &Snapshot) -> Vec<(Address, bool)> {
-    snapshot.children().map(|address| (address, false)).collect()
+    // One more than a page shows, because a family may have a hundred thousand children.
+    snapshot.children().take(MOST + 1).map(|address| (address, false)).collect()
 }
 
 /// The children that have ended, as the shown lines of the history name them. The cause of such a line is the key. Its name is
