@@ -268,6 +268,14 @@ async fn a_move_that_dies_at_a_commit_of_the_source_goes_on() {
     }
 }
 
+/// A move can run in a task of a server.
+#[tokio::test]
+async fn a_move_runs_in_a_task() {
+    let (from, to) = (MemoryStore::new(), MemoryStore::new());
+    let moved = tokio::spawn(async move { Relocation::new(&from, &to).run().await });
+    assert_eq!(moved.await.unwrap().unwrap().instances, 0);
+}
+
 #[tokio::test]
 async fn a_store_with_rows_is_no_target() {
     let (from, to) = (MemoryStore::new(), MemoryStore::new());

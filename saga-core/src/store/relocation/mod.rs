@@ -21,6 +21,7 @@ pub(crate) use guard::marked;
 
 use super::{Lease, Store};
 use guard::Guard;
+use rows::List;
 use writer::Writer;
 
 /// Moves everything from one store to another, while no dispatcher runs on either.
@@ -130,18 +131,18 @@ impl<'a> Relocation<'a> {
         let epochs = guard.epochs(target.epoch());
         let mut done = Relocated::default();
         let stored = from.sizes().await?;
-        rows::audit(from, &mut target, &mut done).await?;
-        rows::dead_letters(from, &mut target, &mut done).await?;
-        rows::dedup(from, &mut target, &mut done).await?;
-        rows::deliveries(from, &mut target, epochs, &mut done).await?;
+        done.audit = List::Audit.copy(from, &mut target).await?;
+        done.dead_letters = List::DeadLetters.copy(from, &mut target).await?;
+        done.dedup = rows::dedup(from, &mut target).await?;
+        done.deliveries = List::Deliveries(epochs).copy(from, &mut target).await?;
         (self.progress)(&done);
         instances::copy(from, &mut target, epochs, &mut done, &mut *self.progress).await?;
-        rows::inbox(from, &mut target, &mut done).await?;
+        done.inbox = List::Inbox.copy(from, &mut target).await?;
         (self.progress)(&done);
         done.history = instances::compare(from, to, epochs).await?;
         rows::is_whole(&done, &stored)?;
         // Somebody may have published meanwhile. What comes later stays in the inbox of the source.
-        rows::inbox(from, &mut target, &mut done).await?;
+        done.inbox = List::Inbox.copy(from, &mut target).await?;
         if source.unclean() > 0 {
             // A process that has lost the lease may still run an attempt (rule R36). The target does not know of it.
             tokio::time::sleep(source.linger()).await;
