@@ -138,9 +138,7 @@ impl Sources {
             },
         }
     }
-}
 
-impl Sources {
     /// Lets the removal of old records follow with the next pulse.
     pub(super) fn purge_soon(&mut self) {
         self.rounds.purge = Duration::ZERO;

@@ -96,7 +96,8 @@ impl Dispatcher {
     /// follows with the first step, and at the latest an hour after the start. Until then, the instance takes events as an ended one.
     ///
     /// # Errors
-    /// [`InstanceError::Declined`] when the instance has not ended, is parked, or has open commands or children.
+    /// [`InstanceError::Declined`] when the instance has not ended, is parked, has open commands or children, or has events that
+    /// wait for it.
     pub async fn purge<S: Saga>(
         &self,
         key: impl AsRef<str>,

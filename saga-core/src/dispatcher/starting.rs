@@ -18,8 +18,7 @@ use super::retired;
 use super::tempo::limit;
 use crate::engine::{Registry, StartProblem, exposure};
 use crate::message::chain;
-use crate::store::marked;
-use crate::store::{ConsumerRow, Lease, Pause, RetiredName, Store, StoreError};
+use crate::store::{ConsumerRow, Lease, Pause, RetiredName, Store, StoreError, marked};
 
 /// The time limit for a store to take back the lease of a failed start.
 const GIVE_BACK: Duration = Duration::from_secs(5);
@@ -181,7 +180,8 @@ pub(super) async fn prepare(
     consumers: &[ConsumerRow],
     stored: &[ConsumerRow],
 ) -> Result<Result<Vec<Pause>, Vec<StartProblem>>, StoreError> {
-    if let Some(why) = marked(&store.pauses().await?) {
+    let mut pauses = store.pauses().await?;
+    if let Some(why) = marked(&pauses) {
         return Ok(Err(vec![StartProblem::Moved { why }]));
     }
     let problems = retired::problems(registry, &store.retired().await?);
@@ -191,6 +191,8 @@ pub(super) async fn prepare(
     let names = retired::names(registry);
     if !names.is_empty() {
         let moved = store.rename(&names).await?;
+        // The pause of a renamed saga has the present name now.
+        pauses = store.pauses().await?;
         for (RetiredName { was, name, .. }, instances) in names.iter().zip(moved) {
             if instances > 0 {
                 tracing::info!(was, name, instances, "a saga was renamed");
@@ -198,7 +200,7 @@ pub(super) async fn prepare(
         }
     }
     let is_own = |pause: &Pause| consumers.iter().any(|own| pause.retires(&own.consumer));
-    let (returned, pauses): (Vec<_>, Vec<_>) = store.pauses().await?.into_iter().partition(is_own);
+    let (returned, pauses): (Vec<_>, Vec<_>) = pauses.into_iter().partition(is_own);
     for Pause { of, who, .. } in &returned {
         tracing::warn!(who, "{of} was retired, and this build has it; it receives events again");
     }

@@ -9,10 +9,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::json::dense;
+use super::replay::Replay;
 use super::{
-    Address, AliasChange, Batch, HistoryEntry, HistoryKind, HistoryRow, Inspect, InstanceChange, Labels,
-    Lease, Obligation, ObligationChange, ObligationOf, RowId, Snapshot, Status, Step, StepOutcome, Store,
-    StoreError, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
+    Address, Batch, HistoryEntry, HistoryKind, HistoryRow, Inspect, InstanceChange, Labels, Lease,
+    Obligation, ObligationOf, RowId, Snapshot, Status, StepOutcome, Store, StoreError, Task, TaskId,
+    TaskKind, TaskProgress, TaskStage, TimerRow,
 };
 use crate::definition::StoredDefinition;
 use crate::message::{Alias, Id, Incarnation, Key, Message, Name, Payload, Timestamp};
@@ -106,44 +107,16 @@ impl InstanceExport {
 
     async fn commit(&self, store: &dyn Store, lease: &Lease) -> Result<(), ImportError> {
         let mut row = None;
-        let mut history = self.history.iter().peekable();
+        let mut replay = Replay::behind(0, self.snapshot.clone(), self.history.clone());
         // A batch changes an instance once.
         for seq in 1..=self.snapshot.instance.seq {
-            let is_last = seq == self.snapshot.instance.seq;
-            let mut step = self.step(row, seq);
-            // A line of a step that was trimmed is not in the history. A damaged line may have any step.
-            while let Some(line) = history.next_if(|line| line.seq <= seq || is_last) {
-                step.history.push(line.entry.clone());
-            }
-            let steps = vec![step];
+            let steps = vec![replay.step(row)];
             match store.commit(lease, Arc::new(Batch { number: seq, steps })).await?.pop() {
                 Some(StepOutcome::Committed(committed)) => row = row.or(committed.row),
                 other => return Err(ImportError::Refused { seq, why: format!("{other:?}") }),
             }
         }
         Ok(())
-    }
-
-    /// Returns the step with this number, without its history. The last one has everything that is open.
-    pub(super) fn step(&self, row: Option<RowId>, seq: u64) -> Step {
-        let Snapshot { instance, tasks, timers, obligations, aliases, .. } = &self.snapshot;
-        let is_last = seq == instance.seq;
-        let id = if is_last { instance.step } else { instance.incarnation.derive(seq, 0, "import") };
-        let mut step = Step { row, ..Step::default() };
-        step.instance = Some(InstanceChange {
-            seq,
-            step: id,
-            labels: if is_last { instance.labels.clone() } else { Labels::new() },
-            ..instance.clone()
-        });
-        if is_last {
-            step.labels = instance.labels.changes(&Labels::new());
-            step.tasks = tasks.iter().cloned().map(TaskChange::Add).collect();
-            step.timers = timers.iter().cloned().map(TimerChange::Set).collect();
-            step.obligations = obligations.iter().cloned().map(ObligationChange::Put).collect();
-            step.aliases = aliases.iter().cloned().map(AliasChange::Claim).collect();
-        }
-        step
     }
 }
 
@@ -549,6 +522,7 @@ mod tests {
     use crate::store::conformance::{
         Driver, address, create, labelled, next, obligation, payload, task, timer,
     };
+    use crate::store::{AliasChange, ObligationChange, TaskChange, TimerChange};
 
     /// A store with one instance that has everything.
     async fn full() -> MemoryStore {

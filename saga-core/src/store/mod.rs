@@ -18,6 +18,7 @@ mod memory;
 mod problems;
 mod redacted;
 mod relocation;
+mod replay;
 mod search;
 mod waiting;
 mod work_lists;

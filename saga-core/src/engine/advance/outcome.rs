@@ -26,6 +26,9 @@ impl Shard {
         };
         if matches!(outcome, StepOutcome::Committed(_) | StepOutcome::Repeated) {
             log_life(step);
+            if in_flight.after.purge {
+                self.out.push(Out::Purge);
+            }
         }
         if !matches!(outcome, StepOutcome::Committed(_) | StepOutcome::Refused(_)) {
             slot.runs.keep_unstored(progress_of_begun(&in_flight.tasks));
@@ -53,9 +56,6 @@ impl Shard {
                     self.answer(address, Some(item), &Ok(Disposition::Queued));
                 }
                 self.aliases_changed(address, &step.aliases);
-                if in_flight.after.purge {
-                    self.out.push(Out::Purge);
-                }
                 self.answer(address, in_flight.item, &in_flight.answer);
                 self.reload(address);
             }
@@ -134,9 +134,6 @@ impl Shard {
             self.tally.parked += 1;
             log_parked(step);
             self.attend_to_park(step);
-        }
-        if after.purge {
-            self.out.push(Out::Purge);
         }
         for task in after.stop {
             self.cancel(address, task);

@@ -37,15 +37,10 @@ pub(crate) fn marked(pauses: &[Pause]) -> Option<&'static str> {
     }
 }
 
-/// The marks of a move.
-pub(super) struct Guard {
-    /// The last unclean epoch of the source under which something may have run.
-    unclean: u64,
-}
-
 /// The doubt about tasks, as epochs of the target.
 #[derive(Clone, Copy)]
 pub(super) struct Epochs {
+    /// The last unclean epoch of the source under which something may have run.
     unclean: u64,
     pub(super) target: u64,
 }
@@ -62,70 +57,60 @@ impl Epochs {
     }
 }
 
-impl Guard {
-    /// Marks both stores.
-    pub(super) async fn begin(
-        source: &mut Writer<'_>,
-        target: &mut Writer<'_>,
-    ) -> Result<Self, RelocationError> {
-        let (of_source, of_target) = (source.store.pauses().await?, target.store.pauses().await?);
-        let (from, to) = (Mark::of(&of_source), Mark::of(&of_target));
-        if is_source(&of_target) {
-            return Err(RelocationError::NotEmpty { what: "a source of another move" });
-        }
-        let mark = match (from, to) {
-            (Some(from), Some(to)) if from.id == to.id => from,
-            (Some(_), _) if has(&of_source, MOVED) => return Err(RelocationError::AlreadyMoved),
-            (Some(_), _) => return Err(RelocationError::OtherTarget),
-            // A crash may have come between the two marks.
-            (None, to) => {
-                if let Some(what) = contents(target.store).await? {
-                    return Err(RelocationError::NotEmpty { what });
-                }
-                let id = to.map_or_else(|| uuid::Uuid::new_v4().to_string(), |to| to.id);
-                Mark { id, unclean: source.unclean() }
+/// Marks both stores. Returns the doubt about tasks.
+pub(super) async fn begin(
+    source: &mut Writer<'_>,
+    target: &mut Writer<'_>,
+) -> Result<Epochs, RelocationError> {
+    let (of_source, of_target) = (source.store.pauses().await?, target.store.pauses().await?);
+    let (from, to) = (Mark::of(&of_source), Mark::of(&of_target));
+    if is_source(&of_target) {
+        return Err(RelocationError::NotEmpty { what: "a source of another move" });
+    }
+    let mark = match (from, to) {
+        (Some(from), Some(to)) if from.id == to.id => from,
+        (Some(_), _) if has(&of_source, MOVED) => return Err(RelocationError::AlreadyMoved),
+        (Some(_), _) => return Err(RelocationError::OtherTarget),
+        // A crash may have come between the two marks.
+        (None, to) => {
+            if let Some(what) = contents(target.store).await? {
+                return Err(RelocationError::NotEmpty { what });
             }
-        };
-        let unclean = mark.unclean(&of_source, source);
-        // The target comes first. A source with a mark therefore has one target, which has the same mark.
-        let marks = vec![pause(MARK, &mark.text())];
-        target.write("the mark of the target", Step { pauses: marks, ..Step::default() }).await?;
-        // The lease is noted before anything is copied, so that its crash is no doubt about a task.
-        let lease = format!("{LEASE}{}", source.epoch());
-        let marks = [pause(MARK, &mark.text()), pause(&lease, "a lease of the move")];
-        source.write("the marks of the source", Step { pauses: marks.into(), ..Step::default() }).await?;
-        Ok(Self { unclean })
-    }
-
-    pub(super) fn epochs(&self, target: u64) -> Epochs {
-        Epochs { unclean: self.unclean, target }
-    }
-
-    /// Copies the pauses of people, seals the source, and then removes the mark of the target. A crash between the last two
-    /// leaves two marked stores, and the next run ends the move.
-    pub(super) async fn end(
-        self,
-        source: &mut Writer<'_>,
-        target: &mut Writer<'_>,
-    ) -> Result<(), RelocationError> {
-        let of_people = source.store.pauses().await?.into_iter().filter(|pause| !is_mark(pause));
-        let pauses = of_people.map(PauseChange::Pause).collect();
-        target.write("the pauses", Step { pauses, ..Step::default() }).await?;
-        let seal = vec![pause(MOVED, "everything was moved to another store")];
-        source.write("the seal of the source", Step { pauses: seal, ..Step::default() }).await?;
-        let end = vec![PauseChange::Resume(PauseOf::Saga(MARK.to_owned()))];
-        target.write("the end of the move", Step { pauses: end, ..Step::default() }).await
-    }
-
-    /// Removes the marks of a source from which nothing was moved for good.
-    pub(super) async fn give_up(source: &mut Writer<'_>) -> Result<(), RelocationError> {
-        let pauses = source.store.pauses().await?;
-        if has(&pauses, MOVED) {
-            return Err(RelocationError::AlreadyMoved);
+            let id = to.map_or_else(|| uuid::Uuid::new_v4().to_string(), |to| to.id);
+            Mark { id, unclean: source.unclean() }
         }
-        let marks = pauses.into_iter().filter(is_mark).map(|pause| PauseChange::Resume(pause.of)).collect();
-        source.write("the end of the marks", Step { pauses: marks, ..Step::default() }).await
+    };
+    let unclean = mark.unclean(&of_source, source);
+    // The target comes first. A source with a mark therefore has one target, which has the same mark.
+    let marks = vec![pause(MARK, &mark.text())];
+    target.write("the mark of the target", Step { pauses: marks, ..Step::default() }).await?;
+    // The lease is noted before anything is copied, so that its crash is no doubt about a task.
+    let lease = format!("{LEASE}{}", source.epoch());
+    let marks = [pause(MARK, &mark.text()), pause(&lease, "a lease of the move")];
+    source.write("the marks of the source", Step { pauses: marks.into(), ..Step::default() }).await?;
+    Ok(Epochs { unclean, target: target.epoch() })
+}
+
+/// Copies the pauses of people, seals the source, and then removes the mark of the target. A crash between the last two
+/// leaves two marked stores, and the next run ends the move.
+pub(super) async fn end(source: &mut Writer<'_>, target: &mut Writer<'_>) -> Result<(), RelocationError> {
+    let of_people = source.store.pauses().await?.into_iter().filter(|pause| !is_mark(pause));
+    let pauses = of_people.map(PauseChange::Pause).collect();
+    target.write("the pauses", Step { pauses, ..Step::default() }).await?;
+    let seal = vec![pause(MOVED, "everything was moved to another store")];
+    source.write("the seal of the source", Step { pauses: seal, ..Step::default() }).await?;
+    let end = vec![PauseChange::Resume(PauseOf::Saga(MARK.to_owned()))];
+    target.write("the end of the move", Step { pauses: end, ..Step::default() }).await
+}
+
+/// Removes the marks of a source from which nothing was moved for good.
+pub(super) async fn give_up(source: &mut Writer<'_>) -> Result<(), RelocationError> {
+    let pauses = source.store.pauses().await?;
+    if has(&pauses, MOVED) {
+        return Err(RelocationError::AlreadyMoved);
     }
+    let marks = pauses.into_iter().filter(is_mark).map(|pause| PauseChange::Resume(pause.of)).collect();
+    source.write("the end of the marks", Step { pauses: marks, ..Step::default() }).await
 }
 
 /// The identity of a move.
@@ -153,12 +138,7 @@ impl Mark {
             leases.filter_map(|pause| pause.of.name().strip_prefix(LEASE)?.parse().ok()).collect();
         let first = own.first().copied().unwrap_or(source.epoch());
         let only_own = (first..source.epoch()).all(|epoch| own.contains(&epoch));
-        // An unclean epoch between the mark and the first lease of the move would be one of a dispatcher.
-        if only_own && source.unclean() < source.epoch() && (self.unclean < first) {
-            self.unclean
-        } else {
-            source.unclean()
-        }
+        if only_own { self.unclean } else { source.unclean() }
     }
 }
 

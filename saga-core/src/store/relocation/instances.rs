@@ -1,24 +1,21 @@
 //! The instances, each with its history, and their comparison.
 //!
-//! Owns: the place at which an interrupted copy of an instance goes on. Does not own: the steps of a copy, which are those of
-//! an import (`export`).
-
-use std::collections::VecDeque;
+//! Owns: the place at which an interrupted copy of an instance goes on. Does not own: the steps of a copy
+//! (`replay`).
 
 use super::guard::Epochs;
-use super::writer::Writer;
+use super::writer::{Writer, portion};
 use super::{Relocated, RelocationError};
+use crate::store::replay::Replay;
 use crate::store::{
-    Address, HistoryKind, HistoryRow, InstanceExport, InstanceFilter, InstanceOrder, Loaded, PageFrom, RowId,
-    Snapshot, Store,
+    Address, HistoryKind, HistoryRow, InstanceFilter, InstanceOrder, Loaded, PageFrom, RowId, Snapshot, Step,
+    Store,
 };
 
 /// The instances that are copied at a time. Their steps share commits.
 const PORTION: usize = 50;
 /// The most lines of history of an instance.
 const LINES: usize = 1_000_000;
-/// The bytes of data after which a commit ends.
-const BYTES: usize = 4 << 20;
 
 /// Copies the instances, in the order of their creation.
 pub(super) async fn copy(
@@ -30,13 +27,13 @@ pub(super) async fn copy(
 ) -> Result<(), RelocationError> {
     let mut pages = Pages::new(from);
     while let Some(addresses) = pages.next().await? {
-        let (sources, theirs) = (load(from, &addresses).await?, load(to.store, &addresses).await?);
-        let mut open = VecDeque::new();
-        for (snapshot, target) in sources.into_iter().zip(theirs) {
+        let (sources, targets) = (load(from, &addresses).await?, load(to.store, &addresses).await?);
+        let mut open = Vec::new();
+        for (snapshot, target) in sources.into_iter().zip(targets) {
             // Only the lease holder removes instances, and that is this move.
             let Some(mut snapshot) = snapshot else { return Err(RelocationError::differs("an instance")) };
             done.instances += 1;
-            let seq = theirs_seq(&snapshot, target.as_ref())?;
+            let seq = written(&snapshot, target.as_ref())?;
             if seq == snapshot.instance.seq {
                 continue;
             }
@@ -44,33 +41,32 @@ pub(super) async fn copy(
                 task.progress.epoch = epochs.of(task.progress.epoch);
             }
             let history = history(from, &snapshot.instance.address).await?;
-            open.push_back(Copying::new(snapshot, history, seq, target.map(|target| target.row)));
+            let row = target.map(|target| target.row);
+            open.push((row, Replay::behind(seq, snapshot, history)));
         }
         // The next step of each instance, until all steps of all instances are there.
         loop {
-            open.retain(|copying| copying.next <= copying.export.snapshot.instance.seq);
+            open.retain(|(_, replay)| !replay.is_done());
             if open.is_empty() {
                 break;
             }
-            let mut open = open.iter_mut().peekable();
-            while open.peek().is_some() {
-                let (mut steps, mut written, mut bytes) = (Vec::new(), Vec::new(), 0);
-                while bytes < BYTES
-                    && let Some(copying) = open.next()
-                {
-                    let step = copying.step();
-                    bytes += step.instance.as_ref().map_or(0, |change| change.data.len());
-                    steps.push(step);
-                    written.push(copying);
-                }
-                for (copying, committed) in written.into_iter().zip(to.write_all(steps).await?) {
-                    copying.row = copying.row.or(committed.row);
+            let steps: Vec<_> = open.iter_mut().map(|(row, replay)| (replay.step(*row), row)).collect();
+            let mut steps = steps.into_iter().peekable();
+            while let Some(portion) = portion(&mut steps, bytes) {
+                let (steps, rows): (Vec<_>, Vec<_>) = portion.into_iter().unzip();
+                for (row, committed) in rows.into_iter().zip(to.write_all(steps).await?) {
+                    *row = row.or(committed.row);
                 }
             }
         }
         progress(done);
     }
     Ok(())
+}
+
+/// The bytes of the data of a step.
+fn bytes((step, _): &(Step, &mut Option<RowId>)) -> usize {
+    step.instance.as_ref().map_or(0, |change| change.data.len())
 }
 
 /// Compares all instances with their histories, and the counts. Returns the number of the lines of history.
@@ -126,44 +122,8 @@ impl<'a> Pages<'a> {
     }
 }
 
-/// One instance that is being copied.
-struct Copying {
-    export: InstanceExport,
-    row: Option<RowId>,
-    /// The step to write next.
-    next: u64,
-    /// The lines of history that are not written.
-    history: VecDeque<HistoryRow>,
-}
-
-impl Copying {
-    /// Goes on behind the step `seq` of the target.
-    fn new(snapshot: Snapshot, history: Vec<HistoryRow>, seq: u64, row: Option<RowId>) -> Self {
-        let history = history.into_iter().filter(|line| line.seq > seq).collect();
-        let export = InstanceExport { snapshot, history: Vec::new(), definitions: Vec::new() };
-        Self { export, row, next: seq + 1, history }
-    }
-
-    fn step(&mut self) -> crate::store::Step {
-        let (seq, is_last) = (self.next, self.next == self.export.snapshot.instance.seq);
-        self.next += 1;
-        let mut step = self.export.step(self.row, seq);
-        if let Some(change) = step.instance.as_mut().filter(|_| !is_last) {
-            // Only the last step needs what the instance has now.
-            (change.data, change.payload) = ("null".into(), None);
-            (change.turn, change.parked, change.joined, change.family) = (None, None, None, None);
-        }
-        while self.history.front().is_some_and(|line| line.seq <= seq || is_last)
-            && let Some(line) = self.history.pop_front()
-        {
-            step.history.push(line.entry);
-        }
-        step
-    }
-}
-
 /// Returns the last step of an instance that the target has. 0 without the instance.
-fn theirs_seq(source: &Snapshot, target: Option<&Snapshot>) -> Result<u64, RelocationError> {
+fn written(source: &Snapshot, target: Option<&Snapshot>) -> Result<u64, RelocationError> {
     let Some(target) = target else { return Ok(0) };
     let (source, target) = (&source.instance, &target.instance);
     if target.incarnation == source.incarnation && target.seq <= source.seq {

@@ -20,7 +20,6 @@ pub use error::RelocationError;
 pub(crate) use guard::marked;
 
 use super::{Lease, Store};
-use guard::Guard;
 use rows::List;
 use writer::Writer;
 
@@ -92,7 +91,7 @@ impl<'a> Relocation<'a> {
     /// Moves everything. Returns what was copied and compared, by this run and by those before.
     ///
     /// # Errors
-    /// [`RelocationError`]. Nothing is lost: the source is as it was, but paused.
+    /// [`RelocationError`]. Nothing is lost: the source is as it was, but marked.
     pub async fn run(mut self) -> Result<Relocated, RelocationError> {
         let source = Held::take(self.from, "a move to another store").await?;
         let target = match Held::take(self.to, "a move from another store").await {
@@ -116,7 +115,7 @@ impl<'a> Relocation<'a> {
     /// [`RelocationError::AlreadyMoved`] after the end of a move, or an error of the store.
     pub async fn give_up(from: &dyn Store) -> Result<(), RelocationError> {
         let source = Held::take(from, "the end of a move to another store").await?;
-        let given_up = Guard::give_up(&mut Writer::new(from, &source.lease)).await;
+        let given_up = guard::give_up(&mut Writer::new(from, &source.lease)).await;
         source.give_back().await;
         given_up
     }
@@ -124,11 +123,10 @@ impl<'a> Relocation<'a> {
     async fn under(&mut self, source: &Lease, target: &Lease) -> Result<Relocated, RelocationError> {
         let (from, to) = (self.from, self.to);
         let (mut source, mut target) = (Writer::new(from, source), Writer::new(to, target));
-        let guard = Guard::begin(&mut source, &mut target).await?;
+        let epochs = guard::begin(&mut source, &mut target).await?;
         to.define(&from.definitions().await?).await?;
         to.register(&from.consumers().await?).await?;
         to.rename(&from.retired().await?).await?;
-        let epochs = guard.epochs(target.epoch());
         let mut done = Relocated::default();
         let stored = from.sizes().await?;
         done.audit = List::Audit.copy(from, &mut target).await?;
@@ -147,7 +145,7 @@ impl<'a> Relocation<'a> {
             // A process that has lost the lease may still run an attempt (rule R36). The target does not know of it.
             tokio::time::sleep(source.linger()).await;
         }
-        guard.end(&mut source, &mut target).await?;
+        guard::end(&mut source, &mut target).await?;
         Ok(done)
     }
 }

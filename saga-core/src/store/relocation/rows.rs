@@ -3,7 +3,7 @@
 //! Owns: the comparison of the part that the target has, and the copy of the rest. Does not own: the instances.
 
 use super::guard::Epochs;
-use super::writer::Writer;
+use super::writer::{self, Writer};
 use super::{Relocated, RelocationError};
 use crate::store::{
     AuditEntry, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, DeadId, DeadLetter, Delivery,
@@ -12,8 +12,6 @@ use crate::store::{
 
 /// The rows of one commit.
 const PORTION: usize = 100;
-/// The bytes of payloads after which a commit ends.
-const BYTES: usize = 4 << 20;
 
 /// A list with numbered rows.
 #[derive(Clone, Copy)]
@@ -66,14 +64,7 @@ impl List {
                 return Err(self.differs());
             }
             let mut rest = rows.peekable();
-            while rest.peek().is_some() {
-                let (mut portion, mut bytes) = (Vec::new(), 0);
-                while bytes < BYTES
-                    && let Some(row) = rest.next()
-                {
-                    bytes += row.bytes();
-                    portion.push(row);
-                }
+            while let Some(portion) = writer::portion(&mut rest, Row::bytes) {
                 to.write(self.name(), self.step(portion)).await?;
                 // The new rows are the last ones of the target.
                 there_at = i64::MAX;

@@ -1,9 +1,29 @@
 //! The commits of a move, each with the next number.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use super::RelocationError;
 use crate::store::{Batch, Committed, Lease, Step, StepOutcome, Store};
+
+/// The bytes of payloads after which a commit ends.
+const BYTES: usize = 4 << 20;
+
+/// Takes rows until their bytes are enough for a commit. `None` without a row.
+pub(super) fn portion<T>(
+    rest: &mut Peekable<impl Iterator<Item = T>>,
+    bytes_of: impl Fn(&T) -> usize,
+) -> Option<Vec<T>> {
+    rest.peek()?;
+    let (mut portion, mut bytes) = (Vec::new(), 0);
+    while bytes < BYTES
+        && let Some(row) = rest.next()
+    {
+        bytes += bytes_of(&row);
+        portion.push(row);
+    }
+    Some(portion)
+}
 
 /// A store with the lease of the move.
 pub(super) struct Writer<'a> {
@@ -33,38 +53,29 @@ impl<'a> Writer<'a> {
 
     /// Writes one step. `what` names it in an error.
     pub(super) async fn write(&mut self, what: &str, step: Step) -> Result<(), RelocationError> {
-        let outcomes = self.commit(vec![step]).await?;
-        match outcomes.into_iter().next() {
-            Some(StepOutcome::Committed(_)) => Ok(()),
-            other => Err(refused(what, other.as_ref())),
-        }
+        self.commit(vec![step], |_| what.to_owned()).await.map(drop)
     }
 
     /// Writes the steps of several instances. Returns what was committed, in order.
     pub(super) async fn write_all(&mut self, steps: Vec<Step>) -> Result<Vec<Committed>, RelocationError> {
-        let names: Vec<String> = steps
-            .iter()
-            .map(|step| step.instance.as_ref().map(|change| change.address.to_string()).unwrap_or_default())
-            .collect();
-        let outcomes = self.commit(steps).await?;
-        let committed = |(outcome, name): (StepOutcome, &String)| match outcome {
-            StepOutcome::Committed(committed) => Ok(committed),
-            other => Err(refused(name, Some(&other))),
-        };
-        outcomes.into_iter().zip(&names).map(committed).collect()
+        let address = |step: &Step| step.instance.as_ref().map(|change| change.address.to_string());
+        self.commit(steps, |step| address(step).unwrap_or_default()).await
     }
 
-    async fn commit(&mut self, steps: Vec<Step>) -> Result<Vec<StepOutcome>, RelocationError> {
+    /// Writes a batch. `name` names a refused step.
+    async fn commit(
+        &mut self,
+        steps: Vec<Step>,
+        name: impl Fn(&Step) -> String,
+    ) -> Result<Vec<Committed>, RelocationError> {
         self.batches += 1;
         let batch = Arc::new(Batch { number: self.batches, steps });
-        Ok(self.store.commit(self.lease, batch).await?)
+        let outcomes = self.store.commit(self.lease, Arc::clone(&batch)).await?;
+        let committed = |(outcome, step): (StepOutcome, &Step)| match outcome {
+            StepOutcome::Committed(committed) => Ok(committed),
+            StepOutcome::Refused(why) => Err(RelocationError::Refused { what: name(step), why }),
+            other => Err(RelocationError::Refused { what: name(step), why: format!("{other:?}") }),
+        };
+        outcomes.into_iter().zip(&batch.steps).map(committed).collect()
     }
-}
-
-fn refused(what: &str, outcome: Option<&StepOutcome>) -> RelocationError {
-    let why = match outcome {
-        Some(StepOutcome::Refused(why)) => why.clone(),
-        other => format!("{other:?}"),
-    };
-    RelocationError::Refused { what: what.to_owned(), why }
 }
