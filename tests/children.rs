@@ -598,6 +598,12 @@ async fn r21_a_parent_aborts_only_its_own_child() {
     own.expect("its own child is aborted");
     let other = dispatcher.instance::<ParcelState>("taken").await.unwrap().unwrap();
     assert_eq!(other.position, Position::In(ParcelState::Shipping));
+    let over = |batch: &saga::Instance<BatchState>| {
+        let open = matches!(batch.position, Position::Compensating { .. } | Position::Parked { .. });
+        (!open && batch.position != Position::In(BatchState::Packing)).then_some(())
+    };
+    let batch = dispatcher.wait_for::<BatchState, _>("test", Duration::from_secs(60), over).await;
+    batch.expect("the batch does not wait for the other parcel");
     dispatcher.shutdown(Duration::from_secs(1)).await.unwrap();
 }
 
