@@ -443,6 +443,7 @@ async fn an_ended_instance_is_purged_and_its_audit_is_shown() {
     let before = browser.get("/saga/instance?saga=order&key=A-1").await.text;
     assert!(!before.contains("verb=purge"), "it has not ended: {before}");
     decide(&browser, "A-1", "abort", &[("confirm", "A-1")]).await;
+    clock.idle().await;
     let form = browser.get("/saga/instance?saga=order&key=A-1&verb=purge").await.text;
     assert!(form.contains("remove the instance with its history"), "{form}");
     let unsure = decide(&browser, "A-1", "purge", &[]).await;
@@ -730,8 +731,9 @@ async fn open_deliveries_are_listed_with_their_errors() {
     let browser = shop.dashboard().log_in(OPERATOR).await;
     let none = browser.get("/saga/subscribers").await.text;
     assert!(none.contains("No open delivery"), "{none}");
-    shop.letter("A-1", "call first").await;
-    // Several attempts fail until one has to wait.
+    let noted = Noted { order: "A-1".to_owned(), text: "call first".to_owned(), pin: PIN.to_owned().into() };
+    shop.dispatcher.publish(noted).await.unwrap();
+    // The consumers act after the answer. Several attempts fail until one has to wait.
     clock.idle().await;
     let page = browser.get("/saga/subscribers?consumer=post&tries=failing").await.text;
     let (consumers, open) = page.split_once("Open deliveries").unwrap();
