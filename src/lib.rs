@@ -93,17 +93,17 @@ pub mod handler {
 pub mod store {
     pub use saga_core::store::{
         Address, AliasChange, AuditEntry, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, Batch,
-        Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetterReason,
-        DeadLetterRow, DedupRecord, Delivery, DeliveryChange, DeliveryFilter, DeliveryId, DeliveryPage,
-        DeliveryRow, DueTimer, HistoryEntry, HistoryKind, HistoryRow, ImportError, InboxId, Inspect,
-        InstanceChange, InstanceCount, InstanceExport, InstanceFilter, InstanceOrder, InstancePage,
-        InstanceView, LabelChange, LabelCondition, LabelConditionError, LabelTest, Labels, Lease, Loaded,
-        Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation, ObligationChange, ObligationOf, OpenTask,
-        PageFrom, Pause, PauseChange, PauseOf, Position, PositionError, Problem, ProblemKind, Problems,
-        Purged, Redacted, Relocated, Relocation, RelocationError, RetiredName, RowId, ScheduleLine, Snapshot,
-        Status, Step, StepOutcome, Store, StoreError, StoreSizes, Stored, StoredName, Task, TaskChange,
-        TaskId, TaskKind, TaskLine, TaskProgress, TaskStage, TimeRange, TimerChange, TimerKey, TimerLine,
-        TimerRow, Trace, WorkPage, async_trait,
+        Change, Changes, Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterFilter, DeadLetterPage,
+        DeadLetterReason, DeadLetterRow, DedupRecord, Delivery, DeliveryChange, DeliveryFilter, DeliveryId,
+        DeliveryPage, DeliveryRow, DueTimer, FieldChange, HistoryEntry, HistoryKind, HistoryRow, ImportError,
+        InboxId, Inspect, InstanceChange, InstanceCount, InstanceExport, InstanceFilter, InstanceOrder,
+        InstancePage, InstanceView, LabelChange, LabelCondition, LabelConditionError, LabelTest, Labels,
+        Lease, Loaded, Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation, ObligationChange,
+        ObligationOf, OpenTask, PageFrom, Pause, PauseChange, PauseOf, Position, PositionError, Problem,
+        ProblemKind, Problems, Purged, Redacted, Relocated, Relocation, RelocationError, RetiredName, RowId,
+        ScheduleLine, Snapshot, Status, Step, StepOutcome, Store, StoreError, StoreSizes, Stored, StoredName,
+        Task, TaskChange, TaskId, TaskKind, TaskLine, TaskProgress, TaskStage, TimeRange, TimerChange,
+        TimerKey, TimerLine, TimerRow, Trace, WorkPage, async_trait,
     };
 }
 

@@ -28,6 +28,7 @@ const SECRET: &str = "4111-secret";
     data(Payment),
     actions(PaymentActions),
     label(customer),
+    history(changes),
     redact(note, "lines[].code")
 )]
 #[initially(when(Ordered, run(order), send(Charge, undo(Refund)), transition_to(Paying)))]

@@ -8,9 +8,9 @@ use saga_core::definition::StoredDefinition;
 use saga_core::machine::OperatorVerb;
 use saga_core::message::{Alias, Key, Timestamp};
 use saga_core::store::{
-    Address, AuditFilter, AuditFrom, AuditId, AuditRow, DeadId, DeadLetterFilter, DeadLetterRow, HistoryRow,
-    Inspect, InstanceCount, InstanceView, Labels, PageFrom, Pause, Problem, Problems, Redacted, Snapshot,
-    TaskStage,
+    Address, AuditFilter, AuditFrom, AuditId, AuditRow, Changes, DeadId, DeadLetterFilter, DeadLetterRow,
+    HistoryRow, Inspect, InstanceCount, InstanceView, Labels, PageFrom, Pause, Problem, Problems, Redacted,
+    Snapshot, TaskStage,
 };
 use serde::Serialize;
 
@@ -234,7 +234,12 @@ async fn trace(trace: &Trace, store: &dyn Inspect, output: &mut Output<'_>) -> R
             entry.from.to_string(),
             entry.to.to_string(),
             entry.cause.as_deref().unwrap_or_default().to_owned(),
-            entry.note.as_deref().unwrap_or_default().to_owned(),
+            match Changes::of(entry) {
+                Some(changes) => {
+                    changes.fields().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+                }
+                None => entry.note.as_deref().unwrap_or_default().to_owned(),
+            },
         ]
     })?;
     Ok(Ended::Well)

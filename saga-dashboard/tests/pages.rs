@@ -11,7 +11,7 @@ use axum::http::{StatusCode, header};
 use saga::Position;
 use saga::store::{ConsumerRow, Maintain, MemoryStore};
 use saga::testing::ManualClock;
-use support::{Browser, Noted, OPERATOR, OrderState, PIN, Shop};
+use support::{Browser, Noted, OPERATOR, OrderState, PIN, Shop, VIEWER};
 
 async fn shop() -> (Shop, Browser) {
     let shop = Shop::open().await;
@@ -455,6 +455,22 @@ async fn an_ended_instance_is_purged_and_its_audit_is_shown() {
     assert_eq!(browser.get("/saga/instance?saga=order&key=A-1").await.status, StatusCode::NOT_FOUND);
     let audit = browser.get("/saga/audit?saga=order&key=A-1").await.text;
     assert!(audit.contains("purge") && audit.contains("abort"), "{audit}");
+}
+
+#[tokio::test]
+async fn the_history_shows_the_changes_of_the_data() {
+    let (shop, browser) = shop().await;
+    shop.parked("A-1", "by noon").await;
+    let page = browser.get("/saga/instance?saga=order&key=A-1").await.text;
+    for shown in ["+ data.note: &quot;by noon&quot;", "+ data.size: 7", "+ data.pin: &quot;***&quot;"] {
+        assert!(page.contains(&format!("<div class=\"add\">{shown}</div>")), "{shown}: {page}");
+    }
+    assert!(!page.contains(PIN), "a redacted value is shown: {page}");
+    assert_eq!(page.matches("started the instance").count(), 1, "the changes are beside their step: {page}");
+    assert!(!page.contains("data changed"), "{page}");
+    let viewer = shop.dashboard().log_in(VIEWER).await;
+    let page = viewer.get("/saga/instance?saga=order&key=A-1").await.text;
+    assert!(page.contains("data.note: changed") && !page.contains("data.note: &quot;"), "{page}");
 }
 
 #[tokio::test]

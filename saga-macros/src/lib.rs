@@ -102,7 +102,7 @@ mod tests {
     fn table() -> TokenStream {
         quote! {
             /// The states.
-            #[saga(name = "order", was = "sale", version = 3, data(Order), actions(OrderActions))]
+            #[saga(name = "order", was = "sale", version = 3, data(Order), actions(OrderActions), history(changes))]
             #[upcast(from = 1, with(Order1::next, Order2::next))]
             #[initially(when(Placed, run(place), claim(reference), send(Pay, undo(Void)), transition_to(Waiting)))]
             #[during_any(except(Done), when(Cancel, compensate, transition_to(Cancelled)))]

@@ -15,6 +15,8 @@ pub(crate) struct Model {
     pub(crate) version: u32,
     /// The fields of the data that are labels.
     pub(crate) labels: Vec<Ident>,
+    /// Whether the history keeps the changes of the data.
+    pub(crate) keeps_changes: bool,
     /// The places of the data that are never shown.
     pub(crate) redact: Vec<LitStr>,
     /// The upcasts of the data.

@@ -19,6 +19,7 @@ use saga::{Dispatcher, Done, SqliteStore, handler::Policy};
     data(Order),
     actions(OrderActions),
     label(customer, cents),
+    history(changes),
     on_abort(Cancelled)
 )]
 #[initially(when(OrderPlaced, run(place), send(TakePayment, undo(Refund)), transition_to(AwaitingPayment)))]

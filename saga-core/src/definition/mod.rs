@@ -40,6 +40,8 @@ pub struct Definition {
     pub data: PayloadType,
     /// The names of the labels.
     pub labels: &'static [&'static str],
+    /// Whether each step keeps its changes of the data in the history.
+    pub keeps_changes: bool,
     /// The earlier versions from which there is an upcast of the data.
     pub upcasts: &'static [UpcastFrom],
     /// The enum's own documentation.

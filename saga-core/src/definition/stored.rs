@@ -34,6 +34,9 @@ pub struct StoredDefinition {
     /// The names of the labels.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// Whether each step keeps its changes of the data in the history.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_changes: bool,
     /// The states, in source order.
     pub states: Vec<StoredState>,
     /// The rows of `initially`, as indices into `rows`.
@@ -360,6 +363,7 @@ impl Writer<'_> {
             doc: of.doc.to_owned(),
             data: self.payload(of.data),
             labels: owned(of.labels),
+            keeps_changes: of.keeps_changes,
             states: of.states.iter().map(|state| self.state(state)).collect(),
             initially: of.initially.to_vec(),
             rows: of.rows.iter().map(|row| self.row(row)).collect(),

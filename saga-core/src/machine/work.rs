@@ -13,8 +13,8 @@ use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
 use crate::definition::{CommandType, Due, End, Row, UndoOf, Waive};
 use crate::message::{Message, Name, Payload, Timestamp, name_matches};
 use crate::step::{
-    HistoryEntry, Obligation, ObligationChange, ObligationOf, Status, Step, Task, TaskChange, TaskId,
-    TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
+    Changes, Contents, HistoryEntry, InstanceChange, Obligation, ObligationChange, ObligationOf, Status,
+    Step, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
 };
 
 /// The visit number of the deadline, which belongs to the whole instance. Visits are counted from 1.
@@ -42,6 +42,8 @@ pub(super) struct Work<'a> {
     put_obligations: Vec<(TaskId, usize)>,
     /// The state before the step.
     from: Name,
+    /// The data and the payload of the state before the step, if the saga keeps their changes.
+    was: Option<Contents>,
 }
 
 /// A history line to write.
@@ -74,6 +76,7 @@ impl Line {
 impl<'a> Work<'a> {
     pub(super) fn new(instance: &'a mut Instance, at: StepContext<'a>) -> Self {
         let from = instance.record.state.clone();
+        let was = instance.definition().keeps_changes.then(|| contents(&instance.record));
         instance.record.seq += 1;
         instance.record.step = at.step;
         if instance.record.changed_at != PURGED {
@@ -95,6 +98,7 @@ impl<'a> Work<'a> {
             owed: 0,
             put_obligations: Vec::new(),
             from,
+            was,
         };
         if let Some(verb) = verb {
             let line = Line::new(HistoryKind::Verb, verb.verb.word()).cause(Some(Name::Owned(verb.by)));
@@ -106,6 +110,7 @@ impl<'a> Work<'a> {
     /// Marks the first step of an instance, which has no previous state.
     pub(super) fn first(mut self) -> Self {
         self.from = Name::Borrowed("");
+        self.was = self.was.map(|_| Contents::default());
         self
     }
 
@@ -140,6 +145,7 @@ impl<'a> Work<'a> {
         self.launch_children();
         self.arm_all_finished();
         self.report_end_to_parent();
+        self.keep_changes();
         let Self { instance, mut step, published, outgoing, after, before, .. } = self;
         if instance.record.labels != instance.indexed {
             step.labels = instance.record.labels.changes(&instance.indexed);
@@ -147,6 +153,13 @@ impl<'a> Work<'a> {
         }
         step.instance = Some(instance.record.clone());
         Decision { step, effect, published, outgoing, after, skipped: false, before }
+    }
+
+    fn keep_changes(&mut self) {
+        let Some(was) = self.was.take() else { return };
+        if let Some(changes) = Changes::between(&was, &contents(&self.instance.record)) {
+            self.line(Line { payload: Some(changes), ..Line::new(HistoryKind::Changed, "") });
+        }
     }
 
     // Tasks.
@@ -568,6 +581,10 @@ impl Instance {
                 }
         })
     }
+}
+
+fn contents(record: &InstanceChange) -> Contents {
+    Contents { data: Some(record.data.clone()), state: record.payload.clone() }
 }
 
 /// Makes room for the usual number of entries. The first `push` to an empty list makes room for four large ones.

@@ -147,7 +147,7 @@ fn has_parts(places: &Places, place: &str) -> bool {
 }
 
 /// The parts of an object or a list, with their texts as they are.
-enum Parts<'t> {
+pub(crate) enum Parts<'t> {
     Object(Vec<(String, &'t RawValue)>),
     List(Vec<&'t RawValue>),
     /// Such as an object with a name that is no text.
@@ -155,7 +155,7 @@ enum Parts<'t> {
 }
 
 impl<'t> Parts<'t> {
-    fn of(text: &'t str) -> Option<Self> {
+    pub(crate) fn of(text: &'t str) -> Option<Self> {
         match text.as_bytes().first()? {
             b'{' => {
                 let mut json = serde_json::Deserializer::from_str(text);

@@ -8,7 +8,7 @@ mod places;
 mod sensitive;
 mod upcast;
 
-pub(crate) use mask::{HIDDEN, Places, Redacting, each, is_within, mask, redacted};
+pub(crate) use mask::{HIDDEN, Parts, Places, Redacting, each, is_within, mask, redacted};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use places::Place;
 pub(crate) use places::Shape;

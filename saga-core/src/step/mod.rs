@@ -3,6 +3,7 @@
 //! Owns: the shape of all written data. Does not own: the layout in tables, or the reasons for a write.
 
 mod audit;
+mod changes;
 mod check;
 mod dedup;
 mod delivery;
@@ -20,6 +21,8 @@ mod timer;
 mod words;
 
 pub use audit::{AuditEntry, AuditId, AuditLink};
+pub(crate) use changes::Contents;
+pub use changes::{Change, Changes, FieldChange};
 pub use dedup::DedupRecord;
 pub use delivery::{Delivery, DeliveryChange};
 pub use ids::{Address, DeadId, DeliveryId, InboxId, RowId};

@@ -101,6 +101,9 @@ words! {
         ChildParked = "child-parked",
         /// A child was counted as failed, because it did not start.
         ChildNotStarted = "child-not-started",
+        /// The data or the payload of the state was changed. The payload holds the [`Changes`](super::Changes). This is the
+        /// last line of the step.
+        Changed = "changed",
         /// The store cannot read the line. The note holds the error. This word is never written.
         Unreadable = "unreadable",
     }

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
-    Address, AuditFilter, AuditRow, ConsumerRow, DeadId, DeadLetterRow, DedupRecord, DeliveryId, DeliveryRow,
-    HistoryKind, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage, InstanceView,
-    Labels, Mail, MailKind, ObligationOf, Pause, RetiredName, Snapshot, StoreError, StoreSizes, StoredName,
-    TaskKind, Trace,
+    Address, AuditFilter, AuditRow, Changes, ConsumerRow, DeadId, DeadLetterRow, DedupRecord, DeliveryId,
+    DeliveryRow, HistoryKind, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage,
+    InstanceView, Labels, Mail, MailKind, ObligationOf, Pause, RetiredName, Snapshot, StoreError, StoreSizes,
+    StoredName, TaskKind, Trace,
 };
 use crate::definition::{Redaction, StoredDefinition, hidden};
 use crate::message::{Message, MessageId, Payload};
@@ -90,13 +90,31 @@ impl Redaction {
         shown
     }
 
-    fn line(&self, row: &mut HistoryRow) {
+    fn line(&self, saga: &str, row: &mut HistoryRow) {
         let entry = &mut row.entry;
+        let changes = Changes::of(entry);
         entry.payload = entry.payload.take().map(|payload| match entry.kind {
             // The choice of a verb: a timer and a time.
             HistoryKind::Verb => payload,
+            HistoryKind::Changed => changes.map_or_else(hidden, |changes| {
+                let masked = self.changes(saga, (&entry.from, &entry.to), changes);
+                serde_json::to_string(&masked).map_or_else(|_| hidden(), Payload::from)
+            }),
             _ => self.payload(&entry.name, &payload),
         });
+    }
+
+    fn changes(&self, saga: &str, (from, to): (&str, &str), mut changes: Changes) -> Changes {
+        let data = |payload: &mut Payload| *payload = self.data(saga, payload);
+        if let Some(change) = &mut changes.data {
+            change.was.iter_mut().chain(&mut change.now).for_each(data);
+        }
+        if let Some(change) = &mut changes.state {
+            for (state, payload) in [(from, &mut change.was), (to, &mut change.now)] {
+                *payload = payload.as_ref().map(|payload| self.state(saga, state, payload));
+            }
+        }
+        changes
     }
 
     fn entry(&self, row: &mut AuditRow) {
@@ -189,7 +207,7 @@ impl<S: Deref<Target = dyn Inspect> + Send + Sync + 'static> Inspect for Redacte
 
     async fn history(&self, address: &Address, limit: usize) -> Result<Vec<HistoryRow>, StoreError> {
         let mut lines = self.store.history(address, limit).await?;
-        lines.iter_mut().for_each(|line| self.redaction.line(line));
+        lines.iter_mut().for_each(|line| self.redaction.line(&address.saga, line));
         Ok(lines)
     }
 

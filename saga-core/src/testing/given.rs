@@ -15,7 +15,9 @@ use crate::machine::{
 use crate::message::{
     Command, Event, Id, Incarnation, Key, Message, Name, Payload, PayloadLimits, Timestamp,
 };
-use crate::store::{Address, HistoryEntry, MailKind, Status, TaskChange, TaskId, TaskKind, TaskStage};
+use crate::store::{
+    Address, Changes, HistoryEntry, MailKind, Status, TaskChange, TaskId, TaskKind, TaskStage,
+};
 
 /// One instance under test.
 ///
@@ -590,6 +592,10 @@ fn line(entry: &HistoryEntry) -> String {
     if entry.from != entry.to {
         let from = if entry.from.is_empty() { "(start)" } else { &entry.from };
         line = format!("{line}: {from} -> {}", entry.to);
+    }
+    if let Some(changes) = Changes::of(entry) {
+        let fields: Vec<String> = changes.fields().iter().map(ToString::to_string).collect();
+        return format!("{} {}", entry.kind, fields.join("; "));
     }
     match &entry.note {
         Some(note) => format!("{line} ({note})"),

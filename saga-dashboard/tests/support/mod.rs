@@ -27,6 +27,7 @@ pub const PIN: &str = "0000-secret";
     data(Order),
     actions(OrderActions),
     label(note, size),
+    history(changes),
     on_abort(Cancelled)
 )]
 #[initially(when(Placed, run(place), send(Pay, undo(Void)), transition_to(Paying)))]

@@ -132,6 +132,7 @@ impl<'a> Table<'a> {
         let data = &model.data;
         let data_text = quote!(#data).to_string();
         let redacting = redacting(&model.redact);
+        let keeps_changes = model.keeps_changes;
         let labels = model.labels.iter().map(|label| label.unraw().to_string());
         let upcasts = super::upcast::list(&model.upcasts, private, &quote!(#data));
         let ended = self.verdict(model.ended_instance);
@@ -146,6 +147,7 @@ impl<'a> Table<'a> {
                 was: &[#(#was),*],
                 data: #private::PayloadType::of::<#data>(#data_text)#redacting,
                 labels: &[#(#labels),*],
+                keeps_changes: #keeps_changes,
                 upcasts: #upcasts,
                 version: #version,
                 doc: #doc,

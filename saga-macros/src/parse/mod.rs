@@ -44,6 +44,7 @@ pub(crate) fn saga(input: TokenStream, errors: &mut Errors) -> Option<Model> {
         was: Vec::new(),
         version: 1,
         labels: Vec::new(),
+        keeps_changes: false,
         redact: Vec::new(),
         upcasts: Vec::new(),
         data: None,
@@ -184,6 +185,7 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
                 }
             }
             "label" => model.labels.extend(labels(&item, errors)),
+            "history" => model.keeps_changes = keeps_changes(&item, errors),
             "redact" => model.redact.extend(item.places(errors)),
             "actions" => model.actions = item.one_ident("Name", errors),
             "on_abort" => model.on_abort = item.one_ident("State", errors),
@@ -194,7 +196,7 @@ fn header(tokens: TokenStream, model: &mut Model, errors: &mut Errors) {
             }
             _ => errors.on(
                 &item.path,
-                "unknown setting; `saga` takes name, was, version, data, label, redact, actions, on_abort and crate",
+                "unknown setting; `saga` takes name, was, version, data, label, history, redact, actions, on_abort and crate",
             ),
         }
     }
@@ -217,6 +219,20 @@ fn labels(item: &Item, errors: &mut Errors) -> Vec<Ident> {
         }
     }
     labels
+}
+
+/// What the history keeps besides its lines.
+fn keeps_changes(item: &Item, errors: &mut Errors) -> bool {
+    let mut keeps = false;
+    for item in item.some_items(errors) {
+        let Some(what) = item.ident(errors) else { continue };
+        match what == "changes" {
+            true if keeps => errors.on(&what, "`changes` is kept already"),
+            true => keeps = true,
+            false => errors.on(&what, "unknown part; `history` takes changes"),
+        }
+    }
+    keeps
 }
 
 fn during_any(tokens: TokenStream, errors: &mut Errors) -> Vec<Row> {

@@ -4,13 +4,17 @@
 
 use maud::{Markup, html};
 use saga_core::message::{Timestamp, visible};
-use saga_core::store::{HistoryKind, HistoryRow};
+use saga_core::store::{Changes, FieldChange, HistoryKind, HistoryRow};
 
 use super::{Of, Seen};
 use crate::parts::{empty, glyph, panel, status};
 use crate::screens::Screen;
 use crate::text::{instance_address, length, number};
 
+/// The changed places that a step shows.
+const PLACES: usize = 20;
+/// The characters of a value that a changed place shows.
+const VALUE: usize = 200;
 /// The history lines of the longest page.
 pub(super) const MOST_LINES: usize = 10_000;
 
@@ -28,9 +32,13 @@ pub(super) fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Ma
             div.hist {
                 div.h { "Step" } div.h { "Came in" } div.h { "Became" } div.h { "Note" }
                 @let mut later: Option<Timestamp> = None;
-                @for row in lines.iter().rev() {
-                    (history_line(screen, row, later))
-                    @let _ = later.insert(row.entry.at);
+                @for (nth, row) in lines.iter().enumerate().rev() {
+                    // The changes of a step are shown beside its last line.
+                    @let changes = lines.get(nth + 1).filter(|next| next.seq == row.seq);
+                    @if nth == 0 || row.entry.kind != HistoryKind::Changed {
+                        (history_line(screen, row, changes, later))
+                        @let _ = later.insert(row.entry.at);
+                    }
                 }
             }
         }
@@ -39,8 +47,14 @@ pub(super) fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Ma
     html! { div data-live="history" { (panel("history-h", "History", Some(beside), &body)) } }
 }
 
-fn history_line(screen: &Screen, row: &HistoryRow, later: Option<Timestamp>) -> Markup {
+fn history_line(
+    screen: &Screen,
+    row: &HistoryRow,
+    next: Option<&HistoryRow>,
+    later: Option<Timestamp>,
+) -> Markup {
     let HistoryRow { seq, entry } = row;
+    let changes = Changes::of(entry).or_else(|| next.and_then(|next| Changes::of(&next.entry)));
     let person = matches!(entry.kind, HistoryKind::Verb | HistoryKind::Declined);
     let at = entry.at.to_string();
     let clock = at.split_once('T').map_or(&*at, |(_, clock)| clock.trim_end_matches('Z'));
@@ -58,7 +72,7 @@ fn history_line(screen: &Screen, row: &HistoryRow, later: Option<Timestamp>) -> 
                 @if let Some(cause) = entry.cause.as_deref().filter(|cause| !cause.is_empty()) {
                     p.small.muted { @if person { "by " } @else { "cause " } span.id { (visible(cause)) } }
                 }
-                @if let Some(payload) = &entry.payload {
+                @if let Some(payload) = entry.payload.as_ref().filter(|_| entry.kind != HistoryKind::Changed) {
                     details.small { summary { "body, " (number(payload.as_str().len() as u64)) "\u{a0}B" } (screen.payload(payload.as_str())) }
                 }
             }
@@ -72,9 +86,36 @@ fn history_line(screen: &Screen, row: &HistoryRow, later: Option<Timestamp>) -> 
                     },
                     _ => span.faint { (visible(&entry.to)) },
                 }
+                @if let Some(changes) = &changes { (diff(screen, changes)) }
             }
             div data-col="Note" { @if let Some(note) = &entry.note { span.err { (visible(note)) } } }
         }
+    }
+}
+
+/// The changed places with their values before and after.
+fn diff(screen: &Screen, changes: &Changes) -> Markup {
+    let fields = changes.fields();
+    html! {
+        div.diff {
+            @for FieldChange { place, was, now } in fields.iter().take(PLACES) {
+                @if !screen.sees_payloads() { div.same { (visible(place)) ": changed" } }
+                @else if was.is_none() && now.is_none() { div.same { (visible(place)) ": changed, too long to keep" } }
+                @else {
+                    @if let Some(was) = was { div.del { "− " (visible(place)) ": " (cut(was)) } }
+                    @if let Some(now) = now { div.add { "+ " (visible(place)) ": " (cut(now)) } }
+                }
+            }
+            @if fields.len() > PLACES { div.same { "and " (number((fields.len() - PLACES) as u64)) " more" } }
+        }
+    }
+}
+
+/// The beginning of a value.
+fn cut(value: &str) -> String {
+    match value.char_indices().nth(VALUE) {
+        Some((end, _)) => format!("{}…", visible(&value[..end])),
+        None => visible(value).into_owned(),
     }
 }
 
@@ -91,6 +132,7 @@ fn kind(kind: &HistoryKind) -> String {
         HistoryKind::Compensated => "all undos are done".to_owned(),
         HistoryKind::Undoing => "undo sent".to_owned(),
         HistoryKind::Undone => "undo done".to_owned(),
+        HistoryKind::Changed => "data changed".to_owned(),
         other => visible(other.as_str()).replace('-', " "),
     }
 }
