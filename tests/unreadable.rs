@@ -194,3 +194,71 @@ async fn without_the_data_no_undo_can_be_built_and_nothing_that_is_owed_is_lost(
     assert_eq!(dispatcher.settled("1").await.unwrap(), Position::In(first::TripState::CalledOff));
     assert_eq!(*world.0.lock().unwrap(), ["hotel.cancel", "car.cancel", "flight.cancel"]);
 }
+
+/// One version of a saga with a price as text, and a room as a number or a text.
+macro_rules! visit {
+    ($module:ident, $version:literal, $room:ty, $made:expr, { $($upcast:item)? }, [$(#[$with:meta])*]) => {
+        mod $module {
+            use super::*;
+
+            #[derive(Saga, Clone, Debug, PartialEq)]
+            #[saga(name = "visit", version = $version, data(Visit), actions(VisitActions), on_abort(Left))]
+            $(#[$with])*
+            #[initially(when(Placed, run(come), transition_to(Inside)))]
+            #[unhandled(reject)]
+            pub enum VisitState {
+                #[during(when(Booked, transition_to(Left)))]
+                Inside($room),
+                #[terminal(failure)]
+                Left,
+            }
+
+            #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+            pub struct Visit {
+                pub price: String,
+            }
+
+            impl VisitActions for Visit {
+                fn come(_: &Placed, _: &mut Context) -> ActionResult<(Self, $room)> {
+                    Ok((Self { price: "5".to_owned() }, $made))
+                }
+            }
+
+            $($upcast)?
+        }
+    };
+}
+visit!(visit1, 1, Number, Number { ticket: 7 }, {}, []);
+visit!(
+    visit2,
+    2,
+    Text,
+    Text { ticket: String::new() },
+    {
+        fn in_euro(old: visit1::Visit) -> Visit {
+            Visit { price: format!("EUR {}", old.price) }
+        }
+    },
+    [#[upcast(from = 1, with(in_euro))]]
+);
+
+#[tokio::test]
+async fn r34_the_abort_of_an_unreadable_state_converts_the_data_once() {
+    let store = MemoryStore::new();
+    let start =
+        async |builder: saga::DispatcherBuilder| builder.clock(ManualClock::default()).start().await.unwrap();
+    let dispatcher = start(Dispatcher::builder(store.clone()).saga::<visit1::VisitState>()).await;
+    dispatcher.publish(Placed { trip: "1".to_owned() }).await.unwrap();
+    dispatcher.shutdown(std::time::Duration::ZERO).await.unwrap();
+    let builder = || Dispatcher::builder(store.clone()).saga::<visit2::VisitState>();
+    let dispatcher = start(builder()).await;
+    let unreadable = dispatcher.instance::<visit2::VisitState>("1").await.unwrap_err().to_string();
+    assert!(unreadable.contains("ticket"), "{unreadable}");
+    let operator = Operator::new("ann").because("it cannot be read");
+    dispatcher.abort::<visit2::VisitState>("1", operator).await.unwrap();
+    assert_eq!(dispatcher.settled("1").await.unwrap(), Position::In(visit2::VisitState::Left));
+    dispatcher.shutdown(std::time::Duration::ZERO).await.unwrap();
+    let dispatcher = start(builder()).await;
+    let found = dispatcher.instance::<visit2::VisitState>("1").await.unwrap().unwrap();
+    assert_eq!(found.data.price, "EUR 5");
+}

@@ -351,6 +351,8 @@ impl Instance {
         match entered {
             Some((target, (out, payload, data))) => {
                 work.enter(target, payload, data);
+                // The data of an unreadable state may have been of an earlier version until now.
+                work.instance.record.version = definition.version;
                 work.queue(held);
                 work.queue(out);
             }
