@@ -71,6 +71,22 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// Writes a list like [`list`](Self::list), with several rows of the table for an item.
+    pub(crate) fn list_of_rows<T: Serialize, const N: usize>(
+        &mut self,
+        header: [&str; N],
+        items: &[T],
+        rows: impl Fn(&T) -> Vec<[String; N]>,
+    ) -> serde_json::Result<()> {
+        match self.format {
+            Format::Table if !items.is_empty() => {
+                self.table(header, items.iter().flat_map(rows));
+                Ok(())
+            }
+            _ => self.list(header, items, |_| std::array::from_fn(|_| String::new())),
+        }
+    }
+
     /// Writes one value. `text` gives its form for people.
     pub(crate) fn one<T: Serialize>(
         &mut self,

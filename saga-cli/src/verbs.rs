@@ -225,22 +225,23 @@ async fn trace(trace: &Trace, store: &dyn Inspect, output: &mut Output<'_>) -> R
     let Some(snapshot) = store.instance(&address).await? else { return Ok(not_found(&trace.of)) };
     let lines = store.history(&snapshot.instance.address, trace.limit).await?;
     let header = ["step", "at", "kind", "name", "from", "to", "cause", "note"];
-    output.list(header, &lines, |HistoryRow { seq, entry }| {
-        [
-            seq.to_string(),
-            entry.at.to_string(),
-            entry.kind.as_str().to_owned(),
-            entry.name.to_string(),
-            entry.from.to_string(),
-            entry.to.to_string(),
-            entry.cause.as_deref().unwrap_or_default().to_owned(),
-            match Changes::of(entry) {
-                Some(changes) => {
-                    changes.fields().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-                }
-                None => entry.note.as_deref().unwrap_or_default().to_owned(),
-            },
-        ]
+    output.list_of_rows(header, &lines, |HistoryRow { seq, entry }| {
+        let row = |note: String| {
+            [
+                seq.to_string(),
+                entry.at.to_string(),
+                entry.kind.as_str().to_owned(),
+                entry.name.to_string(),
+                entry.from.to_string(),
+                entry.to.to_string(),
+                entry.cause.as_deref().unwrap_or_default().to_owned(),
+                note,
+            ]
+        };
+        match Changes::of(entry) {
+            Some(changes) => changes.fields().iter().map(|field| row(field.to_string())).collect(),
+            None => vec![row(entry.note.as_deref().unwrap_or_default().to_owned())],
+        }
     })?;
     Ok(Ended::Well)
 }

@@ -38,10 +38,12 @@ impl Redaction {
                 let saga = redaction.sagas.entry(name.clone()).or_default();
                 add(&mut saga.data, &definition.data);
                 saga.fields.extend(definition.data.shape.keys().cloned());
-                for state in &definition.states {
+                // A state without a payload says nothing about the payload that it had in an earlier build.
+                for (state, payload) in
+                    definition.states.iter().filter_map(|state| Some((state, state.payload.as_ref()?)))
+                {
                     for name in state.was.iter().chain([&state.name]) {
-                        let places = saga.states.entry(name.clone()).or_default();
-                        state.payload.iter().for_each(|payload| add(places, payload));
+                        add(saga.states.entry(name.clone()).or_default(), payload);
                     }
                 }
             }
@@ -65,6 +67,16 @@ impl Redaction {
     /// Returns the payload of a state without its redacted values.
     pub fn state(&self, saga: &str, state: &str, payload: &Payload) -> Payload {
         masked(self.sagas.get(saga).and_then(|of| of.states.get(state)), payload)
+    }
+
+    /// Returns whether the data of a saga is hidden as a whole.
+    pub(crate) fn hides_data(&self, saga: &str) -> bool {
+        is_whole(self.sagas.get(saga).map(|of| &of.data))
+    }
+
+    /// Returns whether the payload of a state is hidden as a whole.
+    pub(crate) fn hides_state(&self, saga: &str, state: &str) -> bool {
+        is_whole(self.sagas.get(saga).and_then(|of| of.states.get(state)))
     }
 
     /// Returns the payload of the event or command `name` without its redacted values.
@@ -113,6 +125,10 @@ impl Redaction {
 /// Returns a payload without any of its values.
 pub(crate) fn hidden() -> Payload {
     Payload::from(HIDDEN)
+}
+
+fn is_whole(places: Option<&Places>) -> bool {
+    places.is_none_or(|places| places.contains(""))
 }
 
 /// Hides these places. Without places the payload is unknown, and hidden as a whole.

@@ -3,12 +3,13 @@
 //! Owns: the comparison, and the payload of a history line of the kind `changed`. Does not own: whether a saga keeps such
 //! lines (`history(changes)` of the table), or what a viewer may see of them (`definition::Redaction`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::definition::hidden;
 use crate::message::Payload;
 use crate::shape::Parts;
 use crate::step::{HistoryEntry, HistoryKind};
@@ -21,7 +22,7 @@ const DEEPEST: usize = 32;
 /// The changes of one step, from a history line of the kind [`Changed`](HistoryKind::Changed).
 ///
 /// A saga with `#[saga(history(changes))]` writes such a line in each step that changes its data or the payload of its
-/// state.
+/// state. The work of an upcast is no change: the comparison begins with the value in its present version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// The change of the data.
@@ -34,7 +35,8 @@ pub struct Changes {
 
 /// The change of one value: the parts that differ, before and after.
 ///
-/// A list is one value, and is present as a whole.
+/// A list is one value, and is present as a whole. A list with the same values in another order has not changed, because a set
+/// is also a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The parts before the step. `None` if the step has only added parts.
@@ -43,9 +45,13 @@ pub struct Change {
     /// The parts after the step. `None` if the step has only removed parts.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text")]
     pub now: Option<Payload>,
-    /// The names of the changed fields, if their values are longer than 4 KiB together. The values are then not kept.
+    /// The names of the changed fields, if the values of data and state are longer than 4 KiB together. The values are then
+    /// not kept. One empty name stands for a value without fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+    /// The number of changed fields that are not in `names`, because their names are longer than 4 KiB together.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more: usize,
 }
 
 /// One changed place with its values, which are JSON.
@@ -114,12 +120,25 @@ impl Change {
         let place = |name: &str| if name.is_empty() { root.to_owned() } else { format!("{root}.{name}") };
         let named = |name: &String| FieldChange { place: place(name), was: None, now: None };
         fields.extend(self.names.iter().map(named));
+        if self.more > 0 {
+            fields.push(FieldChange { place: format!("{root} ({} more)", self.more), was: None, now: None });
+        }
         fields
     }
 
     fn between(was: Option<&Payload>, now: Option<&Payload>) -> Option<Self> {
         let (was, now) = differing(was.map(Payload::as_str), now.map(Payload::as_str), 0)?;
-        Some(Self { was: was.map(Payload::from), now: now.map(Payload::from), names: Vec::new() })
+        Some(Self { was: was.map(Payload::from), now: now.map(Payload::from), ..Self::default() })
+    }
+
+    /// Hides everything but the fact of the change.
+    pub(crate) fn hide(&mut self) {
+        if !self.names.is_empty() {
+            (self.names, self.more) = (vec![String::new()], 0);
+        }
+        for payload in self.was.iter_mut().chain(&mut self.now) {
+            *payload = hidden();
+        }
     }
 
     fn bytes(&self) -> usize {
@@ -128,16 +147,24 @@ impl Change {
 
     /// Replaces the values by the names of their fields.
     fn keep_names(&mut self) {
-        for payload in [self.was.take(), self.now.take()].into_iter().flatten() {
-            let Some(Parts::Object(fields)) = Parts::of(payload.as_str()) else { continue };
-            for (name, _) in fields {
-                if !self.names.contains(&name) && self.names.iter().map(String::len).sum::<usize>() < LONGEST
-                {
-                    self.names.push(name);
-                }
+        let (was, now) = (self.was.take(), self.now.take());
+        let mut names = Vec::new();
+        for payload in [&was, &now].into_iter().flatten() {
+            if let Some(Parts::Object(fields)) = Parts::of(payload.as_str()) {
+                names.extend(fields.into_iter().map(|(name, _)| name));
             }
         }
-        if self.names.is_empty() {
+        let (mut known, mut bytes) = (HashSet::new(), 0);
+        names.retain(|name| known.insert(name.clone()));
+        for name in names {
+            bytes += name.len();
+            if bytes > LONGEST {
+                self.more += 1;
+            } else {
+                self.names.push(name);
+            }
+        }
+        if self.names.is_empty() && self.more == 0 {
             self.names.push(String::new());
         }
     }
@@ -159,7 +186,8 @@ fn differing(was: Option<&str>, now: Option<&str>, depth: usize) -> Option<(Opti
         return Some((was.map(str::to_owned), now.map(str::to_owned)));
     };
     let (Some((before, after)), true) = (objects(was, now), depth < DEEPEST) else {
-        return Some((Some(was.to_owned()), Some(now.to_owned())));
+        let changed = !is_reordered(was, now);
+        return changed.then(|| (Some(was.to_owned()), Some(now.to_owned())));
     };
     let (mut left, mut right) = (String::new(), String::new());
     let (known, mut added) = (by_name(&after), by_name(&after));
@@ -184,6 +212,29 @@ fn differing(was: Option<&str>, now: Option<&str>, depth: usize) -> Option<(Opti
         (None, None) => None,
         parts => Some(parts),
     }
+}
+
+/// Returns whether two lists have the same values in another order, also within their values. A set is a list in JSON, and
+/// has another order each time it is read.
+fn is_reordered(was: &str, now: &str) -> bool {
+    was.len() == now.len() && was.starts_with('[') && now.starts_with('[') && sorted(was, 0) == sorted(now, 0)
+}
+
+/// The value with its lists and objects in one order.
+fn sorted(text: &str, depth: usize) -> String {
+    let (mut parts, ends) = match Parts::of(text) {
+        Some(Parts::List(items)) if depth < DEEPEST => {
+            (items.iter().map(|item| sorted(item.get(), depth + 1)).collect::<Vec<_>>(), ('[', ']'))
+        }
+        Some(Parts::Object(fields)) if depth < DEEPEST => {
+            let field =
+                |(name, value): &(String, &RawValue)| format!("{name:?}:{}", sorted(value.get(), depth + 1));
+            (fields.iter().map(field).collect(), ('{', '}'))
+        }
+        _ => return text.to_owned(),
+    };
+    parts.sort_unstable();
+    format!("{}{}{}", ends.0, parts.join(","), ends.1)
 }
 
 type Fields<'t> = Vec<(String, &'t RawValue)>;
@@ -236,6 +287,11 @@ fn list(fields: &mut Vec<FieldChange>, place: String, was: Option<&str>, now: Op
         let below = format!("{place}.{name}");
         list(fields, below, of(&before, name).as_deref(), of(&after, name).as_deref(), depth + 1);
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // Serde asks for a reference.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A payload as JSON within JSON.
@@ -334,6 +390,8 @@ mod tests {
         assert_eq!(data(Some("null"), Some("null")), None);
         assert_eq!(data(Some(r#"{"a":{"x":1,"y":2}}"#), Some(r#"{"a":{"y":2,"x":1}}"#)), None);
         assert_eq!(data(None, None), None);
+        let sets = (r#"{"a":[{"x":1,"y":[1,2]},3]}"#, r#"{"a":[3,{"y":[2,1],"x":1}]}"#);
+        assert_eq!(data(Some(sets.0), Some(sets.1)), None, "a set has no order");
     }
 
     #[test]
@@ -354,6 +412,13 @@ mod tests {
             r#"{"id":"B","text":""}"#,
             r#"{"names":["id","text"]}"#,
             &[(".id", None, None), (".text", None, None)],
+        );
+        let names = |letter: &str| format!(r#"{{"{}":1,"b":1}}"#, letter.repeat(LONGEST));
+        check(
+            &names("x"),
+            &names("y"),
+            &format!(r#"{{"names":["{}"],"more":1}}"#, "x".repeat(LONGEST)),
+            &[(&format!(".{}", "x".repeat(LONGEST)), None, None), (" (1 more)", None, None)],
         );
         let list = format!("[{}1]", "1,".repeat(LONGEST));
         check("[]", &list, r#"{"names":[""]}"#, &[("", None, None)]);

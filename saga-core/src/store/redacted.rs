@@ -107,7 +107,16 @@ impl Redaction {
     fn changes(&self, saga: &str, (from, to): (&str, &str), mut changes: Changes) -> Changes {
         let data = |payload: &mut Payload| *payload = self.data(saga, payload);
         if let Some(change) = &mut changes.data {
-            change.was.iter_mut().chain(&mut change.now).for_each(data);
+            match self.hides_data(saga) {
+                true => change.hide(),
+                false => change.was.iter_mut().chain(&mut change.now).for_each(data),
+            }
+        }
+        if let Some(change) = changes.state.as_mut().filter(|change| !change.names.is_empty()) {
+            // The names may be those of either state.
+            if [from, to].iter().any(|state| !state.is_empty() && self.hides_state(saga, state)) {
+                change.hide();
+            }
         }
         if let Some(change) = &mut changes.state {
             for (state, payload) in [(from, &mut change.was), (to, &mut change.now)] {
@@ -271,5 +280,21 @@ impl<S: Deref<Target = dyn Inspect> + Send + Sync + 'static> Inspect for Redacte
         consumers: &[Address],
     ) -> Result<Vec<Trace>, StoreError> {
         self.store.traces(id, event, consumers).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Change;
+
+    #[test]
+    fn no_name_of_a_field_leaves_a_value_that_is_hidden_as_a_whole() {
+        let names = || Some(Change { names: vec!["4111-1111".to_owned()], more: 2, ..Change::default() });
+        let changes = Changes { data: names(), state: names() };
+        // No definition knows the saga.
+        let shown = Redaction::default().changes("order", ("paying", "paid"), changes);
+        let hidden = Some(Change { names: vec![String::new()], ..Change::default() });
+        assert_eq!(shown, Changes { data: hidden.clone(), state: hidden });
     }
 }

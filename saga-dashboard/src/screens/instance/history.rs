@@ -33,10 +33,9 @@ pub(super) fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Ma
                 div.h { "Step" } div.h { "Came in" } div.h { "Became" } div.h { "Note" }
                 @let mut later: Option<Timestamp> = None;
                 @for (nth, row) in lines.iter().enumerate().rev() {
-                    // The changes of a step are shown beside its last line.
-                    @let changes = lines.get(nth + 1).filter(|next| next.seq == row.seq);
-                    @if nth == 0 || row.entry.kind != HistoryKind::Changed {
-                        (history_line(screen, row, changes, later))
+                    @if !is_beside(lines, nth) {
+                        @let next = lines.get(nth + 1).filter(|_| is_beside(lines, nth + 1));
+                        (history_line(screen, row, next, later))
                         @let _ = later.insert(row.entry.at);
                     }
                 }
@@ -45,6 +44,15 @@ pub(super) fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Ma
         @if lines.len() == limit && limit < MOST_LINES { footer { "These are the newest " (number(limit as u64)) " lines. " a href=(all) { "Show more" } } }
     };
     html! { div data-live="history" { (panel("history-h", "History", Some(beside), &body)) } }
+}
+
+/// Returns whether the line has the changes of a step, which are shown beside the line before it.
+fn is_beside(lines: &[HistoryRow], nth: usize) -> bool {
+    let has_changes = |row: &HistoryRow| Changes::of(&row.entry).is_some();
+    let before = nth.checked_sub(1).and_then(|before| lines.get(before));
+    lines.get(nth).is_some_and(|row| {
+        has_changes(row) && before.is_some_and(|before| before.seq == row.seq && !has_changes(before))
+    })
 }
 
 fn history_line(
@@ -72,7 +80,7 @@ fn history_line(
                 @if let Some(cause) = entry.cause.as_deref().filter(|cause| !cause.is_empty()) {
                     p.small.muted { @if person { "by " } @else { "cause " } span.id { (visible(cause)) } }
                 }
-                @if let Some(payload) = entry.payload.as_ref().filter(|_| entry.kind != HistoryKind::Changed) {
+                @if let Some(payload) = entry.payload.as_ref().filter(|_| Changes::of(entry).is_none()) {
                     details.small { summary { "body, " (number(payload.as_str().len() as u64)) "\u{a0}B" } (screen.payload(payload.as_str())) }
                 }
             }
@@ -96,11 +104,19 @@ fn history_line(
 /// The changed places with their values before and after.
 fn diff(screen: &Screen, changes: &Changes) -> Markup {
     let fields = changes.fields();
+    if !screen.sees_payloads() {
+        // The name of a place can be the key of a map, which is a value.
+        return html! {
+            div.diff {
+                @if changes.data.is_some() { div.same { "data changed" } }
+                @if changes.state.is_some() { div.same { "state changed" } }
+            }
+        };
+    }
     html! {
         div.diff {
             @for FieldChange { place, was, now } in fields.iter().take(PLACES) {
-                @if !screen.sees_payloads() { div.same { (visible(place)) ": changed" } }
-                @else if was.is_none() && now.is_none() { div.same { (visible(place)) ": changed, too long to keep" } }
+                @if was.is_none() && now.is_none() { div.same { (visible(place)) ": changed, too long to keep" } }
                 @else {
                     @if let Some(was) = was { div.del { "− " (visible(place)) ": " (cut(was)) } }
                     @if let Some(now) = now { div.add { "+ " (visible(place)) ": " (cut(now)) } }
