@@ -9,9 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::definition::hidden;
 use crate::message::Payload;
-use crate::shape::Parts;
+use crate::shape::{HIDDEN, Parts};
 use crate::step::{HistoryEntry, HistoryKind};
 
 /// The longest line with values. A longer one has the names of the fields alone.
@@ -137,7 +136,7 @@ impl Change {
             (self.names, self.more) = (vec![String::new()], 0);
         }
         for payload in self.was.iter_mut().chain(&mut self.now) {
-            *payload = hidden();
+            *payload = Payload::from(HIDDEN);
         }
     }
 
