@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use saga_core::message::chain;
 use saga_core::store::StoreError;
 use tokio::sync::Notify;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
+use tokio_postgres::config::{Host, LoadBalanceHosts, TargetSessionAttrs};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, Socket};
 
@@ -30,6 +30,7 @@ pub(crate) struct Server {
     config: Config,
     tls: Tls,
     connect_timeout: Duration,
+    pub(crate) durability: Durability,
     /// The name of the store, for errors. It has no password.
     pub(crate) name: String,
     pub(crate) schema: String,
@@ -94,12 +95,18 @@ impl Server {
         }
         config
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
+            // The first of several hosts may be the one that has died without a word.
+            .load_balance_hosts(LoadBalanceHosts::Random)
             .keepalives_idle(Duration::from_secs(5))
             .keepalives_interval(Duration::from_secs(2))
             .keepalives_retries(3)
             .tcp_user_timeout(Duration::from_secs(10));
         let connect_timeout = config.get_connect_timeout().copied().unwrap_or(options.connect_timeout);
-        Ok(Self { config, tls, connect_timeout, name, schema: options.schema.clone() })
+        // The limit of the client is for each address, and this one is for all of them.
+        let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX).max(1);
+        let connect_timeout = connect_timeout.saturating_mul(hosts);
+        let (durability, schema) = (options.durability, options.schema.clone());
+        Ok(Self { config, tls, connect_timeout, durability, name, schema })
     }
 
     /// Returns the configuration of a connection for this purpose.
@@ -120,7 +127,7 @@ impl Server {
         self.config(role).connect(self.tls()).await
     }
 
-    /// Returns the time limit for opening a connection.
+    /// Returns the time limit for opening a connection to any of the hosts.
     pub(crate) fn connect_timeout(&self) -> Duration {
         self.connect_timeout
     }

@@ -14,6 +14,8 @@ pub(crate) enum Kind {
     Condition,
     /// The server has no space left.
     Full,
+    /// The server has found a damaged page or index.
+    Damaged,
     /// The server or the network does not answer now.
     Unavailable,
     /// The tables, the database or the rights are not as they must be.
@@ -27,6 +29,9 @@ pub(crate) fn kind(error: &Error) -> Kind {
     }
     if *code == SqlState::DISK_FULL {
         return Kind::Full;
+    }
+    if [SqlState::DATA_CORRUPTED, SqlState::INDEX_CORRUPTED].contains(code) {
+        return Kind::Damaged;
     }
     match &code.code()[..2] {
         "21" | "22" | "23" | "54" => Kind::Step,
@@ -47,6 +52,7 @@ pub(crate) fn of_store(name: &str, error: Error) -> StoreError {
             tracing::warn!(error = said(&error), "the server refuses the role or a table; trying again");
             unavailable(name, error)
         }
+        Kind::Damaged => StoreError::Corrupt { store: name.to_owned(), detail: said(&error) },
         Kind::Condition | Kind::Unavailable => unavailable(name, error),
     }
 }

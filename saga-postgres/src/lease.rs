@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, GenericClient};
 
-use crate::committer::{Committer, Held, NEXT_BLOCK, sagas};
+use crate::committer::{Committer, Held, INBOX, NEXT_BLOCK, rewound, sagas, timeline};
 use crate::connection::{Role, Server};
 use crate::error::{of_store, refuse, unavailable};
 use crate::schema;
@@ -65,6 +65,8 @@ enum Taken {
     Owned(String, bool),
     /// The tables were migrated since the store was opened.
     Version(i32),
+    /// The server has given a number of an earlier lease once more.
+    Used(i64),
 }
 
 impl Committer {
@@ -75,8 +77,10 @@ impl Committer {
         ttl: Duration,
         wake: &Arc<Notify>,
     ) -> Result<Look, StoreError> {
-        // The lease of this handle is superseded, and its statement in flight is not waited for.
+        // The lease of this handle is superseded, and its statement in flight is not waited for. The next one goes on from what
+        // the server has.
         self.held = None;
+        self.inbox.forget();
         if let Err(error) = self.ready().await {
             self.observed = None;
             return Err(error);
@@ -94,6 +98,12 @@ impl Committer {
                     schema::latest()
                 ),
             )),
+            Ok(Taken::Used(epoch)) => Err(rewound(
+                &self.server,
+                format!(
+                    "lease {epoch} was given before; set the sequence `saga_epoch` above all epochs of the store"
+                ),
+            )),
             Err(error) => {
                 // A failed read is no sign of silence.
                 self.observed = None;
@@ -105,6 +115,7 @@ impl Committer {
     async fn take(&mut self, owner: &str, ttl: Duration, wake: &Arc<Notify>) -> Result<Taken, Error> {
         let Some(session) = &mut self.session else { return Ok(Taken::Owned(String::new(), false)) };
         let (sent, mut linger) = (tenure::now(), ttl);
+        let timeline = timeline(&session.client).await?;
         let tx = session.client.transaction().await?;
         // One taker at a time.
         let meta = tx.query_one("SELECT version FROM saga_meta WHERE id = 1 FOR UPDATE", &[]).await?;
@@ -131,6 +142,15 @@ impl Committer {
                     "the lease of a silent owner is ended"
                 );
             }
+            // A sign of life after the look shows that the holder lives. From here on it waits for the end of this transaction.
+            const SILENT: &str = "DELETE FROM saga_beat WHERE epoch = $1 AND beats = $2";
+            const BEATS: &str = "SELECT 1 FROM saga_beat WHERE epoch = $1";
+            if !other.is_own
+                && tx.execute(SILENT, &[&other.epoch, &other.beats]).await? == 0
+                && tx.query_opt(BEATS, &[&other.epoch]).await?.is_some()
+            {
+                return Ok(Taken::Owned(other.owner, true));
+            }
             end(&tx, other.epoch).await?;
         }
         let epoch: i64 = tx.query_one("SELECT nextval('saga_epoch')", &[]).await?.try_get(0)?;
@@ -144,17 +164,21 @@ impl Committer {
         let unclean: i64 =
             tx.query_one("SELECT unclean FROM saga_meta WHERE id = 1", &[]).await?.try_get(0)?;
         let block: i64 = tx.query_one(NEXT_BLOCK, &[]).await?.try_get(0)?;
-        let inbox: i64 =
-            tx.query_one("SELECT inbox FROM saga_counter WHERE id = 1", &[]).await?.try_get(0)?;
+        if epoch <= unclean {
+            return Ok(Taken::Used(epoch));
+        }
+        let inbox: i64 = tx.query_one(INBOX, &[]).await?.try_get(0)?;
+        tx.execute("DELETE FROM saga_alive", &[]).await?;
+        tx.execute("INSERT INTO saga_alive (epoch) VALUES ($1)", &[&epoch]).await?;
         let (link, sagas) = (link(&tx).await?, sagas(&tx).await?);
         tx.commit().await?;
         self.inbox.woken.fetch_max(inbox, Ordering::Relaxed);
         // A holder that starts anew goes on from what the server has.
         self.inbox.highest.store(inbox, Ordering::Relaxed);
         let tenure = Arc::new(Tenure::new(epoch.cast_unsigned(), ttl, sent));
-        let heart = Heart::start(Arc::clone(&self.server), tenure, ttl / 5, Arc::clone(wake));
+        let heart = Heart::start(Arc::clone(&self.server), tenure, (self.holder, ttl / 5), Arc::clone(wake));
         let lease = Lease { epoch: epoch.cast_unsigned(), unclean: unclean.cast_unsigned(), linger };
-        Ok(Taken::Held(Box::new(Held::new(epoch, block, link, sagas, heart)), lease))
+        Ok(Taken::Held(Box::new(Held::new(epoch, block, link, sagas, (self.holder, timeline), heart)), lease))
     }
 
     /// Ends the lease. No handler was running.
@@ -282,8 +306,13 @@ pub(crate) struct Heart {
 }
 
 impl Heart {
-    fn start(server: Arc<Server>, tenure: Arc<Tenure>, interval: Duration, wake: Arc<Notify>) -> Self {
-        let beat = beat(server, Arc::clone(&tenure), interval, wake);
+    fn start(
+        server: Arc<Server>,
+        tenure: Arc<Tenure>,
+        of: (uuid::Uuid, Duration),
+        wake: Arc<Notify>,
+    ) -> Self {
+        let beat = beat(server, Arc::clone(&tenure), of, wake);
         Self { task: tokio::spawn(beat), tenure }
     }
 
@@ -300,7 +329,12 @@ impl Drop for Heart {
 }
 
 /// Counts the beats up until the lease ends. The connection also hears about deliveries of other processes.
-async fn beat(server: Arc<Server>, tenure: Arc<Tenure>, interval: Duration, wake: Arc<Notify>) {
+async fn beat(
+    server: Arc<Server>,
+    tenure: Arc<Tenure>,
+    (holder, interval): (uuid::Uuid, Duration),
+    wake: Arc<Notify>,
+) {
     let epoch = tenure.epoch.cast_signed();
     let mut client: Option<Client> = None;
     let mut ticks = tokio::time::interval(interval);
@@ -321,8 +355,8 @@ async fn beat(server: Arc<Server>, tenure: Arc<Tenure>, interval: Duration, wake
         let sent = tenure::now();
         let beaten = tokio::time::timeout(interval, async {
             const BEAT: &str = "UPDATE saga_beat SET beats = beats + 1 WHERE epoch = $1
-                                AND EXISTS (SELECT FROM saga_lease WHERE epoch = $1)";
-            open.execute(BEAT, &[&epoch]).await.map_err(|error| of_store(&server.name, error))
+                                AND EXISTS (SELECT FROM saga_lease WHERE epoch = $1 AND holder = $2)";
+            open.execute(BEAT, &[&epoch, &holder]).await.map_err(|error| of_store(&server.name, error))
         });
         match beaten.await {
             Ok(Ok(1)) => tenure.beaten(sent),
@@ -346,7 +380,8 @@ async fn beat(server: Arc<Server>, tenure: Arc<Tenure>, interval: Duration, wake
 
 async fn connect(server: &Server, wake: &Arc<Notify>) -> Result<Client, StoreError> {
     let client = server.connect(Role::Beat, Some(Arc::clone(wake))).await?;
-    let listen = format!("SET synchronous_commit = off; LISTEN {}", channel(server));
+    // A sign of life is as durable as a commit. A server that was replaced while it waits for its replica takes none.
+    let listen = format!("LISTEN {}", channel(server));
     match tokio::time::timeout(server.connect_timeout(), client.batch_execute(&listen)).await {
         Ok(listening) => listening.map_err(|error| of_store(&server.name, error)).map(|()| client),
         Err(_) => Err(unavailable(&server.name, "the server does not answer")),

@@ -3,23 +3,65 @@
 use saga_core::store::Purged;
 use tokio_postgres::{Error, Transaction};
 
+/// The most lines of history that one transaction removes.
+const LINES: i32 = 20_000;
+/// The most portions of one call.
+pub(crate) const PORTIONS: usize = 50;
+
+/// What one transaction has removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Portion {
+    pub(crate) purged: Purged,
+    /// Another transaction is needed, because the histories are long.
+    pub(crate) more: bool,
+}
+
 /// Removes at most `limit` ended instances and `limit` deduplication records, the oldest first. All of them are older than
 /// `before`.
-pub(crate) async fn purge(tx: &Transaction<'_>, before: i64, limit: i64) -> Result<Purged, Error> {
-    const OVER: &str = "SELECT i.id FROM saga_instance i WHERE i.over_at IS NOT NULL AND i.over_at < $1
+pub(crate) async fn purge(tx: &Transaction<'_>, before: i64, limit: i64) -> Result<Portion, Error> {
+    const OVER: &str =
+        "SELECT i.id, i.seq FROM saga_instance i WHERE i.over_at IS NOT NULL AND i.over_at < $1
         AND NOT EXISTS (SELECT FROM saga_item t WHERE t.instance = i.id AND t.seq IS NOT NULL)
         ORDER BY i.over_at LIMIT $2";
     const DEDUP: &str = "DELETE FROM saga_dedup WHERE (consumer, key, message) IN
         (SELECT consumer, key, message FROM saga_dedup WHERE at < $1 ORDER BY at LIMIT $2)";
-    let rows = tx.query(OVER, &[&before, &limit]).await?;
-    let over = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<i64>, _>>()?;
+    let (mut over, mut lines, mut more) = (Vec::new(), 0i64, false);
+    for row in tx.query(OVER, &[&before, &limit]).await? {
+        let (id, seq): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        // A step has few lines, and mostly one.
+        lines = lines.saturating_add(seq);
+        if lines > LINES.into() {
+            more = !over.is_empty();
+            if more {
+                break;
+            }
+            if shorten(tx, id).await? {
+                return Ok(Portion { more: true, ..Portion::default() });
+            }
+        }
+        over.push(id);
+    }
     if !over.is_empty() {
         for sql in GONE {
             tx.execute(sql, &[&over]).await?;
         }
     }
-    let dedup = tx.execute(DEDUP, &[&before, &limit]).await?;
-    Ok(Purged { instances: over.len(), dedup: usize::try_from(dedup).unwrap_or(usize::MAX) })
+    // The last portion of a call removes the records.
+    let dedup = if more { 0 } else { tx.execute(DEDUP, &[&before, &limit]).await? };
+    let dedup = usize::try_from(dedup).unwrap_or(usize::MAX);
+    Ok(Portion { purged: Purged { instances: over.len(), dedup }, more })
+}
+
+/// Removes the newest lines of an instance. Returns `false` if it had no more of them.
+async fn shorten(tx: &Transaction<'_>, instance: i64) -> Result<bool, Error> {
+    const NEWEST: &str = "WITH RECURSIVE chain AS (
+            SELECT h.id, h.instance, h.prev, 1 AS n FROM saga_instance i
+            JOIN saga_history h ON h.id = i.last AND h.instance = i.id WHERE i.id = $1
+            UNION ALL SELECT h.id, h.instance, h.prev, n + 1 FROM chain c
+            JOIN saga_history h ON h.id = c.prev AND h.instance = c.instance AND h.id < c.id WHERE n < $2),
+        gone AS (DELETE FROM saga_history WHERE id IN (SELECT id FROM chain))
+        UPDATE saga_instance i SET last = c.prev FROM chain c WHERE i.id = $1 AND c.n = $2 AND c.prev IS NOT NULL";
+    Ok(tx.execute(NEWEST, &[&instance, &LINES]).await? == 1)
 }
 
 /// The rows of instances, and at last the instances.

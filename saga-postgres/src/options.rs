@@ -13,7 +13,9 @@ pub enum Durability {
     #[default]
     Durable,
     /// The server answers before its log is on disk (`synchronous_commit = off`). A crash of the server may lose the latest
-    /// commits. The dispatcher then ends, because its memory is ahead of the database.
+    /// commits. The dispatcher then ends, because its memory is ahead of the database. All processes on a store must have the
+    /// same durability: a dispatcher with [`Durable`](Self::Durable) does not notice the loss of an event that another process
+    /// has published as `Relaxed`.
     Relaxed,
 }
 

@@ -4,6 +4,8 @@
 //! into the inbox. A transaction of the application can be long, so its rows are put down in a table without an order, and the
 //! lease holder moves them into the inbox. Does not own: the transaction.
 
+use std::sync::LazyLock;
+
 use saga_core::message::{
     Correlated, InstanceName, KeyError, Message, MessageId, PayloadError, PayloadLimits, Timestamp,
     TraceContext, chain,
@@ -12,6 +14,7 @@ use saga_core::store::{Address, Inspect, Mail, MailKind, NameOf, StoreError};
 use serde::Serialize;
 use tokio_postgres::Error;
 
+use crate::deliver::numbers_of_inbox_rows;
 use crate::read::{Reader, query};
 use crate::store::PostgresStore;
 use crate::stored::write_mail;
@@ -224,17 +227,27 @@ const PORTION: i64 = 1_000;
 ///
 /// A saga that was renamed while the transaction was open has its present name in the inbox.
 pub(crate) async fn move_arrivals(client: &Reader) -> Result<(), Error> {
-    const MOVE: &str = "WITH moved AS (DELETE FROM saga_arrival
-             WHERE id IN (SELECT id FROM saga_arrival ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING *),
-         counter AS (UPDATE saga_counter SET inbox = inbox + (SELECT count(*) FROM moved)
-             WHERE id = 1 AND EXISTS (SELECT FROM moved) RETURNING inbox),
-         ordered AS (SELECT moved.*, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS total FROM moved)
-         INSERT INTO saga_inbox (id, consumer, key, kind, message, body)
-         SELECT counter.inbox - total + n, CASE WHEN kind = 'delivery' THEN consumer ELSE coalesce(
-             (SELECT name FROM saga_retired WHERE what = 'saga' AND saga = '' AND was = consumer), consumer) END,
-             key, kind, message, body FROM ordered, counter RETURNING id";
+    const WAITS: &str = "SELECT FROM saga_arrival LIMIT 1";
+    // The lock comes first. Another move at the same time would otherwise give later rows lower numbers.
+    static MOVE: LazyLock<String> = LazyLock::new(|| {
+        let (lock, last) = numbers_of_inbox_rows!("(SELECT count(*) FROM moved)");
+        format!(
+            "WITH locked AS MATERIALIZED ({lock}),
+             moved AS (DELETE FROM saga_arrival WHERE id IN
+                 (SELECT a.id FROM locked, saga_arrival a ORDER BY a.id LIMIT $1 FOR UPDATE OF a) RETURNING *),
+             counter AS MATERIALIZED ({last} WHERE EXISTS (SELECT FROM moved)),
+             ordered AS (SELECT moved.*, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS total FROM moved)
+             INSERT INTO saga_inbox (id, consumer, key, kind, message, body)
+             SELECT counter.inbox - total + n, CASE WHEN kind = 'delivery' THEN consumer ELSE coalesce(
+                 (SELECT name FROM saga_retired WHERE what = 'saga' AND saga = '' AND was = consumer), consumer) END,
+                 key, kind, message, body FROM ordered, counter RETURNING id"
+        )
+    });
+    if query(client, WAITS, &[]).await?.is_empty() {
+        return Ok(());
+    }
     loop {
-        let moved = query(client, MOVE, &[&PORTION]).await?.len();
+        let moved = query(client, &MOVE, &[&PORTION]).await?.len();
         if i64::try_from(moved).is_ok_and(|moved| moved < PORTION) {
             return Ok(());
         }

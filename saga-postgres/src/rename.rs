@@ -11,9 +11,9 @@ pub(crate) async fn rename(
     tx: &Transaction<'_>,
     names: &[RetiredName],
 ) -> Result<Result<Vec<usize>, (RetiredName, InstanceName)>, Error> {
-    // All rows of a saga can be many. A part of a rename would be worse than a long one.
-    tx.batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
-        .await?;
+    // All rows of a saga can be many. A part of a rename would be worse than a long one. The limit between two statements stays:
+    // a frozen process would otherwise keep the lease.
+    tx.batch_execute("SET LOCAL statement_timeout = 0").await?;
     let mut moved = Vec::with_capacity(names.len());
     for name in names {
         let instances = match name.what {

@@ -8,7 +8,8 @@ use crate::error::{of_opening, refuse};
 use crate::options::Durability;
 
 /// The migrations in order. The last number is the version of this build. Released migrations are never edited.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/0001_initial.sql"), include_str!("../migrations/0002_rewound.sql")];
 
 /// The version that this build reads and writes.
 pub(crate) const fn latest() -> usize {
@@ -45,23 +46,37 @@ pub(crate) async fn migrate(server: &Server, client: &mut Client) -> Result<(), 
     tx.commit().await.map_err(of)
 }
 
-/// Refuses a server that forgets answered commits without having been told to.
-pub(crate) async fn check_durability(
-    server: &Server,
-    client: &Client,
-    durability: Durability,
-) -> Result<(), StoreError> {
-    let show = async |setting: &str| -> Result<String, Error> {
-        client.query_one(&format!("SHOW {setting}"), &[]).await?.try_get(0)
-    };
+/// Refuses a session without the settings that this process has asked for.
+///
+/// A pooler in transaction mode drops them, or gives them to the sessions of others. The settings of a role can change while
+/// the store is open.
+pub(crate) async fn check_session(server: &Server, client: &Client) -> Result<(), StoreError> {
+    const SETTINGS: &str = "SELECT current_setting('search_path'), current_setting('enable_seqscan'),
+        current_setting('synchronous_commit'), current_setting('synchronous_standby_names'), current_setting('fsync')";
     let of = |error| of_opening(&server.name, error);
-    if durability == Durability::Durable && show("synchronous_commit").await.map_err(of)? == "off" {
+    let row = client.query_one(SETTINGS, &[]).await.map_err(of)?;
+    let setting = |at: usize| row.try_get::<_, &str>(at).map_err(of);
+    if setting(0)? != server.schema || setting(1)? != "off" {
         return Err(refuse(
             &server.name,
-            "`synchronous_commit` is off for this role, so a crash of the server loses answered commits; turn it on, or choose `Durability::Relaxed`",
+            "the session does not have the settings of its connection, as behind a pooler in transaction mode; connect to the server directly",
         ));
     }
-    if show("fsync").await.map_err(of)? == "off" {
+    let forgets = match (setting(2)?, setting(3)?) {
+        ("off", _) => true,
+        ("local", replicas) => !replicas.is_empty(),
+        _ => false,
+    };
+    if server.durability == Durability::Durable && forgets {
+        return Err(refuse(
+            &server.name,
+            format!(
+                "`synchronous_commit` is {} for this role, so a crash or a fail-over of the server loses answered commits; turn it on, or choose `Durability::Relaxed`",
+                setting(2)?
+            ),
+        ));
+    }
+    if setting(4)? == "off" {
         tracing::warn!(store = server.name, "`fsync` is off: a crash of the machine damages the database");
     }
     Ok(())
@@ -106,4 +121,27 @@ async fn version(client: &impl GenericClient) -> Result<usize, Error> {
     }
     let found: i32 = client.query_one(VERSION, &[]).await?.try_get(0)?;
     Ok(usize::try_from(found).unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::Schema;
+
+    #[test]
+    fn a_session_without_its_settings_is_refused() {
+        let Some(schema) = Schema::new() else { return };
+        let server = Server::new(&schema.config, &schema.options()).expect("a server");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let own = server.connect(crate::connection::Role::Commit, None).await.expect("a connection");
+            check_session(&server, &own).await.expect("the settings are there");
+            // As behind a pooler: the schema is set for the role, and nothing else is.
+            let refused = check_session(&server, &schema.client().await).await.expect_err("no settings");
+            assert!(refused.to_string().contains("pooler"), "{refused}");
+            own.batch_execute("SET synchronous_commit = off").await.expect("a setting");
+            let refused = check_session(&server, &own).await.expect_err("not durable");
+            assert!(refused.to_string().contains("synchronous_commit"), "{refused}");
+        });
+    }
 }

@@ -15,7 +15,7 @@ use saga_core::store::{
 use tokio::sync::{Mutex, Notify};
 use tokio_postgres::{Error, Row, Transaction};
 
-use crate::committer::{Committer, Inbox, sagas};
+use crate::committer::{Committer, Inbox, LOST, rewound, sagas};
 use crate::connection::{Role, Server};
 use crate::error::{Kind, kind, of_store, refuse, unavailable};
 use crate::inspect::mail;
@@ -107,6 +107,7 @@ impl PostgresStore {
         let name = server.name.clone();
         let work = async move || {
             let mut client = server.connect(Role::Migrate, None).await?;
+            schema::check_session(&server, &client).await?;
             schema::migrate(&server, &mut client).await
         };
         worker.call(&name, work).await
@@ -119,14 +120,15 @@ impl PostgresStore {
             return Err(refuse(&server.name, why));
         }
         let worker = Worker::start().map_err(|error| refuse(&server.name, error.to_string()))?;
-        let (of, migrate, durability) = (Arc::clone(&server), options.migrate, options.durability);
+        let (of, migrate) = (Arc::clone(&server), options.migrate);
         let prepared = async move || {
             let mut client = of.connect(Role::Migrate, None).await?;
+            // Without its settings, a migration could write into another schema.
+            schema::check_session(&of, &client).await?;
             if migrate {
                 schema::migrate(&of, &mut client).await?;
             }
-            schema::check(&of, &client).await?;
-            schema::check_durability(&of, &client, durability).await
+            schema::check(&of, &client).await
         };
         worker.call(&server.name, prepared).await?;
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -359,12 +361,12 @@ impl Store for PostgresStore {
         self.commit_with(CALL, async move |committer, _| committer.release(&lease).await).await
     }
 
-    /// The end of the lease is written in the background, so that the next process needs not wait for the `ttl`.
     fn has_lapsed(&self) -> bool {
         // Without a lease, nothing may begin either.
         self.shared.inner.tenure.lock().as_ref().is_none_or(|tenure| tenure.has_lapsed())
     }
 
+    /// The end of the lease is written in the background, so that the next process needs not wait for the `ttl`.
     fn abandon(&self, lease: &Lease) {
         let (inner, epoch) = (Arc::clone(&self.shared.inner), lease.epoch);
         self.shared.worker.start_work(async move || {
@@ -389,8 +391,23 @@ impl Store for PostgresStore {
     }
 
     async fn load(&self, addresses: &[Address]) -> Result<Vec<Option<Loaded>>, StoreError> {
-        let addresses = addresses.to_vec();
-        self.read(async move |client| read::load(client, &addresses).await).await
+        let load = async |addresses: Vec<Address>| {
+            self.read(async move |client| read::load(client, &addresses).await).await
+        };
+        let answer = load(addresses.to_vec()).await;
+        if !matches!(answer, Err(StoreError::Corrupt { .. })) {
+            return answer;
+        }
+        // A damaged row must not hide the others.
+        let mut answers = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            answers.push(match load(vec![address.clone()]).await {
+                Ok(mut answer) => answer.pop().flatten(),
+                Err(StoreError::Corrupt { detail, .. }) => Some(Loaded::Unreadable(detail)),
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(answers)
     }
 
     async fn open_tasks(
@@ -446,7 +463,7 @@ impl Store for PostgresStore {
         self.read(async move |client| read::due_timers(client, until.as_millis(), after, limit).await).await
     }
 
-    /// Reads one row: the number of the newest inbox row. A lease that another process has ended is an error until the next
+    /// Reads whether there are newer inbox rows. A lease that another process has ended is an error until the next
     /// lease.
     async fn pulse(&self) -> Result<bool, StoreError> {
         let inner = &self.shared.inner;
@@ -466,13 +483,22 @@ impl Store for PostgresStore {
         if let Some(fenced) = fenced {
             return Err(fenced);
         }
-        const SQL: &str = "SELECT inbox, EXISTS (SELECT FROM saga_arrival) FROM saga_counter WHERE id = 1";
-        let (newest, arrived): (i64, bool) = self
-            .read(async |client| {
-                let rows = read::query(client, SQL, &[]).await?;
-                Ok((rows[0].try_get(0)?, rows[0].try_get(1)?))
+        const SQL: &str = "SELECT n.last_value, (SELECT max(id) FROM saga_inbox WHERE id > $1), EXISTS (SELECT FROM saga_arrival)
+                           FROM saga_inbox_number n";
+        let highest = inner.inbox.highest.load(Ordering::Relaxed);
+        let woken = inner.inbox.woken.load(Ordering::Relaxed);
+        let (last, newest, arrived): (i64, Option<i64>, bool) = self
+            .read(async move |client| {
+                let rows = read::query(client, SQL, &[&woken]).await?;
+                Ok((rows[0].try_get(0)?, rows[0].try_get(1)?, rows[0].try_get(2)?))
             })
             .await?;
+        if last < highest {
+            inner.inbox.rewound.store(true, Ordering::Relaxed);
+            return Err(rewound(&inner.server, LOST));
+        }
+        // The number is drawn before its row is visible, so only the row counts.
+        let Some(newest) = newest else { return Ok(arrived) };
         inner.inbox.saw(newest);
         // The read of the inbox that follows moves what has arrived.
         Ok(inner.inbox.woken.fetch_max(newest, Ordering::Relaxed) < newest || arrived)
@@ -553,9 +579,22 @@ impl Maintain for PostgresStore {
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let purged = self
-            .transaction(CALL, async move |tx| maintain::purge(tx, before.as_millis(), limit).await.map(Some))
-            .await?;
-        Ok(purged.unwrap_or_default())
+        // Commits wait for each of these transactions, so long histories are removed in portions.
+        let mut all = Purged::default();
+        for _ in 0..maintain::PORTIONS {
+            let limit = limit.saturating_sub(i64::try_from(all.instances).unwrap_or(i64::MAX));
+            let portion = self
+                .transaction(CALL, async move |tx| {
+                    maintain::purge(tx, before.as_millis(), limit).await.map(Some)
+                })
+                .await?
+                .unwrap_or_default();
+            all.instances += portion.purged.instances;
+            all.dedup += portion.purged.dedup;
+            if !portion.more {
+                break;
+            }
+        }
+        Ok(all)
     }
 }

@@ -5,6 +5,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use saga_core::message::Timestamp;
 use saga_core::message::{Key, Payload};
 use saga_core::store::conformance::{Driver, address, create, mail, next};
 use saga_core::store::{Address, InboxId, Step, StepOutcome, Store, StoreError};
@@ -118,7 +119,7 @@ fn mail_of_another_process_wakes_the_dispatcher_although_a_step_wrote_later_mail
         assert!(!driver.store.pulse().await.expect("an answer"), "its own rows are known");
         // A process that dies before its notification.
         let client = schema.client().await;
-        let insert = "WITH c AS (UPDATE saga_counter SET inbox = inbox + 1 RETURNING inbox)
+        let insert = "WITH c AS (SELECT nextval('saga_inbox_number') AS inbox)
             INSERT INTO saga_inbox SELECT c.inbox, consumer, key, kind, message, body FROM saga_inbox, c";
         client.execute(insert, &[]).await.expect("a row");
         driver.committed(Step { mail: vec![mail(&address("b"), "own")], ..Step::default() }).await;
@@ -138,7 +139,7 @@ fn a_server_that_lost_inbox_rows_is_not_written_to() {
         driver.store.deliver(vec![mail(&address("a"), "m")]).await.expect("a delivery");
         assert_eq!(driver.store.inbox(InboxId(0), 9).await.expect("the inbox").len(), 1);
         let client = schema.client().await;
-        let lost = "DELETE FROM saga_inbox; UPDATE saga_counter SET inbox = 0;
+        let lost = "DELETE FROM saga_inbox; SELECT setval('saga_inbox_number', 0);
             SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'lost commit'";
         client.batch_execute(lost).await.expect("as after the loss of the log");
         let mut refused = driver.try_commit(vec![create(&address("a"))]).await;
@@ -146,7 +147,7 @@ fn a_server_that_lost_inbox_rows_is_not_written_to() {
             refused = driver.again(vec![create(&address("a"))]).await;
         }
         assert!(
-            matches!(&refused, Err(StoreError::Corrupt { detail, .. }) if detail.contains("lost commits")),
+            matches!(&refused, Err(StoreError::Rewound { detail, .. }) if detail.contains("lost commits")),
             "{refused:?}"
         );
     });
@@ -177,5 +178,79 @@ fn a_role_that_owns_its_schema_needs_no_other_right() {
         assert!(refused.to_string().contains("synchronous_commit"), "{refused}");
         let relaxed = PostgresStore::options().schema(name).durability(Durability::Relaxed);
         drop(relaxed.connect(&limited).await.expect("the store opens"));
+    });
+}
+
+#[test]
+fn the_tables_of_the_first_version_are_carried_over() {
+    let Some(schema) = Schema::new() else { return };
+    block_on(async {
+        let client = schema.client().await;
+        let first = include_str!("../migrations/0001_initial.sql");
+        client.batch_execute(&format!("CREATE SCHEMA {}; {first}", schema.name)).await.expect("the tables");
+        let inbox = "UPDATE saga_meta SET version = 1; UPDATE saga_counter SET inbox = 7;
+            INSERT INTO saga_inbox SELECT 7, 'order', 'a', 'event', NULL, '{}'";
+        client.batch_execute(inbox).await.expect("a row");
+    });
+    let store = schema.open(schema.options());
+    block_on(async {
+        let driver = Driver::lease(Arc::new(store)).await;
+        let next = driver.store.deliver(vec![mail(&address("a"), "m")]).await.expect("a delivery");
+        assert_eq!(next, [InboxId(8)], "behind the rows that wait");
+    });
+}
+
+#[test]
+fn events_of_the_application_keep_their_order_behind_one_that_is_held_up() {
+    let Some(schema) = Schema::new() else { return };
+    let store = schema.open(schema.options());
+    block_on(async {
+        let driver = Driver::lease(Arc::new(store)).await;
+        let client = schema.client().await;
+        let insert = "INSERT INTO saga_arrival (consumer, key, kind, message, body)
+            SELECT 'order', 'a', 'event', 'm-' || n, '{}' FROM generate_series(1, 3) n";
+        client.batch_execute(insert).await.expect("rows");
+        client
+            .batch_execute("BEGIN; SELECT FROM saga_arrival WHERE message = 'm-1' FOR UPDATE")
+            .await
+            .expect("a lock");
+        let (moving, release) = (driver.store.inbox(InboxId(0), 9), async {
+            let other = schema.client().await;
+            let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid'))";
+            let moved = "SELECT EXISTS (SELECT FROM saga_inbox)";
+            let is = async |sql: &str| other.query_one(sql, &[]).await.expect("an answer").get::<_, bool>(0);
+            while !is(waits).await && !is(moved).await {
+                tokio::task::yield_now().await;
+            }
+            client.batch_execute("COMMIT").await.expect("the end of the lock");
+        });
+        // The rows are not those of a saga, so the read finds none of them readable.
+        let _ = tokio::join!(moving, release);
+        let rows = client.query("SELECT message FROM saga_inbox ORDER BY id", &[]).await.expect("the inbox");
+        let order: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(order, ["m-1", "m-2", "m-3"]);
+    });
+}
+
+#[test]
+fn a_long_history_is_removed_in_portions() {
+    let Some(schema) = Schema::new() else { return };
+    let store = schema.open(schema.options());
+    block_on(async {
+        let mut driver = Driver::lease(Arc::new(store)).await;
+        for key in ["a", "b"] {
+            driver.created(create(&address(key))).await;
+        }
+        let client = schema.client().await;
+        let long = "DELETE FROM saga_item;
+            INSERT INTO saga_history SELECT 1000000 + n, i.id, CASE n WHEN 1 THEN i.last ELSE 999999 + n END, 0, '[]'
+                FROM saga_instance i, generate_series(1, 45000) n WHERE key = 'a';
+            UPDATE saga_instance SET over_at = 5;
+            UPDATE saga_instance SET over_at = 4, last = 1045000, seq = 45001 WHERE key = 'a'";
+        client.batch_execute(long).await.expect("a history");
+        let purged = driver.store.purge(Timestamp::from_millis(9), 10).await.expect("a purge");
+        assert_eq!(purged.instances, 2);
+        let left = client.query_one("SELECT count(*) FROM saga_history", &[]).await.expect("a count");
+        assert_eq!(left.get::<_, i64>(0), 0);
     });
 }

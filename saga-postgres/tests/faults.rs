@@ -1,6 +1,7 @@
 //! Lost requests, lost answers, a crash of the server, and a silent lease holder.
 
 #[path = "support/proxy.rs"]
+#[allow(dead_code, reason = "another server is used elsewhere")]
 mod proxy;
 mod support;
 
@@ -282,7 +283,7 @@ fn a_server_that_lost_commits_is_not_written_to() {
         assert_eq!(proxy.fired(), 1);
         let refused = driver.again(steps).await;
         assert!(
-            matches!(&refused, Err(StoreError::Corrupt { detail, .. }) if detail.contains("lost commits")),
+            matches!(&refused, Err(StoreError::Rewound { detail, .. }) if detail.contains("lost commits")),
             "{refused:?}"
         );
     });

@@ -339,6 +339,17 @@ pub enum StoreError {
         /// The contradiction that was found.
         detail: String,
     },
+    /// The server has lost what it had answered before, or another server has taken its place. Memory and store may differ,
+    /// so the store writes nothing more. The next start goes on from what the server has.
+    #[error(
+        "{store} may have lost answered writes: {detail}; start the process again, which goes on from what the server has"
+    )]
+    Rewound {
+        /// The name of the store.
+        store: String,
+        /// The difference that was found.
+        detail: String,
+    },
     /// A saga cannot take over the name of another saga. Both have an instance or an alias with this key. Nothing was
     /// changed.
     #[error(

@@ -16,7 +16,7 @@ mod statement;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use saga_core::store::{AuditLink, Batch, Lease, Step, StepOutcome, StoreError};
 use tokio_postgres::types::ToSql;
@@ -26,6 +26,8 @@ use uuid::Uuid;
 use crate::connection::{Role, Server};
 use crate::error::{Kind, kind, of_store, said, unavailable};
 use crate::lease::{Heart, Observed};
+use crate::options::Durability;
+use crate::schema;
 use crate::store::PATIENCE;
 use answer::Answer;
 use numbers::Numbers;
@@ -56,6 +58,8 @@ pub(crate) struct Inbox {
     pub(crate) woken: AtomicI64,
     /// The highest number that this process has seen.
     pub(crate) highest: AtomicI64,
+    /// The server has lost what it had answered. This is known until the next lease.
+    pub(crate) rewound: AtomicBool,
 }
 
 impl Inbox {
@@ -67,6 +71,12 @@ impl Inbox {
 
     pub(crate) fn saw(&self, number: i64) {
         self.highest.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// Forgets what the server had before.
+    pub(crate) fn forget(&self) {
+        self.rewound.store(false, Ordering::Relaxed);
+        self.highest.store(0, Ordering::Relaxed);
     }
 }
 
@@ -83,6 +93,10 @@ pub(crate) struct Session {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) epoch: i64,
+    /// The secret name of the handle in the row of the lease.
+    holder: Uuid,
+    /// The timeline of the server, as far as the server says it. A replica that takes the place of the server has another one.
+    timeline: Option<String>,
     /// The last generation that was asked for. A usable connection has it.
     pub(crate) generation: i32,
     /// The process of the server with the connection that was dropped last.
@@ -147,10 +161,13 @@ impl Held {
         block: i64,
         link: AuditLink,
         sagas: HashMap<String, i32>,
+        (holder, timeline): (Uuid, Option<String>),
         heart: Heart,
     ) -> Self {
         Self {
             epoch,
+            holder,
+            timeline,
             generation: 0,
             stale: None,
             heart,
@@ -372,6 +389,9 @@ impl Committer {
 
     /// Makes the connection usable, and finds the result of a statement whose answer was lost.
     pub(crate) async fn ready(&mut self) -> Result<(), StoreError> {
+        if self.inbox.rewound.load(Ordering::Relaxed) {
+            return Err(rewound(&self.server, "this was found before"));
+        }
         if self.session.as_ref().is_some_and(|session| session.client.is_closed()) {
             self.end_session();
         }
@@ -381,6 +401,7 @@ impl Committer {
         let client = self.server.connect(Role::Commit, None).await?;
         let of = |error| of_store(&self.server.name, error);
         client.batch_execute(SETTINGS).await.map_err(of)?;
+        schema::check_session(&self.server, &client).await?;
         const PROCESS: &str =
             "SELECT pid, backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()";
         let row = client.query_one(PROCESS, &[]).await.map_err(of)?;
@@ -392,7 +413,11 @@ impl Committer {
                                    WHERE pid = $1 AND backend_start::text = $2";
                 let _ = client.execute(END, &[pid, began]).await;
             }
-            if !settle(&self.server, &client, held, &self.inbox).await? {
+            let settled = settle(&self.server, &client, held, &self.inbox).await;
+            if matches!(settled, Err(StoreError::Rewound { .. })) {
+                self.inbox.rewound.store(true, Ordering::Relaxed);
+            }
+            if !settled? {
                 let epoch = held.epoch.cast_unsigned();
                 return Err(self.lost(epoch));
             }
@@ -455,6 +480,19 @@ pub(crate) async fn sagas(
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
+/// The number of the newest inbox row.
+pub(crate) const INBOX: &str = "SELECT last_value FROM saga_inbox_number";
+
+/// Reads the timeline of the server. `None` if the server does not say it, as services without a log of their own do.
+pub(crate) async fn timeline(client: &Client) -> Result<Option<String>, Error> {
+    const TIMELINE: &str = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)";
+    match client.query_one(TIMELINE, &[]).await {
+        Ok(row) => row.try_get(0).map(Some),
+        Err(error) if error.is_closed() => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
 /// Gives the lease a new generation, and finds the result of the last statement. Returns `false` if the lease is gone.
 async fn settle(
     server: &Server,
@@ -463,31 +501,31 @@ async fn settle(
     inbox: &Inbox,
 ) -> Result<bool, StoreError> {
     // A late renewal of an earlier connection has a lower number, and changes nothing.
-    const RENEW: &str = "UPDATE saga_lease SET gen = $2 WHERE epoch = $1 AND gen < $2";
-    const HOLDS: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1";
-    const INBOX: &str = "SELECT inbox FROM saga_counter WHERE id = 1";
+    const RENEW: &str = "UPDATE saga_lease SET gen = $2 WHERE epoch = $1 AND gen < $2 AND holder = $3";
+    const HOLDS: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 AND holder = $2";
     const NEWEST: &str =
         "SELECT number, inbox, bad FROM saga_batch WHERE epoch = $1 ORDER BY number DESC LIMIT 1";
     let of = |error| of_store(&server.name, error);
+    has_not_lost(server, client, held, inbox).await?;
     held.generation += 1;
-    if client.execute(RENEW, &[&held.epoch, &held.generation]).await.map_err(of)? == 0 {
-        let holds = client.query_opt(HOLDS, &[&held.epoch]).await.map_err(of)?.is_some();
+    let renewed = client.execute(RENEW, &[&held.epoch, &held.generation, &held.holder]).await.map_err(of)?;
+    if renewed == 0 {
+        let holds = client.query_opt(HOLDS, &[&held.epoch, &held.holder]).await.map_err(of)?.is_some();
         return if holds {
             Err(unavailable(&server.name, "the lease was renewed meanwhile"))
         } else {
             Ok(false)
         };
     }
-    let counter: i64 = client.query_one(INBOX, &[]).await.and_then(|row| row.try_get(0)).map_err(of)?;
-    if counter < inbox.highest.load(Ordering::Relaxed) {
-        return Err(rewound(server));
-    }
+    // Nobody could lose a number that this process has without its being found above. A saga may have its number from a
+    // statement that was lost.
+    held.sagas = sagas(client).await.map_err(of)?;
     let Some(newest) = client.query_opt(NEWEST, &[&held.epoch]).await.map_err(of)? else {
-        return if held.number == 0 { Ok(undo_doubt(held)) } else { Err(rewound(server)) };
+        return if held.number == 0 { Ok(undo_doubt(held)) } else { Err(rewound(server, LOST)) };
     };
     let number: i64 = newest.try_get(0).map_err(of)?;
     if number < held.number {
-        return Err(rewound(server));
+        return Err(rewound(server, LOST));
     }
     let doubt = held.open.as_mut().and_then(|open| open.doubt.take());
     let Some(doubt) = doubt.filter(|doubt| doubt.number <= number) else { return Ok(true) };
@@ -501,6 +539,34 @@ async fn settle(
     Ok(true)
 }
 
+/// Refuses a server that may have lost what it had answered.
+///
+/// The numbers alone do not show every loss. Another process can add rows after the loss, and they get the numbers of the lost
+/// ones.
+async fn has_not_lost(
+    server: &Server,
+    client: &Client,
+    held: &Held,
+    inbox: &Inbox,
+) -> Result<(), StoreError> {
+    let of = |error| of_store(&server.name, error);
+    let now = timeline(client).await.map_err(of)?;
+    if held.timeline.is_some() && now.is_some() && held.timeline != now {
+        return Err(rewound(server, "another server has taken its place"));
+    }
+    if server.durability == Durability::Relaxed {
+        const ALIVE: &str = "SELECT 1 FROM saga_alive WHERE epoch = $1";
+        if client.query_opt(ALIVE, &[&held.epoch]).await.map_err(of)?.is_none() {
+            return Err(rewound(server, "the server has crashed, and its commits are not durable"));
+        }
+    }
+    let newest: i64 = client.query_one(INBOX, &[]).await.and_then(|row| row.try_get(0)).map_err(of)?;
+    if newest < inbox.highest.load(Ordering::Relaxed) {
+        return Err(rewound(server, LOST));
+    }
+    Ok(())
+}
+
 /// Nothing was ever written under this lease.
 fn undo_doubt(held: &mut Held) -> bool {
     if let Some(open) = &mut held.open {
@@ -509,10 +575,10 @@ fn undo_doubt(held: &mut Held) -> bool {
     true
 }
 
+/// What the numbers of a server show that has gone back in time.
+pub(crate) const LOST: &str = "the server has lost commits that it had answered";
+
 /// A server that has lost answered commits must not be written to from the memory of this process.
-fn rewound(server: &Server) -> StoreError {
-    StoreError::Corrupt {
-        store: server.name.clone(),
-        detail: "the server has lost commits that it had answered, as after a fail-over to an asynchronous replica".to_owned(),
-    }
+pub(crate) fn rewound(server: &Server, detail: impl Into<String>) -> StoreError {
+    StoreError::Rewound { store: server.name.clone(), detail: detail.into() }
 }

@@ -18,6 +18,7 @@ use super::rows::{
     Items, Letters, Lines, NewAudit, NewDeliveries, NewLabels, NewMail, NewPauses, NewTasks, Progress,
     Redriven, Releases, Rows, Starts, Touched, Updates,
 };
+use crate::deliver::numbers_of_inbox_rows;
 
 /// A kind of rows in the statement. In each text, `{rows}` is the table of the rows, and `{good}` is the condition that the
 /// step with the row `r` fits.
@@ -194,7 +195,8 @@ parts! {
     }
     mail: NewMail {
         writes: &[
-            ("counter", "UPDATE saga_counter SET inbox = inbox + (SELECT max(n) FROM {rows}) RETURNING inbox"),
+            ("locked", NUMBERS.0),
+            ("counter", NUMBERS.1),
             ("send", "INSERT INTO saga_inbox (id, consumer, key, kind, message, body) \
                       SELECT counter.inbox - (SELECT max(n) FROM {rows}) + n, consumer, key, kind, message, body \
                       FROM {rows} r, counter WHERE {good}"),
@@ -241,6 +243,9 @@ parts! {
         ],
     }
 }
+
+/// The numbers of the inbox rows of a statement.
+const NUMBERS: (&str, &str) = numbers_of_inbox_rows!("(SELECT max(n) FROM {rows})");
 
 /// The oldest letter that counts the conflicts under the id of the letter `r`.
 const SAME_CONFLICT: &str = "(SELECT min(o.id) FROM saga_dead o WHERE o.consumer = r.consumer AND o.key = r.key \
@@ -378,7 +383,7 @@ mod tests {
             for set in (0..PARTS.len()).map(|n| 1 << n).chain(pairs).chain([0, all]) {
                 let plan = plan(&client, set).await;
                 // Tables with one row, or with a few rows of the lease.
-                let small = ["saga_lease", "saga_counter", "saga_batch"];
+                let small = ["saga_lease", "saga_batch"];
                 for (at, line) in plan.iter().enumerate() {
                     let is_small = small.iter().any(|table| line.contains(table));
                     let is_index = line.contains("Index") && line.contains("Scan") && line.contains(" saga_");

@@ -23,12 +23,12 @@ pub(super) fn record(sql: &str) {
 /// Tables with a few rows for each saga, and one row of the server for each table.
 const SMALL: [&str; 10] = [
     "saga_name",
+    "saga_inbox_number",
     "saga_count",
     "saga_retired",
     "saga_consumer",
     "saga_definition",
     "saga_pause",
-    "saga_counter",
     "saga_arrival",
     "pg_class",
     "pg_namespace",

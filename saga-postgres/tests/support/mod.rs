@@ -126,12 +126,8 @@ impl Cluster {
             return None;
         }
         let bin = programs()?;
-        let dir = tempfile::Builder::new().prefix("saga-pg-").tempdir().expect("a directory").keep();
         let user = unprivileged();
-        if let Some((uid, gid)) = user {
-            chown(&dir, Some(uid), Some(gid)).expect("the directory gets its owner");
-        }
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("the directory is private");
+        let dir = directory(user);
         let data = dir.join("data");
         let made = run(&bin.join("initdb"), user)
             .args(["--auth=trust", "--username=saga", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
@@ -153,6 +149,32 @@ impl Cluster {
                 chown(&path, Some(uid), Some(gid)).expect("the file gets its owner");
             }
         }
+        Some(Self::run(bin, dir, user))
+    }
+
+    /// Makes a replica, which receives everything that this server writes, and starts it.
+    pub(crate) fn replica(&self) -> Self {
+        let dir = directory(self.user);
+        let made = run(&self.bin.join("pg_basebackup"), self.user)
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--username=saga", "-h"])
+            .arg(&self.dir)
+            .arg("-D")
+            .arg(dir.join("data"))
+            .output()
+            .expect("pg_basebackup runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let settings = fs::OpenOptions::new().append(true).open(dir.join("data/postgresql.conf"));
+        let own = format!("unix_socket_directories = '{}'\nsynchronous_standby_names = ''", dir.display());
+        writeln!(settings.expect("the settings open"), "{own}").expect("the settings are written");
+        Self::run(self.bin.clone(), dir, self.user)
+    }
+
+    /// Makes a replica the server. It accepts writes from here on.
+    pub(crate) fn promote(&self) {
+        self.control("promote");
+    }
+
+    fn run(bin: PathBuf, dir: PathBuf, user: Option<(u32, u32)>) -> Self {
         // The shell waits for the end of its input, which is the end of this process.
         let end = "cat >/dev/null; \"$0/pg_ctl\" -D \"$1/data\" -m immediate -w stop >/dev/null 2>&1; rm -rf \"$1\"";
         let guard = run(Path::new("/bin/sh"), user)
@@ -168,7 +190,7 @@ impl Cluster {
         let config = format!("host={} user=saga dbname=postgres", dir.display());
         let cluster = Self { config, bin, dir, user, guard };
         cluster.control("start");
-        Some(cluster)
+        cluster
     }
 
     /// Ends the server without a checkpoint, and starts it again: a crash of the server.
@@ -189,11 +211,13 @@ impl Cluster {
 
     fn control(&self, verb: &str) {
         let done = run(&self.bin.join("pg_ctl"), self.user)
-            .args(["-w", "-t", "60", "-m", "immediate", "-D"])
+            .args([verb, "-w", "-t", "60", "-D"])
             .arg(self.dir.join("data"))
-            .arg("-l")
-            .arg(self.dir.join("log"))
-            .arg(verb)
+            .args(match verb {
+                "start" => vec!["-l".into(), self.dir.join("log")],
+                "stop" => vec!["-m".into(), "immediate".into()],
+                _ => Vec::new(),
+            })
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -210,6 +234,16 @@ impl Drop for Cluster {
         // The shell ends the server and removes the files.
         let _ = self.guard.wait();
     }
+}
+
+/// A private directory of the user of the server.
+fn directory(user: Option<(u32, u32)>) -> PathBuf {
+    let dir = tempfile::Builder::new().prefix("saga-pg-").tempdir().expect("a directory").keep();
+    if let Some((uid, gid)) = user {
+        chown(&dir, Some(uid), Some(gid)).expect("the directory gets its owner");
+    }
+    fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).expect("the directory is private");
+    dir
 }
 
 fn run(program: &Path, user: Option<(u32, u32)>) -> Command {
@@ -234,7 +268,9 @@ fn programs() -> Option<PathBuf> {
     debian.sort();
     on_path
         .chain(debian.into_iter().rev())
-        .find(|bin| bin.join("initdb").exists() && bin.join("pg_ctl").exists())
+        // A link may lead to one program of several.
+        .filter_map(|bin| Some(fs::canonicalize(bin.join("initdb")).ok()?.parent()?.to_owned()))
+        .find(|bin| ["pg_ctl", "pg_basebackup"].iter().all(|program| bin.join(program).exists()))
 }
 
 /// PostgreSQL refuses to run for the superuser of the machine. Tests of the superuser run it for another user.

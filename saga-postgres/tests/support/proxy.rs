@@ -26,7 +26,7 @@ pub(crate) enum Fault {
 }
 
 struct Shared {
-    server: PathBuf,
+    server: Mutex<PathBuf>,
     /// The fault, and how many messages pass before it.
     fault: Mutex<(Fault, usize)>,
     fired: AtomicUsize,
@@ -50,10 +50,9 @@ const COMMITS: &[u8] = b"saga commit\0";
 impl Proxy {
     /// Starts a proxy to the server of `config`.
     pub(crate) fn start(config: &str) -> Self {
-        let host = config.split(' ').find_map(|part| part.strip_prefix("host=")).expect("a socket");
         let dir = tempfile::Builder::new().prefix("saga-px-").tempdir().expect("a directory");
         let shared = Arc::new(Shared {
-            server: PathBuf::from(host).join(".s.PGSQL.5432"),
+            server: Mutex::new(socket(config)),
             fault: Mutex::new((Fault::None, 0)),
             fired: AtomicUsize::new(0),
             stalled: watch::Sender::new(false),
@@ -84,6 +83,11 @@ impl Proxy {
         format!("host={} user=saga dbname=postgres", self.dir.path().display())
     }
 
+    /// Leads new connections to the server of `config`.
+    pub(crate) fn lead_to(&self, config: &str) {
+        *self.shared.server.lock() = socket(config);
+    }
+
     /// Sets the fault of the statement with parameters after `passing` others.
     pub(crate) fn fault(&self, fault: Fault, passing: usize) {
         *self.shared.fault.lock() = (fault, passing);
@@ -109,8 +113,14 @@ impl Drop for Proxy {
     }
 }
 
+fn socket(config: &str) -> PathBuf {
+    let host = config.split(' ').find_map(|part| part.strip_prefix("host=")).expect("a socket");
+    PathBuf::from(host).join(".s.PGSQL.5432")
+}
+
 async fn serve(client: UnixStream, shared: Arc<Shared>) {
-    let Ok(server) = UnixStream::connect(&shared.server).await else { return };
+    let path = shared.server.lock().clone();
+    let Ok(server) = UnixStream::connect(&path).await else { return };
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
     let (cut, is_cut) = watch::channel(false);
     tokio::join!(requests(from_client, to_server, &shared, cut), answers(from_server, to_client, is_cut));
