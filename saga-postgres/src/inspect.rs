@@ -13,6 +13,7 @@ use saga_stored::history;
 use serde::de::Error as _;
 use tokio_postgres::{Error, Row};
 
+use crate::committer::COUNTS;
 use crate::read::{Reader, Unreadable, left_out, load, name, numbered, query, status};
 use crate::store::PostgresStore;
 use crate::stored::{LetterColumns, read_audit, read_letter, read_mail, read_pause};
@@ -75,10 +76,8 @@ impl Inspect for PostgresStore {
     }
 
     async fn counts(&self) -> Result<Vec<InstanceCount>, StoreError> {
-        const SQL: &str = "SELECT n.name, c.state, c.status, c.parked, c.instances
-                           FROM saga_count c JOIN saga_name n ON n.id = c.saga WHERE c.instances > 0";
         self.read(async |client| {
-            let rows = query(client, SQL, &[]).await?;
+            let rows = query(client, COUNTS, &[]).await?;
             let mut counts = rows.iter().map(count).collect::<Result<Vec<_>, _>>()?;
             counts.sort();
             Ok(counts)

@@ -75,6 +75,7 @@ async fn join(tx: &Transaction<'_>, from: i32, to: i32) -> Result<Result<usize, 
          SELECT $2, state, status, parked, instances FROM saga_count WHERE saga = $1
          ON CONFLICT (saga, state, status, parked) DO UPDATE SET instances = c.instances + excluded.instances";
     tx.execute(COUNT, &[&from, &to]).await?;
+    tx.execute("UPDATE saga_count_change SET saga = $2 WHERE saga = $1", &[&from, &to]).await?;
     tx.execute("DELETE FROM saga_count WHERE saga = $1", &[&from]).await?;
     tx.execute("DELETE FROM saga_name WHERE id = $1", &[&from]).await?;
     Ok(Ok(usize::try_from(moved).unwrap_or(usize::MAX)))

@@ -8,8 +8,11 @@ use crate::error::{of_opening, refuse};
 use crate::options::Durability;
 
 /// The migrations in order. The last number is the version of this build. Released migrations are never edited.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_initial.sql"), include_str!("../migrations/0002_rewound.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_rewound.sql"),
+    include_str!("../migrations/0003_counts.sql"),
+];
 
 /// The version that this build reads and writes.
 pub(crate) const fn latest() -> usize {

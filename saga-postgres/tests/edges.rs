@@ -8,7 +8,7 @@ use std::time::Duration;
 use saga_core::message::Timestamp;
 use saga_core::message::{Key, Payload};
 use saga_core::store::conformance::{Driver, address, create, mail, next};
-use saga_core::store::{Address, InboxId, Step, StepOutcome, Store, StoreError};
+use saga_core::store::{Address, InboxId, Inspect, Step, StepOutcome, Store, StoreError};
 use saga_postgres::{Durability, PostgresStore};
 use support::Schema;
 
@@ -252,5 +252,34 @@ fn a_long_history_is_removed_in_portions() {
         assert_eq!(purged.instances, 2);
         let left = client.query_one("SELECT count(*) FROM saga_history", &[]).await.expect("a count");
         assert_eq!(left.get::<_, i64>(0), 0);
+    });
+}
+
+#[test]
+fn counts_are_the_same_before_and_after_they_are_folded() {
+    let Some(schema) = Schema::new() else { return };
+    let store = schema.open(schema.options());
+    block_on(async {
+        let client = schema.client().await;
+        let unfolded = async || {
+            let sql = "SELECT count(*) FROM saga_count_change";
+            client.query_one(sql, &[]).await.expect("a count").get::<_, i64>(0)
+        };
+        let mut most = 0;
+        // The first lease ends before a fold.
+        for (lease, steps) in [300, 600].into_iter().enumerate() {
+            let mut driver = Driver::lease(Arc::new(store.clone())).await;
+            for n in 0..steps {
+                driver.created(create(&address(&format!("{lease}-{n}")))).await;
+                if n % 100 == 99 {
+                    let counts = store.counts().await.expect("the counts");
+                    let instances: u64 = counts.iter().map(|count| count.instances).sum();
+                    assert_eq!(instances, lease as u64 * 300 + n + 1);
+                    most = most.max(unfolded().await);
+                }
+            }
+            driver.store.release(&driver.lease).await.expect("a release");
+        }
+        assert!(most > 0 && unfolded().await < 512, "folds have happened: {most}");
     });
 }

@@ -8,6 +8,7 @@
 //! Then the number of the newest statement says whether it was written.
 
 mod answer;
+mod counts;
 mod items;
 mod numbers;
 mod plan;
@@ -18,6 +19,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
+use saga_core::message::chain;
 use saga_core::store::{AuditLink, Batch, Lease, Step, StepOutcome, StoreError};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
@@ -107,6 +109,8 @@ pub(crate) struct Held {
     numbers: Numbers,
     /// The number of the last statement.
     number: i64,
+    /// The last statement with its changes in the counts, of this lease.
+    folded: Option<i64>,
     link: AuditLink,
     answered: Option<Answered>,
     open: Option<Open>,
@@ -174,6 +178,7 @@ impl Held {
             sagas,
             numbers: Numbers::block(block),
             number: 0,
+            folded: None,
             link,
             answered: None,
             open: None,
@@ -245,6 +250,13 @@ impl Committer {
         let held = self.holding(lease)?;
         let outcomes = held.open.take().map(|open| open.outcomes).unwrap_or_default();
         held.answered = Some(Answered { number: batch.number, outcomes: outcomes.clone() });
+        // The batch is written, whatever becomes of the counts.
+        if let (Some(session), Some(held)) = (&self.session, &mut self.held)
+            && let Err(error) = counts::fold(&session.client, held).await
+        {
+            tracing::warn!(error = %chain(&error), "changes of the counts are not folded; trying again");
+            self.drop_session(error);
+        }
         Ok(outcomes)
     }
 
@@ -466,6 +478,8 @@ impl Committer {
         StoreError::Fenced { epoch }
     }
 }
+
+pub(crate) use counts::READ as COUNTS;
 
 pub(crate) const NEXT_BLOCK: &str = "SELECT nextval('saga_number')";
 

@@ -21,10 +21,11 @@ pub(super) fn record(sql: &str) {
 }
 
 /// Tables with a few rows for each saga, and one row of the server for each table.
-const SMALL: [&str; 10] = [
+const SMALL: [&str; 11] = [
     "saga_name",
     "saga_inbox_number",
     "saga_count",
+    "saga_counted",
     "saga_retired",
     "saga_consumer",
     "saga_definition",
