@@ -43,6 +43,7 @@ fn every_crate_comes_from_the_registry_or_from_here() {
         "saga-dashboard",
         "saga-opentelemetry",
         "saga-browser-tests",
+        "saga-sqlx-tests",
     ];
     for (name, source) in locked() {
         match source {

@@ -288,3 +288,43 @@ fn a_server_that_lost_commits_is_not_written_to() {
         );
     });
 }
+
+#[test]
+fn an_administrator_may_end_each_connection() {
+    let Some(mut schema) = Schema::new() else { return };
+    // Other tests have connections to the same server.
+    schema.config += " application_name=ended";
+    let store = schema.open(schema.options().ttl(LONG));
+    block_on(async {
+        let mut driver = Driver::lease(Arc::new(store.clone())).await;
+        let mut last = create(&address("a"));
+        let row = driver.created(last.clone()).await;
+        let client = schema.client().await;
+        let beats = async || {
+            let sql = "SELECT beats FROM saga_beat";
+            client.query_one(sql, &[]).await.expect("the beats").get::<_, i64>(0)
+        };
+        for (number, role) in (2..).zip(["commit", "beat", "read", "commit"]) {
+            let before = beats().await;
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ended ' || $1";
+            // A beat opens its connection in the background.
+            while client.query(end, &[&role]).await.expect("an end").is_empty() {
+                tokio::task::yield_now().await;
+            }
+            last = next(row, last.instance.as_ref().expect("a change"));
+            let batch = Batch { number, steps: vec![last.clone()] };
+            let (outcomes, _) = persist(&store, &driver.lease, batch).await;
+            assert!(matches!(outcomes[..], [StepOutcome::Committed(_)]), "{role}: {outcomes:?}");
+            let mut delivered = store.deliver(vec![mail(&address("b"), role)]).await;
+            while matches!(delivered, Err(StoreError::Unavailable { .. })) {
+                delivered = store.deliver(vec![mail(&address("b"), role)]).await;
+            }
+            delivered.expect("a delivery");
+            while beats().await == before {
+                tokio::task::yield_now().await;
+            }
+            assert!(!store.has_lapsed(), "{role}");
+        }
+        assert_eq!(driver.snapshot(&address("a")).await.instance.seq, 5);
+    });
+}

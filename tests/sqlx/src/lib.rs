@@ -1,0 +1,1 @@
+//! An event in a transaction of sqlx. The tests are in `tests`.
