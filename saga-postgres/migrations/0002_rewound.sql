@@ -2,6 +2,9 @@
 
 -- The number of the newest inbox row. A writer holds an advisory lock until its rows are visible. A sequence has no dead
 -- versions, so an old snapshot of another session does not slow the writers.
+-- Earlier processes lock these in the same order. A writer of inbox rows ends before the number is read.
+SELECT 1 FROM saga_meta WHERE id = 1 FOR UPDATE;
+LOCK TABLE saga_counter IN ACCESS EXCLUSIVE MODE;
 CREATE SEQUENCE saga_inbox_number MINVALUE 0;
 SELECT setval('saga_inbox_number', (SELECT inbox FROM saga_counter WHERE id = 1));
 DROP TABLE saga_counter;

@@ -151,7 +151,7 @@ impl Committer {
             {
                 return Ok(Taken::Owned(other.owner, true));
             }
-            end(&tx, other.epoch).await?;
+            end(&tx, other.epoch, None).await?;
         }
         let epoch: i64 = tx.query_one("SELECT nextval('saga_epoch')", &[]).await?.try_get(0)?;
         const ADD: &str =
@@ -167,14 +167,16 @@ impl Committer {
         if epoch <= unclean {
             return Ok(Taken::Used(epoch));
         }
+        const VISIBLE: &str = "SELECT coalesce(max(id), 0) FROM saga_inbox";
         let inbox: i64 = tx.query_one(INBOX, &[]).await?.try_get(0)?;
+        let visible: i64 = tx.query_one(VISIBLE, &[]).await?.try_get(0)?;
         tx.execute("DELETE FROM saga_alive", &[]).await?;
         tx.execute("INSERT INTO saga_alive (epoch) VALUES ($1)", &[&epoch]).await?;
         let (link, sagas) = (link(&tx).await?, sagas(&tx).await?);
         tx.commit().await?;
-        self.inbox.woken.fetch_max(inbox, Ordering::Relaxed);
-        // A holder that starts anew goes on from what the server has.
-        self.inbox.highest.store(inbox, Ordering::Relaxed);
+        // A number is drawn before its row is visible. The first reads of the dispatcher find the visible rows.
+        self.inbox.woken.store(visible, Ordering::Relaxed);
+        self.inbox.highest.fetch_max(inbox, Ordering::Relaxed);
         let tenure = Arc::new(Tenure::new(epoch.cast_unsigned(), ttl, sent));
         let heart = Heart::start(Arc::clone(&self.server), tenure, (self.holder, ttl / 5), Arc::clone(wake));
         let lease = Lease { epoch: epoch.cast_unsigned(), unclean: unclean.cast_unsigned(), linger };
@@ -222,7 +224,7 @@ impl Committer {
         else {
             return;
         };
-        let epoch = held.epoch;
+        let (epoch, holder) = (held.epoch, self.holder);
         drop(held);
         if self.ready().await.is_err() {
             return;
@@ -230,7 +232,7 @@ impl Committer {
         let Some(session) = &mut self.session else { return };
         let ended = async {
             let tx = session.client.transaction().await?;
-            end(&tx, epoch).await?;
+            end(&tx, epoch, Some(holder)).await?;
             tx.commit().await
         };
         if let Err(error) = ended.await {
@@ -257,10 +259,12 @@ async fn other(client: &impl GenericClient, holder: uuid::Uuid) -> Result<Option
     .transpose()
 }
 
-/// Ends a lease whose handlers may be running.
-async fn end(client: &impl GenericClient, epoch: i64) -> Result<(), Error> {
+/// Ends a lease whose handlers may be running, of this holder if one is given.
+async fn end(client: &impl GenericClient, epoch: i64, holder: Option<uuid::Uuid>) -> Result<(), Error> {
     const UNCLEAN: &str = "UPDATE saga_meta SET unclean = greatest(unclean, $1) WHERE id = 1";
-    if client.execute("DELETE FROM saga_lease WHERE epoch = $1", &[&epoch]).await? == 1 {
+    // After a fail-over, another holder can have the same epoch.
+    const END: &str = "DELETE FROM saga_lease WHERE epoch = $1 AND holder = coalesce($2, holder)";
+    if client.execute(END, &[&epoch, &holder]).await? == 1 {
         client.execute(UNCLEAN, &[&epoch]).await?;
     }
     Ok(())
@@ -353,7 +357,8 @@ async fn beat(
         }
         let Some(open) = &client else { continue };
         let sent = tenure::now();
-        let beaten = tokio::time::timeout(interval, async {
+        // A late answer counts from the moment of its sending, so it may take as long as the lease lasts without it.
+        let beaten = tokio::time::timeout(interval * 4, async {
             const BEAT: &str = "UPDATE saga_beat SET beats = beats + 1 WHERE epoch = $1
                                 AND EXISTS (SELECT FROM saga_lease WHERE epoch = $1 AND holder = $2)";
             open.execute(BEAT, &[&epoch, &holder]).await.map_err(|error| of_store(&server.name, error))
@@ -382,8 +387,12 @@ async fn connect(server: &Server, wake: &Arc<Notify>) -> Result<Client, StoreErr
     let client = server.connect(Role::Beat, Some(Arc::clone(wake))).await?;
     // A sign of life is as durable as a commit. A server that was replaced while it waits for its replica takes none.
     let listen = format!("LISTEN {}", channel(server));
-    match tokio::time::timeout(server.connect_timeout(), client.batch_execute(&listen)).await {
-        Ok(listening) => listening.map_err(|error| of_store(&server.name, error)).map(|()| client),
+    let ready = async {
+        schema::check_session(server, &client).await?;
+        client.batch_execute(&listen).await.map_err(|error| of_store(&server.name, error))
+    };
+    match tokio::time::timeout(server.connect_timeout(), ready).await {
+        Ok(ready) => ready.map(|()| client),
         Err(_) => Err(unavailable(&server.name, "the server does not answer")),
     }
 }

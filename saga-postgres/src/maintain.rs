@@ -5,8 +5,6 @@ use tokio_postgres::{Error, Transaction};
 
 /// The most lines of history that one transaction removes.
 const LINES: i32 = 20_000;
-/// The most portions of one call.
-pub(crate) const PORTIONS: usize = 50;
 
 /// What one transaction has removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,9 +14,13 @@ pub(crate) struct Portion {
     pub(crate) more: bool,
 }
 
-/// Removes at most `limit` ended instances and `limit` deduplication records, the oldest first. All of them are older than
+/// Removes ended instances and deduplication records, the oldest first, and at most so many of each. All of them are older than
 /// `before`.
-pub(crate) async fn purge(tx: &Transaction<'_>, before: i64, limit: i64) -> Result<Portion, Error> {
+pub(crate) async fn purge(
+    tx: &Transaction<'_>,
+    before: i64,
+    (instances, records): (i64, i64),
+) -> Result<Portion, Error> {
     const OVER: &str =
         "SELECT i.id, i.seq FROM saga_instance i WHERE i.over_at IS NOT NULL AND i.over_at < $1
         AND NOT EXISTS (SELECT FROM saga_item t WHERE t.instance = i.id AND t.seq IS NOT NULL)
@@ -26,7 +28,7 @@ pub(crate) async fn purge(tx: &Transaction<'_>, before: i64, limit: i64) -> Resu
     const DEDUP: &str = "DELETE FROM saga_dedup WHERE (consumer, key, message) IN
         (SELECT consumer, key, message FROM saga_dedup WHERE at < $1 ORDER BY at LIMIT $2)";
     let (mut over, mut lines, mut more) = (Vec::new(), 0i64, false);
-    for row in tx.query(OVER, &[&before, &limit]).await? {
+    for row in tx.query(OVER, &[&before, &instances]).await? {
         let (id, seq): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
         // A step has few lines, and mostly one.
         lines = lines.saturating_add(seq);
@@ -47,7 +49,7 @@ pub(crate) async fn purge(tx: &Transaction<'_>, before: i64, limit: i64) -> Resu
         }
     }
     // The last portion of a call removes the records.
-    let dedup = if more { 0 } else { tx.execute(DEDUP, &[&before, &limit]).await? };
+    let dedup = if more { 0 } else { tx.execute(DEDUP, &[&before, &records]).await? };
     let dedup = usize::try_from(dedup).unwrap_or(usize::MAX);
     Ok(Portion { purged: Purged { instances: over.len(), dedup }, more })
 }

@@ -228,14 +228,17 @@ const PORTION: i64 = 1_000;
 /// A saga that was renamed while the transaction was open has its present name in the inbox.
 pub(crate) async fn move_arrivals(client: &Reader) -> Result<(), Error> {
     const WAITS: &str = "SELECT FROM saga_arrival LIMIT 1";
-    // The lock comes first. Another move at the same time would otherwise give later rows lower numbers.
+    // One move at a time, because another one could give later rows lower numbers. The lock of all writers comes behind the
+    // locks of the rows, so a row that another session holds delays nothing else.
     static MOVE: LazyLock<String> = LazyLock::new(|| {
         let (lock, last) = numbers_of_inbox_rows!("(SELECT count(*) FROM moved)");
         format!(
-            "WITH locked AS MATERIALIZED ({lock}),
+            "WITH alone AS MATERIALIZED
+                 (SELECT pg_advisory_xact_lock((1935763298::int8 << 32) | ('saga_inbox_number'::regclass)::oid::int8)),
              moved AS (DELETE FROM saga_arrival WHERE id IN
-                 (SELECT a.id FROM locked, saga_arrival a ORDER BY a.id LIMIT $1 FOR UPDATE OF a) RETURNING *),
-             counter AS MATERIALIZED ({last} WHERE EXISTS (SELECT FROM moved)),
+                 (SELECT a.id FROM alone, saga_arrival a ORDER BY a.id LIMIT $1 FOR UPDATE OF a) RETURNING *),
+             locked AS MATERIALIZED ({lock} FROM (SELECT count(*) AS n FROM moved) m WHERE m.n > 0),
+             counter AS MATERIALIZED ({last}),
              ordered AS (SELECT moved.*, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS total FROM moved)
              INSERT INTO saga_inbox (id, consumer, key, kind, message, body)
              SELECT counter.inbox - total + n, CASE WHEN kind = 'delivery' THEN consumer ELSE coalesce(

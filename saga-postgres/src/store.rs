@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
 use saga_core::definition::StoredDefinition;
 use saga_core::message::Timestamp;
 use saga_core::store::{
@@ -135,6 +137,16 @@ impl PostgresStore {
         let pool = Pool::builder(Manager::from_config(server.config(Role::Read), server.tls(), config))
             .max_size(options.readers)
             .runtime(Runtime::Tokio1)
+            .post_create(Hook::async_fn({
+                let of = Arc::clone(&server);
+                move |client, _| {
+                    let of = Arc::clone(&of);
+                    Box::pin(async move {
+                        let checked = schema::check_session(&of, client).await;
+                        checked.map_err(|error| HookError::message(error.to_string()))
+                    })
+                }
+            }))
             .timeouts(Timeouts {
                 wait: Some(PATIENCE),
                 create: Some(server.connect_timeout()),
@@ -467,21 +479,28 @@ impl Store for PostgresStore {
     /// lease.
     async fn pulse(&self) -> Result<bool, StoreError> {
         let inner = &self.shared.inner;
-        let fenced = match inner.committer.try_lock() {
+        let (fenced, is_cut_off) = match inner.committer.try_lock() {
             Ok(mut committer) => {
                 let fenced = committer.fenced();
                 inner.take_note(&committer);
-                fenced
+                (fenced, committer.is_cut_off())
             }
             // A busy committer must not hide the end of the lease.
             Err(_) => {
                 let tenure = inner.tenure.lock();
                 let lost = tenure.as_ref().filter(|tenure| tenure.is_lost());
-                lost.map(|tenure| StoreError::Fenced { epoch: tenure.epoch })
+                (lost.map(|tenure| StoreError::Fenced { epoch: tenure.epoch }), false)
             }
         };
         if let Some(fenced) = fenced {
             return Err(fenced);
+        }
+        if inner.inbox.rewound.load(Ordering::Relaxed) {
+            return Err(rewound(&inner.server, LOST));
+        }
+        // The next connection may lead to another server, and a dispatcher without work would not commit there.
+        if is_cut_off {
+            self.commit_with(CALL, async |committer, _| committer.ready().await).await?;
         }
         const SQL: &str = "SELECT n.last_value, (SELECT max(id) FROM saga_inbox WHERE id > $1), EXISTS (SELECT FROM saga_arrival)
                            FROM saga_inbox_number n";
@@ -581,20 +600,24 @@ impl Maintain for PostgresStore {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         // Commits wait for each of these transactions, so long histories are removed in portions.
         let mut all = Purged::default();
-        for _ in 0..maintain::PORTIONS {
-            let limit = limit.saturating_sub(i64::try_from(all.instances).unwrap_or(i64::MAX));
+        loop {
+            let instances = limit.saturating_sub(i64::try_from(all.instances).unwrap_or(i64::MAX));
             let portion = self
                 .transaction(CALL, async move |tx| {
-                    maintain::purge(tx, before.as_millis(), limit).await.map(Some)
+                    maintain::purge(tx, before.as_millis(), (instances, limit)).await.map(Some)
                 })
-                .await?
-                .unwrap_or_default();
+                .await;
+            let portion = match portion {
+                Ok(portion) => portion.unwrap_or_default(),
+                // What was removed before is counted, and the caller finds the error at its next call.
+                Err(_) if all != Purged::default() => return Ok(all),
+                Err(error) => return Err(error),
+            };
             all.instances += portion.purged.instances;
             all.dedup += portion.purged.dedup;
             if !portion.more {
-                break;
+                return Ok(all);
             }
         }
-        Ok(all)
     }
 }

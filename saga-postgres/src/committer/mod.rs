@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use saga_core::message::chain;
 use saga_core::store::{AuditLink, Batch, Lease, Step, StepOutcome, StoreError};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 use uuid::Uuid;
@@ -401,8 +402,9 @@ impl Committer {
 
     /// Makes the connection usable, and finds the result of a statement whose answer was lost.
     pub(crate) async fn ready(&mut self) -> Result<(), StoreError> {
-        if self.inbox.rewound.load(Ordering::Relaxed) {
-            return Err(rewound(&self.server, "this was found before"));
+        // Without a lease, nothing in memory is compared with the server.
+        if self.held.is_some() && self.inbox.rewound.load(Ordering::Relaxed) {
+            return Err(rewound(&self.server, LOST));
         }
         if self.session.as_ref().is_some_and(|session| session.client.is_closed()) {
             self.end_session();
@@ -437,6 +439,11 @@ impl Committer {
         }
         self.session = Some(Session { client, process, statements: HashMap::new() });
         Ok(())
+    }
+
+    /// Returns whether the holder of the lease has no connection, so that the next one may lead to another server.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.held.is_some() && self.session.as_ref().is_none_or(|session| session.client.is_closed())
     }
 
     pub(crate) fn client(&self) -> Result<&Client, StoreError> {
@@ -500,10 +507,12 @@ pub(crate) const INBOX: &str = "SELECT last_value FROM saga_inbox_number";
 /// Reads the timeline of the server. `None` if the server does not say it, as services without a log of their own do.
 pub(crate) async fn timeline(client: &Client) -> Result<Option<String>, Error> {
     const TIMELINE: &str = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)";
+    const NOT_SAID: [SqlState; 3] =
+        [SqlState::FEATURE_NOT_SUPPORTED, SqlState::INSUFFICIENT_PRIVILEGE, SqlState::UNDEFINED_FUNCTION];
     match client.query_one(TIMELINE, &[]).await {
         Ok(row) => row.try_get(0).map(Some),
-        Err(error) if error.is_closed() => Err(error),
-        Err(_) => Ok(None),
+        Err(error) if error.code().is_some_and(|code| NOT_SAID.contains(code)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
