@@ -46,9 +46,17 @@ pub struct Function {
 /// Every function of every Rust file.
 pub fn functions() -> Vec<Function> {
     let mut functions = Vec::new();
-    for folder in
-        ["src", "tests", "examples", "saga-cli", "saga-core", "saga-dashboard", "saga-macros", "saga-sqlite"]
-    {
+    for folder in [
+        "src",
+        "tests",
+        "examples",
+        "saga-cli",
+        "saga-core",
+        "saga-dashboard",
+        "saga-macros",
+        "saga-postgres",
+        "saga-sqlite",
+    ] {
         for path in files(folder, "rs") {
             let stem = |path: &Path| path.file_stem().expect("it has a name").to_string_lossy().into_owned();
             let file = match stem(&path) {
