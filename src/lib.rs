@@ -99,11 +99,11 @@ pub mod store {
         InboxId, Inspect, InstanceChange, InstanceCount, InstanceExport, InstanceFilter, InstanceOrder,
         InstancePage, InstanceView, LabelChange, LabelCondition, LabelConditionError, LabelTest, Labels,
         Lease, Loaded, Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation, ObligationChange,
-        ObligationOf, OpenTask, PageFrom, Pause, PauseChange, PauseOf, Position, PositionError, Problem,
-        ProblemKind, Problems, Purged, Redacted, Relocated, Relocation, RelocationError, RetiredName, RowId,
-        ScheduleLine, Snapshot, Status, Step, StepOutcome, Store, StoreError, StoreSizes, Stored, StoredName,
-        Task, TaskChange, TaskId, TaskKind, TaskLine, TaskProgress, TaskStage, TimeRange, TimerChange,
-        TimerKey, TimerLine, TimerRow, Trace, WorkPage, async_trait,
+        ObligationOf, OpenTask, OutKind, PageFrom, Pause, PauseChange, PauseOf, Position, PositionError,
+        Problem, ProblemKind, Problems, Purged, Redacted, Relocated, Relocation, RelocationError,
+        RetiredName, RowId, ScheduleLine, Snapshot, Status, Step, StepOutcome, Store, StoreError, StoreSizes,
+        Stored, StoredName, Task, TaskChange, TaskId, TaskKind, TaskLine, TaskProgress, TaskStage, TimeRange,
+        TimerChange, TimerKey, TimerLine, TimerRow, Trace, WentOut, WorkPage, async_trait,
     };
 }
 

@@ -114,9 +114,10 @@ async fn start(store: impl Store, clock: &ManualClock) -> Dispatcher {
 /// The changes of each step, as lines.
 fn changes(history: &[HistoryRow]) -> Vec<String> {
     let line = |row: &HistoryRow| {
-        let fields = Changes::of(&row.entry)?.fields();
-        let fields: Vec<String> = fields.iter().map(ToString::to_string).collect();
-        Some(format!("{}: {}", row.seq, fields.join("; ")))
+        let changes = Changes::of(&row.entry)?;
+        let fields = changes.fields().into_iter().map(|field| field.to_string());
+        let all: Vec<String> = fields.chain(changes.out.iter().map(ToString::to_string)).collect();
+        Some(format!("{}: {}", row.seq, all.join("; ")))
     };
     history.iter().filter_map(line).collect()
 }
@@ -139,6 +140,7 @@ async fn every_step_keeps_its_changes(store: impl Store + Clone) {
         [
             r#"1: data.owner: new "ada"; data.cents: new 0"#,
             r#"2: data.cents: 0 -> 250; data.items: new ["pen"]"#,
+            "4: command basket.pay",
             "5: state.number: new 7",
             "7: state.number: removed 7",
         ],

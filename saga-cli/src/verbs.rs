@@ -239,7 +239,10 @@ async fn trace(trace: &Trace, store: &dyn Inspect, output: &mut Output<'_>) -> R
             ]
         };
         match Changes::of(entry) {
-            Some(changes) => changes.fields().iter().map(|field| row(field.to_string())).collect(),
+            Some(changes) => {
+                let fields = changes.fields().into_iter().map(|field| field.to_string());
+                fields.chain(changes.out.iter().map(|out| format!("out: {out}"))).map(row).collect()
+            }
             None => vec![row(entry.note.as_deref().unwrap_or_default().to_owned())],
         }
     })?;

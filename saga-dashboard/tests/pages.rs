@@ -465,6 +465,8 @@ async fn the_history_shows_the_changes_of_the_data() {
     for shown in ["+ data.note: &quot;by noon&quot;", "+ data.size: 7", "+ data.pin: &quot;***&quot;"] {
         assert!(page.contains(&format!("<div class=\"add\">{shown}</div>")), "{shown}: {page}");
     }
+    let out = page.split_once("started the instance").unwrap().1;
+    assert!(out.contains("command <span class=\"id\" title=\"pay\">pay</span>"), "{out}");
     assert!(!page.contains(PIN), "a redacted value is shown: {page}");
     assert_eq!(page.matches("started the instance").count(), 1, "the changes are beside their step: {page}");
     let viewer = shop.dashboard().log_in(VIEWER).await;

@@ -13,8 +13,8 @@ use super::record::{self, ParkReason, ParkedRecord, ReportRecord, Subject};
 use crate::definition::{CommandType, Due, End, Row, UndoOf, Waive};
 use crate::message::{Message, Name, Payload, Timestamp, name_matches};
 use crate::step::{
-    Changes, Contents, HistoryEntry, InstanceChange, Obligation, ObligationChange, ObligationOf, Status,
-    Step, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
+    Changes, Contents, HistoryEntry, InstanceChange, Obligation, ObligationChange, ObligationOf, OutKind,
+    Status, Step, Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage, TimerChange, TimerRow,
 };
 
 /// The visit number of the deadline, which belongs to the whole instance. Visits are counted from 1.
@@ -157,7 +157,30 @@ impl<'a> Work<'a> {
 
     fn keep_changes(&mut self) {
         let Some(was) = self.was.take() else { return };
-        if let Some(changes) = Changes::between(&was, &contents(&self.instance.record)) {
+        let seq = self.instance.record.seq;
+        let tasks = self.step.tasks.iter().filter_map(|change| match change {
+            TaskChange::Add(task) => Some((
+                match task.kind {
+                    TaskKind::Command => OutKind::Command,
+                    TaskKind::Undo => OutKind::Undo,
+                    TaskKind::Child => OutKind::Child,
+                },
+                &*task.command.name,
+            )),
+            TaskChange::Progress(..) | TaskChange::Finish(_) => None,
+        });
+        let events = self.published.iter().map(|event| (OutKind::Event, &*event.message.name));
+        // An obligation of an earlier step is written again with the report of its command.
+        let owed = self.step.obligations.iter().filter_map(|change| match change {
+            ObligationChange::Put(owed) if owed.id.seq == seq => Some((OutKind::Owed, &*owed.undo)),
+            _ => None,
+        });
+        let timers = self.step.timers.iter().filter_map(|change| match change {
+            TimerChange::Set(timer) => Some((OutKind::Timer, &*timer.name)),
+            TimerChange::Clear(_) => None,
+        });
+        let out = tasks.chain(events).chain(owed).chain(timers);
+        if let Some(changes) = Changes::between(&was, &contents(&self.instance.record), out) {
             self.line(Line { payload: Some(changes), ..Line::new(HistoryKind::Changed, "") });
         }
     }

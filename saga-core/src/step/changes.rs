@@ -1,4 +1,4 @@
-//! How one step has changed the data and the payload of the state: the fields with their values before and after.
+//! What one step has done: the fields of the data and of the payload of the state, before and after, and what went out.
 //!
 //! Owns: the comparison, and the payload of a history line of the kind `changed`. Does not own: whether a saga keeps such
 //! lines (`history(changes)` of the table), or what a viewer may see of them (`definition::Redaction`).
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::message::Payload;
 use crate::shape::{HIDDEN, Parts};
-use crate::step::{HistoryEntry, HistoryKind};
+use crate::step::{HistoryEntry, HistoryKind, OutKind};
 
 /// The longest line with values. A longer one has the names of the fields alone.
 const LONGEST: usize = 4_096;
@@ -21,7 +21,7 @@ const DEEPEST: usize = 32;
 /// The changes of one step, from a history line of the kind [`Changed`](HistoryKind::Changed).
 ///
 /// A saga with `#[saga(history(changes))]` writes such a line in each step that changes its data or the payload of its
-/// state. The work of an upcast is no change: the comparison begins with the value in its present version.
+/// state, or that sends something. The work of an upcast is no change: the comparison begins with the value in its present version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// The change of the data.
@@ -30,6 +30,34 @@ pub struct Changes {
     /// The change of the payload of the state. If the state has changed, it compares the payloads of both states.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<Change>,
+    /// What the step has queued: commands, undos, children, events, obligations and timers. Each name is there once for each
+    /// kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub out: Vec<WentOut>,
+}
+
+/// Something that a step has queued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WentOut {
+    /// What it is.
+    pub kind: OutKind,
+    /// The stored name of the command, the event or the timer. For a child, the name of its saga. For an obligation, the name
+    /// of its undo.
+    pub name: String,
+    /// How many of them.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: usize,
+}
+
+/// Writes one line, such as `command payment.make` or `500 x child parcel`.
+impl fmt::Display for WentOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, name, count } = self;
+        match count {
+            1 => write!(f, "{kind} {name}"),
+            count => write!(f, "{count} x {kind} {name}"),
+        }
+    }
 }
 
 /// The change of one value: the parts that differ, before and after.
@@ -92,11 +120,15 @@ impl Changes {
         [of("data", &self.data), of("state", &self.state)].concat()
     }
 
-    /// Compares the values before and after a step. `None` if nothing has changed.
-    pub(crate) fn between(was: &Contents, now: &Contents) -> Option<Payload> {
+    /// Compares the values before and after a step. `None` if nothing has changed, and nothing went out.
+    pub(crate) fn between<'n>(
+        was: &Contents,
+        now: &Contents,
+        out: impl Iterator<Item = (OutKind, &'n str)>,
+    ) -> Option<Payload> {
         let data = Change::between(was.data.as_ref(), now.data.as_ref());
         let state = Change::between(was.state.as_ref(), now.state.as_ref());
-        let mut changes = Self { data, state };
+        let mut changes = Self { data, state, out: gathered(out) };
         if changes == Self::default() {
             return None;
         }
@@ -107,6 +139,24 @@ impl Changes {
         // Names and JSON can always be written.
         serde_json::to_string(&changes).ok().map(Payload::from)
     }
+}
+
+/// Counts equal ones. A step with a thousand children has a short line.
+fn gathered<'n>(out: impl Iterator<Item = (OutKind, &'n str)>) -> Vec<WentOut> {
+    let (mut all, mut known) = (Vec::<WentOut>::new(), HashMap::new());
+    for (kind, name) in out {
+        match known.get(&(kind.clone(), name)) {
+            Some(&at) => {
+                let of: &mut WentOut = &mut all[at];
+                of.count += 1;
+            }
+            None => {
+                known.insert((kind.clone(), name), all.len());
+                all.push(WentOut { kind, name: name.to_owned(), count: 1 });
+            }
+        }
+    }
+    all
 }
 
 impl Change {
@@ -293,6 +343,15 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
+const fn one() -> usize {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // Serde asks for a reference.
+fn is_one(number: &usize) -> bool {
+    *number == 1
+}
+
 /// A payload as JSON within JSON.
 mod text {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -321,7 +380,7 @@ mod tests {
     }
 
     fn data(was: Option<&str>, now: Option<&str>) -> Option<String> {
-        let changes = Changes::between(&contents(was, None), &contents(now, None));
+        let changes = Changes::between(&contents(was, None), &contents(now, None), std::iter::empty());
         changes.map(|payload| payload.as_str().to_owned())
     }
 
@@ -396,11 +455,30 @@ mod tests {
     #[test]
     fn the_first_step_adds_everything() {
         let state = Some(r#"{"payment":"p-1"}"#);
-        let line = Changes::between(&Contents::default(), &contents(Some(r#"{"id":"A"}"#), state)).unwrap();
+        let now = contents(Some(r#"{"id":"A"}"#), state);
+        let line = Changes::between(&Contents::default(), &now, std::iter::empty()).unwrap();
         assert_eq!(line.as_str(), r#"{"data":{"now":{"id":"A"}},"state":{"now":{"payment":"p-1"}}}"#);
         let lines: Vec<String> =
             line.decode::<Changes>().unwrap().fields().iter().map(ToString::to_string).collect();
         assert_eq!(lines, [r#"data.id: new "A""#, r#"state.payment: new "p-1""#]);
+    }
+
+    #[test]
+    fn what_went_out_is_counted_by_kind_and_name() {
+        let out = [
+            (OutKind::Command, "pay"),
+            (OutKind::Child, "parcel"),
+            (OutKind::Owed, "pay"),
+            (OutKind::Child, "parcel"),
+        ];
+        let line = Changes::between(&Contents::default(), &Contents::default(), out.into_iter()).unwrap();
+        assert_eq!(
+            line.as_str(),
+            r#"{"out":[{"kind":"command","name":"pay"},{"kind":"child","name":"parcel","count":2},{"kind":"owed","name":"pay"}]}"#
+        );
+        let read: Changes = line.decode().unwrap();
+        let lines: Vec<String> = read.out.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["command pay", "2 x child parcel", "owed pay"]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod words;
 
 pub use audit::{AuditEntry, AuditId, AuditLink};
 pub(crate) use changes::Contents;
-pub use changes::{Change, Changes, FieldChange};
+pub use changes::{Change, Changes, FieldChange, WentOut};
 pub use dedup::DedupRecord;
 pub use delivery::{Delivery, DeliveryChange};
 pub use ids::{Address, DeadId, DeliveryId, InboxId, RowId};
@@ -36,7 +36,7 @@ pub use pause::{Pause, PauseChange, PauseOf};
 pub(crate) use task::OVERDUE;
 pub use task::{Task, TaskChange, TaskId, TaskKind, TaskProgress, TaskStage};
 pub use timer::{TimerChange, TimerRow};
-pub use words::{DeadLetterReason, HistoryKind, IgnoredReason};
+pub use words::{DeadLetterReason, HistoryKind, IgnoredReason, OutKind};
 
 /// Everything that one decision writes. All parts become visible together, or none of them.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -101,11 +101,41 @@ words! {
         ChildParked = "child-parked",
         /// A child was counted as failed, because it did not start.
         ChildNotStarted = "child-not-started",
-        /// The data or the payload of the state was changed. The payload holds the [`Changes`](super::Changes). This is the
-        /// last line of the step.
+        /// The data or the payload of the state was changed, or something went out. The payload holds the
+        /// [`Changes`](super::Changes). This is the last line of the step.
         Changed = "changed",
         /// The store cannot read the line. The note holds the error. This word is never written.
         Unreadable = "unreadable",
+    }
+}
+
+words! {
+    /// What a step has queued.
+    OutKind {
+        /// A command of a row, of `on_enter` or of `on_leave`.
+        Command = "command",
+        /// An undo command.
+        Undo = "undo",
+        /// A child.
+        Child = "child",
+        /// A published event.
+        Event = "event",
+        /// An obligation.
+        Owed = "owed",
+        /// A timer that was set.
+        Timer = "timer",
+    }
+}
+
+impl serde::Serialize for OutKind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'t> serde::Deserialize<'t> for OutKind {
+    fn deserialize<D: serde::Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
+        <String as serde::Deserialize>::deserialize(deserializer).map(Self::from_word)
     }
 }
 

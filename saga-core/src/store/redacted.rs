@@ -291,10 +291,10 @@ mod tests {
     #[test]
     fn no_name_of_a_field_leaves_a_value_that_is_hidden_as_a_whole() {
         let names = || Some(Change { names: vec!["4111-1111".to_owned()], more: 2, ..Change::default() });
-        let changes = Changes { data: names(), state: names() };
+        let changes = Changes { data: names(), state: names(), out: Vec::new() };
         // No definition knows the saga.
         let shown = Redaction::default().changes("order", ("paying", "paid"), changes);
         let hidden = Some(Change { names: vec![String::new()], ..Change::default() });
-        assert_eq!(shown, Changes { data: hidden.clone(), state: hidden });
+        assert_eq!(shown, Changes { data: hidden.clone(), state: hidden, out: Vec::new() });
     }
 }

@@ -594,8 +594,9 @@ fn line(entry: &HistoryEntry) -> String {
         line = format!("{line}: {from} -> {}", entry.to);
     }
     if let Some(changes) = Changes::of(entry) {
-        let fields: Vec<String> = changes.fields().iter().map(ToString::to_string).collect();
-        return format!("{} {}", entry.kind, fields.join("; "));
+        let fields = changes.fields().into_iter().map(|field| field.to_string());
+        let all: Vec<String> = fields.chain(changes.out.iter().map(|out| format!("out: {out}"))).collect();
+        return format!("{} {}", entry.kind, all.join("; "));
     }
     match &entry.note {
         Some(note) => format!("{line} ({note})"),

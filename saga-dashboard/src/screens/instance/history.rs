@@ -4,10 +4,10 @@
 
 use maud::{Markup, html};
 use saga_core::message::{Timestamp, visible};
-use saga_core::store::{Changes, FieldChange, HistoryKind, HistoryRow};
+use saga_core::store::{Changes, FieldChange, HistoryKind, HistoryRow, OutKind, WentOut};
 
 use super::{Of, Seen};
-use crate::parts::{empty, glyph, panel, status};
+use crate::parts::{empty, glyph, id, panel, status};
 use crate::screens::Screen;
 use crate::text::{instance_address, length, number};
 
@@ -25,17 +25,18 @@ pub(super) fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Ma
         let lines = (limit * 10).to_string();
         screen.base.to(&instance_address(&record.address, &[("verb", &of.verb), ("lines", &lines)]))
     };
+    let keeps = seen.definition.as_ref().is_some_and(|definition| definition.keeps_changes);
     let beside = html! { span.small { "newest first" } };
     let body = html! {
         @if lines.is_empty() { (empty("No history", &html! { "The lines of this instance were removed." })) }
         @else {
             div.hist {
-                div.h { "Step" } div.h { "Came in" } div.h { "Became" } div.h { "Note" }
+                div.h { "Step" } div.h { "Came in" } div.h { "Became" } div.h { (if keeps { "Went out" } else { "Note" }) }
                 @let mut later: Option<Timestamp> = None;
                 @for (nth, row) in lines.iter().enumerate().rev() {
                     @if !is_beside(lines, nth) {
                         @let next = lines.get(nth + 1).filter(|_| is_beside(lines, nth + 1));
-                        (history_line(screen, row, next, later))
+                        (history_line(screen, (row, next), later, keeps))
                         @let _ = later.insert(row.entry.at);
                     }
                 }
@@ -57,9 +58,9 @@ fn is_beside(lines: &[HistoryRow], nth: usize) -> bool {
 
 fn history_line(
     screen: &Screen,
-    row: &HistoryRow,
-    next: Option<&HistoryRow>,
+    (row, next): (&HistoryRow, Option<&HistoryRow>),
     later: Option<Timestamp>,
+    keeps: bool,
 ) -> Markup {
     let HistoryRow { seq, entry } = row;
     let changes = Changes::of(entry).or_else(|| next.and_then(|next| Changes::of(&next.entry)));
@@ -80,6 +81,7 @@ fn history_line(
                 @if let Some(cause) = entry.cause.as_deref().filter(|cause| !cause.is_empty()) {
                     p.small.muted { @if person { "by " } @else { "cause " } span.id { (visible(cause)) } }
                 }
+                @if let Some(note) = entry.note.as_ref().filter(|_| keeps) { p.err { (visible(note)) } }
                 @if let Some(payload) = entry.payload.as_ref().filter(|_| Changes::of(entry).is_none()) {
                     details.small { summary { "body, " (number(payload.as_str().len() as u64)) "\u{a0}B" } (screen.payload(payload.as_str())) }
                 }
@@ -96,7 +98,13 @@ fn history_line(
                 }
                 @if let Some(changes) = &changes { (diff(screen, changes)) }
             }
-            div data-col="Note" { @if let Some(note) = &entry.note { span.err { (visible(note)) } } }
+            @if keeps {
+                div.out data-col="Went out" {
+                    @for WentOut { kind, name, count } in changes.iter().flat_map(|changes| &changes.out) {
+                        div { (went_out(kind)) " " (id(name)) @if *count > 1 { span.muted { " × " (number(*count as u64)) } } }
+                    }
+                }
+            } @else { div data-col="Note" { @if let Some(note) = &entry.note { span.err { (visible(note)) } } } }
         }
     }
 }
@@ -124,6 +132,19 @@ fn diff(screen: &Screen, changes: &Changes) -> Markup {
             }
             @if fields.len() > PLACES { div.same { "and " (number((fields.len() - PLACES) as u64)) " more" } }
         }
+    }
+}
+
+/// What went out, before its name.
+fn went_out(kind: &OutKind) -> Markup {
+    match kind {
+        OutKind::Command => html! { "command" },
+        OutKind::Undo => status("unwinding", "undo"),
+        OutKind::Child => html! { "child" },
+        OutKind::Event => html! { "event" },
+        OutKind::Owed => status("unwinding", "owes"),
+        OutKind::Timer => html! { (glyph("timer")) " timer" },
+        other => html! { (visible(other.as_str())) },
     }
 }
 
