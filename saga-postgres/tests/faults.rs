@@ -320,10 +320,10 @@ fn an_administrator_may_end_each_connection() {
                 delivered = store.deliver(vec![mail(&address("b"), role)]).await;
             }
             delivered.expect("a delivery");
-            while beats().await == before {
+            // The holder learns of its sign of life a moment after the server.
+            while beats().await == before || store.has_lapsed() {
                 tokio::task::yield_now().await;
             }
-            assert!(!store.has_lapsed(), "{role}");
         }
         assert_eq!(driver.snapshot(&address("a")).await.instance.seq, 5);
     });
