@@ -115,7 +115,6 @@ impl Committer {
     async fn take(&mut self, owner: &str, ttl: Duration, wake: &Arc<Notify>) -> Result<Taken, Error> {
         let Some(session) = &mut self.session else { return Ok(Taken::Owned(String::new(), false)) };
         let (sent, mut linger) = (tenure::now(), ttl);
-        let timeline = timeline(&session.client).await?;
         let tx = session.client.transaction().await?;
         // One taker at a time.
         let meta = tx.query_one("SELECT version FROM saga_meta WHERE id = 1 FOR UPDATE", &[]).await?;
@@ -136,11 +135,6 @@ impl Committer {
                 if !is_silent || tx.query_opt(FREE, &[&other.epoch]).await?.is_none() {
                     return Ok(Taken::Owned(other.owner, lives));
                 }
-                tracing::warn!(
-                    owner = other.owner,
-                    epoch = other.epoch,
-                    "the lease of a silent owner is ended"
-                );
             }
             // A sign of life after the look shows that the holder lives. From here on it waits for the end of this transaction.
             const SILENT: &str = "DELETE FROM saga_beat WHERE epoch = $1 AND beats = $2";
@@ -150,6 +144,10 @@ impl Committer {
                 && tx.query_opt(BEATS, &[&other.epoch]).await?.is_some()
             {
                 return Ok(Taken::Owned(other.owner, true));
+            }
+            if !other.is_own {
+                let Other { owner, epoch, .. } = &other;
+                tracing::warn!(owner, epoch, "the lease of a silent owner is ended");
             }
             end(&tx, other.epoch, None).await?;
         }
@@ -174,6 +172,8 @@ impl Committer {
         tx.execute("INSERT INTO saga_alive (epoch) VALUES ($1)", &[&epoch]).await?;
         let (link, sagas) = (link(&tx).await?, sagas(&tx).await?);
         tx.commit().await?;
+        // A fail-over before this read ends the connection, and the read with it.
+        let timeline = timeline(&session.client).await?;
         // A number is drawn before its row is visible. The first reads of the dispatcher find the visible rows.
         self.inbox.woken.store(visible, Ordering::Relaxed);
         self.inbox.highest.fetch_max(inbox, Ordering::Relaxed);
