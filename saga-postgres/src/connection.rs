@@ -95,7 +95,7 @@ impl Server {
         }
         config
             .target_session_attrs(TargetSessionAttrs::ReadWrite)
-            // The first of several hosts may be the one that has died without a word.
+            // The first of several hosts may be down and give no answer.
             .load_balance_hosts(LoadBalanceHosts::Random)
             .keepalives_idle(Duration::from_secs(5))
             .keepalives_interval(Duration::from_secs(2))

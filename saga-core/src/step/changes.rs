@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::message::Payload;
-use crate::shape::{HIDDEN, Parts};
+use crate::shape::Parts;
 use crate::step::{HistoryEntry, HistoryKind, OutKind};
 
 /// The longest line with values. A longer one has the names of the fields alone.
@@ -180,13 +180,10 @@ impl Change {
         Some(Self { was: was.map(Payload::from), now: now.map(Payload::from), ..Self::default() })
     }
 
-    /// Hides everything but the fact of the change.
-    pub(crate) fn hide(&mut self) {
+    /// Hides the names of fields, and keeps the fact of the change.
+    pub(crate) fn hide_names(&mut self) {
         if !self.names.is_empty() {
             (self.names, self.more) = (vec![String::new()], 0);
-        }
-        for payload in self.was.iter_mut().chain(&mut self.now) {
-            *payload = Payload::from(HIDDEN);
         }
     }
 

@@ -105,20 +105,21 @@ impl Redaction {
     }
 
     fn changes(&self, saga: &str, (from, to): (&str, &str), mut changes: Changes) -> Changes {
-        let data = |payload: &mut Payload| *payload = self.data(saga, payload);
         if let Some(change) = &mut changes.data {
-            match self.hides_data(saga) {
-                true => change.hide(),
-                false => change.was.iter_mut().chain(&mut change.now).for_each(data),
+            if self.hides_data(saga) {
+                change.hide_names();
             }
-        }
-        if let Some(change) = changes.state.as_mut().filter(|change| !change.names.is_empty()) {
-            // The names may be those of either state.
-            if [from, to].iter().any(|state| !state.is_empty() && self.hides_state(saga, state)) {
-                change.hide();
-            }
+            change
+                .was
+                .iter_mut()
+                .chain(&mut change.now)
+                .for_each(|payload| *payload = self.data(saga, payload));
         }
         if let Some(change) = &mut changes.state {
+            // The names may be those of either state.
+            if [from, to].iter().any(|state| !state.is_empty() && self.hides_state(saga, state)) {
+                change.hide_names();
+            }
             for (state, payload) in [(from, &mut change.was), (to, &mut change.now)] {
                 *payload = payload.as_ref().map(|payload| self.state(saga, state, payload));
             }

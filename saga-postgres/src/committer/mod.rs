@@ -540,8 +540,7 @@ async fn settle(
             Ok(false)
         };
     }
-    // Nobody could lose a number that this process has without its being found above. A saga may have its number from a
-    // statement that was lost.
+    // The number of a saga may come from a statement that the server has lost.
     held.sagas = sagas(client).await.map_err(of)?;
     let Some(newest) = client.query_opt(NEWEST, &[&held.epoch]).await.map_err(of)? else {
         return if held.number == 0 { Ok(undo_doubt(held)) } else { Err(rewound(server, LOST)) };

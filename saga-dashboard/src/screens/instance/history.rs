@@ -25,6 +25,7 @@ pub(super) fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Ma
         let lines = (limit * 10).to_string();
         screen.base.to(&instance_address(&record.address, &[("verb", &of.verb), ("lines", &lines)]))
     };
+    let changes: Vec<Option<Changes>> = lines.iter().map(|row| Changes::of(&row.entry)).collect();
     let keeps = seen.definition.as_ref().is_some_and(|definition| definition.keeps_changes);
     let beside = html! { span.small { "newest first" } };
     let body = html! {
@@ -34,9 +35,9 @@ pub(super) fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Ma
                 div.h { "Step" } div.h { "Came in" } div.h { "Became" } div.h { (if keeps { "Went out" } else { "Note" }) }
                 @let mut later: Option<Timestamp> = None;
                 @for (nth, row) in lines.iter().enumerate().rev() {
-                    @if !is_beside(lines, nth) {
-                        @let next = lines.get(nth + 1).filter(|_| is_beside(lines, nth + 1));
-                        (history_line(screen, (row, next), later, keeps))
+                    @if !is_beside(lines, &changes, nth) {
+                        @let beside = nth + usize::from(is_beside(lines, &changes, nth + 1));
+                        (history_line(screen, (row, changes[beside].as_ref()), later, keeps))
                         @let _ = later.insert(row.entry.at);
                     }
                 }
@@ -48,22 +49,20 @@ pub(super) fn history(screen: &Screen, of: &Of, seen: &Seen, limit: usize) -> Ma
 }
 
 /// Returns whether the line has the changes of a step, which are shown beside the line before it.
-fn is_beside(lines: &[HistoryRow], nth: usize) -> bool {
-    let has_changes = |row: &HistoryRow| Changes::of(&row.entry).is_some();
-    let before = nth.checked_sub(1).and_then(|before| lines.get(before));
-    lines.get(nth).is_some_and(|row| {
-        has_changes(row) && before.is_some_and(|before| before.seq == row.seq && !has_changes(before))
-    })
+fn is_beside(lines: &[HistoryRow], changes: &[Option<Changes>], nth: usize) -> bool {
+    let has_changes = |nth: usize| changes.get(nth).is_some_and(Option::is_some);
+    let follows = |before: usize| lines[before].seq == lines[nth].seq && !has_changes(before);
+    has_changes(nth) && nth.checked_sub(1).is_some_and(follows)
 }
 
 fn history_line(
     screen: &Screen,
-    (row, next): (&HistoryRow, Option<&HistoryRow>),
+    (row, changes): (&HistoryRow, Option<&Changes>),
     later: Option<Timestamp>,
     keeps: bool,
 ) -> Markup {
     let HistoryRow { seq, entry } = row;
-    let changes = Changes::of(entry).or_else(|| next.and_then(|next| Changes::of(&next.entry)));
+    let own_body = entry.payload.as_ref().filter(|_| entry.kind != HistoryKind::Changed || changes.is_none());
     let person = matches!(entry.kind, HistoryKind::Verb | HistoryKind::Declined);
     let at = entry.at.to_string();
     let clock = at.split_once('T').map_or(&*at, |(_, clock)| clock.trim_end_matches('Z'));
@@ -82,7 +81,7 @@ fn history_line(
                     p.small.muted { @if person { "by " } @else { "cause " } span.id { (visible(cause)) } }
                 }
                 @if let Some(note) = entry.note.as_ref().filter(|_| keeps) { p.err { (visible(note)) } }
-                @if let Some(payload) = entry.payload.as_ref().filter(|_| Changes::of(entry).is_none()) {
+                @if let Some(payload) = own_body {
                     details.small { summary { "body, " (number(payload.as_str().len() as u64)) "\u{a0}B" } (screen.payload(payload.as_str())) }
                 }
             }
@@ -96,7 +95,7 @@ fn history_line(
                     },
                     _ => span.faint { (visible(&entry.to)) },
                 }
-                @if let Some(changes) = &changes { (diff(screen, changes)) }
+                @if let Some(changes) = changes { (diff(screen, changes)) }
             }
             @if keeps {
                 div.out data-col="Went out" {
