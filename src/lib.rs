@@ -46,8 +46,8 @@ pub use saga_core::message::{
 // The dispatcher.
 pub use saga_core::dispatcher::{
     Attention, Clock, ConsumerReceipt, Dispatcher, DispatcherBuilder, Disposition, Handler, HandlerContext,
-    Health, HealthReason, HealthReport, Instance, Notice, OpenCommand, Proposed, PublishOptions, Receipt,
-    SetTimer, StandBy, Subscriber, SystemClock, UnknownName, WeakDispatcher,
+    Health, HealthReason, HealthReport, Instance, NodeView, Nodes, Notice, OpenCommand, Proposed,
+    PublishOptions, Receipt, SetTimer, StandBy, Subscriber, SystemClock, UnknownName, WeakDispatcher,
 };
 pub use saga_core::engine::{
     AttemptCounts, Durations, HandlerStatus, Moment, Policy, StoreVerb, Tally, Traced, TracedKind, Tracer,
@@ -92,18 +92,19 @@ pub mod handler {
 /// The traits and the data of a commit are outside of semantic versioning until version 1.0.
 pub mod store {
     pub use saga_core::store::{
-        Address, AliasChange, AuditEntry, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, Batch,
-        Change, Changes, Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterFilter, DeadLetterPage,
+        Address, AliasChange, AuditChains, AuditEntry, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow,
+        Batch, Change, Changes, Committed, ConsumerRow, DeadId, DeadLetter, DeadLetterFilter, DeadLetterPage,
         DeadLetterReason, DeadLetterRow, DedupRecord, Delivery, DeliveryChange, DeliveryFilter, DeliveryId,
         DeliveryPage, DeliveryRow, DueTimer, FieldChange, HistoryEntry, HistoryKind, HistoryRow, ImportError,
         InboxId, Inspect, InstanceChange, InstanceCount, InstanceExport, InstanceFilter, InstanceOrder,
         InstancePage, InstanceView, LabelChange, LabelCondition, LabelConditionError, LabelTest, Labels,
-        Lease, Loaded, Mail, MailKind, Maintain, MemoryStore, NameOf, Obligation, ObligationChange,
-        ObligationOf, OpenTask, OutKind, PageFrom, Pause, PauseChange, PauseOf, Position, PositionError,
-        Problem, ProblemKind, Problems, Purged, Redacted, Relocated, Relocation, RelocationError,
-        RetiredName, RowId, ScheduleLine, Snapshot, Status, Step, StepOutcome, Store, StoreError, StoreSizes,
-        Stored, StoredName, Task, TaskChange, TaskId, TaskKind, TaskLine, TaskProgress, TaskStage, TimeRange,
-        TimerChange, TimerKey, TimerLine, TimerRow, Trace, WentOut, WorkPage, async_trait,
+        Lease, Loaded, Mail, MailKind, Maintain, Meeting, MemoryStore, NameOf, Node, Obligation,
+        ObligationChange, ObligationOf, OpenTask, OutKind, PageFrom, Pause, PauseChange, PauseOf, Position,
+        PositionError, Problem, ProblemKind, Problems, Purged, Redacted, Relocated, Relocation,
+        RelocationError, RetiredName, RowId, ScheduleLine, Seen, ShardId, Snapshot, Status, Step,
+        StepOutcome, Store, StoreError, StoreSizes, Stored, StoredName, Task, TaskChange, TaskId, TaskKind,
+        TaskLine, TaskProgress, TaskStage, TimeRange, TimerChange, TimerKey, TimerLine, TimerRow, Trace,
+        WentOut, WorkPage, async_trait,
     };
 }
 

@@ -1,18 +1,19 @@
-//! Three processes on one PostgreSQL database. One runs the sagas, and the others stand by.
+//! Three processes share the work on one PostgreSQL database.
 //!
 //! ```text
 //! cargo run --example cluster --features postgres
 //! ```
 //!
 //! The example makes a PostgreSQL server for itself, from the programs that are installed (Debian: `postgresql`). It starts
-//! three nodes, places the orders of the order example, and kills the node that runs them, again and again. Every other time it
-//! only freezes the node, until another one has taken over: such a node must not do anything any more. At the end no node is
-//! left, and the report compares every order with the books of the bank.
+//! three nodes, which share the shards of the store. It places the orders of the order example, and kills one node after the
+//! other. The others take its shards over, and it gets its part again when it is back. Every other time the example only freezes
+//! the node, until its shards are taken over: such a node must not do anything any more. At the end no node is left, and the
+//! report compares every order with the books of the bank.
 //!
 //! | file | content |
 //! |---|---|
 //! | `main.rs` | the orders, the blows, and the report |
-//! | `node.rs` | a node: it stands by, runs the sagas, and stands by again |
+//! | `node.rs` | a node: it shares the store with the others |
 //! | `nodes.rs` | the processes of the nodes |
 //! | `options.rs` | the command line |
 //!
@@ -90,11 +91,11 @@ fn main() -> ExitCode {
 struct Summary {
     #[serde(flatten)]
     figures: Figures,
-    /// Nodes that were killed while they ran the sagas.
+    /// Nodes that were killed while they ran a shard.
     kills: usize,
-    /// Nodes that were frozen while they ran the sagas, until another one had taken over.
+    /// Nodes that were frozen while they ran a shard, until the others had taken over.
     freezes: usize,
-    /// The longest time from a blow to the next owner, in milliseconds.
+    /// The longest time from a blow until each shard has an owner again, in milliseconds.
     longest_gap_ms: u128,
     /// How long the owner may be silent, in milliseconds.
     ttl_ms: u128,
@@ -113,7 +114,7 @@ async fn run(options: &Options) -> Result<ExitCode, Anything> {
         Some(count) => Orders::generate(count),
         None => Orders::bundled(),
     };
-    let store = store(&cluster.config, options.ttl).await?;
+    let store = store(&cluster.config, options.ttl, Some(options.shards)).await?;
     let mut nodes = Nodes::start(&cluster.config, &bank, options)?;
 
     // A process that never takes over can publish as well.
@@ -130,7 +131,7 @@ async fn run(options: &Options) -> Result<ExitCode, Anything> {
     nodes.stop().await?;
 
     // Nobody runs the sagas now, so the report can.
-    let dispatcher = shop.dispatcher(store).start().await?;
+    let dispatcher = shop.dispatcher(store).join().await?;
     let ledger = Ledger::of(&Calls::read(&bank)?.calls);
     let mut report = Report::draw_up(&dispatcher, &orders.good, &ledger).await?;
     dispatcher.shutdown(Duration::from_secs(10)).await?;
@@ -144,7 +145,7 @@ async fn run(options: &Options) -> Result<ExitCode, Anything> {
         ttl_ms: options.ttl.as_millis(),
     };
     println!(
-        "{} nodes were killed and {} frozen; after at most {} ms another one had taken over (an owner may be silent for {} ms)",
+        "{} nodes were killed and {} frozen; after at most {} ms the others had taken over (an owner may be silent for {} ms)",
         summary.kills, summary.freezes, summary.longest_gap_ms, summary.ttl_ms
     );
     if options.json {
@@ -153,9 +154,18 @@ async fn run(options: &Options) -> Result<ExitCode, Anything> {
     Ok(if report.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Opens the store of the shop.
-async fn store(config: &str, ttl: Duration) -> Result<PostgresStore, ::saga::error::StoreError> {
-    PostgresStore::options().schema(SCHEMA).ttl(ttl).connect(config).await
+/// Opens the store of the shop. The first process creates it with this number of shards.
+async fn store(
+    config: &str,
+    ttl: Duration,
+    shards: Option<u16>,
+) -> Result<PostgresStore, ::saga::error::StoreError> {
+    let options = PostgresStore::options().schema(SCHEMA).ttl(ttl);
+    let options = match shards {
+        Some(shards) => options.shards(shards),
+        None => options,
+    };
+    options.connect(config).await
 }
 
 /// Places the orders one after the other. An order that may have been placed is placed again under the same id.

@@ -1,8 +1,7 @@
-//! One node: it stands by, takes over, runs the sagas, and stands by again when it has lost the right to run them.
+//! One node: it shares the shards of the store with the others, until its standard input ends.
 
 use std::time::Duration;
 
-use saga::error::{StartError, StoreError};
 use tokio::io::AsyncReadExt;
 
 use crate::Anything;
@@ -10,10 +9,11 @@ use crate::bank::{Bank, Trouble};
 use crate::options::NodeOptions;
 use crate::shop::Shop;
 
-/// What a node says on its standard output, one line each.
-pub const STANDS_BY: &str = "stands by";
-pub const RUNS: &str = "runs the sagas";
-pub const LOST: &str = "does not run them any more";
+/// What a node says on its standard output when its shards have changed, with their numbers behind it.
+pub const RUNS: &str = "runs the shards";
+
+/// How often a node looks whether its shards have changed.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs until the standard input ends.
 pub async fn run(options: &NodeOptions) -> Result<(), Anything> {
@@ -22,22 +22,19 @@ pub async fn run(options: &NodeOptions) -> Result<(), Anything> {
     let mut stop = std::pin::pin!(async {
         let _ = tokio::io::stdin().read(&mut [0]).await;
     });
+    let store = crate::store(&options.config, options.ttl, None).await?;
+    let dispatcher = shop.dispatcher(store).owner(&options.name).join().await?;
+    let mut last = None;
     loop {
-        let store = crate::store(&options.config, options.ttl).await?;
-        let waiting = shop.dispatcher(store).owner(&options.name).stand_by().await?;
-        println!("{STANDS_BY}");
-        let dispatcher = tokio::select! {
-            started = waiting.takes_over() => match started {
-                Ok(dispatcher) => dispatcher,
-                // Another node was faster, or this one was frozen while it took over.
-                Err(StartError::Store(StoreError::Fenced { .. } | StoreError::Owned { .. })) => continue,
-                Err(error) => return Err(error.into()),
-            },
-            () = &mut stop => return Ok(()),
-        };
-        println!("{RUNS}");
+        let nodes = dispatcher.nodes().ok_or("it has joined")?;
+        let own: Vec<String> = nodes.own().iter().map(ToString::to_string).collect();
+        let own = own.join(" ");
+        if last.as_ref() != Some(&own) {
+            println!("{RUNS} {own}");
+            last = Some(own);
+        }
         tokio::select! {
-            why = dispatcher.stopped() => println!("{LOST}: {why}"),
+            () = tokio::time::sleep(LOOK) => {}
             () = &mut stop => {
                 dispatcher.shutdown(Duration::from_secs(10)).await?;
                 return Ok(());

@@ -1,5 +1,6 @@
 //! The processes of the nodes, and the blows that hit them.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::Anything;
-use crate::node::{LOST, RUNS};
+use crate::node::RUNS;
 use crate::options::Options;
 
 const NODES: usize = 3;
@@ -19,21 +20,25 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Nodes {
     nodes: Vec<Node>,
-    said: UnboundedReceiver<(usize, String)>,
-    speak: UnboundedSender<(usize, String)>,
+    said: UnboundedReceiver<(usize, u64, String)>,
+    speak: UnboundedSender<(usize, u64, String)>,
     config: String,
     bank: PathBuf,
     ttl: Duration,
     seed: u64,
-    /// The node that runs the sagas.
-    owner: Option<usize>,
-    /// Whether each node says that it runs the sagas. A frozen one says so until it finds out.
-    runs: [bool; NODES],
+    shards: u16,
+    /// Counts the processes, so that a line of a killed one is not taken for one of its successor.
+    spawned: u64,
 }
 
 struct Node {
     process: Child,
     stdin: Option<ChildStdin>,
+    /// The number of its process.
+    number: u64,
+    /// The shards that it runs, as it said last. Empty from a blow to the next word.
+    shards: BTreeSet<u16>,
+    frozen: bool,
 }
 
 /// What has happened to the nodes.
@@ -55,8 +60,8 @@ impl Nodes {
             bank: bank.to_owned(),
             ttl: options.ttl,
             seed: options.seed,
-            owner: None,
-            runs: [false; NODES],
+            shards: options.shards,
+            spawned: 0,
         };
         for at in 0..NODES {
             let node = nodes.spawn(at)?;
@@ -65,7 +70,7 @@ impl Nodes {
         Ok(nodes)
     }
 
-    fn spawn(&self, at: usize) -> Result<Node, Anything> {
+    fn spawn(&mut self, at: usize) -> Result<Node, Anything> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(["--node", &format!("node {}", at + 1), "--config", &self.config])
             .args(["--ttl-ms", &self.ttl.as_millis().to_string(), "--seed", &self.seed.to_string()])
@@ -75,93 +80,100 @@ impl Nodes {
             .stdout(Stdio::piped())
             .spawn()?;
         let (stdin, stdout, speak) = (process.stdin.take(), process.stdout.take(), self.speak.clone());
+        self.spawned += 1;
+        let number = self.spawned;
         std::thread::spawn(move || {
             for line in stdout.into_iter().flat_map(|stdout| BufReader::new(stdout).lines()) {
                 let Ok(line) = line else { return };
                 println!("node {} {line}", at + 1);
-                if speak.send((at, line)).is_err() {
+                if speak.send((at, number, line)).is_err() {
                     return;
                 }
             }
         });
-        Ok(Node { process, stdin })
+        Ok(Node { process, stdin, number, shards: BTreeSet::new(), frozen: false })
     }
 
-    /// Kills or freezes the owner, again and again.
+    /// Kills or freezes one node after the other, again and again.
     pub async fn strike(&mut self, options: &Options) -> Result<Blows, Anything> {
         let mut blows = Blows::default();
-        self.next_owner(None).await?;
+        self.all_run().await?;
         for blow in 0..options.blows {
             tokio::time::sleep(REST).await;
-            let owner = self.catch_up().await?;
+            self.all_run().await?;
+            let victim = self.victim(blow);
             let struck = Instant::now();
             if blow % 2 == 0 {
-                println!("node {} is killed", owner + 1);
-                self.nodes[owner].process.kill()?;
-                self.nodes[owner].process.wait()?;
-                self.next_owner(Some(owner)).await?;
-                self.nodes[owner] = self.spawn(owner)?;
+                println!("node {} is killed", victim + 1);
+                self.nodes[victim].process.kill()?;
+                self.nodes[victim].process.wait()?;
+                self.nodes[victim].shards.clear();
+                self.nodes[victim].number = 0;
+                self.all_run().await?;
+                blows.longest_gap = blows.longest_gap.max(struck.elapsed());
+                self.nodes[victim] = self.spawn(victim)?;
                 blows.kills += 1;
             } else {
-                println!("node {} is frozen", owner + 1);
-                signal(&self.nodes[owner].process, "STOP")?;
-                self.next_owner(Some(owner)).await?;
-                signal(&self.nodes[owner].process, "CONT")?;
-                // It finds out by itself, and stands by.
-                while self.runs[owner] {
-                    self.hears(|at, _| at == owner).await?;
+                println!("node {} is frozen", victim + 1);
+                signal(&self.nodes[victim].process, "STOP")?;
+                // What it has said before counts no more.
+                while let Ok((at, number, line)) = self.said.try_recv() {
+                    self.note(at, number, &line);
                 }
+                self.nodes[victim].shards.clear();
+                self.nodes[victim].frozen = true;
+                self.all_run().await?;
+                blows.longest_gap = blows.longest_gap.max(struck.elapsed());
+                self.nodes[victim].frozen = false;
+                signal(&self.nodes[victim].process, "CONT")?;
+                // It finds out by itself.
+                self.hears(|nodes| nodes.nodes[victim].shards.is_empty()).await?;
                 blows.freezes += 1;
             }
-            blows.longest_gap = blows.longest_gap.max(struck.elapsed());
         }
         Ok(blows)
     }
 
-    /// Waits until a node runs the sagas, after `before` has been struck.
-    async fn next_owner(&mut self, before: Option<usize>) -> Result<(), Anything> {
-        if self.owner == before {
-            self.owner = None;
-        }
-        while self.owner.is_none() {
-            self.hears(|_, line| line == RUNS).await?;
-        }
-        Ok(())
+    /// The next node in turn that runs a shard.
+    fn victim(&self, blow: usize) -> usize {
+        let turn = (0..NODES).map(|n| (blow + n) % NODES);
+        turn.into_iter().find(|at| !self.nodes[*at].shards.is_empty()).unwrap_or(0)
     }
 
-    /// Takes note of what the nodes have said. On a busy machine another node may have taken over meanwhile.
-    async fn catch_up(&mut self) -> Result<usize, Anything> {
-        while let Ok((at, line)) = self.said.try_recv() {
-            self.note(at, &line);
-        }
-        self.next_owner(None).await?;
-        self.owner.ok_or_else(|| "no node runs the sagas".into())
+    /// Waits until each shard is run by a node.
+    async fn all_run(&mut self) -> Result<(), Anything> {
+        let shards = self.shards;
+        self.hears(|nodes| {
+            let all: BTreeSet<u16> =
+                nodes.nodes.iter().flat_map(|node| node.shards.iter().copied()).collect();
+            all.len() == usize::from(shards)
+        })
+        .await
     }
 
-    fn note(&mut self, at: usize, line: &str) {
-        self.runs[at] = line == RUNS;
-        if line == RUNS {
-            self.owner = Some(at);
-        } else if line.starts_with(LOST) && self.owner == Some(at) {
-            self.owner = None;
+    fn note(&mut self, at: usize, number: u64, line: &str) {
+        let node = &mut self.nodes[at];
+        if node.number == number
+            && !node.frozen
+            && let Some(shards) = line.strip_prefix(RUNS)
+        {
+            node.shards = shards.split_whitespace().filter_map(|shard| shard.parse().ok()).collect();
         }
     }
 
-    /// Waits for a line of a node.
-    async fn hears(&mut self, wanted: impl Fn(usize, &str) -> bool) -> Result<(), Anything> {
+    /// Waits until the nodes have said this.
+    async fn hears(&mut self, wanted: impl Fn(&Self) -> bool) -> Result<(), Anything> {
         let heard = async {
-            while let Some((at, line)) = self.said.recv().await {
-                self.note(at, &line);
-                if wanted(at, &line) {
-                    return true;
-                }
+            while let Ok((at, number, line)) = self.said.try_recv() {
+                self.note(at, number, &line);
             }
-            false
+            while !wanted(self) {
+                let Some((at, number, line)) = self.said.recv().await else { return };
+                self.note(at, number, &line);
+            }
         };
-        match tokio::time::timeout(PATIENCE, heard).await {
-            Ok(true) => Ok(()),
-            _ => Err("no other node has taken over within a minute".into()),
-        }
+        let heard = tokio::time::timeout(PATIENCE, heard).await;
+        heard.map_err(|_| "the shards were not taken over within a minute".into())
     }
 
     /// Ends all nodes, each after its running attempts.

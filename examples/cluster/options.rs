@@ -24,6 +24,8 @@ pub struct Options {
     /// How long an owner may be silent.
     pub ttl: Duration,
     pub seed: u64,
+    /// The number of shards.
+    pub shards: u16,
     pub json: bool,
 }
 
@@ -38,13 +40,14 @@ pub struct NodeOptions {
 
 /// The help text.
 pub const HELP: &str = "\
-Three nodes of the order shop on one PostgreSQL database, of which one is killed again and again.
+Three nodes of the order shop share one PostgreSQL database, and one of them is killed again and again.
 
   cluster [OPTIONS]
 
   --count N      generate N orders                  (default: the 1,000 orders of the order example)
   --pause-ms N   the time between two orders        (default: 10)
-  --blows N      how many nodes are killed or frozen while they run the sagas (default: 4)
+  --blows N      how many nodes are killed or frozen while they run a shard (default: 4)
+  --shards N     the parts that the nodes share; with 1 one node works and the others stand by (default: 12)
   --ttl-ms N     how long an owner may be silent    (default: 3000, at least 1000)
   --seed S       which orders meet with trouble     (default: 1)
   --json         the last line is one JSON object
@@ -52,7 +55,7 @@ Three nodes of the order shop on one PostgreSQL database, of which one is killed
 
 pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
     let (mut count, mut pause, mut blows, mut ttl, mut seed, mut json) = (None, 10, 4, 3_000, 1, false);
-    let (mut node, mut config, mut bank) = (None, String::new(), PathBuf::new());
+    let (mut node, mut config, mut bank, mut shards) = (None, String::new(), PathBuf::new(), 12);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("`{arg}` needs a value"));
         match arg.as_str() {
@@ -60,6 +63,7 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
             "--pause-ms" => pause = number(&arg, &value()?)?,
             "--blows" => blows = number(&arg, &value()?)?,
             "--ttl-ms" => ttl = number(&arg, &value()?)?,
+            "--shards" => shards = number(&arg, &value()?)?,
             "--seed" => seed = number(&arg, &value()?)?,
             "--json" => json = true,
             "--node" => node = Some(value()?),
@@ -78,6 +82,7 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
             blows: usize::try_from(blows).unwrap_or(usize::MAX),
             ttl,
             seed,
+            shards: u16::try_from(shards).map_err(|_| "`--shards` is at most 256".to_owned())?,
             json,
         }),
     })

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use saga_core::store::{
-    AuditFilter, AuditFrom, AuditLink, HistoryKind, InstanceCount, InstanceFilter, InstanceOrder,
-    InstanceView, PageFrom, Position, StoreError,
+    AuditChains, AuditFilter, AuditFrom, AuditLink, HistoryKind, InstanceCount, InstanceFilter,
+    InstanceOrder, InstanceView, PageFrom, Position, StoreError,
 };
 use serde::Serialize;
 
@@ -107,20 +107,25 @@ async fn instance(store: &Source, view: &InstanceView, report: &mut Report) -> R
 
 /// Follows the chain of the audit.
 async fn audit(store: &Source, report: &mut Report) -> Result<()> {
-    let (mut link, mut filter) = (AuditLink::FIRST, AuditFilter::default());
+    let (mut chains, mut filter) = (AuditChains::default(), AuditFilter::default());
     filter.limit = 1_000;
     loop {
         let rows = store.audit(&filter).await?;
         for row in &rows {
-            if !row.follows(&link) {
+            if !chains.follows(row) {
                 let what = format!("row {} of the audit does not follow the row before it", row.id.0);
                 report.damage.push(Damage { saga: "audit".to_owned(), key: String::new(), what });
             }
-            link = row.link;
         }
         report.audit_rows += rows.len();
-        report.audit_link = link.to_string();
-        let Some(last) = rows.last() else { return Ok(()) };
+        let Some(last) = rows.last() else {
+            let links: Vec<String> = chains.last().values().map(ToString::to_string).collect();
+            report.audit_link = match links.is_empty() {
+                true => AuditLink::FIRST.to_string(),
+                false => links.join(" "),
+            };
+            return Ok(());
+        };
         filter.from = AuditFrom::After(last.id);
     }
 }

@@ -3,3 +3,10 @@
 use saga_core::store::MemoryStore;
 
 saga_core::conformance!(MemoryStore::new());
+
+mod shards {
+    use saga_core::store::MemoryStore;
+    use saga_core::store::conformance::SHARDS;
+
+    saga_core::conformance!(shards: MemoryStore::with_shards(SHARDS));
+}

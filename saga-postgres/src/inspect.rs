@@ -15,6 +15,7 @@ use tokio_postgres::{Error, Row};
 
 use crate::committer::COUNTS;
 use crate::read::{Reader, Unreadable, left_out, load, name, numbered, query, status};
+use crate::shard::of_row;
 use crate::store::PostgresStore;
 use crate::stored::{LetterColumns, read_audit, read_letter, read_mail, read_pause};
 use crate::{list, names, sums};
@@ -169,8 +170,8 @@ impl Inspect for PostgresStore {
     }
 
     async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
-        let filter = filter.clone();
-        let rows = self.read(async move |client| audit(client, &filter).await).await?;
+        let (filter, shards) = (filter.clone(), self.shards());
+        let rows = self.read(async move |client| audit(client, &filter, shards).await).await?;
         // An unreadable row is an error, so that no decision is missing without a word.
         rows.map_err(|error| StoreError::Corrupt {
             store: self.name().to_owned(),
@@ -179,7 +180,8 @@ impl Inspect for PostgresStore {
     }
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {
-        const SQL: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM saga_inbox LIMIT $1) m),
+        const SQL: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM saga_inbox LIMIT $1) m)
+                                  + (SELECT count(*) FROM (SELECT 1 FROM saga_arrival LIMIT $1) a),
                                   (SELECT count(*) FROM (SELECT 1 FROM saga_dead LIMIT $1) l),
                                   (SELECT sum(pg_total_relation_size(c.oid))::int8 FROM pg_class c
                                    WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r')";
@@ -199,8 +201,15 @@ impl Inspect for PostgresStore {
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
         const SQL: &str = "SELECT id, consumer, key, kind, message, body FROM saga_inbox
                            WHERE id > $1 AND consumer = $3 AND key = $4 ORDER BY id LIMIT $2";
+        // Mail that its shard has not taken up gets its number later. It comes behind all others.
+        const ALL: &str = "SELECT id, consumer, key, kind, message, body FROM (
+                SELECT id, consumer, key, kind, message, body FROM saga_inbox WHERE consumer = $3 AND key = $4
+                UNION ALL SELECT (1::int8 << 62) + id, consumer, key, kind, message, body FROM saga_arrival
+                WHERE consumer = $3 AND key = $4) m
+            WHERE id > $1 ORDER BY id LIMIT $2";
         let (saga, key) = (address.saga.to_string(), address.key.stored().to_owned());
-        self.read(async move |client| numbered(client, SQL, (0, &[&saga, &key]), limit, mail).await).await
+        let sql = if self.shows_all() { ALL } else { SQL };
+        self.read(async move |client| numbered(client, sql, (0, &[&saga, &key]), limit, mail).await).await
     }
 
     async fn traces(
@@ -279,7 +288,11 @@ fn line(row: &Row) -> Result<HistoryRow, Error> {
     Ok(read.unwrap_or_else(|error| history::unreadable(body, error)))
 }
 
-async fn audit(client: &Reader, filter: &AuditFilter) -> Result<Result<Vec<AuditRow>, Unreadable>, Error> {
+async fn audit(
+    client: &Reader,
+    filter: &AuditFilter,
+    shards: u16,
+) -> Result<Result<Vec<AuditRow>, Unreadable>, Error> {
     let (mut from, compare, order) = match filter.from {
         AuditFrom::After(id) => (id.0, '>', "ASC"),
         AuditFrom::Before(id) => (id.0, '<', "DESC"),
@@ -310,7 +323,12 @@ async fn audit(client: &Reader, filter: &AuditFilter) -> Result<Result<Vec<Audit
             let (body, link): (&str, &[u8]) = (row.try_get(1)?, row.try_get(2)?);
             let read = || {
                 let link = link.try_into().map(AuditLink).map_err(Unreadable::custom)?;
-                Ok(AuditRow { id: AuditId(from), entry: read_audit(body)?, link })
+                Ok(AuditRow {
+                    id: AuditId(from),
+                    entry: read_audit(body)?,
+                    link,
+                    chain: of_row(from, shards),
+                })
             };
             match read() {
                 Ok(row) if filter.matches(&row) => found.push(row),
@@ -357,6 +375,8 @@ async fn traces(
              JOIN saga_dedup d ON d.consumer = p.consumer AND d.key = p.key AND d.message = $3 WHERE p.side = 0
          UNION ALL SELECT p.at, p.side, 'inbox', m.id, m.kind, m.body FROM place p
              JOIN saga_inbox m ON m.consumer = p.consumer AND m.key = p.key AND m.message = $3
+         UNION ALL SELECT p.at, p.side, 'inbox', m.id, m.kind, m.body FROM place p
+             JOIN saga_arrival m ON m.consumer = p.consumer AND m.key = p.key AND m.message = $3
          UNION ALL SELECT p.at, p.side, 'delivery', 0::int8, NULL, NULL FROM place p
              JOIN saga_delivery y ON y.consumer = p.consumer AND y.key = p.key AND y.message = $3 AND y.named WHERE p.side = 0
          UNION ALL SELECT p.at, p.side, 'letter', l.id, l.reason, l.body FROM place p

@@ -10,15 +10,16 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use saga_core::message::chain;
-use saga_core::store::{AuditLink, Lease, StoreError};
+use saga_core::store::{AuditLink, Lease, ShardId, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Error, GenericClient};
 
-use crate::committer::{Committer, Held, INBOX, NEXT_BLOCK, rewound, sagas, timeline};
+use crate::committer::{Committer, Held, NEXT_BLOCK, Numbers, newest_inbox_row, rewound, sagas, timeline};
 use crate::connection::{Role, Server};
 use crate::error::{of_store, refuse, unavailable};
 use crate::schema;
+use crate::shard::{inbox_range, owns};
 use crate::tenure::{self, Tenure};
 
 /// The beats of another holder, as this process sees them.
@@ -114,6 +115,7 @@ impl Committer {
 
     async fn take(&mut self, owner: &str, ttl: Duration, wake: &Arc<Notify>) -> Result<Taken, Error> {
         let Some(session) = &mut self.session else { return Ok(Taken::Owned(String::new(), false)) };
+        let shard = self.shard;
         let (sent, mut linger) = (tenure::now(), ttl);
         let tx = session.client.transaction().await?;
         // One taker at a time.
@@ -122,7 +124,7 @@ impl Committer {
         if usize::try_from(version) != Ok(schema::latest()) {
             return Ok(Taken::Version(version));
         }
-        if let Some(other) = other(&tx, self.holder).await? {
+        if let Some(other) = other(&tx, shard, self.holder).await? {
             if !other.is_own {
                 // Two releases may have different settings.
                 let ttl = ttl.max(other.ttl);
@@ -149,28 +151,34 @@ impl Committer {
                 let Other { owner, epoch, .. } = &other;
                 tracing::warn!(owner, epoch, "the lease of a silent owner is ended");
             }
-            end(&tx, other.epoch, None).await?;
+            end(&tx, shard, other.epoch, None).await?;
         }
         let epoch: i64 = tx.query_one("SELECT nextval('saga_epoch')", &[]).await?.try_get(0)?;
         const ADD: &str =
-            "INSERT INTO saga_lease (epoch, gen, ttl, holder, owner) VALUES ($1, 0, $2, $3, $4)";
+            "INSERT INTO saga_lease (epoch, gen, ttl, holder, owner, shard) VALUES ($1, 0, $2, $3, $4, $5)";
         let millis = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
-        tx.execute(ADD, &[&epoch, &millis, &self.holder, &owner]).await?;
-        tx.execute("DELETE FROM saga_beat", &[]).await?;
-        tx.execute("DELETE FROM saga_batch", &[]).await?;
+        tx.execute(ADD, &[&epoch, &millis, &self.holder, &owner, &number(shard)]).await?;
+        for ended in ENDED {
+            tx.execute(ended, &[]).await?;
+        }
         tx.execute("INSERT INTO saga_beat (epoch, beats) VALUES ($1, 0)", &[&epoch]).await?;
-        let unclean: i64 =
-            tx.query_one("SELECT unclean FROM saga_meta WHERE id = 1", &[]).await?.try_get(0)?;
-        let block: i64 = tx.query_one(NEXT_BLOCK, &[]).await?.try_get(0)?;
+        let unclean: i64 = tx
+            .query_one("SELECT unclean FROM saga_shard WHERE id = $1", &[&number(shard)])
+            .await?
+            .try_get(0)?;
+        let numbers = match shard.is_whole() {
+            true => Numbers::block(tx.query_one(NEXT_BLOCK, &[]).await?.try_get(0)?),
+            false => Numbers::of_shard(shard, tx.query_one(HIGHEST, &[]).await?.try_get(0)?),
+        };
         if epoch <= unclean {
             return Ok(Taken::Used(epoch));
         }
-        const VISIBLE: &str = "SELECT coalesce(max(id), 0) FROM saga_inbox";
-        let inbox: i64 = tx.query_one(INBOX, &[]).await?.try_get(0)?;
-        let visible: i64 = tx.query_one(VISIBLE, &[]).await?.try_get(0)?;
-        tx.execute("DELETE FROM saga_alive", &[]).await?;
+        const VISIBLE: &str = "SELECT coalesce(max(id), $1) FROM saga_inbox WHERE id BETWEEN $1 AND $2";
+        let inbox: i64 = tx.query_one(&newest_inbox_row(shard), &[]).await?.try_get(0)?;
+        let (before, last) = inbox_range(shard);
+        let visible: i64 = tx.query_one(VISIBLE, &[&before, &last]).await?.try_get(0)?;
         tx.execute("INSERT INTO saga_alive (epoch) VALUES ($1)", &[&epoch]).await?;
-        let (link, sagas) = (link(&tx).await?, sagas(&tx).await?);
+        let (link, sagas) = (link(&tx, shard).await?, sagas(&tx).await?);
         tx.commit().await?;
         // A fail-over before this read ends the connection, and the read with it.
         let timeline = timeline(&session.client).await?;
@@ -178,9 +186,13 @@ impl Committer {
         self.inbox.woken.store(visible, Ordering::Relaxed);
         self.inbox.highest.fetch_max(inbox, Ordering::Relaxed);
         let tenure = Arc::new(Tenure::new(epoch.cast_unsigned(), ttl, sent));
-        let heart = Heart::start(Arc::clone(&self.server), tenure, (self.holder, ttl / 5), Arc::clone(wake));
-        let lease = Lease { epoch: epoch.cast_unsigned(), unclean: unclean.cast_unsigned(), linger };
-        Ok(Taken::Held(Box::new(Held::new(epoch, block, link, sagas, (self.holder, timeline), heart)), lease))
+        let heart =
+            Heart::start(Arc::clone(&self.server), shard, tenure, (self.holder, ttl / 5), Arc::clone(wake));
+        let lease = Lease { epoch: epoch.cast_unsigned(), unclean: unclean.cast_unsigned(), linger, shard };
+        Ok(Taken::Held(
+            Box::new(Held::new(epoch, numbers, link, sagas, (self.holder, timeline), heart)),
+            lease,
+        ))
     }
 
     /// Ends the lease. No handler was running.
@@ -188,14 +200,15 @@ impl Committer {
         self.ready().await?;
         let epoch = self.holding(lease)?.epoch;
         const RELEASE: &str = "DELETE FROM saga_lease WHERE epoch = $1";
-        const BURIED: &str = "SELECT 1 FROM saga_meta WHERE id = 1 AND unclean >= $1";
+        const BURIED: &str = "SELECT 1 FROM saga_shard WHERE id = $2 AND unclean >= $1";
+        let number = number(self.shard);
         let client = self.client()?;
         let released = async {
             if client.execute(RELEASE, &[&epoch]).await? == 1 {
                 return Ok(true);
             }
             // An earlier call may have been durable without an answer.
-            Ok(client.query_opt(BURIED, &[&epoch]).await?.is_none())
+            Ok(client.query_opt(BURIED, &[&epoch, &number]).await?.is_none())
         };
         match released.await {
             Ok(true) => {
@@ -230,9 +243,10 @@ impl Committer {
             return;
         }
         let Some(session) = &mut self.session else { return };
+        let shard = self.shard;
         let ended = async {
             let tx = session.client.transaction().await?;
-            end(&tx, epoch, Some(holder)).await?;
+            end(&tx, shard, epoch, Some(holder)).await?;
             tx.commit().await
         };
         if let Err(error) = ended.await {
@@ -243,10 +257,14 @@ impl Committer {
 }
 
 /// Reads the present lease.
-async fn other(client: &impl GenericClient, holder: uuid::Uuid) -> Result<Option<Other>, Error> {
+async fn other(
+    client: &impl GenericClient,
+    shard: ShardId,
+    holder: uuid::Uuid,
+) -> Result<Option<Other>, Error> {
     const LEASE: &str = "SELECT l.epoch, l.owner, coalesce(b.beats, 0), l.holder = $1, l.ttl
-                         FROM saga_lease l LEFT JOIN saga_beat b ON b.epoch = l.epoch";
-    let row = client.query_opt(LEASE, &[&holder]).await?;
+                         FROM saga_lease l LEFT JOIN saga_beat b ON b.epoch = l.epoch WHERE l.shard = $2";
+    let row = client.query_opt(LEASE, &[&holder, &number(shard)]).await?;
     row.map(|row| {
         Ok(Other {
             epoch: row.try_get(0)?,
@@ -260,18 +278,26 @@ async fn other(client: &impl GenericClient, holder: uuid::Uuid) -> Result<Option
 }
 
 /// Ends a lease whose handlers may be running, of this holder if one is given.
-async fn end(client: &impl GenericClient, epoch: i64, holder: Option<uuid::Uuid>) -> Result<(), Error> {
-    const UNCLEAN: &str = "UPDATE saga_meta SET unclean = greatest(unclean, $1) WHERE id = 1";
+async fn end(
+    client: &impl GenericClient,
+    shard: ShardId,
+    epoch: i64,
+    holder: Option<uuid::Uuid>,
+) -> Result<(), Error> {
+    const UNCLEAN: &str = "UPDATE saga_shard SET unclean = greatest(unclean, $1) WHERE id = $2";
     // After a fail-over, another holder can have the same epoch.
     const END: &str = "DELETE FROM saga_lease WHERE epoch = $1 AND holder = coalesce($2, holder)";
     if client.execute(END, &[&epoch, &holder]).await? == 1 {
-        client.execute(UNCLEAN, &[&epoch]).await?;
+        client.execute(UNCLEAN, &[&epoch, &number(shard)]).await?;
     }
     Ok(())
 }
 
-async fn link(client: &impl GenericClient) -> Result<AuditLink, Error> {
-    let row = client.query_opt("SELECT link FROM saga_audit ORDER BY id DESC LIMIT 1", &[]).await?;
+/// The chain of the audit goes on from the last row of the shard.
+async fn link(client: &impl GenericClient, shard: ShardId) -> Result<AuditLink, Error> {
+    let own = owns("id", Some(shard));
+    let newest = format!("SELECT link FROM saga_audit WHERE {own} ORDER BY id DESC LIMIT 1");
+    let row = client.query_opt(&newest, &[]).await?;
     let Some(row) = row else { return Ok(AuditLink::FIRST) };
     let link: &[u8] = row.try_get(0)?;
     // A damaged link stays visible: the chain of the next row does not fit it.
@@ -312,11 +338,12 @@ pub(crate) struct Heart {
 impl Heart {
     fn start(
         server: Arc<Server>,
+        shard: ShardId,
         tenure: Arc<Tenure>,
         of: (uuid::Uuid, Duration),
         wake: Arc<Notify>,
     ) -> Self {
-        let beat = beat(server, Arc::clone(&tenure), of, wake);
+        let beat = beat(server, shard, Arc::clone(&tenure), of, wake);
         Self { task: tokio::spawn(beat), tenure }
     }
 
@@ -335,6 +362,7 @@ impl Drop for Heart {
 /// Counts the beats up until the lease ends. The connection also hears about deliveries of other processes.
 async fn beat(
     server: Arc<Server>,
+    shard: ShardId,
     tenure: Arc<Tenure>,
     (holder, interval): (uuid::Uuid, Duration),
     wake: Arc<Notify>,
@@ -347,7 +375,7 @@ async fn beat(
         ticks.tick().await;
         // A new connection takes longer than a beat, and has its own limit.
         if client.as_ref().is_none_or(Client::is_closed) {
-            client = match connect(&server, &wake).await {
+            client = match connect(&server, shard, &wake).await {
                 Ok(new) => Some(new),
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "the server does not take the sign of life");
@@ -383,10 +411,10 @@ async fn beat(
     }
 }
 
-async fn connect(server: &Server, wake: &Arc<Notify>) -> Result<Client, StoreError> {
+async fn connect(server: &Server, shard: ShardId, wake: &Arc<Notify>) -> Result<Client, StoreError> {
     let client = server.connect(Role::Beat, Some(Arc::clone(wake))).await?;
     // A sign of life is as durable as a commit. A server that was replaced while it waits for its replica takes none.
-    let listen = format!("LISTEN {}", channel(server));
+    let listen = format!("LISTEN {}; LISTEN {}", channel(server), channel_of(server, shard.number()));
     let ready = async {
         schema::check_session(server, &client).await?;
         client.batch_execute(&listen).await.map_err(|error| of_store(&server.name, error))
@@ -397,7 +425,30 @@ async fn connect(server: &Server, wake: &Arc<Notify>) -> Result<Client, StoreErr
     }
 }
 
-/// The channel of the notifications about deliveries.
+/// The channel of the notifications about deliveries to one shard.
+pub(crate) fn channel_of(server: &Server, shard: u16) -> String {
+    format!("{}_{shard}", channel(server))
+}
+
+fn number(shard: ShardId) -> i16 {
+    // There are at most 256 shards.
+    i16::try_from(shard.number()).unwrap_or_default()
+}
+
+/// What ended leases have left.
+const ENDED: [&str; 3] = [
+    "DELETE FROM saga_beat WHERE epoch NOT IN (SELECT epoch FROM saga_lease)",
+    "DELETE FROM saga_batch WHERE epoch NOT IN (SELECT epoch FROM saga_lease)",
+    "DELETE FROM saga_alive WHERE epoch NOT IN (SELECT epoch FROM saga_lease)",
+];
+
+/// The highest number that any table has from a lease holder. Each of them is the last entry of an index.
+const HIGHEST: &str = "SELECT greatest(
+    (SELECT coalesce(max(id), 0) FROM saga_instance), (SELECT coalesce(max(id), 0) FROM saga_history),
+    (SELECT coalesce(max(id), 0) FROM saga_delivery), (SELECT coalesce(max(id), 0) FROM saga_dead),
+    (SELECT coalesce(max(id), 0) FROM saga_audit))";
+
+/// The channel of the notifications about deliveries to any shard.
 pub(crate) fn channel(server: &Server) -> String {
     format!("saga_mail_{}", server.schema)
 }

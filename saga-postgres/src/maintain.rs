@@ -1,7 +1,9 @@
 //! The removal of ended instances and old deduplication records, in small portions.
 
-use saga_core::store::Purged;
+use saga_core::store::{Purged, ShardId};
 use tokio_postgres::{Error, Transaction};
+
+use crate::shard::owns;
 
 /// The most lines of history that one transaction removes.
 const LINES: i32 = 20_000;
@@ -14,26 +16,29 @@ pub(crate) struct Portion {
     pub(crate) more: bool,
 }
 
-/// Removes ended instances and deduplication records, the oldest first, and at most so many of each. All of them are older than
-/// `before`.
+/// Removes ended instances of the shard and deduplication records, the oldest first, and at most so many of each. All of them
+/// are older than `before`.
 pub(crate) async fn purge(
     tx: &Transaction<'_>,
+    shard: Option<ShardId>,
     before: i64,
     (instances, records): (i64, i64),
 ) -> Result<Portion, Error> {
-    const OVER: &str =
-        "SELECT i.id, i.seq FROM saga_instance i WHERE i.over_at IS NOT NULL AND i.over_at < $1
-        AND NOT EXISTS (SELECT FROM saga_item t WHERE t.instance = i.id AND t.seq IS NOT NULL)
-        ORDER BY i.over_at LIMIT $2";
+    let own = owns("i.id", shard);
+    let over = format!(
+        "SELECT i.id, i.seq FROM saga_instance i WHERE i.over_at IS NOT NULL AND i.over_at < $1 AND {own}
+         AND NOT EXISTS (SELECT FROM saga_item t WHERE t.instance = i.id AND t.seq IS NOT NULL)
+         ORDER BY i.over_at LIMIT $2"
+    );
     const DEDUP: &str = "DELETE FROM saga_dedup WHERE (consumer, key, message) IN
         (SELECT consumer, key, message FROM saga_dedup WHERE at < $1 ORDER BY at LIMIT $2)";
-    let (mut over, mut lines, mut more) = (Vec::new(), 0i64, false);
-    for row in tx.query(OVER, &[&before, &instances]).await? {
+    let (mut ended, mut lines, mut more) = (Vec::new(), 0i64, false);
+    for row in tx.query(&over, &[&before, &instances]).await? {
         let (id, seq): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
         // A step has few lines, and mostly one.
         lines = lines.saturating_add(seq);
         if lines > LINES.into() {
-            more = !over.is_empty();
+            more = !ended.is_empty();
             if more {
                 break;
             }
@@ -41,17 +46,17 @@ pub(crate) async fn purge(
                 return Ok(Portion { more: true, ..Portion::default() });
             }
         }
-        over.push(id);
+        ended.push(id);
     }
-    if !over.is_empty() {
+    if !ended.is_empty() {
         for sql in GONE {
-            tx.execute(sql, &[&over]).await?;
+            tx.execute(sql, &[&ended]).await?;
         }
     }
     // The last portion of a call removes the records.
     let dedup = if more { 0 } else { tx.execute(DEDUP, &[&before, &records]).await? };
     let dedup = usize::try_from(dedup).unwrap_or(usize::MAX);
-    Ok(Portion { purged: Purged { instances: over.len(), dedup }, more })
+    Ok(Portion { purged: Purged { instances: ended.len(), dedup }, more })
 }
 
 /// Removes the newest lines of an instance. Returns `false` if it had no more of them.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use saga_core::store::StoreError;
+use saga_core::store::{ShardId, StoreError};
 
 use crate::PostgresStore;
 
@@ -27,6 +27,7 @@ pub struct PostgresOptions {
     pub(crate) migrate: bool,
     pub(crate) ttl: Duration,
     pub(crate) readers: usize,
+    pub(crate) shards: Option<u16>,
     pub(crate) connect_timeout: Duration,
     #[cfg(feature = "rustls")]
     pub(crate) roots: Option<Vec<u8>>,
@@ -43,6 +44,7 @@ impl Default for PostgresOptions {
             migrate: true,
             ttl: Duration::from_secs(10),
             readers: 4,
+            shards: None,
             connect_timeout: Duration::from_secs(5),
             #[cfg(feature = "rustls")]
             roots: None,
@@ -89,6 +91,21 @@ impl PostgresOptions {
     #[must_use]
     pub fn readers(mut self, readers: usize) -> Self {
         self.readers = readers.max(1);
+        self
+    }
+
+    /// Sets the number of shards of a new schema. The default is 1. The maximum is [`ShardId::MAX`].
+    ///
+    /// Each shard has a lease of its own, so several processes share the work
+    /// ([`join`](saga_core::dispatcher::DispatcherBuilder::join)). A good number is about four for each process that you
+    /// expect at most, because the work moves from process to process in whole shards. Each shard that a process owns needs two
+    /// connections.
+    ///
+    /// The number is fixed when the schema is created. Later, an option with another number is an error, and without the option
+    /// the schema keeps its number.
+    #[must_use]
+    pub fn shards(mut self, shards: u16) -> Self {
+        self.shards = Some(shards.clamp(1, ShardId::MAX));
         self
     }
 

@@ -4,18 +4,17 @@
 //! into the inbox. A transaction of the application can be long, so its rows are put down in a table without an order, and the
 //! lease holder moves them into the inbox. Does not own: the transaction.
 
-use std::sync::LazyLock;
-
 use saga_core::message::{
     Correlated, InstanceName, KeyError, Message, MessageId, PayloadError, PayloadLimits, Timestamp,
     TraceContext, chain,
 };
-use saga_core::store::{Address, Inspect, Mail, MailKind, NameOf, StoreError};
+use saga_core::store::{Address, Inspect, Mail, MailKind, NameOf, ShardId, Store, StoreError};
 use serde::Serialize;
 use tokio_postgres::Error;
 
-use crate::deliver::numbers_of_inbox_rows;
+use crate::deliver::{number_of, numbers_of_inbox_rows};
 use crate::read::{Reader, query};
+use crate::shard::{inbox_sequence, lock_of};
 use crate::store::PostgresStore;
 use crate::stored::write_mail;
 
@@ -108,6 +107,7 @@ struct Text<'a> {
 
 #[derive(Serialize)]
 struct Arrival<'a> {
+    shard: i16,
     consumer: &'a str,
     key: &'a str,
     kind: &'a str,
@@ -173,16 +173,16 @@ impl PostgresStore {
             let mail = Mail::new(Address::new(consumer.consumer, key), kind, message.clone(), at);
             mails.push(Mail { id: Some(id.clone()), trace, ..mail });
         }
-        let row = |mail| Arrival::of(mail, &id);
+        let row = |mail| Arrival::of(mail, &id, self.shards());
         let text = Text { event: E::NAME, rows: mails.iter().map(row).collect() };
         let text = serde_json::to_string(&text)
             .map_err(|error| crate::error::refuse(self.name(), chain(&error).to_string()))?;
         let schema = self.schema();
         let sql = format!(
-            "INSERT INTO {schema}.saga_arrival (consumer, key, kind, message, body) \
-             SELECT r.consumer, r.key, r.kind, r.message, r.body \
+            "INSERT INTO {schema}.saga_arrival (shard, consumer, key, kind, message, body) \
+             SELECT r.shard, r.consumer, r.key, r.kind, r.message, r.body \
              FROM json_to_recordset(($1::text)::json -> 'rows') \
-             AS r(consumer text, key text, kind text, message text, body text) \
+             AS r(shard int2, consumer text, key text, kind text, message text, body text) \
              WHERE (SELECT count(*) FROM {schema}.saga_consumer c WHERE event = ($1::text)::json ->> 'event' \
              AND NOT EXISTS (SELECT FROM {schema}.saga_pause p WHERE p.kind = 'consumer' AND p.name = c.consumer)) \
              = json_array_length(($1::text)::json -> 'rows')"
@@ -193,8 +193,9 @@ impl PostgresStore {
 }
 
 impl<'a> Arrival<'a> {
-    fn of(mail: &'a Mail, id: &'a MessageId) -> Self {
+    fn of(mail: &'a Mail, id: &'a MessageId, shards: u16) -> Self {
         Self {
+            shard: number_of(mail, shards),
             consumer: &mail.to.saga,
             key: mail.to.key.stored(),
             kind: mail.kind.as_str(),
@@ -226,17 +227,22 @@ const PORTION: i64 = 1_000;
 /// Moves the rows of committed transactions into the inbox, in their order.
 ///
 /// A saga that was renamed while the transaction was open has its present name in the inbox.
-pub(crate) async fn move_arrivals(client: &Reader) -> Result<(), Error> {
-    const WAITS: &str = "SELECT FROM saga_arrival LIMIT 1";
+pub(crate) async fn move_arrivals(client: &Reader, shard: ShardId) -> Result<(), Error> {
+    const WAITS: &str = "SELECT FROM saga_arrival WHERE shard = $1 LIMIT 1";
+    let number = i16::try_from(shard.number()).unwrap_or_default();
+    if query(client, WAITS, &[&number]).await?.is_empty() {
+        return Ok(());
+    }
     // One move at a time, because another one could give later rows lower numbers. The lock of all writers comes behind the
     // locks of the rows, so a row that another session holds delays nothing else.
-    static MOVE: LazyLock<String> = LazyLock::new(|| {
-        let (lock, last) = numbers_of_inbox_rows!("(SELECT count(*) FROM moved)");
-        format!(
-            "WITH alone AS MATERIALIZED
-                 (SELECT pg_advisory_xact_lock((1935763298::int8 << 32) | ('saga_inbox_number'::regclass)::oid::int8)),
+    let sequence = inbox_sequence(shard);
+    let (lock, last) = numbers_of_inbox_rows(&sequence, "(SELECT count(*) FROM moved)");
+    let (alone, number) = (lock_of(&sequence, 1_935_763_298), shard.number());
+    let sql = format!(
+            "WITH alone AS MATERIALIZED (SELECT {alone}),
              moved AS (DELETE FROM saga_arrival WHERE id IN
-                 (SELECT a.id FROM alone, saga_arrival a ORDER BY a.id LIMIT $1 FOR UPDATE OF a) RETURNING *),
+                 (SELECT a.id FROM alone, saga_arrival a WHERE a.shard = {number} ORDER BY a.id LIMIT $1 FOR UPDATE OF a)
+                 RETURNING *),
              locked AS MATERIALIZED ({lock} FROM (SELECT count(*) AS n FROM moved) m WHERE m.n > 0),
              counter AS MATERIALIZED ({last}),
              ordered AS (SELECT moved.*, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS total FROM moved)
@@ -244,13 +250,9 @@ pub(crate) async fn move_arrivals(client: &Reader) -> Result<(), Error> {
              SELECT counter.inbox - total + n, CASE WHEN kind = 'delivery' THEN consumer ELSE coalesce(
                  (SELECT name FROM saga_retired WHERE what = 'saga' AND saga = '' AND was = consumer), consumer) END,
                  key, kind, message, body FROM ordered, counter RETURNING id"
-        )
-    });
-    if query(client, WAITS, &[]).await?.is_empty() {
-        return Ok(());
-    }
+        );
     loop {
-        let moved = query(client, &MOVE, &[&PORTION]).await?.len();
+        let moved = query(client, &sql, &[&PORTION]).await?.len();
         if i64::try_from(moved).is_ok_and(|moved| moved < PORTION) {
             return Ok(());
         }

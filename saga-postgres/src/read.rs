@@ -1,13 +1,16 @@
 //! Reads of instances and of the work lists of the engine. Each call is one statement, so it describes one moment.
 
 use saga_core::message::{InstanceName, Payload};
-use saga_core::store::{Address, DueTimer, Loaded, OpenTask, RowId, Snapshot, Status, TaskId, TimerKey};
+use saga_core::store::{
+    Address, DueTimer, Loaded, OpenTask, RowId, ShardId, Snapshot, Status, TaskId, TimerKey,
+};
 use saga_stored::instance as body;
 use saga_stored::item::{ItemText, Items};
 use serde::de::Error as _;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 
+use crate::shard::owns;
 use crate::sums;
 
 #[cfg(test)]
@@ -46,13 +49,13 @@ const HOLDERS: &str =
 const OPEN_TASKS: &str =
     "SELECT t.instance, t.seq, t.ord, n.name, i.key, t.item, t.body, t.progress, t.checksum
      FROM saga_item t JOIN saga_instance i ON i.id = t.instance JOIN saga_name n ON n.id = i.saga
-     WHERE t.seq IS NOT NULL AND (t.instance, t.seq, t.ord) > ($1, $2, $3)
+     WHERE t.seq IS NOT NULL AND (t.instance, t.seq, t.ord) > ($1, $2, $3) AND {own}
      ORDER BY t.instance, t.seq, t.ord LIMIT $4";
 const COMPENSATING: &str = "SELECT i.id, n.name, i.key FROM saga_instance i JOIN saga_name n ON n.id = i.saga
-     WHERE i.status = 2 AND i.id > $1 ORDER BY i.id LIMIT $2";
+     WHERE i.status = 2 AND i.id > $1 AND {own} ORDER BY i.id LIMIT $2";
 const DUE_TIMERS: &str = "SELECT t.due_at, t.instance, t.item, n.name, i.key, t.body, t.checksum
      FROM saga_item t JOIN saga_instance i ON i.id = t.instance JOIN saga_name n ON n.id = i.saga
-     WHERE t.due_at IS NOT NULL AND t.due_at <= $1 AND (t.due_at, t.instance, t.item) > ($2, $3, $4)
+     WHERE t.due_at IS NOT NULL AND t.due_at <= $1 AND (t.due_at, t.instance, t.item) > ($2, $3, $4) AND {own}
      ORDER BY t.due_at, t.instance, t.item LIMIT $5";
 
 /// A connection of the pool, with its prepared statements.
@@ -252,6 +255,7 @@ fn readable<T, C>(
 /// Reads a page of open tasks.
 pub(crate) async fn open_tasks(
     client: &Reader,
+    shard: Option<ShardId>,
     after: Option<(RowId, TaskId)>,
     limit: usize,
 ) -> Result<Vec<OpenTask>, Error> {
@@ -269,8 +273,9 @@ pub(crate) async fn open_tasks(
         };
         Ok(read())
     };
+    let sql = OPEN_TASKS.replace("{own}", &owns("t.instance", shard));
     pages(after, limit, async |(instance, seq, ord): (i64, i64, i64), limit| {
-        let rows = query(client, OPEN_TASKS, &[&instance, &seq, &ord, &limit]).await?;
+        let rows = query(client, &sql, &[&instance, &seq, &ord, &limit]).await?;
         readable(rows, limit, read, |row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
     })
     .await
@@ -279,11 +284,13 @@ pub(crate) async fn open_tasks(
 /// Reads a page of the compensating instances.
 pub(crate) async fn compensating(
     client: &Reader,
+    shard: Option<ShardId>,
     after: Option<RowId>,
     limit: usize,
 ) -> Result<Vec<(RowId, Address)>, Error> {
     let after = after.map_or(i64::MIN, |row| row.0);
-    numbered(client, COMPENSATING, (after, &[]), limit, |row| {
+    let sql = COMPENSATING.replace("{own}", &owns("i.id", shard));
+    numbered(client, &sql, (after, &[]), limit, |row| {
         let (id, saga, key): (i64, &str, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         Ok(name(key).map(|key| (RowId(id), Address::new(saga.to_owned(), key))))
     })
@@ -293,6 +300,7 @@ pub(crate) async fn compensating(
 /// Reads a page of due timers.
 pub(crate) async fn due_timers(
     client: &Reader,
+    shard: Option<ShardId>,
     until: i64,
     after: Option<TimerKey>,
     limit: usize,
@@ -314,8 +322,9 @@ pub(crate) async fn due_timers(
         };
         Ok(read())
     };
+    let sql = DUE_TIMERS.replace("{own}", &owns("t.instance", shard));
     pages(after, limit, async |(due, instance, item): (i64, i64, String), limit| {
-        let rows = query(client, DUE_TIMERS, &[&until, &due, &instance, &item, &limit]).await?;
+        let rows = query(client, &sql, &[&until, &due, &instance, &item, &limit]).await?;
         readable(rows, limit, read, |row| Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
     })
     .await

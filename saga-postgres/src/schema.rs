@@ -1,17 +1,19 @@
 //! The versions of the tables, and the migrations.
 
-use saga_core::store::StoreError;
+use saga_core::store::{ShardId, StoreError};
 use tokio_postgres::{Client, Error, GenericClient};
 
 use crate::connection::Server;
 use crate::error::{of_opening, refuse};
 use crate::options::Durability;
+use crate::shard::create_sequence;
 
 /// The migrations in order. The last number is the version of this build. Released migrations are never edited.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_rewound.sql"),
     include_str!("../migrations/0003_counts.sql"),
+    include_str!("../migrations/0004_shards.sql"),
 ];
 
 /// The version that this build reads and writes.
@@ -24,8 +26,12 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(1935763297)";
 const HAS_META: &str = "SELECT to_regclass('saga_meta') IS NOT NULL";
 const VERSION: &str = "SELECT version FROM saga_meta WHERE id = 1";
 
-/// Creates the schema, and brings its tables to the version of this build, in one transaction.
-pub(crate) async fn migrate(server: &Server, client: &mut Client) -> Result<(), StoreError> {
+/// Creates the schema with this number of shards, and brings its tables to the version of this build, in one transaction.
+pub(crate) async fn migrate(
+    server: &Server,
+    client: &mut Client,
+    shards: Option<u16>,
+) -> Result<(), StoreError> {
     let of = |error| of_opening(&server.name, error);
     if check_newer(server, version(client).await.map_err(of)?)? == latest() {
         return Ok(());
@@ -44,9 +50,41 @@ pub(crate) async fn migrate(server: &Server, client: &mut Client) -> Result<(), 
     for migration in MIGRATIONS.iter().skip(found) {
         tx.batch_execute(migration).await.map_err(of)?;
     }
+    if let (0, Some(shards)) = (found, shards) {
+        divide(&tx, shards).await.map_err(of)?;
+    }
     let version = i32::try_from(latest()).unwrap_or(i32::MAX);
     tx.execute("UPDATE saga_meta SET version = $1 WHERE id = 1", &[&version]).await.map_err(of)?;
     tx.commit().await.map_err(of)
+}
+
+/// Divides a new store into shards.
+async fn divide(client: &impl GenericClient, shards: u16) -> Result<(), Error> {
+    let count = i16::try_from(shards).unwrap_or(i16::MAX);
+    client.execute("UPDATE saga_meta SET shards = $1 WHERE id = 1", &[&count]).await?;
+    for shard in ShardId::all(shards).skip(1) {
+        let number = i16::try_from(shard.number()).unwrap_or(i16::MAX);
+        const ADD: &str = "INSERT INTO saga_shard (id, unclean, epoch, number) VALUES ($1, 0, 0, 0)";
+        client.execute(ADD, &[&number]).await?;
+        client.batch_execute(&create_sequence(shard)).await?;
+    }
+    Ok(())
+}
+
+/// Returns the number of shards. The number is fixed when the schema is created.
+pub(crate) async fn shards(server: &Server, client: &Client, wanted: Option<u16>) -> Result<u16, StoreError> {
+    let row = client.query_one("SELECT shards FROM saga_meta WHERE id = 1", &[]).await;
+    let found: i16 = row.and_then(|row| row.try_get(0)).map_err(|error| of_opening(&server.name, error))?;
+    let found = u16::try_from(found).unwrap_or(1);
+    match wanted {
+        Some(wanted) if wanted != found => Err(refuse(
+            &server.name,
+            format!(
+                "the schema has {found} shards, and the options ask for {wanted}; the number is fixed when a schema is created; leave the option out, or choose a new schema"
+            ),
+        )),
+        _ => Ok(found),
+    }
 }
 
 /// Refuses a session without the settings that this process has asked for.

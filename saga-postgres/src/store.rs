@@ -1,5 +1,6 @@
 //! The store for the dispatcher: the implementations of `Store` and `Maintain`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,22 +13,26 @@ use saga_core::definition::StoredDefinition;
 use saga_core::message::Timestamp;
 use saga_core::store::{
     Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
-    OpenTask, Purged, RetiredName, RowId, StepOutcome, Store, StoreError, TaskId, TimerKey,
+    Meeting, Node, OpenTask, Purged, RetiredName, RowId, ShardId, StepOutcome, Store, StoreError, TaskId,
+    TimerKey,
 };
 use tokio::sync::{Mutex, Notify};
 use tokio_postgres::{Error, Row, Transaction};
+use uuid::Uuid;
 
 use crate::committer::{Committer, Inbox, LOST, rewound, sagas};
 use crate::connection::{Role, Server};
 use crate::error::{Kind, kind, of_store, refuse, unavailable};
 use crate::inspect::mail;
-use crate::lease::{Look, channel};
+use crate::lease::{Look, channel_of};
+use crate::meet::Silences;
 use crate::options::{LEAST_TTL, PostgresOptions};
 use crate::read::{self, Reader, Unreadable, numbered};
+use crate::shard::{inbox_range, inbox_sequence, owns};
 use crate::stored::read_delivery;
 use crate::tenure::Tenure;
 use crate::worker::Worker;
-use crate::{deliver, maintain, prepared, rename, schema};
+use crate::{deliver, maintain, meet, prepared, rename, schema};
 
 /// The time limit of a call of the server, above the limit of the server for a statement.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(35);
@@ -51,27 +56,47 @@ pub struct PostgresStore {
 
 struct Shared {
     inner: Arc<Inner>,
-    worker: Worker,
+    worker: Arc<Worker>,
 }
 
-/// Everything that calls use on the thread.
+/// Everything that calls use on the thread, for one shard or for the whole store.
 struct Inner {
-    server: Arc<Server>,
-    options: PostgresOptions,
+    base: Arc<Base>,
+    /// `None` for the whole of a store with several shards, which has no lease.
+    shard: Option<ShardId>,
     committer: Mutex<Committer>,
-    pool: Pool,
-    delivered: Arc<Notify>,
     inbox: Arc<Inbox>,
-    holds: AtomicBool,
     /// The lease of this process, as far as it is known without the committer.
     tenure: parking_lot::Mutex<Option<Arc<Tenure>>>,
-    hints: Hints,
 }
 
-/// Notifications to the lease holder in another process.
+/// Everything that the shards of a store share in this process.
+pub(crate) struct Base {
+    pub(crate) server: Arc<Server>,
+    pub(crate) options: PostgresOptions,
+    pool: Pool,
+    /// The secret name of this process in the rows of its leases.
+    pub(crate) holder: Uuid,
+    /// One for each shard.
+    locals: Vec<Local>,
+    hints: Hints,
+    /// What this process has seen of the others.
+    silences: parking_lot::Mutex<Silences>,
+}
+
+/// A shard in this process.
+#[derive(Default)]
+struct Local {
+    delivered: Arc<Notify>,
+    /// The lease belongs to this process.
+    holds: AtomicBool,
+}
+
+/// Notifications to the lease holders in other processes.
 #[derive(Default)]
 struct Hints {
-    wanted: AtomicBool,
+    /// The shards with new mail.
+    wanted: parking_lot::Mutex<BTreeSet<u16>>,
     running: AtomicBool,
 }
 
@@ -106,11 +131,11 @@ impl PostgresStore {
     pub async fn migrate(config: &str, options: PostgresOptions) -> Result<(), StoreError> {
         let server = Server::new(config, &options)?;
         let worker = Worker::start().map_err(|error| refuse(&server.name, error.to_string()))?;
-        let name = server.name.clone();
+        let (name, shards) = (server.name.clone(), options.shards);
         let work = async move || {
             let mut client = server.connect(Role::Migrate, None).await?;
             schema::check_session(&server, &client).await?;
-            schema::migrate(&server, &mut client).await
+            schema::migrate(&server, &mut client, shards).await
         };
         worker.call(&name, work).await
     }
@@ -122,17 +147,18 @@ impl PostgresStore {
             return Err(refuse(&server.name, why));
         }
         let worker = Worker::start().map_err(|error| refuse(&server.name, error.to_string()))?;
-        let (of, migrate) = (Arc::clone(&server), options.migrate);
+        let (of, migrate, wanted) = (Arc::clone(&server), options.migrate, options.shards);
         let prepared = async move || {
             let mut client = of.connect(Role::Migrate, None).await?;
             // Without its settings, a migration could write into another schema.
             schema::check_session(&of, &client).await?;
             if migrate {
-                schema::migrate(&of, &mut client).await?;
+                schema::migrate(&of, &mut client, wanted).await?;
             }
-            schema::check(&of, &client).await
+            schema::check(&of, &client).await?;
+            schema::shards(&of, &client, wanted).await
         };
-        worker.call(&server.name, prepared).await?;
+        let shards = worker.call(&server.name, prepared).await?;
         let config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let pool = Pool::builder(Manager::from_config(server.config(Role::Read), server.tls(), config))
             .max_size(options.readers)
@@ -154,46 +180,75 @@ impl PostgresStore {
             })
             .build()
             .map_err(|error| refuse(&server.name, error.to_string()))?;
-        let inbox = Arc::new(Inbox::default());
-        let inner = Arc::new(Inner {
-            committer: Mutex::new(Committer::new(Arc::clone(&server), Arc::clone(&inbox))),
+        let base = Arc::new(Base {
             server,
             options,
             pool,
-            delivered: Arc::new(Notify::new()),
-            inbox,
-            holds: AtomicBool::new(false),
-            tenure: parking_lot::Mutex::new(None),
+            holder: Uuid::new_v4(),
+            locals: (0..shards).map(|_| Local::default()).collect(),
             hints: Hints::default(),
+            silences: parking_lot::Mutex::default(),
         });
-        Ok(Self { shared: Arc::new(Shared { inner, worker }) })
+        let shard = (shards == 1).then_some(ShardId::WHOLE);
+        Ok(Self::with(base, shard, Arc::new(worker)))
+    }
+
+    /// A handle on one shard, or on the whole store.
+    fn with(base: Arc<Base>, shard: Option<ShardId>, worker: Arc<Worker>) -> Self {
+        let inbox = Arc::new(Inbox::default());
+        let committer = Committer::new(&base, shard.unwrap_or(ShardId::WHOLE), Arc::clone(&inbox));
+        let inner = Arc::new(Inner {
+            base,
+            shard,
+            committer: Mutex::new(committer),
+            inbox,
+            tenure: parking_lot::Mutex::new(None),
+        });
+        Self { shared: Arc::new(Shared { inner, worker }) }
     }
 
     /// Returns the name of the store for errors: the server, the database and the schema, without a password.
     pub fn name(&self) -> &str {
-        &self.shared.inner.server.name
+        &self.shared.inner.base.server.name
     }
 
     /// Opens a connection of its own, with the settings of the store.
     #[cfg(test)]
     pub(crate) async fn plain_client(&self) -> tokio_postgres::Client {
-        self.shared.inner.server.connect(Role::Migrate, None).await.expect("a connection")
+        self.shared.inner.base.server.connect(Role::Migrate, None).await.expect("a connection")
     }
 
     /// Tells the dispatcher that a transaction of the application has published ([`prepare`](Self::prepare)). Call it after the
     /// commit. The call does not wait, and its loss costs at most a second.
     pub fn nudge(&self) {
-        let inner = Arc::clone(&self.shared.inner);
-        if inner.holds.load(Ordering::Relaxed) {
-            inner.delivered.notify_one();
-        } else {
-            self.shared.worker.start_work(async move || inner.hint().await);
+        self.hint(0..self.shards());
+    }
+
+    /// Tells the lease holders of these shards that they have mail.
+    fn hint(&self, shards: impl IntoIterator<Item = u16>) {
+        let base = &self.shared.inner.base;
+        let mut elsewhere = BTreeSet::new();
+        for shard in shards {
+            match base.locals.get(usize::from(shard)) {
+                Some(local) if local.holds.load(Ordering::Relaxed) => local.delivered.notify_one(),
+                _ => drop(elsewhere.insert(shard)),
+            }
+        }
+        if !elsewhere.is_empty() {
+            base.hints.wanted.lock().append(&mut elsewhere);
+            let base = Arc::clone(base);
+            self.shared.worker.start_work(async move || base.hint().await);
         }
     }
 
     /// Returns the schema of the tables.
     pub(crate) fn schema(&self) -> &str {
-        &self.shared.inner.server.schema
+        &self.shared.inner.base.server.schema
+    }
+
+    /// Returns whether this handle shows the whole of a store with several shards to people.
+    pub(crate) fn shows_all(&self) -> bool {
+        self.shared.inner.shard.is_none()
     }
 
     /// Runs a read on a connection of the pool.
@@ -201,8 +256,8 @@ impl PostgresStore {
         &self,
         body: impl AsyncFnOnce(&Reader) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let inner = Arc::clone(&self.shared.inner);
-        let work = async move || inner.read(body).await;
+        let base = Arc::clone(&self.shared.inner.base);
+        let work = async move || base.read(body).await;
         self.shared.worker.call(self.name(), work).await
     }
 
@@ -239,7 +294,7 @@ impl PostgresStore {
                 return Err(StoreError::Fenced { epoch: 0 });
             };
             let Some(session) = &mut committer.session else {
-                return Err(unavailable(&inner.server.name, "the connection has ended"));
+                return Err(unavailable(&inner.base.server.name, "the connection has ended"));
             };
             let work = async {
                 let tx = session.client.transaction().await?;
@@ -256,7 +311,7 @@ impl PostgresStore {
             match work.await {
                 Ok(Some(done)) => Ok(done),
                 Ok(None) => Err(committer.lost(epoch.cast_unsigned())),
-                Err(error) if kind(&error) == Kind::Step => Err(of_store(&inner.server.name, error)),
+                Err(error) if kind(&error) == Kind::Step => Err(of_store(&inner.base.server.name, error)),
                 Err(error) => Err(committer.drop_session(error)),
             }
         })
@@ -265,10 +320,21 @@ impl PostgresStore {
 }
 
 impl Inner {
+    /// The shard of a handle with a lease.
+    fn local(&self) -> Option<&Local> {
+        self.base.locals.get(usize::from(self.shard?.number()))
+    }
+
+    fn holds(&self) -> bool {
+        self.local().is_some_and(|local| local.holds.load(Ordering::Relaxed))
+    }
+
     /// Keeps what calls read without the lock of the committer.
     fn take_note(&self, committer: &Committer) {
         let held = committer.held.as_ref();
-        self.holds.store(held.is_some(), Ordering::Relaxed);
+        if let Some(local) = self.local() {
+            local.holds.store(held.is_some(), Ordering::Relaxed);
+        }
         let mut tenure = self.tenure.lock();
         match (held, &*tenure) {
             (Some(held), _) => *tenure = Some(Arc::clone(held.heart.tenure())),
@@ -277,8 +343,13 @@ impl Inner {
             (None, _) => *tenure = None,
         }
     }
+}
 
-    async fn read<T>(&self, body: impl AsyncFnOnce(&Reader) -> Result<T, Error>) -> Result<T, StoreError> {
+impl Base {
+    pub(crate) async fn read<T>(
+        &self,
+        body: impl AsyncFnOnce(&Reader) -> Result<T, Error>,
+    ) -> Result<T, StoreError> {
         let name = &self.server.name;
         let reader = self.pool.get().await.map_err(|error| match error {
             PoolError::Backend(error) => of_store(name, error),
@@ -294,18 +365,20 @@ impl Inner {
         }
     }
 
-    /// Tells the lease holder in another process about new inbox rows.
+    /// Tells the lease holders in other processes about new inbox rows.
     async fn hint(&self) {
-        self.hints.wanted.store(true, Ordering::Relaxed);
         if self.hints.running.swap(true, Ordering::Relaxed) {
             return;
         }
-        // One thread runs this function, so nothing comes between the last test and the end.
-        while self.hints.wanted.swap(false, Ordering::Relaxed) {
-            let notify = format!(
-                "BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {}; COMMIT",
-                channel(&self.server)
-            );
+        loop {
+            // One thread runs this function, so nothing comes between the last test and the end.
+            let shards = std::mem::take(&mut *self.hints.wanted.lock());
+            if shards.is_empty() {
+                break;
+            }
+            let all: Vec<String> =
+                shards.iter().map(|shard| format!("NOTIFY {}; ", channel_of(&self.server, *shard))).collect();
+            let notify = format!("BEGIN; SET LOCAL synchronous_commit = off; {}COMMIT", all.concat());
             let told = self.read(async move |client| client.batch_execute(&notify).await).await;
             if let Err(error) = told {
                 // The lease holder looks at the counter once a second.
@@ -325,7 +398,7 @@ impl std::fmt::Debug for PostgresStore {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        if !self.inner.holds.load(Ordering::Relaxed) {
+        if !self.inner.holds() {
             return;
         }
         let (inner, (done, is_done)) = (Arc::clone(&self.inner), std::sync::mpsc::channel::<()>());
@@ -343,13 +416,18 @@ impl Store for PostgresStore {
     /// Waits until it is known whether another holder lives: a fifth of the `ttl` if it does, and the whole `ttl` if not. So a
     /// process that was killed and starts again gets its lease at the first call.
     async fn lease(&self, owner: &str) -> Result<Lease, StoreError> {
-        let ttl = self.shared.inner.options.ttl;
+        let Some(shard) = self.shared.inner.shard else {
+            let owner = format!("its {} shards, each with a lease of its own", self.shards());
+            return Err(StoreError::Owned { store: self.name().to_owned(), owner });
+        };
+        let ttl = self.shared.inner.base.options.ttl;
         let interval = (ttl / 20).clamp(Duration::from_millis(20), Duration::from_millis(250));
         let mut waited = Duration::ZERO;
         loop {
             let name = owner.to_owned();
             let look = self.commit_with(CALL, async move |committer, inner| {
-                committer.lease(&name, inner.options.ttl, &inner.delivered).await
+                let delivered = &inner.base.locals[usize::from(shard.number())].delivered;
+                committer.lease(&name, inner.base.options.ttl, delivered).await
             });
             match look.await? {
                 Look::Taken(lease) => return Ok(lease),
@@ -366,6 +444,38 @@ impl Store for PostgresStore {
             self.shared.worker.call(self.name(), rest).await?;
             waited += interval;
         }
+    }
+
+    fn shards(&self) -> u16 {
+        // The vector was built from a number of this type.
+        u16::try_from(self.shared.inner.base.locals.len()).unwrap_or(ShardId::MAX)
+    }
+
+    fn shard(&self, shard: ShardId) -> Option<Arc<dyn Store>> {
+        let Shared { inner, worker } = &*self.shared;
+        let fits = inner.shard.is_none() && shard.of() == self.shards();
+        let (base, worker) = (Arc::clone(&inner.base), Arc::clone(worker));
+        fits.then(|| Arc::new(Self::with(base, Some(shard), worker)) as Arc<dyn Store>)
+    }
+
+    /// Removes the rows of processes that were silent for ten times the `ttl`.
+    async fn meet(&self, node: &Node) -> Result<Meeting, StoreError> {
+        let (base, node, shards) = (Arc::clone(&self.shared.inner.base), node.clone(), self.shards());
+        let ttl = base.options.ttl;
+        let meeting = self.read(async move |client| {
+            let meeting = meet::meet(client, &node, shards, &base.silences).await?;
+            let gone = base.silences.lock().silent_nodes(ttl * 10);
+            if !gone.is_empty() {
+                meet::forget(client, &gone).await?;
+            }
+            Ok(meeting)
+        });
+        Ok(Meeting { ttl, ..meeting.await? })
+    }
+
+    async fn leave(&self, node: &Node) -> Result<(), StoreError> {
+        let node = node.clone();
+        self.read(async move |client| meet::leave(client, &node).await).await
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
@@ -389,16 +499,25 @@ impl Store for PostgresStore {
     }
 
     async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<StepOutcome>, StoreError> {
-        let lease = lease.clone();
-        self.commit_with(CALL, async move |committer, _| committer.commit(&lease, &batch).await).await
+        let (lease, shard, steps) = (lease.clone(), lease.shard, Arc::clone(&batch));
+        let outcomes =
+            self.commit_with(CALL, async move |committer, _| committer.commit(&lease, &batch).await).await?;
+        if !shard.is_whole() {
+            let mail = steps.steps.iter().flat_map(|step| &step.mail).filter(|mail| !shard.owns(&mail.to));
+            self.hint(mail.map(|mail| ShardId::of_address(&mail.to, shard.of()).number()));
+        }
+        Ok(outcomes)
     }
 
     async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError> {
-        let ids = self.read(async move |client| deliver::deliver(client, &mail).await).await?;
+        let of = self.shards();
+        let shards: BTreeSet<u16> =
+            mail.iter().map(|mail| ShardId::of_address(&mail.to, of).number()).collect();
+        let ids = self.read(async move |client| deliver::deliver(client, &mail, of).await).await?;
         if let Some(InboxId(last)) = ids.last() {
             self.shared.inner.inbox.saw(*last);
         }
-        self.nudge();
+        self.hint(shards);
         Ok(ids)
     }
 
@@ -427,7 +546,8 @@ impl Store for PostgresStore {
         after: Option<(RowId, TaskId)>,
         limit: usize,
     ) -> Result<Vec<OpenTask>, StoreError> {
-        self.read(async move |client| read::open_tasks(client, after, limit).await).await
+        let shard = self.shared.inner.shard;
+        self.read(async move |client| read::open_tasks(client, shard, after, limit).await).await
     }
 
     async fn compensating(
@@ -435,19 +555,21 @@ impl Store for PostgresStore {
         after: Option<RowId>,
         limit: usize,
     ) -> Result<Vec<(RowId, Address)>, StoreError> {
-        self.read(async move |client| read::compensating(client, after, limit).await).await
+        let shard = self.shared.inner.shard;
+        self.read(async move |client| read::compensating(client, shard, after, limit).await).await
     }
 
     async fn inbox(&self, after: InboxId, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
         const SQL: &str = "SELECT id, consumer, key, kind, message, body FROM saga_inbox
-                           WHERE id > $1 ORDER BY id LIMIT $2";
-        let moves = self.shared.inner.holds.load(Ordering::Relaxed);
+                           WHERE id > $1 AND id <= $3 ORDER BY id LIMIT $2";
+        let moves = self.shared.inner.shard.filter(|_| self.shared.inner.holds());
+        let (before, last) = self.shared.inner.shard.map_or((0, i64::MAX), inbox_range);
         let rows = self
             .read(async move |client| {
-                if moves {
-                    prepared::move_arrivals(client).await?;
+                if let Some(shard) = moves {
+                    prepared::move_arrivals(client, shard).await?;
                 }
-                numbered(client, SQL, (after.0, &[]), limit, mail).await
+                numbered(client, SQL, (after.0.max(before), &[&last]), limit, mail).await
             })
             .await?;
         if let Some((InboxId(last), _)) = rows.last() {
@@ -461,9 +583,12 @@ impl Store for PostgresStore {
         after: DeliveryId,
         limit: usize,
     ) -> Result<Vec<(DeliveryId, Delivery)>, StoreError> {
-        const SQL: &str = "SELECT id, consumer, key, message, named, body, progress FROM saga_delivery
-                           WHERE id > $1 ORDER BY id LIMIT $2";
-        self.read(async move |client| numbered(client, SQL, (after.0, &[]), limit, delivery).await).await
+        let own = owns("id", self.shared.inner.shard);
+        let sql = format!(
+            "SELECT id, consumer, key, message, named, body, progress FROM saga_delivery
+             WHERE id > $1 AND {own} ORDER BY id LIMIT $2"
+        );
+        self.read(async move |client| numbered(client, &sql, (after.0, &[]), limit, delivery).await).await
     }
 
     async fn timers(
@@ -472,13 +597,16 @@ impl Store for PostgresStore {
         after: Option<TimerKey>,
         limit: usize,
     ) -> Result<Vec<DueTimer>, StoreError> {
-        self.read(async move |client| read::due_timers(client, until.as_millis(), after, limit).await).await
+        let shard = self.shared.inner.shard;
+        let until = until.as_millis();
+        self.read(async move |client| read::due_timers(client, shard, until, after, limit).await).await
     }
 
     /// Reads whether there are newer inbox rows. A lease that another process has ended is an error until the next
     /// lease.
     async fn pulse(&self) -> Result<bool, StoreError> {
         let inner = &self.shared.inner;
+        let Some(shard) = inner.shard else { return Ok(false) };
         let (fenced, is_cut_off) = match inner.committer.try_lock() {
             Ok(mut committer) => {
                 let fenced = committer.fenced();
@@ -496,25 +624,30 @@ impl Store for PostgresStore {
             return Err(fenced);
         }
         if inner.inbox.rewound.load(Ordering::Relaxed) {
-            return Err(rewound(&inner.server, LOST));
+            return Err(rewound(&inner.base.server, LOST));
         }
         // The next connection may lead to another server, and a dispatcher without work would not commit there.
         if is_cut_off {
             self.commit_with(CALL, async |committer, _| committer.ready().await).await?;
         }
-        const SQL: &str = "SELECT n.last_value, (SELECT max(id) FROM saga_inbox WHERE id > $1), EXISTS (SELECT FROM saga_arrival)
-                           FROM saga_inbox_number n";
+        let sql = format!(
+            "SELECT n.last_value, (SELECT max(id) FROM saga_inbox WHERE id > $1 AND id <= $2),
+                    EXISTS (SELECT FROM saga_arrival WHERE shard = $3) FROM {} n",
+            inbox_sequence(shard)
+        );
+        let (before, end) = inbox_range(shard);
+        let number = i16::try_from(shard.number()).unwrap_or_default();
         let highest = inner.inbox.highest.load(Ordering::Relaxed);
-        let woken = inner.inbox.woken.load(Ordering::Relaxed);
+        let woken = inner.inbox.woken.load(Ordering::Relaxed).max(before);
         let (last, newest, arrived): (i64, Option<i64>, bool) = self
             .read(async move |client| {
-                let rows = read::query(client, SQL, &[&woken]).await?;
+                let rows = read::query(client, &sql, &[&woken, &end, &number]).await?;
                 Ok((rows[0].try_get(0)?, rows[0].try_get(1)?, rows[0].try_get(2)?))
             })
             .await?;
         if last < highest {
             inner.inbox.rewound.store(true, Ordering::Relaxed);
-            return Err(rewound(&inner.server, LOST));
+            return Err(rewound(&inner.base.server, LOST));
         }
         // The number is drawn before its row is visible, so only the row counts.
         let Some(newest) = newest else { return Ok(arrived) };
@@ -524,7 +657,10 @@ impl Store for PostgresStore {
     }
 
     async fn woken(&self) {
-        self.shared.inner.delivered.notified().await;
+        match self.shared.inner.local() {
+            Some(local) => local.delivered.notified().await,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -598,13 +734,14 @@ impl Maintain for PostgresStore {
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let shard = self.shared.inner.shard;
         // Commits wait for each of these transactions, so long histories are removed in portions.
         let mut all = Purged::default();
         loop {
             let instances = limit.saturating_sub(i64::try_from(all.instances).unwrap_or(i64::MAX));
             let portion = self
                 .transaction(CALL, async move |tx| {
-                    maintain::purge(tx, before.as_millis(), (instances, limit)).await.map(Some)
+                    maintain::purge(tx, shard, before.as_millis(), (instances, limit)).await.map(Some)
                 })
                 .await;
             let portion = match portion {

@@ -29,6 +29,30 @@ impl Subject for Schema {
     }
 }
 
+mod shards {
+    use saga_core::store::conformance::{SHARDS, Subject};
+    use saga_core::store::{Address, Store};
+
+    use super::{Arc, Schema};
+
+    struct Divided(Schema);
+
+    impl Subject for Divided {
+        fn open(&self) -> Arc<dyn Store> {
+            Arc::new(self.0.open(self.0.options().shards(SHARDS)))
+        }
+
+        fn damage(&self, address: &Address) -> bool {
+            self.0.damage(address)
+        }
+    }
+
+    saga_core::conformance!(shards: match Schema::new() {
+        Some(schema) => Divided(schema),
+        None => return,
+    });
+}
+
 saga_core::conformance!(match Schema::new() {
     Some(schema) => schema,
     None => return,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::error::{AskError, InstanceError};
-use super::mailbox::Request;
+use super::mailbox::{Mailbox, Request};
 use super::receipt::ConsumerReceipt;
 use super::{Dispatcher, Instance, PublishOptions};
 use crate::engine::Disposition;
@@ -25,7 +25,7 @@ static WAITERS: AtomicU64 = AtomicU64::new(0);
 
 /// Cancels the wait in the engine when the caller stops waiting.
 struct Waiting<'a> {
-    dispatcher: &'a Dispatcher,
+    mailbox: &'a Mailbox,
     address: Address,
     id: u64,
     answered: bool,
@@ -38,7 +38,7 @@ impl Drop for Waiting<'_> {
         }
         let input = In::Unwait { address: self.address.clone(), id: self.id };
         // A stopped dispatcher holds no waiters.
-        let _ = self.dispatcher.mailbox.send(Request::Tell(input));
+        let _ = self.mailbox.send(Request::Tell(Box::new(input)));
     }
 }
 
@@ -170,23 +170,37 @@ impl Dispatcher {
     }
 
     async fn found<S: Saga>(&self, address: &Address, until: Until) -> Result<Box<Snapshot>, InstanceError> {
+        let found = match self.line.of(address).filter(|_| !self.is_away(address)) {
+            Some(mailbox) => self.found_here(&mailbox, address, until).await,
+            None => None,
+        };
+        let (saga, key) = (S::NAME, address.key.to_string());
+        let found = match (found, self.line.sharing()) {
+            (Some(found), _) => found,
+            // Another process has the instance, perhaps since a moment ago.
+            (None, Some(sharing)) => self.found_away(sharing, address, until).await?,
+            (None, None) => return Err(InstanceError::Stopped),
+        };
+        match found {
+            Some(Loaded::Snapshot(snapshot)) => Ok(snapshot),
+            Some(Loaded::Unreadable(why)) => Err(InstanceError::Unreadable { saga, key, why }),
+            _ => Err(InstanceError::Missing { saga, key }),
+        }
+    }
+
+    /// Waits at the engine that runs the instance. `None` if it has stopped.
+    async fn found_here(&self, mailbox: &Mailbox, address: &Address, until: Until) -> Option<Option<Loaded>> {
         let id = WAITERS.fetch_add(1, Ordering::Relaxed);
         let (to, waiter) = (address.clone(), Waiter { id, until });
-        let place = self.mailbox.place().await.map_err(|_| InstanceError::Stopped)?;
+        let place = mailbox.place().await.ok()?;
         // From here on a dropped call withdraws its wait. A call that still waits for a place has nothing to withdraw.
-        let mut waiting = Waiting { dispatcher: self, address: address.clone(), id, answered: false };
+        let mut waiting = Waiting { mailbox, address: address.clone(), id, answered: false };
         let question = move |ticket| In::Wait { address: to, waiter, ticket };
-        let answered = self.mailbox.ask(place, &*self.clock, question);
-        let found = answered.map_err(|_| InstanceError::Stopped)?.await;
+        let found = mailbox.ask(place, &*self.clock, question).ok()?.await;
         waiting.answered = true;
-        let (saga, key) = (S::NAME, address.key.to_string());
         match found {
-            Ok(Answer::Found(Some(Loaded::Snapshot(snapshot)))) => Ok(snapshot),
-            Ok(Answer::Found(Some(Loaded::Unreadable(why)))) => {
-                Err(InstanceError::Unreadable { saga, key, why })
-            }
-            Ok(Answer::Found(None)) => Err(InstanceError::Missing { saga, key }),
-            _ => Err(InstanceError::Stopped),
+            Ok(Answer::Found(found)) => Some(found),
+            _ => None,
         }
     }
 }

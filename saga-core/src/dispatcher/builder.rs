@@ -1,33 +1,27 @@
 //! The builder of a dispatcher. `start` reports all registration problems at once.
 
-use crate::message::Map;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::unbounded_channel;
 
-use super::attempt_channel::Services;
-use super::attempts::Attempts;
-use super::attention::{Callback, Notice, Notices};
+use super::attention::{Callback, Notice};
 use super::clock::{Clock, SystemClock};
 use super::error::StartError;
-use super::event_loop::{EventLoop, Sources};
 use super::extension::{Extension, Extensions};
 use super::handler::{AnyHandler, ForCommand, ForEvent, Handler, Subscriber};
-use super::mailbox::Mailbox;
-use super::meter::Meter;
+use super::line::Line;
 use super::retired;
+use super::sharing;
 use super::standing_by::StandBy;
-use super::starting::{Leased, Leasing, Patient, prepare, watched};
-use super::tempo::Tempo;
+use super::starting::{Leased, Leasing, Patient, prepare};
+use super::unit::Parts;
 use super::{CallLimits, Dispatcher, Shared};
 use crate::definition::EventType;
-use crate::engine::{Limits, Policy, Registry, Shard, Tracer};
+use crate::engine::{Limits, Policy, Registry, Tracer};
 use crate::machine::{Saga, Typed};
-use crate::message::{Command, Event, Incarnation, PayloadLimits, panic_text};
+use crate::message::{Command, Event, Incarnation, PayloadLimits};
 use crate::store::{ConsumerRow, Lease, Store};
 
 /// Takes sagas, handlers and subscribers, and starts a [`Dispatcher`]. [`Dispatcher::builder`] creates it.
@@ -42,6 +36,7 @@ pub struct DispatcherBuilder {
     admission: usize,
     call_limit: Duration,
     owner: String,
+    build: u64,
     random: Box<dyn FnMut() -> u128 + Send>,
     extensions: Extensions,
     callback: Option<Callback>,
@@ -61,6 +56,7 @@ impl DispatcherBuilder {
             admission: 10_000,
             call_limit: Duration::from_secs(30),
             owner: format!("process {}", std::process::id()),
+            build: 0,
             random: Box::new(|| Incarnation::random().as_u128()),
             extensions: Extensions::default(),
             callback: None,
@@ -229,6 +225,37 @@ impl DispatcherBuilder {
         self.start_with(None).await
     }
 
+    /// Shares the shards of the store with other processes. Each process runs a part of them, publishes to all of them, and takes
+    /// over the shards of a process that stops or dies.
+    ///
+    /// The dispatcher works like one that [`start`](Self::start) returns. Differences:
+    /// - An event for an instance of another process is durable and [`Queued`](crate::engine::Disposition::Queued) when the call
+    ///   returns. Its process takes it up within milliseconds. The limit of waiting events does not hold there.
+    /// - A limit of a [`Policy`] is the limit of the whole store. Each shard has its equal part of it, and at least one attempt
+    ///   at a time.
+    /// - [`health`](Dispatcher::health) stays [`Running`](super::Health::Running) while this process has no shard.
+    ///
+    /// The store decides how many shards there are (`PostgresOptions::shards`). With one shard, one process runs all sagas and
+    /// the others stand by. The [name](Self::owner) of this process is shown to people, together with a random part.
+    ///
+    /// # Errors
+    /// The errors of `start`, except for a store in use. [`StartError::Store`] for a store that several processes cannot share,
+    /// such as a SQLite file. A rename of a saga needs the whole store: stop the other processes first.
+    pub async fn join(mut self) -> Result<Dispatcher, StartError> {
+        let mut extensions = std::mem::take(&mut self.extensions);
+        let builder = if self.registered { self } else { extensions.register(self)? };
+        let dispatcher = builder.join_engine().await?;
+        extensions.started(&dispatcher).await?;
+        Ok(dispatcher)
+    }
+
+    /// Sets the number of this release, such as the date of its build. Default: 0. While processes of several releases
+    /// [share](Self::join) a store, shards go to the highest number.
+    pub fn build(mut self, build: u64) -> Self {
+        self.build = build;
+        self
+    }
+
     /// Stands by while another process runs a dispatcher on the same store, for a new release without a gap.
     ///
     /// The [`StandBy`] publishes at once, and [`takes_over`](StandBy::takes_over) starts the dispatcher within a second after
@@ -328,78 +355,42 @@ impl DispatcherBuilder {
                 return Err(error);
             }
         };
-        let registry = Arc::new(registry);
-        let (mailbox, requests) = Mailbox::new();
-        let (ended_sender, ended) = unbounded_channel();
-        let (runtime, runtime_gone) = watched(runtime);
-        let handlers_runtime = runtime.clone();
-        let limits_of_calls = CallLimits { call: call_limit, publishing: admission };
-        let shared = Arc::new(Shared::new(admission));
-        let payload = limits.payload;
-        let page = limits.page;
-        // From here on the clock of a test waits for the dispatcher.
-        let (tempo, began) = (Tempo::new(Arc::clone(&clock)), clock.now());
-        let event_loop = EventLoop {
-            shard: Shard::new(Arc::clone(&registry), limits, lease.clone(), random)
-                .with_pauses(pauses.into_iter().map(|pause| pause.of))
-                .with_attention(callback.is_some()),
-            store: Arc::clone(&store),
-            registry: Arc::clone(&registry),
-            lease,
-            clock: Arc::clone(&clock),
-            requests,
-            attempts: Attempts::new(
-                handlers,
-                runtime,
-                ended_sender,
-                Services {
-                    mailbox: mailbox.downgrade(),
-                    limits: payload,
-                    registry: Arc::clone(&registry),
-                    clock: Arc::clone(&clock),
-                    store: Arc::downgrade(&store),
-                },
-            ),
-            meter: Meter::new(&registry),
-            notices: Notices::new(callback, shared.health.subscribe(), &handlers_runtime),
-            ended,
-            runtime_gone,
-            shared: Arc::clone(&shared),
+        let parts = Parts {
+            registry: Arc::new(registry),
+            handlers,
+            limits,
+            clock,
             window,
-            page,
-            tickets: Map::default(),
-            last_ticket: 0,
-            ending: None,
-            held_back: Vec::new(),
-            sources: Sources::new(tempo, &store, began),
+            callback,
+            random: Arc::new(Mutex::new(random)),
+            runtime,
         };
-        std::thread::Builder::new()
-            .name("saga-dispatcher".to_owned())
-            .spawn(move || {
-                let own = tokio::runtime::Builder::new_current_thread().enable_time().build();
-                match own {
-                    Ok(own) => {
-                        let fallen = event_loop.fallen();
-                        let run = AssertUnwindSafe(|| own.block_on(event_loop.run()));
-                        match catch_unwind(run) {
-                            Ok(finale) => {
-                                // With its tasks, which hold the store, as this does.
-                                drop((own, fallen));
-                                finale.play();
-                            }
-                            Err(panic) => fallen(panic_text(&*panic)),
-                        }
-                    }
-                    Err(error) => {
-                        event_loop.never_began(&format!(
-                            "the thread of the dispatcher could not build its tokio runtime: {error}"
-                        ));
-                    }
-                }
-            })
-            .map_err(StartError::Thread)?;
-        leased.hand_over();
-        Ok(Dispatcher { mailbox, registry, store, clock, shared, payload, limits: limits_of_calls })
+        let shared = Arc::new(Shared::new(admission));
+        let mailbox = parts.start(&store, (lease, leased), pauses, &shared, &shared)?;
+        let limits = CallLimits { call: call_limit, publishing: admission };
+        Ok(Dispatcher::new(&parts, Line::One(mailbox), store, shared, limits))
+    }
+
+    async fn join_engine(self) -> Result<Dispatcher, StartError> {
+        let runtime = Handle::try_current().map_err(|_| StartError::NoRuntime)?;
+        self.check_settings()?;
+        let Self { store, mut registry, handlers, limits, clock, window, .. } = self;
+        let patient = Patient::new(&*clock, self.call_limit);
+        let (stored, consumers) = finish(&mut registry, &patient, &*store).await?;
+        sharing::prepare(&store, &registry, &patient, (&consumers, &stored), &self.owner).await?;
+        let parts = Parts {
+            registry: Arc::new(registry),
+            handlers,
+            limits,
+            clock: Arc::clone(&clock),
+            window,
+            callback: self.callback,
+            random: Arc::new(Mutex::new(self.random)),
+            runtime,
+        };
+        let limits = CallLimits { call: self.call_limit, publishing: self.admission };
+        let name = (self.owner, self.build);
+        sharing::join(parts, store, name, limits).await
     }
 
     fn check_settings(&self) -> Result<(), StartError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::InstanceError;
-use super::mailbox::Place;
+use super::mailbox::{Mailbox, Place};
 use super::{Dispatcher, Health};
 use crate::engine::{Answer, Claim, In, Ticket, Withdrawal};
 use crate::store::StoreError;
@@ -54,6 +54,7 @@ impl Dispatcher {
     /// Dropping the future withdraws the request if the engine has not begun it.
     pub(super) async fn call(
         &self,
+        mailbox: &Mailbox,
         patience: Patience,
         publishes: bool,
         ask: impl FnOnce(Ticket, Claim) -> In + Send + 'static,
@@ -94,14 +95,14 @@ impl Dispatcher {
         } else {
             tokio::select! {
                 biased;
-                place = self.mailbox.place() => place.map_err(|_| NotAnswered::Stopped)?,
+                place = mailbox.place() => place.map_err(|_| NotAnswered::Stopped)?,
                 () = &mut late => {
                     let why = format!("the dispatcher took no request within {limit:?}");
                     return Err(NotAnswered::NotDone(self.because(why)));
                 }
             }
         };
-        let asked = self.mailbox.ask(place, &*self.clock, move |ticket| ask(ticket, claim));
+        let asked = mailbox.ask(place, &*self.clock, move |ticket| ask(ticket, claim));
         let answered = asked.map_err(|_| NotAnswered::Stopped)?;
         tokio::pin!(answered);
         let mut fail_fast = patience.fail_fast;

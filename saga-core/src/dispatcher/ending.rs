@@ -21,6 +21,8 @@ use crate::message::chain;
 
 /// The reason for an end by `shutdown`.
 pub(super) const ASKED: &str = "shut down";
+/// The reason for the end of a unit whose shard goes to another process.
+const HANDED_OVER: &str = "handed over";
 /// The reason for an end without handles.
 pub(super) const DROPPED: &str = "the last handle of the dispatcher was dropped";
 
@@ -44,6 +46,13 @@ pub(super) struct Ending {
 
 /// A caller that waits for the end.
 type Asked = oneshot::Sender<Result<(), ShutdownError>>;
+
+/// A shard that goes to another process as soon as no attempt runs.
+pub(super) struct Closing {
+    /// The time at which the hand-over is given up.
+    pub(super) by: Duration,
+    answer: oneshot::Sender<bool>,
+}
 
 /// Returns the latest end of an ending with this end of the grace period.
 fn last(grace: Duration) -> Duration {
@@ -108,6 +117,43 @@ impl EventLoop {
         self.ending =
             Some(Ending { by, last: last(by), phase: Phase::Grace, why: ASKED, answers: vec![answer] });
         Some(In::Stop)
+    }
+
+    /// Starts no further attempt, so that the shard can go to another process. Events are accepted and applied meanwhile.
+    pub(super) fn close(&mut self, within: Duration, answer: oneshot::Sender<bool>) -> Option<In> {
+        if self.ending.is_some() || self.closing.is_some() {
+            return None;
+        }
+        self.closing = Some(Closing { by: self.clock.now().mono.saturating_add(within), answer });
+        Some(In::Closing(true))
+    }
+
+    /// Gives the shard up when no attempt runs. Balance never interrupts an attempt, so a hand-over that takes too long is
+    /// given up instead.
+    pub(super) fn close_if_due(&mut self, now: Moment) {
+        if self.ending.is_some() {
+            // The end of the process goes first.
+            self.closing = None;
+            return;
+        }
+        let Some(closing) = &self.closing else { return };
+        let is_quiet = self.shard.running() == 0;
+        if !is_quiet && now.mono < closing.by {
+            return;
+        }
+        let Some(Closing { answer, .. }) = self.closing.take() else { return };
+        if is_quiet {
+            if let Some(stop) = self.end_now(now, HANDED_OVER) {
+                self.shard.handle(stop, now);
+            }
+        } else {
+            self.shard.handle(In::Closing(false), now);
+        }
+        // The member may have ended.
+        let _ = answer.send(is_quiet);
+        for out in self.shard.take_out() {
+            self.perform(out);
+        }
     }
 
     /// All handles have been dropped: an orderly stop without a grace period.

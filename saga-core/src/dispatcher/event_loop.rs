@@ -19,7 +19,7 @@ use super::Shared;
 use super::attempts::Attempts;
 use super::attention::Notices;
 use super::clock::Clock;
-use super::ending::{Ending, Finale};
+use super::ending::{Closing, Ending, Finale};
 use super::health::{Figures, Health};
 use super::mailbox::{Ended, Request, Requests};
 use super::meter::Meter;
@@ -67,6 +67,8 @@ pub(super) struct EventLoop {
     pub(super) tickets: Map<Ticket, oneshot::Sender<Answer>>,
     pub(super) last_ticket: Ticket,
     pub(super) ending: Option<Ending>,
+    /// The shard goes to another process as soon as no attempt runs.
+    pub(super) closing: Option<Closing>,
     /// Holds the manual clock back until the received input has been processed.
     pub(super) held_back: Vec<Busy>,
     pub(super) sources: Sources,
@@ -164,6 +166,7 @@ impl EventLoop {
             }
             self.perform_all();
             let now = self.clock.now();
+            self.close_if_due(now);
             if let Some(finale) = self.end_if_due(now).await {
                 return finale;
             }
@@ -234,7 +237,8 @@ impl EventLoop {
         let (by_wall, by_mono) = self.shard.next_wake();
         let by_wall = by_wall.map(|due| now.mono.saturating_add(due.since(now.wall)));
         let end = self.ending.as_ref().map(|ending| ending.by);
-        let due = [by_wall, by_mono, end].into_iter().flatten().min();
+        let close = self.closing.as_ref().map(|closing| closing.by);
+        let due = [by_wall, by_mono, end, close].into_iter().flatten().min();
         let latest = self.sources.rounds.pulse.min(now.mono.saturating_add(LONGEST_WAIT));
         self.sources.tempo.wait_for(due, latest);
         // Work caused by the input now holds the clock itself, and the clock knows the due times.
@@ -345,12 +349,13 @@ impl EventLoop {
                 self.tickets.insert(self.last_ticket, answer);
                 Ok(Some(question(self.last_ticket)))
             }
-            Request::Tell(input) => Ok(Some(input)),
+            Request::Tell(input) => Ok(Some(*input)),
             Request::Heartbeat { attempt, waits } => {
                 waits.store(false, Ordering::Release);
                 Ok(Some(In::Heartbeat { attempt }))
             }
             Request::Shutdown(grace, answer) => Ok(self.end_by_request(grace, answer)),
+            Request::HandOver(within, answer) => Ok(self.close(within, answer)),
             #[cfg(any(test, feature = "testing"))]
             Request::Kill(done) => {
                 self.attempts.drop_all();

@@ -62,13 +62,22 @@ impl Dispatcher {
         event: &E,
     ) -> Result<Option<Receipt>, ReceiptError> {
         let (consumers, message) = publishing::asked_about(&self.registry, event)?;
+        let away = consumers.iter().any(|to| self.is_away(to));
+        let mailbox = consumers.first().and_then(|to| self.line.of(to)).filter(|_| !away);
         let (asked, named) = (consumers.clone(), id.clone());
-        let asked = self.call(Patience::default(), true, move |ticket, claim| {
-            In::TakeUp(TakeUp { consumers: asked, id: named, ticket, _claim: claim })
-        });
-        let read = async move {
+        let asked = async {
+            let Some(mailbox) = mailbox else {
+                self.taken_up_away(&consumers, id).await;
+                return Ok(Answer::TakenUp);
+            };
+            let asked = self.call(&mailbox, Patience::default(), true, move |ticket, claim| {
+                In::TakeUp(TakeUp { consumers: asked, id: named, ticket, _claim: claim })
+            });
+            asked.await
+        };
+        let read = async {
             match asked.await {
-                Ok(Answer::TakenUp) => self.read_receipt(id, &message, consumers).await,
+                Ok(Answer::TakenUp) => self.read_receipt(id, &message, consumers.clone()).await,
                 Ok(_) | Err(NotAnswered::Stopped) => Err(ReceiptError::Stopped),
                 Err(NotAnswered::NotDone(why) | NotAnswered::Unknown(why)) => {
                     Err(ReceiptError::NotAnswered { why })

@@ -210,6 +210,33 @@ impl Figures {
     }
 }
 
+impl Figures {
+    /// The figures of several engines with the same handlers.
+    pub(super) fn together(all: impl IntoIterator<Item = Self>) -> Self {
+        let mut sum = Self::default();
+        for figures in all {
+            sum.tally.add(&figures.tally);
+            sum.handlers = match sum.handlers.is_empty() {
+                true => figures.handlers,
+                false => {
+                    let pairs = sum.handlers.iter().zip(&*figures.handlers);
+                    pairs.map(|(one, other)| one.together(other)).collect()
+                }
+            };
+            sum.queued_steps += figures.queued_steps;
+            sum.commit_since = earlier(sum.commit_since, figures.commit_since);
+            sum.timer_since = earlier(sum.timer_since, figures.timer_since);
+            sum.timer_late = sum.timer_late.max(figures.timer_late);
+            sum.taking_up |= figures.taking_up;
+        }
+        sum
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    [one, other].into_iter().flatten().min()
+}
+
 impl Shared {
     /// Publishes the figures of the engine, for callers that read them.
     pub(super) fn publish(&self, figures: Figures) {

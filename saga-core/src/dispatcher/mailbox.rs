@@ -33,11 +33,13 @@ pub(super) enum Request {
     /// An input with an answer.
     Ask { question: Question, answer: oneshot::Sender<Answer>, busy: Busy, _place: Place },
     /// An input without an answer.
-    Tell(In),
+    Tell(Box<In>),
     /// A running attempt is alive. The flag is true while this request waits.
     Heartbeat { attempt: u64, waits: Arc<AtomicBool> },
     /// Stop within this time, and report the result.
     Shutdown(Duration, oneshot::Sender<Result<(), ShutdownError>>),
+    /// Give the shard up as soon as no attempt runs, within this time, and report whether that was possible.
+    HandOver(Duration, oneshot::Sender<bool>),
     /// Stop at once, like a killed process.
     #[cfg(any(test, feature = "testing"))]
     Kill(oneshot::Sender<()>),

@@ -18,6 +18,7 @@ mod following;
 mod handler;
 mod health;
 mod json;
+mod line;
 mod mailbox;
 #[cfg(any(test, feature = "testing"))]
 mod manual_clock;
@@ -29,11 +30,13 @@ mod preview;
 mod publishing;
 mod receipt;
 mod retired;
+mod sharing;
 mod standing_by;
 mod starting;
 mod tempo;
 #[cfg(any(test, feature = "testing"))]
 mod test_context;
+mod unit;
 mod view;
 mod weak;
 
@@ -56,6 +59,7 @@ pub use manual_clock::ManualClock;
 pub use names::UnknownName;
 pub use preview::Proposed;
 pub use receipt::{ConsumerReceipt, Receipt};
+pub use sharing::{NodeView, Nodes};
 pub use standing_by::StandBy;
 #[cfg(any(test, feature = "testing"))]
 pub use test_context::{TestContext, TestContextBuilder};
@@ -75,7 +79,8 @@ use crate::message::{Alias, Correlated, InstanceName, Key, MessageId, PayloadLim
 use crate::store::{Address, HistoryRow, Inspect, Store};
 use calling::Patience;
 use health::Figures;
-use mailbox::{Mailbox, Request};
+use line::Line;
+use mailbox::Request;
 
 /// Runs sagas. A clone is cheap, and all clones refer to one dispatcher.
 ///
@@ -87,7 +92,7 @@ use mailbox::{Mailbox, Request};
 /// A handler that holds a clone keeps its own dispatcher alive for ever. Give such a handler a [`WeakDispatcher`].
 #[derive(Clone)]
 pub struct Dispatcher {
-    mailbox: Mailbox,
+    line: Line,
     registry: Arc<Registry>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -190,6 +195,17 @@ impl Dispatcher {
         DispatcherBuilder::new(Arc::new(store))
     }
 
+    fn new(
+        parts: &unit::Parts,
+        line: Line,
+        store: Arc<dyn Store>,
+        shared: Arc<Shared>,
+        limits: CallLimits,
+    ) -> Self {
+        let (registry, clock) = (Arc::clone(&parts.registry), Arc::clone(&parts.clock));
+        Self { line, registry, store, clock, shared, payload: parts.limits.payload, limits }
+    }
+
     /// Publishes `event` to all its consumers.
     ///
     /// `Ok` means that the event is durable: it survives `kill -9` and power loss. One task can publish several events
@@ -231,11 +247,14 @@ impl Dispatcher {
         let PublishOptions { id, trace, patience } = options;
         let event = publishing::checked(&self.registry, self.payload, event, id.clone())?;
         let event = Accepted { trace: trace.or(event.trace), ..event };
-        let asked = self.call(patience, true, move |ticket, claim| In::Publish {
-            event: Accepted { claim, ..event },
-            ticket,
-        });
-        publishing::answered(E::NAME, id, asked.await)
+        let answer = match &self.line {
+            Line::One(mailbox) => {
+                let publish = move |ticket, claim| In::Publish { event: Accepted { claim, ..event }, ticket };
+                self.call(mailbox, patience, true, publish).await
+            }
+            Line::Many(sharing) => self.publish_shared(sharing, event, patience).await,
+        };
+        publishing::answered(E::NAME, id, answer)
     }
 
     /// Returns the instance of `S` with this key, in the state after its last committed step. Returns `None` when there
@@ -306,12 +325,16 @@ impl Dispatcher {
     /// [`ShutdownError::NotWritten`] when the store does not answer. The next start then treats running work as begun.
     /// No answered call is lost.
     pub async fn shutdown(self, grace: Duration) -> Result<(), ShutdownError> {
+        let mailbox = match &self.line {
+            Line::One(mailbox) => mailbox,
+            Line::Many(sharing) => return sharing.shutdown(grace, &self.shared).await,
+        };
         let (answer, answered) = oneshot::channel();
         let stopped = || match self.health() {
             Health::Stopped { why } => ShutdownError::Failed(why),
             health => ShutdownError::Failed(format!("{health:?}")),
         };
-        self.mailbox.send(Request::Shutdown(grace, answer)).map_err(|_| stopped())?;
+        mailbox.send(Request::Shutdown(grace, answer)).map_err(|_| stopped())?;
         answered.await.unwrap_or_else(|_| Err(stopped()))
     }
 
@@ -319,8 +342,12 @@ impl Dispatcher {
     /// The store is free when this method returns.
     #[cfg(any(test, feature = "testing"))]
     pub async fn kill(self) {
+        let mailbox = match &self.line {
+            Line::One(mailbox) => mailbox,
+            Line::Many(sharing) => return sharing.kill(&self.shared).await,
+        };
         let (done, killed) = oneshot::channel();
-        if self.mailbox.send(Request::Kill(done)).is_ok() {
+        if mailbox.send(Request::Kill(done)).is_ok() {
             let _ = killed.await;
         }
     }

@@ -123,7 +123,8 @@ impl Dispatcher {
         operator: Operator,
     ) -> Result<(), InstanceError> {
         let verb = verb.record(operator);
-        let asked = self.call(Patience::default(), false, move |ticket, claim| In::Verb {
+        let Some(mailbox) = self.line.of(&address) else { return self.decide_away(address, verb).await };
+        let asked = self.call(&mailbox, Patience::default(), false, move |ticket, claim| In::Verb {
             address,
             verb,
             ticket,
@@ -219,7 +220,8 @@ impl Dispatcher {
     /// # Cancellation
     /// Dropping the future withdraws the verb if the engine has not begun it.
     pub async fn operate(&self, verb: StoreVerb, operator: Operator) -> Result<(), InstanceError> {
-        let asked = self.call(Patience::default(), false, move |ticket, claim| In::Operate {
+        let Some(mailbox) = self.line.any() else { return self.operate_away(verb, operator).await };
+        let asked = self.call(&mailbox, Patience::default(), false, move |ticket, claim| In::Operate {
             verb,
             operator,
             ticket,

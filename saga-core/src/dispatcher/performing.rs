@@ -128,6 +128,13 @@ impl EventLoop {
                     Ok(In::Live { verb, instances: of.map(|count| count.instances).sum() })
                 }
             }),
+            Out::FetchPauses => self.read(move || {
+                let store = Arc::clone(&store);
+                async move {
+                    let stored = store.pauses().await?;
+                    Ok(In::Pauses(stored.into_iter().map(|pause| pause.of).collect()))
+                }
+            }),
             Out::FetchTasks(after) => self.read_page(
                 move |store, page| async move { store.open_tasks(after, page).await },
                 |rows, more| In::Tasks { rows, more },

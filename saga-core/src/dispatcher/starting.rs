@@ -48,6 +48,10 @@ impl<'a> Patient<'a> {
         Self { clock, within, until: clock.now().mono.saturating_add(within) }
     }
 
+    pub(super) fn clock(&self) -> &dyn Clock {
+        self.clock
+    }
+
     /// Accesses the store for a start.
     pub(super) async fn ask<T, F: Future<Output = Result<T, StoreError>>>(
         &self,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use super::mailbox::WeakMailbox;
+use super::line::WeakLine;
 use super::{CallLimits, Clock, Dispatcher, Shared};
 use crate::engine::Registry;
 use crate::message::PayloadLimits;
@@ -16,7 +16,7 @@ use crate::store::Store;
 /// [`HandlerContext::publish`](super::HandlerContext::publish) instead.
 #[derive(Clone)]
 pub struct WeakDispatcher {
-    mailbox: WeakMailbox,
+    line: WeakLine,
     registry: Arc<Registry>,
     store: Weak<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -29,7 +29,7 @@ impl Dispatcher {
     /// Returns a handle that does not keep this dispatcher alive.
     pub fn downgrade(&self) -> WeakDispatcher {
         WeakDispatcher {
-            mailbox: self.mailbox.downgrade(),
+            line: self.line.downgrade(),
             registry: Arc::clone(&self.registry),
             store: Arc::downgrade(&self.store),
             clock: Arc::clone(&self.clock),
@@ -45,7 +45,7 @@ impl WeakDispatcher {
     /// while another handle exists. Its calls then return an error for the stopped dispatcher.
     pub fn upgrade(&self) -> Option<Dispatcher> {
         Some(Dispatcher {
-            mailbox: self.mailbox.upgrade()?,
+            line: self.line.upgrade()?,
             registry: Arc::clone(&self.registry),
             store: self.store.upgrade()?,
             clock: Arc::clone(&self.clock),

@@ -11,8 +11,8 @@ use crate::definition::Value;
 use crate::machine::{DeclinedReason, Operator, VerbRecord};
 use crate::message::{Incarnation, InstanceName, Message, MessageId, Name, Payload, Timestamp, TraceContext};
 use crate::store::{
-    Address, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, RowId,
-    StepOutcome, TaskId, TimerKey,
+    Address, DeadId, DeadLetterRow, Delivery, DeliveryId, DueTimer, InboxId, Loaded, Mail, OpenTask, PauseOf,
+    RowId, StepOutcome, TaskId, TimerKey,
 };
 
 /// One moment on both clocks.
@@ -49,6 +49,8 @@ pub(crate) enum In {
     Retired { mail: Vec<(InboxId, Mail)>, deliveries: Vec<(DeliveryId, Delivery)>, more: bool },
     /// The answer to [`Out::LookThroughInbox`].
     LookedThroughInbox { rows: Vec<(InboxId, Mail)>, more: bool },
+    /// The answer to [`Out::FetchPauses`].
+    Pauses(Vec<PauseOf>),
     /// The outcomes of the batch in progress.
     Committed(Vec<StepOutcome>),
     /// An attempt has ended or was dropped.
@@ -77,6 +79,8 @@ pub(crate) enum In {
     Purged,
     /// Another process may have ended the lease, or the lease stands after all.
     Lapsed(bool),
+    /// The shard is about to go to another process, or stays after all. No attempt starts meanwhile.
+    Closing(bool),
     /// Time has passed. Due work is handled.
     Tick,
     /// The engine must accept and start nothing more.
@@ -149,6 +153,8 @@ pub(crate) enum Out {
     FetchCompensating(Option<RowId>),
     FetchDeliveries(DeliveryId),
     FetchTimers(Option<TimerKey>),
+    /// Read the stored pauses.
+    FetchPauses,
     /// Start this attempt now.
     Run(Box<Attempt>),
     /// Remove the ended instances that are old or marked.
@@ -280,6 +286,8 @@ impl std::fmt::Debug for In {
             Self::Live { .. } => "Live",
             Self::Retired { .. } => "Retired",
             Self::Lapsed(_) => "Lapsed",
+            Self::Closing(_) => "Closing",
+            Self::Pauses(_) => "Pauses",
             Self::Stop => "Stop",
         })
     }

@@ -138,6 +138,8 @@ pub(crate) struct Shard {
     stopping: bool,
     /// Another process may have ended the lease. No attempt starts.
     lapsed: bool,
+    /// The shard is about to go to another process. No attempt starts.
+    closing: bool,
     /// The start, by the monotonic clock.
     began: Duration,
     /// True if an attempt began and the store does not know this attempt. Then the lease must not be given back.
@@ -172,6 +174,21 @@ pub struct Tally {
     pub overdue: u64,
 }
 
+impl Tally {
+    /// Adds the counters of another engine.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { steps, batches, attempts, stale_timers, dead_letters, .. } = other;
+        self.steps += steps;
+        self.batches += batches;
+        self.attempts += attempts;
+        self.stale_timers += stale_timers;
+        self.dead_letters += dead_letters;
+        self.best_effort_failures += other.best_effort_failures;
+        self.parked += other.parked;
+        self.overdue += other.overdue;
+    }
+}
+
 impl Shard {
     /// Creates an engine under `lease`. [`start`](Self::start) must be called first.
     pub(crate) fn new(
@@ -180,7 +197,7 @@ impl Shard {
         lease: Lease,
         random: Box<dyn FnMut() -> u128 + Send>,
     ) -> Self {
-        let lanes = Lanes::new(&registry);
+        let lanes = Lanes::new(&registry, lease.shard);
         Self {
             timers: Timers::new(limits.timers),
             registry,
@@ -205,6 +222,7 @@ impl Shard {
             operated: BTreeMap::new(),
             stopping: false,
             lapsed: false,
+            closing: false,
             began: Duration::ZERO,
             unrecorded_attempts: false,
             attention: false,
@@ -251,6 +269,8 @@ impl Shard {
             In::Woken => self.woken(),
             In::Purged => self.purged(),
             In::Lapsed(lapsed) => self.set_lapsed(lapsed),
+            In::Closing(closing) => self.set_closing(closing),
+            In::Pauses(stored) => self.fetched_pauses(stored),
             In::Tick => {}
             In::Stop => self.stop(),
         }

@@ -306,6 +306,7 @@ impl Work<'_> {
                 why,
                 seq: None,
                 created: None,
+                request: None,
                 parent: Some(of),
             });
             let verb = Message { name: Name::Borrowed(Verb::Abort.word()), version: 1, payload };

@@ -82,6 +82,7 @@ impl Input {
             }
             MailKind::Verb => Self::Verb(read("verb", &mail.message.payload)?),
             MailKind::Delivery => return Err("a delivery is not for an instance".to_owned()),
+            MailKind::Notice => return Err("a notice is not for an instance".to_owned()),
         })
     }
 }
@@ -101,6 +102,9 @@ pub(crate) struct VerbRecord {
     /// The parent that requests the verb, by its mark. Another instance may have the key of its child by now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) parent: Option<Id>,
+    /// The id under which the audit has the answer, for a caller in another process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<String>,
 }
 
 /// An operator's action on an instance (rules R7, R15, R16).
@@ -154,7 +158,7 @@ impl VerbRecord {
             object,
             payload,
             declined: None,
-            request: None,
+            request: self.request.as_ref().and_then(|id| MessageId::new(id.as_str()).ok()),
         }
     }
 }

@@ -81,7 +81,7 @@ impl OperatorVerb {
         };
         let Operator { who, why, seq, created } = operator;
         let created = created.map(Timestamp::as_millis);
-        VerbRecord { verb, by: who, why, seq, created, parent: None }
+        VerbRecord { verb, by: who, why, seq, created, parent: None, request: None }
     }
 }
 
@@ -162,10 +162,13 @@ impl Mail {
     /// `declined`. It holds the name of the verb, the operator as its cause, and the reason as its note. Without an instance
     /// there is no history, and the verb becomes a dead letter with the reason `declined`.
     pub fn operator(to: Address, verb: OperatorVerb, operator: Operator, at: Timestamp) -> Self {
-        let record = verb.record(operator);
+        Self::of_verb(to, &verb.record(operator), at)
+    }
+
+    pub(crate) fn of_verb(to: Address, record: &VerbRecord, at: Timestamp) -> Self {
         let name = Name::Borrowed(record.verb.word());
         let cause = Some(Name::Owned(record.by.clone()));
-        let message = Message { name, version: 1, payload: write(&record) };
+        let message = Message { name, version: 1, payload: write(record) };
         Self { cause, ..Self::new(to, MailKind::Verb, message, at) }
     }
 }

@@ -54,12 +54,12 @@ impl Key {
         &self.0
     }
 
-    /// Returns the partition of this key in the saga `saga`, from 0 to 255.
+    /// Returns the partition of this key, from 0 to 255.
     ///
-    /// The partition is XXH3-64 (seed 0) of saga name, zero byte and key, modulo 256. The partition is part of the
-    /// stored format and never changes.
-    pub fn partition(&self, saga: &str) -> u8 {
-        partition(saga, &self.0)
+    /// The partition is XXH3-64 (seed 0) of the key, modulo 256. The partition is part of the stored format and never
+    /// changes. The saga does not count: instances of several sagas with one key stay together, also under other names.
+    pub fn partition(&self) -> u8 {
+        partition(&self.0)
     }
 }
 
@@ -127,9 +127,10 @@ impl InstanceName {
         self.text.strip_prefix(ALIAS).unwrap_or(&self.text)
     }
 
-    /// Returns the partition of this name in the saga `saga`, from 0 to 255, as [`Key::partition`] does for a key.
-    pub fn partition(&self, saga: &str) -> u8 {
-        partition(saga, &self.text)
+    /// Returns the partition of this name, from 0 to 255, as [`Key::partition`] does for a key. An alias has the partition of
+    /// its text.
+    pub fn partition(&self) -> u8 {
+        partition(self.text())
     }
 }
 
@@ -146,19 +147,9 @@ fn check(text: &str) -> Result<(), KeyError> {
     }
 }
 
-fn partition(saga: &str, name: &str) -> u8 {
-    // The one-shot hash needs contiguous bytes. A buffer on the stack avoids an allocation for usual lengths.
-    let mut bytes = [0_u8; 2 * MAX_KEY_BYTES + 1];
-    let length = saga.len() + 1 + name.len();
-    let hash = if let Some(buffer) = bytes.get_mut(..length) {
-        buffer[..saga.len()].copy_from_slice(saga.as_bytes());
-        buffer[saga.len() + 1..].copy_from_slice(name.as_bytes());
-        XxHash3_64::oneshot(buffer)
-    } else {
-        XxHash3_64::oneshot(&[saga.as_bytes(), &[0], name.as_bytes()].concat())
-    };
+fn partition(name: &str) -> u8 {
     // The lowest byte is the hash modulo 256.
-    hash.to_le_bytes()[0]
+    XxHash3_64::oneshot(name.as_bytes()).to_le_bytes()[0]
 }
 
 macro_rules! texts {
@@ -390,20 +381,13 @@ mod tests {
 
     #[test]
     fn r35_partition_is_a_published_constant() {
-        let partition = |saga: &str, key: &str| Key::new(key).unwrap().partition(saga);
+        let partition = |key: &str| Key::new(key).unwrap().partition();
+        assert_eq!(partition("order-1017"), XxHash3_64::oneshot(b"order-1017").to_le_bytes()[0]);
         assert_eq!(
-            partition("order", "order-1017"),
-            XxHash3_64::oneshot(b"order\0order-1017").to_le_bytes()[0]
+            InstanceName::from(Alias::new("order-1017").unwrap()).partition(),
+            partition("order-1017")
         );
-        let long = "s".repeat(600);
-        assert_eq!(
-            partition(&long, "k"),
-            XxHash3_64::oneshot([long.as_bytes(), b"\0k"].concat().as_slice()).to_le_bytes()[0]
-        );
-        // Fixed values: a changed hash or separator fails this test.
-        assert_eq!(
-            [partition("order", "order-1017"), partition("order", "a"), partition("", "k")],
-            [54, 237, 134]
-        );
+        // Fixed values: a changed hash fails this test.
+        assert_eq!([partition("order-1017"), partition("a"), partition("k")], [231, 31, 29]);
     }
 }

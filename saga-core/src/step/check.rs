@@ -1,6 +1,7 @@
 //! Checks that every store applies to a step.
 
-use super::{DeadId, Step};
+use super::{DeadId, DeliveryChange, Step};
+use crate::store::ShardId;
 
 impl Step {
     /// Returns the reason to refuse a step that removes a missing dead letter. The reason is for
@@ -32,5 +33,21 @@ impl Step {
             }
             _ => None,
         }
+    }
+
+    /// Returns the reason to refuse a step that writes rows of another shard than `shard`, if it does so. Mail and dead
+    /// letters may go to any shard. Stores then answer [`StepOutcome::Refused`](super::StepOutcome::Refused).
+    pub fn foreign(&self, shard: ShardId) -> Option<String> {
+        if shard.is_whole() {
+            return None;
+        }
+        let instance = self.instance.iter().map(|change| &change.address);
+        let deliveries = self.deliveries.iter().filter_map(|change| match change {
+            DeliveryChange::Add(delivery) => Some(&delivery.to),
+            _ => None,
+        });
+        let mut all = instance.chain(deliveries).chain(self.dedup.iter().map(|record| &record.to));
+        let foreign = all.find(|address| !shard.owns(address))?;
+        Some(format!("{foreign} does not belong to {shard}, which the lease of the step owns"))
     }
 }

@@ -33,6 +33,11 @@ impl Address {
     pub fn new(saga: impl Into<Name>, key: impl Into<InstanceName>) -> Self {
         Self { saga: saga.into(), key: key.into() }
     }
+
+    /// Returns the partition of this address (rule [R35](crate::rules#r35)), from 0 to 255.
+    pub fn partition(&self) -> u8 {
+        self.key.partition()
+    }
 }
 
 impl PartialEq for Address {

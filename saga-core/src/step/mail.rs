@@ -73,6 +73,8 @@ pub enum MailKind {
     Verb,
     /// The starting event of a child, together with its parent. Only the machine reads the content.
     Start,
+    /// A notice of another shard of the store. Only the engine reads it.
+    Notice,
 }
 
 impl MailKind {
@@ -84,12 +86,13 @@ impl MailKind {
             Self::Report => "report",
             Self::Verb => "verb",
             Self::Start => "start",
+            Self::Notice => "notice",
         }
     }
 
     /// Parses the stored text.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Event, Self::Delivery, Self::Report, Self::Verb, Self::Start]
+        [Self::Event, Self::Delivery, Self::Report, Self::Verb, Self::Start, Self::Notice]
             .into_iter()
             .find(|kind| kind.as_str() == text)
     }

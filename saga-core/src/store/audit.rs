@@ -1,5 +1,7 @@
 //! Reads of the audit: its rows, the filter, and the check of the chain.
 
+use std::collections::BTreeMap;
+
 use crate::message::MessageId;
 use crate::step::{Address, AuditEntry, AuditId, AuditLink};
 
@@ -10,12 +12,32 @@ pub struct AuditRow {
     pub id: AuditId,
     /// The decision.
     pub entry: AuditEntry,
-    /// The link of the row to all rows before it.
+    /// The link of the row to all rows before it in its chain.
     pub link: AuditLink,
+    /// The chain of the row. Each shard has one, so a store with one shard has the chain 0 alone.
+    pub chain: u16,
+}
+
+/// Follows the chains of the audit, row by row.
+#[derive(Clone, Debug, Default)]
+pub struct AuditChains(BTreeMap<u16, AuditLink>);
+
+impl AuditChains {
+    /// Returns whether the row follows the row before it in its chain. The rows must come in the order of their numbers, from
+    /// the first one. After a row that does not follow, the check goes on from this row.
+    pub fn follows(&mut self, row: &AuditRow) -> bool {
+        let before = self.0.insert(row.chain, row.link).unwrap_or(AuditLink::FIRST);
+        row.follows(&before)
+    }
+
+    /// Returns the last link of each chain. Who keeps them elsewhere notices later that a row was removed at the end.
+    pub fn last(&self) -> &BTreeMap<u16, AuditLink> {
+        &self.0
+    }
 }
 
 impl AuditRow {
-    /// Returns whether the row follows the row with this link. For the first row, the link is [`AuditLink::FIRST`].
+    /// Returns whether the row follows the row of its chain with this link. For the first row, the link is [`AuditLink::FIRST`].
     pub fn follows(&self, before: &AuditLink) -> bool {
         before.next(&self.entry) == self.link
     }

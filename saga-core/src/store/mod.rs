@@ -14,17 +14,19 @@ mod inspect;
 pub(crate) mod json;
 mod label_condition;
 mod list;
+mod meeting;
 mod memory;
 mod problems;
 mod redacted;
 mod relocation;
 mod replay;
 mod search;
+mod shard_id;
 mod waiting;
 mod work_lists;
 
 pub use crate::step::*;
-pub use audit::{AuditFilter, AuditFrom, AuditRow};
+pub use audit::{AuditChains, AuditFilter, AuditFrom, AuditRow};
 pub use dead_letter_list::{DeadLetterFilter, DeadLetterPage};
 pub use delivery_list::{DeliveryFilter, DeliveryPage, DeliveryRow};
 pub use export::{ImportError, InstanceExport};
@@ -36,6 +38,7 @@ pub use label_condition::{LabelCondition, LabelConditionError, LabelTest};
 pub use list::{
     InstanceFilter, InstanceOrder, InstancePage, InstanceView, PageFrom, Position, PositionError, TimeRange,
 };
+pub use meeting::{Meeting, Node, Seen};
 #[cfg(any(test, feature = "testing"))]
 pub use memory::Fault;
 pub use memory::MemoryStore;
@@ -44,6 +47,7 @@ pub use problems::{Problem, ProblemKind, Problems};
 pub use redacted::Redacted;
 pub(crate) use relocation::marked;
 pub use relocation::{Relocated, Relocation, RelocationError};
+pub use shard_id::ShardId;
 pub use work_lists::{ScheduleLine, TaskLine, TimerLine, WorkPage};
 
 use std::sync::Arc;
@@ -70,6 +74,8 @@ pub struct Lease {
     /// dispatcher then reports a command of an unclean epoch as unknown only after this time and after the timeout of its
     /// handler, counted from its start.
     pub linger: Duration,
+    /// The instances that this lease may advance: those of one shard.
+    pub shard: ShardId,
 }
 
 impl Lease {
@@ -112,6 +118,46 @@ pub trait Store: Inspect + Maintain {
     /// # Errors
     /// [`StoreError::Owned`] while another process holds the lease, or another handle opened separately.
     async fn lease(&self, owner: &str) -> Result<Lease, StoreError>;
+
+    /// Returns the number of shards. Each has a lease of its own, so several processes can share the work.
+    fn shards(&self) -> u16 {
+        1
+    }
+
+    /// Returns the store as the owner of one shard sees it. `None` if the store has no such shard, or only one.
+    ///
+    /// - Guarantee: a lease of the answer is a lease of this shard. The reads for an engine return the rows of this shard
+    ///   alone: [`open_tasks`](Self::open_tasks), [`compensating`](Self::compensating), [`inbox`](Self::inbox),
+    ///   [`deliveries`](Self::deliveries) and [`timers`](Self::timers). [`purge`](Maintain::purge) removes instances of this
+    ///   shard alone. All other methods concern the whole store.
+    /// - Guarantee: mail of a [commit](Self::commit) for another shard is durable with its step, and its owner finds it. Its
+    ///   number in the outcome is 0.
+    fn shard(&self, shard: ShardId) -> Option<Arc<dyn Store>> {
+        let _ = shard;
+        None
+    }
+
+    /// Shows that this process shares the shards with others, and looks who else does. A process calls it about once a second,
+    /// on the handle of the whole store. The owner of a shard is the text that was given to [`lease`](Self::lease), so that a
+    /// process gives the name of its node there.
+    ///
+    /// - Window: a change during the call may or may not be included.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] for a store that several processes cannot share.
+    async fn meet(&self, node: &Node) -> Result<Meeting, StoreError> {
+        let _ = node;
+        Err(StoreError::Open {
+            store: "the store".to_owned(),
+            detail: "several processes cannot share it; use PostgreSQL".to_owned(),
+        })
+    }
+
+    /// Tells the others that this process no longer takes part. Its leases are not changed.
+    async fn leave(&self, node: &Node) -> Result<(), StoreError> {
+        let _ = node;
+        Ok(())
+    }
 
     /// Ends the lease and records that no handler was running.
     ///

@@ -293,6 +293,7 @@ impl<S: Saga> Given<S> {
             seq: None,
             created: None,
             parent: None,
+            request: None,
         };
         let decision = self.decide(&Input::Verb(record));
         if let Effect::Declined(why) = &decision.effect {
@@ -528,7 +529,7 @@ impl<S: Saga> Given<S> {
                 }
                 MailKind::Event => self.started.push(out.message),
                 MailKind::Verb => self.aborted.push(out.to.key.to_string()),
-                MailKind::Report | MailKind::Delivery => {}
+                MailKind::Report | MailKind::Delivery | MailKind::Notice => {}
             }
         }
         self.published.extend(decision.published.drain(..).map(|published| published.message));

@@ -73,7 +73,9 @@ pub(super) fn mails(sent: &[Sent]) -> i64 {
 
 fn committed(step: SentStep, before: i64) -> Committed {
     let (first, count) = step.mail;
-    let mail = (first..first + count).map(|n| InboxId(before + n)).collect();
+    let mut mail: Vec<InboxId> = (first..first + count).map(|n| InboxId(before + n)).collect();
+    // The places are in order, so each one counts the places before it.
+    step.posts.into_iter().for_each(|at| mail.insert(at, InboxId(0)));
     Committed { mail, ..step.committed }
 }
 

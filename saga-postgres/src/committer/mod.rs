@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use saga_core::message::chain;
-use saga_core::store::{AuditLink, Batch, Lease, Step, StepOutcome, StoreError};
+use saga_core::store::{AuditLink, Batch, Lease, ShardId, Step, StepOutcome, StoreError};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
@@ -31,9 +31,10 @@ use crate::error::{Kind, kind, of_store, said, unavailable};
 use crate::lease::{Heart, Observed};
 use crate::options::Durability;
 use crate::schema;
-use crate::store::PATIENCE;
+use crate::shard::inbox_sequence;
+use crate::store::{Base, PATIENCE};
 use answer::Answer;
-use numbers::Numbers;
+pub(crate) use numbers::Numbers;
 use plan::{Added, Plan, Sent};
 
 /// The most steps in one statement.
@@ -44,6 +45,8 @@ const STATEMENTS: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Committer {
     pub(crate) server: Arc<Server>,
+    /// The shard that this committer takes the lease of.
+    pub(crate) shard: ShardId,
     /// The secret name of this handle in the row of the lease.
     pub(crate) holder: Uuid,
     pub(crate) session: Option<Session>,
@@ -131,6 +134,8 @@ struct Open {
     outcomes: Vec<StepOutcome>,
     /// The steps before this one are sent one by one, because one of them is refused by the server.
     alone: usize,
+    /// The next step has failed a condition once. Another shard may have been faster, which a second look shows.
+    again: bool,
     doubt: Option<Doubt>,
 }
 
@@ -144,14 +149,18 @@ struct Doubt {
 
 impl Session {
     /// Runs the statement of a set of kinds.
-    async fn run(&mut self, set: u32, params: &[&(dyn ToSql + Sync)]) -> Result<Answer, Error> {
+    async fn run(
+        &mut self,
+        (set, shard): (u32, ShardId),
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Answer, Error> {
         if self.statements.len() >= STATEMENTS && !self.statements.contains_key(&set) {
             self.statements.clear();
         }
         let statement = match self.statements.get(&set) {
             Some(statement) => statement.clone(),
             None => {
-                let statement = self.client.prepare(&statement::text(set)).await?;
+                let statement = self.client.prepare(&statement::text(set, shard)).await?;
                 self.statements.insert(set, statement.clone());
                 statement
             }
@@ -163,7 +172,7 @@ impl Session {
 impl Held {
     pub(crate) fn new(
         epoch: i64,
-        block: i64,
+        numbers: Numbers,
         link: AuditLink,
         sagas: HashMap<String, i32>,
         (holder, timeline): (Uuid, Option<String>),
@@ -177,7 +186,7 @@ impl Held {
             stale: None,
             heart,
             sagas,
-            numbers: Numbers::block(block),
+            numbers,
             number: 0,
             folded: None,
             link,
@@ -190,6 +199,9 @@ impl Held {
     fn written(&mut self, Doubt { number, sent, link }: Doubt, answer: Answer, inbox: &Inbox) {
         if answer.inbox > 0 {
             inbox.wrote(answer.inbox, answer::mails(&sent));
+        }
+        if let Some(open) = &mut self.open {
+            open.again = false;
         }
         let outcomes = answer.outcomes(sent);
         // A step with audit rows is the last one of its statement.
@@ -219,8 +231,9 @@ impl Held {
 }
 
 impl Committer {
-    pub(crate) fn new(server: Arc<Server>, inbox: Arc<Inbox>) -> Self {
-        Self { server, holder: Uuid::new_v4(), session: None, held: None, lost: None, observed: None, inbox }
+    pub(crate) fn new(base: &Base, shard: ShardId, inbox: Arc<Inbox>) -> Self {
+        let (server, holder) = (Arc::clone(&base.server), base.holder);
+        Self { server, shard, holder, session: None, held: None, lost: None, observed: None, inbox }
     }
 
     /// Commits the steps of a batch. See [`Store::commit`](saga_core::store::Store::commit).
@@ -244,7 +257,13 @@ impl Committer {
             _ => {}
         }
         if held.open.as_ref().is_none_or(|open| open.number != batch.number) {
-            held.open = Some(Open { number: batch.number, outcomes: Vec::new(), alone: 0, doubt: None });
+            held.open = Some(Open {
+                number: batch.number,
+                outcomes: Vec::new(),
+                alone: 0,
+                again: false,
+                doubt: None,
+            });
         }
         self.name_sagas(lease, batch).await?;
         while self.next_statement(lease, batch).await? {}
@@ -253,7 +272,7 @@ impl Committer {
         held.answered = Some(Answered { number: batch.number, outcomes: outcomes.clone() });
         // The batch is written, whatever becomes of the counts.
         if let (Some(session), Some(held)) = (&self.session, &mut self.held)
-            && let Err(error) = counts::fold(&session.client, held).await
+            && let Err(error) = counts::fold(&session.client, held, self.shard).await
         {
             tracing::warn!(error = %chain(&error), "changes of the counts are not folded; trying again");
             self.drop_session(error);
@@ -310,10 +329,10 @@ impl Committer {
         if needs > held.numbers.left() && needs <= numbers::BLOCK {
             self.next_block(lease).await?;
         }
-        let inbox = Arc::clone(&self.inbox);
+        let (inbox, shard) = (Arc::clone(&self.inbox), self.shard);
         let held = self.holding(lease)?;
         let most = if from < alone { 1 } else { STEPS };
-        let mut plan = Plan::default();
+        let mut plan = Plan::new(shard);
         for step in batch.steps[from..].iter().take(most) {
             if let Some(refused) = held.refusal(step) {
                 if plan.is_empty() {
@@ -344,7 +363,7 @@ impl Committer {
             open.doubt = Some(Doubt { number, sent, link });
         }
         let Some(mut session) = self.session.take() else { return Err(self.no_session()) };
-        let answer = tokio::time::timeout(PATIENCE, session.run(set, &params)).await;
+        let answer = tokio::time::timeout(PATIENCE, session.run((set, shard), &params)).await;
         self.session = Some(session);
         match answer {
             Err(_) => Err(self.silent()),
@@ -380,7 +399,10 @@ impl Committer {
             open.doubt = None;
             if count > 1 {
                 open.alone = open.outcomes.len() + count;
+            } else if kind == Kind::Condition && !std::mem::replace(&mut open.again, true) {
+                // The same step once more.
             } else {
+                open.again = false;
                 open.outcomes.push(match kind {
                     Kind::Condition => StepOutcome::Conflict,
                     _ => StepOutcome::Refused(said(&error)),
@@ -427,7 +449,7 @@ impl Committer {
                                    WHERE pid = $1 AND backend_start::text = $2";
                 let _ = client.execute(END, &[pid, began]).await;
             }
-            let settled = settle(&self.server, &client, held, &self.inbox).await;
+            let settled = settle(&self.server, &client, held, (self.shard, &self.inbox)).await;
             if matches!(settled, Err(StoreError::Rewound { .. })) {
                 self.inbox.rewound.store(true, Ordering::Relaxed);
             }
@@ -501,8 +523,10 @@ pub(crate) async fn sagas(
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-/// The number of the newest inbox row.
-pub(crate) const INBOX: &str = "SELECT last_value FROM saga_inbox_number";
+/// Returns the read of the number of the newest inbox row.
+pub(crate) fn newest_inbox_row(shard: ShardId) -> String {
+    format!("SELECT last_value FROM {}", inbox_sequence(shard))
+}
 
 /// Reads the timeline of the server. `None` if the server does not say it, as services without a log of their own do.
 pub(crate) async fn timeline(client: &Client) -> Result<Option<String>, Error> {
@@ -521,7 +545,7 @@ async fn settle(
     server: &Server,
     client: &Client,
     held: &mut Held,
-    inbox: &Inbox,
+    (shard, inbox): (ShardId, &Inbox),
 ) -> Result<bool, StoreError> {
     // A late renewal of an earlier connection has a lower number, and changes nothing.
     const RENEW: &str = "UPDATE saga_lease SET gen = $2 WHERE epoch = $1 AND gen < $2 AND holder = $3";
@@ -529,7 +553,7 @@ async fn settle(
     const NEWEST: &str =
         "SELECT number, inbox, bad FROM saga_batch WHERE epoch = $1 ORDER BY number DESC LIMIT 1";
     let of = |error| of_store(&server.name, error);
-    has_not_lost(server, client, held, inbox).await?;
+    has_not_lost(server, client, held, (shard, inbox)).await?;
     held.generation += 1;
     let renewed = client.execute(RENEW, &[&held.epoch, &held.generation, &held.holder]).await.map_err(of)?;
     if renewed == 0 {
@@ -569,7 +593,7 @@ async fn has_not_lost(
     server: &Server,
     client: &Client,
     held: &Held,
-    inbox: &Inbox,
+    (shard, inbox): (ShardId, &Inbox),
 ) -> Result<(), StoreError> {
     let of = |error| of_store(&server.name, error);
     let now = timeline(client).await.map_err(of)?;
@@ -582,7 +606,8 @@ async fn has_not_lost(
             return Err(rewound(server, "the server has crashed, and its commits are not durable"));
         }
     }
-    let newest: i64 = client.query_one(INBOX, &[]).await.and_then(|row| row.try_get(0)).map_err(of)?;
+    let newest = newest_inbox_row(shard);
+    let newest: i64 = client.query_one(&newest, &[]).await.and_then(|row| row.try_get(0)).map_err(of)?;
     if newest < inbox.highest.load(Ordering::Relaxed) {
         return Err(rewound(server, LOST));
     }

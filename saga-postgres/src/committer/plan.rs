@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use saga_core::message::{Alias, InstanceName, LabelValue};
 use saga_core::store::{
     AliasChange, AuditLink, Committed, DeadLetter, DedupRecord, DeliveryChange, DeliveryId, HistoryEntry,
-    InstanceChange, Pause, PauseChange, RowId, Step, StepOutcome,
+    InstanceChange, Pause, PauseChange, RowId, ShardId, Step, StepOutcome,
 };
 use saga_stored::item::ItemText;
 use saga_stored::{history, instance as body, item};
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::numbers::Numbers;
 use super::rows::{Rows, Text};
+use crate::deliver::number_of;
 use crate::stored::{write_audit, write_delivery, write_letter, write_mail, write_pause};
 use crate::sums;
 
@@ -25,8 +26,10 @@ use crate::sums;
 const BYTES: usize = 32 << 20;
 
 /// The steps of one statement.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Plan<'b> {
+    /// The shard of the lease.
+    shard: ShardId,
     pub(super) rows: Rows<'b>,
     pub(super) sent: Vec<Sent>,
     /// The link of the last audit row, if a step has audit rows. Such a step is the last one.
@@ -34,6 +37,7 @@ pub(super) struct Plan<'b> {
     meets: HashSet<Meet<'b>>,
     pub(super) bytes: usize,
     mails: i64,
+    posted: i64,
     pub(super) item: ItemText,
 }
 
@@ -51,6 +55,8 @@ pub(super) struct SentStep {
     pub(super) committed: Committed,
     /// The first inbox row of the step among those of the statement, from 1, and their count.
     pub(super) mail: (i64, i64),
+    /// The places of the mail for other shards among the mail of the step, in order. It has no number.
+    pub(super) posts: Vec<usize>,
     /// The aliases that the step claims.
     pub(super) claims: Vec<Alias>,
     /// The incarnation, the step and its number, for the recognition of a repeated step.
@@ -90,6 +96,20 @@ pub(super) fn needs(step: &Step) -> i64 {
 }
 
 impl<'b> Plan<'b> {
+    pub(super) fn new(shard: ShardId) -> Self {
+        Self {
+            shard,
+            rows: Rows::default(),
+            sent: Vec::new(),
+            link: None,
+            meets: HashSet::new(),
+            bytes: 0,
+            mails: 0,
+            posted: 0,
+            item: ItemText::default(),
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.sent.is_empty()
     }
@@ -104,6 +124,10 @@ impl<'b> Plan<'b> {
     ) -> Added {
         if let Some(reason) = step.contradiction() {
             self.sent.push(Sent::Known(StepOutcome::Refused(reason.to_owned())));
+            return Added::Yes;
+        }
+        if let Some(foreign) = step.foreign(self.shard) {
+            self.sent.push(Sent::Known(StepOutcome::Refused(foreign)));
             return Added::Yes;
         }
         if !self.is_empty() && self.bytes > BYTES {
@@ -177,7 +201,7 @@ impl<'b> Plan<'b> {
             self.rows.redriven.id.push(id.0);
             self.rows.redriven.twice.push(step.redriven[..at].contains(id));
         }
-        let mail = self.mail(ord, step);
+        let (mail, posts) = self.mail(ord, step);
         self.deliveries(ord, step, numbers, &mut committed);
         self.letters(ord, step, numbers);
         for (change, body) in step.pauses.iter().zip(pauses) {
@@ -187,6 +211,7 @@ impl<'b> Plan<'b> {
         Ok(SentStep {
             committed,
             mail,
+            posts,
             claims: claimed(step).cloned().collect(),
             identity: step.instance.as_ref().map(|change| {
                 (change.incarnation.as_u128(), u128::from_be_bytes(change.step.to_bytes()), change.seq)
@@ -359,12 +384,26 @@ impl<'b> Plan<'b> {
         }
     }
 
-    fn mail(&mut self, ord: i32, step: &'b Step) -> (i64, i64) {
-        let first = self.mails + 1;
-        for mail in &step.mail {
-            self.mails += 1;
+    fn mail(&mut self, ord: i32, step: &'b Step) -> ((i64, i64), Vec<usize>) {
+        let (first, mut posts) = (self.mails + 1, Vec::new());
+        for (at, mail) in step.mail.iter().enumerate() {
             let text = write_mail(mail);
             self.bytes += text.len();
+            if !self.shard.owns(&mail.to) {
+                posts.push(at);
+                self.posted += 1;
+                let rows = &mut self.rows.posts;
+                rows.ord.push(ord);
+                rows.shard.push(number_of(mail, self.shard.of()));
+                rows.n.push(self.posted);
+                rows.consumer.push(Cow::Borrowed(&mail.to.saga));
+                rows.key.push(Cow::Borrowed(mail.to.key.stored()));
+                rows.kind.push(Cow::Borrowed(mail.kind.as_str()));
+                rows.message.push(mail.id.as_ref().map(|id| Cow::Borrowed(id.as_str())));
+                rows.body.push(text);
+                continue;
+            }
+            self.mails += 1;
             let rows = &mut self.rows.mail;
             rows.ord.push(ord);
             rows.n.push(self.mails);
@@ -374,7 +413,7 @@ impl<'b> Plan<'b> {
             rows.message.push(mail.id.as_ref().map(|id| Cow::Borrowed(id.as_str())));
             rows.body.push(text);
         }
-        (first, self.mails + 1 - first)
+        ((first, self.mails + 1 - first), posts)
     }
 
     fn deliveries(&mut self, ord: i32, step: &'b Step, numbers: &mut Numbers, committed: &mut Committed) {

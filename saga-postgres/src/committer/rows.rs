@@ -160,6 +160,16 @@ columns! {
         message: Option<Text<'b>> = "text",
         body: String = "text",
     }
+    /// Mail for another shard.
+    Posts {
+        shard: i16 = "int2",
+        n: i64 = "int8",
+        consumer: Text<'b> = "text",
+        key: Text<'b> = "text",
+        kind: Text<'b> = "text",
+        message: Option<Text<'b>> = "text",
+        body: String = "text",
+    }
     NewDeliveries {
         id: i64 = "int8",
         consumer: Text<'b> = "text",
@@ -214,6 +224,7 @@ pub(super) struct Rows<'b> {
     pub(super) gone_labels: GoneLabels<'b>,
     pub(super) new_labels: NewLabels<'b>,
     pub(super) mail: NewMail<'b>,
+    pub(super) posts: Posts<'b>,
     pub(super) new_deliveries: NewDeliveries<'b>,
     pub(super) delivery_progress: DeliveryProgress<'b>,
     pub(super) gone_deliveries: GoneDeliveries<'b>,

@@ -21,16 +21,19 @@ pub(super) fn record(sql: &str) {
 }
 
 /// Tables with a few rows for each saga, and one row of the server for each table.
-const SMALL: [&str; 11] = [
+const SMALL: [&str; 14] = [
     "saga_name",
     "saga_inbox_number",
     "saga_count",
-    "saga_counted",
+    "saga_shard",
     "saga_retired",
     "saga_consumer",
     "saga_definition",
     "saga_pause",
     "saga_arrival",
+    "saga_node",
+    "saga_lease",
+    "saga_beat",
     "pg_class",
     "pg_namespace",
 ];

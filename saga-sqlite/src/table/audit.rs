@@ -84,7 +84,7 @@ fn read(row: &Row<'_>) -> Result<AuditRow> {
         declined: row.get(9)?,
         request: message_id(row, 10)?,
     };
-    Ok(AuditRow { id: AuditId(row.get(0)?), entry, link: link(row, 11)? })
+    Ok(AuditRow { id: AuditId(row.get(0)?), entry, link: link(row, 11)?, chain: 0 })
 }
 
 fn link(row: &Row<'_>, at: usize) -> Result<AuditLink> {

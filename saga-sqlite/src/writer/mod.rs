@@ -22,7 +22,7 @@ use rusqlite::Connection;
 use saga_core::definition::StoredDefinition;
 use saga_core::message::{Id, Timestamp};
 use saga_core::store::{
-    Batch, ConsumerRow, InboxId, Lease, Mail, Purged, RetiredName, RowId, StepOutcome, StoreError,
+    Batch, ConsumerRow, InboxId, Lease, Mail, Purged, RetiredName, RowId, ShardId, StepOutcome, StoreError,
 };
 
 use crate::checkpoint::{Checkpoints, PASSIVE, TRUNCATE};
@@ -162,7 +162,7 @@ impl Writer {
             _lock: lock,
         });
         // The lock of the file ends with its process, and its handlers with it.
-        Ok(Lease { epoch, unclean, linger: Duration::ZERO })
+        Ok(Lease { epoch, unclean, linger: Duration::ZERO, shard: ShardId::WHOLE })
     }
 
     pub(crate) fn release(&mut self, lease: &Lease) -> Result<(), StoreError> {

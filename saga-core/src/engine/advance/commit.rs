@@ -162,7 +162,9 @@ impl Shard {
     pub(in crate::engine) fn forward(&mut self, step: &Step, outcome: &StepOutcome, own: usize) {
         let StepOutcome::Committed(Committed { mail, deliveries, .. }) = outcome else { return };
         for (row, &id) in step.mail.iter().zip(mail).skip(own) {
-            if row.epoch == 0 {
+            if !self.is_here(&row.to) {
+                // The store wakes the owner of the other shard.
+            } else if row.epoch == 0 {
                 // The scan reads this row. The page that is being read may not contain the row.
                 self.woken();
             } else {

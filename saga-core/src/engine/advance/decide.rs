@@ -174,6 +174,7 @@ impl Shard {
             self.broken("a scheduled item is in the queue", Some(address));
             return false;
         };
+        slot.read_for = slot.read_for.saturating_sub(1);
         if !item.take() {
             return self.withdrawn(&item);
         }
@@ -289,6 +290,10 @@ impl Shard {
             step.consumed.extend(item.inbox);
             step.consumed.extend(skipped.as_ref().and_then(|head| head.inbox));
             self.mark(address, &item, &mut step);
+            // A repetition of a skipped event would be new without its record.
+            if let Some(head) = skipped.as_deref().filter(|_| !self.head_is_known(address)) {
+                self.mark(address, head, &mut step);
+            }
         }
         let answer = Ok(match effect {
             Effect::Applied | Effect::Stale | Effect::Declined(_) => Disposition::Applied,
@@ -304,6 +309,7 @@ impl Shard {
         self.route(address, &item, published, &mut step);
         let trace = step.instance.as_ref().and_then(|record| record.trace).or(item.trace);
         step.mail.extend(outgoing.into_iter().map(|out| self.relative(out, address, (item.hops, trace))));
+        self.tell_of_claims(address, &mut step);
         let mut in_flight = InFlight::of(item, answer).with_spilled(spilled);
         (in_flight.kept, in_flight.created) = (kept, created);
         (in_flight.before, in_flight.after, in_flight.tasks) = (before, after, tasks);
@@ -325,6 +331,10 @@ impl Shard {
             };
             step.dedup.push(DedupRecord { to, id: id.clone(), content, at: self.moment.wall });
         }
+    }
+
+    fn head_is_known(&self, address: &Address) -> bool {
+        self.slots.get(address).is_some_and(|slot| slot.head_is_known)
     }
 
     /// Marks the task of a waiting report as answered. The task then does not run again.

@@ -37,6 +37,7 @@ impl Shard {
             StepOutcome::Committed(committed) => {
                 let own = in_flight.spilled().len();
                 if in_flight.item.as_ref().is_some_and(Item::skips) {
+                    slot.head_is_known = false;
                     // The scan may have queued the skipped input in the meantime, or may still bring it.
                     slot.queue.retain(|item| item.inbox.is_none_or(|row| !step.consumed.contains(&row)));
                     self.intake.use_up(&step.consumed);
@@ -87,6 +88,7 @@ impl Shard {
         // Waiters are answered before the next step begins. Otherwise they could starve at a busy instance.
         self.answer_waiters(address);
         if address.key.is_alias() {
+            self.read_holder_after_step(address);
             self.take_up_by_alias(address);
         } else {
             self.schedule(address);
@@ -190,8 +192,12 @@ impl Shard {
         if verb || in_flight.spilled().len() > 1 {
             // A verb, or the input that it skips, was used up before. So the verb is decided again with the present
             // inbox. Of several spilled items, each one may be the duplicate. So each item is written in its own step.
-            if let Some(slot) = self.slots.get_mut(address).filter(|_| !verb) {
-                slot.backlog.write_one_at_a_time();
+            if let Some(slot) = self.slots.get_mut(address) {
+                if verb {
+                    slot.head_is_known = true;
+                } else {
+                    slot.backlog.write_one_at_a_time();
+                }
             }
             self.put_back(address, in_flight);
             return self.reload(address);

@@ -7,7 +7,7 @@ use crate::engine::registry::Consumer;
 use crate::engine::slot::Item;
 use crate::machine::{Outgoing, Published};
 use crate::message::{MessageId, Name, TraceContext};
-use crate::store::{Address, DeadLetter, DeadLetterReason, Delivery, DeliveryChange, Mail, MailKind, Step};
+use crate::store::{Address, DeadLetter, DeadLetterReason, Delivery, Mail, MailKind, Step};
 
 impl Shard {
     /// Routes the published events of a step: inbox rows for sagas, deliveries for subscribers.
@@ -75,20 +75,21 @@ impl Shard {
         from: &Address,
         step: &mut Step,
     ) {
-        let (now, epoch) = (self.moment.wall, self.lease.epoch);
+        let now = self.moment.wall;
+        let cause = Some(Name::Owned(from.to_string()));
         match consumer {
             Consumer::Saga(_) => step.mail.push(Mail {
                 id: Some(id.clone()),
                 deduplicated: true,
                 hops,
-                epoch: self.intake.epoch(epoch),
-                cause: Some(Name::Owned(from.to_string())),
+                epoch: self.mail_epoch(&to),
+                cause,
                 trace,
                 ..Mail::event(to, event.message.clone(), now)
             }),
             Consumer::Subscriber(_) => {
-                let delivery = Delivery::new(to, event.message.clone(), id.clone(), now, epoch);
-                step.deliveries.push(DeliveryChange::Add(Delivery { hops, trace, ..delivery }));
+                let delivery = Delivery::new(to, event.message.clone(), id.clone(), now, self.lease.epoch);
+                self.deliver(Delivery { hops, trace, ..delivery }, true, cause, step);
             }
         }
     }
@@ -106,7 +107,7 @@ impl Shard {
             deduplicated: true,
             task: out.task,
             hops: hops + 1,
-            epoch: self.intake.epoch(self.lease.epoch),
+            epoch: self.mail_epoch(&to),
             cause: Some(Name::Owned(from.to_string())),
             trace,
             ..Mail::new(to, out.kind, out.message, self.moment.wall)

@@ -81,6 +81,7 @@ impl Shard {
             Presence::Loading => return Next::Rest,
             Presence::Unknown if self.may_start(address, head) => return Next::Start,
             Presence::Unknown => return Next::Load,
+            Presence::Missing | Presence::Alias(_) if self.is_outdated(address) => return Next::Load,
             Presence::Missing if self.may_start(address, head) => return Next::Start,
             Presence::Missing => return Next::NoInstance,
             Presence::Alias(key) => return Next::HandOn(key.clone()),

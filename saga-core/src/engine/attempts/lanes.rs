@@ -17,7 +17,7 @@ use crate::engine::slot::Run;
 use crate::engine::{Policy, first_key};
 use crate::machine::AttemptState;
 use crate::message::Timestamp;
-use crate::store::{Address, DeliveryId, Lease, Task, TaskId, TaskStage};
+use crate::store::{Address, DeliveryId, Lease, ShardId, Task, TaskId, TaskStage};
 
 /// The unit of work of a lane.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,10 +69,10 @@ pub(in crate::engine) struct Lanes {
 }
 
 impl Lanes {
-    pub(in crate::engine) fn new(registry: &Registry) -> Self {
+    pub(in crate::engine) fn new(registry: &Registry, shard: ShardId) -> Self {
         let lane = |spec: &crate::engine::registry::LaneSpec| Lane {
             name: spec.name,
-            policy: spec.policy.clone(),
+            policy: spec.policy.share(shard.of()),
             at_most_once: spec.at_most_once,
             in_use: 0,
             running: 0,

@@ -31,6 +31,18 @@ impl Shard {
             self.out.extend(self.lanes.attempts.keys().map(|attempt| Out::Cancel(*attempt)));
             return;
         }
+        self.run_lanes();
+    }
+
+    /// The shard is about to go to another process, or stays after all. Running attempts go on.
+    pub(in crate::engine) fn set_closing(&mut self, closing: bool) {
+        self.closing = closing;
+        if !closing {
+            self.run_lanes();
+        }
+    }
+
+    fn run_lanes(&mut self) {
         for lane in 0..self.lanes.lanes.len() {
             self.run_lane(lane);
         }

@@ -111,6 +111,19 @@ impl Policy {
     }
 
     /// The wait after `attempts` attempts. `random` is evenly distributed between 0 and 1.
+    /// The part of one of `shards` equal shards in the limits. Each shard may run one attempt, so with more shards than the
+    /// limit allows, the sum is the number of shards.
+    pub(crate) fn share(&self, shards: u16) -> Self {
+        let of = usize::from(shards);
+        let concurrency = (self.concurrency / of).max(1);
+        // The window becomes longer until one attempt fits into it, so the rate of the whole store stays.
+        let rate = self.rate.map(|(attempts, per)| {
+            let share = (attempts / u32::from(shards)).max(1);
+            (share, per.saturating_mul(share).saturating_mul(u32::from(shards)) / attempts)
+        });
+        Self { concurrency, rate, ..self.clone() }
+    }
+
     pub(crate) fn delay(&self, attempts: u32, undo: bool, random: f64) -> Duration {
         if attempts < self.quick {
             return Duration::ZERO;

@@ -49,6 +49,7 @@ impl Shard {
     pub(in crate::engine) fn run_lane(&mut self, lane: usize) {
         while !self.stopping
             && !self.lapsed
+            && !self.closing
             && self.lanes.lanes[lane].in_use < self.lanes.lanes[lane].policy.concurrency
         {
             let found = &mut self.lanes.lanes[lane];

@@ -42,6 +42,35 @@ pub struct HandlerStatus {
     pub durations: Durations,
 }
 
+impl HandlerStatus {
+    /// The condition of one handler in two engines together.
+    pub(crate) fn together(&self, other: &Self) -> Self {
+        let AttemptCounts { replied, refused, indeterminate, unreadable, dropped } = other.ended;
+        // Both have the same window.
+        let rate = self.rate.zip(other.rate).map(|((one, per), (other, _))| (one.saturating_add(other), per));
+        Self {
+            name: self.name.clone(),
+            subscriber: self.subscriber,
+            concurrency: self.concurrency + other.concurrency,
+            running: self.running + other.running,
+            waiting: self.waiting + other.waiting,
+            rate,
+            breaker_open: self.breaker_open.map(|open| open || other.breaker_open == Some(true)),
+            paused: self.paused || other.paused,
+            ended: AttemptCounts {
+                replied: self.ended.replied + replied,
+                refused: self.ended.refused + refused,
+                indeterminate: self.ended.indeterminate + indeterminate,
+                unreadable: self.ended.unreadable + unreadable,
+                dropped: self.ended.dropped + dropped,
+            },
+            retries: self.retries + other.retries,
+            last_error: self.last_error.clone().max(other.last_error.clone()),
+            durations: self.durations.together(&other.durations),
+        }
+    }
+}
+
 /// The ended attempts of a handler, by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -82,6 +111,13 @@ impl Durations {
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.buckets[BUCKETS.partition_point(|limit| *limit < millis)] += 1;
         self.sum = self.sum.saturating_add(took);
+    }
+
+    fn together(&self, other: &Self) -> Self {
+        let mut sum = *self;
+        sum.buckets.iter_mut().zip(&other.buckets).for_each(|(one, other)| *one += other);
+        sum.sum += other.sum;
+        sum
     }
 
     /// Returns the number of durations.

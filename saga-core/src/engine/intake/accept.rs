@@ -8,9 +8,7 @@ use crate::engine::slot::{Item, Presence, Slot};
 use crate::engine::{Rejection, Shard};
 use crate::machine::{Input, VerbRecord};
 use crate::message::{InstanceName, MessageId};
-use crate::store::{
-    Address, DeadLetter, DeadLetterReason, DedupRecord, Delivery, DeliveryChange, Loaded, Mail, Step,
-};
+use crate::store::{Address, DeadLetter, DeadLetterReason, DedupRecord, Delivery, Loaded, Mail, Step};
 
 impl Shard {
     /// Accepts an event. An event for one instance takes the short path (rule R25). An event for several consumers is
@@ -32,7 +30,9 @@ impl Shard {
         match &event.consumers[..] {
             // A saga that only the store knows gets an inbox row, for a build that has the saga (rule R28).
             [(Consumer::Saga(saga), key)]
-                if !self.intake.is_behind() && self.registry.sagas.contains_key(&**saga) =>
+                if !self.intake.is_behind()
+                    && self.registry.sagas.contains_key(&**saga)
+                    && self.is_here(&self.address(saga, key.clone())) =>
             {
                 let address = self.address(saga, key.clone());
                 let now = self.moment.wall;
@@ -91,15 +91,17 @@ impl Shard {
             .unwrap_or_else(|| MessageId::from(crate::message::Id::from_u128((self.random)())));
         for (consumer, key) in event.consumers {
             let to = self.address(consumer.name(), key);
-            if event.id.is_some() {
+            let is_here = self.is_here(&to);
+            if event.id.is_some() && is_here {
                 step.dedup.push(DedupRecord { to: to.clone(), id: id.clone(), content, at: now });
             }
             consumers.push(to.clone());
             match consumer {
                 Consumer::Saga(_) => step.mail.push(Mail {
                     id: event.id.clone(),
-                    deduplicated: true,
-                    epoch: self.intake.epoch(self.lease.epoch),
+                    // The owner of another shard checks the id (rule R23).
+                    deduplicated: is_here,
+                    epoch: self.mail_epoch(&to),
                     trace: event.trace,
                     ..Mail::event(to, event.message.clone(), now)
                 }),
@@ -107,7 +109,7 @@ impl Shard {
                     let (message, named) = (event.message.clone(), event.id.is_some());
                     let delivery = Delivery::new(to, message, id.clone(), now, self.lease.epoch);
                     let delivery = Delivery { named, trace: event.trace, ..delivery };
-                    step.deliveries.push(DeliveryChange::Add(delivery));
+                    self.deliver(delivery, !named, None, &mut step);
                 }
             }
         }

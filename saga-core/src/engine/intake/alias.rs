@@ -17,20 +17,20 @@ impl Shard {
     ///
     /// An inbox row is moved in one step. Afterwards it is found together with the other rows of the instance.
     pub(in crate::engine) fn hand_on(&mut self, alias: &Address, to: Key) -> bool {
-        let Some(item) = self.slots.get_mut(alias).and_then(|slot| slot.queue.pop_front()) else {
-            return false;
-        };
+        let Some(slot) = self.slots.get_mut(alias) else { return false };
+        let Some(item) = slot.queue.pop_front() else { return false };
+        slot.read_for = slot.read_for.saturating_sub(1);
         if !item.take() {
             return self.withdrawn(&item);
         }
         let to = self.address(&alias.saga, to);
-        let epoch = self.intake.epoch(self.lease.epoch);
+        let epoch = self.mail_epoch(&to);
         if item.inbox.is_none() && epoch > 0 {
             self.accept(&to, Item { alias: Some(alias.key.clone()), ..item });
             return true;
         }
         // While the inbox is being read, an item without a row also goes to the inbox. So the item stays behind earlier
-        // events.
+        // events. An item for another shard always goes to the inbox.
         let mut step = Step { consumed: item.inbox.into_iter().collect(), ..Step::default() };
         self.mark(alias, &item, &mut step);
         step.mail.extend(item.mail(&to, epoch).map(|mail| Mail { deduplicated: true, ..mail }));
@@ -43,13 +43,19 @@ impl Shard {
         let Some(slot) = self.slots.get_mut(alias) else {
             return self.broken("an alias stays in memory while its holder is read", Some(alias));
         };
+        if std::mem::take(&mut slot.read_again) {
+            slot.presence = Presence::Unknown;
+            return self.load(alias);
+        }
         slot.presence = match (slot.newer_holder.take(), found) {
             (Some(Some(key)), _) | (None, Some(Loaded::Alias(key))) => Presence::Alias(key),
             (None, Some(Loaded::Unreadable(why))) => Presence::Quarantined(why),
             (Some(None), _) | (None, Some(Loaded::Snapshot(_)) | None) => Presence::Missing,
         };
-        // The waiting events are decided again, because their wait may have ended during the load.
-        if slot.backlog.waits() {
+        // The waiting events are decided again, because their wait may have ended during the load. With several shards, the
+        // alias is read for each event, and the others wait on until it is claimed.
+        let decided = self.lease.shard.is_whole() || matches!(slot.presence, Presence::Alias(_));
+        if decided && slot.backlog.waits() {
             self.fetch_waiting(alias);
         }
         self.schedule(alias);

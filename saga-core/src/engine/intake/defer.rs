@@ -152,6 +152,13 @@ impl Shard {
             && let Some(Awaited { address, at, .. }) = self.awaited.pop_first()
         {
             let slot = self.slots.get_mut(&address);
+            if !self.lease.shard.is_whole()
+                && slot.as_ref().is_some_and(|slot| address.key.is_alias() && slot.is_loading())
+            {
+                // The alias is being read for another event. Nobody may have claimed it.
+                busy.push(Awaited { due: now.plus(AGAIN), address, at, armed: now });
+                continue;
+            }
             let Some(slot) = slot.filter(|slot| matches!(slot.presence, Presence::Missing)) else { continue };
             if self.pauses.holds(&address.saga) {
                 // The row is read again when the saga is resumed, and its wait begins again.

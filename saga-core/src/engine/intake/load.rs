@@ -16,6 +16,7 @@ impl Shard {
         let slot = self.slot(address);
         if !slot.is_loading() {
             slot.presence = Presence::Loading;
+            slot.read_for = slot.queue.len();
             self.read_instance(address);
         }
     }

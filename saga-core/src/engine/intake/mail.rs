@@ -15,6 +15,9 @@ impl Shard {
             self.admit_delivery(id, mail);
             return;
         }
+        if mail.kind == MailKind::Notice {
+            return self.take_notice(id, &mail.to);
+        }
         if mail.to.saga == CONSUMER {
             return self.operate_by_mail(id, mail);
         }

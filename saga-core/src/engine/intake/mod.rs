@@ -8,6 +8,7 @@ mod accept;
 mod alias;
 mod claim;
 mod defer;
+mod elsewhere;
 mod inbox;
 mod load;
 mod mail;

@@ -13,8 +13,8 @@ use crate::engine::store_verb::StoreVerb;
 use crate::machine::{DeclinedReason, Operator};
 use crate::message::{Message, MessageId, Name, Payload};
 use crate::store::{
-    Address, AuditEntry, DeadLetter, DeadLetterReason, DeadLetterRow, DedupRecord, Delivery, DeliveryChange,
-    InboxId, Mail, MailKind, Pause, PauseChange, PauseOf, Step, StepOutcome,
+    Address, AuditEntry, DeadLetter, DeadLetterReason, DeadLetterRow, DedupRecord, Delivery, InboxId, Mail,
+    MailKind, Pause, PauseChange, PauseOf, Step, StepOutcome,
 };
 
 /// A verb on its way, with everything that its answer needs.
@@ -224,6 +224,7 @@ impl Shard {
         if let (StoreVerb::Pause(of) | StoreVerb::Resume(of), None) = (&operated.verb, &declined) {
             let of = self.present_pause(of);
             self.pauses.end(&of);
+            self.read_pauses_after_verb();
         }
         if let (Some(why), None) = (refused, &declined) {
             // Nothing was written, so the declined verb needs a step of its own.
@@ -274,7 +275,7 @@ impl Shard {
                     // A redriven event is not checked against the record of its first delivery (rule R26).
                     deduplicated: true,
                     hops: letter.hops,
-                    epoch: self.intake.epoch(self.lease.epoch),
+                    epoch: self.mail_epoch(&to),
                     cause: Some(Name::Borrowed("redrive")),
                     trace: letter.trace,
                     ..Mail::event(to, message, now)
@@ -288,10 +289,10 @@ impl Shard {
                 let delivery = Delivery::new(letter.to, message, id, now, self.lease.epoch);
                 // The dead letter does not say whether the publisher chose the id.
                 let delivery = Delivery { named: true, hops: letter.hops, trace: letter.trace, ..delivery };
-                step.deliveries.push(DeliveryChange::Add(delivery));
+                self.deliver(delivery, true, Some(Name::Borrowed("redrive")), &mut step);
             }
             MailKind::Verb => return Err(DeclinedReason::DeclinedVerb),
-            MailKind::Report | MailKind::Start => return Err(DeclinedReason::LateOutcome),
+            MailKind::Report | MailKind::Start | MailKind::Notice => return Err(DeclinedReason::LateOutcome),
         }
         Ok((step, of_audit))
     }
@@ -305,11 +306,12 @@ impl Shard {
         let now = self.moment.wall;
         let to = self.address(&to.saga, to.key.clone());
         self.check_event(&to, event)?;
-        let record = id.map(|id| DedupRecord::new(to.clone(), id.clone(), event, now));
+        let is_here = self.is_here(&to);
+        let record = id.filter(|_| is_here).map(|id| DedupRecord::new(to.clone(), id.clone(), event, now));
         let mail = Mail {
             id: id.cloned(),
-            deduplicated: true,
-            epoch: self.intake.epoch(self.lease.epoch),
+            deduplicated: is_here,
+            epoch: self.mail_epoch(&to),
             cause: Some(Name::Borrowed("send")),
             ..Mail::event(to, event.clone(), now)
         };
@@ -360,7 +362,9 @@ impl Shard {
         self.pauses.begin(of.clone(), true);
         let (who, why, at) = (operator.who.clone(), operator.why.clone(), self.moment.wall);
         let pause = PauseChange::Pause(Pause { of, who, why, at });
-        Ok(Step { pauses: vec![pause], ..Step::default() })
+        let mut step = Step { pauses: vec![pause], ..Step::default() };
+        self.tell_of_pauses(&mut step);
+        Ok(step)
     }
 
     /// A pause of a saga or handler that this build does not have can also be ended.
@@ -371,7 +375,10 @@ impl Shard {
         }
         let stored = self.pauses.stored(&of);
         self.pauses.begin(of, false);
-        Ok(Step { pauses: stored.into_iter().map(PauseChange::Resume).collect(), ..Step::default() })
+        let pauses = stored.into_iter().map(PauseChange::Resume).collect();
+        let mut step = Step { pauses, ..Step::default() };
+        self.tell_of_pauses(&mut step);
+        Ok(step)
     }
 
     /// Checks whether a consumer can be retired (rule R28).

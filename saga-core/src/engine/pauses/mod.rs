@@ -36,6 +36,10 @@ pub(in crate::engine) struct Pauses {
     /// Tasks of paused sagas with attempts that the store may not know, with their lanes. They would run now.
     jobs: BTreeMap<String, Vec<(usize, Job)>>,
     resumes: Resumes,
+    /// The stored pauses are being read, because another shard has changed them.
+    reading: bool,
+    /// The pauses have changed since the read began, so its answer does not count.
+    read_again: bool,
 }
 
 impl Pauses {
@@ -65,6 +69,34 @@ impl Pauses {
                 self.under_way.remove(of);
             }
         }
+    }
+
+    /// Returns whether a verb on the object has no outcome yet.
+    pub(in crate::engine) fn is_under_way(&self, of: &PauseOf) -> bool {
+        self.under_way.contains_key(of)
+    }
+
+    /// Begins a read of the stored pauses. `false` if one is under way. Then another one follows it.
+    pub(in crate::engine) fn begin_read(&mut self) -> bool {
+        self.read_again = self.reading;
+        !std::mem::replace(&mut self.reading, true)
+    }
+
+    /// A read has its answer. Returns whether the answer counts.
+    pub(in crate::engine) fn end_read(&mut self) -> bool {
+        self.reading = false;
+        !std::mem::take(&mut self.read_again)
+    }
+
+    /// The pauses that the store has no longer, according to a read.
+    pub(in crate::engine) fn ended<V>(&self, now: &BTreeMap<PauseOf, V>) -> Vec<PauseOf> {
+        let ended = self.of.keys().filter(|of| !now.contains_key(*of) && !self.is_under_way(of));
+        ended.cloned().collect()
+    }
+
+    /// Keeps the stored forms of a pause. Returns whether the pause is new.
+    pub(in crate::engine) fn set_stored(&mut self, of: &PauseOf, forms: BTreeSet<PauseOf>) -> bool {
+        self.of.insert(of.clone(), forms).is_none()
     }
 
     /// Returns whether the saga with this present name is paused.

@@ -105,7 +105,7 @@ impl Shard {
         let (reason, detail) = match mail.kind {
             MailKind::Event => (DeadLetterReason::Retired, WHY),
             MailKind::Verb => (DeadLetterReason::Declined, "the saga is retired, and has no instances"),
-            MailKind::Delivery | MailKind::Report | MailKind::Start => return,
+            MailKind::Delivery | MailKind::Report | MailKind::Start | MailKind::Notice => return,
         };
         // A row of another process is new only if its id is.
         let dedup = mail.id.as_ref().filter(|_| !mail.deduplicated && mail.kind == MailKind::Event);

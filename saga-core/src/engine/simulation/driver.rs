@@ -16,7 +16,7 @@ use super::order::{
     CreateShippingLabel, LabelCreated, MENDED, MakePayment, OrderCompleted, OrderState, RefundPayment,
     VoidLabel, VoidPayment, cancel, note, nudge, placed,
 };
-use super::second_saga::{Labelled, ThanksState, Tracked};
+use super::second_saga::{Labelled, ThanksState, Tracked, label_of};
 use super::world::{World, accepted, message};
 use super::{Random, Seen};
 use crate::definition::EventType;
@@ -26,7 +26,7 @@ use crate::engine::{
 };
 use crate::machine::{Resolution, Typed, Verb, VerbRecord, read_parked};
 use crate::message::{Alias, Correlated, Key, Message, MessageId, Payload, Timestamp};
-use crate::store::{Address, Batch, Fault, Inspect, Lease, Mail, MailKind, MemoryStore, StepOutcome, Store};
+use crate::store::{Address, Batch, Fault, Lease, Mail, MailKind, MemoryStore, ShardId, StepOutcome, Store};
 
 /// Nothing waits longer: the payment, and what a clock may be corrected by without anybody noticing.
 const LONGEST: Duration = Duration::from_secs(16 * 60);
@@ -50,11 +50,14 @@ pub(super) struct Driver {
     store: MemoryStore,
     registry: Arc<Registry>,
     limits: Limits,
-    lease: Lease,
-    shard: Shard,
+    /// One for each shard of the store.
+    units: Vec<Unit>,
     now: Moment,
-    pending: Vec<Pending>,
+    /// Each with the number of its unit.
+    pending: Vec<(usize, Pending)>,
     tickets: BTreeMap<Ticket, String>,
+    /// The unit that answers a ticket.
+    asked: BTreeMap<Ticket, usize>,
     last_ticket: Ticket,
     nudges: BTreeMap<String, Nudges>,
     /// Notes and tracks by saga, order and id, and whether somebody was told that it is taken, or waits.
@@ -72,23 +75,30 @@ pub(super) struct Driver {
     pauses: pauses::Pauses,
     /// An attempt was cut off, so that it may have begun although the world has not seen it.
     cut_off: bool,
+    world: World,
+}
+
+/// An engine with its lease of one shard.
+struct Unit {
+    store: Arc<dyn Store>,
+    lease: Lease,
+    shard: Shard,
     /// The store has refused a step since the start.
     refused: bool,
     /// The number of the last batch that the store has seen.
     tried: u64,
-    world: World,
 }
 
 /// What attempts have saved.
 #[derive(Default)]
 struct Saves {
     last: u64,
-    /// Who waits to hear that something is saved: whose attempt, and what.
-    asked: BTreeMap<Ticket, (u64, String, u64)>,
+    /// Who waits to hear that something is saved: the unit and its attempt, whose attempt, and what.
+    asked: BTreeMap<Ticket, ((usize, u64), String, u64)>,
     /// The last that was answered to be saved, of each command or delivery.
     kept: BTreeMap<String, u64>,
     /// Attempts whose end has reached the engine.
-    over: BTreeSet<u64>,
+    over: BTreeSet<(usize, u64)>,
     late: u64,
 }
 
@@ -166,21 +176,28 @@ impl Driver {
             waiting: 4 + random.below(30),
             ..Limits::default()
         };
-        let store = MemoryStore::new();
-        let lease = now(store.lease("simulation")).expect("a lease");
+        // Most seeds have one engine. Several shards share everything but the instances.
+        let shards = [1, 1, 1, 2, 3][random.below(5)];
+        let store = MemoryStore::with_shards(shards);
         let moment = Moment { wall: Timestamp::from_millis(1_700_000_000_000), mono: Duration::ZERO };
-        let shard = shard(&registry, &limits, &lease, &mut random);
+        let units = ShardId::all(shards).map(|id| {
+            let store = if shards == 1 { Arc::new(store.clone()) } else { store.shard(id).expect("a shard") };
+            let lease = now(store.lease("simulation")).expect("a lease");
+            let shard = shard(&registry, &limits, &lease, &mut random);
+            Unit { store, lease, shard, refused: false, tried: 0 }
+        });
+        let units = units.collect();
         let mut driver = Self {
             orders: 1 + random.below(8),
             random,
             store,
             registry,
             limits,
-            lease,
-            shard,
+            units,
             now: moment,
             pending: Vec::new(),
             tickets: BTreeMap::new(),
+            asked: BTreeMap::new(),
             last_ticket: 0,
             nudges: BTreeMap::new(),
             notes: BTreeMap::new(),
@@ -192,13 +209,13 @@ impl Driver {
             family: family::Family::default(),
             pauses: pauses::Pauses::default(),
             cut_off: false,
-            refused: false,
-            tried: 0,
             world: World::new(label_once),
         };
         driver.family.roots = driver.random.below(3);
-        driver.shard.start(moment);
-        driver.collect();
+        for unit in 0..driver.units.len() {
+            driver.units[unit].shard.start(moment);
+            driver.collect(unit);
+        }
         driver
     }
 
@@ -227,16 +244,24 @@ impl Driver {
                 }
                 97 if self.random.one_in(2) => drop(self.operate_on_family(seen)),
                 97 => drop(self.operate(seen)),
-                98 if self.random.one_in(2) => self.stop_and_start(seen),
+                98 if self.random.one_in(2) => {
+                    let unit = self.any_unit();
+                    self.stop_and_start(unit, seen);
+                }
                 99 if self.random.one_in(2) => self.somebody_pauses(),
-                _ if self.random.one_in(1 + 20 / crashes) => self.crash(seen),
+                _ if self.random.one_in(1 + 20 / crashes) => {
+                    let unit = self.any_unit();
+                    self.crash(unit, seen);
+                }
                 _ => {}
             }
         }
         self.world.calm = true;
-        if self.refused {
-            // What is quarantined stays so until the next start (rule R31).
-            self.stop_and_start(seen);
+        for unit in 0..self.units.len() {
+            if self.units[unit].refused {
+                // What is quarantined stays so until the next start (rule R31).
+                self.stop_and_start(unit, seen);
+            }
         }
         self.come_to_rest(seen);
         self.verdict(seen);
@@ -250,20 +275,22 @@ impl Driver {
         for _ in 0..20_000 {
             if !self.pending.is_empty() {
                 self.something_arrives(seen);
-            } else if self.settled() && self.shard.is_quiet() {
+            } else if self.settled() && self.is_quiet() {
                 return;
-            } else if self.shard.is_quiet() && self.resume_one() {
+            } else if self.is_quiet() && self.resume_one() {
                 // Everything that waits for it is taken up.
             } else if let Some(order) = (0..self.orders).find(|order| self.snapshot(*order).is_none())
-                && self.shard.is_quiet()
+                && self.is_quiet()
             {
                 // It was turned away, because too much waited there.
                 self.place(order);
             } else if !(self.operate(seen)
                 || self.operate_on_family(seen)
-                || self.shard.is_quiet() && self.attend())
+                || self.is_quiet() && self.attend())
             {
-                match self.shard.next_wake() {
+                match self.next_wake() {
+                    // Mail for another shard may wait without a hint.
+                    (None, None) if self.units.len() > 1 => self.time_passes(seen),
                     (None, None) => break,
                     (Some(wall), _) => {
                         // However the clock was set: nothing waits longer than the longest wait there is.
@@ -286,84 +313,86 @@ impl Driver {
             return;
         }
         let at = self.random.below(self.pending.len());
-        match self.pending.swap_remove(at) {
+        let (unit, next) = self.pending.swap_remove(at);
+        match next {
             Pending::Read(out) => {
-                let input = read(&self.store, self.limits.page, out);
-                self.pending.push(Pending::Arrives(input));
+                let input = read(&*self.units[unit].store, self.limits.page, out);
+                self.pending.push((unit, Pending::Arrives(input)));
             }
-            Pending::Commit(batch) => self.commit(batch, seen),
+            Pending::Commit(batch) => self.commit(unit, batch, seen),
             Pending::Committed(outcomes) => {
                 seen.duplicates +=
                     outcomes.iter().filter(|outcome| matches!(outcome, StepOutcome::Duplicate)).count()
                         as u64;
-                if let Some(early) = self.shard.next_batch_early() {
+                if let Some(early) = self.units[unit].shard.next_batch_early() {
                     seen.early += 1;
                     // The store may have it, and even have answered, before the engine sees the outcomes before it.
                     if self.random.one_in(2) {
-                        self.commit(early, seen);
+                        self.commit(unit, early, seen);
                     } else {
-                        self.pending.push(Pending::Commit(early));
+                        self.pending.push((unit, Pending::Commit(early)));
                     }
                 }
-                self.handle(In::Committed(outcomes));
+                self.handle(unit, In::Committed(outcomes));
             }
             // One after the other: they reach the engine in the order in which they are sent.
             Pending::Attempt(attempt)
                 if !self.world.calm
                     && self.random.one_in(3)
-                    && !self.saves.asked.values().any(|(id, ..)| *id == attempt.id) =>
+                    && !self.saves.asked.values().any(|(id, ..)| *id == (unit, attempt.id)) =>
             {
-                self.save(attempt);
+                self.save(unit, attempt);
             }
             Pending::Attempt(attempt) => {
                 let how = self.world.attempt(&attempt, &mut self.random);
-                self.pending.push(Pending::Arrives(In::Ended { attempt: attempt.id, how }));
+                self.pending.push((unit, Pending::Arrives(In::Ended { attempt: attempt.id, how })));
             }
             Pending::Arrives(input) => {
                 if let In::Ended { attempt, .. } = &input {
-                    self.saves.over.insert(*attempt);
+                    self.saves.over.insert((unit, *attempt));
                 }
-                self.handle(input);
+                self.handle(unit, input);
             }
         }
     }
 
     /// A running attempt saves something. Its end may overtake that on the way.
-    fn save(&mut self, attempt: Attempt) {
-        let ticket = self.ticket("");
+    fn save(&mut self, unit: usize, attempt: Attempt) {
+        let ticket = self.ticket(unit, "");
         self.saves.last += 1;
         let saved = Payload::encode(&self.saves.last).expect("a number");
         let whose = format!("{} {}", attempt.of, attempt.key);
-        self.saves.asked.insert(ticket, (attempt.id, whose, self.saves.last));
-        self.pending.push(Pending::Arrives(In::Save { attempt: attempt.id, saved, ticket }));
-        self.pending.push(Pending::Attempt(attempt));
+        self.saves.asked.insert(ticket, ((unit, attempt.id), whose, self.saves.last));
+        self.pending.push((unit, Pending::Arrives(In::Save { attempt: attempt.id, saved, ticket })));
+        self.pending.push((unit, Pending::Attempt(attempt)));
     }
 
-    fn commit(&mut self, batch: Arc<Batch>, seen: &mut Seen) {
+    fn commit(&mut self, unit: usize, batch: Arc<Batch>, seen: &mut Seen) {
         let fault = match self.random.below(12) {
             _ if self.world.calm => None,
             0 => Some(Fault::AfterCommit),
             1 => Some(Fault::BeforeCommit),
             // What the store may have taken already it does not refuse.
-            2 if batch.number > self.tried && self.random.one_in(8) => {
-                self.refused = true;
+            2 if batch.number > self.units[unit].tried && self.random.one_in(8) => {
+                self.units[unit].refused = true;
                 seen.refused += 1;
                 Some(Fault::RefuseStep)
             }
             _ => None,
         };
-        self.tried = batch.number;
+        self.units[unit].tried = batch.number;
         if let Some(fault) = fault {
             self.store.fail_next_commits(1, fault);
         }
-        let committed = now(self.store.commit(&self.lease, Arc::clone(&batch)));
+        let committed = now(self.store.commit(&self.units[unit].lease, Arc::clone(&batch)));
+        self.hint(unit, &batch, seen);
         self.look_at_family(&batch, seen);
         match committed {
-            Ok(outcomes) => self.pending.push(Pending::Committed(outcomes)),
+            Ok(outcomes) => self.pending.push((unit, Pending::Committed(outcomes))),
             Err(error) => {
                 assert!(error.is_temporary(), "{error}");
                 seen.repeats += 1;
-                self.pending.push(Pending::Commit(batch));
+                self.pending.push((unit, Pending::Commit(batch)));
             }
         }
     }
@@ -402,7 +431,7 @@ impl Driver {
         let order = name(self.random.below(self.orders));
         let id = format!("label-{}", self.random.below(4));
         *self.notes.entry((thanks(&order), id.clone())).or_default() |= elsewhere;
-        let event = Labelled { label: order.clone() };
+        let event = Labelled { label: label_of(&order) };
         if !elsewhere {
             return self.publish(event, Some(&id));
         }
@@ -441,7 +470,51 @@ impl Driver {
 
     fn deliver(&mut self, mails: Vec<Mail>) {
         now(self.store.deliver(mails)).expect("delivered");
-        self.pending.push(Pending::Arrives(In::Woken));
+        self.pending.extend((0..self.units.len()).map(|unit| (unit, Pending::Arrives(In::Woken))));
+    }
+
+    /// Other units hear about the mail of a commit, mostly.
+    fn hint(&mut self, from: usize, batch: &Batch, seen: &mut Seen) {
+        let mail = batch.steps.iter().flat_map(|step| &step.mail);
+        let to: BTreeSet<usize> =
+            mail.map(|mail| self.owner(&mail.to)).filter(|unit| *unit != from).collect();
+        for unit in to {
+            seen.elsewhere += 1;
+            if !self.random.one_in(4) {
+                self.pending.push((unit, Pending::Arrives(In::Woken)));
+            }
+        }
+    }
+
+    /// The unit that advances this instance.
+    fn owner(&self, address: &Address) -> usize {
+        ShardId::of_address(address, self.store.shards()).number().into()
+    }
+
+    fn any_unit(&mut self) -> usize {
+        self.random.below(self.units.len())
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.units.iter().all(|unit| unit.shard.is_quiet())
+    }
+
+    fn next_wake(&self) -> (Option<Timestamp>, Option<Duration>) {
+        let wakes = || self.units.iter().map(|unit| unit.shard.next_wake());
+        (wakes().filter_map(|(wall, _)| wall).min(), wakes().filter_map(|(_, mono)| mono).min())
+    }
+
+    /// Time or the clock has moved. Returns whether attempts were dropped because of it.
+    fn tick(&mut self) -> bool {
+        let mut dropped = false;
+        for unit in 0..self.units.len() {
+            dropped |= self.handle(unit, In::Tick);
+            if self.units.len() > 1 {
+                // The look of each second.
+                self.handle(unit, In::Woken);
+            }
+        }
+        dropped
     }
 
     fn place(&mut self, order: usize) {
@@ -450,7 +523,6 @@ impl Driver {
     }
 
     fn publish<E: Correlated>(&mut self, event: E, id: Option<&str>) {
-        let ticket = self.ticket(id.unwrap_or_default());
         let consumers = self.registry.consumers[E::NAME].iter();
         let key = |consumer: &Consumer| match consumer {
             Consumer::Saga(saga) => event.correlation(saga),
@@ -458,14 +530,20 @@ impl Driver {
         };
         let consumers: Vec<_> =
             consumers.map(|consumer| (consumer.clone(), key(consumer).expect("a good key"))).collect();
+        let (first, key) = &consumers[0];
+        let owner = self.owner(&Address::new(first.name().to_string(), key.clone()));
+        // An event that goes to another unit is recorded by this one.
+        let unit = if self.random.one_in(4) { self.any_unit() } else { owner };
+        let ticket = self.ticket(unit, id.unwrap_or_default());
         let names: Vec<String> = consumers.iter().map(|(consumer, _)| consumer.name().to_string()).collect();
         self.publishes(ticket, &names);
-        self.handle(In::Publish { event: accepted(event, consumers, id), ticket });
+        self.handle(unit, In::Publish { event: accepted(event, consumers, id), ticket });
     }
 
     /// A caller who waits, for an answer about this message.
-    fn ticket(&mut self, message: &str) -> Ticket {
+    fn ticket(&mut self, unit: usize, message: &str) -> Ticket {
         self.last_ticket += 1;
+        self.asked.insert(self.last_ticket, unit);
         self.tickets.insert(self.last_ticket, message.to_owned());
         self.last_ticket
     }
@@ -481,14 +559,15 @@ impl Driver {
 
     /// Somebody waits until an event is taken up.
     fn wait_for(&mut self, consumer: Address, id: &str) {
-        let ticket = self.ticket("");
+        let unit = self.owner(&consumer);
+        let ticket = self.ticket(unit, "");
         let id = MessageId::new(id).expect("a good id");
         let of = TakeUp { consumers: vec![consumer], id, ticket, _claim: Claim::default() };
-        self.handle(In::TakeUp(of));
+        self.handle(unit, In::TakeUp(of));
     }
 
     fn time_passes(&mut self, seen: &mut Seen) {
-        let by = match self.shard.next_wake() {
+        let by = match self.next_wake() {
             (Some(wall), _) if self.random.one_in(2) => wall.since(self.now.wall),
             (_, Some(mono)) => mono.saturating_sub(self.now.mono),
             (Some(wall), _) => wall.since(self.now.wall),
@@ -497,7 +576,7 @@ impl Driver {
         let by = if self.random.one_in(3) { by } else { by.min(Duration::from_secs(2)) };
         self.now.wall = self.now.wall.plus(by);
         self.now.mono += by;
-        seen.timeouts += u64::from(self.handle(In::Tick));
+        seen.timeouts += u64::from(self.tick());
     }
 
     /// The wall clock is corrected, forward or back, by seconds, hours or a year.
@@ -506,7 +585,7 @@ impl Driver {
         let forward = self.random.one_in(2);
         self.now.wall = if forward { self.now.wall.plus(by) } else { self.now.wall.minus(by) };
         seen.clock_set += 1;
-        seen.timeouts += u64::from(self.handle(In::Tick));
+        seen.timeouts += u64::from(self.tick());
     }
 
     /// A person looks at one parked instance; whether there was one.
@@ -531,8 +610,7 @@ impl Driver {
         let at_the_label = matches!(parked.0, Row);
         assert!(
             !at_the_label || self.cut_off || self.world.was_asked(&order),
-            "{order} is parked for nothing {:?}\n{}",
-            self.lease,
+            "{order} is parked for nothing\n{}",
             self.story(&order)
         );
         seen.parked += 1;
@@ -553,18 +631,20 @@ impl Driver {
     }
 
     fn verb(&mut self, address: Address, verb: VerbRecord) {
-        let ticket = self.ticket("");
+        let unit = self.owner(&address);
+        let ticket = self.ticket(unit, "");
         self.verbs.insert(ticket, (address.clone(), verb.verb.word()));
-        self.handle(In::Verb { address, verb, ticket, claim: Claim::default() });
+        self.handle(unit, In::Verb { address, verb, ticket, claim: Claim::default() });
     }
 
-    /// The process dies, with everything that is under way.
-    fn crash(&mut self, seen: &mut Seen) {
-        for pending in std::mem::take(&mut self.pending) {
+    /// The process of a unit dies, with everything that is under way.
+    fn crash(&mut self, unit: usize, seen: &mut Seen) {
+        for pending in self.cut(unit) {
             match pending {
                 Pending::Commit(batch) if self.random.one_in(2) => {
-                    let landed = now(self.store.commit(&self.lease, Arc::clone(&batch)));
+                    let landed = now(self.store.commit(&self.units[unit].lease, Arc::clone(&batch)));
                     landed.expect("it lands just before the end");
+                    self.hint(unit, &batch, seen);
                     self.look_at_family(&batch, seen);
                 }
                 Pending::Commit(_) => seen.lost_batches += 1,
@@ -577,14 +657,33 @@ impl Driver {
         seen.crashes += 1;
         self.family.cut(seen);
         self.cut_off = true;
-        self.start(seen);
+        self.start(unit, seen);
     }
 
-    /// An orderly end and a new start.
-    fn stop_and_start(&mut self, seen: &mut Seen) {
-        self.handle(In::Stop);
+    /// Takes everything that is under way of a unit.
+    fn cut(&mut self, unit: usize) -> Vec<Pending> {
+        let (own, others) = std::mem::take(&mut self.pending).into_iter().partition(|(of, _)| *of == unit);
+        self.pending = others;
+        let own: Vec<(usize, Pending)> = own;
+        own.into_iter().map(|(_, pending)| pending).collect()
+    }
+
+    /// An orderly end and a new start, after the running attempts have ended, or without waiting for them.
+    fn stop_and_start(&mut self, unit: usize, seen: &mut Seen) {
+        if self.random.one_in(2) {
+            self.handle(unit, In::Closing(true));
+            for _ in 0..self.random.below(100) {
+                self.something_arrives(seen);
+            }
+            if !self.world.calm && self.random.one_in(3) {
+                self.handle(unit, In::Closing(false));
+                return;
+            }
+            seen.closed += u64::from(self.units[unit].shard.running() == 0);
+        }
+        self.handle(unit, In::Stop);
         for _ in 0..10_000 {
-            if self.shard.is_quiet() {
+            if self.units[unit].shard.is_quiet() {
                 break;
             }
             if self.pending.is_empty() {
@@ -592,87 +691,97 @@ impl Driver {
             }
             self.something_arrives(seen);
         }
-        assert!(self.shard.is_quiet(), "it does not stop:\n{}", self.describe());
-        if self.shard.may_release() {
-            now(self.store.release(&self.lease)).expect("released");
+        assert!(self.units[unit].shard.is_quiet(), "it does not stop:\n{}", self.describe());
+        if self.units[unit].shard.may_release() {
+            now(self.store.release(&self.units[unit].lease)).expect("released");
         } else {
             self.cut_off = true;
         }
-        self.pending.clear();
-        self.start(seen);
+        drop(self.cut(unit));
+        self.start(unit, seen);
     }
 
-    fn start(&mut self, seen: &mut Seen) {
-        self.refused = false;
-        self.tried = 0;
-        self.tickets.clear();
+    fn start(&mut self, unit: usize, seen: &mut Seen) {
         seen.late_saves += std::mem::take(&mut self.saves.late);
-        self.saves.asked.clear();
-        self.verbs.clear();
+        let gone: BTreeSet<Ticket> =
+            self.asked.extract_if(.., |_, of| *of == unit).map(|(ticket, _)| ticket).collect();
+        self.tickets.retain(|ticket, _| !gone.contains(ticket));
+        self.saves.asked.retain(|ticket, _| !gone.contains(ticket));
+        self.verbs.retain(|ticket, _| !gone.contains(ticket));
         MENDED.set(self.random.one_in(2));
-        self.saves.over.clear();
-        self.lease = now(self.store.lease("simulation")).expect("a lease");
-        seen.unclean += u64::from(self.lease.unclean + 1 == self.lease.epoch);
-        let pauses = self.start_with_pauses();
-        self.shard = shard(&self.registry, &self.limits, &self.lease, &mut self.random).with_pauses(pauses);
-        self.shard.start(self.now);
-        self.collect();
+        self.saves.over.retain(|(of, _)| *of != unit);
+        let store = Arc::clone(&self.units[unit].store);
+        let before = self.units[unit].lease.epoch;
+        let lease = now(store.lease("simulation")).expect("a lease");
+        seen.unclean += u64::from(lease.unclean == before);
+        let pauses = self.start_with_pauses(&gone);
+        let shard = shard(&self.registry, &self.limits, &lease, &mut self.random).with_pauses(pauses);
+        self.units[unit] = Unit { store, lease, shard, refused: false, tried: 0 };
+        self.units[unit].shard.start(self.now);
+        self.collect(unit);
     }
 
     // The engine.
 
     /// Whether attempts were dropped because of it.
-    fn handle(&mut self, input: In) -> bool {
-        self.shard.handle(input, self.now);
-        assert_eq!(self.shard.broken_invariant(), None);
-        self.collect()
+    fn handle(&mut self, unit: usize, input: In) -> bool {
+        self.units[unit].shard.handle(input, self.now);
+        assert_eq!(self.units[unit].shard.broken_invariant(), None);
+        self.collect(unit)
     }
 
-    fn collect(&mut self) -> bool {
+    fn collect(&mut self, unit: usize) -> bool {
         let mut dropped = false;
-        for out in self.shard.take_out() {
+        for out in self.units[unit].shard.take_out() {
             match out {
                 Out::Answer(ticket, answer) => self.answered(ticket, &answer),
                 Out::Run(attempt) => {
                     self.check_saved(&attempt);
                     self.check_number(&attempt);
                     self.check_paused(&attempt);
-                    self.pending.push(Pending::Attempt(*attempt));
+                    assert_eq!(self.owner(&attempt.of), unit, "{} runs in another shard", attempt.of);
+                    self.pending.push((unit, Pending::Attempt(*attempt)));
                 }
                 Out::Cancel(_) => {}
                 Out::Drop(id) => {
                     dropped = true;
-                    self.drop_attempt(id);
+                    self.drop_attempt(unit, id);
                 }
-                read => self.pending.push(Pending::Read(read)),
+                read => self.pending.push((unit, Pending::Read(read))),
             }
         }
-        if let Some(batch) = self.shard.next_batch() {
-            self.pending.push(Pending::Commit(batch));
+        if let Some(batch) = self.units[unit].shard.next_batch() {
+            self.pending.push((unit, Pending::Commit(batch)));
         }
         dropped
     }
 
-    fn drop_attempt(&mut self, id: u64) {
+    fn drop_attempt(&mut self, unit: usize, id: u64) {
         self.cut_off = true;
-        let running = |pending: &Pending| matches!(pending, Pending::Attempt(attempt) if attempt.id == id);
+        let running = |(of, pending): &(usize, Pending)| {
+            *of == unit && matches!(pending, Pending::Attempt(attempt) if attempt.id == id)
+        };
         let Some(at) = self.pending.iter().position(running) else { return };
-        if let Pending::Attempt(attempt) = self.pending.swap_remove(at) {
+        if let (_, Pending::Attempt(attempt)) = self.pending.swap_remove(at) {
             if self.random.one_in(2) {
                 self.world.attempt(&attempt, &mut self.random);
             }
-            self.pending.push(Pending::Arrives(In::Ended { attempt: id, how: AttemptEnd::Dropped }));
+            self.pending.push((unit, Pending::Arrives(In::Ended { attempt: id, how: AttemptEnd::Dropped })));
         }
     }
 
     fn answered(&mut self, ticket: Ticket, answer: &Answer) {
         let Some(nudge) = self.tickets.remove(&ticket) else { panic!("ticket {ticket} was answered twice") };
+        let unit = self.asked.remove(&ticket).expect("each ticket has a unit");
         if let Some((attempt, whose, number)) = self.saves.asked.remove(&ticket) {
             if let Answer::Saved(true) = answer {
                 let kept = self.saves.kept.entry(whose).or_default();
                 *kept = number.max(*kept);
             } else {
-                assert!(self.refused || self.saves.over.contains(&attempt), "what {whose} saves is refused");
+                assert!(
+                    self.units[unit].refused || self.saves.over.contains(&attempt),
+                    "what {whose} saves is refused"
+                );
                 self.saves.late += 1;
             }
         }
@@ -690,7 +799,8 @@ impl Driver {
                 if taken && *to.saga == *"bell" {
                     self.rings.insert((to.key.to_string(), nudge.clone()));
                 } else if taken && nudge.starts_with("label-") {
-                    self.notes.insert((thanks(to.key.text()), nudge.clone()), true);
+                    let order = to.key.text().trim_start_matches("label of ");
+                    self.notes.insert((thanks(order), nudge.clone()), true);
                 } else if taken {
                     self.notes.insert((to.clone(), nudge.clone()), true);
                 }
@@ -706,7 +816,7 @@ impl Driver {
 }
 
 /// What the engine is told when the store has answered.
-pub(super) fn read(store: &MemoryStore, page: usize, out: Out) -> In {
+pub(super) fn read(store: &dyn Store, page: usize, out: Out) -> In {
     match out {
         Out::Load(addresses) => {
             let found = now(store.load(&addresses)).expect("read");
@@ -740,6 +850,10 @@ pub(super) fn read(store: &MemoryStore, page: usize, out: Out) -> In {
             let rows = now(store.timers(Timestamp::MAX, after, page)).expect("read");
             In::Timers { more: rows.len() >= page, rows }
         }
+        Out::FetchPauses => {
+            let stored = now(store.pauses()).expect("read");
+            In::Pauses(stored.into_iter().map(|pause| pause.of).collect())
+        }
         other => panic!("{other:?} is not a read"),
     }
 }
@@ -759,6 +873,7 @@ fn record(verb: Verb, seq: Option<u64>) -> VerbRecord {
         seq,
         created: None,
         parent: None,
+        request: None,
     }
 }
 
@@ -768,7 +883,7 @@ fn name(order: usize) -> String {
 
 /// Where somebody looks who has only read the label of an order.
 fn labelled(order: &str) -> Address {
-    Address::new("thanks", Alias::new(order).expect("a good alias"))
+    Address::new("thanks", Alias::new(label_of(order)).expect("a good alias"))
 }
 
 fn thanks(order: &str) -> Address {

@@ -76,6 +76,8 @@ struct Seen {
     resumes: u64,
     paused_events: u64,
     audited: u64,
+    elsewhere: u64,
+    closed: u64,
     family: family::SeenChildren,
 }
 
@@ -113,6 +115,8 @@ fn whatever_happens_in_whatever_order_every_order_settles_and_the_books_balance(
         ("pauses that were ended", seen.resumes),
         ("events for a paused saga", seen.paused_events),
         ("decisions in the audit", seen.audited),
+        ("messages to another shard", seen.elsewhere),
+        ("shards closed before their end", seen.closed),
         ("batches sent early", early),
         ("notes that waited", notes),
         ("events that came before their instance", tracks),

@@ -57,11 +57,17 @@ pub(in crate::engine) struct Slot {
     /// The step in flight. An instance has at most one.
     pub(in crate::engine) in_flight: Option<InFlight>,
     pub(in crate::engine) parked_input: ParkedInput,
+    /// The skipped input has a deduplication record, of another event with its message id. It gets no second one.
+    pub(in crate::engine) head_is_known: bool,
     /// The timers of the instance in the timer window, with their due times in the window.
     pub(in crate::engine) armed: Vec<TimerRow>,
     pub(in crate::engine) waiters: Vec<(Waiter, Ticket)>,
     /// While the holder of an alias is loading: the holder that a step committed in the meantime has set.
     pub(in crate::engine) newer_holder: Option<Option<Key>>,
+    /// Of an alias in a store with several shards: how many items at the head of the queue were there before the last read.
+    pub(in crate::engine) read_for: usize,
+    /// The holder must be read again after the present read or step.
+    pub(in crate::engine) read_again: bool,
     /// Claimed aliases that another instance holds, as the store reported for the step at the head of the queue.
     pub(in crate::engine) rejected_claims: Vec<RejectedClaim>,
     /// Position of the last access in the order of all accesses.
@@ -103,9 +109,12 @@ impl Slot {
             runs: Runs::default(),
             in_flight: None,
             parked_input: ParkedInput::Unread,
+            head_is_known: false,
             armed: Vec::new(),
             waiters: Vec::new(),
             newer_holder: None,
+            read_for: 0,
+            read_again: false,
             rejected_claims: Vec::new(),
             touched: 0,
             weight: 0,

@@ -23,6 +23,10 @@ impl Queue {
         self.items.is_empty()
     }
 
+    pub(in crate::engine) fn len(&self) -> usize {
+        self.items.len()
+    }
+
     pub(in crate::engine) fn events(&self) -> usize {
         self.events
     }

@@ -13,6 +13,7 @@ mod leases;
 mod mail;
 mod names;
 mod rows;
+mod shards;
 mod steps;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use leases::*;
 pub use mail::*;
 pub use names::*;
 pub use rows::*;
+pub use shards::*;
 pub use steps::*;
 
 use super::{Address, Store};
@@ -67,7 +69,8 @@ pub fn check<S: Subject>(subject: S, law: impl AsyncFnOnce(&S)) {
 }
 
 /// Generates one test per law. The argument is an expression that creates a fresh
-/// [`Subject`](crate::store::conformance::Subject).
+/// [`Subject`](crate::store::conformance::Subject). With `shards:` before it, the subject opens an empty store with
+/// [`SHARDS`](crate::store::conformance::SHARDS) shards, and the laws are those of several shards.
 #[macro_export]
 macro_rules! conformance {
     ($subject:expr) => {
@@ -167,6 +170,24 @@ macro_rules! conformance {
             only_ended_instances_without_tasks_are_purged
             a_purge_is_bounded
             an_unreadable_instance_harms_no_other
+        }
+    };
+    (shards: $subject:expr) => {
+        $crate::conformance! { @laws $subject;
+            each_shard_has_a_lease_of_its_own
+            a_lease_fences_no_other_shard
+            an_unclean_end_is_of_one_shard
+            a_step_of_another_shard_is_refused
+            mail_of_a_step_reaches_its_shard
+            mail_of_a_refused_step_reaches_no_shard
+            mail_without_a_lease_reaches_each_shard
+            mail_is_used_up_once_across_owners
+            mail_for_another_shard_is_shown_to_people
+            a_batch_sent_again_sends_its_mail_once
+            an_engine_reads_the_rows_of_its_shard
+            an_alias_is_claimed_by_one_instance_of_all_shards
+            a_dead_letter_goes_once_in_all_shards
+            a_purge_is_of_one_shard
         }
     };
     (@laws $subject:expr; $($law:ident)+) => {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::MemoryStore;
 use super::model::Model;
-use crate::store::{Address, Batch, StepOutcome, StoreError};
+use crate::store::{Address, Batch, ShardId, StepOutcome, StoreError};
 
 /// A fault injected into a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,22 +32,27 @@ pub(super) struct Faults {
 }
 
 impl Fault {
-    pub(super) fn strike(self, model: &mut Model, batch: &Batch) -> Result<Vec<StepOutcome>, StoreError> {
+    pub(super) fn strike(
+        self,
+        model: &mut Model,
+        batch: &Batch,
+        shard: ShardId,
+    ) -> Result<Vec<StepOutcome>, StoreError> {
         let store = || "the memory store".to_owned();
         match self {
             Self::BeforeCommit => {
                 Err(StoreError::Unavailable { store: store(), source: "failed before the commit".into() })
             }
             Self::AfterCommit => {
-                model.commit(batch);
+                model.commit(batch, shard);
                 Err(StoreError::Unavailable { store: store(), source: "failed after the commit".into() })
             }
             Self::Full => Err(StoreError::Full { store: store(), source: "no room left".into() }),
             Self::RefuseStep => {
                 let Some((_, rest)) = batch.steps.split_first() else { return Ok(Vec::new()) };
                 let mut outcomes = vec![StepOutcome::Refused("refused by the test".to_owned())];
-                outcomes.extend(model.commit(&Batch { number: batch.number, steps: rest.to_vec() }));
-                model.last_batch = Some((batch.number, outcomes.clone()));
+                outcomes.extend(model.commit(&Batch { number: batch.number, steps: rest.to_vec() }, shard));
+                model.tenure(shard).last_batch = Some((batch.number, outcomes.clone()));
                 Ok(outcomes)
             }
         }

@@ -11,6 +11,7 @@ mod read;
 mod rename;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
@@ -21,7 +22,8 @@ pub use faults::Fault;
 use self::model::Model;
 use super::{
     Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
-    OpenTask, PauseOf, Purged, RetiredName, RowId, StepOutcome, Store, StoreError, TaskId, TimerKey,
+    Meeting, Node, OpenTask, PauseOf, Purged, RetiredName, RowId, Seen, ShardId, StepOutcome, Store,
+    StoreError, TaskId, TimerKey,
 };
 use crate::definition::StoredDefinition;
 use crate::message::Timestamp;
@@ -29,15 +31,17 @@ use crate::message::Timestamp;
 /// A store in memory.
 ///
 /// Clones share their contents. A test can simulate a crash: drop a dispatcher, then start another one on a clone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct MemoryStore {
     shared: Arc<Shared>,
+    /// The shard of this handle. The handle of the whole store has none, unless the store is not divided.
+    shard: Option<ShardId>,
 }
 
-#[derive(Default)]
 struct Shared {
     model: Mutex<Model>,
-    delivered: Notify,
+    /// One for each shard.
+    delivered: Vec<Notify>,
     #[cfg(any(test, feature = "testing"))]
     faults: Mutex<faults::Faults>,
     /// The number of calls except `pulse`.
@@ -48,7 +52,42 @@ struct Shared {
 impl MemoryStore {
     /// Creates an empty store.
     pub fn new() -> Self {
-        Self::default()
+        Self::with_shards(1)
+    }
+
+    /// Creates an empty store with this number of shards, for tests of several dispatchers on one store. The number is at
+    /// least 1 and at most [`ShardId::MAX`].
+    pub fn with_shards(shards: u16) -> Self {
+        let shards = shards.clamp(1, ShardId::MAX);
+        let shared = Shared {
+            model: Mutex::new(Model::with_shards(shards)),
+            delivered: (0..shards).map(|_| Notify::new()).collect(),
+            #[cfg(any(test, feature = "testing"))]
+            faults: Mutex::default(),
+            #[cfg(any(test, feature = "testing"))]
+            uses: std::sync::atomic::AtomicU64::default(),
+        };
+        Self { shared: Arc::new(shared), shard: (shards == 1).then_some(ShardId::WHOLE) }
+    }
+
+    /// Returns whether the row of `address` belongs to this handle.
+    fn owns(&self, address: &Address) -> bool {
+        self.shard.is_none_or(|shard| shard.owns(address))
+    }
+
+    fn own_shard(&self) -> Result<ShardId, StoreError> {
+        self.shard.ok_or_else(|| StoreError::Owned {
+            store: "the memory store".to_owned(),
+            owner: format!("its {} shards, each with a lease of its own", self.shared.delivered.len()),
+        })
+    }
+
+    /// Wakes the owners of the shards with mail.
+    fn wake<'m>(&self, mail: impl IntoIterator<Item = &'m Mail>) {
+        for mail in mail {
+            let shard = ShardId::of_address(&mail.to, self.shards());
+            self.shared.delivered[usize::from(shard.number())].notify_one();
+        }
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {
@@ -60,6 +99,12 @@ impl MemoryStore {
     fn lock(&self) -> MutexGuard<'_, Model> {
         // A poisoned lock is harmless here: all checks of a step run before its first write.
         self.shared.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -75,27 +120,65 @@ impl std::fmt::Debug for MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn lease(&self, _owner: &str) -> Result<Lease, StoreError> {
+    async fn meet(&self, node: &Node) -> Result<Meeting, StoreError> {
         let mut model = self.model();
-        // The earlier lease was not released.
-        if std::mem::replace(&mut model.running, true) {
-            model.unclean = model.epoch;
-        }
+        model.nodes.insert(node.name.clone(), node.build);
+        let seen = |(name, build): (&String, &u64)| Seen {
+            what: Node { name: name.clone(), build: *build },
+            silent: Duration::ZERO,
+        };
+        let owner = |tenure: &model::Tenure| {
+            tenure.held.then(|| Seen { what: tenure.owner.clone(), silent: Duration::ZERO })
+        };
+        Ok(Meeting {
+            nodes: model.nodes.iter().map(seen).collect(),
+            owners: model.tenures.iter().map(owner).collect(),
+            ttl: Duration::ZERO,
+        })
+    }
+
+    async fn leave(&self, node: &Node) -> Result<(), StoreError> {
+        self.model().nodes.remove(&node.name);
+        Ok(())
+    }
+
+    async fn lease(&self, owner: &str) -> Result<Lease, StoreError> {
+        let shard = self.own_shard()?;
+        let mut model = self.model();
         model.epoch += 1;
-        model.held = true;
-        model.last_batch = None;
+        let epoch = model.epoch;
+        let tenure = model.tenure(shard);
+        // The earlier lease was not released.
+        if std::mem::replace(&mut tenure.running, true) {
+            tenure.unclean = tenure.epoch;
+        }
+        (tenure.epoch, tenure.held, tenure.last_batch) = (epoch, true, None);
+        owner.clone_into(&mut tenure.owner);
+        let unclean = tenure.unclean;
         #[cfg(any(test, feature = "testing"))]
         let linger = self.with_faults(|faults| faults.linger);
         #[cfg(not(any(test, feature = "testing")))]
-        let linger = std::time::Duration::ZERO;
-        Ok(Lease { epoch: model.epoch, unclean: model.unclean, linger })
+        let linger = Duration::ZERO;
+        Ok(Lease { epoch, unclean, linger, shard })
+    }
+
+    fn shards(&self) -> u16 {
+        // The vector was built from a number of this type.
+        u16::try_from(self.shared.delivered.len()).unwrap_or(ShardId::MAX)
+    }
+
+    fn shard(&self, shard: ShardId) -> Option<Arc<dyn Store>> {
+        let fits = self.shard.is_none() && shard.of() == self.shards();
+        fits.then(|| {
+            Arc::new(Self { shared: Arc::clone(&self.shared), shard: Some(shard) }) as Arc<dyn Store>
+        })
     }
 
     async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         let mut model = self.model();
         model.fence(lease)?;
-        model.held = false;
-        model.running = false;
+        let tenure = model.tenure(lease.shard);
+        (tenure.held, tenure.running) = (false, false);
         Ok(())
     }
 
@@ -106,27 +189,29 @@ impl Store for MemoryStore {
 
     fn abandon(&self, lease: &Lease) {
         let mut model = self.lock();
-        if model.epoch == lease.epoch {
-            model.held = false;
+        let tenure = model.tenure(lease.shard);
+        if tenure.epoch == lease.epoch {
+            tenure.held = false;
         }
     }
 
     async fn commit(&self, lease: &Lease, batch: Arc<Batch>) -> Result<Vec<StepOutcome>, StoreError> {
         let mut model = self.model();
         model.fence(lease)?;
+        let shard = lease.shard;
         #[cfg(any(test, feature = "testing"))]
         if let Some(fault) = self.next_fault() {
-            return fault.strike(&mut model, &batch);
+            return fault.strike(&mut model, &batch, shard);
         }
-        Ok(model.commit(&batch))
+        let outcomes = model.commit(&batch, shard);
+        self.wake(batch.steps.iter().flat_map(|step| &step.mail).filter(|mail| !shard.owns(&mail.to)));
+        Ok(outcomes)
     }
 
     async fn deliver(&self, mail: Vec<Mail>) -> Result<Vec<InboxId>, StoreError> {
         let mut model = self.model();
-        let ids = mail.into_iter().map(|mail| model.add_mail(mail)).collect();
-        model.delivered = true;
-        self.shared.delivered.notify_one();
-        Ok(ids)
+        self.wake(&mail);
+        Ok(mail.into_iter().map(|mail| model.deliver(mail)).collect())
     }
 
     async fn load(&self, addresses: &[Address]) -> Result<Vec<Option<Loaded>>, StoreError> {
@@ -139,7 +224,7 @@ impl Store for MemoryStore {
         after: Option<(RowId, TaskId)>,
         limit: usize,
     ) -> Result<Vec<OpenTask>, StoreError> {
-        Ok(self.model().open_tasks(after, limit))
+        Ok(self.model().open_tasks(after, limit, |address| self.owns(address)))
     }
 
     async fn compensating(
@@ -147,11 +232,14 @@ impl Store for MemoryStore {
         after: Option<RowId>,
         limit: usize,
     ) -> Result<Vec<(RowId, Address)>, StoreError> {
-        Ok(self.model().compensating(after, limit))
+        Ok(self.model().compensating(after, limit, |address| self.owns(address)))
     }
 
     async fn inbox(&self, after: InboxId, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
-        Ok(model::behind(&self.model().inbox, after, limit))
+        let mut model = self.model();
+        let Some(shard) = self.shard else { return Ok(model.whole_inbox(after, limit)) };
+        model.collect_arrivals(shard);
+        Ok(model::behind(&model.inbox, after, limit, |mail| shard.owns(&mail.to)))
     }
 
     async fn deliveries(
@@ -159,7 +247,7 @@ impl Store for MemoryStore {
         after: DeliveryId,
         limit: usize,
     ) -> Result<Vec<(DeliveryId, Delivery)>, StoreError> {
-        Ok(model::behind(&self.model().deliveries, after, limit))
+        Ok(model::behind(&self.model().deliveries, after, limit, |delivery| self.owns(&delivery.to)))
     }
 
     async fn timers(
@@ -168,16 +256,20 @@ impl Store for MemoryStore {
         after: Option<TimerKey>,
         limit: usize,
     ) -> Result<Vec<DueTimer>, StoreError> {
-        Ok(self.model().timers(until, after.as_ref(), limit))
+        Ok(self.model().timers(until, after.as_ref(), limit, |address| self.owns(address)))
     }
 
     async fn pulse(&self) -> Result<bool, StoreError> {
         // `pulse` does not count in `uses`.
-        Ok(std::mem::take(&mut self.lock().delivered))
+        let Some(shard) = self.shard else { return Ok(false) };
+        Ok(std::mem::take(&mut self.lock().tenure(shard).delivered))
     }
 
     async fn woken(&self) {
-        self.shared.delivered.notified().await;
+        match self.shard {
+            Some(shard) => self.shared.delivered[usize::from(shard.number())].notified().await,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -204,6 +296,7 @@ impl Maintain for MemoryStore {
     }
 
     async fn purge(&self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
-        self.model().purge(before, limit)
+        let shard = self.own_shard()?;
+        self.model().purge(before, limit, shard)
     }
 }

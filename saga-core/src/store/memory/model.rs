@@ -8,21 +8,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::super::{
     Address, AliasChange, AuditId, AuditLink, AuditRow, Batch, Committed, ConsumerRow, DeadId, DeadLetter,
     DedupRecord, Delivery, DeliveryChange, DeliveryId, HistoryEntry, HistoryRow, InboxId, InstanceChange,
-    Lease, Mail, NameOf, Obligation, ObligationChange, Pause, PauseChange, PauseOf, Purged, RowId, Step,
-    StepOutcome, StoreError, Task, TaskChange, TaskId, TimerChange, TimerRow,
+    Lease, Mail, NameOf, Obligation, ObligationChange, Pause, PauseChange, PauseOf, Purged, RowId, ShardId,
+    Step, StepOutcome, StoreError, Task, TaskChange, TaskId, TimerChange, TimerRow,
 };
 use crate::definition::StoredDefinition;
 use crate::message::{MessageId, Name, Timestamp};
 
 #[derive(Default)]
 pub(super) struct Model {
+    /// The newest epoch of all shards.
     pub(super) epoch: u64,
-    pub(super) held: bool,
-    pub(super) running: bool,
-    pub(super) unclean: u64,
-    pub(super) delivered: bool,
-    /// The last batch of this epoch with its answer. A repeated batch gets the same answer.
-    pub(super) last_batch: Option<(u64, Vec<StepOutcome>)>,
+    /// One for each shard.
+    pub(super) tenures: Vec<Tenure>,
+    /// Mail for another shard than the one of its writer, in order. The owner moves it into the inbox.
+    pub(super) arrivals: Vec<Mail>,
+    /// The builds of the processes that share the shards, by name.
+    pub(super) nodes: BTreeMap<String, u64>,
     pub(super) instances: BTreeMap<RowId, Kept>,
     pub(super) rows: BTreeMap<Address, RowId>,
     /// The holder of each alias.
@@ -46,6 +47,20 @@ pub(super) struct Model {
     last_dead: i64,
 }
 
+/// The lease of a shard.
+#[derive(Default)]
+pub(super) struct Tenure {
+    pub(super) epoch: u64,
+    pub(super) held: bool,
+    pub(super) running: bool,
+    pub(super) unclean: u64,
+    pub(super) owner: String,
+    /// Others have delivered rows since the last look.
+    pub(super) delivered: bool,
+    /// The last batch of this epoch with its answer. A repeated batch gets the same answer.
+    pub(super) last_batch: Option<(u64, Vec<StepOutcome>)>,
+}
+
 /// An instance with all its rows.
 pub(super) struct Kept {
     pub(super) change: InstanceChange,
@@ -57,10 +72,16 @@ pub(super) struct Kept {
     pub(super) obligations: BTreeMap<TaskId, Obligation>,
 }
 
-/// Returns at most `limit` entries behind `after`.
-pub(super) fn behind<K: Ord + Copy, V: Clone>(map: &BTreeMap<K, V>, after: K, limit: usize) -> Vec<(K, V)> {
+/// Returns at most `limit` entries behind `after` that belong to the reader.
+pub(super) fn behind<K: Ord + Copy, V: Clone>(
+    map: &BTreeMap<K, V>,
+    after: K,
+    limit: usize,
+    belongs: impl Fn(&V) -> bool,
+) -> Vec<(K, V)> {
     use std::ops::Bound::{Excluded, Unbounded};
-    map.range((Excluded(after), Unbounded)).take(limit).map(|(id, value)| (*id, value.clone())).collect()
+    let rows = map.range((Excluded(after), Unbounded)).filter(|(_, value)| belongs(value));
+    rows.take(limit).map(|(id, value)| (*id, value.clone())).collect()
 }
 
 fn next(counter: &mut i64) -> i64 {
@@ -69,16 +90,25 @@ fn next(counter: &mut i64) -> i64 {
 }
 
 impl Model {
-    pub(super) fn fence(&self, lease: &Lease) -> Result<(), StoreError> {
-        if self.held && self.epoch == lease.epoch {
+    pub(super) fn with_shards(of: u16) -> Self {
+        Self { tenures: (0..of).map(|_| Tenure::default()).collect(), ..Self::default() }
+    }
+
+    pub(super) fn tenure(&mut self, shard: ShardId) -> &mut Tenure {
+        &mut self.tenures[usize::from(shard.number())]
+    }
+
+    pub(super) fn fence(&mut self, lease: &Lease) -> Result<(), StoreError> {
+        let tenure = self.tenure(lease.shard);
+        if tenure.held && tenure.epoch == lease.epoch {
             Ok(())
         } else {
             Err(StoreError::Fenced { epoch: lease.epoch })
         }
     }
 
-    pub(super) fn commit(&mut self, batch: &Batch) -> Vec<StepOutcome> {
-        if let Some((number, outcomes)) = &self.last_batch {
+    pub(super) fn commit(&mut self, batch: &Batch, shard: ShardId) -> Vec<StepOutcome> {
+        if let Some((number, outcomes)) = &self.tenure(shard).last_batch {
             if *number == batch.number {
                 return outcomes.clone();
             }
@@ -88,14 +118,14 @@ impl Model {
                 return vec![StepOutcome::Refused(reason); batch.steps.len()];
             }
         }
-        let outcomes: Vec<StepOutcome> = batch.steps.iter().map(|step| self.step(step)).collect();
-        self.last_batch = Some((batch.number, outcomes.clone()));
+        let outcomes: Vec<StepOutcome> = batch.steps.iter().map(|step| self.step(step, shard)).collect();
+        self.tenure(shard).last_batch = Some((batch.number, outcomes.clone()));
         outcomes
     }
 
-    fn step(&mut self, step: &Step) -> StepOutcome {
-        match self.judge(step) {
-            Ok(()) => StepOutcome::Committed(self.write(step)),
+    fn step(&mut self, step: &Step, shard: ShardId) -> StepOutcome {
+        match self.judge(step, shard) {
+            Ok(()) => StepOutcome::Committed(self.write(step, shard)),
             Err(outcome) => outcome,
         }
     }
@@ -105,9 +135,12 @@ impl Model {
     /// The instance is checked before the deduplication records. A repeated step is therefore `Repeated`, not a
     /// duplicate of itself. The deduplication records are checked before the rest. A duplicate is therefore a
     /// duplicate, whatever else the step holds.
-    fn judge(&self, step: &Step) -> Result<(), StepOutcome> {
+    fn judge(&self, step: &Step, shard: ShardId) -> Result<(), StepOutcome> {
         if let Some(reason) = step.contradiction() {
             return Err(StepOutcome::Refused(reason.to_owned()));
+        }
+        if let Some(foreign) = step.foreign(shard) {
+            return Err(StepOutcome::Refused(foreign));
         }
         let there = match (step.row, &step.instance) {
             (Some(row), _) => Some(self.instances.get(&row).ok_or(StepOutcome::Conflict)?),
@@ -194,7 +227,7 @@ impl Model {
         }
     }
 
-    fn write(&mut self, step: &Step) -> Committed {
+    fn write(&mut self, step: &Step, shard: ShardId) -> Committed {
         let mut committed = Committed::default();
         let row = match (step.row, &step.instance) {
             (Some(row), _) => Some(row),
@@ -217,7 +250,7 @@ impl Model {
         for id in &step.consumed {
             self.inbox.remove(id);
         }
-        committed.mail = step.mail.iter().map(|mail| self.add_mail(mail.clone())).collect();
+        committed.mail = step.mail.iter().map(|mail| self.add_mail(mail.clone(), shard)).collect();
         for change in &step.deliveries {
             match change {
                 DeliveryChange::Add(delivery) => {
@@ -253,7 +286,7 @@ impl Model {
         for entry in &step.audit {
             let (id, before) = self.audit.last().map_or((0, AuditLink::FIRST), |row| (row.id.0, row.link));
             let link = before.next(entry);
-            self.audit.push(AuditRow { id: AuditId(id + 1), entry: entry.clone(), link });
+            self.audit.push(AuditRow { id: AuditId(id + 1), entry: entry.clone(), link, chain: 0 });
         }
         committed
     }
@@ -275,7 +308,43 @@ impl Model {
         row
     }
 
-    pub(super) fn add_mail(&mut self, mail: Mail) -> InboxId {
+    /// Adds mail of a writer with the lease of `shard`. Mail for another shard waits for the owner of that shard.
+    fn add_mail(&mut self, mail: Mail, shard: ShardId) -> InboxId {
+        if shard.owns(&mail.to) {
+            return self.file_mail(mail);
+        }
+        self.tenure(ShardId::of_address(&mail.to, shard.of())).delivered = true;
+        self.arrivals.push(mail);
+        InboxId(0)
+    }
+
+    /// Adds mail of a writer without a lease.
+    pub(super) fn deliver(&mut self, mail: Mail) -> InboxId {
+        let of = u16::try_from(self.tenures.len()).unwrap_or(ShardId::MAX);
+        let shard = ShardId::of_address(&mail.to, of);
+        self.tenure(shard).delivered = true;
+        if shard.is_whole() {
+            return self.file_mail(mail);
+        }
+        self.arrivals.push(mail);
+        InboxId(0)
+    }
+
+    /// Moves the arrivals of a shard into the inbox.
+    pub(super) fn collect_arrivals(&mut self, shard: ShardId) {
+        for mail in self.arrivals.extract_if(.., |mail| shard.owns(&mail.to)).collect::<Vec<_>>() {
+            self.file_mail(mail);
+        }
+    }
+
+    /// Reads the inbox with the arrivals, which get their numbers later.
+    pub(super) fn whole_inbox(&self, after: InboxId, limit: usize) -> Vec<(InboxId, Mail)> {
+        let arrivals = (self.last_mail + 1..).map(InboxId).zip(self.arrivals.iter().cloned());
+        let arrivals = arrivals.filter(|(id, _)| *id > after);
+        behind(&self.inbox, after, limit, |_| true).into_iter().chain(arrivals).take(limit).collect()
+    }
+
+    fn file_mail(&mut self, mail: Mail) -> InboxId {
         let id = InboxId(next(&mut self.last_mail));
         self.inbox.insert(id, mail);
         id
@@ -292,8 +361,13 @@ impl Model {
         self.dead.insert(DeadId(next(&mut self.last_dead)), letter.clone());
     }
 
-    pub(super) fn purge(&mut self, before: Timestamp, limit: usize) -> Result<Purged, StoreError> {
-        if !self.held {
+    pub(super) fn purge(
+        &mut self,
+        before: Timestamp,
+        limit: usize,
+        shard: ShardId,
+    ) -> Result<Purged, StoreError> {
+        if !self.tenure(shard).held {
             return Err(StoreError::Fenced { epoch: 0 });
         }
         let old = |kept: &Kept| {
@@ -302,7 +376,7 @@ impl Model {
         let mut rows: Vec<(Timestamp, RowId)> = self
             .instances
             .iter()
-            .filter(|(_, kept)| old(kept))
+            .filter(|(_, kept)| shard.owns(&kept.change.address) && old(kept))
             .map(|(row, kept)| (kept.change.changed_at, *row))
             .collect();
         rows.sort();
@@ -314,7 +388,7 @@ impl Model {
         let mut dedup_records: Vec<_> = self
             .dedup
             .iter()
-            .filter(|(_, dedup_record)| dedup_record.at < before)
+            .filter(|(_, dedup_record)| shard.owns(&dedup_record.to) && dedup_record.at < before)
             .map(|(key, dedup_record)| (dedup_record.at, key.clone()))
             .collect();
         dedup_records.sort();

@@ -36,9 +36,15 @@ impl Model {
         })
     }
 
-    pub(super) fn open_tasks(&self, after: Option<(RowId, TaskId)>, limit: usize) -> Vec<OpenTask> {
+    pub(super) fn open_tasks(
+        &self,
+        after: Option<(RowId, TaskId)>,
+        limit: usize,
+        belongs: impl Fn(&Address) -> bool,
+    ) -> Vec<OpenTask> {
         self.instances
             .iter()
+            .filter(|(_, kept)| belongs(&kept.change.address))
             .flat_map(|(row, kept)| kept.tasks.values().map(move |task| (*row, kept, task)))
             .filter(|(row, _, task)| after.is_none_or(|after| (*row, task.id) > after))
             .take(limit)
@@ -50,19 +56,32 @@ impl Model {
             .collect()
     }
 
-    pub(super) fn compensating(&self, after: Option<RowId>, limit: usize) -> Vec<(RowId, Address)> {
+    pub(super) fn compensating(
+        &self,
+        after: Option<RowId>,
+        limit: usize,
+        belongs: impl Fn(&Address) -> bool,
+    ) -> Vec<(RowId, Address)> {
         self.instances
             .range((after.map_or(Unbounded, Excluded), Unbounded))
             .filter(|(_, kept)| kept.change.status == Status::Compensating)
+            .filter(|(_, kept)| belongs(&kept.change.address))
             .take(limit)
             .map(|(row, kept)| (*row, kept.change.address.clone()))
             .collect()
     }
 
-    pub(super) fn timers(&self, until: Timestamp, after: Option<&TimerKey>, limit: usize) -> Vec<DueTimer> {
+    pub(super) fn timers(
+        &self,
+        until: Timestamp,
+        after: Option<&TimerKey>,
+        limit: usize,
+        belongs: impl Fn(&Address) -> bool,
+    ) -> Vec<DueTimer> {
         let mut due: Vec<(TimerKey, DueTimer)> = self
             .instances
             .iter()
+            .filter(|(_, kept)| belongs(&kept.change.address))
             .flat_map(|(row, kept)| kept.timers.values().map(move |timer| (*row, kept, timer)))
             .filter(|(_, _, timer)| timer.due <= until)
             .map(|(row, kept, timer)| {
@@ -88,7 +107,7 @@ impl Model {
         let mut deliveries = self.deliveries.values();
         Trace {
             dedup_record: self.dedup.get(&(to.clone(), id.clone())).map(|dedup_record| dedup_record.content),
-            waiting: self.inbox.values().any(waits),
+            waiting: self.inbox.values().chain(&self.arrivals).any(waits),
             delivering: deliveries.any(|found| found.named && found.to == *to && found.id == *id),
             dead: self.dead.values().rev().find(dead).map(|letter| letter.reason.clone()),
         }
@@ -209,7 +228,7 @@ impl Inspect for MemoryStore {
     }
 
     async fn dead_letters(&self, after: DeadId, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError> {
-        let letters = behind(&self.model().dead, after, limit);
+        let letters = behind(&self.model().dead, after, limit, |_| true);
         Ok(letters.into_iter().map(|(id, letter)| DeadLetterRow { id, letter }).collect())
     }
 
@@ -236,7 +255,7 @@ impl Inspect for MemoryStore {
     }
 
     async fn open_deliveries(&self, after: DeliveryId, limit: usize) -> Result<Vec<DeliveryRow>, StoreError> {
-        let rows = behind(&self.model().deliveries, after, limit);
+        let rows = behind(&self.model().deliveries, after, limit, |_| true);
         Ok(rows.into_iter().map(|(id, delivery)| DeliveryRow { id, delivery }).collect())
     }
 
@@ -259,6 +278,10 @@ impl Inspect for MemoryStore {
 
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError> {
         let model = self.model();
+        if self.shard.is_none() {
+            let all = model.whole_inbox(InboxId::default(), usize::MAX).into_iter();
+            return Ok(all.filter(|(_, mail)| mail.to == *address).take(limit).collect());
+        }
         let waiting = model.inbox.iter().filter(|(_, mail)| mail.to == *address).take(limit);
         Ok(waiting.map(|(id, mail)| (*id, mail.clone())).collect())
     }

@@ -7,7 +7,7 @@ use crate::store::{Address, ConsumerRow, MailKind, NameOf, Pause, PauseOf, Retir
 
 impl Model {
     pub(super) fn rename(&mut self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
-        if !self.held {
+        if !self.tenures.iter().all(|tenure| tenure.held) {
             return Err(StoreError::Fenced { epoch: 0 });
         }
         self.judge_names(names)?;
@@ -69,7 +69,9 @@ impl Model {
         }));
         self.definitions = rest;
         // Deliveries have subscribers as consumers. Subscribers keep their names.
-        for mail in self.inbox.values_mut().filter(|mail| mail.kind != MailKind::Delivery) {
+        for mail in
+            self.inbox.values_mut().chain(&mut self.arrivals).filter(|mail| mail.kind != MailKind::Delivery)
+        {
             mail.to = renamed(mail.to.clone());
         }
         for letter in self.dead.values_mut().filter(|letter| letter.kind != MailKind::Delivery) {

@@ -6,7 +6,7 @@ use super::guard::Epochs;
 use super::writer::{self, Writer};
 use super::{Relocated, RelocationError};
 use crate::store::{
-    AuditEntry, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, DeadId, DeadLetter, Delivery,
+    AuditChains, AuditEntry, AuditFilter, AuditFrom, AuditId, AuditRow, DeadId, DeadLetter, Delivery,
     DeliveryChange, DeliveryId, InboxId, Mail, Step, Store, StoreError, StoreSizes,
 };
 
@@ -187,16 +187,15 @@ async fn audit(store: &dyn Store, after: i64) -> Result<Vec<AuditRow>, StoreErro
 
 /// Follows the chain of the audit. A copy would give a forged row a valid link.
 async fn unbroken(store: &dyn Store) -> Result<(), RelocationError> {
-    let (mut after, mut link) = (0, AuditLink::FIRST);
+    let (mut after, mut chains) = (0, AuditChains::default());
     loop {
         let rows = audit(store, after).await?;
         let Some(last) = rows.last() else { return Ok(()) };
         after = last.id.0;
         for row in &rows {
-            if !row.follows(&link) {
+            if !chains.follows(row) {
                 return Err(RelocationError::BrokenAudit { row: row.id.0 });
             }
-            link = row.link;
         }
     }
 }

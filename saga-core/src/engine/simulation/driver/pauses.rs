@@ -69,19 +69,23 @@ impl Driver {
             let mail = Mail::store_verb(verb, operator, request, self.now.wall);
             return self.deliver(vec![mail]);
         }
-        let ticket = self.ticket("");
+        let unit = self.any_unit();
+        let ticket = self.ticket(unit, "");
         self.pauses.asked.insert(ticket, verb.clone());
-        self.handle(In::Operate { verb, operator, ticket, claim: Claim::default() });
+        self.handle(unit, In::Operate { verb, operator, ticket, claim: Claim::default() });
     }
 
     /// A start reads the pauses, and requests of other processes may still end them.
-    pub(super) fn start_with_pauses(&mut self) -> Vec<PauseOf> {
-        self.pauses.asked.clear();
-        self.pauses.events.clear();
+    pub(super) fn start_with_pauses(&mut self, gone: &BTreeSet<Ticket>) -> Vec<PauseOf> {
+        self.pauses.asked.retain(|ticket, _| !gone.contains(ticket));
+        self.pauses.events.retain(|ticket, _| !gone.contains(ticket));
         let paused: Vec<PauseOf> =
             now(self.store.pauses()).expect("read").into_iter().map(|pause| pause.of).collect();
-        self.pauses.certain =
-            if self.resume_is_asked() { BTreeSet::new() } else { paused.iter().cloned().collect() };
+        self.pauses.certain = if self.resume_is_asked() || self.units.len() > 1 {
+            BTreeSet::new()
+        } else {
+            paused.iter().cloned().collect()
+        };
         paused
     }
 
@@ -120,7 +124,8 @@ impl Driver {
                     // A request of another process may end the pause at any time.
                     let later = StoreVerb::Resume(of.clone());
                     let later = self.pauses.asked.values().any(|asked| *asked == later);
-                    if !later && !self.resume_is_asked() {
+                    // Another unit may not have heard of it yet.
+                    if !later && !self.resume_is_asked() && self.units.len() == 1 {
                         self.pauses.certain.insert(of);
                     }
                 }

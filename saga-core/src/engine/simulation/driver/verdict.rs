@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use super::super::order::Order;
 use super::super::world::Account;
 use super::{Driver, Seen, address, labelled, name, now, thanks};
-use crate::engine::Attempt;
+use crate::engine::{Attempt, Shard};
 use crate::store::{DeadId, DeadLetterRow, HistoryRow, Inspect, Snapshot, Status, Store};
 
 impl Driver {
@@ -160,10 +160,9 @@ impl Driver {
                 let (applied, skipped, letters) =
                     (lines(HistoryKind::Applied), lines(HistoryKind::Skipped), letters.count());
                 assert_eq!(skipped, letters, "{id} of {order}: skipped, and kept as a dead letter");
-                assert!(
-                    applied + skipped <= 1,
-                    "{id} of {order}: applied {applied}, skipped {skipped} times"
-                );
+                // A repetition that came by the inbox has no record while its instance is parked over it. It is skipped again.
+                let once = if self.units.len() > 1 { skipped.min(1) } else { skipped };
+                assert!(applied + once <= 1, "{id} of {order}: applied {applied}, skipped {skipped} times");
                 seen.skipped += skipped as u64;
                 seen.mended += applied as u64;
             }
@@ -173,7 +172,8 @@ impl Driver {
     pub(super) fn describe(&self) -> String {
         let inbox = now(self.store.inbox(Default::default(), 10)).expect("read");
         let deliveries = now(self.store.deliveries(Default::default(), 10)).expect("read");
-        let mut text = format!("{:?}\ntickets {:?}\n", self.shard, self.tickets);
+        let units: Vec<&Shard> = self.units.iter().map(|unit| &unit.shard).collect();
+        let mut text = format!("{:?}\ntickets {:?}\n", units, self.tickets);
         let dead = now(self.store.dead_letters(DeadId::default(), 1_000)).expect("read");
         let dead: Vec<_> = dead.iter().map(|r| (&r.letter.to, &r.letter.id, &r.letter.reason)).collect();
         text += &format!("inbox {inbox:?}\ndeliveries {deliveries:?}\ndead {dead:?}\n");
