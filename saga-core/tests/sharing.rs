@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use saga_core::dispatcher::{
-    Clock, Dispatcher, Disposition, Health, InstanceError, ManualClock, Nodes, PublishError, StartError,
+    Clock, Dispatcher, Disposition, HandlerContext, Health, InstanceError, ManualClock, Nodes, PublishError,
+    StartError, Subscriber,
 };
 use saga_core::machine::{DeclinedReason, Operator, Position};
-use saga_core::message::{Key, MessageId};
+use saga_core::message::{HandlerError, Key, MessageId};
 use saga_core::store::{Address, AuditFilter, Inspect, MemoryStore, PauseOf, ShardId};
 use support::*;
 use world::{Plan, World, builder};
@@ -328,4 +329,59 @@ async fn events_of_one_task_keep_their_order_while_shards_move() {
     let expected: Vec<String> = (0..40).map(|round| format!("n-{round}")).collect();
     assert_eq!(nudges, expected);
     drop(others);
+}
+
+/// Takes the events of a later release.
+#[derive(Clone, Default)]
+struct Ears(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl Subscriber<Nudged> for Ears {
+    async fn handle(&self, event: Nudged, _: &HandlerContext) -> Result<(), HandlerError> {
+        self.0.lock().unwrap().push(event.order);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn r28_what_is_published_after_a_start_reaches_its_new_consumers() {
+    let shop = Shop::open();
+    let old = shop.join_as("old", 1).await;
+    let ears = Ears::default();
+    let new = builder(shop.store.clone(), &shop.world, &shop.clock)
+        .owner("new")
+        .build(2)
+        .subscriber::<Nudged>("ears", ears.clone())
+        .join();
+    let new = shop.in_time(new).await.unwrap();
+    // The earlier release does not have the consumer, and publishes for it from now on.
+    let receipt = old.publish(nudge("1", "")).await.unwrap();
+    let consumers: Vec<&str> = receipt.consumers.iter().map(|consumer| &*consumer.consumer).collect();
+    assert!(consumers.contains(&"ears"), "{receipt:?}");
+    shop.shares(&[(&new, 4), (&old, 0)]).await;
+    shop.until(&new, |_| !ears.0.lock().unwrap().is_empty()).await;
+    assert_eq!(*ears.0.lock().unwrap(), ["1"], "once");
+}
+
+#[tokio::test]
+async fn a_later_release_gets_all_shards_one_after_the_other() {
+    let shop = Shop::open();
+    let (first, second) = (shop.join_as("first", 1).await, shop.join_as("second", 1).await);
+    shop.shares(&[(&first, 2), (&second, 2)]).await;
+    let (third, fourth) = (shop.join_as("third", 2).await, shop.join_as("fourth", 2).await);
+    shop.shares(&[(&first, 0), (&second, 0), (&third, 2), (&fourth, 2)]).await;
+    first.shutdown(Duration::ZERO).await.unwrap();
+    second.shutdown(Duration::ZERO).await.unwrap();
+    shop.shares(&[(&third, 2), (&fourth, 2)]).await;
+}
+
+#[tokio::test]
+async fn the_last_handle_ends_its_shards_in_the_background() {
+    let shop = Shop::open();
+    let (first, second) = (shop.join("first").await, shop.join("second").await);
+    shop.shares(&[(&first, 2), (&second, 2)]).await;
+    let weak = second.downgrade();
+    drop(second);
+    shop.shares(&[(&first, 4)]).await;
+    assert!(weak.upgrade().is_none());
+    shop.until(&first, |nodes| nodes.nodes.len() == 1).await;
 }

@@ -20,10 +20,11 @@ CREATE UNIQUE INDEX saga_lease_shard ON saga_lease (shard);
 
 -- The processes that share the shards, with their signs of life.
 CREATE TABLE saga_node (
-    name  text COLLATE "C" PRIMARY KEY,
-    build bigint NOT NULL,
-    beats bigint NOT NULL,
-    since timestamptz NOT NULL DEFAULT now()
+    name      text COLLATE "C" PRIMARY KEY,
+    build     bigint NOT NULL,
+    consumers bigint NOT NULL,
+    beats     bigint NOT NULL,
+    since     timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 20);
 
 -- Mail for another shard than the one of its writer lies here too.

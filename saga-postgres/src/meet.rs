@@ -39,13 +39,16 @@ pub(crate) async fn meet(
     shards: u16,
     silences: &parking_lot::Mutex<Silences>,
 ) -> Result<Meeting, Error> {
-    const BEAT: &str = "INSERT INTO saga_node AS n (name, build, beats) VALUES ($1, $2, 0)
-        ON CONFLICT (name) DO UPDATE SET build = excluded.build, beats = n.beats + 1";
-    const LOOK: &str = "SELECT 'node', name, build, beats, 0::int8 FROM saga_node
+    const BEAT: &str = "INSERT INTO saga_node AS n (name, build, consumers, beats) VALUES ($1, $2, $3, 0)
+        ON CONFLICT (name) DO UPDATE SET build = excluded.build, consumers = excluded.consumers, beats = n.beats + 1";
+    const LOOK: &str = "SELECT 'node', name, build, beats, consumers FROM saga_node
         UNION ALL SELECT 'lease', l.owner, l.shard::int8, coalesce(b.beats, 0), l.epoch
-        FROM saga_lease l LEFT JOIN saga_beat b ON b.epoch = l.epoch ORDER BY 2";
+        FROM saga_lease l LEFT JOIN saga_beat b ON b.epoch = l.epoch
+        UNION ALL SELECT 'consumers', '', count(*), 0, 0 FROM saga_consumer
+        UNION ALL SELECT 'retired', name, 0, 0, 0 FROM saga_pause WHERE kind = 'consumer' ORDER BY 2";
     let build = i64::try_from(node.build).unwrap_or(i64::MAX);
-    query(client, BEAT, &[&node.name, &build]).await?;
+    let consumers = i64::try_from(node.consumers).unwrap_or(i64::MAX);
+    query(client, BEAT, &[&node.name, &build, &consumers]).await?;
     let rows = query(client, LOOK, &[]).await?;
     let now = Instant::now();
     let mut silences = silences.lock();
@@ -54,13 +57,25 @@ pub(crate) async fn meet(
     for row in &rows {
         let (kind, name, number): (&str, String, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let (beats, epoch): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
-        let counted = if kind == "node" { Counted::Node(name.clone()) } else { Counted::Lease(epoch) };
+        let counted = match kind {
+            "node" => Counted::Node(name.clone()),
+            "lease" => Counted::Lease(epoch),
+            "consumers" => {
+                meeting.consumers = number.cast_unsigned();
+                continue;
+            }
+            _ => {
+                meeting.retired.push(name);
+                continue;
+            }
+        };
         let silent = silences.of(counted.clone(), beats, now);
         if let Some(seen) = silences.0.get(&counted) {
             still.0.insert(counted, *seen);
         }
         if kind == "node" {
-            meeting.nodes.push(Seen { what: Node { name, build: number.cast_unsigned() }, silent });
+            let (build, consumers) = (number.cast_unsigned(), epoch.cast_unsigned());
+            meeting.nodes.push(Seen { what: Node { name, build, consumers }, silent });
         } else if let Some(place) = usize::try_from(number).ok().and_then(|at| meeting.owners.get_mut(at)) {
             *place = Some(Seen { what: name, silent });
         }

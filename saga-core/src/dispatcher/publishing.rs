@@ -40,7 +40,11 @@ fn consumers<E: Correlated>(
     registry: &Registry,
     event: &E,
 ) -> Result<Vec<(Consumer, InstanceName)>, PublishError> {
-    let consumers = registry.consumers.get(E::NAME).ok_or(PublishError::NoConsumer { event: E::NAME })?;
+    let consumers = registry.consumers.get(E::NAME).map_or(&[] as &[_], Vec::as_slice);
+    let later = registry.later_consumers(E::NAME);
+    if consumers.is_empty() && later.is_empty() {
+        return Err(PublishError::NoConsumer { event: E::NAME });
+    }
     let key = |consumer: &Consumer| {
         let saga = match consumer {
             Consumer::Saga(saga) => saga,
@@ -52,7 +56,7 @@ fn consumers<E: Correlated>(
             source,
         })
     };
-    consumers.iter().map(|consumer| Ok((consumer.clone(), key(consumer)?))).collect()
+    consumers.iter().chain(&later).map(|consumer| Ok((consumer.clone(), key(consumer)?))).collect()
 }
 
 /// Converts the answer of the engine for the publisher.

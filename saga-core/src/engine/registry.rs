@@ -2,7 +2,8 @@
 
 use crate::message::Map;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::attempts::Policy;
 use super::problem::StartProblem;
@@ -50,6 +51,9 @@ pub(crate) struct Registry {
     /// The consumers of each event, without repetition. Sagas come first.
     pub(crate) consumers: Map<String, Vec<Consumer>>,
     /// Joins spans to distributed traces.
+    /// Consumers that other processes have registered since the start, by event (rule R28).
+    later: RwLock<Arc<Map<String, Vec<Consumer>>>>,
+    has_later: AtomicBool,
     pub(crate) tracer: Option<Box<dyn Tracer>>,
     duplicate_sagas: Vec<&'static str>,
     duplicate_formers: Vec<(&'static str, &'static str, &'static str)>,
@@ -118,6 +122,31 @@ impl Registry {
     pub(crate) fn published(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let definitions = self.sagas.values().map(|program| program.definition());
         definitions.flat_map(|of| published(of).into_iter().map(|(event, _)| (of.name, event)))
+    }
+
+    /// Keeps the consumers that the store has and this registry does not know yet.
+    pub(crate) fn learn(&self, stored: &[ConsumerRow]) {
+        let mut later: Map<String, Vec<Consumer>> = Map::default();
+        for row in stored.iter().filter(|row| !self.takes(&row.consumer, &row.event)) {
+            // An earlier name of a saga of this build is the same consumer.
+            if !row.subscriber && self.formerly.contains_key(&*row.consumer) {
+                continue;
+            }
+            let name: Arc<str> = row.consumer.as_str().into();
+            let consumer = if row.subscriber { Consumer::Subscriber(name) } else { Consumer::Saga(name) };
+            later.entry(row.event.clone()).or_default().push(consumer);
+        }
+        self.has_later.store(!later.is_empty(), Ordering::Release);
+        *self.later.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(later);
+    }
+
+    /// Returns the consumers of an event that were registered by other processes since the start.
+    pub(crate) fn later_consumers(&self, event: &str) -> Vec<Consumer> {
+        if !self.has_later.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let later = self.later.read().unwrap_or_else(PoisonError::into_inner);
+        later.get(event).cloned().unwrap_or_default()
     }
 
     /// Returns the consumers of this build.

@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::dispatcher::{
     Dispatcher, DispatcherBuilder, Extension, Handler, HandlerContext, PublishError, Receipt, StartError,
-    Started,
+    Started, WeakDispatcher,
 };
 use crate::engine::Policy;
 use crate::engine::StartProblem;
@@ -99,6 +99,8 @@ pub(crate) struct Schedules {
     problems: Vec<StartProblem>,
     /// Each schedule with its expression, after the registration.
     crons: Vec<(String, String)>,
+    /// The dispatcher, for the handler of due runs.
+    dispatcher: Arc<OnceLock<WeakDispatcher>>,
 }
 
 impl fmt::Debug for Schedules {
@@ -173,13 +175,19 @@ impl Extension for Schedules {
         }
         let entries = std::mem::take(&mut self.entries);
         self.crons = entries.iter().map(|(name, entry)| (name.clone(), entry.cron.clone())).collect();
-        let runs = Runs { store: builder.store(), entries };
+        let runs = Runs { store: builder.store(), entries, dispatcher: Arc::clone(&self.dispatcher) };
         builder = builder.saga::<ScheduleState>();
         Ok(builder.handler_with::<StartRun>(runs, Policy::default()))
     }
 
     fn started<'a>(&'a self, dispatcher: &'a Dispatcher) -> Started<'a> {
         Box::pin(async move {
+            // A start happens once.
+            let _ = self.dispatcher.set(dispatcher.downgrade());
+            if has_later_release(dispatcher) {
+                // The expressions of the later release stay.
+                return Ok(());
+            }
             for (name, cron) in &self.crons {
                 tell(dispatcher, name, cron).await?;
             }
@@ -208,10 +216,18 @@ async fn tell(dispatcher: &Dispatcher, name: &str, cron: &str) -> Result<(), Sta
     Ok(())
 }
 
+/// Returns whether a process of a later release shares the store.
+fn has_later_release(dispatcher: &Dispatcher) -> bool {
+    let Some(nodes) = dispatcher.nodes() else { return false };
+    let own = nodes.nodes.iter().find(|node| node.is_self).map_or(0, |node| node.build);
+    nodes.nodes.iter().any(|node| node.build > own)
+}
+
 /// Publishes the event of a due run.
 struct Runs {
     store: Arc<dyn Store>,
     entries: BTreeMap<String, Entry>,
+    dispatcher: Arc<OnceLock<WeakDispatcher>>,
 }
 
 impl Runs {
@@ -230,6 +246,11 @@ impl Runs {
 impl Handler<StartRun> for Runs {
     async fn handle(&self, command: StartRun, cx: &HandlerContext) -> HandlerResult<StartRun> {
         let Some(entry) = self.entries.get(cx.instance()) else {
+            let dispatcher = self.dispatcher.get().and_then(WeakDispatcher::upgrade);
+            if dispatcher.is_some_and(|dispatcher| has_later_release(&dispatcher)) {
+                // The schedule goes on there when its shard is handed over.
+                return Err("a later release may have the schedule; trying again".into());
+            }
             return Ok(RunRetired {}.into());
         };
         if entry.how.misfire == Misfire::Skip && command.late_ms > MISFIRE.as_millis() {

@@ -11,6 +11,8 @@ pub struct Node {
     pub name: String,
     /// The number of its release. Shards go to the highest one.
     pub build: u64,
+    /// The number of consumers in the store that the process knows.
+    pub consumers: u64,
 }
 
 /// What one process sees of all.
@@ -22,6 +24,10 @@ pub struct Meeting {
     pub owners: Vec<Option<Seen<String>>>,
     /// How long an owner may be silent before another process takes its shard.
     pub ttl: Duration,
+    /// The number of consumers in the store.
+    pub consumers: u64,
+    /// The retired consumers.
+    pub retired: Vec<String>,
 }
 
 /// Something that shows signs of life.

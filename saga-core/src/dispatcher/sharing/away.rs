@@ -79,10 +79,10 @@ impl Dispatcher {
         let now = self.clock.now().wall;
         // A repetition of the call to the store is recognised by the id.
         let id = event.id.unwrap_or_else(MessageId::unique);
-        let retired = sharing.seen.borrow().retired.clone();
+        let retired = sharing.seen.borrow().meeting.retired.clone();
         let mut mails = Vec::with_capacity(to.len());
         for ((consumer, _), to) in event.consumers.iter().zip(to) {
-            if retired.contains(&*to.saga) {
+            if retired.iter().any(|name| *name == *to.saga) {
                 continue;
             }
             let kind = match consumer {

@@ -30,6 +30,8 @@ const SOON: Duration = Duration::from_millis(100);
 const HAND_OVER: Duration = Duration::from_secs(5);
 /// The shortest time between the join or end of a process and the first hand-over, so that several changes are one.
 const CALM: Duration = Duration::from_secs(2);
+/// How long a start waits for the other processes to know its consumers.
+const KNOWN: Duration = Duration::from_secs(5);
 /// The time limit for leases that are being taken at the end.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -48,6 +50,8 @@ pub(super) struct Member {
     giving: Option<(u16, oneshot::Receiver<bool>)>,
     /// The names of the processes at the last look, and since when they are these.
     known: (Vec<String>, Duration),
+    /// Until when the start waits for the other processes to know the consumers of this one.
+    known_by: Duration,
     /// Answered after the first round.
     first: Option<oneshot::Sender<()>>,
 }
@@ -72,6 +76,7 @@ impl Member {
         let member = Self {
             shards: shards.collect(),
             known: (Vec::new(), parts.clock.now().mono),
+            known_by: parts.clock.now().mono.saturating_add(KNOWN),
             parts,
             sharing: Arc::downgrade(sharing),
             store,
@@ -108,7 +113,9 @@ impl Member {
             self.reap(&sharing);
             let calm = self.look(&sharing).await;
             self.publish(&sharing);
+            let known = self.is_known(&sharing) || self.parts.clock.now().mono >= self.known_by;
             if self.taking.is_empty()
+                && known
                 && let Some(first) = self.first.take()
             {
                 // The caller may have been dropped.
@@ -117,7 +124,8 @@ impl Member {
             let wake = Arc::clone(&sharing.wake);
             // Only handles keep the units running.
             drop(sharing);
-            busy = self.rest(busy, &wake, if calm { LOOK } else { SOON }).await;
+            let soon = !calm || self.first.is_some();
+            busy = self.rest(busy, &wake, if soon { SOON } else { LOOK }).await;
         }
         drop(busy);
         self.finish().await;
@@ -167,18 +175,12 @@ impl Member {
                 return true;
             }
         };
-        let retired = self.store.pauses().await.ok().map(|pauses| {
-            let retired = pauses.into_iter().filter(|pause| pause.retires(pause.of.name()));
-            retired.map(|pause| pause.of.name().to_owned()).collect()
-        });
+        self.learn(&meeting).await;
         let plan = self.plan(&meeting);
         let calm = is_balanced(&self.node.name, &meeting) && self.taking.is_empty() && self.giving.is_none();
         sharing.seen.send_modify(|seen| {
             seen.meeting = meeting;
             seen.trouble = None;
-            if let Some(retired) = retired {
-                seen.retired = retired;
-            }
         });
         for number in plan.take {
             self.take(number);
@@ -187,6 +189,32 @@ impl Member {
             self.give(sharing, number);
         }
         calm
+    }
+
+    /// Learns the consumers that other processes have registered.
+    async fn learn(&mut self, meeting: &Meeting) {
+        if meeting.consumers == self.node.consumers {
+            return;
+        }
+        match self.store.consumers().await {
+            Ok(consumers) => {
+                self.parts.registry.learn(&consumers);
+                // The others hear of it with the next sign of life.
+                self.node.consumers = consumers.len() as u64;
+            }
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the consumers cannot be read; trying again");
+            }
+        }
+    }
+
+    /// Returns whether the other living processes know the consumers of this one. What is published after the start reaches
+    /// them (rule R28).
+    fn is_known(&self, sharing: &Sharing) -> bool {
+        let seen = sharing.seen.borrow();
+        let others = seen.meeting.nodes.iter().filter(|node| node.what.name != self.node.name);
+        let mut others = others.filter(|node| node.silent <= seen.meeting.ttl);
+        others.all(|node| node.what.consumers >= self.node.consumers)
     }
 
     fn plan(&mut self, meeting: &Meeting) -> Plan {

@@ -15,7 +15,6 @@ mod balance;
 mod member;
 mod nodes;
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -53,8 +52,6 @@ pub(super) struct Sharing {
 #[derive(Clone, Debug, Default)]
 struct Seen {
     meeting: Meeting,
-    /// The retired consumers.
-    retired: BTreeSet<String>,
     /// Why the store could not be looked at.
     trouble: Option<String>,
 }
@@ -163,7 +160,7 @@ pub(super) async fn join(
     let of = store.shards();
     let unique = uuid::Uuid::new_v4().simple().to_string();
     // Two processes can have the same name and number on different machines.
-    let node = Node { name: format!("{name} ({})", &unique[..8]), build };
+    let node = Node { name: format!("{name} ({})", &unique[..8]), build, consumers: 0 };
     let patient = Patient::new(&*parts.clock, limits.call);
     let meeting = patient.ask(|| store.meet(&node)).await?;
     let shared = Arc::new(Shared::new(limits.publishing));

@@ -27,7 +27,10 @@ impl Shard {
             let id = MessageId::from(incarnation.derive(seq, ordinal, &event.message.name));
             let hops = cause.hops + 1;
             let consumers = registry.consumers.get(&*event.message.name).map_or(&[] as &[_], Vec::as_slice);
-            for consumer in consumers.iter().filter(|consumer| !self.pauses.is_retired(consumer.name())) {
+            let later = registry.later_consumers(&event.message.name);
+            for consumer in
+                consumers.iter().chain(&later).filter(|consumer| !self.pauses.is_retired(consumer.name()))
+            {
                 let saga = match consumer {
                     Consumer::Saga(saga) => saga,
                     Consumer::Subscriber(_) => "",

@@ -122,18 +122,24 @@ impl std::fmt::Debug for MemoryStore {
 impl Store for MemoryStore {
     async fn meet(&self, node: &Node) -> Result<Meeting, StoreError> {
         let mut model = self.model();
-        model.nodes.insert(node.name.clone(), node.build);
-        let seen = |(name, build): (&String, &u64)| Seen {
-            what: Node { name: name.clone(), build: *build },
-            silent: Duration::ZERO,
-        };
+        model.nodes.insert(node.name.clone(), node.clone());
+        let seen = |node: &Node| Seen { what: node.clone(), silent: Duration::ZERO };
         let owner = |tenure: &model::Tenure| {
             tenure.held.then(|| Seen { what: tenure.owner.clone(), silent: Duration::ZERO })
         };
         Ok(Meeting {
-            nodes: model.nodes.iter().map(seen).collect(),
+            nodes: model.nodes.values().map(seen).collect(),
             owners: model.tenures.iter().map(owner).collect(),
             ttl: Duration::ZERO,
+            consumers: model.consumers.len() as u64,
+            retired: model
+                .pauses
+                .keys()
+                .filter_map(|of| match of {
+                    PauseOf::Consumer(name) => Some(name.clone()),
+                    _ => None,
+                })
+                .collect(),
         })
     }
 

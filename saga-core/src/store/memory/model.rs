@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::super::{
     Address, AliasChange, AuditId, AuditLink, AuditRow, Batch, Committed, ConsumerRow, DeadId, DeadLetter,
     DedupRecord, Delivery, DeliveryChange, DeliveryId, HistoryEntry, HistoryRow, InboxId, InstanceChange,
-    Lease, Mail, NameOf, Obligation, ObligationChange, Pause, PauseChange, PauseOf, Purged, RowId, ShardId,
-    Step, StepOutcome, StoreError, Task, TaskChange, TaskId, TimerChange, TimerRow,
+    Lease, Mail, NameOf, Node, Obligation, ObligationChange, Pause, PauseChange, PauseOf, Purged, RowId,
+    ShardId, Step, StepOutcome, StoreError, Task, TaskChange, TaskId, TimerChange, TimerRow,
 };
 use crate::definition::StoredDefinition;
 use crate::message::{MessageId, Name, Timestamp};
@@ -22,8 +22,8 @@ pub(super) struct Model {
     pub(super) tenures: Vec<Tenure>,
     /// Mail for another shard than the one of its writer, in order. The owner moves it into the inbox.
     pub(super) arrivals: Vec<Mail>,
-    /// The builds of the processes that share the shards, by name.
-    pub(super) nodes: BTreeMap<String, u64>,
+    /// The processes that share the shards, by name.
+    pub(super) nodes: BTreeMap<String, Node>,
     pub(super) instances: BTreeMap<RowId, Kept>,
     pub(super) rows: BTreeMap<Address, RowId>,
     /// The holder of each alias.
