@@ -92,6 +92,8 @@ pub(crate) enum Verb {
     Deliveries(Deliveries),
     /// Shows the size of the store, its oldest work, and how much of it waits.
     Stats,
+    /// Lists the processes that share the store, with their shards.
+    Nodes,
     /// Lists the consumers of each event.
     Consumers,
     /// Lists the sagas that have run on the store, with their versions.
@@ -181,7 +183,9 @@ impl Verb {
     pub(crate) const fn shows(&self) -> bool {
         match self {
             Self::Ls(_) | Self::Show(_) | Self::Trace(_) | Self::Count { .. } | Self::Pauses => true,
-            Self::Audit(_) | Self::Problems | Self::Stats | Self::Consumers | Self::Sagas => true,
+            Self::Audit(_) | Self::Problems | Self::Stats | Self::Consumers | Self::Sagas | Self::Nodes => {
+                true
+            }
             Self::Tasks(_) | Self::Timers(_) | Self::Schedules | Self::Deliveries(_) => true,
             Self::Dead(dead) => matches!(dead, Dead::Ls { .. } | Dead::Show { .. }),
             _ => false,

@@ -42,7 +42,8 @@ pub(crate) async fn decide(
     let to = before.instance.address.clone();
     let operator = decide.who.at_step(decide.step.unwrap_or(before.instance.seq));
     let operator = operator.created_at(before.instance.created_at);
-    let mails = reader.deliver(vec![Mail::operator(to.clone(), verb, operator, Timestamp::now())]).await?;
+    let sent = Mail::operator(to.clone(), verb, operator, Timestamp::now());
+    reader.deliver(vec![sent.clone()]).await?;
     let deadline = Instant::now() + Duration::from_secs(decide.wait);
     let mut answer = Answer::new(word, &to);
     loop {
@@ -68,7 +69,8 @@ pub(crate) async fn decide(
     }
     if answer.seq.is_none() && !answer.removed {
         let waiting = reader.waiting(&to, WAITING).await?;
-        answer.taken_up = waiting.len() < WAITING && !waiting.iter().any(|(id, _)| mails.contains(id));
+        answer.taken_up = waiting.len() < WAITING
+            && !waiting.iter().any(|(_, mail)| mail.message == sent.message && mail.at == sent.at);
     }
     let ended = match (&answer.seq, &answer.declined) {
         _ if answer.removed => Ended::Well,

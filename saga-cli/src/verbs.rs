@@ -77,6 +77,7 @@ pub(crate) async fn run(verb: &Verb, store: &Source, reveal: bool, output: &mut 
         Verb::Schedules => open::schedules(&*shown, output).await,
         Verb::Deliveries(of) => open::deliveries(&of.filter(), &*shown, output).await,
         Verb::Problems => problems(store, output).await,
+        Verb::Nodes => nodes(&**store, output).await,
         Verb::Consumers => consumers(&**store, output).await,
         Verb::Sagas => sagas(&**store, output).await,
         Verb::Graph(graph) => self::graph(graph, &**store, output).await,
@@ -404,6 +405,45 @@ async fn audit(audit: &Audit, store: &dyn Inspect, output: &mut Output<'_>) -> R
         }
         Some(_) => {}
     }
+    Ok(Ended::Well)
+}
+
+/// A process that shares the store, or the owner of a shard.
+#[derive(Serialize)]
+struct NodeLine {
+    node: String,
+    /// The number of its release. `null` for an owner that does not share the store, such as a dispatcher that was started alone.
+    build: Option<u64>,
+    shards: Vec<u16>,
+}
+
+async fn nodes(store: &dyn Inspect, output: &mut Output<'_>) -> Result<Ended> {
+    let Some(meeting) = store.meeting().await? else {
+        anyhow::bail!(
+            "a file has one owner, and processes do not share it; this verb is for a store in PostgreSQL"
+        );
+    };
+    let owned = |name: &str| {
+        let of = (0..).zip(&meeting.owners);
+        let of = of.filter(|(_, owner)| owner.as_ref().is_some_and(|owner| owner.what == name));
+        of.map(|(number, _)| number).collect::<Vec<u16>>()
+    };
+    let mut lines: Vec<NodeLine> = Vec::new();
+    for node in &meeting.nodes {
+        let (name, build) = (node.what.name.clone(), Some(node.what.build));
+        lines.push(NodeLine { shards: owned(&name), node: name, build });
+    }
+    for owner in meeting.owners.iter().flatten() {
+        if !lines.iter().any(|line| line.node == owner.what) {
+            lines.push(NodeLine { node: owner.what.clone(), build: None, shards: owned(&owner.what) });
+        }
+    }
+    output.list(["node", "build", "shards"], &lines, |line| {
+        let shards: Vec<String> = line.shards.iter().map(ToString::to_string).collect();
+        [line.node.clone(), line.build.map(|build| build.to_string()).unwrap_or_default(), shards.join(" ")]
+    })?;
+    let free = meeting.owners.iter().filter(|owner| owner.is_none()).count();
+    output.note(format!("{} of {} shards have no owner", free, meeting.owners.len()));
     Ok(Ended::Well)
 }
 

@@ -6,8 +6,8 @@ use saga_core::message::{Message, MessageId, Timestamp};
 use saga_core::store::{
     Address, AuditFilter, AuditFrom, AuditId, AuditLink, AuditRow, ConsumerRow, DeadId, DeadLetterReason,
     DeadLetterRow, DedupRecord, DeliveryId, DeliveryRow, HistoryRow, InboxId, Inspect, InstanceCount,
-    InstanceFilter, InstancePage, Loaded, Mail, NameOf, Pause, RetiredName, Snapshot, Store, StoreError,
-    StoreSizes, StoredName, Trace,
+    InstanceFilter, InstancePage, Loaded, Mail, Meeting, NameOf, Pause, RetiredName, Snapshot, Store,
+    StoreError, StoreSizes, StoredName, Trace,
 };
 use saga_stored::history;
 use serde::de::Error as _;
@@ -177,6 +177,10 @@ impl Inspect for PostgresStore {
             store: self.name().to_owned(),
             detail: format!("a row of the audit cannot be read: {error}"),
         })
+    }
+
+    async fn meeting(&self) -> Result<Option<Meeting>, StoreError> {
+        self.look_at_all().await.map(Some)
     }
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {

@@ -9,7 +9,7 @@
 //! # }
 //! ```
 //!
-//! One process at a time runs the sagas. Other processes read, publish, and stand by. The database is the only source of
+//! One process at a time runs the sagas of a shard. Other processes run other shards, read, publish, and stand by. The database is the only source of
 //! agreement: the lease of the owner is a row, and each commit of the owner checks this row.
 //!
 //! One thread serves all connections of a store: one connection commits, one shows that the owner lives, and a pool reads.

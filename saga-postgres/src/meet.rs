@@ -32,23 +32,26 @@ impl Silences {
     }
 }
 
-/// Shows that `node` lives, and reads all nodes and leases in one moment.
-pub(crate) async fn meet(
+/// Shows that `node` lives.
+pub(crate) async fn beat(client: &Reader, node: &Node) -> Result<(), Error> {
+    const BEAT: &str = "INSERT INTO saga_node AS n (name, build, consumers, beats) VALUES ($1, $2, $3, 0)
+        ON CONFLICT (name) DO UPDATE SET build = excluded.build, consumers = excluded.consumers, beats = n.beats + 1";
+    let build = i64::try_from(node.build).unwrap_or(i64::MAX);
+    let consumers = i64::try_from(node.consumers).unwrap_or(i64::MAX);
+    query(client, BEAT, &[&node.name, &build, &consumers]).await.map(drop)
+}
+
+/// Reads all nodes and leases in one moment.
+pub(crate) async fn look(
     client: &Reader,
-    node: &Node,
     shards: u16,
     silences: &parking_lot::Mutex<Silences>,
 ) -> Result<Meeting, Error> {
-    const BEAT: &str = "INSERT INTO saga_node AS n (name, build, consumers, beats) VALUES ($1, $2, $3, 0)
-        ON CONFLICT (name) DO UPDATE SET build = excluded.build, consumers = excluded.consumers, beats = n.beats + 1";
     const LOOK: &str = "SELECT 'node', name, build, beats, consumers FROM saga_node
         UNION ALL SELECT 'lease', l.owner, l.shard::int8, coalesce(b.beats, 0), l.epoch
         FROM saga_lease l LEFT JOIN saga_beat b ON b.epoch = l.epoch
         UNION ALL SELECT 'consumers', '', count(*), 0, 0 FROM saga_consumer
         UNION ALL SELECT 'retired', name, 0, 0, 0 FROM saga_pause WHERE kind = 'consumer' ORDER BY 2";
-    let build = i64::try_from(node.build).unwrap_or(i64::MAX);
-    let consumers = i64::try_from(node.consumers).unwrap_or(i64::MAX);
-    query(client, BEAT, &[&node.name, &build, &consumers]).await?;
     let rows = query(client, LOOK, &[]).await?;
     let now = Instant::now();
     let mut silences = silences.lock();

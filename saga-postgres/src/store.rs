@@ -251,6 +251,14 @@ impl PostgresStore {
         self.shared.inner.shard.is_none()
     }
 
+    /// Reads the processes that share the store, without taking part.
+    pub(crate) async fn look_at_all(&self) -> Result<Meeting, StoreError> {
+        let (base, shards) = (Arc::clone(&self.shared.inner.base), self.shards());
+        let ttl = base.options.ttl;
+        let meeting = self.read(async move |client| meet::look(client, shards, &base.silences).await);
+        Ok(Meeting { ttl, ..meeting.await? })
+    }
+
     /// Runs a read on a connection of the pool.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -463,7 +471,8 @@ impl Store for PostgresStore {
         let (base, node, shards) = (Arc::clone(&self.shared.inner.base), node.clone(), self.shards());
         let ttl = base.options.ttl;
         let meeting = self.read(async move |client| {
-            let meeting = meet::meet(client, &node, shards, &base.silences).await?;
+            meet::beat(client, &node).await?;
+            let meeting = meet::look(client, shards, &base.silences).await?;
             let gone = base.silences.lock().silent_nodes(ttl * 10);
             if !gone.is_empty() {
                 meet::forget(client, &gone).await?;

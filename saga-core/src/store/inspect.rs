@@ -8,7 +8,8 @@ use async_trait::async_trait;
 
 use super::{
     Address, AuditFilter, AuditRow, DeadId, DeadLetter, DedupRecord, DeliveryId, DeliveryRow, HistoryEntry,
-    InboxId, InstanceFilter, InstancePage, Mail, MailKind, Pause, Snapshot, Status, StoreError, TaskKind,
+    InboxId, InstanceFilter, InstancePage, Mail, MailKind, Meeting, Pause, Snapshot, Status, StoreError,
+    TaskKind,
 };
 use crate::definition::StoredDefinition;
 use crate::message::{Message, MessageId, Timestamp};
@@ -70,6 +71,12 @@ pub trait Inspect: Send + Sync + 'static {
 
     /// Returns how much the store holds. The cost does not grow with the number of instances.
     async fn sizes(&self) -> Result<StoreSizes, StoreError>;
+
+    /// Returns the processes that share the shards, and the owner of each shard. `None` for a store that processes do not share.
+    /// A silence counts from the first look of this handle.
+    async fn meeting(&self) -> Result<Option<Meeting>, StoreError> {
+        Ok(None)
+    }
 
     /// Returns the inbox rows of one instance, oldest first.
     async fn waiting(&self, address: &Address, limit: usize) -> Result<Vec<(InboxId, Mail)>, StoreError>;

@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use super::{
     Address, AuditFilter, AuditRow, Changes, ConsumerRow, DeadId, DeadLetterRow, DedupRecord, DeliveryId,
     DeliveryRow, HistoryKind, HistoryRow, InboxId, Inspect, InstanceCount, InstanceFilter, InstancePage,
-    InstanceView, Labels, Mail, MailKind, ObligationOf, Pause, RetiredName, Snapshot, StoreError, StoreSizes,
-    StoredName, TaskKind, Trace,
+    InstanceView, Labels, Mail, MailKind, Meeting, ObligationOf, Pause, RetiredName, Snapshot, StoreError,
+    StoreSizes, StoredName, TaskKind, Trace,
 };
 use crate::definition::{Redaction, StoredDefinition, hidden};
 use crate::message::{Message, MessageId, Payload};
@@ -245,6 +245,10 @@ impl<S: Deref<Target = dyn Inspect> + Send + Sync + 'static> Inspect for Redacte
         let mut rows = self.store.audit(filter).await?;
         rows.iter_mut().for_each(|row| self.redaction.entry(row));
         Ok(rows)
+    }
+
+    async fn meeting(&self) -> Result<Option<Meeting>, StoreError> {
+        self.store.meeting().await
     }
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {

@@ -1,8 +1,11 @@
 //! Which store is this, and is its dispatcher well?
 
+use std::collections::BTreeSet;
+
 use axum::response::Response;
 use maud::{Markup, html};
 use saga_core::message::visible;
+use saga_core::store::Meeting;
 
 use super::{NoPage, Screen};
 use crate::parts::{panel, status};
@@ -37,8 +40,46 @@ async fn page(screen: &Screen) -> Result<Markup, NoPage> {
             p.lead { "Which store this is, and whether its dispatcher is well." }
         }
         (panel("about-h", "This dashboard", None, &facts))
+        @if let Some(meeting) = store.meeting().await?.filter(|meeting| !meeting.nodes.is_empty()) {
+            (panel("nodes-h", "Nodes", None, &nodes(&meeting)))
+        }
     };
     Ok(screen.page("/about", "About", numbers.badges, &body))
+}
+
+/// The processes that share the store, with their shards.
+fn nodes(meeting: &Meeting) -> Markup {
+    let owned = |name: &str| {
+        let of = (0..).zip(&meeting.owners);
+        let of = of.filter(|(_, owner)| owner.as_ref().is_some_and(|owner| owner.what == name));
+        of.map(|(number, _): (u16, _)| number.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    let joined = |name: &str| meeting.nodes.iter().any(|node| node.what.name == name);
+    let alone: BTreeSet<&str> =
+        meeting.owners.iter().flatten().map(|owner| &*owner.what).filter(|name| !joined(name)).collect();
+    let free = meeting.owners.iter().filter(|owner| owner.is_none()).count();
+    html! {
+        table {
+            thead { tr { th { "Node" } th { "Release" } th { "Shards" } } }
+            tbody {
+                @for node in &meeting.nodes {
+                    tr {
+                        td data-label="Node" { (visible(&node.what.name)) }
+                        td data-label="Release" { (node.what.build) }
+                        td data-label="Shards" { (owned(&node.what.name)) }
+                    }
+                }
+                @for name in alone {
+                    tr {
+                        td data-label="Node" { (visible(name)) }
+                        td data-label="Release" { span.muted { "does not share" } }
+                        td data-label="Shards" { (owned(name)) }
+                    }
+                }
+            }
+        }
+        p.pad.muted { (free) " of " (meeting.owners.len()) " shards have no owner" }
+    }
 }
 
 fn condition(condition: Condition) -> Markup {

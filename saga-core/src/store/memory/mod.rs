@@ -11,7 +11,6 @@ mod read;
 mod rename;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
@@ -22,8 +21,8 @@ pub use faults::Fault;
 use self::model::Model;
 use super::{
     Address, Batch, ConsumerRow, Delivery, DeliveryId, DueTimer, InboxId, Lease, Loaded, Mail, Maintain,
-    Meeting, Node, OpenTask, PauseOf, Purged, RetiredName, RowId, Seen, ShardId, StepOutcome, Store,
-    StoreError, TaskId, TimerKey,
+    Meeting, Node, OpenTask, PauseOf, Purged, RetiredName, RowId, ShardId, StepOutcome, Store, StoreError,
+    TaskId, TimerKey,
 };
 use crate::definition::StoredDefinition;
 use crate::message::Timestamp;
@@ -123,24 +122,7 @@ impl Store for MemoryStore {
     async fn meet(&self, node: &Node) -> Result<Meeting, StoreError> {
         let mut model = self.model();
         model.nodes.insert(node.name.clone(), node.clone());
-        let seen = |node: &Node| Seen { what: node.clone(), silent: Duration::ZERO };
-        let owner = |tenure: &model::Tenure| {
-            tenure.held.then(|| Seen { what: tenure.owner.clone(), silent: Duration::ZERO })
-        };
-        Ok(Meeting {
-            nodes: model.nodes.values().map(seen).collect(),
-            owners: model.tenures.iter().map(owner).collect(),
-            ttl: Duration::ZERO,
-            consumers: model.consumers.len() as u64,
-            retired: model
-                .pauses
-                .keys()
-                .filter_map(|of| match of {
-                    PauseOf::Consumer(name) => Some(name.clone()),
-                    _ => None,
-                })
-                .collect(),
-        })
+        Ok(model.meeting())
     }
 
     async fn leave(&self, node: &Node) -> Result<(), StoreError> {

@@ -4,12 +4,13 @@
 //! checks change nothing. The writes cannot fail. A step is therefore all or nothing.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use super::super::{
     Address, AliasChange, AuditId, AuditLink, AuditRow, Batch, Committed, ConsumerRow, DeadId, DeadLetter,
     DedupRecord, Delivery, DeliveryChange, DeliveryId, HistoryEntry, HistoryRow, InboxId, InstanceChange,
-    Lease, Mail, NameOf, Node, Obligation, ObligationChange, Pause, PauseChange, PauseOf, Purged, RowId,
-    ShardId, Step, StepOutcome, StoreError, Task, TaskChange, TaskId, TimerChange, TimerRow,
+    Lease, Mail, Meeting, NameOf, Node, Obligation, ObligationChange, Pause, PauseChange, PauseOf, Purged,
+    RowId, Seen, ShardId, Step, StepOutcome, StoreError, Task, TaskChange, TaskId, TimerChange, TimerRow,
 };
 use crate::definition::StoredDefinition;
 use crate::message::{MessageId, Name, Timestamp};
@@ -306,6 +307,24 @@ impl Model {
             },
         );
         row
+    }
+
+    pub(super) fn meeting(&self) -> Meeting {
+        let seen = |node: &Node| Seen { what: node.clone(), silent: Duration::ZERO };
+        let owner = |tenure: &Tenure| {
+            tenure.held.then(|| Seen { what: tenure.owner.clone(), silent: Duration::ZERO })
+        };
+        let retired = self.pauses.keys().filter_map(|of| match of {
+            PauseOf::Consumer(name) => Some(name.clone()),
+            _ => None,
+        });
+        Meeting {
+            nodes: self.nodes.values().map(seen).collect(),
+            owners: self.tenures.iter().map(owner).collect(),
+            ttl: Duration::ZERO,
+            consumers: self.consumers.len() as u64,
+            retired: retired.collect(),
+        }
     }
 
     /// Adds mail of a writer with the lease of `shard`. Mail for another shard waits for the owner of that shard.

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use super::super::{
     Address, AuditFilter, AuditFrom, AuditRow, ConsumerRow, DeadId, DeadLetter, DeadLetterRow, DedupRecord,
     DeliveryId, DeliveryRow, DueTimer, HistoryRow, InboxId, Inspect, InstanceChange, InstanceCount,
-    InstanceFilter, InstanceOrder, InstancePage, InstanceView, Loaded, Mail, NameOf, OpenTask, Pause,
-    Position, RetiredName, RowId, Snapshot, Status, StoreError, StoreSizes, StoredName, TaskId, TimerKey,
-    Trace,
+    InstanceFilter, InstanceOrder, InstancePage, InstanceView, Loaded, Mail, Meeting, NameOf, OpenTask,
+    Pause, Position, RetiredName, RowId, Snapshot, Status, StoreError, StoreSizes, StoredName, TaskId,
+    TimerKey, Trace,
 };
 use super::MemoryStore;
 use super::model::{Kept, Model, behind};
@@ -267,6 +267,10 @@ impl Inspect for MemoryStore {
         let model = self.model();
         let after = after.map_or(Unbounded, |after| Excluded(after.clone()));
         Ok(model.dedup.range((after, Unbounded)).take(limit).map(|(_, record)| record.clone()).collect())
+    }
+
+    async fn meeting(&self) -> Result<Option<Meeting>, StoreError> {
+        Ok(Some(self.model().meeting()))
     }
 
     async fn sizes(&self) -> Result<StoreSizes, StoreError> {
