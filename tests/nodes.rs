@@ -1,5 +1,5 @@
-//! Three processes on one PostgreSQL server, of which the one that runs the sagas is killed or frozen, again and again. The bank
-//! is the witness. The program is `examples/cluster`.
+//! Three processes share the work on one PostgreSQL server, and one after the other is killed, frozen, or replaced. The bank is the
+//! witness. The program is `examples/cluster`.
 
 #![cfg(feature = "postgres")]
 
@@ -11,9 +11,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-
-const BLOWS: u64 = 20;
-const ORDERS: u64 = 1_500;
 
 /// The example as a program. `cargo test` builds it only as a test of itself, so it is built here.
 fn program() -> PathBuf {
@@ -30,14 +27,14 @@ fn program() -> PathBuf {
     folder.join("examples").join(format!("cluster{}", std::env::consts::EXE_SUFFIX))
 }
 
-#[test]
-fn kills_and_freezes_of_the_owner_lose_nothing_and_move_no_cent_twice() {
+/// Runs the example, and returns the figures of its last line. Each order must have ended, and no instance may be parked.
+fn run(orders: u64, args: &[&str]) -> Option<Value> {
     if !cluster::is_here() {
-        return;
+        return None;
     }
     let output = Command::new(program())
-        .args(["--count", &ORDERS.to_string(), "--blows", &BLOWS.to_string()])
-        .args(["--ttl-ms", "1000", "--pause-ms", "8", "--json"])
+        .args(["--count", &orders.to_string(), "--ttl-ms", "1000", "--json"])
+        .args(args)
         .stderr(Stdio::inherit())
         .output()
         .expect("the example runs");
@@ -45,11 +42,31 @@ fn kills_and_freezes_of_the_owner_lose_nothing_and_move_no_cent_twice() {
     assert!(output.status.success(), "{text}");
     let figures: Value = serde_json::from_str(text.lines().last().expect("a last line")).expect("JSON");
     // Cargo hides the output of a test that passes, and not that of the process.
-    let _ = writeln!(std::io::stderr(), "nodes: {figures}");
-    assert_eq!((&figures["kills"], &figures["freezes"]), (&(BLOWS / 2).into(), &(BLOWS / 2).into()));
-    assert_eq!((&figures["orders"], &figures["parked"]), (&ORDERS.into(), &0.into()));
-    assert!(figures["cancelled"].as_u64() > Some(100), "too few compensations to mean anything: {figures}");
+    let _ = writeln!(std::io::stderr(), "nodes {args:?}: {figures}");
+    assert_eq!((&figures["orders"], &figures["parked"]), (&orders.into(), &0.into()));
+    let cancelled = figures["cancelled"].as_u64().expect("a number");
+    assert!(cancelled > orders / 20, "too few compensations to mean anything: {figures}");
     let ended =
         ["completed", "payment_failed", "cancelled"].map(|end| figures[end].as_u64().expect("a number"));
-    assert_eq!(ended.iter().sum::<u64>(), ORDERS);
+    assert_eq!(ended.iter().sum::<u64>(), orders);
+    Some(figures)
+}
+
+#[test]
+fn kills_and_freezes_of_nodes_lose_nothing_and_move_no_cent_twice() {
+    let Some(figures) = run(2_000, &["--blows", "20", "--pause-ms", "20"]) else { return };
+    assert_eq!((&figures["kills"], &figures["freezes"]), (&10.into(), &10.into()));
+}
+
+#[test]
+fn kills_and_freezes_of_a_single_owner_lose_nothing_and_move_no_cent_twice() {
+    let Some(figures) = run(600, &["--blows", "6", "--pause-ms", "20", "--shards", "1"]) else { return };
+    assert_eq!((&figures["kills"], &figures["freezes"]), (&3.into(), &3.into()));
+}
+
+#[test]
+fn a_rolling_update_moves_each_shard_at_most_twice_while_orders_run() {
+    let Some(figures) = run(800, &["--roll", "--pause-ms", "15"]) else { return };
+    let moves = figures["moves"].as_u64().expect("a number");
+    assert!((1..=2).contains(&moves), "{figures}");
 }

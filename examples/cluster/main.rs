@@ -97,6 +97,8 @@ struct Summary {
     freezes: usize,
     /// The longest time from a blow until each shard has an owner again, in milliseconds.
     longest_gap_ms: u128,
+    /// How often a shard has moved at most, while the nodes were replaced by those of a later release.
+    moves: usize,
     /// How long the owner may be silent, in milliseconds.
     ttl_ms: u128,
 }
@@ -142,6 +144,7 @@ async fn run(options: &Options) -> Result<ExitCode, Anything> {
         kills: blows.kills,
         freezes: blows.freezes,
         longest_gap_ms: blows.longest_gap.as_millis(),
+        moves: blows.moves,
         ttl_ms: options.ttl.as_millis(),
     };
     println!(

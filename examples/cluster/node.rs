@@ -23,7 +23,7 @@ pub async fn run(options: &NodeOptions) -> Result<(), Anything> {
         let _ = tokio::io::stdin().read(&mut [0]).await;
     });
     let store = crate::store(&options.config, options.ttl, None).await?;
-    let dispatcher = shop.dispatcher(store).owner(&options.name).join().await?;
+    let dispatcher = shop.dispatcher(store).owner(&options.name).build(options.build).join().await?;
     let mut last = None;
     loop {
         let nodes = dispatcher.nodes().ok_or("it has joined")?;
@@ -37,6 +37,7 @@ pub async fn run(options: &NodeOptions) -> Result<(), Anything> {
             () = tokio::time::sleep(LOOK) => {}
             () = &mut stop => {
                 dispatcher.shutdown(Duration::from_secs(10)).await?;
+                println!("{RUNS}");
                 return Ok(());
             }
         }

@@ -1,6 +1,6 @@
 //! The processes of the nodes, and the blows that hit them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -27,6 +27,8 @@ pub struct Nodes {
     ttl: Duration,
     seed: u64,
     shards: u16,
+    /// Who has run each shard, one after the other.
+    runners: BTreeMap<u16, Vec<u64>>,
     /// Counts the processes, so that a line of a killed one is not taken for one of its successor.
     spawned: u64,
 }
@@ -47,6 +49,8 @@ pub struct Blows {
     pub kills: usize,
     pub freezes: usize,
     pub longest_gap: Duration,
+    /// How often a shard has moved at most, while the nodes were replaced by those of a later release.
+    pub moves: usize,
 }
 
 impl Nodes {
@@ -61,19 +65,21 @@ impl Nodes {
             ttl: options.ttl,
             seed: options.seed,
             shards: options.shards,
+            runners: BTreeMap::new(),
             spawned: 0,
         };
         for at in 0..NODES {
-            let node = nodes.spawn(at)?;
+            let node = nodes.spawn(at, 1)?;
             nodes.nodes.push(node);
         }
         Ok(nodes)
     }
 
-    fn spawn(&mut self, at: usize) -> Result<Node, Anything> {
+    fn spawn(&mut self, at: usize, build: u64) -> Result<Node, Anything> {
         let mut process = Command::new(std::env::current_exe()?)
             .args(["--node", &format!("node {}", at + 1), "--config", &self.config])
             .args(["--ttl-ms", &self.ttl.as_millis().to_string(), "--seed", &self.seed.to_string()])
+            .args(["--build", &build.to_string()])
             .arg("--bank")
             .arg(&self.bank)
             .stdin(Stdio::piped())
@@ -97,6 +103,10 @@ impl Nodes {
     /// Kills or freezes one node after the other, again and again.
     pub async fn strike(&mut self, options: &Options) -> Result<Blows, Anything> {
         let mut blows = Blows::default();
+        if options.roll {
+            blows.moves = self.roll().await?;
+            return Ok(blows);
+        }
         self.all_run().await?;
         for blow in 0..options.blows {
             tokio::time::sleep(REST).await;
@@ -111,7 +121,7 @@ impl Nodes {
                 self.nodes[victim].number = 0;
                 self.all_run().await?;
                 blows.longest_gap = blows.longest_gap.max(struck.elapsed());
-                self.nodes[victim] = self.spawn(victim)?;
+                self.nodes[victim] = self.spawn(victim, 1)?;
                 blows.kills += 1;
             } else {
                 println!("node {} is frozen", victim + 1);
@@ -132,6 +142,24 @@ impl Nodes {
             }
         }
         Ok(blows)
+    }
+
+    /// Replaces the nodes by those of a later release: each new one joins, and then an earlier one stops. Returns how often a
+    /// shard has moved at most.
+    pub async fn roll(&mut self) -> Result<usize, Anything> {
+        self.all_run().await?;
+        self.runners.values_mut().for_each(|runners| drop(runners.drain(..runners.len() - 1)));
+        for at in 0..NODES {
+            let node = self.spawn(NODES + at, 2)?;
+            self.nodes.push(node);
+            // The half of the nodes, and then all of them.
+            self.hears(|nodes| !nodes.nodes[NODES + at].shards.is_empty()).await?;
+            println!("node {} is stopped", at + 1);
+            drop(self.nodes[at].stdin.take());
+            self.hears(|nodes| nodes.nodes[at].shards.is_empty()).await?;
+            self.all_run().await?;
+        }
+        Ok(self.runners.values().map(|runners| runners.len() - 1).max().unwrap_or(0))
     }
 
     /// The next node in turn that runs a shard.
@@ -158,6 +186,12 @@ impl Nodes {
             && let Some(shards) = line.strip_prefix(RUNS)
         {
             node.shards = shards.split_whitespace().filter_map(|shard| shard.parse().ok()).collect();
+            for shard in &node.shards {
+                let runners = self.runners.entry(*shard).or_default();
+                if runners.last() != Some(&number) {
+                    runners.push(number);
+                }
+            }
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Options {
     pub seed: u64,
     /// The number of shards.
     pub shards: u16,
+    /// Replace the nodes by those of a later release, instead of killing them.
+    pub roll: bool,
     pub json: bool,
 }
 
@@ -36,6 +38,8 @@ pub struct NodeOptions {
     pub bank: PathBuf,
     pub ttl: Duration,
     pub seed: u64,
+    /// The number of the release.
+    pub build: u64,
 }
 
 /// The help text.
@@ -48,6 +52,7 @@ Three nodes of the order shop share one PostgreSQL database, and one of them is 
   --pause-ms N   the time between two orders        (default: 10)
   --blows N      how many nodes are killed or frozen while they run a shard (default: 4)
   --shards N     the parts that the nodes share; with 1 one node works and the others stand by (default: 12)
+  --roll         replace the nodes one by one by those of a later release, instead of killing them
   --ttl-ms N     how long an owner may be silent    (default: 3000, at least 1000)
   --seed S       which orders meet with trouble     (default: 1)
   --json         the last line is one JSON object
@@ -56,6 +61,7 @@ Three nodes of the order shop share one PostgreSQL database, and one of them is 
 pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
     let (mut count, mut pause, mut blows, mut ttl, mut seed, mut json) = (None, 10, 4, 3_000, 1, false);
     let (mut node, mut config, mut bank, mut shards) = (None, String::new(), PathBuf::new(), 12);
+    let (mut roll, mut build) = (false, 1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("`{arg}` needs a value"));
         match arg.as_str() {
@@ -66,6 +72,8 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
             "--shards" => shards = number(&arg, &value()?)?,
             "--seed" => seed = number(&arg, &value()?)?,
             "--json" => json = true,
+            "--roll" => roll = true,
+            "--build" => build = number(&arg, &value()?)?,
             "--node" => node = Some(value()?),
             "--config" => config = value()?,
             "--bank" => bank = value()?.into(),
@@ -75,7 +83,7 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
     }
     let ttl = Duration::from_millis(ttl);
     Ok(match node {
-        Some(name) => Mode::Node(NodeOptions { name, config, bank, ttl, seed }),
+        Some(name) => Mode::Node(NodeOptions { name, config, bank, ttl, seed, build }),
         None => Mode::Cluster(Options {
             count,
             pause: Duration::from_millis(pause),
@@ -83,6 +91,7 @@ pub fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
             ttl,
             seed,
             shards: u16::try_from(shards).map_err(|_| "`--shards` is at most 256".to_owned())?,
+            roll,
             json,
         }),
     })

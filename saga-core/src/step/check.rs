@@ -1,7 +1,6 @@
 //! Checks that every store applies to a step.
 
-use super::{DeadId, DeliveryChange, Step};
-use crate::store::ShardId;
+use super::{DeadId, DeliveryChange, ShardId, Step};
 
 impl Step {
     /// Returns the reason to refuse a step that removes a missing dead letter. The reason is for

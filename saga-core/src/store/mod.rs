@@ -21,7 +21,6 @@ mod redacted;
 mod relocation;
 mod replay;
 mod search;
-mod shard_id;
 mod waiting;
 mod work_lists;
 
@@ -47,7 +46,6 @@ pub use problems::{Problem, ProblemKind, Problems};
 pub use redacted::Redacted;
 pub(crate) use relocation::marked;
 pub use relocation::{Relocated, Relocation, RelocationError};
-pub use shard_id::ShardId;
 pub use work_lists::{ScheduleLine, TaskLine, TimerLine, WorkPage};
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! Owns: which shard an address belongs to. Does not own: who holds the lease of a shard.
 
-use crate::step::Address;
+use super::Address;
 
 /// The number of partitions of a store (rule [R35](crate::rules#r35)).
 const PARTITIONS: u32 = 256;
