@@ -313,3 +313,23 @@ async fn waiting_ends_within_the_limit_of_a_call_and_loses_nothing() {
     shop.store.fail_next_commits(0, Fault::BeforeCommit);
     assert_eq!(in_time(&shop.clock, shop.taken_up("p", &order)).await, Some(Disposition::Taken));
 }
+
+#[tokio::test]
+async fn r26_a_repetition_of_a_skipped_event_from_the_inbox_is_recognised() {
+    let shop = Shop::open().await;
+    shop.world.plan::<MakePayment>(&[Plan::Hang]);
+    shop.dispatcher.publish(placed("1")).await.unwrap();
+    shop.write("order", "n", &nudge("1", "err")).await;
+    assert_eq!(
+        shop.taken_up("n", &nudge("1", "err")).await,
+        Some(Disposition::Queued),
+        "it is parked over it"
+    );
+    let operator = Operator::new("ann").because("it never works");
+    shop.dispatcher.skip::<OrderState>("1", operator).await.unwrap();
+    let again = shop.dispatcher.publish_as(message_id("n"), nudge("1", "err")).await.unwrap();
+    assert_eq!(again.consumers[0].disposition, Disposition::Duplicate);
+    assert_eq!(shop.receipt("n", &nudge("1", "gently")).await, Some(Disposition::Conflict), "its id is used");
+    shop.dispatcher.publish(nudge("1", "gently")).await.unwrap();
+    assert_eq!(shop.nudges("1").await, 1, "the instance goes on");
+}
