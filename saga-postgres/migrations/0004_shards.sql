@@ -8,7 +8,9 @@ CREATE TABLE saga_shard (
     unclean bigint   NOT NULL,
     -- The last statement of the shard with its changes in `saga_count`.
     epoch   bigint   NOT NULL,
-    number  bigint   NOT NULL
+    number  bigint   NOT NULL,
+    -- A row number that the shard has given out. Later numbers are higher.
+    row_number bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 10);
 INSERT INTO saga_shard (id, unclean, epoch, number)
 SELECT 0, m.unclean, c.epoch, c.number FROM saga_meta m, saga_counted c WHERE m.id = 1 AND c.id = 1;
@@ -31,6 +33,16 @@ CREATE TABLE saga_node (
 ALTER TABLE saga_arrival ADD COLUMN shard smallint NOT NULL DEFAULT 0;
 CREATE INDEX saga_arrival_shard ON saga_arrival (shard, id);
 CREATE INDEX saga_arrival_address ON saga_arrival (consumer, key);
+
+-- A purge removes the records of its shard.
+ALTER TABLE saga_dedup ADD COLUMN shard smallint NOT NULL DEFAULT 0;
+DROP INDEX saga_dedup_at;
+CREATE INDEX saga_dedup_at ON saga_dedup (shard, at);
+
+-- An engine reads the rows of its shard by these expressions.
+CREATE STATISTICS saga_item_shard ON ((instance & 255)) FROM saga_item;
+CREATE STATISTICS saga_instance_shard ON ((id & 255)) FROM saga_instance;
+CREATE STATISTICS saga_delivery_shard ON ((id & 255)) FROM saga_delivery;
 
 ALTER TABLE saga_count_change ADD COLUMN shard smallint NOT NULL DEFAULT 0;
 DROP INDEX saga_count_change_statement;

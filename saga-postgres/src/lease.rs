@@ -118,8 +118,10 @@ impl Committer {
         let shard = self.shard;
         let (sent, mut linger) = (tenure::now(), ttl);
         let tx = session.client.transaction().await?;
-        // One taker at a time.
-        let meta = tx.query_one("SELECT version FROM saga_meta WHERE id = 1 FOR UPDATE", &[]).await?;
+        // One taker of the shard at a time, and no migration meanwhile.
+        const ALONE: &str = "SELECT pg_advisory_xact_lock(1935763299::int8 << 32 | 'saga_lease'::regclass::oid::int8 # ($1::int8 << 40))";
+        tx.query_one(ALONE, &[&i64::from(number(shard))]).await?;
+        let meta = tx.query_one("SELECT version FROM saga_meta WHERE id = 1 FOR SHARE", &[]).await?;
         let version: i32 = meta.try_get(0)?;
         if usize::try_from(version) != Ok(schema::latest()) {
             return Ok(Taken::Version(version));
@@ -132,11 +134,15 @@ impl Committer {
                 let seen = Observed::look(self.observed.take(), &other, ttl);
                 let (is_silent, lives) = (seen.is_silent(ttl), seen.lives);
                 self.observed = Some(seen);
-                // A statement of the holder is in flight if its row is locked.
-                const FREE: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 FOR UPDATE SKIP LOCKED";
-                if !is_silent || tx.query_opt(FREE, &[&other.epoch]).await?.is_none() {
+                if !is_silent {
                     return Ok(Taken::Owned(other.owner, lives));
                 }
+            }
+            // A statement of the holder is in flight if its row is locked.
+            const FREE: &str =
+                "SELECT 1 FROM saga_lease WHERE epoch = $1 AND shard = $2 FOR UPDATE SKIP LOCKED";
+            if tx.query_opt(FREE, &[&other.epoch, &number(shard)]).await?.is_none() {
+                return Ok(Taken::Owned(other.owner, false));
             }
             // A sign of life after the look shows that the holder lives. From here on it waits for the end of this transaction.
             const SILENT: &str = "DELETE FROM saga_beat WHERE epoch = $1 AND beats = $2";
@@ -199,12 +205,12 @@ impl Committer {
     pub(crate) async fn release(&mut self, lease: &Lease) -> Result<(), StoreError> {
         self.ready().await?;
         let epoch = self.holding(lease)?.epoch;
-        const RELEASE: &str = "DELETE FROM saga_lease WHERE epoch = $1";
+        const RELEASE: &str = "DELETE FROM saga_lease WHERE epoch = $1 AND shard = $2";
         const BURIED: &str = "SELECT 1 FROM saga_shard WHERE id = $2 AND unclean >= $1";
         let number = number(self.shard);
         let client = self.client()?;
         let released = async {
-            if client.execute(RELEASE, &[&epoch]).await? == 1 {
+            if client.execute(RELEASE, &[&epoch, &number]).await? == 1 {
                 return Ok(true);
             }
             // An earlier call may have been durable without an answer.
@@ -213,6 +219,8 @@ impl Committer {
         match released.await {
             Ok(true) => {
                 self.held = None;
+                // A process can have a handle for each shard, and owns only some of them.
+                self.session = None;
                 Ok(())
             }
             Ok(false) => Err(self.lost(lease.epoch)),
@@ -251,8 +259,8 @@ impl Committer {
         };
         if let Err(error) = ended.await {
             tracing::warn!(error = %chain(&error), "a lease was not ended; the next process waits until it is silent");
-            self.session = None;
         }
+        self.session = None;
     }
 }
 
@@ -286,8 +294,9 @@ async fn end(
 ) -> Result<(), Error> {
     const UNCLEAN: &str = "UPDATE saga_shard SET unclean = greatest(unclean, $1) WHERE id = $2";
     // After a fail-over, another holder can have the same epoch.
-    const END: &str = "DELETE FROM saga_lease WHERE epoch = $1 AND holder = coalesce($2, holder)";
-    if client.execute(END, &[&epoch, &holder]).await? == 1 {
+    const END: &str =
+        "DELETE FROM saga_lease WHERE epoch = $1 AND holder = coalesce($2, holder) AND shard = $3";
+    if client.execute(END, &[&epoch, &holder, &number(shard)]).await? == 1 {
         client.execute(UNCLEAN, &[&epoch, &number(shard)]).await?;
     }
     Ok(())
@@ -388,8 +397,10 @@ async fn beat(
         // A late answer counts from the moment of its sending, so it may take as long as the lease lasts without it.
         let beaten = tokio::time::timeout(interval * 4, async {
             const BEAT: &str = "UPDATE saga_beat SET beats = beats + 1 WHERE epoch = $1
-                                AND EXISTS (SELECT FROM saga_lease WHERE epoch = $1 AND holder = $2)";
-            open.execute(BEAT, &[&epoch, &holder]).await.map_err(|error| of_store(&server.name, error))
+                                AND EXISTS (SELECT FROM saga_lease WHERE epoch = $1 AND holder = $2 AND shard = $3)";
+            open.execute(BEAT, &[&epoch, &holder, &number(shard)])
+                .await
+                .map_err(|error| of_store(&server.name, error))
         });
         match beaten.await {
             Ok(Ok(1)) => tenure.beaten(sent),
@@ -443,7 +454,7 @@ const ENDED: [&str; 3] = [
 ];
 
 /// The highest number that any table has from a lease holder. Each of them is the last entry of an index.
-const HIGHEST: &str = "SELECT greatest(
+const HIGHEST: &str = "SELECT greatest((SELECT max(row_number) FROM saga_shard),
     (SELECT coalesce(max(id), 0) FROM saga_instance), (SELECT coalesce(max(id), 0) FROM saga_history),
     (SELECT coalesce(max(id), 0) FROM saga_delivery), (SELECT coalesce(max(id), 0) FROM saga_dead),
     (SELECT coalesce(max(id), 0) FROM saga_audit))";

@@ -130,12 +130,8 @@ impl Walk<'_> {
             _ if self.up => i64::MIN,
             _ => i64::MAX,
         };
-        // A purge leaves wide gaps between the numbers.
-        let Some(first) = self.next_line(from).await? else { return Ok(()) };
-        let (mut from, to) = match self.up {
-            true => (first.saturating_sub(1), first.saturating_add(LINES)),
-            false => (first.saturating_add(1), first.saturating_sub(LINES)),
-        };
+        let mut from = from;
+        let to = self.line_behind(from).await?;
         let (compare, order) = self.direction();
         let end = if self.up { "<=" } else { ">=" };
         let sql = format!(
@@ -155,18 +151,24 @@ impl Walk<'_> {
                 break;
             }
         }
-        if !self.is_over && self.next_line(to).await?.is_some() {
+        if let (false, true) = (self.is_over, to != self.end_of_lines()) {
             self.more = Some(Position::Line(to));
         }
         Ok(())
     }
 
-    /// Returns the next existing line behind a number.
-    async fn next_line(&self, from: i64) -> Result<Option<i64>, Error> {
+    /// Returns the last of the lines for this page. The numbers of lines have gaps, and those of several shards are times.
+    async fn line_behind(&self, from: i64) -> Result<i64, Error> {
         let (compare, order) = self.direction();
-        let sql = format!("SELECT id FROM saga_history WHERE id {compare} $1 ORDER BY id {order} LIMIT 1");
-        let rows = query(self.client, &sql, &[&from]).await?;
-        rows.first().map(|row| row.try_get(0)).transpose()
+        let sql = format!(
+            "SELECT id FROM saga_history WHERE id {compare} $1 ORDER BY id {order} OFFSET $2 LIMIT 1"
+        );
+        let rows = query(self.client, &sql, &[&from, &(LINES - 1)]).await?;
+        rows.first().map_or(Ok(self.end_of_lines()), |row| row.try_get(0))
+    }
+
+    const fn end_of_lines(&self) -> i64 {
+        if self.up { i64::MAX } else { i64::MIN }
     }
 
     /// Walks along the keys of each saga.

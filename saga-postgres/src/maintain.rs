@@ -30,8 +30,10 @@ pub(crate) async fn purge(
          AND NOT EXISTS (SELECT FROM saga_item t WHERE t.instance = i.id AND t.seq IS NOT NULL)
          ORDER BY i.over_at LIMIT $2"
     );
+    // One shard is never behind the row of another. A handle without a shard does not purge.
     const DEDUP: &str = "DELETE FROM saga_dedup WHERE (consumer, key, message) IN
-        (SELECT consumer, key, message FROM saga_dedup WHERE at < $1 ORDER BY at LIMIT $2)";
+        (SELECT consumer, key, message FROM saga_dedup WHERE shard = $3 AND at < $1 ORDER BY at LIMIT $2)";
+    let number = i16::try_from(shard.map_or(0, ShardId::number)).unwrap_or_default();
     let (mut ended, mut lines, mut more) = (Vec::new(), 0i64, false);
     for row in tx.query(&over, &[&before, &instances]).await? {
         let (id, seq): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
@@ -48,13 +50,14 @@ pub(crate) async fn purge(
         }
         ended.push(id);
     }
+    // The last portion of a call removes the records.
+    let dedup = if more { 0 } else { tx.execute(DEDUP, &[&before, &records, &number]).await? };
+    // The counts come last, because the commits of other shards wait for them.
     if !ended.is_empty() {
         for sql in GONE {
             tx.execute(sql, &[&ended]).await?;
         }
     }
-    // The last portion of a call removes the records.
-    let dedup = if more { 0 } else { tx.execute(DEDUP, &[&before, &records]).await? };
     let dedup = usize::try_from(dedup).unwrap_or(usize::MAX);
     Ok(Portion { purged: Purged { instances: ended.len(), dedup }, more })
 }
@@ -72,7 +75,7 @@ async fn shorten(tx: &Transaction<'_>, instance: i64) -> Result<bool, Error> {
 }
 
 /// The rows of instances, and at last the instances.
-const GONE: [&str; 6] = [
+const GONE: [&str; 5] = [
     // Also the chain of a damaged instance is found: its end is in the row.
     "WITH RECURSIVE chain AS (
         SELECT h.id, h.instance, h.prev FROM saga_instance i JOIN saga_history h ON h.id = i.last AND h.instance = i.id
@@ -80,12 +83,12 @@ const GONE: [&str; 6] = [
         UNION ALL SELECT h.id, h.instance, h.prev FROM chain c
         JOIN saga_history h ON h.id = c.prev AND h.instance = c.instance AND h.id < c.id)
      DELETE FROM saga_history WHERE id IN (SELECT id FROM chain)",
-    "INSERT INTO saga_count AS c (saga, state, status, parked, instances)
-     SELECT saga, state, status, parked, -count(*) FROM saga_instance WHERE id = ANY($1) GROUP BY saga, state, status, parked
-     ORDER BY saga, state, status, parked
-     ON CONFLICT (saga, state, status, parked) DO UPDATE SET instances = c.instances + excluded.instances",
     "DELETE FROM saga_alias WHERE instance = ANY($1)",
     "DELETE FROM saga_label WHERE instance = ANY($1)",
     "DELETE FROM saga_item WHERE instance = ANY($1)",
-    "DELETE FROM saga_instance WHERE id = ANY($1)",
+    "WITH gone AS (DELETE FROM saga_instance WHERE id = ANY($1) RETURNING saga, state, status, parked)
+     INSERT INTO saga_count AS c (saga, state, status, parked, instances)
+     SELECT saga, state, status, parked, -count(*) FROM gone GROUP BY saga, state, status, parked
+     ORDER BY saga, state, status, parked
+     ON CONFLICT (saga, state, status, parked) DO UPDATE SET instances = c.instances + excluded.instances",
 ];

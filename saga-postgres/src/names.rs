@@ -18,7 +18,8 @@ type Counts = BTreeMap<(String, Stored, String, u32), u64>;
 /// A table with messages: its statement, and the meaning of a kind.
 type Messages = (&'static str, fn(&str) -> Option<Stored>);
 
-const MESSAGES: [Messages; 3] = [
+const MESSAGES: [Messages; 4] = [
+    ("SELECT id, consumer, kind, body FROM saga_arrival WHERE id > $1 ORDER BY id LIMIT $2", Stored::of_mail),
     ("SELECT id, consumer, kind, body FROM saga_inbox WHERE id > $1 ORDER BY id LIMIT $2", Stored::of_mail),
     (
         "SELECT id, consumer, 'delivery', body FROM saga_delivery WHERE id > $1 ORDER BY id LIMIT $2",

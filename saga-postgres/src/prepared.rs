@@ -227,11 +227,13 @@ const PORTION: i64 = 1_000;
 /// Moves the rows of committed transactions into the inbox, in their order.
 ///
 /// A saga that was renamed while the transaction was open has its present name in the inbox.
-pub(crate) async fn move_arrivals(client: &Reader, shard: ShardId) -> Result<(), Error> {
-    const WAITS: &str = "SELECT FROM saga_arrival WHERE shard = $1 LIMIT 1";
+///
+/// The look begins behind the row `after`. Returns the highest number of a moved row, or 0.
+pub(crate) async fn move_arrivals(client: &Reader, shard: ShardId, after: i64) -> Result<i64, Error> {
+    const WAITS: &str = "SELECT FROM saga_arrival WHERE shard = $1 AND id > $2 LIMIT 1";
     let number = i16::try_from(shard.number()).unwrap_or_default();
-    if query(client, WAITS, &[&number]).await?.is_empty() {
-        return Ok(());
+    if query(client, WAITS, &[&number, &after]).await?.is_empty() {
+        return Ok(0);
     }
     // One move at a time, because another one could give later rows lower numbers. The lock of all writers comes behind the
     // locks of the rows, so a row that another session holds delays nothing else.
@@ -241,20 +243,27 @@ pub(crate) async fn move_arrivals(client: &Reader, shard: ShardId) -> Result<(),
     let sql = format!(
             "WITH alone AS MATERIALIZED (SELECT {alone}),
              moved AS (DELETE FROM saga_arrival WHERE id IN
-                 (SELECT a.id FROM alone, saga_arrival a WHERE a.shard = {number} ORDER BY a.id LIMIT $1 FOR UPDATE OF a)
+                 (SELECT a.id FROM alone, saga_arrival a WHERE a.shard = {number} AND a.id > $2 ORDER BY a.id LIMIT $1 FOR UPDATE OF a)
                  RETURNING *),
              locked AS MATERIALIZED ({lock} FROM (SELECT count(*) AS n FROM moved) m WHERE m.n > 0),
              counter AS MATERIALIZED ({last}),
-             ordered AS (SELECT moved.*, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS total FROM moved)
-             INSERT INTO saga_inbox (id, consumer, key, kind, message, body)
+             ordered AS (SELECT moved.*, row_number() OVER (ORDER BY id) AS n, count(*) OVER () AS total FROM moved),
+             placed AS (INSERT INTO saga_inbox (id, consumer, key, kind, message, body)
              SELECT counter.inbox - total + n, CASE WHEN kind = 'delivery' THEN consumer ELSE coalesce(
                  (SELECT name FROM saga_retired WHERE what = 'saga' AND saga = '' AND was = consumer), consumer) END,
-                 key, kind, message, body FROM ordered, counter RETURNING id"
+                 key, kind, message, body FROM ordered, counter)
+             SELECT count(*), coalesce(max(id), 0) FROM moved"
         );
+    let mut highest = 0;
     loop {
-        let moved = query(client, &sql, &[&PORTION]).await?.len();
-        if i64::try_from(moved).is_ok_and(|moved| moved < PORTION) {
-            return Ok(());
+        let rows = query(client, &sql, &[&PORTION, &after]).await?;
+        let (count, last): (i64, i64) = match rows.first() {
+            Some(row) => (row.try_get(0)?, row.try_get(1)?),
+            None => (0, 0),
+        };
+        highest = highest.max(last);
+        if count < PORTION {
+            return Ok(highest);
         }
     }
 }

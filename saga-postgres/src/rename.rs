@@ -4,16 +4,32 @@ use saga_core::message::InstanceName;
 use saga_core::store::{NameOf, RetiredName};
 use tokio_postgres::{Error, Transaction};
 
+/// Why nothing was renamed.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Two sagas have an instance with this key.
+    Clash(Box<RetiredName>, InstanceName),
+    /// Another process owns a shard.
+    Shared,
+}
+
 /// Retires the names in order. Returns the number of moved instances for each name.
 ///
 /// A clash gives the name and a key that both sagas have. The caller then rolls back.
 pub(crate) async fn rename(
     tx: &Transaction<'_>,
+    (holder, shards): (uuid::Uuid, i64),
     names: &[RetiredName],
-) -> Result<Result<Vec<usize>, (RetiredName, InstanceName)>, Error> {
+) -> Result<Result<Vec<usize>, Refusal>, Error> {
     // All rows of a saga can be many. A part of a rename would be worse than a long one. The limit between two statements stays:
     // a frozen process would otherwise keep the lease.
     tx.batch_execute("SET LOCAL statement_timeout = 0").await?;
+    // Nobody may have the numbers of the sagas in memory. The locks keep each lease until the end.
+    const ALL: &str = "SELECT 1 FROM saga_lease WHERE holder = $1 FOR SHARE";
+    let held = tx.query(ALL, &[&holder]).await?.len();
+    if i64::try_from(held) != Ok(shards) {
+        return Ok(Err(Refusal::Shared));
+    }
     let mut moved = Vec::with_capacity(names.len());
     for name in names {
         let instances = match name.what {
@@ -22,7 +38,7 @@ pub(crate) async fn rename(
         };
         match instances {
             Ok(instances) => moved.push(instances),
-            Err(key) => return Ok(Err((name.clone(), key))),
+            Err(key) => return Ok(Err(Refusal::Clash(Box::new(name.clone()), key))),
         }
         retire(tx, name).await?;
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use deadpool_postgres::{
@@ -28,6 +28,7 @@ use crate::lease::{Look, channel_of};
 use crate::meet::Silences;
 use crate::options::{LEAST_TTL, PostgresOptions};
 use crate::read::{self, Reader, Unreadable, numbered};
+use crate::rename::Refusal;
 use crate::shard::{inbox_range, inbox_sequence, owns};
 use crate::stored::read_delivery;
 use crate::tenure::Tenure;
@@ -68,6 +69,44 @@ struct Inner {
     inbox: Arc<Inbox>,
     /// The lease of this process, as far as it is known without the committer.
     tenure: parking_lot::Mutex<Option<Arc<Tenure>>>,
+    arrivals: parking_lot::Mutex<Arrivals>,
+}
+
+/// Where the looks for arrivals begin. Rows that were moved leave dead entries in the index while another session has an old
+/// snapshot, so most looks begin behind them. A transaction of the application can be long, so only rows that were moved more than
+/// a minute ago are passed over, and each minute one look begins at the start.
+#[derive(Debug)]
+struct Arrivals {
+    /// Looks begin behind this row.
+    after: i64,
+    /// The highest row that was moved before the last look from the start.
+    next: i64,
+    /// The highest row that was moved.
+    highest: i64,
+    /// The last look from the start.
+    whole: Instant,
+}
+
+/// The interval of the looks for arrivals from the start.
+const WHOLE: Duration = Duration::from_secs(60);
+
+impl Arrivals {
+    fn new() -> Self {
+        Self { after: 0, next: 0, highest: 0, whole: Instant::now() }
+    }
+
+    /// Returns where the next look begins.
+    fn begin(&mut self) -> i64 {
+        if self.whole.elapsed() < WHOLE {
+            return self.after;
+        }
+        (self.after, self.next, self.whole) = (self.next, self.highest, Instant::now());
+        0
+    }
+
+    fn moved(&mut self, highest: i64) {
+        self.highest = self.highest.max(highest);
+    }
 }
 
 /// Everything that the shards of a store share in this process.
@@ -203,6 +242,7 @@ impl PostgresStore {
             committer: Mutex::new(committer),
             inbox,
             tenure: parking_lot::Mutex::new(None),
+            arrivals: parking_lot::Mutex::new(Arrivals::new()),
         });
         Self { shared: Arc::new(Shared { inner, worker }) }
     }
@@ -306,8 +346,10 @@ impl PostgresStore {
             };
             let work = async {
                 let tx = session.client.transaction().await?;
-                const FENCE: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2 FOR SHARE";
-                if tx.query_opt(FENCE, &[&epoch, &generation]).await?.is_none() {
+                const FENCE: &str =
+                    "SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2 AND shard = $3 FOR SHARE";
+                let shard = inner.shard.map_or(0, |shard| i16::try_from(shard.number()).unwrap_or_default());
+                if tx.query_opt(FENCE, &[&epoch, &generation, &shard]).await?.is_none() {
                     return Ok(None);
                 }
                 let done = body(&tx).await?;
@@ -438,7 +480,10 @@ impl Store for PostgresStore {
                 committer.lease(&name, inner.base.options.ttl, delivered).await
             });
             match look.await? {
-                Look::Taken(lease) => return Ok(lease),
+                Look::Taken(lease) => {
+                    *self.shared.inner.arrivals.lock() = Arrivals::new();
+                    return Ok(lease);
+                }
                 Look::Owned { owner, lives } if lives || waited > ttl + ttl / 2 => {
                     return Err(StoreError::Owned { store: self.name().to_owned(), owner });
                 }
@@ -573,10 +618,13 @@ impl Store for PostgresStore {
                            WHERE id > $1 AND id <= $3 ORDER BY id LIMIT $2";
         let moves = self.shared.inner.shard.filter(|_| self.shared.inner.holds());
         let (before, last) = self.shared.inner.shard.map_or((0, i64::MAX), inbox_range);
+        let inner = Arc::clone(&self.shared.inner);
         let rows = self
             .read(async move |client| {
                 if let Some(shard) = moves {
-                    prepared::move_arrivals(client, shard).await?;
+                    let after = inner.arrivals.lock().begin();
+                    let highest = prepared::move_arrivals(client, shard, after).await?;
+                    inner.arrivals.lock().moved(highest);
                 }
                 numbered(client, SQL, (after.0.max(before), &[&last]), limit, mail).await
             })
@@ -641,16 +689,21 @@ impl Store for PostgresStore {
         }
         let sql = format!(
             "SELECT n.last_value, (SELECT max(id) FROM saga_inbox WHERE id > $1 AND id <= $2),
-                    EXISTS (SELECT FROM saga_arrival WHERE shard = $3) FROM {} n",
+                    EXISTS (SELECT FROM saga_arrival WHERE shard = $3 AND id > $4) FROM {} n",
             inbox_sequence(shard)
         );
         let (before, end) = inbox_range(shard);
         let number = i16::try_from(shard.number()).unwrap_or_default();
+        // The read that follows begins at the start once a minute.
+        let after = {
+            let arrivals = inner.arrivals.lock();
+            if arrivals.whole.elapsed() < WHOLE { arrivals.after } else { 0 }
+        };
         let highest = inner.inbox.highest.load(Ordering::Relaxed);
         let woken = inner.inbox.woken.load(Ordering::Relaxed).max(before);
         let (last, newest, arrived): (i64, Option<i64>, bool) = self
             .read(async move |client| {
-                let rows = read::query(client, &sql, &[&woken, &end, &number]).await?;
+                let rows = read::query(client, &sql, &[&woken, &end, &number, &after]).await?;
                 Ok((rows[0].try_get(0)?, rows[0].try_get(1)?, rows[0].try_get(2)?))
             })
             .await?;
@@ -712,9 +765,10 @@ impl Maintain for PostgresStore {
 
     async fn rename(&self, names: &[RetiredName]) -> Result<Vec<usize>, StoreError> {
         let names = names.to_vec();
+        let (holder, shards) = (self.shared.inner.base.holder, i64::from(self.shards()));
         let (clash, clashed) = std::sync::mpsc::channel();
         let renamed = self
-            .transaction(RENAME, async move |tx| match rename::rename(tx, &names).await? {
+            .transaction(RENAME, async move |tx| match rename::rename(tx, (holder, shards), &names).await? {
                 Ok(moved) => Ok(Some((moved, sagas(tx).await?))),
                 Err(why) => {
                     // The receiver waits for the end of this transaction.
@@ -734,9 +788,14 @@ impl Maintain for PostgresStore {
                 .await?;
                 Ok(moved)
             }
-            (None, Ok((RetiredName { was, name, .. }, key))) => {
+            (None, Ok(Refusal::Clash(retired, key))) => {
+                let RetiredName { was, name, .. } = *retired;
                 Err(StoreError::Clash { store: self.name().to_owned(), was, name, key })
             }
+            (None, Ok(Refusal::Shared)) => Err(StoreError::Owned {
+                store: self.name().to_owned(),
+                owner: "another process that shares it".to_owned(),
+            }),
             (None, Err(_)) => Err(unavailable(self.name(), "the rename was rolled back")),
         }
     }

@@ -28,7 +28,7 @@ pub(super) const FOLD: &str =
         SELECT saga, state, status, parked, sum(change) FROM gone GROUP BY saga, state, status, parked
         HAVING sum(change) <> 0 ORDER BY saga, state, status, parked
         ON CONFLICT (saga, state, status, parked) DO UPDATE SET instances = c.instances + excluded.instances)
-    UPDATE saga_shard SET epoch = $1, number = $3 FROM fence WHERE id = $4";
+    UPDATE saga_shard SET epoch = $1, number = $3, row_number = greatest(row_number, $5) FROM fence WHERE id = $4";
 
 /// Folds the changes, if there are many since the last fold. A repeated fold finds nothing.
 pub(super) async fn fold(client: &Client, held: &mut Held, shard: ShardId) -> Result<(), Error> {
@@ -36,7 +36,9 @@ pub(super) async fn fold(client: &Client, held: &mut Held, shard: ShardId) -> Re
         return Ok(());
     }
     let shard = i16::try_from(shard.number()).unwrap_or_default();
-    client.execute(FOLD, &[&held.epoch, &held.generation, &held.number, &shard]).await?;
+    client
+        .execute(FOLD, &[&held.epoch, &held.generation, &held.number, &shard, &held.numbers.last()])
+        .await?;
     held.folded = Some(held.number);
     Ok(())
 }

@@ -503,7 +503,7 @@ impl Committer {
 
     /// Ends the lease after another process has ended it. Nothing more is written under this lease.
     pub(crate) fn lost(&mut self, epoch: u64) -> StoreError {
-        (self.held, self.lost) = (None, Some(epoch));
+        (self.held, self.lost, self.session) = (None, Some(epoch), None);
         StoreError::Fenced { epoch }
     }
 }
@@ -548,16 +548,26 @@ async fn settle(
     (shard, inbox): (ShardId, &Inbox),
 ) -> Result<bool, StoreError> {
     // A late renewal of an earlier connection has a lower number, and changes nothing.
-    const RENEW: &str = "UPDATE saga_lease SET gen = $2 WHERE epoch = $1 AND gen < $2 AND holder = $3";
-    const HOLDS: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 AND holder = $2";
+    const RENEW: &str =
+        "UPDATE saga_lease SET gen = $2 WHERE epoch = $1 AND gen < $2 AND holder = $3 AND shard = $4";
+    const HOLDS: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 AND holder = $2 AND shard = $3";
+    // There are at most 256 shards.
+    let number_of_shard = i16::try_from(shard.number()).unwrap_or_default();
     const NEWEST: &str =
         "SELECT number, inbox, bad FROM saga_batch WHERE epoch = $1 ORDER BY number DESC LIMIT 1";
     let of = |error| of_store(&server.name, error);
     has_not_lost(server, client, held, (shard, inbox)).await?;
     held.generation += 1;
-    let renewed = client.execute(RENEW, &[&held.epoch, &held.generation, &held.holder]).await.map_err(of)?;
+    let renewed = client
+        .execute(RENEW, &[&held.epoch, &held.generation, &held.holder, &number_of_shard])
+        .await
+        .map_err(of)?;
     if renewed == 0 {
-        let holds = client.query_opt(HOLDS, &[&held.epoch, &held.holder]).await.map_err(of)?.is_some();
+        let holds = client
+            .query_opt(HOLDS, &[&held.epoch, &held.holder, &number_of_shard])
+            .await
+            .map_err(of)?
+            .is_some();
         return if holds {
             Err(unavailable(&server.name, "the lease was renewed meanwhile"))
         } else {

@@ -45,6 +45,14 @@ impl Numbers {
         }
     }
 
+    /// Returns the last number of a shard. 0 for a store with one shard, whose sequence is durable.
+    pub(super) fn last(&self) -> i64 {
+        match self {
+            Self::Block { .. } => 0,
+            Self::Times { shard, last } => (*last << BITS) | *shard,
+        }
+    }
+
     pub(super) fn next(&mut self) -> i64 {
         match self {
             Self::Block { next, .. } => {
@@ -59,10 +67,13 @@ impl Numbers {
     }
 }
 
+/// The latest time that the bits can hold, in 2089. Numbers rise one by one from then on.
+const LATEST: i64 = (1 << 41) - 1;
+
 /// The milliseconds since [`FIRST`]. 0 for a clock that is far behind.
 fn now() -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.saturating_sub(FIRST).as_millis()).unwrap_or_default()
+    i64::try_from(now.saturating_sub(FIRST).as_millis()).unwrap_or(LATEST).min(LATEST)
 }
 
 #[cfg(test)]

@@ -333,7 +333,9 @@ impl<'b> Plan<'b> {
             rows.saga.push(saga);
             rows.alias.push(Cow::Owned(InstanceName::from(alias).stored().to_owned()));
             rows.instance.push(instance);
-            rows.kept.push(ends(alias) == Some(true));
+            // An alias that the step claims twice is added once.
+            let is_first = !claimed(step).take(at).any(|before| before == alias);
+            rows.kept.push(is_first && ends(alias) == Some(true));
         }
         for change in &step.aliases {
             if let AliasChange::Release(alias) = change

@@ -120,8 +120,8 @@ parts! {
               FROM {rows} r JOIN saga_dedup d ON d.consumer = r.consumer AND d.key = r.key AND d.message = r.message \
               UNION ALL SELECT ord, 1, at_step, known FROM {rows} WHERE known IS NOT NULL",
         writes: &[
-            ("record", "INSERT INTO saga_dedup (consumer, key, message, content, at) \
-                        SELECT consumer, key, message, content, at FROM {rows} r WHERE {good}"),
+            ("record", "INSERT INTO saga_dedup (consumer, key, message, content, at, shard) \
+                        SELECT consumer, key, message, content, at, {shard} FROM {rows} r WHERE {good}"),
         ],
     }
     claims: Claims {
@@ -131,7 +131,7 @@ parts! {
               LEFT JOIN saga_instance h ON h.id = a.instance WHERE a.instance <> r.instance",
         writes: &[
             ("claim", "INSERT INTO saga_alias (saga, alias, instance) \
-                       SELECT saga, alias, instance FROM {rows} r WHERE kept AND {good} ON CONFLICT DO NOTHING RETURNING 1"),
+                       SELECT saga, alias, instance FROM {rows} r WHERE kept AND {good} ORDER BY saga, alias ON CONFLICT DO NOTHING RETURNING 1"),
         ],
     }
     releases: Releases {
@@ -290,11 +290,12 @@ pub(super) fn text(set: u32, shard: ShardId) -> String {
             false => ("true", "false"),
         };
         let text = text.replace("{lock}", &lock).replace("{last}", &last);
+        let text = text.replace("{shard}", &number.to_string());
         let text = text.replace("{stays}", stays).replace("{goes}", goes).replace("{same}", SAME_CONFLICT);
         text.replace("{rows}", &format!("r_{}", part.name)).replace("{good}", good)
     };
-    let mut sql = String::from(
-        "WITH fence AS MATERIALIZED (SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2 FOR SHARE)",
+    let mut sql = format!(
+        "WITH fence AS MATERIALIZED (SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2 AND shard = {number} FOR SHARE)"
     );
     let mut param = FIRST;
     for part in &parts {

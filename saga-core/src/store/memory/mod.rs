@@ -146,7 +146,7 @@ impl Store for MemoryStore {
         #[cfg(any(test, feature = "testing"))]
         let linger = self.with_faults(|faults| faults.linger);
         #[cfg(not(any(test, feature = "testing")))]
-        let linger = Duration::ZERO;
+        let linger = std::time::Duration::ZERO;
         Ok(Lease { epoch, unclean, linger, shard })
     }
 
