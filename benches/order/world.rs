@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use saga::prelude::*;
 use saga::store::Store;
-use saga::{Dispatcher, TraceContext, Traced, Tracer};
+use saga::{Dispatcher, DispatcherBuilder, TraceContext, Traced, Tracer};
 
 #[path = "order_saga.rs"]
 mod order_saga;
@@ -76,32 +76,39 @@ async fn read_again_and_again(dispatcher: Dispatcher) {
     }
 }
 
-/// Runs one round on an empty store. Returns sagas per second.
-pub async fn round(store: impl Store, at_a_time: usize) -> Result<f64, Box<dyn std::error::Error>> {
+/// Adds the saga with its handlers.
+pub fn with_sagas(builder: DispatcherBuilder) -> DispatcherBuilder {
     let policy = || saga::Policy::default().concurrency(1024);
-    let watched = WATCHED.load(Ordering::SeqCst);
-    let builder = Dispatcher::builder(store);
-    let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse()?;
-    let builder = if watched & TRACED > 0 { builder.tracer(OneTrace(context)) } else { builder };
-    let builder = if watched & NOTICED > 0 { builder.on_attention(|_| {}) } else { builder };
-    let dispatcher = builder
+    builder
         .saga::<OrderState>()
         .handler_with::<Pay>(World, policy())
         .handler_with::<Ship>(World, policy())
         .handler_with::<Tell>(World, policy())
         .handler::<Void>(World)
         .handler::<Refund>(World)
-        .start()
-        .await?;
+}
+
+/// Runs one saga to its end.
+pub async fn one(dispatcher: &Dispatcher, order: String) {
+    dispatcher.publish(Placed { order: order.clone() }).await.expect("accepted");
+    // `Telling` has no effects left but the end: settled means all four steps are durable.
+    dispatcher.settled::<OrderState>(&order).await.expect("settled");
+}
+
+/// Runs one round on an empty store. Returns sagas per second.
+pub async fn round(store: impl Store, at_a_time: usize) -> Result<f64, Box<dyn std::error::Error>> {
+    let watched = WATCHED.load(Ordering::SeqCst);
+    let builder = Dispatcher::builder(store);
+    let context = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse()?;
+    let builder = if watched & TRACED > 0 { builder.tracer(OneTrace(context)) } else { builder };
+    let builder = if watched & NOTICED > 0 { builder.on_attention(|_| {}) } else { builder };
+    let dispatcher = with_sagas(builder).start().await?;
     let reader = (watched & READ > 0).then(|| tokio::spawn(read_again_and_again(dispatcher.clone())));
     let running = dispatcher.clone();
     let rate = crate::drive(at_a_time, move |n| {
         let dispatcher = running.clone();
         async move {
-            let order = format!("order-{n}");
-            dispatcher.publish(Placed { order: order.clone() }).await.expect("accepted");
-            // `Telling` has no effects left but the end: settled means all four steps are durable.
-            dispatcher.settled::<OrderState>(&order).await.expect("settled");
+            one(&dispatcher, format!("order-{n}")).await;
         }
     })
     .await;

@@ -28,6 +28,8 @@ const ROUND: Duration = Duration::from_millis(2500);
 const ROUNDS: u32 = 4;
 /// Steps of one saga.
 const STEPS: f64 = 4.0;
+/// How many sagas run at a time while several nodes share them.
+const SHARED: usize = 256;
 /// The settings of a server that loses nothing.
 const DURABLE: &str =
     "fsync = on\nfull_page_writes = on\nsynchronous_commit = on\nshared_buffers = 256MB\nmax_wal_size = 4GB";
@@ -50,6 +52,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let rate = |sagas: f64| sagas * STEPS / f64::from(ROUNDS);
         println!("{at_a_time:>10} {:>10.0} {:>10.0} {:>7.2}", rate(saga), rate(hand), saga / hand);
+    }
+    println!(
+        "\nshared by several nodes in this process, {SHARED} at a time, against one node with one shard"
+    );
+    println!("{:>10} {:>10} {:>10} {:>7}", "shards", "nodes", "saga", "ratio");
+    let mut alone = 0.0;
+    for (shards, nodes) in [(1, 1), (4, 1), (12, 1), (12, 3)] {
+        let mut saga = 0.0;
+        for number in 0..ROUNDS {
+            let schema = format!("shared_{shards}_{nodes}_{number}");
+            saga += runtime.block_on(by_saga::shared(&cluster.config, &schema, (shards, nodes), SHARED))?;
+        }
+        if shards == 1 {
+            alone = saga;
+        }
+        println!("{shards:>10} {nodes:>10} {:>10.0} {:>7.2}", saga * STEPS / f64::from(ROUNDS), saga / alone);
     }
     Ok(())
 }
