@@ -92,10 +92,14 @@ fn own(nodes: &Nodes) -> Vec<u16> {
 
 /// An order whose instance a process has.
 fn order_of(dispatcher: &Dispatcher) -> String {
+    orders_of(dispatcher).next().unwrap()
+}
+
+/// Orders in the shards of this process.
+fn orders_of(dispatcher: &Dispatcher) -> impl Iterator<Item = String> {
     let own = own(&dispatcher.nodes().unwrap());
-    let mut orders = (0..).map(|n| format!("order-{n}"));
     let shard = |order: &String| ShardId::of_address(&at(order), SHARDS).number();
-    orders.find(|order| own.contains(&shard(order))).unwrap()
+    (0..).map(|n| format!("order-{n}")).filter(move |order| own.contains(&shard(order)))
 }
 
 fn at(order: &str) -> Address {
@@ -253,21 +257,30 @@ async fn a_pause_holds_in_all_shards() {
     let (first, second) = (shop.join("first").await, shop.join("second").await);
     shop.shares(&[(&first, 2), (&second, 2)]).await;
     let of = || PauseOf::Saga("order".to_owned());
-    first.pause(of(), Operator::new("ann")).await.unwrap();
-    let order = order_of(&second);
-    // The other process reads the pauses when it hears of the change.
-    let declined = shop.in_time(async {
-        loop {
-            match second.pause(of(), Operator::new("bob")).await {
-                Err(InstanceError::Declined(DeclinedReason::AlreadyPaused { .. })) => return,
-                _ => tokio::task::yield_now().await,
+    shop.in_time(first.pause(of(), Operator::new("ann"))).await.unwrap();
+    let again = shop.in_time(second.pause(of(), Operator::new("bob"))).await;
+    assert!(matches!(again, Err(InstanceError::Declined(DeclinedReason::AlreadyPaused { .. }))), "{again:?}");
+    let mut paused = Vec::new();
+    for dispatcher in [&first, &second] {
+        // Each process reads the pauses when it hears of the change.
+        let mut others = orders_of(dispatcher);
+        let waits = shop.in_time(async {
+            loop {
+                let order = others.next().unwrap();
+                if only(&dispatcher.publish(placed(&order)).await.unwrap()) == &Disposition::Queued {
+                    return order;
+                }
+                tokio::task::yield_now().await;
             }
-        }
-    });
-    declined.await;
-    assert_eq!(only(&second.publish(placed(&order)).await.unwrap()), &Disposition::Queued);
-    first.resume(of(), Operator::new("ann")).await.unwrap();
-    assert_eq!(shop.settled(&first, &order).await, Position::In(OrderState::Completed));
+        });
+        let order = waits.await;
+        assert!(dispatcher.instance::<OrderState>(&order).await.unwrap().is_none());
+        paused.push(order);
+    }
+    shop.in_time(first.resume(of(), Operator::new("ann"))).await.unwrap();
+    for (dispatcher, order) in [&first, &second].into_iter().zip(paused) {
+        assert_eq!(shop.settled(dispatcher, &order).await, Position::In(OrderState::Completed));
+    }
 }
 
 #[tokio::test]

@@ -176,6 +176,10 @@ impl Dispatcher {
         };
         let (saga, key) = (S::NAME, address.key.to_string());
         let found = match (found, self.line.sharing()) {
+            // An event that starts the instance can be mail that the engine has not taken up yet.
+            (Some(None), Some(sharing)) if matches!(until, Until::Rest) => {
+                self.found_away(sharing, address, until).await?
+            }
             (Some(found), _) => found,
             // Another process has the instance, perhaps since a moment ago.
             (None, Some(sharing)) => self.found_away(sharing, address, until).await?,

@@ -343,7 +343,8 @@ impl DispatcherBuilder {
                 (lease.clone(), Leased::new(Arc::clone(&store), lease))
             }
         };
-        let prepared = match patient.ask(|| prepare(&*store, &registry, &consumers, &stored)).await {
+        let names = retired::names(&registry);
+        let prepared = match patient.ask(|| prepare(&*store, &registry, &names, &consumers, &stored)).await {
             Ok(Err(problems)) => Err(StartError::Retired { problems }),
             Ok(Ok(pauses)) => Ok(pauses),
             Err(error) => Err(error),

@@ -149,6 +149,15 @@ impl Dispatcher {
         }
     }
 
+    /// Waits until a call that began at `since` reaches its limit.
+    pub(super) async fn rest_of_limit(&self, own: Option<Duration>, since: Duration) {
+        let passed = self.clock.now().mono.saturating_sub(since);
+        match own {
+            Some(limit) => self.clock.sleep(limit.saturating_sub(passed)).await,
+            None => super::tempo::limit(&*self.clock, self.limits.call.saturating_sub(passed)).await,
+        }
+    }
+
     /// Waits until the store is not available, and returns the reason.
     async fn degraded(&self) -> String {
         let mut health = self.shared.health.subscribe();

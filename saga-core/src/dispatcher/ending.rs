@@ -22,9 +22,13 @@ use crate::message::chain;
 /// The reason for an end by `shutdown`.
 pub(super) const ASKED: &str = "shut down";
 /// The reason for the end of a unit whose shard goes to another process.
-const HANDED_OVER: &str = "handed over";
+pub(super) const HANDED_OVER: &str = "handed over";
 /// The reason for an end without handles.
 pub(super) const DROPPED: &str = "the last handle of the dispatcher was dropped";
+
+/// The reason for an end without the runtime of the handlers.
+pub(super) const NO_RUNTIME: &str = "the tokio runtime of the dispatcher has ended; no handler can run; start the dispatcher on a \
+                                     runtime that outlives the dispatcher";
 
 /// The time limit for dropped handlers to yield.
 const HANDLERS: Duration = Duration::from_secs(1);
@@ -164,10 +168,8 @@ impl EventLoop {
     /// No handler can run any more. The end of the runtime dropped all its running attempts. Attempts that had not
     /// begun do not count.
     pub(super) fn end_without_runtime(&mut self, now: Moment) -> Option<In> {
-        let why = "the tokio runtime of the dispatcher has ended; no handler can run; start the dispatcher on a \
-                   runtime that outlives the dispatcher";
-        tracing::error!(why, "the dispatcher stops");
-        self.end_now(now, why)
+        tracing::error!(why = NO_RUNTIME, "the dispatcher stops");
+        self.end_now(now, NO_RUNTIME)
     }
 
     fn end_now(&mut self, now: Moment, why: &'static str) -> Option<In> {
@@ -201,7 +203,7 @@ impl EventLoop {
                 self.attempts.drop_all();
                 None
             }
-            Phase::Dropped if !committing && self.shard.is_committed() => {
+            Phase::Dropped if !committing && self.shard.is_committed() && self.shard.running() > 0 => {
                 // Every attempt that still runs blocks its thread. The lease is kept, so that the next start detects
                 // this.
                 let handlers = self.shard.running();

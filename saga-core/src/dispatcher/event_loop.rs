@@ -9,11 +9,12 @@ use crate::message::Map;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{JoinError, JoinSet, unconstrained};
 
 use super::Shared;
 use super::attempts::Attempts;
@@ -302,7 +303,10 @@ impl EventLoop {
                 Ok(self.end_without_runtime(self.clock.now()))
             }
             Woke::Ended(ended) => Ok(Some(self.take_ended(ended))),
-            Woke::Request(Some(request)) => self.take(request),
+            Woke::Request(Some(request)) => {
+                self.take_changes();
+                self.take(request)
+            }
             Woke::Request(None) => {
                 self.sources.closed = true;
                 Ok(self.end_without_handles(self.clock.now()))
@@ -325,11 +329,25 @@ impl EventLoop {
         }
         for _ in 0..BURST {
             let Ok(request) = self.requests.try_recv() else { break };
+            self.take_changes();
             if let Some(input) = self.take(request)? {
                 self.shard.handle(input, now);
             }
         }
         Ok(())
+    }
+
+    /// Takes up a change of the store before a request that came after it. So an event that a caller publishes after its
+    /// transaction, or after an event for another process, stays behind that one.
+    fn take_changes(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        // The next wait registers the waker of this thread.
+        let changed = std::pin::pin!(unconstrained(self.sources.waker.as_mut())).poll(&mut cx).is_ready();
+        if changed {
+            self.sources.waker = waker(&self.store);
+            let now = self.clock.now();
+            self.shard.handle(In::Woken, now);
+        }
     }
 
     fn take_ended(&mut self, Ended { attempt, how, busy }: Ended) -> In {

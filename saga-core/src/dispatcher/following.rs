@@ -62,18 +62,19 @@ impl Dispatcher {
         event: &E,
     ) -> Result<Option<Receipt>, ReceiptError> {
         let (consumers, message) = publishing::asked_about(&self.registry, event)?;
-        let away = consumers.iter().any(|to| self.is_away(to));
-        let mailbox = consumers.first().and_then(|to| self.line.of(to)).filter(|_| !away);
         let (asked, named) = (consumers.clone(), id.clone());
         let asked = async {
-            let Some(mailbox) = mailbox else {
-                self.taken_up_away(&consumers, id).await;
-                return Ok(Answer::TakenUp);
-            };
-            let asked = self.call(&mailbox, Patience::default(), true, move |ticket, claim| {
-                In::TakeUp(TakeUp { consumers: asked, id: named, ticket, _claim: claim })
-            });
-            asked.await
+            if let Some(mailbox) = self.one_engine_of(&consumers) {
+                let asked = self.call(&mailbox, Patience::default(), true, move |ticket, claim| {
+                    In::TakeUp(TakeUp { consumers: asked, id: named, ticket, _claim: claim })
+                });
+                let answer = asked.await;
+                if !self.has_gone_away(&answer) {
+                    return answer;
+                }
+            }
+            self.taken_up_away(&consumers, id).await;
+            Ok(Answer::TakenUp)
         };
         let read = async {
             match asked.await {

@@ -24,14 +24,6 @@ impl Line {
         }
     }
 
-    /// Returns any mailbox, for requests that concern no instance. `None` if this process has no shard.
-    pub(super) fn any(&self) -> Option<Mailbox> {
-        match self {
-            Self::One(mailbox) => Some(mailbox.clone()),
-            Self::Many(sharing) => sharing.any_mailbox(),
-        }
-    }
-
     /// Returns what shares the shards with other processes.
     pub(super) fn sharing(&self) -> Option<&Arc<Sharing>> {
         match self {

@@ -121,6 +121,11 @@ impl Mailbox {
         self.requests.send(request).map_err(|_| Gone)
     }
 
+    /// Returns whether the thread takes no more requests, because it has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.requests.is_closed()
+    }
+
     pub(super) fn downgrade(&self) -> WeakMailbox {
         WeakMailbox { requests: self.requests.downgrade(), places: Arc::clone(&self.places) }
     }

@@ -115,7 +115,8 @@ impl Dispatcher {
     /// [`InstanceError::Declined`] says why the verb is not possible. Nothing has changed then.
     ///
     /// # Cancellation
-    /// Dropping the future withdraws the verb if the engine has not begun it.
+    /// Dropping the future withdraws the verb if the engine has not begun it. A verb for another process that shares the store
+    /// is not withdrawn.
     pub async fn decide(
         &self,
         address: Address,
@@ -123,14 +124,21 @@ impl Dispatcher {
         operator: Operator,
     ) -> Result<(), InstanceError> {
         let verb = verb.record(operator);
-        let Some(mailbox) = self.line.of(&address) else { return self.decide_away(address, verb).await };
-        let asked = self.call(&mailbox, Patience::default(), false, move |ticket, claim| In::Verb {
-            address,
-            verb,
-            ticket,
-            claim,
-        });
-        verb_done(asked.await)
+        let since = self.clock.now().mono;
+        if let Some(mailbox) = self.line.of(&address) {
+            let (address, verb) = (address.clone(), verb.clone());
+            let asked = self.call(&mailbox, Patience::default(), false, move |ticket, claim| In::Verb {
+                address,
+                verb,
+                ticket,
+                claim,
+            });
+            let answer = asked.await;
+            if !self.has_gone_away(&answer) {
+                return verb_done(answer);
+            }
+        }
+        self.decide_away(address, verb, since).await
     }
 
     /// Returns dead letters in order, starting with the first one or with the first one after `after`. Returns at most
@@ -218,16 +226,25 @@ impl Dispatcher {
     /// [`InstanceError::Declined`] says why the verb is not possible. Nothing has changed then.
     ///
     /// # Cancellation
-    /// Dropping the future withdraws the verb if the engine has not begun it.
+    /// Dropping the future withdraws the verb if the engine has not begun it. A verb for another process that shares the store
+    /// is not withdrawn.
     pub async fn operate(&self, verb: StoreVerb, operator: Operator) -> Result<(), InstanceError> {
-        let Some(mailbox) = self.line.any() else { return self.operate_away(verb, operator).await };
-        let asked = self.call(&mailbox, Patience::default(), false, move |ticket, claim| In::Operate {
-            verb,
-            operator,
-            ticket,
-            claim,
-        });
-        verb_done(asked.await)
+        let since = self.clock.now().mono;
+        // One engine applies all these verbs, so two of them on the same object have an order.
+        if let Some(mailbox) = self.line.of(&StoreVerb::place()) {
+            let (verb, operator) = (verb.clone(), operator.clone());
+            let asked = self.call(&mailbox, Patience::default(), false, move |ticket, claim| In::Operate {
+                verb,
+                operator,
+                ticket,
+                claim,
+            });
+            let answer = asked.await;
+            if !self.has_gone_away(&answer) {
+                return verb_done(answer);
+            }
+        }
+        self.operate_away(verb, operator, since).await
     }
 }
 

@@ -175,26 +175,35 @@ impl Drop for Leased {
     }
 }
 
-/// Prepares the stored data for this build: the present names, the consumers of each event, and the definitions. Returns
+/// Returns the pauses, or the reason why this build must not run on the store.
+pub(super) async fn admitted(
+    store: &dyn Store,
+    registry: &Registry,
+) -> Result<Result<Vec<Pause>, Vec<StartProblem>>, StoreError> {
+    let pauses = store.pauses().await?;
+    if let Some(why) = marked(&pauses) {
+        return Ok(Err(vec![StartProblem::Moved { why }]));
+    }
+    let problems = retired::problems(registry, &store.retired().await?);
+    Ok(if problems.is_empty() { Ok(pauses) } else { Err(problems) })
+}
+
+/// Prepares the stored data for this build: the present `names`, the consumers of each event, and the definitions. Returns
 /// the pauses, or the reason why this build must not run on the store, without any change. Duty: hold the lease, so that no other build renames
 /// anything meanwhile.
 pub(super) async fn prepare(
     store: &dyn Store,
     registry: &Registry,
+    names: &[RetiredName],
     consumers: &[ConsumerRow],
     stored: &[ConsumerRow],
 ) -> Result<Result<Vec<Pause>, Vec<StartProblem>>, StoreError> {
-    let mut pauses = store.pauses().await?;
-    if let Some(why) = marked(&pauses) {
-        return Ok(Err(vec![StartProblem::Moved { why }]));
-    }
-    let problems = retired::problems(registry, &store.retired().await?);
-    if !problems.is_empty() {
-        return Ok(Err(problems));
-    }
-    let names = retired::names(registry);
+    let mut pauses = match admitted(store, registry).await? {
+        Ok(pauses) => pauses,
+        Err(problems) => return Ok(Err(problems)),
+    };
     if !names.is_empty() {
-        let moved = store.rename(&names).await?;
+        let moved = store.rename(names).await?;
         // The pause of a renamed saga has the present name now.
         pauses = store.pauses().await?;
         for (RetiredName { was, name, .. }, instances) in names.iter().zip(moved) {

@@ -64,7 +64,7 @@ impl Parts {
         let event_loop = EventLoop {
             shard: Shard::new(
                 Arc::clone(&self.registry),
-                self.limits.clone(),
+                self.limits.share(store.shards()),
                 lease.clone(),
                 Box::new(random),
             )

@@ -49,6 +49,8 @@ pub(crate) enum In {
     Retired { mail: Vec<(InboxId, Mail)>, deliveries: Vec<(DeliveryId, Delivery)>, more: bool },
     /// The answer to [`Out::LookThroughInbox`].
     LookedThroughInbox { rows: Vec<(InboxId, Mail)>, more: bool },
+    /// Another process may have changed the pauses.
+    PausesChanged,
     /// The answer to [`Out::FetchPauses`].
     Pauses(Vec<PauseOf>),
     /// The outcomes of the batch in progress.
@@ -288,6 +290,7 @@ impl std::fmt::Debug for In {
             Self::Lapsed(_) => "Lapsed",
             Self::Closing(_) => "Closing",
             Self::Pauses(_) => "Pauses",
+            Self::PausesChanged => "PausesChanged",
             Self::Stop => "Stop",
         })
     }

@@ -87,6 +87,21 @@ pub(crate) struct Limits {
     pub(crate) recoveries: u32,
 }
 
+impl Limits {
+    /// The part of one of `shards` equal shards in what one process keeps in memory and runs again.
+    pub(crate) fn share(&self, shards: u16) -> Self {
+        let of = usize::from(shards).max(1);
+        let part = |whole: usize, least: usize| (whole / of).max(whole.min(least));
+        Self {
+            cache_bytes: part(self.cache_bytes, 1 << 20),
+            taken_up: part(self.taken_up, 2 * self.page),
+            timers: part(self.timers, 2 * self.page),
+            recovering: part(self.recovering, 1),
+            ..self.clone()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -270,6 +285,7 @@ impl Shard {
             In::Purged => self.purged(),
             In::Lapsed(lapsed) => self.set_lapsed(lapsed),
             In::Closing(closing) => self.set_closing(closing),
+            In::PausesChanged => self.read_pauses(),
             In::Pauses(stored) => self.fetched_pauses(stored),
             In::Tick => {}
             In::Stop => self.stop(),

@@ -60,6 +60,11 @@ impl StoreVerb {
         }
     }
 
+    /// The address of all inbox rows with these verbs.
+    pub(crate) fn place() -> Address {
+        Address::new(CONSUMER, InstanceName::constant("store"))
+    }
+
     /// Returns the entry of the audit for this verb. The address and the payload of a dead letter are not known yet.
     pub(super) fn entry(&self, operator: &Operator, request: Option<MessageId>, at: Timestamp) -> AuditEntry {
         let (to, object, payload) = match self {
@@ -156,13 +161,8 @@ impl Mail {
         let cause = Some(Name::Owned(operator.who.clone()));
         let payload = write(&Record { verb: form, by: operator.who, why: operator.why });
         let message = Message { name, version: 1, payload };
-        Self { cause, id: Some(request), ..Self::new(inbox(), MailKind::Verb, message, at) }
+        Self { cause, id: Some(request), ..Self::new(StoreVerb::place(), MailKind::Verb, message, at) }
     }
-}
-
-/// The address of all these inbox rows.
-fn inbox() -> Address {
-    Address::new(CONSUMER, InstanceName::constant("store"))
 }
 
 /// Reads an inbox row. `Err` holds the reason why the row cannot be read.

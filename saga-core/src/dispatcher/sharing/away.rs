@@ -2,19 +2,24 @@
 //!
 //! Owns: the way of an event, a verb and a wait to another process. Does not own: the way to a unit of this process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Sharing;
-use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calling::{IN_TRANSACTION, NotAnswered, Patience};
 use crate::dispatcher::error::InstanceError;
+use crate::dispatcher::mailbox::Mailbox;
+use crate::dispatcher::{Dispatcher, Health};
 use crate::engine::{Accepted, Answer, Consumer, Disposition, In, StoreVerb, Until};
 use crate::machine::{DeclinedReason, Operator, VerbRecord};
 use crate::message::{MessageId, chain};
-use crate::store::{Address, AuditFilter, Loaded, Mail, MailKind, Snapshot};
+use crate::store::{Address, AuditFilter, Loaded, Mail, MailKind, ShardId, Snapshot, StoreError};
 
 /// The first and the longest interval between two looks for an answer of another process.
 const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+
+/// How many waiting rows are read to see whether one of them can start an instance.
+const WAITING: usize = 100;
 
 /// The intervals between looks for an answer.
 struct Looks(Duration);
@@ -45,6 +50,7 @@ impl Dispatcher {
             .iter()
             .map(|(consumer, key)| Address::new(consumer.name().to_string(), key.clone()))
             .collect();
+        let since = self.clock.now().mono;
         let here = to.iter().find_map(|to| sharing.mailbox_of(to));
         if let Some(mailbox) = here {
             let again = again(&event);
@@ -52,14 +58,34 @@ impl Dispatcher {
                 event: Accepted { claim, ..event },
                 ticket,
             });
-            match asked.await {
-                Ok(Answer::Stopped) | Err(NotAnswered::Stopped) if !sharing.is_stopping() => {
-                    return self.deliver(sharing, again, to, patience).await;
-                }
-                answer => return answer,
+            let answer = asked.await;
+            if !self.has_gone_away(&answer) {
+                return answer;
+            }
+            return self.deliver(sharing, again, to, (patience, since)).await;
+        }
+        self.deliver(sharing, event, to, (patience, since)).await
+    }
+
+    /// Returns whether the engine that was asked has stopped without an effect, while this process goes on. Another process has
+    /// the shard then, or nobody.
+    pub(in crate::dispatcher) fn has_gone_away(&self, answer: &Result<Answer, NotAnswered>) -> bool {
+        matches!(answer, Ok(Answer::Stopped) | Err(NotAnswered::Stopped))
+            && self.line.sharing().is_some_and(|sharing| !sharing.is_stopping())
+    }
+
+    /// Returns the engine of this process that has all these instances. `None` if there is no such engine.
+    pub(in crate::dispatcher) fn one_engine_of(&self, addresses: &[Address]) -> Option<Mailbox> {
+        let first = addresses.first()?;
+        if let Some(sharing) = self.line.sharing() {
+            let shard = |to: &Address| ShardId::of_address(to, sharing.of);
+            // The holder of an alias can be in another shard.
+            let is_elsewhere = |to: &Address| shard(to) != shard(first) || self.is_away(to);
+            if addresses.iter().any(is_elsewhere) {
+                return None;
             }
         }
-        self.deliver(sharing, event, to, patience).await
+        self.line.of(first)
     }
 
     /// Puts an event down for the owners of its shards.
@@ -68,7 +94,7 @@ impl Dispatcher {
         sharing: &Sharing,
         event: Accepted,
         to: Vec<Address>,
-        patience: Patience,
+        (patience, since): (Patience, Duration),
     ) -> Result<Answer, NotAnswered> {
         if sharing.is_stopping() {
             return Err(NotAnswered::Stopped);
@@ -97,16 +123,27 @@ impl Dispatcher {
         }
         let queued = mails.iter().map(|mail| (mail.to.clone(), Ok(Disposition::Queued))).collect();
         let limit = patience.limit.unwrap_or(self.limits.call);
-        let mut looks = Looks::new();
+        let tried = AtomicBool::new(false);
         let delivered = async {
+            // The same limit as for events of this process (`max_in_flight_publishes`).
+            let Ok(_place) = self.shared.admission.acquire().await else { return Err(NotAnswered::Stopped) };
+            let mut looks = Looks::new();
             loop {
+                if let (true, Health::Degraded { why, .. }) = (patience.fail_fast, self.health()) {
+                    return Err(match tried.load(Ordering::Relaxed) {
+                        true => NotAnswered::Unknown(why),
+                        false => NotAnswered::NotDone(why),
+                    });
+                }
+                let was_tried = tried.swap(true, Ordering::Relaxed);
                 match self.store.deliver(mails.clone()).await {
                     Ok(_) => return Ok(Answer::Published(queued)),
                     Err(error) if error.is_temporary() && !patience.fail_fast => {
                         tracing::warn!(error = %chain(&error), "the store is not available; the call waits for the store");
                         self.clock.sleep(looks.next()).await;
                     }
-                    Err(error) if error.is_temporary() => {
+                    // An earlier try may have reached the store.
+                    Err(error) if error.is_temporary() || was_tried => {
                         return Err(NotAnswered::Unknown(chain(&error).to_string()));
                     }
                     Err(error) => return Err(NotAnswered::NotDone(chain(&error).to_string())),
@@ -116,8 +153,12 @@ impl Dispatcher {
         tokio::select! {
             biased;
             delivered = delivered => delivered,
-            () = self.limit(patience.limit) => {
-                Err(NotAnswered::Unknown(self.because(format!("the store did not answer within {limit:?}"))))
+            () = self.rest_of_limit(patience.limit, since) => {
+                let why = self.because(format!("the store did not answer within {limit:?}"));
+                Err(match tried.load(Ordering::Relaxed) {
+                    true => NotAnswered::Unknown(why),
+                    false => NotAnswered::NotDone(why),
+                })
             }
         }
     }
@@ -127,31 +168,36 @@ impl Dispatcher {
         &self,
         address: Address,
         mut verb: VerbRecord,
+        since: Duration,
     ) -> Result<(), InstanceError> {
         let request = MessageId::unique();
         verb.request = Some(request.to_string());
-        self.ask_away(Mail::of_verb(address, &verb, self.clock.now().wall), request).await
+        self.ask_away(Mail::of_verb(address, &verb, self.clock.now().wall), request, since).await
     }
 
-    /// Requests a verb on the store while this process has no shard.
+    /// Requests a verb on the store from another process.
     pub(in crate::dispatcher) async fn operate_away(
         &self,
         verb: StoreVerb,
         operator: Operator,
+        since: Duration,
     ) -> Result<(), InstanceError> {
         let request = MessageId::unique();
         let mail = Mail::store_verb(verb, operator, request.clone(), self.clock.now().wall);
-        self.ask_away(mail, request).await
+        self.ask_away(mail, request, since).await
     }
 
-    async fn ask_away(&self, mail: Mail, request: MessageId) -> Result<(), InstanceError> {
+    async fn ask_away(&self, mail: Mail, request: MessageId, since: Duration) -> Result<(), InstanceError> {
+        if self.store.is_held_here() {
+            return Err(NotAnswered::NotDone(IN_TRANSACTION.to_owned()).into());
+        }
         let answered = async {
             self.store.deliver(vec![mail]).await?;
             let filter = AuditFilter { request: Some(request), limit: 1, ..AuditFilter::default() };
             let mut looks = Looks::new();
             loop {
                 if let Some(row) = self.store.audit(&filter).await?.pop() {
-                    return Ok(row.entry.declined);
+                    return Ok::<_, StoreError>(row.entry.declined);
                 }
                 self.clock.sleep(looks.next()).await;
             }
@@ -161,9 +207,11 @@ impl Dispatcher {
             answered = answered => match answered {
                 Ok(None) => Ok(()),
                 Ok(Some(why)) => Err(InstanceError::Declined(DeclinedReason::Refused { why })),
+                // The verb may be stored all the same.
+                Err(error) if error.is_temporary() => Err(NotAnswered::Unknown(chain(&error).to_string()).into()),
                 Err(error) => Err(InstanceError::Store(error)),
             },
-            () = self.limit(None) => {
+            () = self.rest_of_limit(None, since) => {
                 let why = format!(
                     "no process has applied it within {:?}; it is stored, and is applied when its shard has an owner",
                     self.limits.call
@@ -202,7 +250,9 @@ impl Dispatcher {
                 (_, Until::Rest) if nothing_waited => true,
                 // A waiting event may start it.
                 (_, Until::Rest) => {
-                    nothing_waited = self.within(self.store.waiting(address, 1)).await?.is_empty();
+                    let waiting = self.within(self.store.waiting(address, WAITING)).await?;
+                    // A notice only makes an engine read the holder of an alias again.
+                    nothing_waited = waiting.iter().all(|(_, mail)| mail.kind == MailKind::Notice);
                     if nothing_waited {
                         continue;
                     }

@@ -14,24 +14,31 @@ mod away;
 mod balance;
 mod member;
 mod nodes;
+mod setbacks;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot, watch};
 
+use super::clock::Clock;
 use super::error::{ShutdownError, StartError};
 use super::line::Line;
 use super::mailbox::{Mailbox, Request};
 use super::starting::{Leased, Leasing, Patient};
+use super::tempo::limit;
 use super::unit::Parts;
-use super::{CallLimits, Dispatcher, Health, Shared, starting};
+use super::{CallLimits, Dispatcher, Health, Shared, retired, starting};
 use crate::engine::Registry;
 use crate::store::{Address, ConsumerRow, Meeting, Node, ShardId, Store, StoreError};
 use member::Member;
 
 pub use nodes::{NodeView, Nodes};
+
+/// The time limit for the member and for the store at the end.
+const LAST: Duration = Duration::from_secs(5);
 
 /// The shards of this process, and what it sees of the others.
 pub(super) struct Sharing {
@@ -46,6 +53,7 @@ pub(super) struct Sharing {
     stopping: AtomicBool,
     /// Becomes `true` when the member takes no further shard.
     rested: watch::Sender<bool>,
+    clock: Arc<dyn Clock>,
 }
 
 /// What the member saw last.
@@ -71,14 +79,15 @@ impl Sharing {
         units.get(number)?.as_ref().map(|unit| unit.mailbox.clone())
     }
 
-    pub(super) fn any_mailbox(&self) -> Option<Mailbox> {
-        self.all_units().into_iter().next().map(|(_, unit)| unit.mailbox)
-    }
-
     fn all_units(&self) -> Vec<(u16, Unit)> {
         let units = self.units.read().unwrap_or_else(PoisonError::into_inner);
         let here = (0..).zip(&*units).filter_map(|(number, unit)| Some((number, unit.clone()?)));
         here.collect()
+    }
+
+    /// Returns the shards that this process runs.
+    fn here(&self) -> BTreeSet<u16> {
+        self.all_units().into_iter().map(|(number, _)| number).collect()
     }
 
     fn set_unit(&self, number: u16, unit: Option<Unit>) {
@@ -94,16 +103,14 @@ impl Sharing {
 
     /// Ends all units of this process, and tells the others.
     pub(super) async fn shutdown(&self, grace: Duration, shared: &Shared) -> Result<(), ShutdownError> {
+        self.stop();
+        let mut asked = self.ask_to_stop(grace, &[]);
+        // A unit that the member has opened at this moment is told after that.
         self.rest().await;
-        let asked = self.all_units().into_iter().map(|(_, unit)| {
-            let (answer, answered) = oneshot::channel();
-            // A unit that has ended drops the sender.
-            let _ = unit.mailbox.send(Request::Shutdown(grace, answer));
-            answered
-        });
-        let asked: Vec<_> = asked.collect();
+        let told: Vec<u16> = asked.iter().map(|(number, _)| *number).collect();
+        asked.extend(self.ask_to_stop(grace, &told));
         let mut result = Ok(());
-        for answered in asked {
+        for (_, answered) in asked {
             match answered.await {
                 // Another process has the shard. It goes on from what is stored.
                 Ok(Err(ShutdownError::Store(StoreError::Fenced { .. }) | ShutdownError::Failed(_))) => {}
@@ -116,9 +123,30 @@ impl Sharing {
         result
     }
 
+    /// Asks all units to stop, except for the `told` ones.
+    fn ask_to_stop(&self, grace: Duration, told: &[u16]) -> Vec<(u16, Stopping)> {
+        let units = self.all_units().into_iter().filter(|(number, _)| !told.contains(number));
+        let asked = units.map(|(number, unit)| {
+            let (answer, answered) = oneshot::channel();
+            // A unit that has ended drops the sender.
+            let _ = unit.mailbox.send(Request::Shutdown(grace, answer));
+            (number, answered)
+        });
+        asked.collect()
+    }
+
+    /// Ends this process for the store, because it must not or cannot go on.
+    fn stop_because(&self, why: &str, shared: &Shared) {
+        tracing::error!(why, "the dispatcher stops");
+        self.stop();
+        shared.stop_with(Health::Stopped { why: why.to_owned() });
+        drop(self.ask_to_stop(Duration::ZERO, &[]));
+    }
+
     /// Ends all units like a killed process.
     #[cfg(any(test, feature = "testing"))]
     pub(super) async fn kill(&self, shared: &Shared) {
+        self.stop();
         self.rest().await;
         for (_, unit) in self.all_units() {
             let (done, killed) = oneshot::channel();
@@ -130,19 +158,39 @@ impl Sharing {
     }
 
     /// Lets the member take no further shard.
-    async fn rest(&self) {
+    fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake.notify_one();
-        // The member owns the other end while it runs.
-        let _ = self.rested.subscribe().wait_for(|rested| *rested).await;
+    }
+
+    /// Waits until the member takes no further shard.
+    async fn rest(&self) {
+        let mut rested = self.rested.subscribe();
+        tokio::select! {
+            biased;
+            // The thread of the member has the sender too, and says so at its end.
+            _ = rested.wait_for(|rested| *rested) => {}
+            () = limit(&*self.clock, LAST) => {}
+        }
     }
 
     async fn end(&self, shared: &Shared, why: &str) {
-        // The others see it at their next look, or when this process is silent.
-        let _ = self.store.leave(&self.node).await;
         shared.stop_with(Health::Stopped { why: why.to_owned() });
+        self.leave().await;
+    }
+
+    /// Tells the others that this process has gone. Without this, they see that it is silent.
+    async fn leave(&self) {
+        tokio::select! {
+            biased;
+            _ = self.store.leave(&self.node) => {}
+            () = limit(&*self.clock, LAST) => {}
+        }
     }
 }
+
+/// Completes when a unit has stopped.
+type Stopping = oneshot::Receiver<Result<(), ShutdownError>>;
 
 impl Drop for Sharing {
     fn drop(&mut self) {
@@ -173,14 +221,17 @@ pub(super) async fn join(
         wake: Arc::new(Notify::new()),
         stopping: AtomicBool::new(false),
         rested: watch::Sender::new(false),
+        clock: Arc::clone(&parts.clock),
     });
     let dispatcher =
         Dispatcher::new(&parts, Line::Many(Arc::clone(&sharing)), store, Arc::clone(&shared), limits);
     let first = Member::start(parts, &sharing, shared)?;
     drop(sharing);
-    // The member drops the sender if it ends early.
-    let _ = first.await;
-    Ok(dispatcher)
+    match first.await {
+        Ok(Err(problems)) => Err(StartError::Retired { problems }),
+        // The member drops the sender if it ends early. The health says why.
+        Ok(Ok(())) | Err(_) => Ok(dispatcher),
+    }
 }
 
 /// Prepares the stored data for this build. A rename needs a store without another owner.
@@ -191,21 +242,25 @@ pub(super) async fn prepare(
     (consumers, stored): (&[ConsumerRow], &[ConsumerRow]),
     owner: &str,
 ) -> Result<(), StartError> {
-    if super::retired::names(registry).is_empty() {
-        let prepared = patient.ask(|| starting::prepare(&**store, registry, consumers, stored)).await?;
-        return prepared.map(drop).map_err(|problems| StartError::Retired { problems });
+    let mut names = retired::names(registry);
+    let known = patient.ask(|| store.retired()).await?;
+    if names.iter().all(|name| known.contains(name)) {
+        names.clear();
     }
-    // All shards at once, so that no other process has the earlier name in memory.
-    let mut leased: Vec<(Arc<dyn Store>, Leased)> = Vec::new();
-    let shards = ShardId::all(store.shards()).map(|id| store.shard(id).unwrap_or_else(|| Arc::clone(store)));
-    for shard in shards {
-        let lease = patient.ask(|| Leasing::begin(Arc::clone(&shard), owner.to_owned())).await?;
-        leased.push((Arc::clone(&shard), Leased::new(shard, lease)));
-    }
-    let prepared = match leased.first() {
-        Some((first, _)) => patient.ask(|| starting::prepare(&**first, registry, consumers, stored)).await,
-        None => Ok(Ok(Vec::new())),
+    let mut leased = Vec::new();
+    let prepared = async {
+        if !names.is_empty() {
+            // All shards at once, so that no other process has the earlier name in memory.
+            for id in ShardId::all(store.shards()) {
+                let shard = store.shard(id).unwrap_or_else(|| Arc::clone(store));
+                let lease = patient.ask(|| Leasing::begin(Arc::clone(&shard), owner.to_owned())).await?;
+                leased.push((Arc::clone(&shard), Leased::new(shard, lease)));
+            }
+        }
+        let first = leased.first().map_or(store, |(first, _)| first);
+        patient.ask(|| starting::prepare(&**first, registry, &names, consumers, stored)).await
     };
+    let prepared = prepared.await;
     for (_, leased) in leased {
         leased.give_back(patient.clock()).await;
     }

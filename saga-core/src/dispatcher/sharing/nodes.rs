@@ -93,6 +93,8 @@ impl Dispatcher {
         let Some(sharing) = self.line.sharing() else { return };
         let mut seen = sharing.seen.subscribe();
         // `sharing` owns the sender.
-        let _ = seen.wait_for(|seen| super::member::is_balanced(&sharing.node.name, &seen.meeting)).await;
+        let _ = seen
+            .wait_for(|seen| super::member::is_balanced(&sharing.node.name, &sharing.here(), &seen.meeting))
+            .await;
     }
 }

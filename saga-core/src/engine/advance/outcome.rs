@@ -134,6 +134,9 @@ impl Shard {
         let touches_instance = step.instance.is_some();
         if now.parked && !before.parked && touches_instance {
             self.tally.parked += 1;
+            if let Some(slot) = self.slots.get_mut(address) {
+                slot.head_is_known = false;
+            }
             log_parked(step);
             self.attend_to_park(step);
         }
@@ -194,7 +197,7 @@ impl Shard {
             // inbox. Of several spilled items, each one may be the duplicate. So each item is written in its own step.
             if let Some(slot) = self.slots.get_mut(address) {
                 if verb {
-                    slot.head_is_known = true;
+                    slot.head_is_known = in_flight.item.as_ref().is_some_and(Item::skips);
                 } else {
                     slot.backlog.write_one_at_a_time();
                 }

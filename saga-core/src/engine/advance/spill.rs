@@ -50,6 +50,8 @@ impl Shard {
             slot.backlog.items_chosen(!queue.is_empty());
             stay.append(&mut queue);
             slot.queue = stay.into_iter().collect();
+            // The items that were there before the last read of the holder may have gone.
+            slot.read_for = 0;
         }
         if spilled.is_empty() {
             return;
@@ -66,6 +68,7 @@ impl Shard {
         };
         let why = format!("{address} is quarantined: {reason}");
         slot.backlog.keep_uncounted();
+        slot.read_for = 0;
         for item in slot.queue.take() {
             self.unrecorded_attempts |= item.is_unwritten_report();
             if !item.take() {

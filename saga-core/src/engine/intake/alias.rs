@@ -44,7 +44,8 @@ impl Shard {
             return self.broken("an alias stays in memory while its holder is read", Some(alias));
         };
         if std::mem::take(&mut slot.read_again) {
-            slot.presence = Presence::Unknown;
+            // The step was committed before the next read begins, so the read sees its holder or a newer one.
+            (slot.presence, slot.newer_holder) = (Presence::Unknown, None);
             return self.load(alias);
         }
         slot.presence = match (slot.newer_holder.take(), found) {

@@ -32,7 +32,7 @@ impl Shard {
     }
 
     /// Adds a delivery to a step. The owner of another shard turns the row into a delivery, and checks its id there unless it
-    /// is `deduplicated`.
+    /// is `deduplicated`. While the inbox is being read, the delivery stays behind the unread rows in the same way.
     pub(in crate::engine) fn deliver(
         &self,
         delivery: Delivery,
@@ -40,13 +40,14 @@ impl Shard {
         cause: Option<Name>,
         step: &mut Step,
     ) {
-        if self.is_here(&delivery.to) {
+        let is_here = self.is_here(&delivery.to);
+        if is_here && self.mail_epoch(&delivery.to) != 0 {
             return step.deliveries.push(DeliveryChange::Add(delivery));
         }
         let Delivery { to, event, id, hops, trace, .. } = delivery;
         step.mail.push(Mail {
             id: Some(id),
-            deduplicated,
+            deduplicated: deduplicated || is_here,
             hops,
             cause,
             trace,
@@ -93,7 +94,7 @@ impl Shard {
     pub(in crate::engine) fn read_holder_after_step(&mut self, alias: &Address) {
         let Some(slot) = self.slots.get_mut(alias) else { return };
         if slot.read_again && slot.in_flight.is_none() && !slot.is_loading() {
-            (slot.read_again, slot.presence) = (false, Presence::Unknown);
+            (slot.read_again, slot.presence, slot.newer_holder) = (false, Presence::Unknown, None);
             self.load(alias);
         }
     }
@@ -126,7 +127,7 @@ impl Shard {
         }
     }
 
-    fn read_pauses(&mut self) {
+    pub(in crate::engine) fn read_pauses(&mut self) {
         if self.pauses.begin_read() {
             self.out.push(Out::FetchPauses);
         }

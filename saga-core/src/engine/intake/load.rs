@@ -6,7 +6,7 @@ use crate::engine::Shard;
 use crate::engine::io::Out;
 use crate::engine::slot::{Item, ParkedInput, Presence};
 use crate::machine::Instance;
-use crate::store::{Address, InboxId, Loaded, Mail};
+use crate::store::{Address, InboxId, Loaded, Mail, MailKind};
 
 /// The maximum number of instances in one read, so that a long read does not keep the first instances waiting.
 const LOADED_AT_ONCE: usize = 64;
@@ -104,7 +104,9 @@ impl Shard {
         let known = |id: InboxId, mail: &Mail| id <= if mail.epoch == epoch { own } else { cursor };
         self.find_head(&address, &rows);
         let used = self.take_used_rows(&address);
-        let rows = rows.into_iter().filter(|(id, mail)| known(*id, mail) && !used.contains(id));
+        // A notice has its effect when the scan brings it.
+        let is_item = |id: InboxId, mail: &Mail| mail.kind != MailKind::Notice && known(id, mail);
+        let rows = rows.into_iter().filter(|(id, mail)| is_item(*id, mail) && !used.contains(id));
         let rows: Vec<(InboxId, Mail)> = rows.collect();
         let Some(slot) = self.slots.get_mut(&address) else {
             return self.broken("an instance stays in memory while its inbox rows are read", Some(&address));
