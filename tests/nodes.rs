@@ -28,12 +28,12 @@ fn program() -> PathBuf {
 }
 
 /// Runs the example, and returns the figures of its last line. Each order must have ended, and no instance may be parked.
-fn run(orders: u64, args: &[&str]) -> Option<Value> {
+fn run(orders: u64, ttl_ms: u64, args: &[&str]) -> Option<Value> {
     if !cluster::is_here() {
         return None;
     }
     let output = Command::new(program())
-        .args(["--count", &orders.to_string(), "--ttl-ms", "1000", "--json"])
+        .args(["--count", &orders.to_string(), "--ttl-ms", &ttl_ms.to_string(), "--json"])
         .args(args)
         .stderr(Stdio::inherit())
         .output()
@@ -54,19 +54,20 @@ fn run(orders: u64, args: &[&str]) -> Option<Value> {
 
 #[test]
 fn kills_and_freezes_of_nodes_lose_nothing_and_move_no_cent_twice() {
-    let Some(figures) = run(2_000, &["--blows", "20", "--pause-ms", "20"]) else { return };
+    let Some(figures) = run(2_000, 1_000, &["--blows", "20", "--pause-ms", "20"]) else { return };
     assert_eq!((&figures["kills"], &figures["freezes"]), (&10.into(), &10.into()));
 }
 
 #[test]
 fn kills_and_freezes_of_a_single_owner_lose_nothing_and_move_no_cent_twice() {
-    let Some(figures) = run(600, &["--blows", "6", "--pause-ms", "20", "--shards", "1"]) else { return };
+    let Some(figures) = run(600, 1_000, &["--blows", "6", "--pause-ms", "20", "--shards", "1"]) else { return };
     assert_eq!((&figures["kills"], &figures["freezes"]), (&3.into(), &3.into()));
 }
 
 #[test]
 fn a_rolling_update_moves_each_shard_at_most_twice_while_orders_run() {
-    let Some(figures) = run(800, &["--roll", "--pause-ms", "15"]) else { return };
+    // No process may seem to be silent on a slow machine, because its shards would move once more.
+    let Some(figures) = run(800, 10_000, &["--roll", "--pause-ms", "15"]) else { return };
     let moves = figures["moves"].as_u64().expect("a number");
     assert!((1..=2).contains(&moves), "{figures}");
 }

@@ -147,13 +147,16 @@ impl Nodes {
     /// Replaces the nodes by those of a later release: each new one joins, and then an earlier one stops. Returns how often a
     /// shard has moved at most.
     pub async fn roll(&mut self) -> Result<usize, Anything> {
-        self.all_run().await?;
+        let shards = usize::from(self.shards);
+        self.hears(|nodes| nodes.nodes.iter().all(|node| node.shards.len() >= shards / NODES)).await?;
         self.runners.values_mut().for_each(|runners| drop(runners.drain(..runners.len() - 1)));
         for at in 0..NODES {
             let node = self.spawn(NODES + at, 2)?;
             self.nodes.push(node);
-            // The half of the nodes, and then all of them.
-            self.hears(|nodes| !nodes.nodes[NODES + at].shards.is_empty()).await?;
+            // As a node does that is ready when `balanced` returns. From half of the nodes on, the new release has all shards.
+            let all = NODES + 1;
+            let share = if 2 * (at + 1) >= all { shards / (at + 1) } else { shards / all };
+            self.hears(|nodes| nodes.nodes[NODES + at].shards.len() >= share).await?;
             println!("node {} is stopped", at + 1);
             drop(self.nodes[at].stdin.take());
             self.hears(|nodes| nodes.nodes[at].shards.is_empty()).await?;

@@ -310,18 +310,15 @@ impl Member {
         let mut plan = balance(&view);
         let is_young = now.saturating_sub(self.known.1) < CALM;
         let is_busy = is_young || self.giving.is_some() || !self.taking.is_empty();
-        plan.give = plan.give.filter(|_| !is_busy).and_then(|_| self.least_busy(sharing, now));
+        plan.give = plan.give.filter(|_| !is_busy).and_then(|_| self.oldest(sharing, now));
         plan
     }
 
-    /// Returns the shard of this process with the fewest running attempts.
-    fn least_busy(&self, sharing: &Sharing, now: Duration) -> Option<u16> {
+    /// Returns the shard that this process has run for the longest time, so that a rolling update moves few shards twice.
+    fn oldest(&self, sharing: &Sharing, now: Duration) -> Option<u16> {
         let units =
             sharing.all_units().into_iter().filter(|(number, _)| self.setbacks.may_give(*number, now));
-        let running = |unit: &Unit| -> usize {
-            unit.shared.figures.borrow().handlers.iter().map(|handler| handler.running).sum()
-        };
-        units.min_by_key(|(_, unit)| running(unit)).map(|(number, _)| number)
+        units.min_by_key(|(number, unit)| (unit.since, *number)).map(|(number, _)| number)
     }
 
     /// Takes the lease of a shard. The store decides whether its owner has been silent for long enough.
@@ -382,7 +379,8 @@ impl Member {
                 tracing::info!(shard = number, "this process runs a shard");
                 // The pauses can have changed since they were read.
                 let _ = mailbox.send(Request::Tell(Box::new(In::PausesChanged)));
-                sharing.set_unit(number, Some(Unit { mailbox, shared }));
+                let since = self.parts.clock.now().mono;
+                sharing.set_unit(number, Some(Unit { mailbox, shared, since }));
             }
             Err(error) => {
                 let why = chain(&error).to_string();

@@ -69,6 +69,7 @@ struct Seen {
 struct Unit {
     mailbox: Mailbox,
     shared: Arc<Shared>,
+    since: Duration,
 }
 
 impl Sharing {
