@@ -60,7 +60,9 @@ fn kills_and_freezes_of_nodes_lose_nothing_and_move_no_cent_twice() {
 
 #[test]
 fn kills_and_freezes_of_a_single_owner_lose_nothing_and_move_no_cent_twice() {
-    let Some(figures) = run(600, 1_000, &["--blows", "6", "--pause-ms", "20", "--shards", "1"]) else { return };
+    let Some(figures) = run(600, 1_000, &["--blows", "6", "--pause-ms", "20", "--shards", "1"]) else {
+        return;
+    };
     assert_eq!((&figures["kills"], &figures["freezes"]), (&3.into(), &3.into()));
 }
 

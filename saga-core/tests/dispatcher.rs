@@ -6,6 +6,7 @@ mod support;
 mod world;
 
 use saga_core::store::{DeadLetterReason, HistoryKind, IgnoredReason};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use saga_core::dispatcher::{
@@ -16,7 +17,7 @@ use saga_core::engine::Policy;
 use saga_core::machine::Operator;
 use saga_core::machine::Position;
 use saga_core::message::{HandlerError, Key, Message, MessageId, PayloadLimits, Timestamp, chain};
-use saga_core::store::{Address, Fault, Inspect, Mail, MemoryStore, Store};
+use saga_core::store::{Address, Fault, Inspect, Mail, MailKind, MemoryStore, Store};
 use support::*;
 use world::{Call, Plan, World, builder, builder_with, without_mail};
 
@@ -601,6 +602,41 @@ async fn r26_a_conflicting_event_with_several_consumers_is_a_dead_letter_for_eac
     kept.sort();
     let conflict = |consumer: &str| (consumer.to_owned(), "id-conflict".to_owned());
     assert_eq!(kept, [conflict("ears"), conflict("order")]);
+}
+
+#[tokio::test]
+async fn r22_a_subscriber_gets_an_event_after_the_mail_that_came_before_it() {
+    #[derive(Clone, Default)]
+    struct Ears(Arc<Mutex<Vec<String>>>);
+    impl Subscriber<Nudged> for Ears {
+        async fn handle(&self, nudged: Nudged, _: &HandlerContext) -> Result<(), HandlerError> {
+            self.0.lock().unwrap().push(nudged.how);
+            Ok(())
+        }
+    }
+    let (store, world, clock) = (MemoryStore::new(), World::default(), ManualClock::default());
+    let ears = Ears::default();
+    let dispatcher = builder(store.clone(), &world, &clock)
+        .subscriber::<Nudged>("ears", ears.clone())
+        .start()
+        .await
+        .unwrap();
+    for round in 0..50 {
+        let key = round.to_string();
+        let mail = |how| {
+            let message = Message::published(&nudge(&key, how), PayloadLimits::DEFAULT).unwrap();
+            let to = Address::new("ears", Key::new(&*key).unwrap());
+            Mail::new(to, MailKind::Delivery, message, Timestamp::EPOCH)
+        };
+        store.deliver(vec![mail("first"), mail("second")]).await.unwrap();
+        dispatcher.publish(nudge(&key, "last")).await.unwrap();
+        clock.idle().await;
+        assert_eq!(
+            std::mem::take(&mut *ears.0.lock().unwrap()),
+            ["first", "second", "last"],
+            "round {round}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -241,6 +241,9 @@ impl DispatcherBuilder {
     /// # Errors
     /// The errors of `start`, except for a store in use. [`StartError::Store`] for a store that several processes cannot share,
     /// such as a SQLite file. A rename of a saga needs the whole store: stop the other processes first.
+    ///
+    /// A later build can rename a saga while no process of this build runs a shard. This dispatcher then stops, and its
+    /// [`health`](Dispatcher::health) says why.
     pub async fn join(mut self) -> Result<Dispatcher, StartError> {
         let mut extensions = std::mem::take(&mut self.extensions);
         let builder = if self.registered { self } else { extensions.register(self)? };
@@ -250,7 +253,8 @@ impl DispatcherBuilder {
     }
 
     /// Sets the number of this release, such as the date of its build. Default: 0. While processes of several releases
-    /// [share](Self::join) a store, shards go to the highest number.
+    /// [share](Self::join) a store, shards go to the highest number. A release with the same number as an earlier one must have
+    /// the same schedules.
     pub fn build(mut self, build: u64) -> Self {
         self.build = build;
         self
