@@ -221,6 +221,15 @@ fn key_for<E: Correlated>(event: &E, saga: &str, earlier: &[String]) -> Result<I
     Ok(present)
 }
 
+/// Returns the oldest open transaction, and the next one to begin.
+pub(crate) async fn open_transactions(client: &Reader) -> Result<(i64, i64), Error> {
+    const SQL: &str = "SELECT pg_snapshot_xmin(s)::text::int8, pg_snapshot_xmax(s)::text::int8 FROM pg_current_snapshot() s";
+    match query(client, SQL, &[]).await?.first() {
+        Some(row) => Ok((row.try_get(0)?, row.try_get(1)?)),
+        None => Ok((0, i64::MAX)),
+    }
+}
+
 /// The most rows that one statement moves.
 const PORTION: i64 = 1_000;
 

@@ -73,16 +73,16 @@ struct Inner {
 }
 
 /// Where the looks for arrivals begin. Rows that were moved leave dead entries in the index while another session has an old
-/// snapshot, so most looks begin behind them. A transaction of the application can be long, so only rows that were moved more than
-/// a minute ago are passed over, and each minute one look begins at the start.
+/// snapshot, so looks begin behind them. A row becomes visible in any order, so a row is passed over only when each transaction
+/// that can have a lower one has ended.
 #[derive(Debug)]
 struct Arrivals {
     /// Looks begin behind this row.
     after: i64,
-    /// The highest row that was moved before the last look from the start.
-    next: i64,
     /// The highest row that was moved.
     highest: i64,
+    /// The next value of `after`, as soon as no transaction before this one is open.
+    next: Option<(i64, i64)>,
     /// The last look from the start.
     whole: Instant,
 }
@@ -92,19 +92,29 @@ const WHOLE: Duration = Duration::from_secs(60);
 
 impl Arrivals {
     fn new() -> Self {
-        Self { after: 0, next: 0, highest: 0, whole: Instant::now() }
+        Self { after: 0, highest: 0, next: None, whole: Instant::now() }
+    }
+
+    /// Returns whether the next look begins at the start.
+    fn is_due(&self) -> bool {
+        self.whole.elapsed() >= WHOLE
     }
 
     /// Returns where the next look begins.
-    fn begin(&mut self) -> i64 {
-        if self.whole.elapsed() < WHOLE {
-            return self.after;
-        }
-        (self.after, self.next, self.whole) = (self.next, self.highest, Instant::now());
-        0
+    fn begin(&self) -> i64 {
+        if self.is_due() { 0 } else { self.after }
     }
 
-    fn moved(&mut self, highest: i64) {
+    /// A look has ended. `open` are the oldest open transaction and the next one before a look from the start.
+    fn moved(&mut self, highest: i64, open: Option<(i64, i64)>) {
+        if let Some((oldest, next)) = open {
+            // Everything that these transactions have inserted was there for this look.
+            if let Some((moved, _)) = self.next.filter(|(_, before)| oldest >= *before) {
+                (self.after, self.next) = (moved, None);
+            }
+            self.next = self.next.or(Some((self.highest, next)));
+            self.whole = Instant::now();
+        }
         self.highest = self.highest.max(highest);
     }
 }
@@ -622,9 +632,16 @@ impl Store for PostgresStore {
         let rows = self
             .read(async move |client| {
                 if let Some(shard) = moves {
-                    let after = inner.arrivals.lock().begin();
+                    let (after, is_due) = {
+                        let arrivals = inner.arrivals.lock();
+                        (arrivals.begin(), arrivals.is_due())
+                    };
+                    let open = match is_due {
+                        true => Some(prepared::open_transactions(client).await?),
+                        false => None,
+                    };
                     let highest = prepared::move_arrivals(client, shard, after).await?;
-                    inner.arrivals.lock().moved(highest);
+                    inner.arrivals.lock().moved(highest, open);
                 }
                 numbered(client, SQL, (after.0.max(before), &[&last]), limit, mail).await
             })
@@ -695,10 +712,7 @@ impl Store for PostgresStore {
         let (before, end) = inbox_range(shard);
         let number = i16::try_from(shard.number()).unwrap_or_default();
         // The read that follows begins at the start once a minute.
-        let after = {
-            let arrivals = inner.arrivals.lock();
-            if arrivals.whole.elapsed() < WHOLE { arrivals.after } else { 0 }
-        };
+        let after = inner.arrivals.lock().begin();
         let highest = inner.inbox.highest.load(Ordering::Relaxed);
         let woken = inner.inbox.woken.load(Ordering::Relaxed).max(before);
         let (last, newest, arrived): (i64, Option<i64>, bool) = self
@@ -824,5 +838,25 @@ impl Maintain for PostgresStore {
                 return Ok(all);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_pass_over_moved_rows_when_no_older_transaction_is_open() {
+        let mut arrivals = Arrivals::new();
+        arrivals.moved(10, None);
+        assert_eq!(arrivals.begin(), 0);
+        arrivals.moved(12, Some((700, 703)));
+        assert_eq!(arrivals.begin(), 0, "transactions 700 to 702 can have rows below 10");
+        arrivals.moved(20, Some((702, 710)));
+        assert_eq!(arrivals.begin(), 0, "transaction 702 is still open");
+        arrivals.moved(20, Some((703, 711)));
+        assert_eq!(arrivals.begin(), 10);
+        arrivals.moved(20, Some((711, 711)));
+        assert_eq!(arrivals.begin(), 20);
     }
 }

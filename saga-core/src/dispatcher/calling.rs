@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::error::InstanceError;
@@ -84,7 +85,7 @@ impl Dispatcher {
         } else {
             None
         };
-        if let (true, Health::Degraded { why, .. }) = (patience.fail_fast, self.health()) {
+        if let (true, Some(why)) = (patience.fail_fast, self.unavailable()) {
             return Err(NotAnswered::NotDone(why));
         }
         let claim = Claim::new(admission);
@@ -162,11 +163,22 @@ impl Dispatcher {
     async fn degraded(&self) -> String {
         let mut health = self.shared.health.subscribe();
         loop {
-            if let Health::Degraded { why, .. } = &*health.borrow_and_update() {
-                return why.clone();
+            health.borrow_and_update();
+            if let Some(why) = self.unavailable() {
+                return why;
             }
             // `shared` owns the sender.
             let _ = health.changed().await;
+        }
+    }
+
+    /// Returns the reason why the store is not available.
+    pub(super) fn unavailable(&self) -> Option<String> {
+        match &*self.shared.health.borrow() {
+            Health::Degraded { why, .. } if !self.shared.is_one_shard.load(Ordering::Acquire) => {
+                Some(why.clone())
+            }
+            _ => None,
         }
     }
 

@@ -115,6 +115,8 @@ pub(crate) struct Shared {
     health: watch::Sender<Health>,
     /// Whether the last commit failed. A successful read then does not restore the health.
     commit_fails: AtomicBool,
+    /// Whether the health is degraded because of one shard. The store is available then.
+    is_one_shard: AtomicBool,
     figures: watch::Sender<Figures>,
     admission: Arc<Semaphore>,
 }
@@ -124,6 +126,7 @@ impl Shared {
         Self {
             health: watch::Sender::new(Health::Running),
             commit_fails: AtomicBool::new(false),
+            is_one_shard: AtomicBool::new(false),
             figures: watch::Sender::new(Figures::default()),
             admission: Arc::new(Semaphore::new(admission.min(Semaphore::MAX_PERMITS))),
         }

@@ -20,7 +20,7 @@ pub(crate) const READ: &str = "SELECT n.name, c.state, c.status, c.parked, sum(c
     GROUP BY n.name, c.state, c.status, c.parked HAVING sum(c.instances) > 0";
 
 pub(super) const FOLD: &str =
-    "WITH fence AS MATERIALIZED (SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2 FOR SHARE),
+    "WITH fence AS MATERIALIZED (SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2 AND shard = $4 FOR SHARE),
     last AS MATERIALIZED (SELECT l.id, l.epoch, l.number FROM saga_shard l, fence WHERE l.id = $4),
     gone AS (DELETE FROM saga_count_change c USING last
         WHERE c.shard = last.id AND (c.epoch, c.number) > (last.epoch, last.number) RETURNING c.*),

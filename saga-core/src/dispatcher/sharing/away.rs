@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::Sharing;
+use crate::dispatcher::Dispatcher;
 use crate::dispatcher::calling::{IN_TRANSACTION, NotAnswered, Patience};
 use crate::dispatcher::error::InstanceError;
 use crate::dispatcher::mailbox::Mailbox;
-use crate::dispatcher::{Dispatcher, Health};
 use crate::engine::{Accepted, Answer, Consumer, Disposition, In, StoreVerb, Until};
 use crate::machine::{DeclinedReason, Operator, VerbRecord};
 use crate::message::{MessageId, chain};
@@ -129,7 +129,7 @@ impl Dispatcher {
             let Ok(_place) = self.shared.admission.acquire().await else { return Err(NotAnswered::Stopped) };
             let mut looks = Looks::new();
             loop {
-                if let (true, Health::Degraded { why, .. }) = (patience.fail_fast, self.health()) {
+                if let (true, Some(why)) = (patience.fail_fast, self.unavailable()) {
                     return Err(match tried.load(Ordering::Relaxed) {
                         true => NotAnswered::Unknown(why),
                         false => NotAnswered::NotDone(why),

@@ -4,6 +4,7 @@
 //! (`balance`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ const HAND_OVER: Duration = Duration::from_secs(5);
 const CALM: Duration = Duration::from_secs(2);
 /// How long a start waits for the other processes to know its consumers.
 const KNOWN: Duration = Duration::from_secs(5);
+
+/// The owner of a shard that this process does not take now. No process has this name.
+const NOBODY: &str = "";
 
 pub(super) struct Member {
     parts: Parts,
@@ -194,7 +198,14 @@ impl Member {
                 self.wanted.remove(&number);
                 self.taken(number, taken).await;
             }
-            Some(Err(error)) => self.wanted.retain(|_, id| *id != error.id()),
+            Some(Err(error)) => {
+                let number = self.wanted.iter().find(|(_, id)| **id == error.id()).map(|(number, _)| *number);
+                if let Some(number) = number {
+                    self.wanted.remove(&number);
+                    tracing::error!(shard = number, %error, "a shard cannot be taken");
+                    self.setbacks.died(number, &error.to_string(), self.parts.clock.now().mono);
+                }
+            }
             None => {}
         }
         busy
@@ -248,11 +259,8 @@ impl Member {
             seen.meeting = meeting;
             seen.trouble = None;
         });
-        let now = self.parts.clock.now().mono;
-        for number in plan.take {
-            if self.setbacks.may_take(number, now) && !here.contains(&number) {
-                self.take(number);
-            }
+        for number in plan.take.into_iter().filter(|number| !here.contains(number)) {
+            self.take(number);
         }
         if let Some(number) = plan.give {
             self.give(sharing, number);
@@ -301,11 +309,17 @@ impl Member {
     fn plan(&mut self, sharing: &Sharing, meeting: &Meeting) -> Plan {
         let mut here = sharing.here();
         here.extend(self.wanted.keys());
-        let view = view(&self.node.name, &here, meeting);
+        let mut view = view(&self.node.name, &here, meeting);
         let now = self.parts.clock.now().mono;
         let names: Vec<String> = view.nodes.iter().map(|(name, _)| (*name).to_owned()).collect();
         if self.known.0 != names {
             self.known = (names, now);
+        }
+        for (number, owner) in (0..).zip(&mut view.owners) {
+            // Other free shards go first.
+            if owner.is_none() && !self.setbacks.may_take(number, now) {
+                *owner = Some(NOBODY);
+            }
         }
         let mut plan = balance(&view);
         let is_young = now.saturating_sub(self.known.1) < CALM;
@@ -314,11 +328,14 @@ impl Member {
         plan
     }
 
-    /// Returns the shard that this process has run for the longest time, so that a rolling update moves few shards twice.
+    /// Returns the shard that this process has run for the longest time, so that a rolling update moves few shards twice. A shard
+    /// with a hand-over that was given up comes after the others.
     fn oldest(&self, sharing: &Sharing, now: Duration) -> Option<u16> {
         let units =
             sharing.all_units().into_iter().filter(|(number, _)| self.setbacks.may_give(*number, now));
-        units.min_by_key(|(number, unit)| (unit.since, *number)).map(|(number, _)| number)
+        units
+            .min_by_key(|(number, unit)| (self.setbacks.given_up_at(*number), unit.since, *number))
+            .map(|(number, _)| number)
     }
 
     /// Takes the lease of a shard. The store decides whether its owner has been silent for long enough.
@@ -410,7 +427,9 @@ impl Member {
             _ => None,
         });
         let now = self.parts.clock.now();
-        let (why, now) = (trouble.or(degraded).or_else(|| self.setbacks.why(now.mono)), now.wall);
+        let of_store = trouble.or(degraded);
+        self.shared.is_one_shard.store(of_store.is_none(), Ordering::Release);
+        let (why, now) = (of_store.or_else(|| self.setbacks.why(now.mono)), now.wall);
         self.shared.health.send_if_modified(|health| match (why, &*health) {
             (_, Health::Stopped { .. }) => false,
             (Some(why), Health::Degraded { why: known, .. }) if why == *known => false,

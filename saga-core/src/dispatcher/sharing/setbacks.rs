@@ -30,7 +30,7 @@ impl Setbacks {
         let (first, longest) = AFTER_DEATH;
         let again = self.died.get(&shard).filter(|before| now < before.until.saturating_add(longest));
         let delay = again.map_or(first, |before| (before.delay * 2).min(longest));
-        let why = format!("shard {shard} stopped and is started again: {why}");
+        let why = format!("shard {shard} stopped, and is taken again if it is free: {why}");
         self.died.insert(shard, Death { until: now.saturating_add(delay), delay, why });
     }
 
@@ -45,6 +45,11 @@ impl Setbacks {
 
     pub(super) fn may_give(&self, shard: u16, now: Duration) -> bool {
         self.given_up.get(&shard).is_none_or(|until| *until <= now)
+    }
+
+    /// Returns when the last hand-over of a shard was given up.
+    pub(super) fn given_up_at(&self, shard: u16) -> Option<Duration> {
+        self.given_up.get(&shard).map(|until| until.saturating_sub(AFTER_HAND_OVER))
     }
 
     /// Returns why a shard is not run now.
@@ -86,5 +91,6 @@ mod tests {
         setbacks.given_up(1, SECOND);
         assert!(!setbacks.may_give(1, 30 * SECOND) && setbacks.may_give(1, 31 * SECOND));
         assert!(setbacks.may_give(2, SECOND) && setbacks.may_take(1, SECOND));
+        assert!(setbacks.given_up_at(2) < setbacks.given_up_at(1), "the other one goes first");
     }
 }
