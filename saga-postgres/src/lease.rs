@@ -118,10 +118,8 @@ impl Committer {
         let shard = self.shard;
         let (sent, mut linger) = (tenure::now(), ttl);
         let tx = session.client.transaction().await?;
-        // One taker of the shard at a time, and no migration meanwhile.
-        const ALONE: &str = "SELECT pg_advisory_xact_lock(1935763299::int8 << 32 | 'saga_lease'::regclass::oid::int8 # ($1::int8 << 40))";
-        tx.query_one(ALONE, &[&i64::from(number(shard))]).await?;
-        let meta = tx.query_one("SELECT version FROM saga_meta WHERE id = 1 FOR SHARE", &[]).await?;
+        // One taker at a time, and no migration meanwhile.
+        let meta = tx.query_one("SELECT version FROM saga_meta WHERE id = 1 FOR UPDATE", &[]).await?;
         let version: i32 = meta.try_get(0)?;
         if usize::try_from(version) != Ok(schema::latest()) {
             return Ok(Taken::Version(version));
