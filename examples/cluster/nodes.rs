@@ -1,7 +1,8 @@
 //! The processes of the nodes, and the blows that hit them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader};
+use std::fs::{File, TryLockError};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +18,12 @@ const NODES: usize = 3;
 const REST: Duration = Duration::from_millis(400);
 /// The time after which a missing take-over is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a node is frozen anew, because it was within a call to the bank.
+const FREEZES: usize = 20;
+/// The looks at the lock of the bank after a freeze, and the time between two of them.
+const LOOKS: usize = 500;
+const LOOK: Duration = Duration::from_millis(1);
 
 pub struct Nodes {
     nodes: Vec<Node>,
@@ -125,7 +132,7 @@ impl Nodes {
                 blows.kills += 1;
             } else {
                 println!("node {} is frozen", victim + 1);
-                signal(&self.nodes[victim].process, "STOP")?;
+                self.freeze(victim).await?;
                 // What it has said before counts no more.
                 while let Ok((at, number, line)) = self.said.try_recv() {
                     self.note(at, number, &line);
@@ -163,6 +170,20 @@ impl Nodes {
             self.all_run().await?;
         }
         Ok(self.runners.values().map(|runners| runners.len() - 1).max().unwrap_or(0))
+    }
+
+    /// Freezes a node between two calls to the bank. A node that is frozen within a call keeps the lock of the bank, and
+    /// all threads of the other nodes wait for it.
+    async fn freeze(&self, victim: usize) -> Result<(), Anything> {
+        let (process, bank) = (&self.nodes[victim].process, File::open(&self.bank)?);
+        for _ in 0..FREEZES {
+            signal(process, "STOP")?;
+            if is_free(&bank).await? {
+                return Ok(());
+            }
+            signal(process, "CONT")?;
+        }
+        Err("each freeze came within a call to the bank".into())
     }
 
     /// The next node in turn that runs a shard.
@@ -236,6 +257,18 @@ impl Drop for Nodes {
             let _ = node.process.wait();
         }
     }
+}
+
+/// Whether no frozen process has the lock of the bank. The other processes have it for moments only.
+async fn is_free(bank: &File) -> io::Result<bool> {
+    for _ in 0..LOOKS {
+        match bank.try_lock() {
+            Ok(()) => return bank.unlock().map(|()| true),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOOK).await,
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 fn signal(process: &Child, name: &str) -> Result<(), Anything> {
