@@ -16,22 +16,10 @@ use saga_core::message::HandlerError;
 use saga_core::store::{Fault, MemoryStore};
 use support::*;
 use tokio::sync::{Notify, watch};
-use world::{Plan, World, builder_with};
+use world::{Plan, World, builder_with, in_time};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Lets time pass, in step with the dispatcher, until `future` ends.
-async fn in_time<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
-    tokio::pin!(future);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut future => return done,
-            () = clock.advance_to_next() => {}
-        }
-    }
-}
 
 /// An order whose payment is attempted by one process after the other.
 struct Shop {

@@ -19,7 +19,7 @@ use saga_core::machine::Position;
 use saga_core::message::{HandlerError, Key, Message, MessageId, PayloadLimits, Timestamp, chain};
 use saga_core::store::{Address, Fault, Inspect, Mail, MailKind, MemoryStore, Store};
 use support::*;
-use world::{Call, Plan, World, builder, builder_with, without_mail};
+use world::{Call, Plan, World, builder, builder_with, in_time, without_mail};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -73,18 +73,6 @@ impl Shop {
     async fn dead(&self) -> Vec<String> {
         let letters = self.dispatcher.dead_letters(None).await.unwrap();
         letters.into_iter().map(|row| format!("{} {}", row.letter.message.name, row.letter.reason)).collect()
-    }
-}
-
-/// Lets time pass, in step with the dispatcher, until `future` ends.
-async fn in_time<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
-    tokio::pin!(future);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut future => return done,
-            () = clock.advance_to_next() => {}
-        }
     }
 }
 

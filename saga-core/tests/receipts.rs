@@ -19,7 +19,7 @@ use saga_core::message::{Correlated, HandlerError, Message, MessageId, PayloadLi
 use saga_core::store::{Address, Fault, InboxId, Mail, MailKind, MemoryStore, Store};
 use support::*;
 use tokio::sync::Notify;
-use world::{Plan, World, builder};
+use world::{Plan, World, builder, in_time};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -112,18 +112,6 @@ fn stray(order: &str) -> Stray {
 
 fn is_dead(became: Option<Disposition>, why: &str) -> bool {
     matches!(became, Some(Disposition::Dead { reason, .. }) if reason.as_str() == why)
-}
-
-/// Lets time pass, in step with the dispatcher, until `future` ends.
-async fn in_time<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
-    tokio::pin!(future);
-    loop {
-        tokio::select! {
-            biased;
-            done = &mut future => return done,
-            () = clock.advance_to_next() => {}
-        }
-    }
 }
 
 #[tokio::test]

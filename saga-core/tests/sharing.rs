@@ -15,7 +15,7 @@ use saga_core::machine::{DeclinedReason, Operator, Position};
 use saga_core::message::{HandlerError, Key, MessageId};
 use saga_core::store::{Address, AuditFilter, Inspect, MemoryStore, PauseOf, ShardId};
 use support::*;
-use world::{Plan, World, builder};
+use world::{Plan, World, builder, in_time};
 
 const SHARDS: u16 = 4;
 
@@ -51,14 +51,7 @@ impl Shop {
 
     /// Lets time pass, in step with the dispatchers, until `future` ends.
     async fn in_time<T>(&self, future: impl Future<Output = T>) -> T {
-        tokio::pin!(future);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut future => return done,
-                () = self.clock.advance_to_next() => {}
-            }
-        }
+        in_time(&self.clock, future).await
     }
 
     /// Lets time pass until the process sees this.

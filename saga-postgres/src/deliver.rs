@@ -11,7 +11,7 @@ use saga_core::store::{InboxId, Mail, ShardId};
 use tokio_postgres::Error;
 
 use crate::read::{Reader, query};
-use crate::shard::{inbox_sequence, lock_of};
+use crate::shard::{inbox_sequence, lock_of, number};
 use crate::stored::write_mail;
 
 /// Returns two expressions of a statement that adds inbox rows: the lock of all writers, and the number of its last row. `count`
@@ -67,5 +67,5 @@ pub(crate) async fn deliver(client: &Reader, mails: &[Mail], shards: u16) -> Res
 
 /// Returns the number of the shard of a row.
 pub(crate) fn number_of(mail: &Mail, shards: u16) -> i16 {
-    i16::try_from(ShardId::of_address(&mail.to, shards).number()).unwrap_or_default()
+    number(ShardId::of_address(&mail.to, shards))
 }

@@ -19,7 +19,7 @@ use crate::committer::{Committer, Held, NEXT_BLOCK, Numbers, newest_inbox_row, r
 use crate::connection::{Role, Server};
 use crate::error::{of_store, refuse, unavailable};
 use crate::schema;
-use crate::shard::{inbox_range, owns};
+use crate::shard::{inbox_range, number, owns};
 use crate::tenure::{self, Tenure};
 
 /// The beats of another holder, as this process sees them.
@@ -437,11 +437,6 @@ async fn connect(server: &Server, shard: ShardId, wake: &Arc<Notify>) -> Result<
 /// The channel of the notifications about deliveries to one shard.
 pub(crate) fn channel_of(server: &Server, shard: u16) -> String {
     format!("{}_{shard}", channel(server))
-}
-
-fn number(shard: ShardId) -> i16 {
-    // There are at most 256 shards.
-    i16::try_from(shard.number()).unwrap_or_default()
 }
 
 /// What ended leases have left.

@@ -3,7 +3,7 @@
 use saga_core::store::{Purged, ShardId};
 use tokio_postgres::{Error, Transaction};
 
-use crate::shard::owns;
+use crate::shard::{number, owns};
 
 /// The most lines of history that one transaction removes.
 const LINES: i32 = 20_000;
@@ -33,7 +33,7 @@ pub(crate) async fn purge(
     // One shard is never behind the row of another. A handle without a shard does not purge.
     const DEDUP: &str = "DELETE FROM saga_dedup WHERE (consumer, key, message) IN
         (SELECT consumer, key, message FROM saga_dedup WHERE shard = $3 AND at < $1 ORDER BY at LIMIT $2)";
-    let number = i16::try_from(shard.map_or(0, ShardId::number)).unwrap_or_default();
+    let number = shard.map_or(0, number);
     let (mut ended, mut lines, mut more) = (Vec::new(), 0i64, false);
     for row in tx.query(&over, &[&before, &instances]).await? {
         let (id, seq): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);

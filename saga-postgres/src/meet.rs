@@ -88,7 +88,7 @@ pub(crate) async fn look(
     Ok(meeting)
 }
 
-/// Removes the row of `node`, and those of nodes that this process has seen silent for `silent`.
+/// Removes the row of `node`.
 pub(crate) async fn leave(client: &Reader, node: &Node) -> Result<(), Error> {
     query(client, "DELETE FROM saga_node WHERE name = $1", &[&node.name]).await.map(drop)
 }

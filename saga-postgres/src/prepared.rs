@@ -14,7 +14,7 @@ use tokio_postgres::Error;
 
 use crate::deliver::{number_of, numbers_of_inbox_rows};
 use crate::read::{Reader, query};
-use crate::shard::{inbox_sequence, lock_of};
+use crate::shard::{inbox_sequence, lock_of, number};
 use crate::store::PostgresStore;
 use crate::stored::write_mail;
 
@@ -240,8 +240,7 @@ const PORTION: i64 = 1_000;
 /// The look begins behind the row `after`. Returns the highest number of a moved row, or 0.
 pub(crate) async fn move_arrivals(client: &Reader, shard: ShardId, after: i64) -> Result<i64, Error> {
     const WAITS: &str = "SELECT FROM saga_arrival WHERE shard = $1 AND id > $2 LIMIT 1";
-    let number = i16::try_from(shard.number()).unwrap_or_default();
-    if query(client, WAITS, &[&number, &after]).await?.is_empty() {
+    if query(client, WAITS, &[&number(shard), &after]).await?.is_empty() {
         return Ok(0);
     }
     // One move at a time, because another one could give later rows lower numbers. The lock of all writers comes behind the

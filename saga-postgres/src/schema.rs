@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Error, GenericClient};
 use crate::connection::Server;
 use crate::error::{of_opening, refuse};
 use crate::options::Durability;
-use crate::shard::create_sequence;
+use crate::shard::{create_sequence, number};
 
 /// The migrations in order. The last number is the version of this build. Released migrations are never edited.
 const MIGRATIONS: &[&str] = &[
@@ -63,9 +63,8 @@ async fn divide(client: &impl GenericClient, shards: u16) -> Result<(), Error> {
     let count = i16::try_from(shards).unwrap_or(i16::MAX);
     client.execute("UPDATE saga_meta SET shards = $1 WHERE id = 1", &[&count]).await?;
     for shard in ShardId::all(shards).skip(1) {
-        let number = i16::try_from(shard.number()).unwrap_or(i16::MAX);
         const ADD: &str = "INSERT INTO saga_shard (id, unclean, epoch, number) VALUES ($1, 0, 0, 0)";
-        client.execute(ADD, &[&number]).await?;
+        client.execute(ADD, &[&number(shard)]).await?;
         client.batch_execute(&create_sequence(shard)).await?;
     }
     Ok(())

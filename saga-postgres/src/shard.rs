@@ -10,6 +10,12 @@ pub(crate) const BITS: u32 = 8;
 /// The numbers of the inbox rows of a shard begin above this bit.
 const INBOX_BITS: u32 = 48;
 
+/// Returns the number of a shard as the tables hold it.
+pub(crate) fn number(shard: ShardId) -> i16 {
+    // There are at most 256 shards.
+    i16::try_from(shard.number()).unwrap_or_default()
+}
+
 /// Returns the sequence of the numbers of inbox rows.
 pub(crate) fn inbox_sequence(shard: ShardId) -> String {
     match shard.number() {
@@ -50,7 +56,7 @@ pub(crate) fn create_sequence(shard: ShardId) -> String {
     )
 }
 
-/// Returns the statement that a row of the lease holder stands under.
+/// Returns the call that takes the advisory lock `lock` of a sequence until the end of the transaction.
 pub(crate) fn lock_of(sequence: &str, lock: i64) -> String {
     format!("pg_advisory_xact_lock(({lock}::int8 << 32) | ('{sequence}'::regclass)::oid::int8)")
 }

@@ -29,7 +29,7 @@ use crate::meet::Silences;
 use crate::options::{LEAST_TTL, PostgresOptions};
 use crate::read::{self, Reader, Unreadable, numbered};
 use crate::rename::Refusal;
-use crate::shard::{inbox_range, inbox_sequence, owns};
+use crate::shard::{inbox_range, inbox_sequence, number, owns};
 use crate::stored::read_delivery;
 use crate::tenure::Tenure;
 use crate::worker::Worker;
@@ -358,7 +358,7 @@ impl PostgresStore {
                 let tx = session.client.transaction().await?;
                 const FENCE: &str =
                     "SELECT 1 FROM saga_lease WHERE epoch = $1 AND gen = $2 AND shard = $3 FOR SHARE";
-                let shard = inner.shard.map_or(0, |shard| i16::try_from(shard.number()).unwrap_or_default());
+                let shard = inner.shard.map_or(0, number);
                 if tx.query_opt(FENCE, &[&epoch, &generation, &shard]).await?.is_none() {
                     return Ok(None);
                 }
@@ -710,7 +710,7 @@ impl Store for PostgresStore {
             inbox_sequence(shard)
         );
         let (before, end) = inbox_range(shard);
-        let number = i16::try_from(shard.number()).unwrap_or_default();
+        let number = number(shard);
         // The read that follows begins at the start once a minute.
         let after = inner.arrivals.lock().begin();
         let highest = inner.inbox.highest.load(Ordering::Relaxed);

@@ -6,7 +6,7 @@
 use super::Dispatcher;
 use super::calling::{NotAnswered, Patience};
 use super::error::InstanceError;
-use crate::engine::{Answer, In, StoreVerb};
+use crate::engine::{Answer, Claim, In, StoreVerb, Ticket};
 use crate::machine::{Operator, OperatorVerb, Resolved, Saga};
 use crate::message::{Key, Payload, Timestamp};
 use crate::store::{Address, DeadId, DeadLetterRow, PauseOf};
@@ -125,20 +125,13 @@ impl Dispatcher {
     ) -> Result<(), InstanceError> {
         let verb = verb.record(operator);
         let since = self.clock.now().mono;
-        if let Some(mailbox) = self.line.of(&address) {
-            let (address, verb) = (address.clone(), verb.clone());
-            let asked = self.call(&mailbox, Patience::default(), false, move |ticket, claim| In::Verb {
-                address,
-                verb,
-                ticket,
-                claim,
-            });
-            let answer = asked.await;
-            if !self.has_gone_away(&answer) {
-                return verb_done(answer);
-            }
+        let (to, own) = (address.clone(), verb.clone());
+        let here =
+            self.verb_here(&address, move |ticket, claim| In::Verb { address: to, verb: own, ticket, claim });
+        match here.await {
+            Some(done) => done,
+            None => self.decide_away(address, verb, since).await,
         }
-        self.decide_away(address, verb, since).await
     }
 
     /// Returns dead letters in order, starting with the first one or with the first one after `after`. Returns at most
@@ -231,20 +224,23 @@ impl Dispatcher {
     pub async fn operate(&self, verb: StoreVerb, operator: Operator) -> Result<(), InstanceError> {
         let since = self.clock.now().mono;
         // One engine applies all these verbs, so two of them on the same object have an order.
-        if let Some(mailbox) = self.line.of(&StoreVerb::place()) {
-            let (verb, operator) = (verb.clone(), operator.clone());
-            let asked = self.call(&mailbox, Patience::default(), false, move |ticket, claim| In::Operate {
-                verb,
-                operator,
-                ticket,
-                claim,
-            });
-            let answer = asked.await;
-            if !self.has_gone_away(&answer) {
-                return verb_done(answer);
-            }
+        let (own, by) = (verb.clone(), operator.clone());
+        let ask = move |ticket, claim| In::Operate { verb: own, operator: by, ticket, claim };
+        match self.verb_here(&StoreVerb::place(), ask).await {
+            Some(done) => done,
+            None => self.operate_away(verb, operator, since).await,
         }
-        self.operate_away(verb, operator, since).await
+    }
+
+    /// Asks the engine of this process for a verb. `None` if the engine that has the address is in another process.
+    async fn verb_here(
+        &self,
+        address: &Address,
+        ask: impl FnOnce(Ticket, Claim) -> In + Send + 'static,
+    ) -> Option<Result<(), InstanceError>> {
+        let mailbox = self.line.of(address)?;
+        let answer = self.call(&mailbox, Patience::default(), false, ask).await;
+        (!self.has_gone_away(&answer)).then(|| verb_done(answer))
     }
 }
 

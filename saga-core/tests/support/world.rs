@@ -16,6 +16,18 @@ use tokio::sync::Notify;
 
 use crate::support::*;
 
+/// Lets time pass, in step with the dispatchers, until `future` ends.
+pub async fn in_time<T>(clock: &ManualClock, future: impl Future<Output = T>) -> T {
+    tokio::pin!(future);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut future => return done,
+            () = clock.advance_to_next() => {}
+        }
+    }
+}
+
 /// What the next call of a command does.
 #[derive(Clone, Debug)]
 pub enum Plan {

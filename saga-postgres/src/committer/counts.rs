@@ -7,6 +7,7 @@ use saga_core::store::ShardId;
 use tokio_postgres::{Client, Error};
 
 use super::Held;
+use crate::shard::number;
 
 /// The statements between two folds. A read adds up the changes of at most so many.
 const STATEMENTS: i64 = 512;
@@ -35,9 +36,8 @@ pub(super) async fn fold(client: &Client, held: &mut Held, shard: ShardId) -> Re
     if held.folded.is_some_and(|folded| held.number - folded < STATEMENTS) {
         return Ok(());
     }
-    let shard = i16::try_from(shard.number()).unwrap_or_default();
     client
-        .execute(FOLD, &[&held.epoch, &held.generation, &held.number, &shard, &held.numbers.last()])
+        .execute(FOLD, &[&held.epoch, &held.generation, &held.number, &number(shard), &held.numbers.last()])
         .await?;
     held.folded = Some(held.number);
     Ok(())

@@ -31,7 +31,7 @@ use crate::error::{Kind, kind, of_store, said, unavailable};
 use crate::lease::{Heart, Observed};
 use crate::options::Durability;
 use crate::schema;
-use crate::shard::inbox_sequence;
+use crate::shard::{inbox_sequence, number};
 use crate::store::{Base, PATIENCE};
 use answer::Answer;
 pub(crate) use numbers::Numbers;
@@ -551,8 +551,7 @@ async fn settle(
     const RENEW: &str =
         "UPDATE saga_lease SET gen = $2 WHERE epoch = $1 AND gen < $2 AND holder = $3 AND shard = $4";
     const HOLDS: &str = "SELECT 1 FROM saga_lease WHERE epoch = $1 AND holder = $2 AND shard = $3";
-    // There are at most 256 shards.
-    let number_of_shard = i16::try_from(shard.number()).unwrap_or_default();
+    let number_of_shard = number(shard);
     const NEWEST: &str =
         "SELECT number, inbox, bad FROM saga_batch WHERE epoch = $1 ORDER BY number DESC LIMIT 1";
     let of = |error| of_store(&server.name, error);

@@ -13,7 +13,7 @@ use tokio::task::{self, JoinSet};
 
 use super::balance::{Plan, View, balance};
 use super::setbacks::Setbacks;
-use super::{LAST, Sharing, Unit, is_passing};
+use super::{LAST, Sharing, Unit, is_passing, leave};
 use crate::dispatcher::ending::{DROPPED, HANDED_OVER, NO_RUNTIME};
 use crate::dispatcher::error::StartError;
 use crate::dispatcher::health::Figures;
@@ -462,11 +462,7 @@ impl Member {
         let is_told = matches!(&*self.shared.health.borrow(), Health::Stopped { .. });
         if is_told || self.sharing.upgrade().is_none() {
             // Nobody calls `shutdown`: the last handle was dropped, or the process must not go on. The units end by themselves.
-            tokio::select! {
-                biased;
-                _ = self.store.leave(&self.node) => {}
-                () = limit(&*clock, LAST) => {}
-            }
+            leave(&*self.store, &self.node, &*clock).await;
         }
         if !is_told && self.sharing.upgrade().is_none() {
             self.shared.stop_with(Health::Stopped { why: DROPPED.to_owned() });

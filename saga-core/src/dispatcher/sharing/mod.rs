@@ -177,16 +177,16 @@ impl Sharing {
 
     async fn end(&self, shared: &Shared, why: &str) {
         shared.stop_with(Health::Stopped { why: why.to_owned() });
-        self.leave().await;
+        leave(&*self.store, &self.node, &*self.clock).await;
     }
+}
 
-    /// Tells the others that this process has gone. Without this, they see that it is silent.
-    async fn leave(&self) {
-        tokio::select! {
-            biased;
-            _ = self.store.leave(&self.node) => {}
-            () = limit(&*self.clock, LAST) => {}
-        }
+/// Tells the others that this process has gone. Without this, they see that it is silent.
+async fn leave(store: &dyn Store, node: &Node, clock: &dyn Clock) {
+    tokio::select! {
+        biased;
+        _ = store.leave(node) => {}
+        () = limit(clock, LAST) => {}
     }
 }
 
